@@ -1,0 +1,1 @@
+"""Keep a helpdesk's tickets in BigQuery: a Dagster project built around one incremental sync."""

@@ -1,0 +1,271 @@
+"""The field's own nouns as frozen values: tickets, windows, batches and what a run reports.
+
+Everybody may import this module, and it imports nothing of ours: no HTTP, no SQL, no Dagster.
+Every datetime in here is aware; `utc` is the one door through which outside times come in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+
+def utc(moment: datetime) -> datetime:
+    """The same instant in UTC.
+
+    Raises:
+        ValueError: for a naive datetime. Local time read as UTC is a bug other tools have shipped
+            (airbyte issue 48492), so a time without a zone is refused and never guessed.
+    """
+    if moment.tzinfo is None:
+        raise ValueError(f"a time without a zone cannot be placed: {moment.isoformat()}")
+    return moment.astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """One version of one ticket, as the helpdesk gave it.
+
+    `raw_json` is the vendor's object as JSON text, every field kept; `content_hash` is a digest of
+    it that does not depend on key order, so two equal hashes mean the same content.
+    """
+
+    ticket_id: str
+    subject: str | None
+    status: str | None
+    priority: str | None
+    assignee: str | None
+    created_time: datetime | None
+    modified_time: datetime
+    deleted_time: datetime | None
+    raw_json: str
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class BadTicket:
+    """A ticket that could not be read: which one, which field, and why."""
+
+    ticket_id: str
+    field: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer of the helpdesk.
+
+    `served_at` is the helpdesk's clock when it answered (its `Date` header). `until` is the end of
+    the window that the whole call reads, the same on each of its pages: tickets modified after it
+    may be absent, tickets modified up to it are not. `cursor` is the vendor's own, where there is
+    one.
+    """
+
+    tickets: tuple[Ticket, ...]
+    served_at: datetime
+    until: datetime
+    cursor: str | None = None
+    bad: tuple[BadTicket, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ApiUse:
+    """What one adapter has asked of the helpdesk so far."""
+
+    calls: int = 0
+    bytes_received: int = 0
+    retries: int = 0
+    seconds_waited: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """`[since, until]`, both inclusive. `since` None: from the beginning."""
+
+    since: datetime | None
+    until: datetime
+
+
+class Mode(StrEnum):
+    """How a batch was fetched: by the change endpoint behind a watermark, or everything."""
+
+    FULL = "full"
+    INCREMENTAL = "incremental"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Points at one row of raw_ticket_changes."""
+
+    ticket_id: str
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What one run fetched, in a size that can be handed from step to step.
+
+    The rows themselves are in raw_ticket_changes. Which of them are this batch's is told by
+    `versions` (in order of arrival) for a small batch and by the table `staging` for a large one.
+    `moves_watermark` is False where the window was not read whole or was asked for by hand.
+    `seen_version` and `seen_watermark` are the state row as it was when the run began.
+    """
+
+    batch_id: str
+    run_id: str
+    mode: Mode
+    reason: str
+    window: Window
+    served_at: datetime
+    moves_watermark: bool
+    seen_version: int
+    seen_watermark: datetime | None
+    first_load: bool
+    rows: int
+    pages: int
+    api: ApiUse
+    batch_bytes: int
+    versions: tuple[Version, ...] | None
+    staging: str | None
+    created_from: datetime | None
+    created_to: datetime | None
+    lag_p50: float = 0.0
+    lag_p95: float = 0.0
+    lag_max: float = 0.0
+    cursor: str | None = None
+    fallback: bool = False
+    bad: tuple[BadTicket, ...] = ()
+    bad_count: int = 0
+    seconds: float = 0.0
+
+
+class Guard(StrEnum):
+    """What a MERGE may do to a row that is there already."""
+
+    INSERT_ONLY = "insert_only"
+    NEWER_WINS = "newer_wins"
+
+
+class ColumnType(StrEnum):
+    """The BigQuery column types that our tables use."""
+
+    STRING = "STRING"
+    INT64 = "INT64"
+    FLOAT64 = "FLOAT64"
+    BOOL = "BOOL"
+    TIMESTAMP = "TIMESTAMP"
+    JSON = "JSON"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    type: ColumnType
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TableSpec:
+    """A table, its key and its guard: all that a MERGE into it needs to know.
+
+    `key` columns are never NULL. `newest_first` is the total order by which one row is picked from
+    a source that holds a key more than once: the columns are compared from left to right, all
+    descending. With `Guard.NEWER_WINS`, `version` names the timestamp column a newer value of which
+    overwrites, and `fingerprint` the column whose difference decides between equal timestamps.
+    `write_once` columns are set by the insert and never by an update.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    guard: Guard
+    newest_first: tuple[str, ...] = ()
+    version: str | None = None
+    fingerprint: str | None = None
+    write_once: tuple[str, ...] = ()
+    partition_by: str | None = None
+    partition_unit: str = "MONTH"
+    cluster_by: tuple[str, ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MergeReport:
+    """What one write did. `inserted` and `updated` are None where the service does not tell them
+    apart (`changed`, their sum, is always known)."""
+
+    table: str
+    changed: int
+    inserted: int | None = None
+    updated: int | None = None
+    query_jobs: int = 0
+    load_jobs: int = 0
+    bytes_billed: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class MissedUpdate:
+    """A change that no webhook had delivered when the sync looked. `reason` is `missing` (the table
+    did not have the ticket) or `stale` (it had an older version)."""
+
+    ticket_id: str
+    modified_time: datetime
+    reason: str
+    lag_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What the warehouse itself counted when a run closed.
+
+    Written into the state row by the statement that moves the watermark and read back with a table
+    read, so a run learns all of this without a further query job. `missed` holds the ones with the
+    longest lag, at most 100; `missed_total` counts them all. `rows` to `future_times` speak of the
+    whole tickets table, `inserted` to `rejected` of this run's tickets.
+    """
+
+    rows: int = 0
+    repeated_keys: int = 0
+    null_keys: int = 0
+    null_times: int = 0
+    future_times: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    missed_total: int = 0
+    missed: tuple[MissedUpdate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One line of the state row's short memory of runs that closed."""
+
+    run_id: str
+    closed_at: datetime
+    mode: Mode
+    reason: str
+    window: Window
+    tickets: int
+    missed: int
+
+
+@dataclass(frozen=True, slots=True)
+class SyncState:
+    """The state row of one sync. `watermark` None: no window has been read whole yet.
+
+    Losing the row loses no ticket: the next run is a full load.
+    """
+
+    sync_name: str
+    watermark: datetime | None
+    version: int
+    cursor: str | None = None
+    window: Window | None = None
+    run_id: str | None = None
+    reason: str | None = None
+    closed_at: datetime | None = None
+    facts: RunFacts = field(default_factory=RunFacts)
+    recent_runs: tuple[RunRecord, ...] = ()

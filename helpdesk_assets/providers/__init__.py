@@ -1,0 +1,1 @@
+"""Helpdesk adapters: they know HTTP and tickets, and neither BigQuery nor Dagster."""

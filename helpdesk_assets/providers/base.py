@@ -1,0 +1,84 @@
+"""The seam between the sync and any helpdesk: one protocol and what an adapter says of itself.
+
+Vendor words (endpoint names, field names, paging styles) stop behind this protocol. It must not
+know the watermark store, SQL or Dagster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from helpdesk_assets.model import ApiUse, Page, Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What one helpdesk can do.
+
+    Attributes:
+        name: the provider's name as in HELPDESK_PROVIDER.
+        page_size: rows asked for per page.
+        time_resolution: the tick of its modified times; two edits within one tick look equal.
+        result_cap: rows that one query can return at most, None where there is no such limit.
+        held_back: how much of the newest past the change endpoint leaves out.
+        lists_are_whole: False where rows of a list lack fields, so details are fetched per ticket.
+        listing_is_stable: True where tickets that change while the listing is paged cannot push
+            others across a page edge; only then may a listing move the watermark.
+        minimum_overlap: how far a window must reach back at least (search index lag).
+    """
+
+    name: str
+    page_size: int
+    time_resolution: timedelta
+    result_cap: int | None
+    held_back: timedelta
+    lists_are_whole: bool
+    listing_is_stable: bool
+    minimum_overlap: timedelta
+
+
+class Helpdesk(Protocol):
+    """One helpdesk account. Its caller uses one thread; threads inside are its own matter."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    @property
+    def use(self) -> ApiUse:
+        """Calls, bytes, retries and waits since this object was made."""
+        ...
+
+    def changes(
+        self, since: datetime | None, until: datetime | None = None, cursor: str | None = None
+    ) -> Iterator[Page]:
+        """Every ticket modified in `[since, until]`, ascending by modified time.
+
+        `since` None: from the beginning. `until` None: up to the helpdesk's own clock, which is
+        then told by each page's `until`. A row may come more than once; none is left out. There is
+        at least one page, also when nothing changed. No call is retried.
+
+        Raises:
+            EndpointFailed: an answer failed, was cut short, or was not what it should be.
+            CredentialsRefused: 401 or 403.
+            TicketUnreadable: a row has no id or no readable time, and such rows are not skipped.
+            WindowTooDense: one tick holds more tickets than `result_cap`.
+        """
+        ...
+
+    def listing(self) -> Iterator[Page]:
+        """Every ticket there is, in whatever order; failed calls are retried.
+
+        Raises: as `changes`; `EndpointFailed` once the retries are used up.
+        """
+        ...
+
+    def ticket(self, ticket_id: str) -> Ticket | None:
+        """One ticket as it is now, None where the helpdesk has none with this id."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections."""
+        ...

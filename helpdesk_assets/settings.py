@@ -1,0 +1,94 @@
+"""Every setting, typed, from the environment and `.env`: the one place that reads either.
+
+Settings are read once, at the rim (command line, Dagster resources, never at import), and handed
+down as values. This module must not know clients, SQL or Dagster.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from helpdesk_assets.errors import SettingsError
+
+EMBEDDED_HELPDESK = "http://127.0.0.1:8420"
+EMBEDDED_WAREHOUSE = "http://127.0.0.1:9050"
+EMBEDDED_PROJECT = "helpdesk-local"
+# The simulated helpdesk accepts this and nothing else; it opens no door to anything real.
+EMBEDDED_TOKEN = "local-demo-token"  # noqa: S105
+
+
+class Settings(BaseSettings):
+    """One field per environment variable, named like it. `.env.example` lists them all."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    helpdesk_provider: str = "rest"
+    helpdesk_base_url: str = EMBEDDED_HELPDESK
+    helpdesk_api_token: SecretStr = SecretStr("")
+    helpdesk_page_size: int = Field(default=100, ge=1, le=1000)
+    helpdesk_concurrency: int = Field(default=8, ge=1, le=64)
+    helpdesk_overlap_seconds: int = Field(default=300, ge=0)
+    helpdesk_fetch_details: bool = False
+    helpdesk_skip_bad_tickets: bool = False
+    helpdesk_timeout_seconds: float = Field(default=30.0, gt=0)
+
+    webhooks_enabled: bool = True
+    webhook_grace_seconds: int = Field(default=300, ge=0)
+    webhook_gap_error_share: float = Field(default=0.2, ge=0, le=1)
+
+    bigquery_project: str = ""
+    bigquery_dataset: str = "helpdesk_data"
+    bigquery_location: str | None = None
+    bigquery_emulator_host: str = ""
+    bigquery_small_batch_bytes: int = Field(default=1_048_576, ge=1, le=8_000_000)
+
+    sync_name: str = "tickets"
+
+    @model_validator(mode="after")
+    def _fill_in_the_embedded_default(self) -> Self:
+        """With no project named, the warehouse is the local one; so too the helpdesk's token while
+        its address is the simulated helpdesk's."""
+        fill = object.__setattr__
+        if not self.bigquery_project:
+            fill(self, "bigquery_project", EMBEDDED_PROJECT)
+            fill(self, "bigquery_emulator_host", self.bigquery_emulator_host or EMBEDDED_WAREHOUSE)
+        host = self.bigquery_emulator_host
+        if host and "://" not in host:
+            fill(self, "bigquery_emulator_host", f"http://{host}")
+        fill(self, "helpdesk_base_url", self.helpdesk_base_url.rstrip("/"))
+        if not self.helpdesk_api_token.get_secret_value() and (
+            self.helpdesk_base_url == EMBEDDED_HELPDESK
+        ):
+            fill(self, "helpdesk_api_token", SecretStr(EMBEDDED_TOKEN))
+        return self
+
+    @property
+    def overlap(self) -> timedelta:
+        return timedelta(seconds=self.helpdesk_overlap_seconds)
+
+    @property
+    def grace(self) -> timedelta:
+        return timedelta(seconds=self.webhook_grace_seconds)
+
+
+def load_settings() -> Settings:
+    """Read the environment and `.env` of the current directory.
+
+    Raises:
+        SettingsError: naming each variable that cannot be read and why; never its value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()
+        )
+        raise SettingsError(
+            f"Settings cannot be read: {problems}. Correct them in the environment or in .env."
+        ) from None

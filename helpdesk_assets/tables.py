@@ -1,0 +1,111 @@
+"""The four tables as data: columns, keys, guards, partitioning and clustering.
+
+Column names `ticket_id` to `raw_json` are those of tables that exist in the field and are kept to
+the letter; names with a leading underscore are ours. Pure description: no SQL, no client.
+"""
+
+from __future__ import annotations
+
+from helpdesk_assets.model import Column, ColumnType, Guard, TableSpec
+
+STRING, INT64, FLOAT64 = ColumnType.STRING, ColumnType.INT64, ColumnType.FLOAT64
+TIMESTAMP, JSON = ColumnType.TIMESTAMP, ColumnType.JSON
+
+TICKET_COLUMNS = (
+    Column("ticket_id", STRING, "The helpdesk's id, always text: ids may exceed 2^53."),
+    Column("subject", STRING, "Subject line."),
+    Column("status", STRING, "Status in the helpdesk's own words."),
+    Column("priority", STRING, "Priority in the helpdesk's own words."),
+    Column("assignee", STRING, "Who works on it: a name, an address or an id, as it came."),
+    Column("createdTime", TIMESTAMP, "When the ticket was made. Never changes."),
+    Column("modifiedTime", TIMESTAMP, "When this version came to be, by the helpdesk's clock."),
+    Column("deletedTime", TIMESTAMP, "When the helpdesk deleted it; the row stays."),
+    Column("raw_json", JSON, "The vendor's object, every field as it came."),
+)
+CONTENT_HASH = Column(
+    "_content_hash", STRING, "Digest of raw_json; tells two versions of one tick apart."
+)
+
+RAW_TICKET_CHANGES = TableSpec(
+    name="raw_ticket_changes",
+    columns=(
+        *TICKET_COLUMNS,
+        CONTENT_HASH,
+        Column("_run_id", STRING, "The run that stored this version first."),
+        Column("_batch_id", STRING, "The batch that it came with."),
+        Column("_fetched_at", TIMESTAMP, "The helpdesk's clock when it served this version."),
+        Column("_seq", INT64, "Place in the batch, counted in order of arrival."),
+    ),
+    key=("ticket_id", "modifiedTime", "_content_hash"),
+    guard=Guard.INSERT_ONLY,
+    newest_first=("_seq",),
+    partition_by="_fetched_at",
+    partition_unit="DAY",
+    cluster_by=("ticket_id",),
+    description="Every ticket version the API gave, once.",
+)
+
+MISSED_UPDATES = TableSpec(
+    name="missed_updates",
+    columns=(
+        Column("ticket_id", STRING, "The ticket that changed."),
+        Column("modifiedTime", TIMESTAMP, "When it changed, by the helpdesk's clock."),
+        Column("reason", STRING, "missing: the table had no such ticket; stale: an older version."),
+        Column("stored_modifiedTime", TIMESTAMP, "The version the table had; NULL when missing."),
+        Column("detected_at", TIMESTAMP, "The helpdesk's clock when the sync looked."),
+        Column("lag_seconds", FLOAT64, "detected_at minus modifiedTime."),
+        Column("_content_hash", STRING, "Points at the version in raw_ticket_changes."),
+        Column("_run_id", STRING, "The run that found it."),
+    ),
+    key=("ticket_id", "modifiedTime"),
+    guard=Guard.INSERT_ONLY,
+    newest_first=("_content_hash",),
+    partition_by="detected_at",
+    partition_unit="MONTH",
+    cluster_by=("ticket_id",),
+    description="Every change that no webhook had delivered when the sync looked, once.",
+)
+
+TICKETS = TableSpec(
+    name="tickets",
+    columns=(
+        *TICKET_COLUMNS,
+        CONTENT_HASH,
+        Column("_synced_at", TIMESTAMP, "When this version was stored here."),
+        Column("_first_synced_at", TIMESTAMP, "When the ticket was first stored here."),
+        Column("_synced_by", STRING, "Who stored this version: sync or webhook."),
+        Column("_run_id", STRING, "The run that stored this version."),
+    ),
+    key=("ticket_id",),
+    guard=Guard.NEWER_WINS,
+    newest_first=("modifiedTime", "_seq"),
+    version="modifiedTime",
+    fingerprint="_content_hash",
+    write_once=("_first_synced_at",),
+    partition_by="createdTime",
+    partition_unit="MONTH",
+    cluster_by=("ticket_id",),
+    description="The current state of every ticket, one row each.",
+)
+
+SYNC_STATE = TableSpec(
+    name="sync_state",
+    columns=(
+        Column("sync_name", STRING, "Which sync."),
+        Column("watermark", TIMESTAMP, "Changes up to here are durable; NULL: no window yet."),
+        Column("cursor", STRING, "The vendor's own cursor, where it has one."),
+        Column("version", INT64, "Counts the advances; compare-and-set is on it."),
+        Column("window_since", TIMESTAMP, "Window of the last run that closed."),
+        Column("window_until", TIMESTAMP, "Window of the last run that closed."),
+        Column("run_id", STRING, "The last run that closed."),
+        Column("reason", STRING, "Why that run did what it did."),
+        Column("closed_at", TIMESTAMP, "When it closed, by the warehouse's clock."),
+        Column("facts", STRING, "JSON: what the warehouse counted when it closed."),
+        Column("recent_runs", STRING, "JSON: the last runs that closed, newest first."),
+    ),
+    key=("sync_name",),
+    guard=Guard.INSERT_ONLY,
+    description="How far each sync has come.",
+)
+
+ALL = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS, SYNC_STATE)
