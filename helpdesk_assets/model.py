@@ -109,6 +109,7 @@ class Manifest:
     The rows themselves are in raw_ticket_changes. Which of them are this batch's is told by
     `versions` (in order of arrival) for a small batch and by the table `staging` for a large one.
     `moves_watermark` is False where the window was not read whole or was asked for by hand.
+    A run with `is_range` leaves the state row alone; one with `fallback` used the listing.
     `seen_version` and `seen_watermark` are the state row as it was when the run began.
     """
 
@@ -135,6 +136,7 @@ class Manifest:
     lag_max: float = 0.0
     cursor: str | None = None
     fallback: bool = False
+    is_range: bool = False
     bad: tuple[BadTicket, ...] = ()
     bad_count: int = 0
     seconds: float = 0.0

@@ -18,7 +18,7 @@ class Spool:
     def __init__(self, small_bytes: int) -> None:
         """`small_bytes`: up to this size the rows stay in memory and `is_small` holds."""
         self._small_bytes = small_bytes
-        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed in close()
+        self._file = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed in close()
             max_size=small_bytes
         )
         self.rows = 0
@@ -44,6 +44,7 @@ class Spool:
 
     def stream(self) -> IO[bytes]:
         """The rows as a file at its beginning, for a load job. Belongs to the spool."""
+        self._file.rollover()  # google's client refuses a file that is still in memory
         self._file.seek(0)
         return self._file
 

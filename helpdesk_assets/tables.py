@@ -6,6 +6,9 @@ the letter; names with a leading underscore are ours. Pure description: no SQL, 
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
+
 from helpdesk_assets.model import Column, ColumnType, Guard, TableSpec
 
 STRING, INT64, FLOAT64 = ColumnType.STRING, ColumnType.INT64, ColumnType.FLOAT64
@@ -109,3 +112,21 @@ SYNC_STATE = TableSpec(
 )
 
 ALL = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS, SYNC_STATE)
+
+
+STAMP = "%Y%m%dT%H%M%SZ"
+
+
+def batch_id(at: datetime, run_id: str, attempt: int) -> str:
+    """Name of one try to fetch a batch; the time in it lets orphans be told by their names."""
+    return f"{at.astimezone(UTC):{STAMP}}_{short_run_id(run_id)}_{attempt}"
+
+
+def staging_name(table: str, batch: str) -> str:
+    """The staging table of one batch."""
+    return f"{table}__stg_{batch}"
+
+
+def short_run_id(run_id: str) -> str:
+    """The first eight characters of a run id that names of jobs and tables can hold."""
+    return re.sub(r"[^A-Za-z0-9]+", "", run_id)[:8].lower() or "norun"

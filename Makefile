@@ -1,0 +1,60 @@
+# Every target sets itself up: a fresh clone needs python3 (3.11 or newer), make and git.
+#   make demo TICKETS=52000      make test PYTHON=python3.13
+
+PYTHON  ?= python3
+TICKETS ?= 5000
+VENV    ?= .venv
+LOCAL   ?= .local
+BIN     := $(VENV)/bin
+STAMP   := $(VENV)/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test dev format lint types contracts unit constraints clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Make the virtual environment and install everything
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than 3.11: name a newer one, make PYTHON=python3.13 ..." >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[local,dev]'
+	@touch $@
+
+demo: install ## First sync, lost webhooks, second sync, checks, comparison; stops all it started
+	$(BIN)/helpdesk-assets demo --tickets $(TICKETS)
+
+test: install lint types contracts unit ## Format, lint, types, import contracts and the test suite
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: install
+	$(BIN)/mypy
+
+contracts: install
+	$(BIN)/lint-imports --config setup.cfg
+
+unit: install
+	$(BIN)/pytest -q -n 2 $(PYTEST_ARGS)
+
+dev: install ## Simulated helpdesk, local BigQuery and the Dagster UI; state stays under .local/
+	@mkdir -p $(LOCAL)/dagster $(LOCAL)/warehouse
+	@cp dagster.yaml $(LOCAL)/dagster/dagster.yaml
+	DAGSTER_HOME=$(abspath $(LOCAL))/dagster TICKETS=$(TICKETS) LOCAL=$(LOCAL) \
+		PATH="$(abspath $(BIN)):$$PATH" $(BIN)/honcho start
+
+format: install ## Rewrite the sources in the one format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+constraints: install ## Pin the newest dependencies that fit, for every supported Python
+	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --no-annotate \
+		--no-header --no-emit-index-url --extra local --extra dev pyproject.toml \
+		--output-file constraints.txt
+
+clean: ## Remove the virtual environment and all local state
+	rm -rf $(VENV) $(LOCAL) build dist *.egg-info

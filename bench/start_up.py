@@ -1,0 +1,53 @@
+"""A whole incremental `helpdesk-assets sync` against a Dagster job of four empty assets.
+
+Both are whole processes, in turn, so that the ratio holds on a noisy machine.
+
+    python -m bench.start_up
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+
+from bench.parts import SYNC, embedded_parts, run
+
+ROUNDS = 5
+ALLOWED_RATIO = 2.0
+EMPTY_JOB = """
+import dagster as dg
+def empty(name, after):
+    @dg.asset(name=name, deps=after)
+    def made() -> None: ...
+    return made
+assets = []
+for name in "abcd":
+    assets.append(empty(name, assets[-1:]))
+defs = dg.Definitions(
+    assets=assets, jobs=[dg.define_asset_job("empty")], executor=dg.in_process_executor
+)
+with dg.DagsterInstance.ephemeral() as instance:
+    assert defs.resolve_job_def("empty").execute_in_process(instance=instance).success
+"""
+
+
+def main() -> int:
+    ratios, ours, theirs = [], [], []
+    with embedded_parts(5_000) as (environment, control):
+        run(SYNC, environment)
+        for _ in range(ROUNDS):
+            control.change(count=40)
+            sync = run(SYNC, environment)
+            empty = run([sys.executable, "-c", EMPTY_JOB], environment)
+            ours.append(sync.wall)
+            theirs.append(empty.wall)
+            ratios.append(sync.wall / empty.wall)
+    print(f"helpdesk-assets sync:      median {statistics.median(ours):5.2f} s")
+    print(f"four empty Dagster assets: median {statistics.median(theirs):5.2f} s")
+    ratio = statistics.median(ratios)
+    print(f"ratio: median {ratio:.2f}, {ALLOWED_RATIO} allowed")
+    return int(ratio > ALLOWED_RATIO)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

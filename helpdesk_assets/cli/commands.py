@@ -1,0 +1,126 @@
+"""Every command with its options and its help, and nothing of what it does.
+
+Bodies are imported when a command runs. What is imported up here is paid by `--help`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from helpdesk_assets.cli.lean import import_google_without_pandas
+from helpdesk_assets.cli.root import Root, verbose_option
+from helpdesk_assets.cli.times import read_moment
+
+SIMULATOR_PORT = 8420
+WAREHOUSE_PORT = 9050
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+
+
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="helpdesk-assets", prog_name="helpdesk-assets")
+@verbose_option
+def root() -> None:
+    """Keep a helpdesk's tickets in BigQuery.
+
+    Settings come from the environment and from .env; .env.example names them all. With none set,
+    everything runs against a simulated helpdesk and a local BigQuery.
+    """
+
+
+@root.command()
+@click.option("--full", is_flag=True, help="Read every ticket, whatever the watermark says.")
+@click.option(
+    "--since", metavar="TIME", callback=read_moment, help="Read only changes from here on."
+)
+@click.option("--until", metavar="TIME", callback=read_moment, help="Read only changes up to here.")
+@json_option
+@verbose_option
+def sync(full: bool, since: datetime | None, until: datetime | None, as_json: bool) -> None:
+    """Bring the tables up to date, once, without Dagster.
+
+    TIME is ISO 8601 with a zone, such as 2026-11-23T10:00:00Z. A run with --since or --until
+    repairs that range and leaves the watermark alone.
+    """
+    if full and (since or until):
+        raise click.UsageError("--full reads everything: leave out --since and --until, or --full.")
+    if since and until and since > until:
+        raise click.UsageError("--since is later than --until.")
+    import_google_without_pandas()
+    from helpdesk_assets.cli.sync import sync_once
+
+    sync_once(full=full, since=since, until=until, as_json=as_json)
+
+
+@root.command()
+@json_option
+@verbose_option
+def status(as_json: bool) -> None:
+    """Show the watermark, the last runs, and what webhooks missed."""
+    import_google_without_pandas()
+    from helpdesk_assets.cli.status import show_status
+
+    show_status(as_json=as_json)
+
+
+@root.command()
+@verbose_option
+def doctor() -> None:
+    """Check settings, helpdesk and BigQuery, one by one; exit 1 when anything fails."""
+    import_google_without_pandas()
+    from helpdesk_assets.cli.doctor import examine
+
+    if not examine():
+        raise click.exceptions.Exit(1)
+
+
+@root.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=SIMULATOR_PORT, show_default=True)
+@click.option(
+    "--tickets", type=click.IntRange(min=1), default=5000, show_default=True, help="How many."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Same seed, same tickets.")
+@click.option(
+    "--start",
+    metavar="TIME",
+    callback=read_moment,
+    help="What its clock shows at first; now when left out.",
+)
+@verbose_option
+def simulate(port: int, tickets: int, seed: int, start: datetime | None) -> None:
+    """Run the simulated helpdesk in the foreground."""
+    from helpdesk_assets.cli.local import serve_helpdesk
+
+    serve_helpdesk(port=port, tickets=tickets, seed=seed, start=start)
+
+
+@root.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=WAREHOUSE_PORT, show_default=True)
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".local/warehouse"),
+    show_default=True,
+    help="Where its tables are kept.",
+)
+@verbose_option
+def warehouse(port: int, data_dir: Path) -> None:
+    """Run the embedded BigQuery in the foreground."""
+    from helpdesk_assets.cli.local import serve_warehouse
+
+    serve_warehouse(port=port, data_dir=data_dir)
+
+
+@root.command()
+@click.option(
+    "--tickets", type=click.IntRange(min=100), default=5000, show_default=True, help="How many."
+)
+@verbose_option
+def demo(tickets: int) -> None:
+    """Tell the whole story on this machine: lost webhooks, and the sync that finds them."""
+    from helpdesk_assets.cli.local import tell_story
+
+    tell_story(tickets=tickets)

@@ -1,0 +1,110 @@
+"""What `doctor` looks at on BigQuery's side: the way there, the dataset, each table, each right."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from functools import partial
+
+from google.cloud import bigquery
+
+from helpdesk_assets import tables
+from helpdesk_assets.cli.doctor.findings import Finding, Verdict, examined, skipped
+from helpdesk_assets.cli.parts import is_listening
+from helpdesk_assets.errors import HelpdeskAssetsError, WarehouseUnavailable
+from helpdesk_assets.model import TableSpec
+from helpdesk_assets.settings import Settings
+from helpdesk_assets.warehouse.calls import Deadlines
+from helpdesk_assets.warehouse.client import Warehouse
+from helpdesk_assets.warehouse.connection import connect
+from helpdesk_assets.warehouse.schema import Schema, absent
+from helpdesk_assets.warehouse.sql import Query
+
+# Shorter than a sync's: who asks the doctor sits there and waits.
+PATIENCE = Deadlines(request=20.0, call=20.0, job=60.0)
+
+
+def bigquery_findings(settings: Settings) -> Iterator[Finding]:
+    for name in type(settings).model_fields:
+        if name.startswith("bigquery_"):
+            value = getattr(settings, name)
+            yield examined(name.upper(), partial(_shown, value))
+    try:
+        warehouse = connect(settings, deadlines=PATIENCE)
+    except HelpdeskAssetsError as error:
+        yield Finding("BigQuery access", Verdict.FAILED, str(error))
+        yield skipped("BigQuery dataset, tables and rights", "need the access")
+        return
+    with closing(warehouse):
+        yield from _in(warehouse, settings)
+
+
+def _in(warehouse: Warehouse, settings: Settings) -> Iterator[Finding]:
+    reached = examined("BigQuery access", lambda: _reach(warehouse, settings))
+    yield reached
+    if reached.verdict is not Verdict.OK:
+        yield skipped("BigQuery dataset, tables and rights", "need the access")
+        return
+    yield examined("right to run a query", lambda: _query(warehouse))
+    dataset = examined("dataset", lambda: _dataset(warehouse))
+    yield dataset
+    if dataset.verdict is not Verdict.OK:
+        yield skipped("tables and the right to make them", "need the dataset")
+        return
+    for spec in tables.ALL:
+        yield examined(f"table {spec.name}", partial(_table, warehouse, spec))
+    yield examined("right to create and drop a table", lambda: _create_and_drop(warehouse))
+
+
+def _shown(value: object) -> str:
+    return str(value) if value else "not set"
+
+
+def _reach(warehouse: Warehouse, settings: Settings) -> str:
+    """Somebody answers. For the real service the query that follows tells more."""
+    host = settings.bigquery_emulator_host
+    if not host:
+        return f"credentials found, project {settings.bigquery_project}"
+    if not is_listening(host):
+        raise WarehouseUnavailable(
+            f"Nothing answers at {host}. Start the local warehouse, or set BIGQUERY_PROJECT and "
+            "leave BIGQUERY_EMULATOR_HOST empty to use the real BigQuery."
+        )
+    return f"{warehouse.place.endpoint} answers, which needs no credentials"
+
+
+def _query(warehouse: Warehouse) -> str:
+    outcome = warehouse.run(Query("SELECT 1 AS one"), run_id=uuid.uuid4().hex, step="doctor")
+    rows = list(outcome.rows)
+    return "granted" if rows == [{"one": 1}] else f"granted, but SELECT 1 gave {rows!r}"
+
+
+def _dataset(warehouse: Warehouse) -> str:
+    warehouse.ensure_dataset()
+    place = f" in {warehouse.location}" if warehouse.location else ""
+    return f"{warehouse.dataset.project}.{warehouse.dataset.name} is there{place}"
+
+
+def _table(warehouse: Warehouse, spec: TableSpec) -> str:
+    found = warehouse.get_table(spec.name, fresh=True)
+    if found is None:
+        return "not there yet; the first sync makes it"
+    missing = absent(spec.name, spec.columns, Schema(warehouse).columns(spec))
+    # The local stand-ins count a table's rows when it is made, and then no more.
+    rows = "" if warehouse.is_emulator else f"{int(found.num_rows or 0):,} rows, "
+    if missing:
+        names = ", ".join(column.name for column in missing)
+        return f"{rows}lacks {names}; the next sync adds them"
+    return f"{rows}columns as they should be"
+
+
+def _create_and_drop(warehouse: Warehouse) -> str:
+    # Named like a staging table: should the drop fail, the sweep of a later run removes it.
+    batch = tables.batch_id(datetime.now(UTC), uuid.uuid4().hex, 0)
+    name = tables.staging_name(tables.RAW_TICKET_CHANGES.name, batch)
+    column = bigquery.SchemaField("probe", "STRING")
+    warehouse.create_table(bigquery.Table(warehouse.dataset.table_id(name), [column]))
+    warehouse.drop_table(name)
+    return "granted"

@@ -1,0 +1,105 @@
+"""What `doctor` looks at on the helpdesk's side: each setting, a login, and the clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from helpdesk_assets.cli.doctor.findings import Finding, Verdict, examined, skipped
+from helpdesk_assets.cli.wording import age
+from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.model import Page
+from helpdesk_assets.providers.registry import ADAPTERS, make_helpdesk
+from helpdesk_assets.settings import Settings
+
+LOGIN_WINDOW = timedelta(minutes=1)
+# Clocks of two machines that are kept right differ by less than a second.
+WORTH_A_WORD = timedelta(seconds=30)
+
+
+def helpdesk_findings(settings: Settings) -> Iterator[Finding]:
+    ready = True
+    for name in type(settings).model_fields:
+        if name.startswith(("helpdesk_", "webhook")):
+            finding = examined(name.upper(), _look(settings, name))
+            ready = ready and finding.verdict is Verdict.OK
+            yield finding
+    if not ready:
+        yield skipped("helpdesk login", "correct the settings first")
+        yield skipped("helpdesk clock", "needs the login")
+        return
+    pages: list[Page] = []
+    yield examined("helpdesk login", lambda: _log_in(settings, pages))
+    if pages:
+        yield examined("helpdesk clock", lambda: _clock(pages[0].served_at))
+    else:
+        yield skipped("helpdesk clock", "needs the login")
+
+
+def _look(settings: Settings, name: str) -> Callable[[], str]:
+    checks = {
+        "helpdesk_provider": _provider,
+        "helpdesk_base_url": _address,
+        "helpdesk_api_token": _token,
+    }
+    if name in checks:
+        return lambda: checks[name](settings)
+    return lambda: str(getattr(settings, name))
+
+
+def _provider(settings: Settings) -> str:
+    if settings.helpdesk_provider not in ADAPTERS:
+        raise SettingsError(
+            f"{settings.helpdesk_provider!r} is not known. Known: {', '.join(sorted(ADAPTERS))}."
+        )
+    return settings.helpdesk_provider
+
+
+def _address(settings: Settings) -> str:
+    url = settings.helpdesk_base_url
+    where = urlsplit(url)
+    if where.scheme not in ("http", "https") or not where.hostname:
+        raise SettingsError(f"{_shown(url)} is no address. Write it like https://desk.example.com.")
+    if where.username or where.password:
+        raise SettingsError("It holds a password. Leave that out; HELPDESK_API_TOKEN is for it.")
+    if where.scheme == "http" and where.hostname not in ("127.0.0.1", "localhost", "::1"):
+        return f"{url} (http: the token travels unencrypted; use https where the helpdesk has it)"
+    return url
+
+
+def _shown(url: str) -> str:
+    """Without what may be a password before an @."""
+    return repr(url.rpartition("@")[2][:80])
+
+
+def _token(settings: Settings) -> str:
+    token: SecretStr = settings.helpdesk_api_token
+    if not token.get_secret_value().strip():
+        raise SettingsError("It is empty. Set it to a token that may read tickets.")
+    return "set (not shown)"
+
+
+def _log_in(settings: Settings, pages: list[Page]) -> str:
+    """One page of a minute: the cheapest call that needs the right to read changes."""
+    now = datetime.now(UTC)
+    with closing(make_helpdesk(settings)) as helpdesk:
+        page = next(iter(helpdesk.changes(now - LOGIN_WINDOW, now)))
+    pages.append(page)
+    return f"accepted by {settings.helpdesk_base_url}; the change endpoint answers"
+
+
+def _clock(served_at: datetime) -> str:
+    """A difference costs no ticket, since windows end by the helpdesk's clock; figures of age and
+    lag that mix the two clocks are off by it."""
+    ahead = served_at - datetime.now(UTC)
+    if abs(ahead) < WORTH_A_WORD:
+        return "agrees with this machine's"
+    side = "ahead of" if ahead > timedelta(0) else "behind"
+    return (
+        f"is {age(ahead)} {side} this machine's. No ticket is lost by that, windows go by the "
+        "helpdesk's; if this machine is wrong, set its clock (NTP)"
+    )

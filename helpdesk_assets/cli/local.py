@@ -1,0 +1,91 @@
+"""The commands that run something on this machine: simulated helpdesk, local warehouse, demo.
+
+What they need is in the extra `local`; here is where its absence is told.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from helpdesk_assets.errors import SettingsError
+
+HOST = "127.0.0.1"
+
+
+def serve_helpdesk(*, port: int, tickets: int, seed: int, start: datetime | None) -> None:
+    """Run the simulated helpdesk until it is interrupted."""
+    with _extra_needed(), _port_needed(port):
+        from helpdesk_assets.simulator.server import DEFAULT_TOKEN, serve
+
+        def announce(url: str) -> None:
+            click.echo(f"Simulated helpdesk with {tickets:,} tickets at {url}")
+            click.echo(f"Its token is {DEFAULT_TOKEN}, which opens nothing else. Ctrl-C stops it.")
+
+        serve(HOST, port, tickets, seed, announce=announce, start=start)
+
+
+def serve_warehouse(*, port: int, data_dir: Path) -> None:
+    """Become the local warehouse; its process replaces this one."""
+    with _extra_needed(), _port_needed(port):
+        from helpdesk_assets.embedded import free_port, serve
+
+        # The stand-ins say it in a page of traceback, or not at all.
+        socket.create_server((HOST, port)).close()
+        port = port or free_port()
+        click.echo(
+            f"Local BigQuery at http://{HOST}:{port}, tables in {data_dir}. Ctrl-C stops it."
+        )
+        serve(port, data_dir)
+
+
+def tell_story(*, tickets: int) -> None:
+    """Run the demo; exit 1 when anything came out otherwise than it should."""
+    signal.signal(signal.SIGTERM, _end_in_order)
+    with _extra_needed():
+        from helpdesk_assets.demo.story import run_demo
+
+        if not run_demo(tickets):
+            raise click.exceptions.Exit(1)
+
+
+def _end_in_order(number: int, _frame: object) -> NoReturn:
+    """As SystemExit, so that what was started is stopped on the way out."""
+    sys.exit(128 + number)
+
+
+@contextmanager
+def _extra_needed() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "helpdesk_assets":
+            raise
+        raise SettingsError(
+            f"The module {error.name} is not installed, which this command needs: "
+            "pip install 'helpdesk-assets[local]'."
+        ) from error
+
+
+@contextmanager
+def _port_needed(port: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SettingsError(
+            f"Cannot listen on {HOST}:{port}: {_reason(error)}. Name another with --port, "
+            "or stop what uses it."
+        ) from error
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error)

@@ -1,0 +1,82 @@
+"""What all commands share: how an error is told, how loud the log is, how Ctrl-C ends.
+
+A user's mistake is one line and never a traceback; a bug of ours is one line as well, with the way
+to its traceback. Must not know any command, and imports click and the standard library only.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from helpdesk_assets.errors import HelpdeskAssetsError
+
+INTERRUPTED = 130
+_VERBOSE = "helpdesk_assets.verbose"
+
+AnyCallable = TypeVar("AnyCallable", bound=Callable[..., Any])
+
+
+class Root(click.Group):
+    """The group of all commands, and the one place where their errors end."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        _log_to_stderr(verbose=False)
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+        except HelpdeskAssetsError as error:
+            raise click.ClickException(_one_line(error)) from error
+        except Exception as error:
+            if ctx.meta.get(_VERBOSE):
+                raise
+            raise click.ClickException(
+                f"{type(error).__name__}: {_one_line(error)} (this is a bug of helpdesk-assets; "
+                "run the same with --verbose to see where)"
+            ) from error
+
+
+def verbose_option(command: AnyCallable) -> AnyCallable:
+    """`-v`, accepted before and after the command's name."""
+    return click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_turn_verbose,
+        help="Log to stderr what is done; keep tracebacks.",
+    )(command)
+
+
+def _turn_verbose(ctx: click.Context, _: click.Parameter, given: bool) -> None:
+    if given:
+        ctx.meta[_VERBOSE] = True
+        _log_to_stderr(verbose=True)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def _log_to_stderr(*, verbose: bool) -> None:
+    import logging
+
+    class Stderr(logging.Handler):
+        """Looks stderr up each time: a progress bar puts its own in place while it is shown."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            sys.stderr.write(self.format(record) + "\n")
+
+    ours = logging.getLogger("helpdesk_assets")
+    if verbose or not ours.handlers:
+        handler = Stderr()
+        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        ours.handlers = [handler]
+        ours.setLevel(logging.INFO if verbose else logging.WARNING)

@@ -1,0 +1,120 @@
+"""The command `status`: what the state row remembers, without asking the helpdesk."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from helpdesk_assets.cli.parts import open_tables
+from helpdesk_assets.cli.wording import age, moment
+from helpdesk_assets.model import RunRecord, SyncState
+from helpdesk_assets.settings import Settings, load_settings
+from helpdesk_assets.warehouse.state import last_run
+
+HOURS = 24
+SHOWN_RUNS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`state` None: no run has closed yet."""
+
+    sync_name: str
+    state: SyncState | None
+    missed: int
+    now: datetime
+
+    @property
+    def runs(self) -> tuple[RunRecord, ...]:
+        """Newest first."""
+        if self.state is None:
+            return ()
+        last = last_run(self.state)
+        return (*((last,) if last else ()), *self.state.recent_runs)
+
+
+def show_status(*, as_json: bool) -> None:
+    settings = load_settings()
+    status = read_status(settings)
+    if as_json:
+        click.echo(json.dumps(as_object(status)))
+    elif status.state is None:
+        click.echo(
+            f"Sync {status.sync_name!r} has not run yet in "
+            f"{settings.bigquery_project}.{settings.bigquery_dataset}. "
+            "Run `helpdesk-assets sync`; the first run reads every ticket."
+        )
+    else:
+        _print(status, status.state)
+
+
+def read_status(settings: Settings) -> Status:
+    with open_tables(settings) as tables:
+        state = tables.read_state()
+        missed = tables.missed_in_the_last(HOURS) if state else 0
+    return Status(settings.sync_name, state, missed, datetime.now(UTC))
+
+
+def as_object(status: Status) -> dict[str, Any]:
+    """The same for programs; times in ISO 8601."""
+    state = status.state
+    watermark = state.watermark if state else None
+    return {
+        "sync_name": status.sync_name,
+        "watermark": _iso(watermark),
+        "watermark_age_seconds": (
+            round((status.now - watermark).total_seconds()) if watermark else None
+        ),
+        "rows": state.facts.rows if state else None,
+        "missed_last_24_hours": status.missed,
+        "runs": [_run(run) for run in status.runs],
+    }
+
+
+def _run(run: RunRecord) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id,
+        "closed_at": _iso(run.closed_at),
+        "mode": run.mode.value,
+        "reason": run.reason,
+        "since": _iso(run.window.since),
+        "until": _iso(run.window.until),
+        "tickets": run.tickets,
+        "missed": run.missed,
+    }
+
+
+def _iso(when: datetime | None) -> str | None:
+    return when.astimezone(UTC).isoformat() if when else None
+
+
+def _print(status: Status, state: SyncState) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    facts = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    facts.add_row("sync", status.sync_name)
+    facts.add_row("watermark", _watermark(state, status.now))
+    facts.add_row("rows", f"{state.facts.rows:,} in tickets when the last run closed")
+    facts.add_row("missed updates", f"{status.missed:,} recorded in the last {HOURS} h")
+    runs = Table("last runs", "mode", "tickets", "missed", "reason", box=None, pad_edge=False)
+    runs.columns[0].no_wrap = True
+    for run in status.runs[:SHOWN_RUNS]:
+        counts = (f"{run.tickets:,}", f"{run.missed:,}")
+        runs.add_row(moment(run.closed_at), run.mode.value, *counts, run.reason)
+    console = Console()
+    console.print(facts)
+    console.print()
+    console.print(runs)
+
+
+def _watermark(state: SyncState, now: datetime) -> str:
+    if state.watermark is None:
+        return "none: no window has been read whole yet, so the next run reads everything"
+    ahead = state.watermark > now
+    how = "ahead of this machine's clock" if ahead else "old"
+    return f"{moment(state.watermark)} ({age(now - state.watermark)} {how})"

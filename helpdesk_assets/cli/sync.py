@@ -1,0 +1,86 @@
+"""The command `sync`: one run of the pipeline with the settings of the environment.
+
+No Dagster here: its import alone takes longer than an incremental run.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from helpdesk_assets.cli.parts import open_parts
+from helpdesk_assets.cli.progress import watching
+from helpdesk_assets.cli.wording import moment, sized, summed
+from helpdesk_assets.pipeline import Policy, SyncReport, run_sync
+from helpdesk_assets.settings import load_settings
+from helpdesk_assets.sync.plan import Ask, Options
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+log = logging.getLogger(__name__)
+
+NAMED_MISSED = 5
+
+
+def sync_once(*, full: bool, since: datetime | None, until: datetime | None, as_json: bool) -> None:
+    """Run, and tell what happened on stdout."""
+    settings = load_settings()
+    options = Options(Ask.FULL if full else Ask.AUTO, since, until)
+    with open_parts(settings) as parts, watching() as watcher:
+        report = run_sync(
+            parts.helpdesk,
+            parts.tables,
+            options,
+            Policy.from_settings(settings),
+            run_id=uuid.uuid4().hex,
+            on_page=watcher.on_page,
+            on_phase=watcher.on_phase,
+        )
+    result = json.dumps(report.result())
+    log.info("%s", result)
+    if as_json:
+        click.echo(result)
+        return
+    from rich.console import Console
+
+    Console().print(summary(report))
+
+
+def summary(report: SyncReport) -> Table:
+    """What a person wants to know of one run."""
+    from rich.table import Table
+
+    manifest, facts = report.manifest, report.facts
+    window = manifest.window
+    table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_row("mode", f"{manifest.mode}: {manifest.reason}")
+    table.add_row("window", f"{moment(window.since)} to {moment(window.until)}")
+    table.add_row("tickets", f"{report.tickets_synced:,}")
+    table.add_row("  inserted", f"{facts.inserted:,}")
+    table.add_row("  updated", f"{facts.updated:,}")
+    table.add_row("  unchanged", f"{facts.unchanged:,}")
+    table.add_row("  rejected as older", f"{facts.rejected:,}")
+    if manifest.bad_count:
+        bad = ", ".join(f"{bad.ticket_id} ({bad.field})" for bad in manifest.bad[:NAMED_MISSED])
+        table.add_row("  unreadable", f"{manifest.bad_count:,}  {bad}")
+    table.add_row("missed updates", _missed(report))
+    api = manifest.api
+    table.add_row("API calls", f"{api.calls:,} ({sized(api.bytes_received)})")
+    table.add_row("query jobs", f"{report.query_jobs} (load jobs: {report.load_jobs})")
+    table.add_row("seconds", summed(report.seconds))
+    return table
+
+
+def _missed(report: SyncReport) -> str:
+    facts = report.facts
+    if not facts.missed:
+        return f"{facts.missed_total:,}"
+    named = [f"{missed.ticket_id} ({missed.reason})" for missed in facts.missed[:NAMED_MISSED]]
+    more = ", ..." if facts.missed_total > len(named) else ""
+    return f"{facts.missed_total:,}: {', '.join(named)}{more}"

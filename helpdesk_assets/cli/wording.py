@@ -1,0 +1,39 @@
+"""How times, sizes and durations are spelled for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+
+def moment(when: datetime | None) -> str:
+    """`2026-11-23 10:00:00Z`; None is how far back a window without a beginning reaches."""
+    return "the beginning" if when is None else f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def age(span: timedelta) -> str:
+    """`3 h 12 min`, by the two largest units."""
+    seconds = int(abs(span.total_seconds()))
+    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+    parts: list[str] = []
+    for name, size in units:
+        count, seconds = divmod(seconds, size)
+        if count or (name == "s" and not parts):
+            parts.append(f"{count} {name}")
+    return " ".join(parts[:2])
+
+
+def sized(count: int) -> str:
+    """`412 B`, `3.1 kB`, `24.0 MB`."""
+    size = float(count)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def summed(seconds: Mapping[str, float]) -> str:
+    """`1.2 (fetch 0.1, merge 0.8, ...)`."""
+    phases = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items())
+    return f"{sum(seconds.values()):.1f} ({phases})"

@@ -1,0 +1,33 @@
+"""Everything that Dagster loads, on one screen. Loads anywhere: no settings are read, no client is
+made and nothing is called before a run asks.
+"""
+
+import dagster as dg
+
+from helpdesk_assets.assets.attributes import IO_MANAGER
+from helpdesk_assets.assets.missed_updates import missed_updates
+from helpdesk_assets.assets.raw_ticket_changes import raw_ticket_changes
+from helpdesk_assets.assets.sync_watermark import sync_watermark
+from helpdesk_assets.assets.tickets_table import tickets_table
+from helpdesk_assets.checks.sync_checks import sync_checks
+from helpdesk_assets.io_managers.bigquery_merge import BigQueryMergeIOManager
+from helpdesk_assets.resources.bigquery import HelpdeskBigQuery
+from helpdesk_assets.resources.helpdesk import HelpdeskResource
+from helpdesk_assets.resources.watermark import WatermarkResource
+from helpdesk_assets.schedules import every_two_hours, helpdesk_sync
+
+bigquery = HelpdeskBigQuery()
+
+defs = dg.Definitions(
+    assets=[raw_ticket_changes, missed_updates, tickets_table, sync_watermark],
+    asset_checks=[sync_checks],
+    jobs=[helpdesk_sync],
+    schedules=[every_two_hours],
+    resources={
+        "helpdesk": HelpdeskResource(),
+        "bigquery": bigquery,
+        "watermark": WatermarkResource(bigquery=bigquery),
+        IO_MANAGER: BigQueryMergeIOManager(bigquery=bigquery),
+    },
+    executor=dg.in_process_executor,
+)

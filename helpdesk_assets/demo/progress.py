@@ -1,0 +1,57 @@
+"""A bar over the first load, by the helpdesk's own count of the tickets it has served."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import requests
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from helpdesk_assets.simulator.control import HelpdeskControl
+
+EVERY_SECONDS = 0.2
+
+
+@contextmanager
+def load_bar(console: Console, helpdesk_url: str, tickets: int) -> Iterator[None]:
+    """Shown on a terminal; elsewhere nothing is polled either."""
+    if not console.is_terminal:
+        yield
+        return
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    )
+    done = threading.Event()
+    watcher = threading.Thread(
+        target=_watch, args=(bars, helpdesk_url, tickets, done), name="load-bar", daemon=True
+    )
+    with bars:
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
+
+
+def _watch(bars: Progress, helpdesk_url: str, tickets: int, done: threading.Event) -> None:
+    task = bars.add_task("  reading every ticket", total=tickets)
+    with HelpdeskControl(helpdesk_url) as control:
+        try:
+            before = control.counters().tickets_served
+            while not done.wait(EVERY_SECONDS):
+                served = control.counters().tickets_served - before
+                if served >= tickets:
+                    bars.update(task, description="  storing and merging them")
+                bars.update(task, completed=min(served, tickets))
+        except requests.RequestException:
+            # The helpdesk is gone; whoever syncs says so, and better.
+            return

@@ -1,0 +1,1 @@
+"""How assets' values become tables."""

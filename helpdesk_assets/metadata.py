@@ -1,0 +1,279 @@
+"""Reports and table descriptions as Dagster metadata, and back: the only place that names its keys.
+
+The UI plots numbers over time by their key, so every key is there on every run, with a zero where
+there was nothing. Never a subject, an address or a secret: metadata stays in the event log for
+good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+
+from helpdesk_assets.errors import UserMistake
+from helpdesk_assets.model import (
+    BadTicket,
+    Column,
+    ColumnType,
+    Guard,
+    Manifest,
+    MergeReport,
+    MissedUpdate,
+    RunFacts,
+    SyncState,
+    TableSpec,
+)
+from helpdesk_assets.sync.handover import facts_to_json, manifest_to_json
+
+Metadata = dict[str, Any]
+
+# The assets, by the names that materialisations are looked up by.
+RAW_TICKET_CHANGES = "raw_ticket_changes"
+MISSED_UPDATES = "missed_updates"
+TICKETS_TABLE = "tickets_table"
+SYNC_WATERMARK = "sync_watermark"
+ASSET_NAMES = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS_TABLE, SYNC_WATERMARK)
+
+BATCH_ID = "batch_id"
+MANIFEST = "manifest"
+FACTS = "facts"
+COLUMN_SCHEMA = "dagster/column_schema"
+TABLE_NAME = "dagster/table_name"
+JOB_COUNTS = ("query_jobs", "load_jobs", "bytes_billed")
+
+# Rows of a Markdown table. All of them are in missed_updates; this is for reading in the UI.
+SHOWN_ROWS = 50
+_ALIASES = {"INT": "INT64", "INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
+
+
+def describe(spec: TableSpec) -> Metadata:
+    """An asset's definition metadata: all that the IO manager has to know of its table."""
+    stated: Metadata = {
+        "table": spec.name,
+        "merge_key": list(spec.key),
+        "merge_guard": spec.guard.value,
+        "newest_first": list(spec.newest_first),
+        "version_column": spec.version,
+        "fingerprint_column": spec.fingerprint,
+        "write_once": list(spec.write_once),
+        "partition_by": spec.partition_by,
+        "partition_unit": spec.partition_unit if spec.partition_by else None,
+        "cluster_by": list(spec.cluster_by),
+        COLUMN_SCHEMA: dg.TableSchema(columns=[_to_dagster(c, spec) for c in spec.columns])
+        if spec.columns
+        else None,
+    }
+    return {key: value for key, value in stated.items() if value}
+
+
+def spec_from(
+    asset_key: dg.AssetKey, metadata: Mapping[str, Any], description: str | None = None
+) -> TableSpec:
+    """The table that an asset's definition metadata describes.
+
+    Without `dagster/column_schema` the spec has no columns: a DataFrame brings its own. Without
+    `merge_guard` rows are only ever inserted.
+
+    Raises:
+        UserMistake: the metadata lack the key or contradict themselves.
+    """
+    stated = {key: _plain(value) for key, value in metadata.items()}
+    asset = asset_key.to_user_string()
+    version = stated.get("version_column")
+    spec = TableSpec(
+        name=stated.get("table") or asset_key.path[-1],
+        columns=_columns(asset, stated.get(COLUMN_SCHEMA)),
+        key=_names(stated.get("merge_key")),
+        guard=_guard(asset, stated.get("merge_guard")),
+        newest_first=_names(stated.get("newest_first")) or _names(version),
+        version=version,
+        fingerprint=stated.get("fingerprint_column"),
+        write_once=_names(stated.get("write_once")),
+        partition_by=stated.get("partition_by"),
+        partition_unit=stated.get("partition_unit") or "MONTH",
+        cluster_by=_names(stated.get("cluster_by")),
+        description=(description or "").partition("\n\n")[0],
+    )
+    _refuse_contradictions(asset, spec)
+    return spec
+
+
+def merged(report: MergeReport, table_id: str) -> Metadata:
+    """What one write did. Inserted and updated are left out where the service does not tell."""
+    told: Metadata = {
+        "rows_changed": report.changed,
+        "rows_inserted": report.inserted,
+        "rows_updated": report.updated,
+        "query_jobs": report.query_jobs,
+        "load_jobs": report.load_jobs,
+        "bytes_billed": report.bytes_billed,
+        "merge_seconds": round(report.seconds, 3),
+        TABLE_NAME: table_id,
+    }
+    return {key: value for key, value in told.items() if value is not None}
+
+
+def fetched(manifest: Manifest) -> Metadata:
+    """What one run read from the helpdesk, and the manifest for the steps that follow."""
+    return {
+        BATCH_ID: manifest.batch_id,
+        "mode": manifest.mode.value,
+        "reason": manifest.reason,
+        "window_since": moment(manifest.window.since),
+        "window_until": moment(manifest.window.until),
+        "tickets_fetched": manifest.rows,
+        "pages": manifest.pages,
+        "api_calls": manifest.api.calls,
+        "api_bytes": manifest.api.bytes_received,
+        "api_retries": manifest.api.retries,
+        "api_wait_seconds": float(round(manifest.api.seconds_waited, 3)),
+        "bad_tickets": manifest.bad_count,
+        "bad_tickets_named": bad_table(manifest.bad),
+        "lag_p50_seconds": float(manifest.lag_p50),
+        "lag_p95_seconds": float(manifest.lag_p95),
+        "lag_max_seconds": float(manifest.lag_max),
+        "fetch_seconds": float(round(manifest.seconds, 3)),
+        MANIFEST: dg.MetadataValue.json(manifest_to_json(manifest)),
+    }
+
+
+def derived_from(manifest: Manifest | None) -> Metadata:
+    """Which batch a step worked on; empty where there was none."""
+    return {BATCH_ID: manifest.batch_id if manifest else ""}
+
+
+def closed(
+    manifest: Manifest | None,
+    facts: RunFacts,
+    state: SyncState | None,
+    jobs: Mapping[str, int],
+    now: datetime,
+) -> Metadata:
+    """A whole run, as the warehouse counted it when the run closed. `jobs`: see `JOB_COUNTS`."""
+    watermark = state.watermark if state else None
+    lag = (now - watermark).total_seconds() if watermark else 0.0
+    return derived_from(manifest) | {
+        "mode": manifest.mode.value if manifest else "",
+        "reason": manifest.reason if manifest else "nothing was fetched yet",
+        "tickets_synced": facts.inserted + facts.updated + facts.unchanged + facts.rejected,
+        "rows_inserted": facts.inserted,
+        "rows_updated": facts.updated,
+        "rows_unchanged": facts.unchanged,
+        "rows_rejected_as_older": facts.rejected,
+        "missed": facts.missed_total,
+        "missed_named": missed_table(facts.missed, facts.missed_total),
+        "table_rows": facts.rows,
+        "watermark": moment(watermark),
+        "watermark_lag_seconds": float(round(lag, 3)),
+        "state_version": state.version if state else 0,
+        **{name: jobs.get(name, 0) for name in JOB_COUNTS},
+        FACTS: dg.MetadataValue.json(facts_to_json(facts)),
+    }
+
+
+def plain(facts: Mapping[str, Any]) -> Metadata:
+    """The facts of a verdict."""
+    return {
+        key: moment(value) if isinstance(value, datetime) else _shown(value)
+        for key, value in facts.items()
+    }
+
+
+def moment(at: datetime | None) -> dg.MetadataValue[Any]:
+    return dg.MetadataValue.null() if at is None else dg.MetadataValue.timestamp(at)
+
+
+def missed_table(missed: Sequence[MissedUpdate], total: int) -> dg.MetadataValue[Any]:
+    rows = (
+        (m.ticket_id, m.reason, f"{m.lag_seconds:.0f}", f"{m.modified_time:%Y-%m-%d %H:%M:%S}")
+        for m in missed
+    )
+    return _table(("ticket", "reason", "lag in s", "changed at (UTC)"), rows, total)
+
+
+def bad_table(bad: Sequence[BadTicket]) -> dg.MetadataValue[Any]:
+    rows = ((ticket.ticket_id, ticket.field, ticket.problem) for ticket in bad)
+    return _table(("ticket", "field", "problem"), rows, len(bad))
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], total: int) -> dg.MetadataValue[Any]:
+    body = [_line(row) for row in rows][:SHOWN_ROWS]
+    if not body:
+        return dg.MetadataValue.md("none")
+    more = [f"\n… and {total - len(body)} more"] if total > len(body) else []
+    return dg.MetadataValue.md("\n".join([_line(head), "|---" * len(head) + "|", *body, *more]))
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "/").replace("\n", " ") for cell in cells) + " |"
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, tuple) and all(isinstance(row, MissedUpdate) for row in value):
+        return missed_table(value, len(value))
+    return dg.MetadataValue.null() if value is None else value
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, dg.MetadataValue) else value
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value or ())
+
+
+def _to_dagster(column: Column, spec: TableSpec) -> dg.TableColumn:
+    return dg.TableColumn(
+        column.name,
+        column.type.value,
+        column.description or None,
+        constraints=dg.TableColumnConstraints(nullable=column.name not in spec.key),
+    )
+
+
+def _columns(asset: str, schema: dg.TableSchema | None) -> tuple[Column, ...]:
+    if schema is None:
+        return ()
+    return tuple(Column(c.name, _type(asset, c), c.description or "") for c in schema.columns)
+
+
+def _type(asset: str, column: dg.TableColumn) -> ColumnType:
+    name = column.type.upper()
+    try:
+        return ColumnType(_ALIASES.get(name, name))
+    except ValueError:
+        raise UserMistake(
+            f"Asset {asset}: column {column.name} in {COLUMN_SCHEMA} has the type {column.type!r}. "
+            f"Use one of {', '.join(ColumnType)}."
+        ) from None
+
+
+def _guard(asset: str, stated: str | None) -> Guard:
+    try:
+        return Guard(stated or Guard.INSERT_ONLY)
+    except ValueError:
+        raise UserMistake(
+            f"Asset {asset}: merge_guard is {stated!r}. Use one of {', '.join(Guard)}."
+        ) from None
+
+
+def _refuse_contradictions(asset: str, spec: TableSpec) -> None:
+    if not spec.key:
+        raise UserMistake(
+            f"Asset {asset} has no merge_key in its metadata, so its rows cannot be told apart. "
+            'Name the columns that make a row unique: metadata={"merge_key": ["ticket_id"]}.'
+        )
+    if spec.guard is Guard.NEWER_WINS and spec.version is None:
+        raise UserMistake(
+            f"Asset {asset}: merge_guard newer_wins needs version_column in the metadata, the "
+            "timestamp column that tells which of two rows is newer."
+        )
+    declared = {column.name for column in spec.columns}
+    absent = [name for name in spec.key if declared and name not in declared]
+    if absent:
+        raise UserMistake(
+            f"Asset {asset}: merge_key names {', '.join(absent)}, which {COLUMN_SCHEMA} lacks."
+        )

@@ -1,0 +1,147 @@
+"""One run from the watermark to the watermark, for callers that bring their own parts.
+
+The order is the point. Versions are stored before anything is derived from them. Missed updates are
+looked for before the merge, because afterwards nothing looks missed. The watermark moves after the
+merge, because a crash in between then only repeats work. Dagster's assets do these same steps one
+by one; this module does them in one call and must not know Dagster.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from helpdesk_assets import tables
+from helpdesk_assets.model import Manifest, MergeReport, RunFacts, SyncState
+from helpdesk_assets.providers.base import Helpdesk
+from helpdesk_assets.settings import Settings
+from helpdesk_assets.spool import Spool
+from helpdesk_assets.sync.fetch import Batch, Fetch, Progress
+from helpdesk_assets.sync.plan import Options, plan_run
+from helpdesk_assets.warehouse.sync_tables import SyncTables
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How far windows overlap, how long a webhook may take, and whether there are webhooks."""
+
+    overlap: timedelta
+    grace: timedelta
+    webhooks_enabled: bool
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Policy:
+        return cls(settings.overlap, settings.grace, settings.webhooks_enabled)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What one run did. `seconds` is by phase: fetch, store, missed, merge, close."""
+
+    manifest: Manifest
+    stored: MergeReport
+    missed: MergeReport
+    merged: MergeReport
+    facts: RunFacts
+    state: SyncState | None
+    seconds: dict[str, float]
+    query_jobs: int
+    load_jobs: int
+
+    @property
+    def tickets_synced(self) -> int:
+        """Distinct tickets that the helpdesk gave and the table now holds at least as new."""
+        facts = self.facts
+        return facts.inserted + facts.updated + facts.unchanged + facts.rejected
+
+    def result(self) -> dict[str, Any]:
+        """The result object of the command line."""
+        return {
+            "status": "ok",
+            "tickets_synced": self.tickets_synced,
+            "missed_updates_detected": self.facts.missed_total,
+            "mode": self.manifest.mode.value,
+        }
+
+
+def fetch_batch(
+    helpdesk: Helpdesk,
+    sync_tables: SyncTables,
+    spool: Spool,
+    options: Options,
+    policy: Policy,
+    *,
+    run_id: str,
+    attempt: int = 0,
+    on_page: Callable[[Progress], None] = lambda _: None,
+) -> Batch:
+    """Read the state, plan the window, fetch it into the spool, and have the tables ready."""
+    state = sync_tables.read_state()
+    adopted = sync_tables.adopted_until() if state is None else None
+    plan = plan_run(
+        state,
+        options,
+        adopted=adopted,
+        overlap=policy.overlap,
+        capabilities=helpdesk.capabilities,
+    )
+    batch = Fetch(helpdesk, spool, run_id=run_id, attempt=attempt, on_page=on_page).run(plan)
+    sync_tables.prepare()
+    return batch
+
+
+def run_sync(
+    helpdesk: Helpdesk,
+    sync_tables: SyncTables,
+    options: Options,
+    policy: Policy,
+    *,
+    run_id: str,
+    on_page: Callable[[Progress], None] = lambda _: None,
+    on_phase: Callable[[str], None] = lambda _: None,
+    timer: Callable[[], float] = time.monotonic,
+) -> SyncReport:
+    """One whole run. `on_phase` hears the name of each phase when it is done."""
+    seconds: dict[str, float] = {}
+    used = sync_tables.use
+    mark = timer()
+
+    def done(phase: str) -> None:
+        nonlocal mark
+        seconds[phase], mark = timer() - mark, timer()
+        on_phase(phase)
+
+    with Spool(sync_tables.small_batch_bytes) as spool:
+        batch = fetch_batch(
+            helpdesk, sync_tables, spool, options, policy, run_id=run_id, on_page=on_page
+        )
+        manifest = batch.manifest
+        done("fetch")
+        request = sync_tables.changes_request(manifest, spool)
+        stored = sync_tables.write(tables.RAW_TICKET_CHANGES, request, run_id=run_id)
+        done("store")
+    request = sync_tables.missed_request(
+        manifest, grace=policy.grace, webhooks_enabled=policy.webhooks_enabled
+    )
+    missed = sync_tables.write(tables.MISSED_UPDATES, request, run_id=run_id)
+    done("missed")
+    request = sync_tables.tickets_request(manifest)
+    merged = sync_tables.write(tables.TICKETS, request, run_id=run_id)
+    done("merge")
+    facts, state = sync_tables.close_run(manifest)
+    done("close")
+    now = sync_tables.use
+    return SyncReport(
+        manifest=manifest,
+        stored=stored,
+        missed=missed,
+        merged=merged,
+        facts=facts,
+        state=state,
+        seconds=seconds,
+        query_jobs=now.query_jobs - used.query_jobs,
+        load_jobs=now.load_jobs - used.load_jobs,
+    )

@@ -1,0 +1,128 @@
+"""What an answer that is no answer means: one mapping from HTTP to our errors, for every adapter.
+
+Messages name the path that was tried and the setting to look at. They never hold a query, a header
+or the token, and of a body only a masked excerpt. Must not know tickets or sessions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import requests
+
+from helpdesk_assets.errors import CredentialsRefused, EndpointFailed, HelpdeskAssetsError
+
+EXCERPT = 200
+TOO_MANY_REQUESTS = 429
+
+
+class PassingFailure(EndpointFailed):
+    """A failure that the very same call may not meet again in a moment.
+
+    `retry_after`: seconds that the helpdesk asked to be left alone, if it did.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+def http_time(text: str | None) -> datetime | None:
+    """A time as HTTP headers write it; None where there is none to be read."""
+    if not text:
+        return None
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    # "-0000" comes back naive; HTTP knows no zone but GMT.
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def retry_after(text: str | None, now: datetime) -> float | None:
+    """`Retry-After` as seconds from `now`, the helpdesk's clock: a date in it is by that clock."""
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        moment = http_time(text)
+        return None if moment is None else max(0.0, (moment - now).total_seconds())
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def excerpt(body: bytes, secrets: Iterable[str]) -> str:
+    """The beginning of a body on one line, with secrets masked before it is cut."""
+    text = body.decode("utf-8", "replace")
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text if len(text) <= EXCERPT else f"{text[: EXCERPT - 1]}…"
+
+
+def refused(
+    path: str,
+    status: int,
+    body: bytes,
+    headers: Mapping[str, str],
+    served_at: datetime,
+    secrets: Iterable[str],
+) -> HelpdeskAssetsError:
+    """The error that a status other than the awaited one stands for."""
+    if status == 401:
+        return CredentialsRefused(
+            f"The helpdesk answered 401 to GET {path}: it does not accept the credentials; "
+            "set a valid HELPDESK_API_TOKEN."
+        )
+    if status == 403:
+        return CredentialsRefused(
+            f"The helpdesk answered 403 to GET {path}: the account of HELPDESK_API_TOKEN lacks "
+            "the right to read this; give it that right or set another token."
+        )
+    said = excerpt(body, secrets)
+    said = f": {said}" if said else " with an empty body"
+    if status == TOO_MANY_REQUESTS or status >= 500:
+        return PassingFailure(
+            f"GET {path} answered {status}{said}. Try again later.",
+            retry_after(headers.get("Retry-After"), served_at),
+        )
+    return EndpointFailed(
+        f"GET {path} answered {status}{said}. Check HELPDESK_BASE_URL and HELPDESK_PROVIDER."
+    )
+
+
+def unreachable(path: str, host: str, timeout: float, error: Exception) -> EndpointFailed:
+    """The error that a request without an answer stands for.
+
+    The text of `error` stays out of it: a refused header would be quoted there, token and all.
+    """
+    exceptions = requests.exceptions
+    if isinstance(error, exceptions.SSLError) and "CERTIFICATE" in str(error).upper():
+        return EndpointFailed(
+            f"The certificate of {host} (HELPDESK_BASE_URL) cannot be trusted, so GET {path} was "
+            "not sent. Correct the address, or name the certificate in REQUESTS_CA_BUNDLE."
+        )
+    if isinstance(error, exceptions.Timeout):
+        return PassingFailure(
+            f"{host} (HELPDESK_BASE_URL) did not answer GET {path} within {timeout:g} s. Try "
+            "again later, or raise HELPDESK_TIMEOUT_SECONDS."
+        )
+    if isinstance(error, exceptions.ChunkedEncodingError | exceptions.ContentDecodingError):
+        return cut_short(path)
+    if isinstance(error, exceptions.ConnectionError):
+        return PassingFailure(
+            f"{host} (HELPDESK_BASE_URL) cannot be reached or dropped the connection during GET "
+            f"{path}. Check the address and the network, then try again."
+        )
+    return EndpointFailed(
+        f"GET {path} could not be sent to {host} ({type(error).__name__}). Check HELPDESK_BASE_URL."
+    )
+
+
+def cut_short(path: str) -> PassingFailure:
+    """Status 200 and less than the whole body: taken for whole, it would end a list in silence."""
+    return PassingFailure(f"The answer to GET {path} was cut short. Try again later.")

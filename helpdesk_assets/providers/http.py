@@ -1,0 +1,240 @@
+"""The one way to a helpdesk: GET with credentials, a timeout, a count, and nothing taken on trust.
+
+An answer is handed on only if it came whole, with an awaited status, from the host that the user
+named. Nothing is tried twice here: who may try again is the caller's business (`retrying`). Must
+not know tickets, paging or vendors.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, Protocol
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from helpdesk_assets.errors import EndpointFailed, SettingsError
+from helpdesk_assets.model import ApiUse
+from helpdesk_assets.providers import exact_json, failures
+from helpdesk_assets.providers.meter import Meter
+
+log = logging.getLogger(__name__)
+
+OK = frozenset({200})
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+LONGEST_REDIRECT_CHAIN = 5
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Auth(Protocol):
+    """Puts credentials on a request, and knows what must never be shown of them."""
+
+    @property
+    def secrets(self) -> Collection[str]: ...
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAuth:
+    """`Authorization: <scheme> <token>`."""
+
+    token: str = field(repr=False)
+    scheme: str = "Bearer"
+
+    def __post_init__(self) -> None:
+        # requests quotes a header value that it refuses, so such a token may not get that far.
+        if not self.token.isascii() or not self.token.isprintable() or " " in self.token:
+            raise SettingsError(
+                "HELPDESK_API_TOKEN holds a space, a line end or a character outside ASCII, "
+                "which no token has. Copy it again."
+            )
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return (self.token,)
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"{self.scheme} {self.token}"
+        return request
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole answer. `served_at` is the helpdesk's clock when it gave it."""
+
+    path: str
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    served_at: datetime
+
+    def json(self) -> Any:
+        """The body as JSON; see `exact_json` for what becomes of numbers.
+
+        Raises:
+            PassingFailure: it is none. A proxy's error page or a cut body does that for a moment.
+        """
+        try:
+            return exact_json.parse(self.body)
+        except ValueError as error:
+            raise failures.PassingFailure(
+                f"The answer to GET {self.path} is not JSON ({error}). Try again later; if it "
+                "stays so, check HELPDESK_BASE_URL."
+            ) from None
+
+
+class _NoRedirects(requests.Session):
+    """requests prepares the next call of a redirect even where it may not follow it, and falls over
+    an address that is none."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
+        return None
+
+
+class Api:
+    """One helpdesk's API, for any number of threads."""
+
+    def __init__(
+        self,
+        base_url: str,
+        auth: Auth,
+        *,
+        timeout: float,
+        connections: int,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`connections`: how many threads will call at once. `clock` stands in for the helpdesk's
+        where answers have no `Date`.
+
+        Raises:
+            SettingsError: `base_url` is no http address, or has a password in it.
+        """
+        self._base = base_url.rstrip("/")
+        self._host = _host_of(base_url)
+        self._auth = auth
+        self._timeout = timeout
+        self._clock = clock
+        self._clock_doubted = False
+        self.meter = Meter()
+        self._session = _NoRedirects()
+        self._session.headers["Accept"] = "application/json"
+        self._session.headers["User-Agent"] = "helpdesk-assets"
+        # A session cookie could bind calls to another account than the token's.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
+        for scheme in DEFAULT_PORTS:
+            self._session.mount(f"{scheme}://", adapter)
+
+    def __repr__(self) -> str:
+        return f"Api({self._host})"
+
+    @property
+    def use(self) -> ApiUse:
+        return self.meter.use
+
+    def get(
+        self, path: str, params: Mapping[str, str] | None = None, accept: Collection[int] = OK
+    ) -> Reply:
+        """One GET, sent once; redirects on the same host are followed and counted as calls.
+
+        Raises:
+            EndpointFailed: no whole answer came, or its status is not in `accept`;
+                its subclass `PassingFailure` where the same call may soon pass.
+            CredentialsRefused: 401 or 403.
+        """
+        url = self._base + path
+        for _ in range(LONGEST_REDIRECT_CHAIN):
+            reply = self._send(url, path, params)
+            if reply.status not in REDIRECTS:
+                break
+            url, params = self._redirected(url, reply), None
+        else:
+            raise EndpointFailed(f"GET {path} is redirected in a circle. Check HELPDESK_BASE_URL.")
+        if reply.status not in accept:
+            raise failures.refused(
+                path, reply.status, reply.body, reply.headers, reply.served_at, self._auth.secrets
+            )
+        return reply
+
+    def close(self) -> None:
+        """Give back the pool of connections."""
+        self._session.close()
+
+    def _send(self, url: str, path: str, params: Mapping[str, str] | None) -> Reply:
+        self.meter.called()
+        try:
+            # Without `auth`, requests would prefer a password from the user's .netrc.
+            response = self._session.get(
+                url, params=params, auth=self._auth, timeout=self._timeout, allow_redirects=False
+            )
+        except requests.RequestException as error:
+            raise failures.unreachable(path, self._host, self._timeout, error) from None
+        on_the_wire = response.raw.tell()
+        self.meter.received(on_the_wire)
+        announced = response.headers.get("Content-Length", "")
+        if announced.isdecimal() and int(announced) != on_the_wire:
+            # urllib3 before 2 does not look, and requests allows it.
+            raise failures.cut_short(path)
+        return Reply(
+            path,
+            response.status_code,
+            response.headers,
+            response.content,
+            self._helpdesk_time(response.headers.get("Date")),
+        )
+
+    def _helpdesk_time(self, date: str | None) -> datetime:
+        moment = failures.http_time(date)
+        if moment is not None:
+            return moment
+        if not self._clock_doubted:
+            self._clock_doubted = True
+            log.warning("%s sends no Date header; this machine's clock stands in.", self._host)
+        return self._clock()
+
+    def _redirected(self, url: str, reply: Reply) -> str:
+        """Where a redirect leads, if the credentials may go there: the same host, never from https
+        to http."""
+        target = urljoin(url, reply.headers.get("Location", ""))
+        try:
+            old, new = urlsplit(url), urlsplit(target)
+            allowed = old.hostname == new.hostname and (
+                (old.scheme, _port(old)) == (new.scheme, _port(new))
+                or (old.scheme, new.scheme, _port(old), _port(new)) == ("http", "https", 80, 443)
+            )
+        except ValueError:
+            allowed = False
+        if not allowed or "Location" not in reply.headers:
+            raise EndpointFailed(
+                f"GET {reply.path} is redirected away from {self._host}, where the token may not "
+                "follow. If the helpdesk has moved, set HELPDESK_BASE_URL to its new address."
+            )
+        return target
+
+
+def _port(parts: SplitResult) -> int | None:
+    return parts.port or DEFAULT_PORTS.get(parts.scheme)
+
+
+def _host_of(base_url: str) -> str:
+    try:
+        parts = urlsplit(base_url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port, parts = None, None, SplitResult("", "", "", "", "")
+    if not host or parts.scheme not in DEFAULT_PORTS:
+        raise SettingsError(
+            "HELPDESK_BASE_URL is no address that starts with https:// or http:// and a host."
+        )
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise SettingsError(
+            "HELPDESK_BASE_URL may hold a scheme, a host, a port and a path, and nothing else; "
+            "credentials belong into HELPDESK_API_TOKEN."
+        )
+    return host if port is None else f"{host}:{port}"

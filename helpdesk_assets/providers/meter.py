@@ -1,0 +1,41 @@
+"""Count what an adapter asks of its helpdesk. Calls come from several threads at once, and a count
+that loses some would make the run's proof of work a lie. Knows neither HTTP nor tickets.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+from helpdesk_assets.model import ApiUse
+
+
+class Meter:
+    """Sums up calls, bytes, retries and waits; may be used from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._use = ApiUse()
+
+    @property
+    def use(self) -> ApiUse:
+        return self._use
+
+    def called(self) -> None:
+        """One request is about to be sent, whatever becomes of it."""
+        with self._lock:
+            self._use = replace(self._use, calls=self._use.calls + 1)
+
+    def received(self, size: int) -> None:
+        """So many bytes of body came over the wire, still compressed if they were."""
+        with self._lock:
+            self._use = replace(self._use, bytes_received=self._use.bytes_received + size)
+
+    def retried(self, seconds: float) -> None:
+        """A failed call is tried again after a wait."""
+        with self._lock:
+            self._use = replace(
+                self._use,
+                retries=self._use.retries + 1,
+                seconds_waited=self._use.seconds_waited + seconds,
+            )

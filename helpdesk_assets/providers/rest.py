@@ -1,0 +1,200 @@
+"""The adapter `rest`: the plain ticket API of the simulated helpdesk and of those built like it.
+
+    GET /v2/tickets/search?modifiedTimeRange=START,END&sortBy=modifiedTime&pageSize=100
+    GET /v2/tickets?pageSize=100
+    GET /v2/tickets/{id}
+
+Lists answer `{"tickets": [...], "nextPageToken": ...}`; times are ISO 8601, to the second. Only
+this API's words are here; how to walk, retry and read is shared by all adapters.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from helpdesk_assets.errors import EndpointFailed
+from helpdesk_assets.model import ApiUse, BadTicket, Page, Ticket, utc
+from helpdesk_assets.providers.base import Capabilities
+from helpdesk_assets.providers.details import Wanted, fetch_details
+from helpdesk_assets.providers.http import Api, TokenAuth
+from helpdesk_assets.providers.reading import Read, Shape, TicketReader, unreadable
+from helpdesk_assets.providers.retrying import Retry
+from helpdesk_assets.providers.time_paging import TimeWalk, floor
+from helpdesk_assets.providers.token_paging import Answer, rows_and_token, walk_tokens
+from helpdesk_assets.settings import Settings
+
+LISTING = "/v2/tickets"
+CHANGES = "/v2/tickets/search"
+TICK = timedelta(seconds=1)
+FOUND_OR_NOT = frozenset({200, 404})
+
+
+class RestHelpdesk:
+    """One account, reached through `api`."""
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        page_size: int,
+        concurrency: int,
+        lists_are_whole: bool,
+        skip_bad: bool,
+        retry: Retry,
+    ) -> None:
+        self._api = api
+        self._concurrency = concurrency
+        self._retry = retry
+        self._reader = TicketReader(Shape(), skip_bad=skip_bad)
+        self._capabilities = Capabilities(
+            name="rest",
+            page_size=page_size,
+            time_resolution=TICK,
+            result_cap=None,
+            # The second that the Date header names is not over yet: more may change within it.
+            held_back=TICK,
+            lists_are_whole=lists_are_whole,
+            listing_is_stable=False,
+            minimum_overlap=timedelta(0),
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._capabilities
+
+    @property
+    def use(self) -> ApiUse:
+        return self._api.use
+
+    def changes(
+        self,
+        since: datetime | None,
+        until: datetime | None = None,
+        cursor: str | None = None,  # noqa: ARG002 - this API has no cursor of its own
+    ) -> Iterator[Page]:
+        """See `Helpdesk.changes`."""
+        walk = TimeWalk(self._changed, tick=TICK, held_back=self._capabilities.held_back)
+        for page in walk.pages(since, until):
+            if self._capabilities.lists_are_whole:
+                yield page
+                continue
+            whole = self._details(
+                Wanted(row.ticket_id, floor(row.modified_time, TICK)) for row in page.tickets
+            )
+            yield Page(whole.tickets, page.served_at, page.until, bad=page.bad + whole.bad)
+
+    def listing(self) -> Iterator[Page]:
+        """See `Helpdesk.listing`."""
+        until: datetime | None = None
+        for answer in walk_tokens(lambda token: self._retry(partial(self._listed, token))):
+            until = until or answer.served_at - self._capabilities.held_back
+            read = self._read_listed(answer.rows)
+            yield Page(read.tickets, answer.served_at, until, bad=read.bad)
+
+    def ticket(self, ticket_id: str) -> Ticket | None:
+        """See `Helpdesk.ticket`."""
+        found = self._retry(partial(self._one, ticket_id))
+        if isinstance(found, BadTicket):
+            raise unreadable(found)
+        return found
+
+    def close(self) -> None:
+        """See `Helpdesk.close`."""
+        self._api.close()
+
+    def _changed(self, start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
+        """One page of a window. The end is rounded up: a ticket more is harmless, one less is
+        lost."""
+        params = {
+            "modifiedTimeRange": f"{_second(start)},{_second(_ceiling(end))}",
+            "sortBy": "modifiedTime",
+        }
+        answer = self._page(CHANGES, params, token)
+        read = self._reader.page(answer.rows)
+        return Answer(read.tickets, read.bad, answer.next_token, answer.served_at)
+
+    def _listed(self, token: str | None) -> Answer[Any]:
+        return self._page(LISTING, {}, token)
+
+    def _page(self, path: str, params: Mapping[str, str], token: str | None) -> Answer[Any]:
+        paging = {"pageSize": str(self._capabilities.page_size)}
+        if token is not None:
+            paging["pageToken"] = token
+        reply = self._api.get(path, {**params, **paging})
+        rows, next_token = rows_and_token(reply.json(), path, "tickets", "nextPageToken")
+        return Answer(tuple(rows), (), next_token, reply.served_at)
+
+    def _read_listed(self, rows: Sequence[Any]) -> Read:
+        """Rows that are not whole may lack even the times, so only their ids are taken."""
+        if self._capabilities.lists_are_whole:
+            return self._reader.page(rows)
+        ids, bad = self._reader.ids(rows)
+        whole = self._details(map(Wanted, ids))
+        return Read(whole.tickets, bad + whole.bad)
+
+    def _details(self, wanted: Iterable[Wanted]) -> Read:
+        return fetch_details(
+            wanted,
+            lambda ticket_id: self._retry(partial(self._one, ticket_id)),
+            self._concurrency,
+        )
+
+    def _one(self, ticket_id: str) -> Ticket | BadTicket | None:
+        path = f"{LISTING}/{quote(ticket_id, safe='')}"
+        reply = self._api.get(path, accept=FOUND_OR_NOT)
+        if reply.status == 404:
+            return None
+        body = reply.json()
+        if isinstance(body, dict) and isinstance(body.get("ticket"), dict):
+            body = body["ticket"]
+        ticket = self._reader.ticket(body, f"(no id) at {path}")
+        if isinstance(ticket, Ticket) and ticket.ticket_id != ticket_id:
+            raise EndpointFailed(
+                f"GET {path} answered with ticket {ticket.ticket_id}. Check that HELPDESK_PROVIDER "
+                "is right for this helpdesk."
+            )
+        return ticket
+
+
+def from_settings(
+    settings: Settings,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    sleep: Callable[[float], None] = time.sleep,
+    chance: Callable[[], float] = random.random,
+) -> RestHelpdesk:
+    """The account that the settings name.
+
+    Raises:
+        SettingsError: address or token cannot be ones.
+    """
+    api = Api(
+        settings.helpdesk_base_url,
+        TokenAuth(settings.helpdesk_api_token.get_secret_value().strip()),
+        timeout=settings.helpdesk_timeout_seconds,
+        connections=settings.helpdesk_concurrency,
+        clock=clock,
+    )
+    return RestHelpdesk(
+        api,
+        page_size=settings.helpdesk_page_size,
+        concurrency=settings.helpdesk_concurrency,
+        lists_are_whole=not settings.helpdesk_fetch_details,
+        skip_bad=settings.helpdesk_skip_bad_tickets,
+        retry=Retry(api.meter, sleep=sleep, chance=chance),
+    )
+
+
+def _ceiling(moment: datetime) -> datetime:
+    whole = floor(moment, TICK)
+    return whole if whole == moment else whole + TICK
+
+
+def _second(moment: datetime) -> str:
+    return f"{utc(moment).replace(tzinfo=None).isoformat(timespec='seconds')}Z"

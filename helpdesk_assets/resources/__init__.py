@@ -1,0 +1,1 @@
+"""What Dagster hands to assets: helpdesk, BigQuery, watermark. Builds clients, holds no rules."""

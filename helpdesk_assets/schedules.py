@@ -1,0 +1,32 @@
+"""The job and its two-hour schedule. No word about tickets in here."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from helpdesk_assets import metadata
+from helpdesk_assets.assets.in_progress import WAITING, WORKING, ZOMBIE_AFTER, in_progress
+
+# In process: the steps are a chain and take less time than starting a process for each.
+helpdesk_sync = dg.define_asset_job(
+    "helpdesk_sync",
+    selection=dg.AssetSelection.assets(*metadata.ASSET_NAMES),
+    executor_def=dg.in_process_executor,
+    description="Fetch what changed, record what webhooks missed, merge, move the watermark.",
+    tags={"team": "support-data", "dagster/max_runtime": int(ZOMBIE_AFTER.total_seconds())},
+)
+
+
+@dg.schedule(
+    cron_schedule="0 */2 * * *",
+    job=helpdesk_sync,
+    # UTC has no doubled and no missing hour.
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every two hours, unless a sync is waiting or at work.",
+)
+def every_two_hours(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    for record in in_progress(context.instance, (*WAITING, *WORKING), datetime.now(UTC)):
+        run = record.dagster_run
+        return dg.SkipReason(f"Run {run.run_id} ({run.job_name}) is {run.status.value} already.")
+    return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())

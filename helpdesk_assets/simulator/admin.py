@@ -1,0 +1,184 @@
+"""The tests' and the demo's side of the simulated helpdesk: change things, break things, look.
+
+No authentication: it is meant for loopback. A real helpdesk has nothing of the kind, so production
+code must not call it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from helpdesk_assets.simulator.clock import to_text
+from helpdesk_assets.simulator.damage import JsonResponse
+from helpdesk_assets.simulator.desk import Desk
+from helpdesk_assets.simulator.tickets import Json, Version
+
+# Rows per piece of the truth: large enough to be quick, small enough to let other calls in between.
+_TRUTH_PIECE = 200
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class BadOrder(ValueError):
+    """An admin call that cannot be followed; the text is for the caller."""
+
+
+class AdminApi:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/healthz", _spoken(self._health), methods=["GET"]),
+            Route("/admin/truth", self._truth, methods=["GET"]),
+            Route("/admin/change", _spoken(self._change), methods=["POST"]),
+            Route("/admin/create", _spoken(self._create), methods=["POST"]),
+            Route("/admin/delete", _spoken(self._delete), methods=["POST"]),
+            Route("/admin/clock", _spoken(self._clock), methods=["GET", "POST"]),
+            Route("/admin/faults", _spoken(self._faults), methods=["GET", "POST", "DELETE"]),
+            Route("/admin/counters", _spoken(self._counters), methods=["GET", "DELETE"]),
+        ]
+
+    async def _health(self, _request: Request) -> Json:
+        return {"status": "ok", "tickets": len(self._desk.store)}
+
+    async def _truth(self, request: Request) -> Response:
+        is_whole = request.query_params.get("whole") == "true"
+        return StreamingResponse(self._truth_lines(is_whole), media_type="application/x-ndjson")
+
+    async def _truth_lines(self, is_whole: bool) -> AsyncIterator[bytes]:
+        ids = self._desk.store.ids()
+        for start in range(0, len(ids), _TRUTH_PIECE):
+            versions = (self._desk.store.get(each) for each in ids[start : start + _TRUTH_PIECE])
+            rows = (self._row(version, is_whole) for version in versions if version is not None)
+            yield "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows).encode()
+
+    def _row(self, version: Version, is_whole: bool = True) -> Json:
+        row: Json = {
+            "id": version.ticket_id,
+            "createdTime": to_text(version.created),
+            "modifiedTime": to_text(version.modified),
+        }
+        if is_whole:
+            row["ticket"] = self._desk.whole(version)
+        return row
+
+    async def _change(self, request: Request) -> list[Json]:
+        order = await _order(
+            request,
+            {
+                "count": int,
+                "ids": list,
+                "fields": dict,
+                "spread_seconds": float,
+                "same_second": bool,
+            },
+        )
+        ids = self._wanted(order)
+        spread, same_second = order.get("spread_seconds", 0.0), order.get("same_second", False)
+        if spread < 0 or (spread and same_second):
+            raise BadOrder("spread_seconds must not be negative, nor go with same_second")
+        versions = self._desk.change(ids, order.get("fields"), spread, same_second)
+        return [self._row(version) for version in versions]
+
+    async def _create(self, request: Request) -> list[Json]:
+        order = await _order(request, {"count": int, "fields": dict})
+        versions = self._desk.create(order.get("count", 1), order.get("fields"))
+        return [self._row(version) for version in versions]
+
+    async def _delete(self, request: Request) -> Json:
+        ids = self._wanted(await _order(request, {"count": int, "ids": list}))
+        self._desk.delete(ids)
+        return {"ids": ids}
+
+    def _wanted(self, order: Json) -> list[str]:
+        if ("ids" in order) == ("count" in order):
+            raise BadOrder("say either ids or count")
+        if "count" in order:
+            return self._desk.choose(order["count"])
+        ids: list[str] = order["ids"]
+        unknown = [each for each in ids if self._desk.store.get(each) is None]
+        if unknown or len(set(ids)) != len(ids):
+            raise BadOrder(f"no such tickets, or named twice: {', '.join(unknown[:5])}")
+        return ids
+
+    async def _clock(self, request: Request) -> Json:
+        clock = self._desk.clock
+        if request.method == "POST":
+            order = await _order(
+                request, {"advance_seconds": float, "offset_seconds": float, "freeze": (bool, str)}
+            )
+            if "offset_seconds" in order:
+                clock.set_offset(timedelta(seconds=order["offset_seconds"]))
+            if "advance_seconds" in order:
+                clock.advance(timedelta(seconds=order["advance_seconds"]))
+            self._freeze(order.get("freeze"))
+        return {
+            "now": to_text(clock.tick()),
+            "frozen": clock.is_frozen,
+            "offsetSeconds": clock.offset.total_seconds(),
+        }
+
+    def _freeze(self, wish: bool | str | None) -> None:
+        if wish is False:
+            self._desk.clock.thaw()
+        elif wish is True:
+            self._desk.clock.freeze()
+        elif wish is not None:
+            moment = datetime.fromisoformat(wish)
+            if moment.tzinfo is None:
+                raise BadOrder(f"freeze needs a time with a zone, not {wish!r}")
+            self._desk.clock.freeze(moment.astimezone(UTC))
+
+    async def _faults(self, request: Request) -> Json:
+        faults = self._desk.faults
+        if request.method == "POST":
+            faults.switch_on(await _body(request))
+        elif request.method == "DELETE":
+            faults.clear(request.query_params.get("name"))
+        self._desk.heed_faults()
+        return faults.describe()
+
+    async def _counters(self, request: Request) -> Json:
+        if request.method == "DELETE":
+            self._desk.counters.reset()
+        return self._desk.counters.describe()
+
+
+def _spoken(handle: Callable[[Request], Awaitable[Json | list[Json]]]) -> Handler:
+    """The handler's value as JSON, and its complaints, unreadable JSON included, as 400."""
+
+    async def serve(request: Request) -> Response:
+        try:
+            return JsonResponse(await handle(request))
+        except ValueError as error:
+            return JsonResponse({"errorCode": 400, "message": str(error)}, 400)
+
+    return serve
+
+
+async def _body(request: Request) -> Json:
+    body = await request.body()
+    order = json.loads(body) if body else {}
+    if not isinstance(order, dict):
+        raise BadOrder("the body must be a JSON object")
+    return order
+
+
+async def _order(request: Request, known: dict[str, Any]) -> Json:
+    """The body's keys that are set, each known and of its type."""
+    order = {key: value for key, value in (await _body(request)).items() if value is not None}
+    for key, value in order.items():
+        if key not in known:
+            raise BadOrder(f"no {key!r} here; there are: {', '.join(known)}")
+        kind = (int, float) if known[key] is float else known[key]
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind in (int, (int, float))):
+            raise BadOrder(f"{key} is of the wrong type: {value!r}")
+    return order

@@ -1,0 +1,212 @@
+"""A typed client for the simulator's admin side, in this process or another.
+
+Needs requests only: the demo and the tests import it where no server is installed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+
+# A change of thousands of tickets answers with all of them; anything slower than this hangs.
+_TIMEOUT_SECONDS = 60.0
+
+
+class SimulatorRefused(RuntimeError):
+    """The simulator did not do what it was told; the message is its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrueTicket:
+    """A ticket as the helpdesk itself knows it. `whole` is None where it was not asked for."""
+
+    ticket_id: str
+    created_time: datetime
+    modified_time: datetime
+    whole: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What the production endpoints were asked. `calls`: endpoint, then status (or `dropped`)."""
+
+    calls: Mapping[str, Mapping[str, int]]
+    tickets_served: int
+    bytes: int
+    max_concurrent: int
+
+    def of(self, endpoint: str) -> int:
+        """Calls of one endpoint (`search`, `listing`, `ticket`), whatever their status."""
+        return sum(self.calls.get(endpoint, {}).values())
+
+    @property
+    def total(self) -> int:
+        return sum(map(self.of, self.calls))
+
+
+@dataclass(frozen=True, slots=True)
+class ClockState:
+    now: datetime
+    frozen: bool
+    offset_seconds: float
+
+
+class HelpdeskControl:
+    """Everything a test does to the helpdesk behind the product's back."""
+
+    def __init__(self, base_url: str) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._session = requests.Session()
+        # A proxy of the environment has no way to this machine's loopback.
+        self._session.trust_env = False
+
+    def change(
+        self,
+        count: int | None = None,
+        *,
+        ids: Sequence[str] | None = None,
+        fields: Mapping[str, Any] | None = None,
+        spread_seconds: float = 0.0,
+        same_second: bool = False,
+    ) -> list[TrueTicket]:
+        """Change `count` random tickets, or those of `ids`, once each.
+
+        Args:
+            count: how many; say this or `ids`.
+            ids: which.
+            fields: set on each of them, for good.
+            spread_seconds: the helpdesk's clock moves on by this in all, step by step; with a
+                second or more per ticket, no two share theirs.
+            same_second: date them all alike.
+        """
+        order = {
+            "count": count,
+            "ids": None if ids is None else list(ids),
+            "fields": None if fields is None else dict(fields),
+            "spread_seconds": spread_seconds,
+            "same_second": same_second,
+        }
+        return [_ticket(row) for row in self._call("POST", "/admin/change", order)]
+
+    def create(
+        self, count: int = 1, *, fields: Mapping[str, Any] | None = None
+    ) -> list[TrueTicket]:
+        order = {"count": count, "fields": None if fields is None else dict(fields)}
+        return [_ticket(row) for row in self._call("POST", "/admin/create", order)]
+
+    def delete(self, count: int | None = None, *, ids: Sequence[str] | None = None) -> list[str]:
+        """Delete `count` random tickets, or those of `ids`; answers with their ids."""
+        order = {"count": count, "ids": None if ids is None else list(ids)}
+        gone: list[str] = self._call("POST", "/admin/delete", order)["ids"]
+        return gone
+
+    def truth(self, whole: bool = False) -> Iterator[TrueTicket]:
+        """Every living ticket, as a stream in the order they were made."""
+        query = {"whole": "true"} if whole else {}
+        with self._session.get(
+            f"{self.base_url}/admin/truth", params=query, stream=True, timeout=_TIMEOUT_SECONDS
+        ) as answer:
+            answer.raise_for_status()
+            for line in answer.iter_lines(chunk_size=1 << 16):
+                yield _ticket(json.loads(line))
+
+    def fault(
+        self, name: str, *, on: str = "all", count: int = -1, after: int = 0, **params: Any
+    ) -> None:
+        """Switch a fault on; `faults.KNOWN` lists them with their parameters.
+
+        Args:
+            name: which fault.
+            on: `search`, `listing`, `ticket` or `all`.
+            count: how many calls show it; -1 for all.
+            after: how many calls pass unharmed first.
+            **params: the fault's own.
+        """
+        scope = {"on": on, "count": count, "after": after}
+        # Sent only where they say something: the clock's fault has no scope to give.
+        given = {k: v for k, v in scope.items() if (k, v) not in _NO_SCOPE}
+        self._call("POST", "/admin/faults", {name: {**given, **params}})
+
+    def faults(self) -> dict[str, dict[str, Any]]:
+        """The faults in force, with the calls they have left."""
+        active: dict[str, dict[str, Any]] = self._call("GET", "/admin/faults")
+        return active
+
+    def clear_faults(self, name: str | None = None) -> None:
+        self._call("DELETE", "/admin/faults", query={} if name is None else {"name": name})
+
+    def counters(self) -> Counters:
+        seen = self._call("GET", "/admin/counters")
+        return Counters(seen["calls"], seen["ticketsServed"], seen["bytes"], seen["maxConcurrent"])
+
+    def reset_counters(self) -> None:
+        self._call("DELETE", "/admin/counters")
+
+    def clock(self) -> ClockState:
+        return self._clock("GET")
+
+    def advance(self, seconds: float) -> ClockState:
+        return self._clock("POST", {"advance_seconds": seconds})
+
+    def set_offset(self, seconds: float) -> ClockState:
+        """Put the helpdesk's clock this far from real time."""
+        return self._clock("POST", {"offset_seconds": seconds})
+
+    def freeze(self, at: datetime | None = None) -> ClockState:
+        """Stop the helpdesk's clock, now or at a given moment; `advance` still moves it."""
+        return self._clock("POST", {"freeze": True if at is None else at.isoformat()})
+
+    def thaw(self) -> ClockState:
+        """Let the clock run on from where it stands."""
+        return self._clock("POST", {"freeze": False})
+
+    def close(self) -> None:
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _clock(self, method: str, order: Mapping[str, Any] | None = None) -> ClockState:
+        state = self._call(method, "/admin/clock", order)
+        now = datetime.fromisoformat(state["now"])
+        return ClockState(now, state["frozen"], state["offsetSeconds"])
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        order: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Any:
+        answer = self._session.request(
+            method, self.base_url + path, json=order, params=query, timeout=_TIMEOUT_SECONDS
+        )
+        if not answer.ok:
+            raise SimulatorRefused(f"{method} {path}: {answer.status_code} {answer.text}")
+        return answer.json()
+
+
+_NO_SCOPE = (("on", "all"), ("count", -1), ("after", 0))
+
+
+def _ticket(row: Mapping[str, Any]) -> TrueTicket:
+    return TrueTicket(
+        row["id"],
+        datetime.fromisoformat(row["createdTime"]),
+        datetime.fromisoformat(row["modifiedTime"]),
+        row.get("ticket"),
+    )

@@ -1,0 +1,130 @@
+"""What faults do to an answer: to the rows of a page, or to the bytes of a body.
+
+Faults that stop a call before it is answered (limits, errors, latency) are in `app`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from helpdesk_assets.simulator.faults import FaultBoard
+from helpdesk_assets.simulator.paging import PageAsk, write_token
+from helpdesk_assets.simulator.tickets import Json
+
+_THIN_FIELDS = ("id", "createdTime", "modifiedTime")
+_MAINTENANCE = (
+    "<!DOCTYPE html><html><head><title>Wartung</title></head>"
+    "<body><h1>We will be back soon</h1></body></html>"
+)
+
+
+@dataclass(slots=True)
+class PageAnswer:
+    """A page on its way out. `row_before` is the last row of the page before this one."""
+
+    rows: list[Json]
+    next_token: str | None
+    row_before: Json | None
+
+    def payload(self) -> Json:
+        if self.next_token is None:
+            return {"tickets": self.rows}
+        return {"tickets": self.rows, "nextPageToken": self.next_token}
+
+
+class JsonResponse(JSONResponse):
+    """UTF-8 as it is, not escaped: that is what the sizes are about."""
+
+    def render(self, content: object) -> bytes:
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+class CutResponse(Response):
+    """Promises the whole body, sends half of it and leaves; the server then closes the socket."""
+
+    media_type = "application/json"
+
+    async def __call__(
+        self,
+        scope: Scope,  # noqa: ARG002 - ASGI's signature
+        receive: Receive,  # noqa: ARG002
+        send: Send,
+    ) -> None:
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+        )
+        half = bytes(self.body)[: len(self.body) // 2]
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+
+
+def damage_page(faults: FaultBoard, endpoint: str, ask: PageAsk, page: PageAnswer) -> None:
+    """Apply the row faults in force, in place."""
+    _repeat_rows(faults, endpoint, page)
+    spoil_tickets(faults, endpoint, page.rows)
+    if page.rows and faults.take("thin_rows", endpoint) is not None:
+        page.rows = [{key: row[key] for key in _THIN_FIELDS if key in row} for row in page.rows]
+    _cut_rows(faults, endpoint, ask, page)
+    can_repeat = ask.token is not None and page.next_token is not None
+    if can_repeat and faults.take("repeated_token", endpoint) is not None:
+        page.next_token = ask.token
+
+
+def _repeat_rows(faults: FaultBoard, endpoint: str, page: PageAnswer) -> None:
+    if not page.rows or (params := faults.take("repeated_rows", endpoint)) is None:
+        return
+    times = params["rows"]
+    twice = [row for row in page.rows[:times] for _ in range(2)]
+    edge = [] if page.row_before is None else [page.row_before]
+    page.rows = edge + twice + page.rows[times:]
+
+
+def _cut_rows(faults: FaultBoard, endpoint: str, ask: PageAsk, page: PageAnswer) -> None:
+    short = faults.standing("page_cut_short")
+    if short and len(page.rows) > short["keep"] and faults.take("page_cut_short", endpoint):
+        page.rows = page.rows[: short["keep"]]
+        # The token stays the whole page's. A last page has none: without one, nobody could tell
+        # a cut from the end, so there it points behind the cut.
+        page.next_token = page.next_token or write_token(endpoint, ask.offset + len(page.rows))
+    if page.rows and faults.take("empty_page", endpoint) is not None:
+        # Another token for the same place: an equal one would be the fault `repeated_token`.
+        page.rows = []
+        page.next_token = write_token(endpoint, ask.offset, ask.hop + 1)
+
+
+def spoil_tickets(faults: FaultBoard, endpoint: str, rows: list[Json]) -> None:
+    """The fault `bad_ticket`: the named tickets, or the first rows where none are named."""
+    params = faults.standing("bad_ticket")
+    if params is None:
+        return
+    ids = frozenset(params["ids"])
+    bad = [row for row in rows if row["id"] in ids] if ids else rows[: params["rows"]]
+    if not bad or faults.take("bad_ticket", endpoint) is None:
+        return
+    for row in bad:
+        if params["kind"] == "no_id":
+            row.pop("id", None)
+        else:
+            row["modifiedTime"] = "not-a-time"
+
+
+def write_answer(faults: FaultBoard, endpoint: str, payload: Json) -> Response:
+    """The answer's bytes, as the body faults in force leave them."""
+    if faults.take("not_json", endpoint) is not None:
+        return HTMLResponse(_MAINTENANCE)
+    if faults.take("missing_fields", endpoint) is not None:
+        return JsonResponse({"status": "ok", "info": {"code": 0}})
+    whole = JsonResponse(payload)
+    if faults.take("truncated_json", endpoint) is not None:
+        body = bytes(whole.body)
+        return Response(body[: len(body) // 2], media_type="application/json")
+    if faults.take("drop_connection", endpoint) is not None:
+        return CutResponse(whole.body)
+    return whole

@@ -1,0 +1,153 @@
+"""Which faults are in force, on which calls, and for how many of them still.
+
+A fault that cannot show on a call (a repeated token where none was sent) is not used up by it. What
+each fault does to an answer is in `damage`, `app` and `desk`; this module only keeps the books.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+ENDPOINTS = ("search", "listing", "ticket")
+FOR_EVER = -1
+
+# Every fault, with its parameters and what they are when not given.
+KNOWN: Mapping[str, Mapping[str, Any]] = {
+    "error_500": {"status": 500},
+    "rate_limit_429": {"retry_after": 1},
+    "rate_limit": {"calls": 10, "window_seconds": 1.0},
+    "drop_connection": {},
+    "truncated_json": {},
+    "page_cut_short": {"keep": 3},
+    "empty_page": {},
+    "not_json": {},
+    "missing_fields": {},
+    "repeated_token": {},
+    "repeated_rows": {"rows": 3},
+    "changes_while_paging": {"changes": 5, "advance_seconds": 0.0},
+    "search_lag": {"seconds": 60.0},
+    "clock_offset": {"seconds": 3600.0},
+    "latency": {"seconds": 0.05},
+    "bad_ticket": {"kind": "no_id", "rows": 1, "ids": ()},
+    "future_row": {"modified": "2099-12-31T23:59:59Z"},
+    "thin_rows": {},
+}
+_SCOPE: Mapping[str, Any] = {"on": "all", "count": FOR_EVER, "after": 0}
+# A clock is off for everybody and until it is put right.
+_WITHOUT_SCOPE = frozenset({"clock_offset"})
+BAD_TICKET_KINDS = ("no_id", "bad_time")
+
+Params = Mapping[str, Any]
+
+
+class BadFault(ValueError):
+    """A fault that is not known, or has parameters it does not take."""
+
+
+@dataclass(slots=True)
+class _Fault:
+    params: Params
+    on: str
+    left: int
+    after: int
+
+
+class FaultBoard:
+    """The faults in force."""
+
+    def __init__(self) -> None:
+        self._active: dict[str, _Fault] = {}
+
+    def switch_on(self, wanted: Mapping[str, Any]) -> None:
+        """Put faults in force, each replacing an earlier one of its name; all of them or none.
+
+        Raises:
+            BadFault: naming what is not known.
+        """
+        self._active.update({name: _read(name, given) for name, given in wanted.items()})
+
+    def clear(self, name: str | None = None) -> None:
+        if name is None:
+            self._active.clear()
+        else:
+            self._active.pop(name, None)
+
+    def take(self, name: str, endpoint: str) -> Params | None:
+        """The fault's parameters where this call shall show it; counts the call."""
+        fault = self._active.get(name)
+        if fault is None or fault.on not in ("all", endpoint):
+            return None
+        if fault.after > 0:
+            fault.after -= 1
+            return None
+        if fault.left != FOR_EVER:
+            fault.left -= 1
+            if fault.left <= 0:
+                del self._active[name]
+        return fault.params
+
+    def standing(self, name: str) -> Params | None:
+        """The fault's parameters where it is in force; counts nothing."""
+        fault = self._active.get(name)
+        return None if fault is None else fault.params
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        return {
+            name: {**fault.params, "on": fault.on, "count": fault.left, "after": fault.after}
+            for name, fault in self._active.items()
+        }
+
+
+def _read(name: str, given: object) -> _Fault:
+    if name not in KNOWN:
+        raise BadFault(f"no fault {name!r}; there are: {', '.join(KNOWN)}")
+    if not isinstance(given, Mapping):
+        raise BadFault(f"{name} takes an object of parameters")
+    scope = {} if name in _WITHOUT_SCOPE else _SCOPE
+    unknown = set(given) - set(KNOWN[name]) - set(scope)
+    if unknown:
+        raise BadFault(f"{name} does not take {', '.join(sorted(unknown))}")
+    asked = {**_SCOPE, **KNOWN[name], **given}
+    _check_values(name, asked)
+    params = {key: asked[key] for key in KNOWN[name]}
+    return _Fault(params, asked["on"], asked["count"], asked["after"])
+
+
+def _check_values(name: str, asked: Params) -> None:
+    for key, default in {**_SCOPE, **KNOWN[name]}.items():
+        value = asked[key]
+        # Retry-After goes out as it is given: seconds, a date, nonsense, or nothing.
+        if isinstance(default, (int, float)) and key != "retry_after":
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise BadFault(f"{name}: {key} must be a number")
+            if isinstance(default, int) and not isinstance(value, int):
+                raise BadFault(f"{name}: {key} must be a whole number")
+    if asked["on"] not in ("all", *ENDPOINTS):
+        raise BadFault(f"{name}: on must be all, {', '.join(ENDPOINTS)}")
+    if asked["count"] == 0 or asked["count"] < FOR_EVER:
+        raise BadFault(f"{name}: count must be at least 1, or {FOR_EVER} for all calls")
+    if name == "bad_ticket" and asked["kind"] not in BAD_TICKET_KINDS:
+        raise BadFault(f"{name}: kind must be {' or '.join(BAD_TICKET_KINDS)}")
+    if name == "rate_limit" and asked["window_seconds"] <= 0:
+        raise BadFault(f"{name}: window_seconds must be more than 0")
+
+
+class RateWindow:
+    """Counts calls per window of the helpdesk's clock, for the steady `rate_limit`."""
+
+    def __init__(self) -> None:
+        self._opened = -math.inf
+        self._calls = 0
+
+    def seconds_to_wait(self, now: float, calls: int, window_seconds: float) -> int | None:
+        """None where the call may be answered, else the Retry-After."""
+        # A window in the future was opened by a clock that has been turned back since.
+        if not self._opened <= now < self._opened + window_seconds:
+            self._opened, self._calls = now, 0
+        self._calls += 1
+        if self._calls <= calls:
+            return None
+        return max(math.ceil(self._opened + window_seconds - now), 1)

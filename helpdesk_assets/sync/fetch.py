@@ -1,0 +1,178 @@
+"""Read one window from the helpdesk into a batch; list everything when the change endpoint fails.
+
+Knows pages and plans. It must not know which vendor answers, nor where the batch is stored.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from helpdesk_assets import tables
+from helpdesk_assets.errors import EndpointFailed
+from helpdesk_assets.model import ApiUse, Manifest, Mode, Page, Window
+from helpdesk_assets.providers.base import Helpdesk
+from helpdesk_assets.spool import Spool
+from helpdesk_assets.sync.batch import BatchWriter
+from helpdesk_assets.sync.plan import Plan
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a run fetched: the manifest says what it is, the spool holds the rows."""
+
+    manifest: Manifest
+    spool: Spool
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Told after every page: rows so far, and the newest modified time that the page reached."""
+
+    rows: int
+    pages: int
+    reached: datetime | None
+
+
+class Fetch:
+    """One run's reading. `on_page` hears of every page; `clock` gives the batch its name only."""
+
+    def __init__(
+        self,
+        helpdesk: Helpdesk,
+        spool: Spool,
+        *,
+        run_id: str,
+        attempt: int = 0,
+        on_page: Callable[[Progress], None] = lambda _: None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        timer: Callable[[], float] = time.monotonic,
+        pick: random.Random | None = None,
+    ) -> None:
+        self._helpdesk = helpdesk
+        self._spool = spool
+        self._run_id = run_id
+        self._batch_id = tables.batch_id(clock(), run_id, attempt)
+        self._on_page = on_page
+        self._timer = timer
+        self._writer = BatchWriter(
+            spool, run_id=run_id, batch_id=self._batch_id, pick=pick or random.Random(0)  # noqa: S311 - a sample, no secret
+        )
+
+    def run(self, plan: Plan) -> Batch:
+        """Read what the plan asks for.
+
+        Any failure of the change endpoint leads to the listing at once: it has other limits, and
+        trying the same thing again would spend the time the listing needs. Bad credentials,
+        unreadable tickets and an over-full tick are no such failures and end the run. So does a
+        failure while a range was asked for, since listing everything is not what was asked.
+
+        Raises:
+            EndpointFailed: the listing failed as well, or a range could not be read.
+            CredentialsRefused, TicketUnreadable, WindowTooDense: see `Helpdesk.changes`.
+        """
+        began, used = self._timer(), self._helpdesk.use
+        try:
+            plan, last = self._read_changes(plan)
+        except EndpointFailed as error:
+            if plan.is_range:
+                raise
+            log.warning("%s Listing every ticket instead.", error)
+            plan, last = self._read_listing(plan, error)
+        manifest = self._manifest(plan, last)
+        manifest = replace(
+            manifest, api=_since(used, self._helpdesk.use), seconds=self._timer() - began
+        )
+        return Batch(manifest, self._spool)
+
+    def _read_changes(self, plan: Plan) -> tuple[Plan, Page]:
+        pages = self._helpdesk.changes(plan.since, plan.until, plan.cursor)
+        last = self._take(pages)
+        if plan.until is None and plan.since is not None and last.until < plan.since:
+            # The helpdesk's clock was set back behind our watermark (it had run ahead). What
+            # changed since then carries times that no window behind the watermark will hold.
+            log.warning("The helpdesk's clock is behind the watermark; reading everything.")
+            reason = "the helpdesk's clock is behind the watermark"
+            plan = replace(plan, mode=Mode.FULL, since=None, cursor=None, reason=reason)
+            last = self._take(self._helpdesk.changes(None))
+        return plan, last
+
+    def _read_listing(self, plan: Plan, error: EndpointFailed) -> tuple[Plan, Page]:
+        """The listing repairs what it sees. Pages that shift while tickets change skip old ones in
+        silence, so it moves the watermark only where its order is known to be stable."""
+        last = self._take(self._helpdesk.listing())
+        plan = replace(
+            plan,
+            mode=Mode.FULL,
+            since=None,
+            reason=f"fallback to the listing: {error}",
+            moves_watermark=self._helpdesk.capabilities.listing_is_stable,
+            fallback=True,
+        )
+        return plan, last
+
+    def _take(self, pages: Iterator[Page]) -> Page:
+        last = None
+        for page in self._pages(pages):
+            last = page
+        if last is None:
+            raise EndpointFailed("The helpdesk gave no page at all. Try again later.")
+        return last
+
+    def _pages(self, pages: Iterator[Page]) -> Iterator[Page]:
+        for page in pages:
+            self._writer.add(page)
+            reached = max((ticket.modified_time for ticket in page.tickets), default=None)
+            self._on_page(Progress(self._writer.rows, self._writer.pages, reached))
+            yield page
+
+    def _manifest(self, plan: Plan, last: Page) -> Manifest:
+        writer = self._writer
+        is_small = writer.versions is not None
+        span = writer.created_span()
+        p50, p95, longest = writer.lag_percentiles()
+        return Manifest(
+            batch_id=self._batch_id,
+            run_id=self._run_id,
+            mode=plan.mode,
+            reason=plan.reason,
+            window=Window(plan.since, last.until),
+            served_at=last.served_at,
+            moves_watermark=plan.moves_watermark,
+            seen_version=plan.seen_version,
+            seen_watermark=plan.seen_watermark,
+            first_load=plan.first_load,
+            rows=writer.rows,
+            pages=writer.pages,
+            api=ApiUse(),
+            batch_bytes=self._spool.size,
+            versions=tuple(writer.versions) if writer.versions is not None else None,
+            staging=None
+            if is_small
+            else tables.staging_name(tables.RAW_TICKET_CHANGES.name, self._batch_id),
+            created_from=span[0] if span else None,
+            created_to=span[1] if span else None,
+            lag_p50=p50,
+            lag_p95=p95,
+            lag_max=longest,
+            cursor=last.cursor,
+            fallback=plan.fallback,
+            is_range=plan.is_range,
+            bad=tuple(writer.bad),
+            bad_count=writer.bad_count,
+        )
+
+
+def _since(before: ApiUse, now: ApiUse) -> ApiUse:
+    return ApiUse(
+        calls=now.calls - before.calls,
+        bytes_received=now.bytes_received - before.bytes_received,
+        retries=now.retries - before.retries,
+        seconds_waited=now.seconds_waited - before.seconds_waited,
+    )

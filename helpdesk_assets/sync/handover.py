@@ -1,0 +1,109 @@
+"""What one step tells the next, as JSON: the manifest of a batch, and what the warehouse counted.
+
+Steps may run in other processes, days apart and after an upgrade, so unknown names are passed over
+and absent ones get their defaults. Must not know where the text is kept in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
+from datetime import datetime
+from typing import Any
+
+from helpdesk_assets.model import (
+    ApiUse,
+    BadTicket,
+    Manifest,
+    MissedUpdate,
+    Mode,
+    RunFacts,
+    Version,
+    Window,
+)
+
+
+def manifest_to_json(manifest: Manifest) -> dict[str, Any]:
+    """Plain values that `json.dumps` takes. Versions are written as pairs: they are most of it."""
+    known = {name: write(getattr(manifest, name)) for name, (write, _) in _SPECIAL.items()}
+    plain = {
+        field.name: getattr(manifest, field.name)
+        for field in fields(Manifest)
+        if field.name not in _SPECIAL
+    }
+    return plain | known
+
+
+def manifest_from_json(stored: Mapping[str, Any]) -> Manifest:
+    names = {field.name for field in fields(Manifest)} & stored.keys()
+    values = {
+        name: _SPECIAL[name][1](stored[name]) if name in _SPECIAL else stored[name]
+        for name in names
+    }
+    return Manifest(**values)
+
+
+def facts_to_json(facts: RunFacts) -> dict[str, Any]:
+    """As `manifest_to_json`; the missed updates, at most 100, are part of it."""
+    return asdict(facts) | {"missed": [_missed_to(missed) for missed in facts.missed]}
+
+
+def facts_from_json(stored: Mapping[str, Any]) -> RunFacts:
+    names = {field.name for field in fields(RunFacts)} & stored.keys()
+    values = {name: stored[name] for name in names}
+    values["missed"] = tuple(_missed_from(row) for row in stored.get("missed", ()))
+    return RunFacts(**values)
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _window_to(window: Window) -> dict[str, str | None]:
+    return {"since": _text(window.since), "until": _text(window.until)}
+
+
+def _window_from(stored: Mapping[str, Any]) -> Window:
+    return Window(_time(stored["since"]), datetime.fromisoformat(stored["until"]))
+
+
+def _versions_to(versions: tuple[Version, ...] | None) -> list[list[str]] | None:
+    return None if versions is None else [[v.ticket_id, v.content_hash] for v in versions]
+
+
+def _versions_from(stored: list[list[str]] | None) -> tuple[Version, ...] | None:
+    return None if stored is None else tuple(Version(*pair) for pair in stored)
+
+
+def _missed_to(missed: MissedUpdate) -> dict[str, Any]:
+    return asdict(missed) | {"modified_time": missed.modified_time.isoformat()}
+
+
+def _missed_from(stored: Mapping[str, Any]) -> MissedUpdate:
+    return MissedUpdate(
+        ticket_id=stored["ticket_id"],
+        modified_time=datetime.fromisoformat(stored["modified_time"]),
+        reason=stored["reason"],
+        lag_seconds=stored["lag_seconds"],
+    )
+
+
+# Fields of a manifest that JSON cannot hold as they are: how each is written and read.
+_SPECIAL: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "mode": (str, Mode),
+    "window": (_window_to, _window_from),
+    "served_at": (_text, _time),
+    "seen_watermark": (_text, _time),
+    "created_from": (_text, _time),
+    "created_to": (_text, _time),
+    "api": (asdict, lambda stored: ApiUse(**stored)),
+    "versions": (_versions_to, _versions_from),
+    "bad": (
+        lambda bad: [asdict(ticket) for ticket in bad],
+        lambda stored: tuple(BadTicket(**ticket) for ticket in stored),
+    ),
+}

@@ -1,0 +1,124 @@
+"""Decide, before anything is asked, which window a run reads and whether it may move the watermark.
+
+Pure: state and options in, plan out. Must not know how a window is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from helpdesk_assets.errors import UserMistake
+from helpdesk_assets.model import Mode, SyncState, utc
+from helpdesk_assets.providers.base import Capabilities
+
+
+class Ask(StrEnum):
+    """What the user wants: `auto` is incremental where there is a watermark and full elsewhere."""
+
+    AUTO = "auto"
+    FULL = "full"
+    INCREMENTAL = "incremental"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """A user's wishes for one run. With `since` or `until` the run reads just that range."""
+
+    ask: Ask = Ask.AUTO
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def is_range(self) -> bool:
+        return self.since is not None or self.until is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one run will do. `since` None: from the beginning. `seen_*`: the state row it saw."""
+
+    mode: Mode
+    reason: str
+    since: datetime | None
+    until: datetime | None
+    cursor: str | None
+    moves_watermark: bool
+    first_load: bool
+    seen_version: int
+    seen_watermark: datetime | None
+    is_range: bool = False
+    fallback: bool = False
+
+
+def plan_run(
+    state: SyncState | None,
+    options: Options,
+    *,
+    adopted: datetime | None,
+    overlap: timedelta,
+    capabilities: Capabilities,
+) -> Plan:
+    """Plan one run.
+
+    `adopted` is where an older sync's table ends, given only when there is no state row yet.
+
+    The window reaches back behind the watermark by `overlap`, or by what the helpdesk needs where
+    that is more: its search index lags, and two edits within one tick of its clock look alike.
+
+    Raises:
+        UserMistake: the options contradict each other or the state.
+    """
+    watermark = state.watermark if state else None
+    start = watermark or adopted
+    base = Plan(
+        mode=Mode.FULL,
+        reason="",
+        since=None,
+        until=None,
+        cursor=None,
+        moves_watermark=True,
+        first_load=start is None,
+        seen_version=state.version if state else 0,
+        seen_watermark=watermark,
+    )
+    if options.is_range:
+        return _range(base, options)
+    if options.ask is Ask.FULL:
+        return replace(base, reason="asked for")
+    if start is None:
+        if options.ask is Ask.INCREMENTAL:
+            raise UserMistake(
+                "An incremental run was asked for, but there is no watermark yet. "
+                "Run with mode auto or full once."
+            )
+        return replace(base, reason="first load")
+    reach = max(overlap, capabilities.minimum_overlap, capabilities.time_resolution)
+    return replace(
+        base,
+        mode=Mode.INCREMENTAL,
+        since=start - reach,
+        cursor=state.cursor if state else None,
+        reason="changes since the watermark" if watermark else "adopted an older sync's table",
+    )
+
+
+def _range(base: Plan, options: Options) -> Plan:
+    since = utc(options.since) if options.since else None
+    until = utc(options.until) if options.until else None
+    if options.ask is Ask.FULL:
+        raise UserMistake("A full run reads everything: leave out --since and --until, or --full.")
+    if since and until and since > until:
+        raise UserMistake(
+            f"The range begins after it ends: since {since.isoformat()}, until {until.isoformat()}."
+        )
+    return replace(
+        base,
+        mode=Mode.INCREMENTAL,
+        since=since,
+        until=until,
+        moves_watermark=False,
+        is_range=True,
+        reason="range asked for",
+    )

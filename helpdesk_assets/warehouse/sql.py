@@ -1,0 +1,224 @@
+"""The statements that write, built from a table's description as text that a person can read.
+
+Identifiers are validated and quoted here and nowhere else; values are always query parameters.
+Pure text: this module must not know a client, a clock or any google library.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from textwrap import indent
+
+from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.model import Column, ColumnType, Guard, TableSpec
+
+Scalar = str | int | float | bool | datetime | None
+
+# Project ids may be domain-scoped (`example.com:project`) and hold dashes; datasets may not.
+_PROJECT = re.compile(r"(?:[a-z0-9][a-z0-9.-]*:)?[a-z0-9][a-z0-9-]{0,62}")
+_DATASET = re.compile(r"[A-Za-z0-9_]{1,1024}")
+_TABLE = re.compile(r"[A-Za-z0-9_-]{1,1024}")
+_COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,299}")
+
+# The start of the text by which a statement refuses a NULL key; `failures` knows it again.
+NULL_KEY = "NULL key in"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A named query parameter; a tuple as value makes it an ARRAY of `type`."""
+
+    name: str
+    type: ColumnType
+    value: Scalar | tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    sql: str
+    parameters: tuple[Parameter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A dataset whose name has been checked, as the place that tables are named in."""
+
+    project: str
+    name: str
+
+    def __post_init__(self) -> None:
+        _check(_PROJECT, self.project, "BIGQUERY_PROJECT", "a project id")
+        _check(_DATASET, self.name, "BIGQUERY_DATASET", "a dataset name")
+
+    def table(self, name: str) -> str:
+        """The table as it stands in a statement, quoted."""
+        return f"`{self.table_id(name)}`"
+
+    def table_id(self, name: str) -> str:
+        """The table as the API names it."""
+        _check(_TABLE, name, "table", "a table name")
+        return f"{self.project}.{self.name}.{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Constant bounds on the target's partition column, both inclusive.
+
+    BigQuery prunes by constants only. A target row outside the bounds counts as absent and is
+    inserted a second time, so they must cover every row that the source can match: the column
+    never changes for a key, and no source row is NULL there while the stored row is not.
+    """
+
+    column: str
+    start: datetime
+    end: datetime
+
+
+def quote(column: str) -> str:
+    _check(_COLUMN, column, "column", "a column name")
+    return f"`{column}`"
+
+
+def _check(pattern: re.Pattern[str], name: str, what: str, like: str) -> None:
+    if not pattern.fullmatch(name):
+        raise SettingsError(f"{what}: {name[:80]!r} is not {like} that BigQuery takes.")
+
+
+def rows_source(columns: Sequence[Column], *, json_as_text: Collection[str] = ()) -> str:
+    """A SELECT that reads the rows of a JSON array from the parameter `@batch`."""
+    values = ",\n".join(
+        f"  {_from_json(column, json_as_text)} AS {quote(column.name)}" for column in columns
+    )
+    # Without a wide_number_mode a number that BigQuery's JSON cannot hold exactly is refused, not
+    # rounded; who makes the rows gives such numbers as text.
+    rows = "UNNEST(JSON_QUERY_ARRAY(PARSE_JSON(@batch))) AS r"
+    return f"SELECT\n{values}\nFROM {rows}"
+
+
+def _from_json(column: Column, json_as_text: Collection[str]) -> str:
+    path = f"'$.{column.name}'"
+    if column.name in json_as_text:
+        # Here and not around this SELECT, where bqemulator takes the JSON for a string.
+        return f"NULLIF(TO_JSON_STRING(JSON_QUERY(r, {path})), 'null')"
+    match column.type:
+        case ColumnType.STRING:
+            return f"JSON_VALUE(r, {path})"
+        case ColumnType.JSON:
+            # A JSON null is a value; what the row means is SQL's NULL, as a load job reads it.
+            query = f"JSON_QUERY(r, {path})"
+            return f"IF(TO_JSON_STRING({query}) = 'null', NULL, {query})"
+        case _:
+            return f"CAST(JSON_VALUE(r, {path}) AS {column.type})"
+
+
+def table_source(table: str, columns: Sequence[Column]) -> str:
+    """A SELECT that reads the rows of a staging table; `table` is quoted already."""
+    names = ",\n".join(f"  {quote(column.name)}" for column in columns)
+    return f"SELECT\n{names}\nFROM {table}"
+
+
+def merge_statement(
+    spec: TableSpec,
+    target: str,
+    source_sql: str,
+    columns: Sequence[str],
+    *,
+    order: Sequence[str] | None = None,
+    json_as_text: Collection[str] = (),
+    prune: Prune | None = None,
+) -> str:
+    """The one statement that writes a batch into a table, safe to repeat.
+
+    Args:
+        target: the table, quoted.
+        source_sql: a SELECT with at least `columns` and `order`.
+        columns: what is written; holds the key.
+        order: newest first, by which one source row per key is picked; the spec's when None. May
+            name columns that only the source has.
+        json_as_text: columns that the source gives as JSON and the target has as STRING.
+    """
+    parts = [
+        f"MERGE INTO {target} AS T",
+        "USING (",
+        indent(_deduplicated(spec, source_sql, columns, order, json_as_text), "  "),
+        ") AS S",
+        _on(spec, prune),
+    ]
+    if spec.guard is Guard.NEWER_WINS:
+        parts += [_when_newer(spec, columns)]
+    names = ", ".join(map(quote, columns))
+    values = ", ".join(f"S.{quote(name)}" for name in columns)
+    parts += [f"WHEN NOT MATCHED THEN INSERT ({names})", f"VALUES ({values})"]
+    return "\n".join(parts)
+
+
+def _deduplicated(
+    spec: TableSpec,
+    source_sql: str,
+    columns: Sequence[str],
+    order: Sequence[str] | None,
+    json_as_text: Collection[str],
+) -> str:
+    """One row per key: two source rows for one target row fail the statement, and two for none
+    are both inserted."""
+    values = ",\n".join(f"  {_value(spec, name, json_as_text)}" for name in columns)
+    newest = spec.newest_first if order is None else order
+    window = [f"    PARTITION BY {', '.join(f'B.{quote(name)}' for name in spec.key)}"]
+    if newest:
+        window += [f"    ORDER BY {', '.join(f'B.{quote(name)} DESC' for name in newest)}"]
+    return "\n".join(
+        [
+            "SELECT",
+            values,
+            "FROM (",
+            indent(source_sql.strip(), "  "),
+            ") AS B",
+            "WHERE TRUE",
+            "QUALIFY ROW_NUMBER() OVER (",
+            *(line[2:] for line in window),
+            ") = 1",
+        ]
+    )
+
+
+def _value(spec: TableSpec, name: str, json_as_text: Collection[str]) -> str:
+    column = f"B.{quote(name)}"
+    if name in spec.key:
+        # A NULL never equals anything, so such a row would be inserted again on every run.
+        return f"IFNULL({column}, ERROR('{NULL_KEY} {spec.name}.{name}')) AS {quote(name)}"
+    if name in json_as_text:
+        return f"NULLIF(TO_JSON_STRING({column}), 'null') AS {quote(name)}"
+    return column
+
+
+def _on(spec: TableSpec, prune: Prune | None) -> str:
+    # A plain `=` lets BigQuery skip clustered blocks; a null-safe comparison would read them all.
+    equal = " AND ".join(f"T.{quote(name)} = S.{quote(name)}" for name in spec.key)
+    if prune is None:
+        return f"ON {equal}"
+    part = f"T.{quote(prune.column)}"
+    return f"ON {equal}\n  AND ({part} IS NULL OR {part} BETWEEN @prune_from AND @prune_to)"
+
+
+def _when_newer(spec: TableSpec, columns: Sequence[str]) -> str:
+    if spec.version is None:
+        raise ValueError(f"{spec.name}: Guard.NEWER_WINS needs a version column")
+    version = quote(spec.version)
+    tests = [f"  T.{version} IS NULL", f"  OR T.{version} < S.{version}"]
+    if spec.fingerprint in columns:
+        mark = quote(str(spec.fingerprint))
+        tests += [f"  OR (T.{version} = S.{version} AND T.{mark} IS DISTINCT FROM S.{mark})"]
+    kept = {*spec.key, *spec.write_once}
+    updates = ",\n".join(f"  {_update(spec, name)}" for name in columns if name not in kept)
+    return "\n".join(["WHEN MATCHED AND (", *tests, ") THEN UPDATE SET", updates])
+
+
+def _update(spec: TableSpec, name: str) -> str:
+    column = quote(name)
+    if name == spec.partition_by:
+        # A version that does not say when the ticket was made must not move the row's partition.
+        return f"{column} = COALESCE(S.{column}, T.{column})"
+    return f"{column} = S.{column}"

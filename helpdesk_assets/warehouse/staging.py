@@ -1,0 +1,119 @@
+"""Staging tables: where a large batch waits between its load job and its MERGE.
+
+Each has a fresh name, because BigQuery counts load jobs per table name and day, and because a
+failed load can leave an emulator's table empty. Each expires by itself after a day; the sweep is
+for stand-ins that do not expire anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime, timedelta
+
+from google.cloud import bigquery
+
+from helpdesk_assets import tables
+from helpdesk_assets.errors import WarehouseUnavailable
+from helpdesk_assets.model import Column
+from helpdesk_assets.spool import Spool
+from helpdesk_assets.warehouse.client import Warehouse
+from helpdesk_assets.warehouse.schema import fields
+
+EXPIRES_AFTER = timedelta(hours=24)
+OUR_TABLES = tuple(spec.name for spec in tables.ALL)
+_NAME = re.compile(r"(?P<table>.+)__stg_(?P<stamp>\d{8}T\d{6}Z)_[a-z0-9]{1,8}_\d+")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def stamp_of(name: str, of_tables: Collection[str]) -> datetime | None:
+    """When a staging table of one of `of_tables` was named; None for any other table."""
+    match = _NAME.fullmatch(name)
+    if match is None or match["table"] not in of_tables:
+        return None
+    try:
+        return datetime.strptime(match["stamp"], tables.STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+class Staging:
+    """The staging tables of one dataset."""
+
+    def __init__(self, warehouse: Warehouse, *, now: Callable[[], datetime] = _now) -> None:
+        self._warehouse = warehouse
+        self._now = now
+
+    def load(
+        self,
+        name: str,
+        columns: Sequence[Column],
+        spool: Spool,
+        *,
+        run_id: str,
+        step: str,
+        attempt: int = 0,
+    ) -> None:
+        """Make the table and load every row of the spool into it, or leave no table at all.
+
+        Raises:
+            WarehouseUnavailable: BigQuery took another number of rows than were sent.
+        """
+        table = bigquery.Table(self._warehouse.dataset.table_id(name), fields(columns))
+        table.expires = self._now() + EXPIRES_AFTER
+        table.labels = {"app": "helpdesk-assets"}
+        self._warehouse.drop_table(name)
+        self._warehouse.create_table(table)
+        try:
+            loaded = self._warehouse.load(
+                spool.stream(),
+                name,
+                fields(columns),
+                run_id=run_id,
+                step=step,
+                attempt=attempt,
+            )
+            _check_count(name, sent=spool.rows, loaded=loaded)
+        except BaseException:
+            self.drop(name)
+            raise
+
+    def exists(self, name: str) -> bool:
+        return self._warehouse.get_table(name, fresh=True) is not None
+
+    def drop(self, name: str) -> None:
+        self._warehouse.drop_table(name)
+
+    def sweep(
+        self,
+        older_than: timedelta = EXPIRES_AFTER,
+        *,
+        of_tables: Collection[str] = OUR_TABLES,
+    ) -> list[str]:
+        """Drop what runs that died have left; the names of the dropped.
+
+        Both the stamp (our clock) and the creation (BigQuery's clock) must be old: one wrong
+        clock alone must not take the table from a run that is under way.
+        """
+        before = self._now() - older_than
+        orphans = [
+            item.table_id
+            for item in self._warehouse.list_tables()
+            if (stamp := stamp_of(item.table_id, of_tables)) is not None
+            and stamp <= before
+            and (item.created is None or item.created <= before)
+        ]
+        for name in orphans:
+            self.drop(name)
+        return orphans
+
+
+def _check_count(name: str, *, sent: int, loaded: int) -> None:
+    if loaded != sent:
+        raise WarehouseUnavailable(
+            f"Loading {name}: {sent} rows were sent and {loaded} arrived. Nothing was merged; "
+            "run again."
+        )

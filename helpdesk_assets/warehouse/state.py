@@ -1,0 +1,237 @@
+"""The state row: how far a sync has come, moved by compare-and-set and never backwards.
+
+The watermark is the sync's own. It is not derived from the tickets table, because webhooks write
+there too: `MAX(modifiedTime)` runs ahead of what the sync has seen and hides exactly the updates
+that it should find. Losing the row loses no ticket, the next run is then a full load.
+
+Reading is a table read, which costs no query job. The statement that moves the row also stores
+what the warehouse counts at that moment, so that reading the row back tells a run's whole outcome.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from helpdesk_assets.warehouse.client import Warehouse
+from helpdesk_assets.warehouse.sql import Dataset, Parameter, Query
+
+from helpdesk_assets import tables
+from helpdesk_assets.errors import AnotherWriter
+from helpdesk_assets.model import (
+    ColumnType,
+    Manifest,
+    MissedUpdate,
+    Mode,
+    RunFacts,
+    RunRecord,
+    SyncState,
+    Window,
+)
+from helpdesk_assets.warehouse import queries
+
+REMEMBERED_RUNS = 20
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class StateTable:
+    """The one row of sync_state that belongs to `sync_name`."""
+
+    def __init__(self, warehouse: Warehouse, sync_name: str) -> None:
+        self._warehouse = warehouse
+        self._sync_name = sync_name
+
+    def read(self) -> SyncState | None:
+        """The state as it is now; None before the first run has closed.
+
+        Two first runs at once can both insert the row, since keys are not enforced. Both windows
+        were durable then; the lower watermark is believed, which costs a re-read and loses nothing.
+        """
+        rows = [
+            row
+            for row in self._warehouse.list_rows(tables.SYNC_STATE.name)
+            if row["sync_name"] == self._sync_name
+        ]
+        states = [_state_from(row) for row in rows]
+        return min(states, key=lambda state: state.watermark or EPOCH, default=None)
+
+    def close_run(self, manifest: Manifest, *, attempt: int = 0) -> SyncState:
+        """Record that the batch is durable in tickets, and move the watermark if it may move.
+
+        Call it only after the MERGE into tickets has succeeded. Calling it again for the same run
+        changes nothing.
+
+        Raises:
+            AnotherWriter: the row is no longer the one that the run began with.
+        """
+        seen = self.read()
+        if seen is not None and seen.run_id == manifest.run_id:
+            return seen
+        statement = closing_statement(
+            self._warehouse.dataset, self._sync_name, manifest, _history(seen)
+        )
+        self._warehouse.run(statement, run_id=manifest.run_id, step="sync_state", attempt=attempt)
+        state = self.read()
+        if state is None or state.run_id != manifest.run_id:
+            raise AnotherWriter(
+                f"Moving the watermark of sync {self._sync_name!r} from version "
+                f"{manifest.seen_version}: another run has moved it meanwhile. No ticket is lost; "
+                "run the sync again, and let one schedule or person at a time run it."
+            )
+        return state
+
+    def count_facts(self, manifest: Manifest, *, attempt: int = 0) -> RunFacts:
+        """What closing the run would have counted, without touching the state row."""
+        outcome = self._warehouse.run(
+            queries.facts(self._warehouse.dataset, manifest),
+            run_id=manifest.run_id,
+            step="facts",
+            attempt=attempt,
+        )
+        return next(facts_from(row["facts"]) for row in outcome.rows)
+
+
+def closing_statement(
+    dataset: Dataset, sync_name: str, manifest: Manifest, recent_runs: str
+) -> Query:
+    """The compare-and-set on the state row, with the facts counted in the same statement."""
+    facts = queries.facts(dataset, manifest)
+    source = "\n".join("  " + line for line in facts.sql.splitlines())
+    sql = f"""\
+MERGE INTO {dataset.table(tables.SYNC_STATE.name)} AS T
+USING (
+  SELECT
+    @sync_name AS sync_name,
+    @watermark AS watermark,
+    @cursor AS cursor,
+    @seen_version + 1 AS version,
+    @window_since AS window_since,
+    @window_until AS window_until,
+    @run_id AS run_id,
+    @reason AS reason,
+    CURRENT_TIMESTAMP() AS closed_at,
+    F.facts AS facts,
+    @recent_runs AS recent_runs
+  FROM (
+{source}
+  ) AS F
+) AS S
+ON T.sync_name = S.sync_name
+WHEN MATCHED AND T.version = @seen_version THEN UPDATE SET
+  watermark = IF(T.watermark IS NULL OR S.watermark > T.watermark, S.watermark, T.watermark),
+  cursor = S.cursor,
+  version = S.version,
+  window_since = S.window_since,
+  window_until = S.window_until,
+  run_id = S.run_id,
+  reason = S.reason,
+  closed_at = S.closed_at,
+  facts = S.facts,
+  recent_runs = S.recent_runs
+WHEN NOT MATCHED AND @seen_version = 0 THEN INSERT
+  (sync_name, watermark, cursor, version, window_since, window_until, run_id, reason, closed_at,
+   facts, recent_runs)
+VALUES
+  (S.sync_name, S.watermark, S.cursor, S.version, S.window_since, S.window_until, S.run_id,
+   S.reason, S.closed_at, S.facts, S.recent_runs)"""
+    moved = manifest.window.until if manifest.moves_watermark else None
+    own = (
+        Parameter("sync_name", ColumnType.STRING, sync_name),
+        Parameter("watermark", ColumnType.TIMESTAMP, moved),
+        Parameter("cursor", ColumnType.STRING, manifest.cursor),
+        Parameter("seen_version", ColumnType.INT64, manifest.seen_version),
+        Parameter("window_since", ColumnType.TIMESTAMP, manifest.window.since),
+        Parameter("window_until", ColumnType.TIMESTAMP, manifest.window.until),
+        Parameter("reason", ColumnType.STRING, f"{manifest.mode}: {manifest.reason}"),
+        Parameter("recent_runs", ColumnType.STRING, recent_runs),
+    )
+    return Query(sql, (*facts.parameters, *own))
+
+
+def _history(state: SyncState | None) -> str:
+    """The runs before the one that is closing, newest first, as JSON text."""
+    if state is None or state.run_id is None:
+        return "[]"
+    runs = (last_run(state), *state.recent_runs)[:REMEMBERED_RUNS]
+    return json.dumps([_record_to(run) for run in runs if run is not None])
+
+
+def last_run(state: SyncState) -> RunRecord | None:
+    """The run that closed last, told from the state row itself."""
+    if state.run_id is None or state.closed_at is None or state.window is None:
+        return None
+    mode, _, reason = (state.reason or "").partition(": ")
+    facts = state.facts
+    return RunRecord(
+        run_id=state.run_id,
+        closed_at=state.closed_at,
+        mode=Mode(mode),
+        reason=reason,
+        window=state.window,
+        tickets=facts.inserted + facts.updated + facts.unchanged + facts.rejected,
+        missed=facts.missed_total,
+    )
+
+
+def _record_to(run: RunRecord) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id,
+        "closed_at": run.closed_at.isoformat(),
+        "mode": run.mode.value,
+        "reason": run.reason,
+        "since": run.window.since.isoformat() if run.window.since else None,
+        "until": run.window.until.isoformat(),
+        "tickets": run.tickets,
+        "missed": run.missed,
+    }
+
+
+def _record_from(row: Mapping[str, Any]) -> RunRecord:
+    since = datetime.fromisoformat(row["since"]) if row["since"] else None
+    return RunRecord(
+        run_id=row["run_id"],
+        closed_at=datetime.fromisoformat(row["closed_at"]),
+        mode=Mode(row["mode"]),
+        reason=row["reason"],
+        window=Window(since, datetime.fromisoformat(row["until"])),
+        tickets=row["tickets"],
+        missed=row["missed"],
+    )
+
+
+def facts_from(text: str | None) -> RunFacts:
+    """Read the JSON that `queries.facts` makes."""
+    if not text:
+        return RunFacts()
+    stored = json.loads(text)
+    missed = tuple(
+        MissedUpdate(
+            ticket_id=row["ticket_id"],
+            modified_time=EPOCH + timedelta(microseconds=int(row["modified_time"])),
+            reason=row["reason"],
+            lag_seconds=float(row["lag_seconds"]),
+        )
+        for row in stored.pop("missed") or ()
+    )
+    rows = int(stored.pop("row_count"))
+    counts = {name: int(value) for name, value in stored.items()}
+    return replace(RunFacts(rows=rows, **counts), missed=missed)
+
+
+def _state_from(row: Mapping[str, Any]) -> SyncState:
+    until = row["window_until"]
+    return SyncState(
+        sync_name=row["sync_name"],
+        watermark=row["watermark"],
+        version=row["version"],
+        cursor=row["cursor"],
+        window=Window(row["window_since"], until) if until else None,
+        run_id=row["run_id"],
+        reason=row["reason"],
+        closed_at=row["closed_at"],
+        facts=facts_from(row["facts"]),
+        recent_runs=tuple(_record_from(run) for run in json.loads(row["recent_runs"] or "[]")),
+    )

@@ -1,0 +1,157 @@
+"""The four tables as one run uses them: what to merge at each step, and the state around it.
+
+Each step is described by a `MergeRequest`, so that the command line and Dagster's IO manager write
+by the same writer. The order raw_ticket_changes, missed_updates, tickets, sync_state is the
+caller's to keep; `pipeline` says why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from helpdesk_assets import tables
+from helpdesk_assets.errors import BatchGone
+from helpdesk_assets.model import Manifest, MergeReport, RunFacts, SyncState, TableSpec
+from helpdesk_assets.spool import Spool
+from helpdesk_assets.warehouse import queries
+from helpdesk_assets.warehouse.client import JobUse, Warehouse
+from helpdesk_assets.warehouse.schema import Schema
+from helpdesk_assets.warehouse.sql import Prune, Query
+from helpdesk_assets.warehouse.staging import Staging
+from helpdesk_assets.warehouse.state import StateTable
+from helpdesk_assets.warehouse.writer import TableWriter
+
+ORPHANED_AFTER = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRequest:
+    """Rows or a query for one table; `source` None: there is nothing to write.
+
+    `staging` names the table that a large batch is loaded into; it outlives this merge, because
+    later steps read the batch there.
+    """
+
+    source: Spool | Query | None
+    prune: Prune | None = None
+    staging: str | None = None
+
+
+class SyncTables:
+    """The dataset of one sync. Nothing is asked of the warehouse until a method is called."""
+
+    def __init__(self, warehouse: Warehouse, *, sync_name: str, small_batch_bytes: int) -> None:
+        self._warehouse = warehouse
+        self._schema = Schema(warehouse)
+        self._staging = Staging(warehouse)
+        self._writer = TableWriter(warehouse, small_batch_bytes=small_batch_bytes)
+        self._state = StateTable(warehouse, sync_name)
+        self.small_batch_bytes = small_batch_bytes
+
+    @property
+    def use(self) -> JobUse:
+        return self._warehouse.use
+
+    def read_state(self) -> SyncState | None:
+        """The state row, None before the first run has closed or where there is no table yet."""
+        return self._state.read() if self._schema.exists(tables.SYNC_STATE) else None
+
+    def adopted_until(self) -> datetime | None:
+        """Where the tickets table of an older sync ends; None where there is no such table.
+
+        A table with our own columns is not adopted: a first load that died left it, and its newest
+        row says nothing about what came before.
+        """
+        if not self._schema.exists(tables.TICKETS):
+            return None
+        if tables.CONTENT_HASH.name in self._schema.columns(tables.TICKETS):
+            return None
+        outcome = self._warehouse.run(
+            queries.newest_stored(self._warehouse.dataset), run_id="adopt", step="tickets"
+        )
+        return next((row["watermark"] for row in outcome.rows), None)
+
+    def prepare(self) -> None:
+        """Make the tables that are not there, and add the columns that an adopted one lacks."""
+        for spec in tables.ALL:
+            self._schema.ensure(spec)
+
+    def changes_request(self, manifest: Manifest, spool: Spool) -> MergeRequest:
+        return MergeRequest(spool if spool.rows else None, staging=manifest.staging)
+
+    def missed_request(
+        self, manifest: Manifest, *, grace: timedelta, webhooks_enabled: bool
+    ) -> MergeRequest:
+        if not webhooks_enabled or not self._has_rows(manifest):
+            return MergeRequest(None)
+        return MergeRequest(queries.missed_source(self._warehouse.dataset, manifest, grace))
+
+    def tickets_request(self, manifest: Manifest) -> MergeRequest:
+        if not self._has_rows(manifest):
+            return MergeRequest(None)
+        prune = None
+        if manifest.created_from and manifest.created_to:
+            prune = Prune("createdTime", manifest.created_from, manifest.created_to)
+        return MergeRequest(queries.tickets_source(self._warehouse.dataset, manifest), prune)
+
+    def write(
+        self, spec: TableSpec, request: MergeRequest, *, run_id: str, attempt: int = 0
+    ) -> MergeReport:
+        """Carry out one request. Doing it again changes nothing."""
+        if request.source is None:
+            self._schema.ensure(spec)
+            return MergeReport(spec.name, changed=0, inserted=0, updated=0)
+        return self._writer.merge(
+            spec,
+            request.source,
+            run_id=run_id,
+            step=spec.name,
+            attempt=attempt,
+            staging=request.staging,
+            keep_staging=request.staging is not None,
+            prune=request.prune,
+        )
+
+    def close_run(
+        self, manifest: Manifest, *, attempt: int = 0
+    ) -> tuple[RunFacts, SyncState | None]:
+        """Move the watermark where the run may, count the facts, and remove the run's staging.
+
+        A run over a range leaves the state row alone and only counts.
+        """
+        if manifest.is_range:
+            closed = self._state.count_facts(manifest, attempt=attempt), self.read_state()
+        else:
+            state = self._state.close_run(manifest, attempt=attempt)
+            closed = state.facts, state
+        if manifest.staging is not None:
+            self._staging.drop(manifest.staging)
+        self._staging.sweep(ORPHANED_AFTER)
+        return closed
+
+    def missed_in_the_last(self, hours: int) -> int:
+        """How many missed updates were recorded in the last hours."""
+        outcome = self._warehouse.run(
+            queries.missed_since(self._warehouse.dataset, hours), run_id="status", step="missed"
+        )
+        return next(int(row["missed"]) for row in outcome.rows)
+
+    def _has_rows(self, manifest: Manifest) -> bool:
+        """Whether the batch has any, and can still be read.
+
+        Raises:
+            BatchGone: its staging table is no more and the run has not closed.
+        """
+        if manifest.rows == 0:
+            return False
+        if manifest.staging is None or self._staging.exists(manifest.staging):
+            return True
+        state = self.read_state()
+        if state is not None and state.run_id == manifest.run_id:
+            return False
+        raise BatchGone(
+            f"The batch of run {manifest.run_id} was staged in {manifest.staging}, which is gone "
+            f"(staging tables live {ORPHANED_AFTER}). Materialise raw_ticket_changes and what "
+            "follows it again; nothing is lost."
+        )

@@ -1,0 +1,46 @@
+"""One local warehouse per test process, and a fresh dataset in it per test.
+
+Nothing is skipped where it cannot start: a suite that passes without it has proved nothing.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from helpdesk_assets.embedded import EmbeddedWarehouse
+from helpdesk_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from helpdesk_assets.warehouse.client import Warehouse
+
+
+@pytest.fixture(scope="session")
+def warehouse_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a local warehouse that lives as long as the test process."""
+    with EmbeddedWarehouse(tmp_path_factory.mktemp("warehouse")) as embedded:
+        yield embedded.endpoint
+
+
+@pytest.fixture
+def warehouse_settings(warehouse_endpoint: str) -> Settings:
+    """Settings that name a dataset which no other test has."""
+    return Settings(
+        bigquery_project="test-project",
+        bigquery_dataset=f"test_{uuid.uuid4().hex[:12]}",
+        bigquery_emulator_host=warehouse_endpoint,
+    )
+
+
+@pytest.fixture
+def warehouse(warehouse_settings: Settings) -> Iterator[Warehouse]:
+    """A warehouse on its own empty dataset."""
+    from helpdesk_assets.warehouse.connection import connect
+
+    connected = connect(warehouse_settings)
+    connected.ensure_dataset()
+    yield connected
+    connected.close()

@@ -1,0 +1,100 @@
+"""The graph as Dagster sees it. A change of it is a change for whoever runs this: it belongs in
+the changelog.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from helpdesk_assets import tables
+from helpdesk_assets.definitions import defs
+from helpdesk_assets.metadata import spec_from
+
+SPECS = {
+    "raw_ticket_changes": tables.RAW_TICKET_CHANGES,
+    "missed_updates": tables.MISSED_UPDATES,
+    "tickets_table": tables.TICKETS,
+    "sync_watermark": tables.SYNC_STATE,
+}
+
+
+def test_the_graph() -> None:
+    graph = defs.resolve_asset_graph()
+    edges = {
+        key.to_user_string(): sorted(p.to_user_string() for p in graph.get(key).parent_keys)
+        for key in graph.get_all_asset_keys()
+    }
+    assert edges == {
+        "raw_ticket_changes": [],
+        "missed_updates": ["raw_ticket_changes"],
+        "tickets_table": ["missed_updates"],
+        "sync_watermark": ["tickets_table"],
+    }
+
+
+def test_the_checks() -> None:
+    keys = defs.resolve_asset_graph().asset_check_keys
+    assert sorted(f"{key.asset_key.to_user_string()}.{key.name}" for key in keys) == [
+        "missed_updates.webhook_gaps",
+        "raw_ticket_changes.no_fallback",
+        "raw_ticket_changes.read_whole",
+        "sync_watermark.watermark_fresh",
+        "tickets_table.no_null_keys_or_times",
+        "tickets_table.no_time_in_the_future",
+        "tickets_table.one_row_per_ticket",
+    ]
+
+
+def test_the_job_runs_the_steps_in_order_and_the_checks_last_in_one_process() -> None:
+    job = defs.resolve_job_def("helpdesk_sync")
+    assert job.executor_def.name == "in_process"
+    assert int(job.tags["dagster/max_runtime"]) == 6 * 3600
+    order = [node.name for node in job.graph.nodes_in_topological_order]
+    assert order == [*SPECS, "sync_checks"]
+
+
+def test_the_schedule() -> None:
+    schedule = defs.resolve_schedule_def("every_two_hours")
+    assert schedule.job_name == "helpdesk_sync"
+    assert schedule.cron_schedule == "0 */2 * * *"
+    assert schedule.execution_timezone == "UTC"
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+
+
+@pytest.mark.parametrize("asset", SPECS)
+def test_what_an_asset_says_of_its_table_is_what_the_table_is(asset: str) -> None:
+    spec = defs.resolve_asset_graph().get(dg.AssetKey(asset))
+    assert spec.owners == ["team:support-data"]
+    assert spec.group_name == "helpdesk"
+    assert spec.pools == {"helpdesk_sync"}
+    assert spec.freshness_policy is not None
+    assert {"dagster/kind/bigquery", "dagster/kind/python"} <= spec.tags.keys()
+    stated = spec_from(dg.AssetKey(asset), spec.metadata, spec.description)
+    assert stated == SPECS[asset]
+
+
+def test_definitions_load_where_nothing_is_set_and_nothing_answers(tmp_path: Path) -> None:
+    """In a process of its own, with sockets forbidden: settings are for a run to read."""
+    script = (
+        "import socket\n"
+        "def refuse(*a, **k): raise AssertionError('a socket at import')\n"
+        "socket.socket.connect = refuse\n"
+        "from dagster import Definitions\n"
+        "from helpdesk_assets.definitions import defs\n"
+        "Definitions.validate_loadable(defs)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path), "HELPDESK_PAGE_SIZE": "no number"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,69 @@
+"""A tiny real HTTP server that says exactly what a test tells it to, byte for byte if need be."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+DATE = "Mon, 23 Nov 2026 10:00:00 GMT"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    path: str
+    authorization: str | None
+    cookie: str | None
+
+
+@dataclass(slots=True)
+class Said:
+    """One answer. `Content-Length` is the body's unless `headers` say otherwise."""
+
+    body: bytes = b"{}"
+    status: int = 200
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Loopback:
+    url: str
+    seen: list[Seen]
+
+
+Respond = Callable[[Seen], Said | None]
+
+
+@contextmanager
+def loopback(respond: Respond) -> Iterator[Loopback]:
+    """Serve until left; `respond` giving None drops the connection without a word."""
+    seen: list[Seen] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked = Seen(self.path, self.headers["Authorization"], self.headers["Cookie"])
+            seen.append(asked)
+            said = respond(asked)
+            if said is None:
+                return
+            headers = {"Date": DATE, "Content-Length": str(len(said.body)), **said.headers}
+            self.send_response_only(said.status)
+            for name, value in headers.items():
+                if value is not None:
+                    self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(said.body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield Loopback(f"http://127.0.0.1:{server.server_port}", seen)
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,261 @@
+"""The walk by time loses nothing, whatever changes while it walks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpdesk_assets.errors import EndpointFailed
+from helpdesk_assets.model import Page, Ticket
+from helpdesk_assets.providers.time_paging import END_OF_TIME, EPOCH, TimeWalk, floor
+from helpdesk_assets.providers.token_paging import Answer
+from helpdesk_assets_tests.providers.moving_desk import SECOND, MovingDesk, at, ticket
+
+NOW = 1000.0
+
+
+def desk(*tickets: tuple[str, float], **more: object) -> MovingDesk:
+    made = MovingDesk({name: ticket(name, when) for name, when in tickets}, NOW)
+    for name, value in more.items():
+        setattr(made, name, value)
+    return made
+
+
+def walk(
+    desk: MovingDesk,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[Page]:
+    return list(TimeWalk(desk.fetch, tick=SECOND, held_back=SECOND).pages(since, until))
+
+
+def ids(pages: list[Page]) -> list[str]:
+    return [row.ticket_id for page in pages for row in page.tickets]
+
+
+def test_nothing_changed_costs_one_call_and_gives_one_page() -> None:
+    quiet = desk(("a", 5))
+    pages = walk(quiet, since=at(500))
+    assert [page.tickets for page in pages] == [()]
+    assert len(quiet.asked) == 1
+
+
+def test_a_page_that_holds_all_costs_one_call() -> None:
+    small = desk(("a", 510), ("b", 520), ("c", 530))
+    assert ids(walk(small, since=at(500))) == ["a", "b", "c"]
+    assert len(small.asked) == 1
+
+
+def test_from_the_beginning_means_1970() -> None:
+    full = desk(("a", 0), ("b", 1))
+    assert ids(walk(full)) == ["a", "b"]
+    assert full.asked[0][0] == EPOCH
+
+
+def test_the_next_request_starts_at_the_last_time_without_a_token() -> None:
+    long = desk(*((f"{n}", 10.0 * n) for n in range(1, 8)))
+    assert ids(walk(long)) == [str(n) for n in range(1, 8)]
+    assert [(start, token) for start, _, token in long.asked] == [
+        (at(0), None),
+        (at(30), None),
+        (at(50), None),
+    ]
+
+
+def test_both_ends_of_a_window_belong_to_it() -> None:
+    edges = desk(("a", 9), ("b", 10), ("c", 20), ("d", 21))
+    assert ids(walk(edges, at(10), at(20))) == ["b", "c"]
+    assert edges.asked == [(at(10), at(20), None)]
+
+
+def test_a_start_within_a_tick_reaches_back_to_the_tick() -> None:
+    assert ids(walk(desk(("a", 10)), at(10.7))) == ["a"]
+
+
+def test_until_is_the_clock_of_the_first_answer_less_what_is_held_back() -> None:
+    def later(desk: MovingDesk) -> None:
+        desk.now += 60
+
+    pages = walk(desk(*((f"{n}", 10.0 * n) for n in range(1, 8)), between=later))
+    assert {page.until for page in pages} == {at(NOW) - SECOND}
+    assert [page.served_at for page in pages] == [at(NOW), at(NOW + 60), at(NOW + 120)]
+
+
+def test_an_asked_until_is_not_exceeded_nor_believed_beyond_the_clock() -> None:
+    assert walk(desk(), until=at(300))[0].until == at(300)
+    assert walk(desk(), until=at(9000))[0].until == at(NOW) - SECOND
+
+
+def test_an_open_window_ends_by_no_clock() -> None:
+    tickets = desk()
+    walk(tickets, since=at(5))
+    assert tickets.asked == [(at(5), END_OF_TIME, None)]
+
+
+def test_a_start_at_the_end_of_time_is_no_overflow() -> None:
+    assert ids(walk(desk(("a", 5)), since=datetime(9999, 6, 1, tzinfo=UTC))) == []
+
+
+def test_one_tick_that_fills_pages_is_read_by_tokens_until_two_passes_agree() -> None:
+    dense = desk(("a", 5), *((f"t{n}", 10.0) for n in range(8)), ("z", 11), ("zz", 12))
+    pages = walk(dense)
+    assert ids(pages) == ["a", *(f"t{n}" for n in range(8)), "z", "zz"]
+    with_token = [(start, end) for start, end, token in dense.asked if token is not None]
+    assert set(with_token) == {(at(10), at(11))}
+    assert dense.asked[-1][0] == at(11)
+
+
+def test_a_tick_that_is_left_meanwhile_is_read_again() -> None:
+    leaving = iter(["t0", "t1"])
+
+    def leave(desk: MovingDesk) -> None:
+        # Into the shift between two token pages of the first pass.
+        if desk.asked[-1][2] is not None and (name := next(leaving, None)):
+            desk.change(name)
+
+    dense = desk(*((f"t{n}", 10.0) for n in range(9)), between=leave)
+    got = ids(walk(dense))
+    # The two that left come a second time, as what they have become.
+    assert sorted(got) == sorted([*(f"t{n}" for n in range(9)), "t0", "t1"])
+
+
+def test_a_tick_that_never_holds_still_is_an_error() -> None:
+    def churn(desk: MovingDesk) -> None:
+        first = min(t for t in desk.tickets if desk.tickets[t].modified_time == at(10))
+        desk.change(first)
+
+    dense = desk(*((f"t{n:03}", 10.0) for n in range(200)), between=churn)
+    with pytest.raises(EndpointFailed, match="kept changing through 10 passes"):
+        walk(dense)
+
+
+def test_times_finer_than_the_tick_are_not_lost_in_a_full_tick() -> None:
+    fine = desk(*((f"t{n}", 10.0) for n in range(6)), ("u", 10.5), ("v", 10.9), ("w", 11.2))
+    assert ids(walk(fine)) == [*(f"t{n}" for n in range(6)), "u", "v", "w"]
+
+
+def test_a_full_tick_at_the_end_of_an_asked_window() -> None:
+    dense = desk(*((f"t{n}", 10.0) for n in range(8)), ("z", 11))
+    assert ids(walk(dense, at(10), at(10))) == [f"t{n}" for n in range(8)]
+
+
+def test_an_empty_page_with_a_token_is_not_the_end() -> None:
+    names = [f"h{n}" for n in range(4)]
+    hiding = desk(*((n, 10.0) for n in names), ("a", 20), ("b", 30), hidden=frozenset(names))
+    assert ids(walk(hiding)) == ["a", "b"]
+
+
+def test_a_window_of_hidden_rows_ends() -> None:
+    names = [f"h{n}" for n in range(5)]
+    assert ids(walk(desk(*((n, 10.0) for n in names), hidden=frozenset(names)))) == []
+
+
+def test_bad_rows_do_not_stop_the_walk_and_are_told_once() -> None:
+    tickets = [(f"t{n}", 10.0 * n) for n in range(1, 12)]
+    broken = desk(*tickets, untimed=frozenset({"t1", "t2", "t3", "t4", "t8"}))
+    pages = walk(broken)
+    assert ids(pages) == ["t5", "t6", "t7", "t9", "t10", "t11"]
+    assert [bad.ticket_id for page in pages for bad in page.bad] == ["t1", "t2", "t3", "t4", "t8"]
+
+
+def test_rows_of_2099_are_given_however_many_and_move_nothing() -> None:
+    future = datetime(2099, 1, 1, tzinfo=UTC).timestamp()
+    odd = desk(("a", 5), ("b", 6), *((f"odd{n}", future + n) for n in range(9)))
+    pages = walk(odd)
+    assert ids(pages) == ["a", "b", *(f"odd{n}" for n in range(9))]
+    assert {page.until for page in pages} == {at(NOW) - SECOND}
+
+
+def test_changes_made_while_paging_are_not_chased() -> None:
+    def change_all(desk: MovingDesk) -> None:
+        desk.now += 10
+        for n in range(8):
+            desk.change(f"t{n}")
+
+    busy = desk(*((f"t{n}", 10.0 + n) for n in range(8)), between=change_all)
+    walk(busy)
+    assert len(busy.asked) < 5
+
+
+def test_changes_of_the_opening_second_are_read_to_the_end() -> None:
+    fresh = desk(*((f"t{n}", NOW) for n in range(8)))
+    assert set(ids(walk(fresh))) == {f"t{n}" for n in range(8)}
+
+
+@pytest.mark.parametrize("times", [(20.0, 10.0), (10.0, 30.0, 20.0), (3.0, 10.0)])
+def test_rows_out_of_order_or_before_the_window_are_an_error(times: tuple[float, ...]) -> None:
+    rows = tuple(ticket(str(n), when) for n, when in enumerate(times))
+
+    def fetch(start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
+        return Answer(rows, (), None, at(NOW))
+
+    with pytest.raises(EndpointFailed, match="the order that it was asked for"):
+        list(TimeWalk(fetch, tick=SECOND, held_back=SECOND).pages(at(5), None))
+
+
+def test_a_row_repeated_within_a_page_comes_once() -> None:
+    twice = ticket("a", 10)
+
+    def fetch(start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
+        return Answer((twice, twice), (), None, at(NOW))
+
+    walk = TimeWalk(fetch, tick=SECOND, held_back=SECOND)
+    assert ids(list(walk.pages(None, None))) == ["a"]
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    times=st.lists(st.integers(0, 12), min_size=1, max_size=25),
+    page_size=st.integers(1, 5),
+    changes=st.lists(st.lists(st.integers(0, 24), max_size=3), max_size=30),
+    steps=st.lists(st.sampled_from([0.0, 0.4, 1.0, 3.0]), min_size=1, max_size=5),
+    hidden=st.frozensets(st.integers(0, 24), max_size=4),
+    since=st.none() | st.integers(0, 14),
+    until=st.none() | st.integers(14, 30),
+)
+def test_no_ticket_is_absent_whose_last_change_is_in_the_window(
+    times: list[int],
+    page_size: int,
+    changes: list[list[int]],
+    steps: list[float],
+    hidden: frozenset[int],
+    since: int | None,
+    until: int | None,
+) -> None:
+    waiting = iter(changes)
+
+    def between(desk: MovingDesk) -> None:
+        desk.now += steps[len(desk.asked) % len(steps)]
+        for number in next(waiting, []):
+            if str(number) in desk.tickets:
+                desk.change(str(number))
+
+    moving = MovingDesk(
+        {str(n): ticket(str(n), when) for n, when in enumerate(times)},
+        now=13.0,
+        page_size=page_size,
+        between=between,
+        # Hidden ones rest: what a hidden ticket shifts when it moves, no walk can see.
+        hidden=frozenset(str(n) for n in hidden if not any(n in some for some in changes)),
+    )
+    start = None if since is None else at(since)
+    try:
+        pages = walk(moving, start, None if until is None else at(until))
+    except EndpointFailed:
+        return
+    got = {(row.ticket_id, row.content_hash) for page in pages for row in page.tickets}
+    awaited = {
+        (t.ticket_id, t.content_hash)
+        for t in moving.tickets.values()
+        if (start or EPOCH) <= t.modified_time <= pages[0].until
+        and t.ticket_id not in moving.hidden
+    }
+    assert awaited <= got
+
+
+def test_floor() -> None:
+    assert floor(at(10.999), SECOND) == at(10)
+    assert floor(at(-0.5), SECOND) == at(-1)

@@ -1,0 +1,81 @@
+"""Settings: defaults that just work, problems that name the variable, secrets that stay secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.settings import (
+    EMBEDDED_HELPDESK,
+    EMBEDDED_PROJECT,
+    EMBEDDED_TOKEN,
+    EMBEDDED_WAREHOUSE,
+    Settings,
+    load_settings,
+)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_with_nothing_set_the_embedded_default_is_used() -> None:
+    settings = load_settings()
+    assert settings.helpdesk_base_url == EMBEDDED_HELPDESK
+    assert settings.helpdesk_api_token.get_secret_value() == EMBEDDED_TOKEN
+    assert settings.bigquery_project == EMBEDDED_PROJECT
+    assert settings.bigquery_emulator_host == EMBEDDED_WAREHOUSE
+
+
+def test_a_project_means_the_real_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIGQUERY_PROJECT", "acme-data")
+    settings = load_settings()
+    assert (settings.bigquery_project, settings.bigquery_emulator_host) == ("acme-data", "")
+
+
+def test_an_emulators_address_may_lack_its_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", "127.0.0.1:9999")
+    assert load_settings().bigquery_emulator_host == "http://127.0.0.1:9999"
+
+
+def test_the_embedded_token_goes_to_the_embedded_helpdesk_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HELPDESK_BASE_URL", "https://desk.example.com/")
+    settings = load_settings()
+    assert settings.helpdesk_base_url == "https://desk.example.com"
+    assert settings.helpdesk_api_token.get_secret_value() == ""
+
+
+def test_dotenv_is_read_and_the_environment_wins(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("HELPDESK_PAGE_SIZE=50\nHELPDESK_CONCURRENCY=2\nOTHER=1\n")
+    monkeypatch.setenv("HELPDESK_CONCURRENCY", "4")
+    settings = load_settings()
+    assert (settings.helpdesk_page_size, settings.helpdesk_concurrency) == (50, 4)
+
+
+def test_empty_means_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HELPDESK_PAGE_SIZE", "")
+    assert load_settings().helpdesk_page_size == 100
+
+
+def test_a_setting_that_cannot_be_read_is_named_without_its_value(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HELPDESK_OVERLAP_SECONDS", "s3cret-by-mistake")
+    with pytest.raises(SettingsError, match="HELPDESK_OVERLAP_SECONDS") as caught:
+        load_settings()
+    assert "s3cret" not in str(caught.value)
+
+
+def test_the_token_shows_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HELPDESK_API_TOKEN", "tok-1234567890")
+    settings = load_settings()
+    assert "tok-1234567890" not in f"{settings!r} {settings} {settings.model_dump_json()}"

@@ -1,0 +1,75 @@
+"""Tables and rows that several warehouse tests share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from helpdesk_assets.model import Column, ColumnType, Guard, TableSpec
+from helpdesk_assets.spool import Spool
+from helpdesk_assets.warehouse.client import Warehouse
+
+PARCELS = TableSpec(
+    name="parcels",
+    columns=(
+        Column("id", ColumnType.STRING),
+        Column("note", ColumnType.STRING),
+        Column("weight", ColumnType.INT64),
+        Column("price", ColumnType.FLOAT64),
+        Column("fragile", ColumnType.BOOL),
+        Column("made", ColumnType.TIMESTAMP),
+        Column("moved", ColumnType.TIMESTAMP),
+        Column("raw_json", ColumnType.JSON),
+        Column("mark", ColumnType.STRING),
+        Column("first_seen", ColumnType.STRING),
+    ),
+    key=("id",),
+    guard=Guard.NEWER_WINS,
+    newest_first=("moved", "_seq"),
+    version="moved",
+    fingerprint="mark",
+    write_once=("first_seen",),
+    partition_by="made",
+    cluster_by=("id",),
+)
+WITH_SEQ = (*PARCELS.columns, Column("_seq", ColumnType.INT64))
+
+EVENTS = TableSpec(
+    name="events",
+    columns=(Column("id", ColumnType.STRING), Column("at", ColumnType.TIMESTAMP)),
+    key=("id", "at"),
+    guard=Guard.INSERT_ONLY,
+)
+
+SMALL = 1_000_000
+# Everything that is not empty is a large batch.
+LARGE = 1
+
+
+def parcel(key: str | None, day: int = 1, **values: Any) -> dict[str, Any]:
+    """A parcel that moved on the given day of November."""
+    moved = f"2026-11-{day:02d}T10:00:00.123456Z"
+    return {"id": key, "moved": moved, "mark": f"m{day}", "raw_json": {"day": day}, **values}
+
+
+@contextmanager
+def spooled(rows: Sequence[Mapping[str, Any]]) -> Iterator[Spool]:
+    with Spool(SMALL) as spool:
+        for row in rows:
+            spool.append(json.dumps(row, ensure_ascii=False).encode())
+        yield spool
+
+
+def stored(warehouse: Warehouse, table: str = "parcels") -> dict[str, dict[str, Any]]:
+    """The rows by id; fails where an id is there twice."""
+    rows = list(warehouse.list_rows(table))
+    found = {str(row["id"]): row for row in rows}
+    assert len(found) == len(rows), f"an id is stored twice: {[row['id'] for row in rows]}"
+    return found
+
+
+def as_value(json_value: Any) -> Any:
+    """bqemulator answers with JSON text where the service and local-bigquery give the value."""
+    return json.loads(json_value) if isinstance(json_value, str) else json_value
