@@ -17,9 +17,9 @@ def test_rows_come_back_in_order_and_more_can_follow() -> None:
 def test_it_stops_being_small_past_its_limit() -> None:
     with Spool(10) as spool:
         spool.append(b"123456789")
-        assert spool.is_small
+        assert (spool.is_small, spool.rows) == (True, 1)
         spool.append(b"1")
-        assert not spool.is_small
+        assert (spool.is_small, spool.rows) == (False, 2)
         assert spool.stream().read() == b"123456789\n1\n"
 
 

@@ -65,7 +65,7 @@ class FetchBar:
             return
         if self._last is not None and reached < self._last:
             # The listing goes backwards or in no order; how far it has come cannot be told.
-            self._bars.update(self._task, total=None, note=note)
+            self._begin("fetching", note)
             return
         self._first = self._first or reached
         self._last = reached
@@ -76,7 +76,12 @@ class FetchBar:
 
     def on_phase(self, phase: str) -> None:
         if phase in _AFTER:
-            self._bars.update(self._task, description=_AFTER[phase], total=None)
+            self._begin(_AFTER[phase], "")
+
+    def _begin(self, description: str, note: str) -> None:
+        """A bar without an end in the old one's place: rich cannot take an end back."""
+        self._bars.remove_task(self._task)
+        self._task = self._bars.add_task(description, total=None, note=note)
 
 
 class _Nobody:

@@ -39,20 +39,21 @@ def play(stage: Stage, tickets: int, spread: timedelta, wait: timedelta, console
         wait: how long after them the second sync runs, by the same clock.
         console: where the story is told.
     """
-    with dg.DagsterInstance.ephemeral() as instance:
-        report.step(console, "First sync, by the Dagster job helpdesk_sync: reads every ticket.")
-        with load_bar(console, stage.helpdesk_url, tickets):
-            first = run_job(instance, stage.control)
-        changes = change_tickets(stage, spread)
-        report.step(
-            console,
-            f"{len(changes.lost) + len(changes.delivered)} tickets change. Webhooks write "
-            f"{len(changes.delivered)} into the table, {len(changes.lost)} get lost.",
-        )
-        # Nobody waits for the grace period to pass: the helpdesk's clock is moved.
-        stage.control.advance(wait.total_seconds())
-        report.step(console, "Second sync: asks for what changed since the watermark.")
-        second = run_job(instance, stage.control)
+    # Never closed: it is memory alone, and a job that was interrupted may still write to it.
+    instance = dg.DagsterInstance.ephemeral()
+    report.step(console, "First sync, by the Dagster job helpdesk_sync: reads every ticket.")
+    with load_bar(console, stage.helpdesk_url, tickets):
+        first = run_job(instance, stage.control)
+    changes = change_tickets(stage, spread)
+    report.step(
+        console,
+        f"{len(changes.lost) + len(changes.delivered)} tickets change. Webhooks write "
+        f"{len(changes.delivered)} into the table, {len(changes.lost)} get lost.",
+    )
+    # Nobody waits for the grace period to pass: the helpdesk's clock is moved.
+    stage.control.advance(wait.total_seconds())
+    report.step(console, "Second sync: asks for what changed since the watermark.")
+    second = run_job(instance, stage.control)
     report.step(console, "Compare the table with the helpdesk, ticket by ticket.")
     return Story(tickets, first, changes, second, compare_table(stage))
 

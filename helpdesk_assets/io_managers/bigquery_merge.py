@@ -7,6 +7,7 @@ and an incremental batch would replace the history. Key and guard are in the def
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -84,6 +85,8 @@ def write(
             "DataFrame, a Query, a Spool or a MergeRequest."
         )
     rows = spool_frame(value, spec, small)
+    if not spec.columns:  # then whatever the frame holds belongs into the table
+        spec = replace(spec, columns=rows.columns)
     with rows.spool:
         return TableWriter(warehouse, small_batch_bytes=small).merge(
             spec,

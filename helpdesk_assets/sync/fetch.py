@@ -62,7 +62,10 @@ class Fetch:
         self._on_page = on_page
         self._timer = timer
         self._writer = BatchWriter(
-            spool, run_id=run_id, batch_id=self._batch_id, pick=pick or random.Random(0)  # noqa: S311 - a sample, no secret
+            spool,
+            run_id=run_id,
+            batch_id=self._batch_id,
+            pick=pick or random.Random(0),  # noqa: S311 - a sample, no secret
         )
 
     def run(self, plan: Plan) -> Batch:

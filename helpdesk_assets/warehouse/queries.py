@@ -12,10 +12,9 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
-from helpdesk_assets.warehouse.sql import Dataset, Parameter, Query
-
 from helpdesk_assets import tables
 from helpdesk_assets.model import ColumnType, Manifest
+from helpdesk_assets.warehouse.sql import Dataset, Parameter, Query
 
 # Rows may be stamped while a run is under way, and two servers of one helpdesk may differ a little.
 FUTURE_TOLERANCE = timedelta(minutes=15)
@@ -35,7 +34,7 @@ def batch(dataset: Dataset, manifest: Manifest) -> Query:
     ]
     # The ids stand in a constant list too, so that clustering on ticket_id prunes the scan; a join
     # alone would not.
-    ids = tuple(dict.fromkeys(version["id"] for version in versions))
+    ids = tuple(dict.fromkeys(version.ticket_id for version in manifest.versions or ()))
     sql = f"""\
 SELECT {columns}, V._seq
 FROM {dataset.table(tables.RAW_TICKET_CHANGES.name)} AS B

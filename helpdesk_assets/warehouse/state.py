@@ -12,12 +12,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-from helpdesk_assets.warehouse.client import Warehouse
-from helpdesk_assets.warehouse.sql import Dataset, Parameter, Query
 
 from helpdesk_assets import tables
 from helpdesk_assets.errors import AnotherWriter
@@ -32,6 +28,8 @@ from helpdesk_assets.model import (
     Window,
 )
 from helpdesk_assets.warehouse import queries
+from helpdesk_assets.warehouse.client import Warehouse
+from helpdesk_assets.warehouse.sql import Dataset, Parameter, Query
 
 REMEMBERED_RUNS = 20
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -214,11 +212,21 @@ def facts_from(text: str | None) -> RunFacts:
             reason=row["reason"],
             lag_seconds=float(row["lag_seconds"]),
         )
-        for row in stored.pop("missed") or ()
+        for row in stored["missed"] or ()
     )
-    rows = int(stored.pop("row_count"))
-    counts = {name: int(value) for name, value in stored.items()}
-    return replace(RunFacts(rows=rows, **counts), missed=missed)
+    return RunFacts(
+        rows=int(stored["row_count"]),
+        repeated_keys=int(stored["repeated_keys"]),
+        null_keys=int(stored["null_keys"]),
+        null_times=int(stored["null_times"]),
+        future_times=int(stored["future_times"]),
+        inserted=int(stored["inserted"]),
+        updated=int(stored["updated"]),
+        unchanged=int(stored["unchanged"]),
+        rejected=int(stored["rejected"]),
+        missed_total=int(stored["missed_total"]),
+        missed=missed,
+    )
 
 
 def _state_from(row: Mapping[str, Any]) -> SyncState:

@@ -125,7 +125,9 @@ def local_instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     """With files, as `dagster dev` has one: schedules and re-executions need such an instance."""
     home = tmp_path / "dagster"
     home.mkdir()
-    with dg.DagsterInstance.local_temp(str(home)) as local:
+    with dg.DagsterInstance.local_temp(
+        str(home), overrides={"telemetry": {"enabled": False}}
+    ) as local:
         yield local
 
 

@@ -108,18 +108,19 @@ def test_a_run_that_died_is_put_right_from_where_it_died(
 
     world.helpdesk.advance(600)
     later = sorted(t.ticket_id for t in world.helpdesk.create(2))
-    success, second = again_from_failure(world, dead)
+    success, _ = again_from_failure(world, dead)
     assert success
     assert set(world.stored()) >= set(expected)
-    assert set(world.missed()) >= set(changed)
+    assert world.missed() == changed
     told = world.told("sync_watermark")
     assert told["rows_updated"] == 5
-    assert told["missed"] >= 5
+    assert told["missed"] == 5
 
     world.helpdesk.advance(3600)
     assert run(world)[0]
     assert world.stored() == world.truth()
-    assert world.missed() == sorted(changed + later), "each once"
+    # What a run met within the grace may yet have come by webhook, and is no missed update.
+    assert world.missed() in (sorted(changed + later), changed), "each once"
 
 
 def test_a_rerun_of_a_rerun_still_finds_the_first_ones_batch(

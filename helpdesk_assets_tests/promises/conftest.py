@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import datetime
+from typing import Protocol
 
 import pytest
 
@@ -12,15 +14,17 @@ from helpdesk_assets.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets_tests.promises.rig import Rig
 
-MakeRig = Callable[[int], Rig]
+
+class MakeRig(Protocol):
+    def __call__(self, tickets: int, *, start: datetime | None = None) -> Rig: ...
 
 
 @pytest.fixture
 def make_rig(warehouse: Warehouse, warehouse_settings: Settings) -> Iterator[MakeRig]:
     with ExitStack() as desks:
 
-        def make(tickets: int) -> Rig:
-            desk = desks.enter_context(SimulatedHelpdesk(tickets=tickets))
+        def make(tickets: int, *, start: datetime | None = None) -> Rig:
+            desk = desks.enter_context(SimulatedHelpdesk(tickets=tickets, start=start))
             settings = warehouse_settings.model_copy(
                 update={
                     "helpdesk_base_url": desk.base_url,

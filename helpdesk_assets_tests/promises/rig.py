@@ -76,6 +76,16 @@ class Rig:
         with connected(self.settings) as sync_tables:
             return sync_tables.read_state()
 
+    def sync_tables_exist(self) -> None:
+        """Make the tables, as a run does that dies right afterwards."""
+        with connected(self.settings) as sync_tables:
+            sync_tables.prepare()
+
+    def table_fields(self, table: str) -> list[Any]:
+        found = self.warehouse.get_table(table, fresh=True)
+        assert found is not None
+        return list(found.schema)
+
     def rows(self, table: str = "tickets") -> list[dict[str, Any]]:
         return list(self.warehouse.list_rows(table))
 

@@ -59,10 +59,6 @@ def _suffer(rig: Rig, story: str) -> None:
     rig.desk.clear_faults()
 
 
-def _forget_future_rows(rig: Rig) -> None:
-    """A row of 2099 that the helpdesk has mended must not stay for ever."""
-
-
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("helpdesk_assets.providers.retrying.FIRST_WAIT", 0.001)

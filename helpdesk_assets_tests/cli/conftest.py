@@ -1,0 +1,100 @@
+"""The command line against the simulated helpdesk and the local warehouse, over HTTP."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from helpdesk_assets.cli.commands import root
+from helpdesk_assets.settings import Settings
+from helpdesk_assets.simulator.server import DEFAULT_TOKEN, SimulatedHelpdesk
+
+TICKETS = 60
+Run = Callable[..., Result]
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def shared_desk() -> Iterator[SimulatedHelpdesk]:
+    with SimulatedHelpdesk(tickets=TICKETS, seed=5) as desk:
+        yield desk
+
+
+@pytest.fixture
+def desk(shared_desk: SimulatedHelpdesk) -> Iterator[SimulatedHelpdesk]:
+    yield shared_desk
+    shared_desk.clear_faults()
+
+
+@pytest.fixture(autouse=True)
+def _quiet_again() -> Iterator[None]:
+    """The command line sets up the log of its process; here that is everybody's."""
+    ours = logging.getLogger("helpdesk_assets")
+    handlers, level = ours.handlers, ours.level
+    yield
+    ours.handlers = handlers
+    ours.setLevel(level)
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty directory and an environment without any setting of ours."""
+    for name in list(os.environ):
+        if name.lower() in Settings.model_fields:
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    # Tables for people are as wide as the terminal; here there is none.
+    monkeypatch.setenv("COLUMNS", "200")
+    return tmp_path
+
+
+@pytest.fixture
+def environment(
+    bare: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    desk: SimulatedHelpdesk,
+    warehouse_settings: Settings,
+) -> Settings:
+    """The process's environment names the simulated helpdesk and a dataset of this test's own."""
+    for name, value in (
+        ("HELPDESK_BASE_URL", desk.base_url),
+        ("HELPDESK_API_TOKEN", DEFAULT_TOKEN),
+        ("BIGQUERY_PROJECT", warehouse_settings.bigquery_project),
+        ("BIGQUERY_DATASET", warehouse_settings.bigquery_dataset),
+        ("BIGQUERY_EMULATOR_HOST", warehouse_settings.bigquery_emulator_host),
+    ):
+        monkeypatch.setenv(name, value)
+    return warehouse_settings
+
+
+@pytest.fixture
+def run() -> Run:
+    """In this process: quick, but Ctrl-C and imports are this process's too."""
+
+    def invoke(*arguments: str) -> Result:
+        return CliRunner().invoke(root, arguments, prog_name="helpdesk-assets")
+
+    return invoke
+
+
+@pytest.fixture
+def command() -> Command:
+    """In a process of its own, as users have it."""
+
+    def invoke(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "helpdesk_assets.cli", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return invoke

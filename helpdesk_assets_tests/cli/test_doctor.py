@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from google.cloud import bigquery
+
+from helpdesk_assets import tables
+from helpdesk_assets.settings import EMBEDDED_HELPDESK, EMBEDDED_WAREHOUSE, Settings
+from helpdesk_assets.simulator.server import SimulatedHelpdesk
+from helpdesk_assets.warehouse.client import Warehouse
+from helpdesk_assets_tests.cli.conftest import Run
+
+
+def lines_of(output: str) -> dict[str, str]:
+    """What -> verdict."""
+    rows = [line for line in output.splitlines() if line.startswith(("ok ", "FAILED ", "skipped "))]
+    return {row[8:].partition(":")[0]: row[:8].strip() for row in rows}
+
+
+def test_all_is_well(environment: Settings, run: Run) -> None:
+    run("sync")
+
+    result = run("doctor")
+
+    verdicts = lines_of(result.stdout)
+    assert (result.exit_code, set(verdicts.values())) == (0, {"ok"})
+    assert {
+        "settings", "HELPDESK_PROVIDER", "HELPDESK_BASE_URL", "HELPDESK_API_TOKEN",
+        "WEBHOOKS_ENABLED", "helpdesk login", "helpdesk clock", "BIGQUERY_PROJECT",
+        "BigQuery access", "right to run a query", "dataset", "table raw_ticket_changes",
+        "table missed_updates", "table tickets", "table sync_state",
+        "right to create and drop a table",
+    } <= set(verdicts)  # fmt: skip
+    assert "local-demo-token" not in result.output
+
+
+def test_nothing_stays_behind(environment: Settings, warehouse: Warehouse, run: Run) -> None:
+    result = run("doctor")
+
+    assert result.exit_code == 0
+    assert result.stdout.count("not there yet; the first sync makes it") == len(tables.ALL)
+    assert list(warehouse.list_tables()) == []
+
+
+def test_the_embedded_default_that_does_not_run(bare: Path, run: Run) -> None:
+    from helpdesk_assets.cli.parts import is_listening
+
+    if is_listening(EMBEDDED_HELPDESK) or is_listening(EMBEDDED_WAREHOUSE):
+        pytest.fail("Something runs at the default ports: stop `make dev`, then test again.")
+
+    result = run("doctor")
+
+    verdicts = lines_of(result.stdout)
+    assert result.exit_code == 1
+    assert verdicts["helpdesk login"] == verdicts["BigQuery access"] == "FAILED"
+    assert "Start it with `make dev`, or with `helpdesk-assets simulate`" in result.stdout
+    assert "`helpdesk-assets warehouse`" in result.stdout
+
+
+def test_goes_on_after_a_refused_token(
+    environment: Settings, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HELPDESK_API_TOKEN", "not-the-token")
+
+    result = run("doctor")
+
+    verdicts = lines_of(result.stdout)
+    assert result.exit_code == 1
+    assert verdicts["helpdesk login"] == "FAILED"
+    assert verdicts["helpdesk clock"] == "skipped"
+    assert verdicts["right to create and drop a table"] == "ok"
+    assert "not-the-token" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "advice"),
+    [
+        ("HELPDESK_PROVIDER", "phone", "Known: rest"),
+        ("HELPDESK_BASE_URL", "desk.example.com", "Write it like https://"),
+        ("HELPDESK_BASE_URL", "https://me:secret@desk.example.com", "It holds a password"),
+    ],
+)
+def test_a_wrong_setting(
+    environment: Settings,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: str,
+    advice: str,
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    result = run("doctor")
+
+    verdicts = lines_of(result.stdout)
+    assert result.exit_code == 1
+    assert verdicts[name] == "FAILED"
+    assert verdicts["helpdesk login"] == "skipped"
+    assert advice in result.stdout
+    assert "secret" not in result.output
+
+
+def test_settings_that_cannot_be_read(
+    bare: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HELPDESK_PAGE_SIZE", "many")
+
+    result = run("doctor")
+
+    assert result.exit_code == 1
+    assert result.stdout.startswith("FAILED  settings: Settings cannot be read: HELPDESK_PAGE_SIZE")
+    assert result.stdout.count("\n") == 1
+
+
+def test_a_column_of_another_type(environment: Settings, warehouse: Warehouse, run: Run) -> None:
+    name = tables.TICKETS.name
+    columns = [bigquery.SchemaField("ticket_id", "INTEGER")]
+    warehouse.create_table(bigquery.Table(warehouse.dataset.table_id(name), columns))
+
+    result = run("doctor")
+
+    verdicts = lines_of(result.stdout)
+    assert verdicts["table tickets"] == "FAILED"
+    assert verdicts["table sync_state"] == "ok"
+    assert "ticket_id is INT64 in the table" in result.stdout
+
+
+def test_clocks_that_differ_are_told(
+    environment: Settings, run: Run, desk: SimulatedHelpdesk
+) -> None:
+    desk.fault("clock_offset", seconds=7200)
+
+    result = run("doctor")
+
+    assert "helpdesk clock: is 1 h 59 min ahead" in result.stdout or "2 h" in result.stdout

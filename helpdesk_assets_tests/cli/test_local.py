@@ -1,0 +1,77 @@
+"""What runs in the foreground, in processes of its own."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from helpdesk_assets_tests.cli.conftest import Command, Run
+
+
+@pytest.mark.parametrize("name", ["simulate", "warehouse"])
+def test_a_port_in_use_is_one_line(bare: Path, command: Command, name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = command(name, "--port", str(port))
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"Error: Cannot listen on 127.0.0.1:{port}: Address already in use. Name another with "
+        "--port, or stop what uses it.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "says"),
+    [
+        ("simulate", "/healthz", "Simulated helpdesk with 5,000 tickets at"),
+        ("warehouse", "/bigquery/v2/projects/helpdesk-local/datasets", "Local BigQuery at"),
+    ],
+)
+def test_serves_until_it_is_interrupted(bare: Path, name: str, path: str, says: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "helpdesk_assets.cli", name, "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.search(r"http://[0-9.:]+", line)
+        try:
+            assert line.startswith(says)
+            assert found is not None
+            assert _answers(found.group() + path)
+        finally:
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+
+    assert "Traceback" not in errors
+
+
+def _answers(url: str) -> bool:
+    from urllib3.util import Retry
+
+    with requests.Session() as session:
+        patient = requests.adapters.HTTPAdapter(max_retries=Retry(connect=12, backoff_factor=0.1))
+        session.mount("http://", patient)
+        return session.get(url, timeout=60).ok
+
+
+def test_the_absent_extra_is_told(bare: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "helpdesk_assets.simulator.server")
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+
+    result = run("simulate")
+
+    assert result.exit_code == 1
+    assert "uvicorn is not installed" in result.stderr
+    assert "pip install 'helpdesk-assets[local]'" in result.stderr

@@ -1,0 +1,66 @@
+"""How errors end: one line, an exit code, and a traceback only for who asked."""
+
+from __future__ import annotations
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from helpdesk_assets.cli.root import Root, verbose_option
+from helpdesk_assets.errors import HelpdeskAssetsError, SettingsError
+
+
+def ended_by(error: BaseException, *arguments: str) -> Result:
+    @click.group(cls=Root)
+    @verbose_option
+    def group() -> None:
+        pass
+
+    @group.command()
+    @verbose_option
+    def fail() -> None:
+        raise error
+
+    return CliRunner().invoke(group, arguments or ["fail"])
+
+
+@pytest.mark.parametrize("error", [SettingsError("wrong,\n  twice"), HelpdeskAssetsError("x")])
+def test_our_errors_are_one_line(error: HelpdeskAssetsError) -> None:
+    result = ended_by(error)
+
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr == f"Error: {' '.join(str(error).split())}\n"
+
+
+def test_a_bug_is_one_line_that_tells_how_to_see_more() -> None:
+    result = ended_by(KeyError("lost"))
+
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert "KeyError: 'lost'" in result.stderr
+    assert "--verbose" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [("-v", "fail"), ("fail", "--verbose")])
+def test_verbose_keeps_the_traceback_of_a_bug(arguments: tuple[str, ...]) -> None:
+    bug = KeyError("lost")
+
+    assert ended_by(bug, *arguments).exception is bug
+
+
+def test_our_errors_have_no_traceback_even_with_verbose() -> None:
+    result = ended_by(SettingsError("wrong"), "fail", "-v")
+
+    assert (result.exit_code, result.stderr) == (1, "Error: wrong\n")
+
+
+def test_ctrl_c_is_130_and_silent() -> None:
+    result = ended_by(KeyboardInterrupt())
+
+    assert (result.exit_code, result.output) == (130, "")
+
+
+def test_usage_errors_are_2() -> None:
+    assert ended_by(KeyError(), "fail", "--nonsense").exit_code == 2
+    assert ended_by(KeyError(), "nonsense").exit_code == 2

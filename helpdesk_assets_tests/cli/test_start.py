@@ -1,0 +1,81 @@
+"""How fast and how light the command starts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from helpdesk_assets.cli.commands import root
+from helpdesk_assets_tests.cli.conftest import Command, Run
+
+HEAVY = ("rich", "pydantic", "requests", "google", "dagster", "pandas", "starlette", "uvicorn")
+REPORT = "print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+
+
+def modules_after(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}\n{REPORT}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    loaded = modules_after("import helpdesk_assets.cli")
+
+    assert "helpdesk_assets" in loaded
+    assert loaded.isdisjoint((*HEAVY, "click"))
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["sync", "--help"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    loaded = modules_after(
+        f"sys.argv = ['helpdesk-assets', *{arguments}]\n"
+        "from helpdesk_assets.cli import main\n"
+        "try: main()\nexcept SystemExit: pass"
+    )
+
+    assert "click" in loaded
+    assert loaded.isdisjoint(HEAVY)
+
+
+def test_help_answers_within_half_a_second(command: Command) -> None:
+    # The best of some: a busy machine must not fail what an idle one is asked for.
+    took: list[float] = []
+    while len(took) < 10 and not any(seconds < 0.5 for seconds in took):
+        began = time.monotonic()
+        assert command("--help").returncode == 0
+        took.append(time.monotonic() - began)
+
+    assert min(took) < 0.5
+
+
+def test_every_command_has_help(run: Run) -> None:
+    overview = run("--help")
+
+    for name in ("sync", "status", "doctor", "simulate", "warehouse", "demo"):
+        assert name in root.commands
+        assert f"\n  {name} " in overview.output
+        assert run(name, "--help").exit_code == 0
+
+
+def test_version(run: Run) -> None:
+    assert run("--version").output == f"helpdesk-assets, version {version('helpdesk-assets')}\n"
+
+
+def test_sync_loads_neither_dagster_nor_pandas(bare: Path) -> None:
+    loaded = modules_after(
+        "sys.argv = ['helpdesk-assets', 'sync']\n"
+        "from helpdesk_assets.cli import main\n"
+        "try: main()\nexcept SystemExit: pass"
+    )
+
+    assert "google" in loaded
+    assert loaded.isdisjoint(("dagster", "pandas", "rich"))

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from helpdesk_assets.cli.status import read_status
+from helpdesk_assets.settings import Settings, load_settings
+from helpdesk_assets.simulator.server import SimulatedHelpdesk
+from helpdesk_assets_tests.cli.conftest import TICKETS, Command, Run
+
+
+def test_first_run_is_full_and_the_next_incremental(environment: Settings, run: Run) -> None:
+    first = run("sync", "--json")
+    second = run("sync", "--json")
+
+    assert first.stderr == second.stderr == ""
+    assert json.loads(first.stdout) == {
+        "status": "ok",
+        "tickets_synced": TICKETS,
+        "missed_updates_detected": 0,
+        "mode": "full",
+    }
+    assert json.loads(second.stdout)["mode"] == "incremental"
+
+
+def test_missed_updates_are_told(
+    environment: Settings, run: Run, desk: SimulatedHelpdesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEBHOOK_GRACE_SECONDS", "0")
+    run("sync")
+    (changed,) = desk.change(1, spread_seconds=2)
+    desk.advance(2)
+
+    result = run("sync")
+
+    assert result.exit_code == 0
+    assert "incremental: changes since the watermark" in result.stdout
+    assert f"1: {changed.ticket_id} (stale)" in result.stdout
+    for row in ("window", "inserted", "updated", "rejected", "API calls", "query jobs", "seconds"):
+        assert row in result.stdout
+
+
+def test_full_reads_everything_again(environment: Settings, run: Run) -> None:
+    run("sync")
+
+    result = json.loads(run("sync", "--full", "--json").stdout)
+
+    assert (result["mode"], result["tickets_synced"]) == ("full", TICKETS)
+
+
+def test_a_range_leaves_the_watermark_alone(environment: Settings, run: Run) -> None:
+    run("sync")
+    before = read_status(load_settings()).state
+
+    result = run("sync", "--since", "2000-01-01T00:00:00Z", "--until", "2001-01-01T01:00:00+01:00")
+
+    assert "range asked for" in result.stdout
+    assert "2000-01-01 00:00:00Z to 2001-01-01 00:00:00Z" in result.stdout
+    assert read_status(load_settings()).state == before
+
+
+def test_the_last_line_of_stdout_is_the_result(environment: Settings, command: Command) -> None:
+    done = command("sync", "--json", "--verbose")
+
+    assert done.returncode == 0
+    assert done.stdout == (
+        f'{{"status": "ok", "tickets_synced": {TICKETS}, "missed_updates_detected": 0, '
+        '"mode": "full"}\n'
+    )
+    assert f"INFO helpdesk_assets.cli.sync: {done.stdout}" in done.stderr
+
+
+def test_a_failed_change_endpoint_is_warned_of(
+    environment: Settings, run: Run, desk: SimulatedHelpdesk
+) -> None:
+    desk.fault("error_500", on="search")
+
+    result = run("sync", "--json")
+
+    assert json.loads(result.stdout)["mode"] == "full"
+    assert result.stderr.startswith("WARNING helpdesk_assets.sync.fetch: ")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--since", "2026-11-23T10:00:00"], "has no zone; write it like 2026-11-23T10:00:00Z"),
+        (["--until", "2026-11-23"], "has no zone"),
+        (["--since", "yesterday"], "no ISO 8601 time; write it like 2026-11-23T10:00:00Z"),
+        (["--full", "--since", "2026-11-23T10:00:00Z"], "--full reads everything"),
+        (
+            ["--since", "2026-11-23T10:00:00Z", "--until", "2026-11-23T10:00:00+01:00"],
+            "--since is later than --until",
+        ),
+    ],
+)
+def test_usage_errors(bare: Path, run: Run, arguments: list[str], complaint: str) -> None:
+    result = run("sync", *arguments)
+
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+
+
+def test_a_refused_token_is_one_line(
+    environment: Settings, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HELPDESK_API_TOKEN", "not-the-token")
+
+    done = command("sync", "--json")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+    assert "HELPDESK_API_TOKEN" in done.stderr
+    assert "not-the-token" not in done.stderr
+
+
+def test_no_warehouse_is_told_at_once(
+    environment: Settings, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", "http://127.0.0.1:1")
+
+    result = run("sync")
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: No warehouse answers at http://127.0.0.1:1. Start ")
+    assert "helpdesk-assets warehouse" in result.stderr
+
+
+def test_an_emulator_on_another_machine_is_refused_before_it_is_called(
+    environment: Settings, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", "http://emulator.example:9050")
+
+    result = run("sync")
+
+    assert result.exit_code == 1
+    assert "is not on this machine" in result.stderr
+
+
+def test_settings_come_from_a_dotenv_file_too(bare: Path, run: Run) -> None:
+    (bare / ".env").write_text("HELPDESK_PAGE_SIZE=none\n")
+
+    result = run("sync")
+
+    assert result.exit_code == 1
+    assert "HELPDESK_PAGE_SIZE" in result.stderr
+
+
+def test_the_log_is_quiet_unless_asked(environment: Settings, run: Run) -> None:
+    run("sync")
+
+    assert logging.getLogger("helpdesk_assets").level == logging.WARNING

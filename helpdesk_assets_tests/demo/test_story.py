@@ -1,0 +1,92 @@
+"""The demo as a user starts it: in a process, in a directory that is not meant for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped,unused-ignore]
+import pytest
+
+ANOTHERS_ENV = """\
+HELPDESK_BASE_URL=http://127.0.0.1:1
+HELPDESK_API_TOKEN=nobodys
+BIGQUERY_PROJECT=somebodys-project
+BIGQUERY_LOCATION=EU
+WEBHOOKS_ENABLED=false
+"""
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's directory with settings of its own; and an own place for temporary files."""
+    (tmp_path / ".env").write_text(ANOTHERS_ENV)
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setenv("HELPDESK_PAGE_SIZE", "7")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "absent"))
+    return tmp_path
+
+
+def start(tickets: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "helpdesk_assets.cli", "demo", "--tickets", str(tickets)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+def left_behind(elsewhere: Path) -> list[str]:
+    return [path.name for path in (elsewhere / "tmp").glob("helpdesk-demo-*")]
+
+
+def processes_in(elsewhere: Path) -> list[str]:
+    """Whatever still runs with our temporary directory in its environment or arguments."""
+    mark = str(elsewhere / "tmp")
+    found = []
+    for process in psutil.process_iter(["pid", "cmdline", "environ"]):
+        environment = process.info["environ"] or {}
+        if environment.get("TMPDIR") == mark and process.pid != os.getpid():
+            found.append(" ".join(process.info["cmdline"] or ()))
+    return found
+
+
+def test_the_whole_story(elsewhere: Path) -> None:
+    with start(300) as process:
+        told, errors = process.communicate(timeout=200)
+
+    assert (process.returncode, errors) == (0, ""), told
+    assert "incremental" in told
+    assert told.count("yes, ") == 3
+    assert told.count("hides it") == 1
+    assert "WARN" in told
+    assert "differences in any field" in told
+    assert "Everything is as it should be." in told
+    assert left_behind(elsewhere) == processes_in(elsewhere) == []
+    assert not (elsewhere / "absent").exists()
+
+
+@pytest.mark.parametrize(
+    ("sign", "at", "code"),
+    [(signal.SIGTERM, "Start a helpdesk", 143), (signal.SIGINT, "First sync", 130)],
+)
+def test_interrupted_it_stops_what_it_started(
+    elsewhere: Path, sign: signal.Signals, at: str, code: int
+) -> None:
+    with start(3000) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if at in line:
+                break
+        process.send_signal(sign)
+        _, errors = process.communicate(timeout=60)
+
+    assert process.returncode == code
+    assert "Traceback" not in errors
+    assert left_behind(elsewhere) == processes_in(elsewhere) == []

@@ -1,0 +1,79 @@
+"""Promise 6: a run killed anywhere is followed by a run that puts things right."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpdesk_assets_tests.promises.rig import RIPE_SECONDS, Rig, as_versions
+
+PHASES = ("fetch", "store", "missed", "merge", "close")
+# The run of the command line, killed for real when the phase named by its argument is done.
+KILLED = """
+import os, signal, sys, uuid
+from helpdesk_assets.pipeline import Policy, run_sync
+from helpdesk_assets.providers.registry import make_helpdesk
+from helpdesk_assets.settings import load_settings
+from helpdesk_assets.sync.plan import Options
+from helpdesk_assets_tests.promises.rig import connected
+
+def die(phase):
+    if phase == sys.argv[1]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+settings = load_settings()
+with connected(settings) as tables:
+    run_sync(
+        make_helpdesk(settings), tables, Options(), Policy.from_settings(settings),
+        run_id=uuid.uuid4().hex, on_phase=die,
+    )
+"""
+
+
+def killed_after(rig: Rig, phase: str, tmp_path: Path) -> None:
+    settings = rig.settings
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "HELPDESK_BASE_URL": settings.helpdesk_base_url,
+        "HELPDESK_API_TOKEN": settings.helpdesk_api_token.get_secret_value(),
+        "BIGQUERY_PROJECT": settings.bigquery_project,
+        "BIGQUERY_DATASET": settings.bigquery_dataset,
+        "BIGQUERY_EMULATOR_HOST": settings.bigquery_emulator_host,
+        "BIGQUERY_SMALL_BATCH_BYTES": str(settings.bigquery_small_batch_bytes),
+    }
+    ran = subprocess.run(
+        [sys.executable, "-c", KILLED, phase], cwd=tmp_path, env=environment, check=False
+    )
+    assert ran.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_killed_in_an_incremental_run(rig: Rig, phase: str, tmp_path: Path) -> None:
+    rig.sync()
+    changed = rig.desk.change(20, spread_seconds=40)
+    lost = changed[:4]
+    rig.deliver(changed[4:])
+    rig.desk.advance(RIPE_SECONDS)
+    killed_after(rig, phase, tmp_path)
+    rig.sync()
+    rig.assert_equal()
+    assert rig.missed() == as_versions(lost)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_killed_in_a_large_first_load(rig: Rig, phase: str, tmp_path: Path) -> None:
+    """Its batch goes through a staging table, which a killed run leaves behind."""
+    rig.settings = rig.settings.model_copy(update={"bigquery_small_batch_bytes": 10_000})
+    killed_after(rig, phase, tmp_path)
+    (late,) = rig.desk.create(1)
+    report = rig.sync()
+    assert report.facts.rows == 61
+    rig.assert_equal()
+    assert rig.missed() == set()
+    assert late.ticket_id in rig.tickets()
