@@ -83,7 +83,7 @@ def test_a_doctored_table_differs(warehouse: Warehouse, warehouse_settings: Sett
 
         assert compared().is_equal
         _change(warehouse, "modifiedTime = TIMESTAMP '2020-01-01 00:00:00+00'", ids[3])
-        _change(warehouse, "raw_json = JSON '{}'", ids[7])
+        _change(warehouse, "raw_json = PARSE_JSON('{}')", ids[7])
 
         assert compared().differences == {
             "another modified time": [ids[3]],
