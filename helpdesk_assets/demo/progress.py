@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import requests
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from helpdesk_assets.simulator.control import HelpdeskControl
 
@@ -24,7 +24,6 @@ def load_bar(console: Console, helpdesk_url: str, tickets: int) -> Iterator[None
     bars = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
         TimeElapsedColumn(),
         console=console,
         transient=True,
@@ -43,15 +42,21 @@ def load_bar(console: Console, helpdesk_url: str, tickets: int) -> Iterator[None
 
 
 def _watch(bars: Progress, helpdesk_url: str, tickets: int, done: threading.Event) -> None:
-    task = bars.add_task("  reading every ticket", total=tickets)
+    task = bars.add_task("  reading", total=tickets)
+    merging = False
     with HelpdeskControl(helpdesk_url) as control:
         try:
             before = control.counters().tickets_served
             while not done.wait(EVERY_SECONDS):
                 served = control.counters().tickets_served - before
-                if served >= tickets:
-                    bars.update(task, description="  storing and merging them")
-                bars.update(task, completed=min(served, tickets))
+                told = f"  {min(served, tickets):,} of {tickets:,} tickets read"
+                if served < tickets:
+                    bars.update(task, completed=served, description=told)
+                elif not merging:
+                    # Another bar, without an end: a finished one's time stands still.
+                    merging = True
+                    bars.remove_task(task)
+                    bars.add_task(f"{told}; storing and merging them", total=None)
         except requests.RequestException:
             # The helpdesk is gone; whoever syncs says so, and better.
             return

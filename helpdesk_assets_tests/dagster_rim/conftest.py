@@ -121,17 +121,6 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def local_instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    """With files, as `dagster dev` has one: schedules and re-executions need such an instance."""
-    home = tmp_path / "dagster"
-    home.mkdir()
-    with dg.DagsterInstance.local_temp(
-        str(home), overrides={"telemetry": {"enabled": False}}
-    ) as local:
-        yield local
-
-
-@pytest.fixture
 def world(
     environment: None,
     helpdesk: SimulatedHelpdesk,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -25,9 +26,21 @@ TICK = datetime(2026, 11, 23, 10, tzinfo=UTC)
 STARTED, WAITS = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.NOT_STARTED
 
 
+@pytest.fixture(scope="module")
+def with_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
+    """As `dagster dev` has one: a schedule is only told of such an instance."""
+    home = str(tmp_path_factory.mktemp("dagster"))
+    quiet = {"telemetry": {"enabled": False}}
+    with dg.DagsterInstance.local_temp(home, overrides=quiet) as local:
+        yield local
+
+
 @pytest.fixture
-def instance(local_instance: dg.DagsterInstance) -> dg.DagsterInstance:
-    return local_instance
+def instance(with_files: dg.DagsterInstance) -> Iterator[dg.DagsterInstance]:
+    """The same for all, without the runs of the test before."""
+    yield with_files
+    for record in with_files.get_run_records():
+        with_files.delete_run(record.dagster_run.run_id)
 
 
 def a_run(

@@ -175,13 +175,17 @@ def test_a_first_load_by_the_listing_is_not_believed_to_be_whole(make_rig: MakeR
     rig.assert_equal()
 
 
+@pytest.mark.parametrize("endpoint", ["search", "listing"])
 @pytest.mark.parametrize("small_batch_bytes", [1_000, 8_000_000])
 def test_a_ticket_repeated_by_the_api_has_one_row(
-    make_rig: MakeRig, small_batch_bytes: int
+    make_rig: MakeRig, small_batch_bytes: int, endpoint: str
 ) -> None:
     rig = make_rig(250)
     rig.desk.fault("repeated_rows", rows=50)
+    if endpoint == "listing":
+        rig.desk.fault("error_500", on="search")
     report = rig.sync(bigquery_small_batch_bytes=small_batch_bytes)
+    assert report.manifest.fallback is (endpoint == "listing")
     assert report.facts.inserted == 250
     assert report.facts.repeated_keys == 0
     rig.assert_equal()
