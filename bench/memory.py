@@ -1,6 +1,6 @@
 """Peak memory of a full sync must not grow with the number of tickets.
 
-    python -m bench.memory            # 10,000 against 200,000 tickets
+python -m bench.memory            # 10,000 against 200,000 tickets
 """
 
 from __future__ import annotations

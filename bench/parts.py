@@ -54,6 +54,4 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> Ran:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    return Ran(
-        time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
-    )
+    return Ran(time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)

@@ -89,12 +89,24 @@ def doctor() -> None:
     callback=read_moment,
     help="What its clock shows at first; now when left out.",
 )
+@click.option(
+    "--history-until",
+    metavar="TIME",
+    callback=read_moment,
+    help="Where the tickets' past ends; the same one again gives the same past.",
+)
 @verbose_option
-def simulate(port: int, tickets: int, seed: int, start: datetime | None) -> None:
+def simulate(
+    port: int,
+    tickets: int,
+    seed: int,
+    start: datetime | None,
+    history_until: datetime | None,
+) -> None:
     """Run the simulated helpdesk in the foreground."""
     from helpdesk_assets.cli.local import serve_helpdesk
 
-    serve_helpdesk(port=port, tickets=tickets, seed=seed, start=start)
+    serve_helpdesk(port=port, tickets=tickets, seed=seed, start=start, history_until=history_until)
 
 
 @root.command()

@@ -22,7 +22,14 @@ from helpdesk_assets.errors import SettingsError
 HOST = "127.0.0.1"
 
 
-def serve_helpdesk(*, port: int, tickets: int, seed: int, start: datetime | None) -> None:
+def serve_helpdesk(
+    *,
+    port: int,
+    tickets: int,
+    seed: int,
+    start: datetime | None,
+    history_until: datetime | None,
+) -> None:
     """Run the simulated helpdesk until it is interrupted."""
     with _extra_needed(), _port_needed(port):
         from helpdesk_assets.simulator.server import DEFAULT_TOKEN, serve
@@ -31,7 +38,15 @@ def serve_helpdesk(*, port: int, tickets: int, seed: int, start: datetime | None
             click.echo(f"Simulated helpdesk with {tickets:,} tickets at {url}")
             click.echo(f"Its token is {DEFAULT_TOKEN}, which opens nothing else. Ctrl-C stops it.")
 
-        serve(HOST, port, tickets, seed, announce=announce, start=start)
+        serve(
+            HOST,
+            port,
+            tickets,
+            seed,
+            announce=announce,
+            start=start,
+            history_until=history_until,
+        )
 
 
 def serve_warehouse(*, port: int, data_dir: Path) -> None:

@@ -19,12 +19,20 @@ from helpdesk_assets.simulator.tickets import Json, Version, population, ticket_
 
 class Desk:
     def __init__(
-        self, tickets: int, seed: int, start: datetime | None = None, frozen: bool = False
+        self,
+        tickets: int,
+        seed: int,
+        start: datetime | None = None,
+        frozen: bool = False,
+        history_until: datetime | None = None,
     ) -> None:
+        """`history_until`: where the made-up past of the tickets ends, the clock's start when not
+        given. A helpdesk that is started again with the same one has the same past."""
         self.clock = SimulatedClock(start)
         if frozen:
             self.clock.freeze()
-        self.store = TicketStore(population(seed, tickets, self.clock.tick()))
+        until = int(history_until.timestamp()) if history_until else self.clock.tick()
+        self.store = TicketStore(population(seed, tickets, until))
         self.faults = FaultBoard()
         self.counters = CallCounters()
         self.rate_window = RateWindow()

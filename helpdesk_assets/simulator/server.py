@@ -43,6 +43,7 @@ def serve(
     token: str = DEFAULT_TOKEN,
     announce: Callable[[str], None] | None = None,
     start: datetime | None = None,
+    history_until: datetime | None = None,
 ) -> None:
     """Run until interrupted.
 
@@ -54,12 +55,14 @@ def serve(
         token: what production calls must carry.
         announce: told the base URL once calls are answered.
         start: what the helpdesk's clock shows at first; real time when not given.
+        history_until: where the tickets' made-up past ends; at the clock's start when not given.
 
     Raises:
         OSError: the address cannot be listened on.
     """
     with _listen(host, port) as listener:
-        config = _config(Desk(tickets, seed, start), token)
+        desk = Desk(tickets, seed, start, history_until=history_until)
+        config = _config(desk, token)
         url = _url(listener)
         server = _AnnouncingServer(config, lambda: announce(url) if announce else None)
         # uvicorn has shut down in order by the time it passes the interrupt on.
