@@ -43,7 +43,7 @@ unit: install
 
 dev: install ## Simulated helpdesk, local BigQuery and the Dagster UI; state stays under .local/
 	@mkdir -p $(LOCAL)/dagster $(LOCAL)/warehouse
-	@cp dagster.yaml $(LOCAL)/dagster/dagster.yaml
+	@cp deploy/dagster.yaml $(LOCAL)/dagster/dagster.yaml
 	@test -s $(LOCAL)/helpdesk-since || date -u +%Y-%m-%dT%H:%M:%SZ > $(LOCAL)/helpdesk-since
 	DAGSTER_HOME=$(abspath $(LOCAL))/dagster TICKETS=$(TICKETS) LOCAL=$(LOCAL) \
 		PATH="$(abspath $(BIN)):$$PATH" $(BIN)/honcho start
