@@ -4,14 +4,16 @@ Two syncs at once do no harm: the MERGE and the compare-and-set on the state row
 only do the same work twice, so this is politeness and must not be relied on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from helpdesk_assets import metadata
 from helpdesk_assets.errors import UserMistake
+from helpdesk_assets.resources.handed_on import line_of
 
+PLANNED = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
 WAITING = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED)
 WORKING = (
     dg.DagsterRunStatus.STARTING,
@@ -21,6 +23,9 @@ WORKING = (
 # A killed worker may leave its run "started" for ever, and that must not end the sync for good.
 # No run of ours lives longer: the job's `dagster/max_runtime` is the same.
 ZOMBIE_AFTER = timedelta(hours=6)
+# A run at work says something every hundred pages and at every step; one statement may take 15
+# minutes. So one that was killed holds the next ones up for half an hour and not for six.
+SILENT_AFTER = timedelta(minutes=30)
 
 
 def in_progress(
@@ -29,31 +34,44 @@ def in_progress(
     """Runs that have one of `statuses` and are to materialise an asset of ours."""
     wanted = dg.RunsFilter(statuses=list(statuses), created_after=now - ZOMBIE_AFTER)
     for record in instance.get_run_records(wanted):
-        if _is_ours(instance, record.dagster_run.run_id):
+        log = instance.all_logs(record.dagster_run.run_id)
+        if _is_ours(log) and not _was_killed(record, log, now):
             yield record
 
 
-def refuse_beside_an_older_run(instance: dg.DagsterInstance, run_id: str) -> None:
+def refuse_beside_an_older_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     """Where the pool holds, there is never another one; this is for an instance without it.
 
     Raises:
-        UserMistake: an older run is at work.
+        UserMistake: an older run is at work, and it is not the one that this one re-executes.
     """
-    own = instance.get_run_record_by_id(run_id)
+    own = instance.get_run_record_by_id(run.run_id)
     if own is None:
         return
+    line = set(line_of(instance, run))
     for record in in_progress(instance, WORKING, datetime.now(UTC)):
         other = record.dagster_run.run_id
-        if other != run_id and record.create_timestamp < own.create_timestamp:
+        if other not in line and record.create_timestamp < own.create_timestamp:
             raise UserMistake(
                 f"Run {other} is syncing already, so this one was not begun; nothing is lost. "
-                "Wait for it to end and run again. To have Dagster queue runs instead, set "
+                "Wait for it to end and run again; if its process was killed, terminate it in the "
+                "UI first. To have Dagster queue runs instead, set "
                 "concurrency.pools.default_limit to 1 in dagster.yaml."
             )
 
 
-def _is_ours(instance: dg.DagsterInstance, run_id: str) -> bool:
+def _is_ours(log: Sequence[dg.EventLogEntry]) -> bool:
     # What is planned is logged when the run is made, for jobs and single assets alike.
-    planned = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
-    keys = {entry.dagster_event.asset_key for entry in planned if entry.dagster_event}
-    return any(dg.AssetKey(name) in keys for name in metadata.ASSET_NAMES)
+    planned = {
+        entry.dagster_event.asset_key
+        for entry in log
+        if entry.dagster_event and entry.dagster_event.event_type_value == PLANNED
+    }
+    return any(dg.AssetKey(name) in planned for name in metadata.ASSET_NAMES)
+
+
+def _was_killed(record: dg.RunRecord, log: Sequence[dg.EventLogEntry], now: datetime) -> bool:
+    if record.dagster_run.status not in WORKING:
+        return False
+    last = max(entry.timestamp for entry in log)
+    return now - datetime.fromtimestamp(last, UTC) > SILENT_AFTER

@@ -55,7 +55,7 @@ def raw_ticket_changes(
     bigquery: HelpdeskBigQuery,
 ) -> dg.MaterializeResult[MergeRequest]:
     with as_failure():
-        refuse_beside_an_older_run(context.instance, context.run.run_id)
+        refuse_beside_an_older_run(context.instance, context.run)
         manifest, request = fetch(
             helpdesk,
             bigquery,

@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from helpdesk_assets.assets.in_progress import (
+    SILENT_AFTER,
     WAITING,
     WORKING,
     ZOMBIE_AFTER,
@@ -91,23 +92,39 @@ def test_other_jobs_and_ended_runs_do_not_hold_a_tick_up(instance: dg.DagsterIns
     assert isinstance(tick(instance), dg.RunRequest)
 
 
+@pytest.mark.parametrize(("status", "limit"), [(STARTED, SILENT_AFTER), (WAITS, ZOMBIE_AFTER)])
 def test_a_run_that_died_without_a_word_does_not_hold_ticks_up_for_good(
-    instance: dg.DagsterInstance,
+    instance: dg.DagsterInstance, status: dg.DagsterRunStatus, limit: timedelta
 ) -> None:
-    a_run(instance, STARTED)
+    a_run(instance, status)
     now = datetime.now(UTC)
-    assert list(in_progress(instance, (*WAITING, *WORKING), now))
-    later = now + ZOMBIE_AFTER + timedelta(minutes=1)
-    assert not list(in_progress(instance, (*WAITING, *WORKING), later))
+    margin = timedelta(minutes=1)
+    assert list(in_progress(instance, (*WAITING, *WORKING), now + limit - margin))
+    assert not list(in_progress(instance, (*WAITING, *WORKING), now + limit + margin))
 
 
 def test_a_run_is_refused_beside_an_older_one_and_not_beside_a_younger(
     instance: dg.DagsterInstance,
 ) -> None:
-    older, younger = a_run(instance, STARTED), a_run(instance, STARTED)
+    older, younger = (instance.get_run_by_id(a_run(instance, STARTED)) for _ in "12")
+    assert older is not None
+    assert younger is not None
     refuse_beside_an_older_run(instance, older)
-    with pytest.raises(UserMistake, match=f"Run {older} is syncing already"):
+    with pytest.raises(UserMistake, match=f"Run {older.run_id} is syncing already"):
         refuse_beside_an_older_run(instance, younger)
+
+
+def test_the_run_that_is_re_executed_does_not_stand_in_its_own_way(
+    instance: dg.DagsterInstance,
+) -> None:
+    killed = a_run(instance, STARTED)
+    again = instance.create_run_for_job(
+        defs.resolve_job_def("helpdesk_sync"),
+        status=STARTED,
+        parent_run_id=killed,
+        root_run_id=killed,
+    )
+    refuse_beside_an_older_run(instance, again)
 
 
 def test_three_ways_to_run_give_the_same(world: World) -> None:
