@@ -9,7 +9,7 @@ BIN     := $(VENV)/bin
 STAMP   := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test dev format lint types contracts unit constraints clean
+.PHONY: help install demo test quick dev format lint types contracts unit constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ contracts: install
 
 unit: install
 	$(BIN)/pytest -q -n 2 $(PYTEST_ARGS)
+
+quick: install ## The tests that need no warehouse, in a minute or so
+	$(BIN)/pytest -q -n 2 -m "not warehouse" $(PYTEST_ARGS)
 
 dev: install ## Simulated helpdesk, local BigQuery and the Dagster UI; state stays under .local/
 	@mkdir -p $(LOCAL)/dagster $(LOCAL)/warehouse

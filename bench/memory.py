@@ -16,8 +16,8 @@ ALLOWED_MIB = 100
 def main() -> int:
     peaks = {}
     for tickets in (FEW, MANY):
-        with embedded_parts(tickets) as (environment, _):
-            ran = run([*SYNC, "--full"], environment)
+        with embedded_parts(tickets):
+            ran = run([*SYNC, "--full"])
         peaks[tickets] = ran.peak_mib
         print(f"{tickets:>8,} tickets: peak {ran.peak_mib:6.0f} MiB, {ran.wall:6.1f} s", flush=True)
     grown = peaks[MANY] - peaks[FEW]

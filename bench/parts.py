@@ -6,15 +6,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from datetime import UTC, datetime, timedelta
 
-from helpdesk_assets.embedded import EmbeddedWarehouse
-from helpdesk_assets.simulator.control import Control
-from helpdesk_assets_tests.processes import simulator_process
+from helpdesk_assets.demo.stage import set_up
+from helpdesk_assets.simulator.control import HelpdeskControl
 
 SYNC = (sys.executable, "-m", "helpdesk_assets.cli", "sync", "--json")
 
@@ -29,27 +27,16 @@ class Ran:
 
 
 @contextmanager
-def embedded_parts(tickets: int) -> Iterator[tuple[Mapping[str, str], Control]]:
-    """A simulated helpdesk and a local warehouse; gives the environment that points at both."""
-    with (
-        TemporaryDirectory() as folder,
-        EmbeddedWarehouse(Path(folder)) as warehouse,
-        simulator_process(tickets=tickets) as helpdesk,
-    ):
-        environment = {
-            **os.environ,
-            "HELPDESK_BASE_URL": helpdesk.base_url,
-            "HELPDESK_API_TOKEN": helpdesk.token,
-            "BIGQUERY_PROJECT": "bench",
-            "BIGQUERY_EMULATOR_HOST": warehouse.endpoint,
-        }
-        yield environment, helpdesk.control
+def embedded_parts(tickets: int) -> Iterator[HelpdeskControl]:
+    """A simulated helpdesk and a local warehouse, each a process; the environment names both."""
+    with set_up(tickets, datetime.now(UTC) - timedelta(hours=1)) as stage:
+        yield stage.control
 
 
-def run(command: Sequence[str], environment: Mapping[str, str]) -> Ran:
+def run(command: Sequence[str]) -> Ran:
     """Run to the end and account for that process alone."""
     began = time.monotonic()
-    process = subprocess.Popen(command, env=dict(environment), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

@@ -33,12 +33,12 @@ with dg.DagsterInstance.ephemeral() as instance:
 
 def main() -> int:
     ratios, ours, theirs = [], [], []
-    with embedded_parts(5_000) as (environment, control):
-        run(SYNC, environment)
+    with embedded_parts(5_000) as control:
+        run(SYNC)
         for _ in range(ROUNDS):
             control.change(count=40)
-            sync = run(SYNC, environment)
-            empty = run([sys.executable, "-c", EMPTY_JOB], environment)
+            sync = run(SYNC)
+            empty = run([sys.executable, "-c", EMPTY_JOB])
             ours.append(sync.wall)
             theirs.append(empty.wall)
             ratios.append(sync.wall / empty.wall)

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from helpdesk_assets.warehouse.client import Warehouse
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a warehouse, so that `make quick` can leave it out: most of the suite's time
+    is the stand-in's."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "warehouse_endpoint" in item.fixturenames:
+            item.add_marker("warehouse")
+
+
 @pytest.fixture(scope="session")
 def warehouse_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a local warehouse that lives as long as the test process."""

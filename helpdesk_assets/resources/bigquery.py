@@ -15,7 +15,7 @@ from pydantic import Field
 
 from helpdesk_assets.settings import Settings, load_settings
 from helpdesk_assets.warehouse.client import Warehouse
-from helpdesk_assets.warehouse.connection import _emulator_arguments, connect, wrap
+from helpdesk_assets.warehouse.connection import connect, emulator_arguments, wrap
 from helpdesk_assets.warehouse.sync_tables import SyncTables
 
 
@@ -50,7 +50,7 @@ class HelpdeskBigQuery(BigQueryResource):
         if settings.bigquery_emulator_host:
             client = bigquery.Client(
                 project=settings.bigquery_project,
-                **_emulator_arguments(settings.bigquery_emulator_host),
+                **emulator_arguments(settings.bigquery_emulator_host),
             )
             try:
                 yield client

@@ -44,7 +44,7 @@ def connect(settings: Settings, **seams: Unpack[Seams]) -> Warehouse:
         client = bigquery.Client(
             project=settings.bigquery_project,
             location=settings.bigquery_location,
-            **_emulator_arguments(host),
+            **emulator_arguments(host),
         )
     except auth.DefaultCredentialsError as error:
         raise SettingsError(
@@ -66,7 +66,12 @@ def wrap(client: bigquery.Client, settings: Settings, **seams: Unpack[Seams]) ->
     )
 
 
-def _emulator_arguments(host: str) -> dict[str, Any]:
+def emulator_arguments(host: str) -> dict[str, Any]:
+    """What a client of google's needs to speak to a stand-in; nothing where `host` is empty.
+
+    Raises:
+        SettingsError: the stand-in is not on this machine.
+    """
     if not host:
         return {}
     if not _is_loopback(host):

@@ -148,10 +148,15 @@ class SyncTables:
         if manifest.staging is None or self._staging.exists(manifest.staging):
             return True
         state = self.read_state()
-        if state is not None and state.run_id == manifest.run_id:
+        if state is not None and manifest.run_id in _closed_runs(state):
             return False
         raise BatchGone(
             f"The batch of run {manifest.run_id} was staged in {manifest.staging}, which is gone "
             f"(staging tables live {ORPHANED_AFTER}). Materialise raw_ticket_changes and what "
             "follows it again; nothing is lost."
         )
+
+
+def _closed_runs(state: SyncState) -> set[str | None]:
+    """The runs whose batch is durable in tickets, as far as the state row remembers."""
+    return {state.run_id, *(run.run_id for run in state.recent_runs)}

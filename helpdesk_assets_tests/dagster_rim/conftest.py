@@ -20,12 +20,6 @@ from helpdesk_assets.warehouse.client import Warehouse
 TOKEN = "a-token-that-nobody-may-see"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # Dagster's own, at what it does itself: reading pydantic's old names, and nesting resources.
-    for message in ("The `__fields__` attribute is", "InitResourceContext.dagster_run is"):
-        config.addinivalue_line("filterwarnings", f"ignore:{message} deprecated")
-
-
 @dataclass(frozen=True, slots=True)
 class World:
     """What a test moves (`helpdesk`), and what it looks at."""
