@@ -25,12 +25,16 @@ def deliver(
     helpdesk: Helpdesk, warehouse: Warehouse, ticket_ids: Iterable[str], *, run_id: str
 ) -> MergeReport:
     """Fetch each ticket, as its webhook would, and merge them into the tickets table."""
+    tickets = (helpdesk.ticket(ticket_id) for ticket_id in ticket_ids)
+    return store(warehouse, (ticket for ticket in tickets if ticket is not None), run_id=run_id)
+
+
+def store(warehouse: Warehouse, tickets: Iterable[Ticket], *, run_id: str) -> MergeReport:
+    """Merge these versions into the tickets table, marked as a webhook's."""
     now = datetime.now(UTC)
     with Spool(SMALL_BATCH_BYTES) as spool:
-        for ticket_id in ticket_ids:
-            ticket = helpdesk.ticket(ticket_id)
-            if ticket is not None:
-                spool.append(json.dumps(_row(ticket, now, run_id), ensure_ascii=False).encode())
+        for ticket in tickets:
+            spool.append(json.dumps(_row(ticket, now, run_id), ensure_ascii=False).encode())
         writer = TableWriter(warehouse, small_batch_bytes=SMALL_BATCH_BYTES)
         return writer.merge(tables.TICKETS, spool, run_id=run_id, step="webhook")
 

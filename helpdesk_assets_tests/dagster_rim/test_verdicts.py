@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -15,34 +15,12 @@ from helpdesk_assets.model import (
     ApiUse,
     Manifest,
     MissedUpdate,
-    Mode,
     RunFacts,
     SyncState,
-    Version,
-    Window,
 )
+from helpdesk_assets_tests.batches import NOON, SMALL
 
-NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
-MANIFEST = Manifest(
-    batch_id="b",
-    run_id="run-1",
-    mode=Mode.INCREMENTAL,
-    reason="changes since the watermark",
-    window=Window(NOON - timedelta(hours=2), NOON),
-    served_at=NOON,
-    moves_watermark=True,
-    seen_version=3,
-    seen_watermark=NOON - timedelta(hours=2),
-    first_load=False,
-    rows=3,
-    pages=1,
-    api=ApiUse(calls=1, bytes_received=9000),
-    batch_bytes=8000,
-    versions=(Version("1", "a"), Version("2", "b"), Version("2", "c")),
-    staging=None,
-    created_from=None,
-    created_to=None,
-)
+MANIFEST = replace(SMALL, api=ApiUse(calls=1, bytes_received=9000))
 FACTS = RunFacts(rows=40, inserted=1, updated=1)
 STATE = SyncState("tickets", NOON, 4, run_id="run-1", closed_at=NOON, facts=FACTS)
 GOOD = Evidence(MANIFEST, FACTS, STATE, NOON + timedelta(seconds=3))

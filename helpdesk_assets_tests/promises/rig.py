@@ -13,20 +13,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from helpdesk_assets import tables
-from helpdesk_assets.model import SyncState, Ticket
+from helpdesk_assets.demo import webhooks
+from helpdesk_assets.model import SyncState
 from helpdesk_assets.pipeline import Policy, SyncReport, run_sync
 from helpdesk_assets.providers.reading import Shape, TicketReader
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.simulator.control import TrueTicket
 from helpdesk_assets.simulator.server import SimulatedHelpdesk
-from helpdesk_assets.spool import Spool
 from helpdesk_assets.sync.plan import Ask, Options
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.connection import connect
 from helpdesk_assets.warehouse.sync_tables import SyncTables
-from helpdesk_assets.warehouse.writer import TableWriter
 
 # More than the grace, so that a change is ripe to be called missed.
 RIPE_SECONDS = 700.0
@@ -121,13 +119,8 @@ class Rig:
     def deliver(self, changed: Iterable[TrueTicket]) -> None:
         """What a webhook function does: write these versions into tickets, never older ones."""
         reader = TicketReader(Shape(), skip_bad=False)
-        with Spool(1_000_000) as spool:
-            for change in changed:
-                ticket = reader.ticket(change.whole, "?")
-                assert isinstance(ticket, Ticket)
-                spool.append(_webhook_row(ticket))
-            writer = TableWriter(self.warehouse)
-            writer.merge(tables.TICKETS, spool, run_id=uuid.uuid4().hex, step="webhook")
+        tickets = reader.page([change.whole for change in changed]).tickets
+        webhooks.store(self.warehouse, tickets, run_id=uuid.uuid4().hex)
 
 
 @contextmanager
@@ -150,17 +143,3 @@ def as_value(stored: Any) -> Any:
 
 def as_versions(changed: Iterable[TrueTicket]) -> set[tuple[str, datetime]]:
     return {(change.ticket_id, change.modified_time) for change in changed}
-
-
-def _webhook_row(ticket: Ticket) -> bytes:
-    row = {
-        "ticket_id": ticket.ticket_id,
-        "subject": ticket.subject,
-        "status": ticket.status,
-        "createdTime": ticket.created_time.isoformat() if ticket.created_time else None,
-        "modifiedTime": ticket.modified_time.isoformat(),
-        "raw_json": json.loads(ticket.raw_json),
-        "_content_hash": ticket.content_hash,
-        "_synced_by": "webhook",
-    }
-    return json.dumps(row, ensure_ascii=False).encode()

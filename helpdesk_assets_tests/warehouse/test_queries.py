@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from textwrap import dedent
 
-from helpdesk_assets.model import ApiUse, ColumnType, Manifest, Mode, Version, Window
+from helpdesk_assets.model import ColumnType
 from helpdesk_assets.warehouse import queries
 from helpdesk_assets.warehouse.sql import Dataset, Parameter
+from helpdesk_assets_tests.batches import NOON, SMALL
 
-NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 DATASET = Dataset("acme", "desk")
-SMALL = Manifest(
-    batch_id="20261101T120000Z_run1_0",
-    run_id="run-1",
-    mode=Mode.INCREMENTAL,
-    reason="changes since the watermark",
-    window=Window(NOON - timedelta(hours=2), NOON),
-    served_at=NOON,
-    moves_watermark=True,
-    seen_version=3,
-    seen_watermark=NOON - timedelta(hours=2),
-    first_load=False,
-    rows=3,
-    pages=1,
-    api=ApiUse(calls=1),
-    batch_bytes=100,
-    versions=(Version("7", "h1"), Version("7", "h2"), Version("8", "h3")),
-    staging=None,
-    created_from=None,
-    created_to=None,
-)
 LARGE = replace(SMALL, versions=None, staging="raw_ticket_changes__stg_x")
 COLUMNS = "ticket_id, subject, status, priority, assignee, createdTime, modifiedTime, deletedTime"
 BATCH_COLUMNS = ", ".join(f"B.{name}" for name in f"{COLUMNS}, raw_json, _content_hash".split(", "))

@@ -12,7 +12,8 @@ from helpdesk_assets.model import Manifest, RunFacts, SyncState
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.state import REMEMBERED_RUNS, StateTable, closing_statement
 from helpdesk_assets.warehouse.sync_tables import SyncTables
-from helpdesk_assets_tests.warehouse.test_queries import DATASET, NOON, SMALL
+from helpdesk_assets_tests.batches import NOON, SMALL
+from helpdesk_assets_tests.warehouse.test_queries import DATASET
 
 EMPTY = replace(SMALL, rows=0, versions=(), seen_version=0, seen_watermark=None)
 

@@ -1,0 +1,29 @@
+"""A batch on paper, for tests of what is done with its manifest."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from helpdesk_assets.model import ApiUse, Manifest, Mode, Version, Window
+
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+SMALL = Manifest(
+    batch_id="20261101T120000Z_run1_0",
+    run_id="run-1",
+    mode=Mode.INCREMENTAL,
+    reason="changes since the watermark",
+    window=Window(NOON - timedelta(hours=2), NOON),
+    served_at=NOON,
+    moves_watermark=True,
+    seen_version=3,
+    seen_watermark=NOON - timedelta(hours=2),
+    first_load=False,
+    rows=3,
+    pages=1,
+    api=ApiUse(calls=1),
+    batch_bytes=100,
+    versions=(Version("7", "h1"), Version("7", "h2"), Version("8", "h3")),
+    staging=None,
+    created_from=None,
+    created_to=None,
+)
