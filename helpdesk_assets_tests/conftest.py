@@ -5,6 +5,7 @@ Nothing is skipped where it cannot start: a suite that passes without it has pro
 
 from __future__ import annotations
 
+import signal
 import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -24,6 +25,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and "warehouse_endpoint" in item.fixturenames:
             item.add_marker("warehouse")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interrupts_arrive() -> None:
+    """A shell starts what runs in its background with SIGINT ignored, and Dagster then treats
+    SIGTERM alike. Processes that tests start would inherit both and never stop when told."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
