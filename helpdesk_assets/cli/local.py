@@ -52,7 +52,9 @@ def serve_helpdesk(
 def serve_warehouse(*, port: int, data_dir: Path) -> None:
     """Become the local warehouse; its process replaces this one."""
     with _extra_needed(), _port_needed(port):
-        from helpdesk_assets.embedded import free_port, serve
+        from helpdesk_assets.embedded import free_port, installed, serve
+
+        installed()
 
         # The stand-ins say it in a page of traceback, or not at all.
         socket.create_server((HOST, port)).close()

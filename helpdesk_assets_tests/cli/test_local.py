@@ -66,6 +66,18 @@ def _answers(url: str) -> bool:
         return session.get(url, timeout=60).ok
 
 
+def test_an_absent_warehouse_is_told_before_anything_is_announced(
+    bare: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+
+    result = run("warehouse", "--port", "0")
+
+    assert result.exit_code == 1
+    assert "helpdesk-assets[local]" in result.stderr
+    assert result.stdout == ""
+
+
 def test_the_absent_extra_is_told(bare: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "helpdesk_assets.simulator.server")
     monkeypatch.setitem(sys.modules, "uvicorn", None)
