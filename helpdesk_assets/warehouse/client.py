@@ -23,6 +23,7 @@ from helpdesk_assets.warehouse.failures import passes
 from helpdesk_assets.warehouse.jobs import JobName, label
 from helpdesk_assets.warehouse.parameters import to_google
 from helpdesk_assets.warehouse.sql import Dataset, Query
+from helpdesk_assets.warehouse.uploads import hold_little
 
 # 8 tries, at most 1 + 2 + ... + 32 + 32 seconds apart: longer than BigQuery's own queue of
 # statements for one table usually lasts, shorter than a run's patience.
@@ -145,6 +146,7 @@ class Warehouse(TableCalls):
 
         def start(job_id: str) -> bigquery.LoadJob:
             # Without `size` the upload is resumable, the one kind that every stand-in takes.
+            hold_little()
             return self._client.load_table_from_file(
                 stream,
                 self.dataset.table_id(table),
