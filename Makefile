@@ -47,7 +47,10 @@ quick: install ## The tests that need no warehouse, in a minute or so
 dev: install ## Simulated helpdesk, local BigQuery and the Dagster UI; state stays under .local/
 	@mkdir -p $(LOCAL)/dagster $(LOCAL)/warehouse
 	@cp deploy/dagster.yaml $(LOCAL)/dagster/dagster.yaml
-	@test -s $(LOCAL)/helpdesk-since || date -u +%Y-%m-%dT%H:%M:%SZ > $(LOCAL)/helpdesk-since
+	@# Dagster limits a pool only once it knows it, which without this is after the first run.
+	@test -s $(LOCAL)/helpdesk-since || { \
+		DAGSTER_HOME=$(abspath $(LOCAL))/dagster $(BIN)/dagster instance concurrency set helpdesk_sync 1 && \
+		date -u +%Y-%m-%dT%H:%M:%SZ > $(LOCAL)/helpdesk-since; }
 	DAGSTER_HOME=$(abspath $(LOCAL))/dagster TICKETS=$(TICKETS) LOCAL=$(LOCAL) \
 		PATH="$(abspath $(BIN)):$$PATH" $(BIN)/honcho start
 

@@ -55,8 +55,8 @@ def refuse_beside_an_older_run(instance: dg.DagsterInstance, run: dg.DagsterRun)
             raise UserMistake(
                 f"Run {other} is syncing already, so this one was not begun; nothing is lost. "
                 "Wait for it to end and run again; if its process was killed, terminate it in the "
-                "UI first. To have Dagster queue runs instead, set "
-                "concurrency.pools.default_limit to 1 in dagster.yaml."
+                "UI first. To have Dagster queue runs instead: "
+                "dagster instance concurrency set helpdesk_sync 1"
             )
 
 
