@@ -15,6 +15,7 @@ from helpdesk_assets.settings import (
     Settings,
     load_settings,
 )
+from helpdesk_assets.simulator.server import DEFAULT_TOKEN
 
 
 @pytest.fixture(autouse=True)
@@ -79,3 +80,8 @@ def test_the_token_shows_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HELPDESK_API_TOKEN", "tok-1234567890")
     settings = load_settings()
     assert "tok-1234567890" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+
+
+def test_the_embedded_token_is_the_one_that_the_simulated_helpdesk_takes() -> None:
+    """Named in both places, because the simulator imports nothing of ours."""
+    assert EMBEDDED_TOKEN == DEFAULT_TOKEN
