@@ -29,6 +29,9 @@ class Ticket:
 
     `raw_json` is the vendor's object as JSON text, every field kept; `content_hash` is a digest of
     it that does not depend on key order, so two equal hashes mean the same content.
+
+    With `tombstone`, only that the ticket has gone is known: `raw_json` is the vendor's notice,
+    `modified_time` and `deleted_time` are when it went, and the table keeps all else that it had.
     """
 
     ticket_id: str
@@ -41,6 +44,7 @@ class Ticket:
     deleted_time: datetime | None
     raw_json: str
     content_hash: str
+    tombstone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,10 @@ class Page:
     the window that the whole call reads, the same on each of its pages: tickets modified after it
     may be absent, tickets modified up to it are not. `cursor` is the vendor's own, where there is
     one.
+
+    `resume`, where there is one, lets an interrupted call go on: handed to `changes` with the same
+    window, it reads what this page and those before it have left. It is the adapter's own text,
+    and means nothing to anybody else. `share` is how much of the window, by time, has been read.
     """
 
     tickets: tuple[Ticket, ...]
@@ -67,6 +75,8 @@ class Page:
     until: datetime
     cursor: str | None = None
     bad: tuple[BadTicket, ...] = ()
+    resume: str | None = None
+    share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

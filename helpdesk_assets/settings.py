@@ -30,6 +30,7 @@ class Settings(BaseSettings):
 
     helpdesk_provider: str = "rest"
     helpdesk_base_url: str = EMBEDDED_HELPDESK
+    helpdesk_user: str = ""
     helpdesk_api_token: SecretStr = SecretStr("")
     helpdesk_page_size: int = Field(default=100, ge=1, le=1000)
     helpdesk_concurrency: int = Field(default=8, ge=1, le=64)
@@ -37,6 +38,15 @@ class Settings(BaseSettings):
     helpdesk_fetch_details: bool = False
     helpdesk_skip_bad_tickets: bool = False
     helpdesk_timeout_seconds: float = Field(default=30.0, gt=0)
+    helpdesk_calls_per_minute: int = Field(default=0, ge=0)
+    helpdesk_result_cap: int = Field(default=0, ge=0)
+    helpdesk_time_zone: str = ""
+
+    zoho_accounts_url: str = ""
+    zoho_org_id: str = ""
+    zoho_client_id: str = ""
+    zoho_client_secret: SecretStr = SecretStr("")
+    zoho_refresh_token: SecretStr = SecretStr("")
 
     webhooks_enabled: bool = True
     webhook_grace_seconds: int = Field(default=300, ge=0)

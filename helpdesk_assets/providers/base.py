@@ -52,13 +52,23 @@ class Helpdesk(Protocol):
         ...
 
     def changes(
-        self, since: datetime | None, until: datetime | None = None, cursor: str | None = None
+        self,
+        since: datetime | None,
+        until: datetime | None = None,
+        cursor: str | None = None,
+        resume: str | None = None,
     ) -> Iterator[Page]:
-        """Every ticket modified in `[since, until]`, ascending by modified time.
+        """Every ticket modified in `[since, until]`, in whatever order, those that have gone
+        meanwhile included as far as the helpdesk tells of them.
 
         `since` None: from the beginning. `until` None: up to the helpdesk's own clock, which is
-        then told by each page's `until`. A row may come more than once; none is left out. There is
-        at least one page, also when nothing changed. No call is retried.
+        then told by each page's `until`. `cursor` is the last page's of the run before, where the
+        helpdesk has one; it goes before `since`. `resume` goes on with a call that was interrupted,
+        and the pages' `until` is then still that of the first call. A row may come more than once;
+        none is left out. There is at least one page, also when nothing changed.
+
+        Whether a failed call is tried again is the adapter's to know: not where the listing is
+        another endpoint with other limits, which is then the quicker way.
 
         Raises:
             EndpointFailed: an answer failed, was cut short, or was not what it should be.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
@@ -21,6 +21,7 @@ from requests.adapters import HTTPAdapter
 from helpdesk_assets.errors import EndpointFailed, SettingsError
 from helpdesk_assets.model import ApiUse
 from helpdesk_assets.providers import exact_json, failures
+from helpdesk_assets.providers.login import Auth
 from helpdesk_assets.providers.meter import Meter
 
 log = logging.getLogger(__name__)
@@ -29,39 +30,6 @@ OK = frozenset({200})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 LONGEST_REDIRECT_CHAIN = 5
 DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-class Auth(Protocol):
-    """Puts credentials on a request, and knows what must never be shown of them."""
-
-    @property
-    def secrets(self) -> Collection[str]: ...
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest: ...
-
-
-@dataclass(frozen=True, slots=True)
-class TokenAuth:
-    """`Authorization: <scheme> <token>`."""
-
-    token: str = field(repr=False)
-    scheme: str = "Bearer"
-
-    def __post_init__(self) -> None:
-        # requests quotes a header value that it refuses, so such a token may not get that far.
-        if not self.token.isascii() or not self.token.isprintable() or " " in self.token:
-            raise SettingsError(
-                "HELPDESK_API_TOKEN holds a space, a line end or a character outside ASCII, "
-                "which no token has. Copy it again."
-            )
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        return (self.token,)
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"{self.scheme} {self.token}"
-        return request
 
 
 @dataclass(frozen=True, slots=True)

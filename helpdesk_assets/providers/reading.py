@@ -30,10 +30,28 @@ def person(value: Any) -> str | None:
     return _text(value, NAMES_OF_A_PERSON)
 
 
+def iso_time(value: Any) -> datetime | None:
+    """A time as ISO 8601 text with a zone.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError("no text")  # noqa: TRY004 - one error for all that is no time
+    return utc(datetime.fromisoformat(value))
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The names one vendor has for our fields; `words` replaces how a text field is read, by our
-    name for it."""
+    """The names one vendor has for our fields.
+
+    `words` replaces how a text field is read, by our name for it; `time` how a time is read, and
+    raises ValueError for what is none. `deleted_at` takes the whole row and gives the value that
+    `time` reads as the time of deletion, None where the ticket lives; without it the field
+    `deleted` is that value.
+    """
 
     ticket_id: str = "id"
     subject: str = "subject"
@@ -44,6 +62,8 @@ class Shape:
     modified: str = "modifiedTime"
     deleted: str = "deletedTime"
     words: Mapping[str, Callable[[Any], str | None]] = field(default_factory=dict)
+    time: Callable[[Any], datetime | None] = iso_time
+    deleted_at: Callable[[Mapping[str, Any]], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +133,19 @@ class TicketReader:
             row, raw_json, content_hash = exact_json.storable(row)
         except RecursionError:
             raise _Unreadable(BadTicket(ticket_id, "raw_json", "is nested too deep")) from None
-        modified = _time(row, shape.modified, ticket_id)
+        modified = self._time(row.get(shape.modified), shape.modified, ticket_id)
         if modified is None:
             raise _Unreadable(BadTicket(ticket_id, shape.modified, "is absent"))
+        deleted = shape.deleted_at(row) if shape.deleted_at else row.get(shape.deleted)
         return Ticket(
             ticket_id=ticket_id,
             subject=self._subject(row.get(shape.subject)),
             status=self._status(row.get(shape.status)),
             priority=self._priority(row.get(shape.priority)),
             assignee=self._assignee(row.get(shape.assignee)),
-            created_time=_time(row, shape.created, ticket_id),
+            created_time=self._time(row.get(shape.created), shape.created, ticket_id),
             modified_time=modified,
-            deleted_time=_time(row, shape.deleted, ticket_id),
+            deleted_time=self._time(deleted, shape.deleted, ticket_id),
             raw_json=raw_json,
             content_hash=content_hash,
         )
@@ -140,6 +161,13 @@ class TicketReader:
             return str(value)
         problem = "is absent" if value in (None, "") else f"is {_show(value)}"
         raise _Unreadable(BadTicket(nameless, name, problem))
+
+    def _time(self, value: Any, name: str, ticket_id: str) -> datetime | None:
+        try:
+            return self._shape.time(value)
+        except (ValueError, OverflowError):
+            problem = f"is {_show(value)}, no time with a zone"
+            raise _Unreadable(BadTicket(ticket_id, name, problem)) from None
 
     def _refuse(self, bad: BadTicket) -> BadTicket:
         if self._skip_bad:
@@ -161,18 +189,6 @@ class _Unreadable(Exception):
         self.bad = bad
 
 
-def _time(row: Mapping[str, Any], name: str, ticket_id: str) -> datetime | None:
-    value = row.get(name)
-    if value is None:
-        return None
-    if isinstance(value, str):
-        try:
-            return utc(datetime.fromisoformat(value))
-        except (ValueError, OverflowError):
-            pass
-    raise _Unreadable(BadTicket(ticket_id, name, f"is {_show(value)}, no time with a zone"))
-
-
 def _text(value: Any, names: tuple[str, ...]) -> str | None:
     if value is None or isinstance(value, str):
         return value
@@ -191,3 +207,21 @@ def _nameless(place: int) -> str:
 def _show(value: Any) -> str:
     text = ascii(value)
     return text if len(text) <= SHOWN_OF_A_VALUE else f"{text[:SHOWN_OF_A_VALUE]}…"
+
+
+def tombstone(ticket_id: str, gone_at: datetime, notice: Any) -> Ticket:
+    """A ticket of which only its end is known; `notice` is what the vendor said of that."""
+    _, raw_json, content_hash = exact_json.storable(notice)
+    return Ticket(
+        ticket_id=ticket_id,
+        subject=None,
+        status=None,
+        priority=None,
+        assignee=None,
+        created_time=None,
+        modified_time=gone_at,
+        deleted_time=gone_at,
+        raw_json=raw_json,
+        content_hash=content_hash,
+        tombstone=True,
+    )

@@ -22,7 +22,8 @@ from helpdesk_assets.errors import EndpointFailed
 from helpdesk_assets.model import ApiUse, BadTicket, Page, Ticket, utc
 from helpdesk_assets.providers.base import Capabilities
 from helpdesk_assets.providers.details import Wanted, fetch_details
-from helpdesk_assets.providers.http import Api, TokenAuth
+from helpdesk_assets.providers.http import Api
+from helpdesk_assets.providers.login import TokenAuth, token_of
 from helpdesk_assets.providers.reading import Read, Shape, TicketReader, unreadable
 from helpdesk_assets.providers.retrying import Retry
 from helpdesk_assets.providers.time_paging import TimeWalk, floor
@@ -77,6 +78,7 @@ class RestHelpdesk:
         since: datetime | None,
         until: datetime | None = None,
         cursor: str | None = None,  # noqa: ARG002 - this API has no cursor of its own
+        resume: str | None = None,  # noqa: ARG002
     ) -> Iterator[Page]:
         """See `Helpdesk.changes`."""
         walk = TimeWalk(self._changed, tick=TICK, held_back=self._capabilities.held_back)
@@ -176,7 +178,7 @@ def from_settings(
     """
     api = Api(
         settings.helpdesk_base_url,
-        TokenAuth(settings.helpdesk_api_token.get_secret_value().strip()),
+        TokenAuth(token_of(settings)),
         timeout=settings.helpdesk_timeout_seconds,
         connections=settings.helpdesk_concurrency,
         clock=clock,

@@ -16,7 +16,8 @@ import pytest
 
 from helpdesk_assets.errors import CredentialsRefused, EndpointFailed, SettingsError
 from helpdesk_assets.providers.failures import PassingFailure
-from helpdesk_assets.providers.http import Api, Reply, TokenAuth
+from helpdesk_assets.providers.http import Api, Reply
+from helpdesk_assets.providers.login import TokenAuth
 from helpdesk_assets_tests.providers.loopback import Loopback, Respond, Said, Seen, loopback
 
 TOKEN = "s3cret-token"

@@ -69,7 +69,11 @@ class PaperHelpdesk:
         return ApiUse(calls=self.calls, bytes_received=100 * self.calls)
 
     def changes(
-        self, since: datetime | None, until: datetime | None = None, cursor: str | None = None
+        self,
+        since: datetime | None,
+        until: datetime | None = None,
+        cursor: str | None = None,
+        resume: str | None = None,
     ) -> Iterator[Page]:
         self.asked.append((since, until, cursor))
         again = len(self.asked) > 1 and self.second_changes_script is not None
