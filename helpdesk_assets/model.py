@@ -66,8 +66,9 @@ class Page:
     one.
 
     `resume`, where there is one, lets an interrupted call go on: handed to `changes` with the same
-    window, it reads what this page and those before it have left. It is the adapter's own text,
-    and means nothing to anybody else. `share` is how much of the window, by time, has been read.
+    window, it reads what this page and those before it have left, and what changed since. It is the
+    adapter's own text, and means nothing to anybody else. `share` is how much of the window, by
+    time, has been read.
     """
 
     tickets: tuple[Ticket, ...]

@@ -31,6 +31,10 @@ def root() -> None:
     """
 
 
+# Written down here too, since the module that knows them imports a web server.
+DIALECTS = ("rest", "zendesk", "zoho_desk", "freshdesk", "request_tracker")
+
+
 @root.command()
 @click.option("--full", is_flag=True, help="Read every ticket, whatever the watermark says.")
 @click.option(
@@ -95,6 +99,13 @@ def doctor() -> None:
     callback=read_moment,
     help="Where the tickets' past ends; the same one again gives the same past.",
 )
+@click.option(
+    "--dialect",
+    type=click.Choice(DIALECTS),
+    default="rest",
+    show_default=True,
+    help="The provider whose API it speaks.",
+)
 @verbose_option
 def simulate(
     port: int,
@@ -102,11 +113,19 @@ def simulate(
     seed: int,
     start: datetime | None,
     history_until: datetime | None,
+    dialect: str,
 ) -> None:
     """Run the simulated helpdesk in the foreground."""
     from helpdesk_assets.cli.local import serve_helpdesk
 
-    serve_helpdesk(port=port, tickets=tickets, seed=seed, start=start, history_until=history_until)
+    serve_helpdesk(
+        port=port,
+        tickets=tickets,
+        seed=seed,
+        start=start,
+        history_until=history_until,
+        dialect=dialect,
+    )
 
 
 @root.command()

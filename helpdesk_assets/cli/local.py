@@ -29,13 +29,14 @@ def serve_helpdesk(
     seed: int,
     start: datetime | None,
     history_until: datetime | None,
+    dialect: str,
 ) -> None:
     """Run the simulated helpdesk until it is interrupted."""
     with _extra_needed(), _port_needed(port):
         from helpdesk_assets.simulator.server import DEFAULT_TOKEN, serve
 
         def announce(url: str) -> None:
-            click.echo(f"Simulated helpdesk with {tickets:,} tickets at {url}")
+            click.echo(f"Simulated helpdesk ({dialect}) with {tickets:,} tickets at {url}")
             click.echo(f"Its token is {DEFAULT_TOKEN}, which opens nothing else. Ctrl-C stops it.")
 
         serve(
@@ -46,6 +47,7 @@ def serve_helpdesk(
             announce=announce,
             start=start,
             history_until=history_until,
+            dialect=dialect,
         )
 
 

@@ -63,9 +63,9 @@ class Helpdesk(Protocol):
 
         `since` None: from the beginning. `until` None: up to the helpdesk's own clock, which is
         then told by each page's `until`. `cursor` is the last page's of the run before, where the
-        helpdesk has one; it goes before `since`. `resume` goes on with a call that was interrupted,
-        and the pages' `until` is then still that of the first call. A row may come more than once;
-        none is left out. There is at least one page, also when nothing changed.
+        helpdesk has one; it goes before `since`. `resume` goes on with a call that was interrupted:
+        what it had not read, and what has changed since. A row may come more than once; none is
+        left out. There is at least one page, also when nothing changed.
 
         Whether a failed call is tried again is the adapter's to know: not where the listing is
         another endpoint with other limits, which is then the quicker way.

@@ -21,6 +21,7 @@ from requests.adapters import HTTPAdapter
 from helpdesk_assets.errors import EndpointFailed, SettingsError
 from helpdesk_assets.model import ApiUse
 from helpdesk_assets.providers import exact_json, failures
+from helpdesk_assets.providers.budget import ACCOUNT, RateBudget
 from helpdesk_assets.providers.login import Auth
 from helpdesk_assets.providers.meter import Meter
 
@@ -75,21 +76,26 @@ class Api:
         *,
         timeout: float,
         connections: int,
+        base_path: str = "",
+        budget: RateBudget | None = None,
+        meter: Meter | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`connections`: how many threads will call at once. `clock` stands in for the helpdesk's
-        where answers have no `Date`.
+        """`connections`: how many threads will call at once; each call takes its turn from
+        `budget`. `base_path` stands between the address and each call's path. `clock` stands in for
+        the helpdesk's where answers have no `Date`.
 
         Raises:
             SettingsError: `base_url` is no http address, or has a password in it.
         """
-        self._base = base_url.rstrip("/")
+        self._base = base_url.rstrip("/") + base_path
         self._host = _host_of(base_url)
         self._auth = auth
         self._timeout = timeout
         self._clock = clock
         self._clock_doubted = False
-        self.meter = Meter()
+        self.meter = meter or Meter()
+        self._budget = budget or RateBudget(self.meter, at_once=connections)
         self._session = _NoRedirects()
         self._session.headers["Accept"] = "application/json"
         self._session.headers["User-Agent"] = "helpdesk-assets"
@@ -107,9 +113,16 @@ class Api:
         return self.meter.use
 
     def get(
-        self, path: str, params: Mapping[str, str] | None = None, accept: Collection[int] = OK
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        accept: Collection[int] = OK,
+        lane: str = ACCOUNT,
     ) -> Reply:
-        """One GET, sent once; redirects on the same host are followed and counted as calls.
+        """One GET, sent once; redirects on the same host are followed and counted as calls. It is
+        sent a second time only where the token had ended and the login could get another.
+
+        `lane`: which of the vendor's limits it falls under, beside the account's.
 
         Raises:
             EndpointFailed: no whole answer came, or its status is not in `accept`;
@@ -118,7 +131,7 @@ class Api:
         """
         url = self._base + path
         for _ in range(LONGEST_REDIRECT_CHAIN):
-            reply = self._send(url, path, params)
+            reply = self._send(url, path, params, lane)
             if reply.status not in REDIRECTS:
                 break
             url, params = self._redirected(url, reply), None
@@ -134,28 +147,48 @@ class Api:
         """Give back the pool of connections."""
         self._session.close()
 
-    def _send(self, url: str, path: str, params: Mapping[str, str] | None) -> Reply:
-        self.meter.called()
-        try:
-            # Without `auth`, requests would prefer a password from the user's .netrc.
-            response = self._session.get(
-                url, params=params, auth=self._auth, timeout=self._timeout, allow_redirects=False
-            )
-        except requests.RequestException as error:
-            raise failures.unreachable(path, self._host, self._timeout, error) from None
+    def _send(self, url: str, path: str, params: Mapping[str, str] | None, lane: str) -> Reply:
+        reply, sent_with = self._send_once(url, path, params, lane)
+        if reply.status == 401 and self._auth.renew(sent_with):
+            reply, _ = self._send_once(url, path, params, lane)
+        if reply.status == failures.TOO_MANY_REQUESTS:
+            asked = failures.retry_after(reply.headers.get("Retry-After"), reply.served_at)
+            self._budget.pause(asked or 0.0, lane)
+        return reply
+
+    def _send_once(
+        self, url: str, path: str, params: Mapping[str, str] | None, lane: str
+    ) -> tuple[Reply, str]:
+        """The answer, and the `Authorization` that was sent for it."""
+        with self._budget.turn(lane):
+            response = self._exchanged(url, path, params)
+        self._budget.heed(response.headers)
         on_the_wire = response.raw.tell()
         self.meter.received(on_the_wire)
         announced = response.headers.get("Content-Length", "")
         if announced.isdecimal() and int(announced) != on_the_wire:
             # urllib3 before 2 does not look, and requests allows it.
             raise failures.cut_short(path)
-        return Reply(
+        reply = Reply(
             path,
             response.status_code,
             response.headers,
             response.content,
             self._helpdesk_time(response.headers.get("Date")),
         )
+        return reply, response.request.headers.get("Authorization", "")
+
+    def _exchanged(
+        self, url: str, path: str, params: Mapping[str, str] | None
+    ) -> requests.Response:
+        self.meter.called()
+        try:
+            # Without `auth`, requests would prefer a password from the user's .netrc.
+            return self._session.get(
+                url, params=params, auth=self._auth, timeout=self._timeout, allow_redirects=False
+            )
+        except requests.RequestException as error:
+            raise failures.unreachable(path, self._host, self._timeout, error) from None
 
     def _helpdesk_time(self, date: str | None) -> datetime:
         moment = failures.http_time(date)

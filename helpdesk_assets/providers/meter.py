@@ -31,6 +31,11 @@ class Meter:
         with self._lock:
             self._use = replace(self._use, bytes_received=self._use.bytes_received + size)
 
+    def waited(self, seconds: float) -> None:
+        """A call waited for its turn."""
+        with self._lock:
+            self._use = replace(self._use, seconds_waited=self._use.seconds_waited + seconds)
+
     def retried(self, seconds: float) -> None:
         """A failed call is tried again after a wait."""
         with self._lock:

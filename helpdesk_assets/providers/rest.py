@@ -10,10 +10,8 @@ this API's words are here; how to walk, retry and read is shared by all adapters
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -21,11 +19,10 @@ from urllib.parse import quote
 from helpdesk_assets.errors import EndpointFailed
 from helpdesk_assets.model import ApiUse, BadTicket, Page, Ticket, utc
 from helpdesk_assets.providers.base import Capabilities
+from helpdesk_assets.providers.connection import Connection, World, connect
 from helpdesk_assets.providers.details import Wanted, fetch_details
-from helpdesk_assets.providers.http import Api
 from helpdesk_assets.providers.login import TokenAuth, token_of
 from helpdesk_assets.providers.reading import Read, Shape, TicketReader, unreadable
-from helpdesk_assets.providers.retrying import Retry
 from helpdesk_assets.providers.time_paging import TimeWalk, floor
 from helpdesk_assets.providers.token_paging import Answer, rows_and_token, walk_tokens
 from helpdesk_assets.settings import Settings
@@ -37,21 +34,19 @@ FOUND_OR_NOT = frozenset({200, 404})
 
 
 class RestHelpdesk:
-    """One account, reached through `api`."""
+    """One account."""
 
     def __init__(
         self,
-        api: Api,
+        connection: Connection,
         *,
         page_size: int,
-        concurrency: int,
         lists_are_whole: bool,
         skip_bad: bool,
-        retry: Retry,
     ) -> None:
-        self._api = api
-        self._concurrency = concurrency
-        self._retry = retry
+        self._api = connection.api
+        self._at_once = connection.at_once
+        self._retry = connection.retry
         self._reader = TicketReader(Shape(), skip_bad=skip_bad)
         self._capabilities = Capabilities(
             name="rest",
@@ -144,7 +139,7 @@ class RestHelpdesk:
         return fetch_details(
             wanted,
             lambda ticket_id: self._retry(partial(self._one, ticket_id)),
-            self._concurrency,
+            self._at_once,
         )
 
     def _one(self, ticket_id: str) -> Ticket | BadTicket | None:
@@ -164,32 +159,17 @@ class RestHelpdesk:
         return ticket
 
 
-def from_settings(
-    settings: Settings,
-    *,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    sleep: Callable[[float], None] = time.sleep,
-    chance: Callable[[], float] = random.random,
-) -> RestHelpdesk:
+def from_settings(settings: Settings, world: World | None = None) -> RestHelpdesk:
     """The account that the settings name.
 
     Raises:
         SettingsError: address or token cannot be ones.
     """
-    api = Api(
-        settings.helpdesk_base_url,
-        TokenAuth(token_of(settings)),
-        timeout=settings.helpdesk_timeout_seconds,
-        connections=settings.helpdesk_concurrency,
-        clock=clock,
-    )
     return RestHelpdesk(
-        api,
+        connect(settings, TokenAuth(token_of(settings)), world=world),
         page_size=settings.helpdesk_page_size,
-        concurrency=settings.helpdesk_concurrency,
         lists_are_whole=not settings.helpdesk_fetch_details,
         skip_bad=settings.helpdesk_skip_bad_tickets,
-        retry=Retry(api.meter, sleep=sleep, chance=chance),
     )
 
 

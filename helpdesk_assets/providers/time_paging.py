@@ -60,12 +60,20 @@ class TimeWalk:
         *,
         tick: timedelta,
         held_back: timedelta,
+        at_once: int = 1,
     ) -> None:
+        """`at_once`: how many windows may be read side by side."""
+        self._at_once = at_once
         self._fetch = fetch
         self._tick = tick
         self._held_back = held_back
 
-    def pages(self, since: datetime | None, until: datetime | None) -> Iterator[Page]:
+    def pages(
+        self,
+        since: datetime | None,
+        until: datetime | None,
+        resume: str | None = None,  # noqa: ARG002
+    ) -> Iterator[Page]:
         """Every ticket last modified in `[since, until]`; see `Helpdesk.changes`.
 
         Raises:

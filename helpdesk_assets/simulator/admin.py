@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from helpdesk_assets.simulator.clock import to_text
 from helpdesk_assets.simulator.damage import JsonResponse
-from helpdesk_assets.simulator.desk import Desk
+from helpdesk_assets.simulator.desk import Desk, End
 from helpdesk_assets.simulator.tickets import Json, Version
 
 # Rows per piece of the truth: large enough to be quick, small enough to let other calls in between.
@@ -31,8 +31,10 @@ class BadOrder(ValueError):
 
 
 class AdminApi:
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, whole: Callable[[Version], Json]) -> None:
+        """`whole`: a ticket as the spoken dialect's lists give it."""
         self._desk = desk
+        self._whole = whole
 
     def routes(self) -> list[Route]:
         return [
@@ -41,6 +43,7 @@ class AdminApi:
             Route("/admin/change", _spoken(self._change), methods=["POST"]),
             Route("/admin/create", _spoken(self._create), methods=["POST"]),
             Route("/admin/delete", _spoken(self._delete), methods=["POST"]),
+            Route("/admin/archive", _spoken(self._archive), methods=["POST"]),
             Route("/admin/clock", _spoken(self._clock), methods=["GET", "POST"]),
             Route("/admin/faults", _spoken(self._faults), methods=["GET", "POST", "DELETE"]),
             Route("/admin/counters", _spoken(self._counters), methods=["GET", "DELETE"]),
@@ -50,13 +53,15 @@ class AdminApi:
         return {"status": "ok", "tickets": len(self._desk.store)}
 
     async def _truth(self, request: Request) -> Response:
-        is_whole = request.query_params.get("whole") == "true"
-        return StreamingResponse(self._truth_lines(is_whole), media_type="application/x-ndjson")
+        query = request.query_params
+        stores = [self._desk.store, *([self._desk.gone] if query.get("gone") == "true" else [])]
+        ids = [each for store in stores for each in store.ids()]
+        lines = self._truth_lines(ids, is_whole=query.get("whole") == "true")
+        return StreamingResponse(lines, media_type="application/x-ndjson")
 
-    async def _truth_lines(self, is_whole: bool) -> AsyncIterator[bytes]:
-        ids = self._desk.store.ids()
+    async def _truth_lines(self, ids: list[str], *, is_whole: bool) -> AsyncIterator[bytes]:
         for start in range(0, len(ids), _TRUTH_PIECE):
-            versions = (self._desk.store.get(each) for each in ids[start : start + _TRUTH_PIECE])
+            versions = (self._desk.find(each) for each in ids[start : start + _TRUTH_PIECE])
             rows = (self._row(version, is_whole) for version in versions if version is not None)
             yield "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows).encode()
 
@@ -64,10 +69,12 @@ class AdminApi:
         row: Json = {
             "id": version.ticket_id,
             "createdTime": to_text(version.created),
-            "modifiedTime": to_text(version.modified),
+            "modifiedTime": to_text(version.shown_time),
         }
+        if fate := self._desk.fates.get(version.ticket_id):
+            row["end"] = {"kind": fate.end, "at": to_text(fate.at), "into": fate.into}
         if is_whole:
-            row["ticket"] = self._desk.whole(version)
+            row["ticket"] = self._whole(version)
         return row
 
     async def _change(self, request: Request) -> list[Json]:
@@ -79,23 +86,35 @@ class AdminApi:
                 "fields": dict,
                 "spread_seconds": float,
                 "same_second": bool,
+                "silent": bool,
             },
         )
         ids = self._wanted(order)
         spread, same_second = order.get("spread_seconds", 0.0), order.get("same_second", False)
         if spread < 0 or (spread and same_second):
             raise BadOrder("spread_seconds must not be negative, nor go with same_second")
-        versions = self._desk.change(ids, order.get("fields"), spread, same_second)
+        versions = self._desk.change(
+            ids, order.get("fields"), spread, same_second, order.get("silent", False)
+        )
         return [self._row(version) for version in versions]
 
     async def _create(self, request: Request) -> list[Json]:
-        order = await _order(request, {"count": int, "fields": dict})
-        versions = self._desk.create(order.get("count", 1), order.get("fields"))
+        order = await _order(request, {"count": int, "fields": dict, "ids": list})
+        versions = self._desk.create(order.get("count", 1), order.get("fields"), order.get("ids"))
         return [self._row(version) for version in versions]
 
     async def _delete(self, request: Request) -> Json:
+        order = await _order(request, {"count": int, "ids": list, "kind": str, "into": str})
+        ids, into = self._wanted(order), order.get("into")
+        end = End(order.get("kind", End.DELETED))
+        if (end is End.MERGED) != (into is not None) or into in ids:
+            raise BadOrder("merged tickets go into another one, and no others do")
+        self._desk.remove(ids, end, into)
+        return {"ids": ids}
+
+    async def _archive(self, request: Request) -> Json:
         ids = self._wanted(await _order(request, {"count": int, "ids": list}))
-        self._desk.delete(ids)
+        self._desk.archive(ids)
         return {"ids": ids}
 
     def _wanted(self, order: Json) -> list[str]:

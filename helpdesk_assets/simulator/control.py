@@ -24,12 +24,17 @@ class SimulatorRefused(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class TrueTicket:
-    """A ticket as the helpdesk itself knows it. `whole` is None where it was not asked for."""
+    """A ticket as the helpdesk itself knows it. `whole` is None where it was not asked for.
+
+    `end` is how it has left (`deleted`, `spam` or `merged`), and `ended_at` when.
+    """
 
     ticket_id: str
     created_time: datetime
     modified_time: datetime
     whole: dict[str, Any] | None = None
+    end: str | None = None
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,7 @@ class HelpdeskControl:
         fields: Mapping[str, Any] | None = None,
         spread_seconds: float = 0.0,
         same_second: bool = False,
+        silent: bool = False,
     ) -> list[TrueTicket]:
         """Change `count` random tickets, or those of `ids`, once each.
 
@@ -84,6 +90,7 @@ class HelpdeskControl:
             spread_seconds: the helpdesk's clock moves on by this in all, step by step; with a
                 second or more per ticket, no two share theirs.
             same_second: date them all alike.
+            silent: as by the vendor's own system, which leaves the modified time that is shown.
         """
         order = {
             "count": count,
@@ -91,24 +98,53 @@ class HelpdeskControl:
             "fields": None if fields is None else dict(fields),
             "spread_seconds": spread_seconds,
             "same_second": same_second,
+            "silent": silent,
         }
         return [_ticket(row) for row in self._call("POST", "/admin/change", order)]
 
     def create(
-        self, count: int = 1, *, fields: Mapping[str, Any] | None = None
+        self,
+        count: int = 1,
+        *,
+        fields: Mapping[str, Any] | None = None,
+        ids: Sequence[str] | None = None,
     ) -> list[TrueTicket]:
-        order = {"count": count, "fields": None if fields is None else dict(fields)}
+        """Make `count` tickets, or one for each of `ids`."""
+        order = {
+            "count": count,
+            "fields": None if fields is None else dict(fields),
+            "ids": None if ids is None else list(ids),
+        }
         return [_ticket(row) for row in self._call("POST", "/admin/create", order)]
 
     def delete(self, count: int | None = None, *, ids: Sequence[str] | None = None) -> list[str]:
         """Delete `count` random tickets, or those of `ids`; answers with their ids."""
-        order = {"count": count, "ids": None if ids is None else list(ids)}
-        gone: list[str] = self._call("POST", "/admin/delete", order)["ids"]
-        return gone
+        return self._leave("/admin/delete", count, ids)
 
-    def truth(self, whole: bool = False) -> Iterator[TrueTicket]:
-        """Every living ticket, as a stream in the order they were made."""
-        query = {"whole": "true"} if whole else {}
+    def mark_spam(self, count: int | None = None, *, ids: Sequence[str] | None = None) -> list[str]:
+        return self._leave("/admin/delete", count, ids, kind="spam")
+
+    def merge(self, ids: Sequence[str], into: str) -> list[str]:
+        """Merge tickets into another one, which is changed by that."""
+        merged = self._leave("/admin/delete", None, ids, kind="merged", into=into)
+        self.change(ids=[into])
+        return merged
+
+    def archive(self, count: int | None = None, *, ids: Sequence[str] | None = None) -> list[str]:
+        return self._leave("/admin/archive", count, ids)
+
+    def _leave(
+        self, path: str, count: int | None, ids: Sequence[str] | None, **how: str
+    ) -> list[str]:
+        order = {"count": count, "ids": None if ids is None else list(ids), **how}
+        left: list[str] = self._call("POST", path, order)["ids"]
+        return left
+
+    def truth(self, whole: bool = False, gone: bool = False) -> Iterator[TrueTicket]:
+        """Every living ticket, as a stream in the order they were made; with `gone`, then those
+        that have left."""
+        wanted = {"whole": whole, "gone": gone}
+        query = {name: "true" for name, is_wanted in wanted.items() if is_wanted}
         with self._session.get(
             f"{self.base_url}/admin/truth", params=query, stream=True, timeout=_TIMEOUT_SECONDS
         ) as answer:
@@ -204,9 +240,12 @@ _NO_SCOPE = (("on", "all"), ("count", -1), ("after", 0))
 
 
 def _ticket(row: Mapping[str, Any]) -> TrueTicket:
+    end = row.get("end")
     return TrueTicket(
         row["id"],
         datetime.fromisoformat(row["createdTime"]),
         datetime.fromisoformat(row["modifiedTime"]),
         row.get("ticket"),
+        end["kind"] if end else None,
+        datetime.fromisoformat(end["at"]) if end else None,
     )

@@ -115,7 +115,7 @@ def spoil_tickets(faults: FaultBoard, endpoint: str, rows: list[Json]) -> None:
             row["modifiedTime"] = "not-a-time"
 
 
-def write_answer(faults: FaultBoard, endpoint: str, payload: Json) -> Response:
+def write_answer(faults: FaultBoard, endpoint: str, payload: Json | list[Json]) -> Response:
     """The answer's bytes, as the body faults in force leave them."""
     if faults.take("not_json", endpoint) is not None:
         return HTMLResponse(_MAINTENANCE)

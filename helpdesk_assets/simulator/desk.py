@@ -7,17 +7,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from enum import StrEnum
+from typing import Any, NamedTuple
 
 from helpdesk_assets.simulator.clock import SimulatedClock
 from helpdesk_assets.simulator.counters import CallCounters
 from helpdesk_assets.simulator.dice import Dice
 from helpdesk_assets.simulator.faults import FaultBoard, RateWindow
 from helpdesk_assets.simulator.store import TicketStore
-from helpdesk_assets.simulator.tickets import Json, Version, population, ticket_id, whole
+from helpdesk_assets.simulator.tickets import (
+    Json,
+    Version,
+    body,
+    population,
+    ticket_id,
+    whole,
+)
+
+
+class End(StrEnum):
+    """How a ticket can leave the lists."""
+
+    DELETED = "deleted"
+    SPAM = "spam"
+    MERGED = "merged"
+
+
+class Fate(NamedTuple):
+    """What became of a ticket, and when, in seconds since 1970; `into` for a merged one."""
+
+    end: End
+    at: int
+    into: str | None
 
 
 class Desk:
+    """`store` holds the living tickets, `gone` those that have left with their `fates`. Tickets in
+    `archived` live; whether a list tells of them is the vendor's way."""
+
     def __init__(
         self,
         tickets: int,
@@ -25,14 +52,20 @@ class Desk:
         start: datetime | None = None,
         frozen: bool = False,
         history_until: datetime | None = None,
+        cap: int | None = None,
     ) -> None:
         """`history_until`: where the made-up past of the tickets ends, the clock's start when not
-        given. A helpdesk that is started again with the same one has the same past."""
+        given. A helpdesk that is started again with the same one has the same past. `cap`: rows
+        that one query may reach, in place of what the vendor documents."""
         self.clock = SimulatedClock(start)
         if frozen:
             self.clock.freeze()
         until = int(history_until.timestamp()) if history_until else self.clock.tick()
         self.store = TicketStore(population(seed, tickets, until))
+        self.gone = TicketStore(())
+        self.fates: dict[str, Fate] = {}
+        self.archived: set[str] = set()
+        self.cap = cap
         self.faults = FaultBoard()
         self.counters = CallCounters()
         self.rate_window = RateWindow()
@@ -42,6 +75,14 @@ class Desk:
 
     def whole(self, version: Version) -> Json:
         return whole(self._seed, version)
+
+    def body(self, version: Version) -> Json:
+        """As `whole`, less what was set by name: a dialect renames first and lays that over it."""
+        return body(self._seed, version)
+
+    def find(self, ticket_id: str) -> Version | None:
+        """A ticket by its id, whether it lives or has gone."""
+        return self.store.get(ticket_id) or self.gone.get(ticket_id)
 
     def choose(self, count: int) -> list[str]:
         """Some living tickets; which ones depends on the seed and on how often was chosen."""
@@ -54,6 +95,7 @@ class Desk:
         fields: Mapping[str, Any] | None = None,
         spread_seconds: float = 0.0,
         same_second: bool = False,
+        silent: bool = False,
     ) -> list[Version]:
         """Change each of `ids` once.
 
@@ -63,6 +105,7 @@ class Desk:
             spread_seconds: the clock moves on by this in all, in equal steps, one before each
                 change; with a second or more for each, no two changes share theirs.
             same_second: all changes are dated alike.
+            silent: as by the vendor's own system, which leaves the shown modified time.
         """
         step = timedelta(seconds=spread_seconds / max(len(ids), 1))
         one_tick = self.clock.tick()
@@ -70,22 +113,48 @@ class Desk:
         for each in ids:
             self.clock.advance(step)
             at = one_tick if same_second else self.clock.tick()
-            changed.append(self.store.change(each, at, fields))
+            changed.append(self.store.change(each, at, fields, silent=silent))
         return changed
 
-    def create(self, count: int, fields: Mapping[str, Any] | None = None) -> list[Version]:
+    def create(
+        self,
+        count: int,
+        fields: Mapping[str, Any] | None = None,
+        ids: Sequence[str] | None = None,
+    ) -> list[Version]:
+        """Make `count` tickets, or one for each of `ids`."""
         made = []
-        for _ in range(count):
+        for each in ids or self._new_ids(count):
             now = self.clock.tick()
-            version = Version(ticket_id(self._seed, self._made), now, now, 0, fields or None)
-            self._made += 1
+            version = Version(each, now, now, 0, fields or None)
             self.store.add(version)
             made.append(version)
         return made
 
-    def delete(self, ids: Sequence[str]) -> None:
+    def _new_ids(self, count: int) -> list[str]:
+        first, self._made = self._made, self._made + count
+        return [ticket_id(self._seed, number) for number in range(first, self._made)]
+
+    def remove(
+        self, ids: Sequence[str], end: End = End.DELETED, into: str | None = None
+    ) -> list[Version]:
+        """Take tickets out of the living; their last version, dated now, is in `gone`."""
+        at = self.clock.tick()
         for each in ids:
-            self.store.delete(each)
+            self.gone.add(self.store.delete(each))
+            self.fates[each] = Fate(end, at, into)
+        return [self.gone.change(each, at, None) for each in ids]
+
+    def archive(self, ids: Sequence[str]) -> None:
+        """What vendors do to tickets that were closed long ago: no list may show them, but they
+        are as they were, and no change is told of."""
+        self.archived.update(ids)
+
+    def shift_while_paging(self, endpoint: str) -> None:
+        """The fault `changes_while_paging`: between two pages, tickets change and leave their
+        places."""
+        if shift := self.faults.take("changes_while_paging", endpoint):
+            self.change(self.choose(shift["changes"]), spread_seconds=shift["advance_seconds"])
 
     def heed_faults(self) -> None:
         """To be called when the faults in force have changed."""

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-ENDPOINTS = ("search", "listing", "ticket")
+# `gone` is where a vendor tells of deleted tickets, `login` where it issues tokens.
+ENDPOINTS = ("search", "listing", "ticket", "gone", "login")
 FOR_EVER = -1
 
 # Every fault, with its parameters and what they are when not given.
@@ -31,6 +32,7 @@ KNOWN: Mapping[str, Mapping[str, Any]] = {
     "search_lag": {"seconds": 60.0},
     "clock_offset": {"seconds": 3600.0},
     "latency": {"seconds": 0.05},
+    "token_ends": {},
     "bad_ticket": {"kind": "no_id", "rows": 1, "ids": ()},
     "future_row": {"modified": "2099-12-31T23:59:59Z"},
     "thin_rows": {},
@@ -135,6 +137,16 @@ def _check_values(name: str, asked: Params) -> None:
         raise BadFault(f"{name}: window_seconds must be more than 0")
 
 
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What is left of a rate limit after a call; vendors tell it in headers of their own."""
+
+    limit: int
+    remaining: int
+    reset_seconds: int
+    exceeded: bool
+
+
 class RateWindow:
     """Counts calls per window of the helpdesk's clock, for the steady `rate_limit`."""
 
@@ -142,12 +154,15 @@ class RateWindow:
         self._opened = -math.inf
         self._calls = 0
 
-    def seconds_to_wait(self, now: float, calls: int, window_seconds: float) -> int | None:
-        """None where the call may be answered, else the Retry-After."""
+    def spend(self, now: float, calls: int, window_seconds: float) -> Allowance:
+        """Count one call of a window that allows `calls`."""
         # A window in the future was opened by a clock that has been turned back since.
         if not self._opened <= now < self._opened + window_seconds:
             self._opened, self._calls = now, 0
         self._calls += 1
-        if self._calls <= calls:
-            return None
-        return max(math.ceil(self._opened + window_seconds - now), 1)
+        return Allowance(
+            limit=calls,
+            remaining=max(calls - self._calls, 0),
+            reset_seconds=max(math.ceil(self._opened + window_seconds - now), 1),
+            exceeded=self._calls > calls,
+        )

@@ -44,6 +44,7 @@ def serve(
     announce: Callable[[str], None] | None = None,
     start: datetime | None = None,
     history_until: datetime | None = None,
+    dialect: str = "rest",
 ) -> None:
     """Run until interrupted.
 
@@ -56,13 +57,14 @@ def serve(
         announce: told the base URL once calls are answered.
         start: what the helpdesk's clock shows at first; real time when not given.
         history_until: where the tickets' made-up past ends; at the clock's start when not given.
+        dialect: the provider whose API it speaks.
 
     Raises:
         OSError: the address cannot be listened on.
     """
     with _listen(host, port) as listener:
         desk = Desk(tickets, seed, start, history_until=history_until)
-        config = _config(desk, token)
+        config = _config(desk, token, dialect)
         url = _url(listener)
         server = _AnnouncingServer(config, lambda: announce(url) if announce else None)
         # uvicorn has shut down in order by the time it passes the interrupt on.
@@ -84,6 +86,8 @@ class SimulatedHelpdesk(HelpdeskControl):
         start: datetime | None = None,
         frozen: bool = False,
         port: int = 0,
+        dialect: str = "rest",
+        cap: int | None = None,
     ) -> None:
         """
         Args:
@@ -93,9 +97,12 @@ class SimulatedHelpdesk(HelpdeskControl):
             start: what the helpdesk's clock shows at first; real time when not given.
             frozen: let the clock stand still until it is moved.
             port: 0 for a free one.
+            dialect: the provider whose API it speaks.
+            cap: rows that one query may reach, where that is not to be what the vendor documents.
         """
         self.token = token
-        self._server = uvicorn.Server(_config(Desk(tickets, seed, start, frozen), token))
+        desk = Desk(tickets, seed, start, frozen, cap=cap)
+        self._server = uvicorn.Server(_config(desk, token, dialect))
         self._listener = _listen("127.0.0.1", port)
         super().__init__(_url(self._listener))
         self._thread = threading.Thread(
@@ -155,11 +162,11 @@ def _url(listener: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
-def _config(desk: Desk, token: str) -> uvicorn.Config:
+def _config(desk: Desk, token: str, dialect: str) -> uvicorn.Config:
     """The same plain server wherever it runs, whatever else is installed beside it."""
     logging.getLogger("uvicorn.error").addFilter(_is_no_fault_of_ours)
     return uvicorn.Config(
-        build_app(desk, token),
+        build_app(desk, token, dialect),
         http="h11",
         loop="asyncio",
         ws="none",

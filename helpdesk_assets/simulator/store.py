@@ -52,19 +52,28 @@ class TicketStore:
         self._now[version.ticket_id] = version
         insort(self._order, (version.modified, version.ticket_id))
 
-    def change(self, ticket_id: str, at: int, fields: Mapping[str, Any] | None) -> Version:
-        """Make the ticket's next version, dated `at`, with `fields` laid over it for good."""
+    def change(
+        self, ticket_id: str, at: int, fields: Mapping[str, Any] | None, *, silent: bool = False
+    ) -> Version:
+        """Make the ticket's next version, dated `at`, with `fields` laid over it for good.
+
+        `silent`: it still shows its old modified time, as after a change that the vendor's own
+        system makes; only what orders by the true time tells of it.
+        """
         old = self._now[ticket_id]
+        shown = old.shown_time if silent else None
         overlay = {**(old.overlay or {}), **(fields or {})} or None
-        new = Version(ticket_id, old.created, at, old.revision + 1, overlay)
+        new = Version(ticket_id, old.created, at, old.revision + 1, overlay, shown)
         self._take_out(old)
         self._before.setdefault(ticket_id, []).append(old)
         self.add(new)
         return new
 
-    def delete(self, ticket_id: str) -> None:
-        self._take_out(self._now.pop(ticket_id))
+    def delete(self, ticket_id: str) -> Version:
+        version = self._now.pop(ticket_id)
+        self._take_out(version)
         self._before.pop(ticket_id, None)
+        return version
 
     def newest_first(self, offset: int, limit: int) -> Found:
         """The listing's order: a ticket that changes jumps to the front and shifts the rest."""

@@ -34,13 +34,22 @@ _PARAGRAPHS = tuple(map(_paragraph, range(256)))
 
 
 class Version(NamedTuple):
-    """One version of one ticket; times in whole seconds since 1970."""
+    """One version of one ticket; times in whole seconds since 1970.
+
+    `shown` is the modified time that the API tells, where that is not `modified`: a change by the
+    vendor's own system moves the ticket in the order of changes, and not the time that is told.
+    """
 
     ticket_id: str
     created: int
     modified: int
     revision: int
     overlay: Mapping[str, Any] | None
+    shown: int | None = None
+
+    @property
+    def shown_time(self) -> int:
+        return self.modified if self.shown is None else self.shown
 
 
 def ticket_id(seed: int, number: int) -> str:
@@ -67,6 +76,14 @@ def population(seed: int, count: int, start: int) -> Iterator[Version]:
 
 def whole(seed: int, version: Version) -> Json:
     """The whole object of one version, as `GET /v2/tickets/{id}` gives it."""
+    ticket = body(seed, version)
+    if version.overlay:
+        ticket.update(version.overlay)
+    return ticket
+
+
+def body(seed: int, version: Version) -> Json:
+    """The whole object before what was set on it by name, for dialects with names of their own."""
     dice = Dice(seed, "body", version.ticket_id)
     number = 1_000 + dice.below(9_000_000)
     ticket: Json = {
@@ -74,7 +91,7 @@ def whole(seed: int, version: Version) -> Json:
         "ticketNumber": number,
         "subject": dice.pick(phrases.SUBJECTS).replace("{n}", str(number)),
         "createdTime": to_text(version.created),
-        "modifiedTime": to_text(version.modified),
+        "modifiedTime": to_text(version.shown_time),
         "channel": dice.pick(phrases.CHANNELS),
         "language": dice.pick(phrases.LANGUAGES),
         "department": {
@@ -90,8 +107,6 @@ def whole(seed: int, version: Version) -> Json:
         "isSpam": False,
     }
     ticket.update(_moving_fields(seed, version))
-    if version.overlay:
-        ticket.update(version.overlay)
     return ticket
 
 

@@ -76,7 +76,7 @@ def test_goes_on_after_a_refused_token(
 @pytest.mark.parametrize(
     ("name", "value", "advice"),
     [
-        ("HELPDESK_PROVIDER", "phone", "Known: rest"),
+        ("HELPDESK_PROVIDER", "phone", "Known: freshdesk, request_tracker, rest"),
         ("HELPDESK_BASE_URL", "desk.example.com", "Write it like https://"),
         ("HELPDESK_BASE_URL", "https://me:secret@desk.example.com", "It holds a password"),
     ],

@@ -31,7 +31,7 @@ def test_a_port_in_use_is_one_line(bare: Path, command: Command, name: str) -> N
 @pytest.mark.parametrize(
     ("name", "path", "says"),
     [
-        ("simulate", "/healthz", "Simulated helpdesk with 5,000 tickets at"),
+        ("simulate", "/healthz", "Simulated helpdesk (rest) with 5,000 tickets at"),
         ("warehouse", "/bigquery/v2/projects/helpdesk-local/datasets", "Local BigQuery at"),
     ],
 )
@@ -87,3 +87,10 @@ def test_the_absent_extra_is_told(bare: Path, run: Run, monkeypatch: pytest.Monk
     assert result.exit_code == 1
     assert "uvicorn is not installed" in result.stderr
     assert "pip install 'helpdesk-assets[local]'" in result.stderr
+
+
+def test_simulate_offers_every_dialect() -> None:
+    from helpdesk_assets.cli.commands import DIALECTS
+    from helpdesk_assets.simulator import dialects
+
+    assert tuple(dialects.DIALECTS) == DIALECTS

@@ -11,10 +11,11 @@ import pytest
 
 from helpdesk_assets.errors import CredentialsRefused, EndpointFailed, TicketUnreadable
 from helpdesk_assets.model import Page
+from helpdesk_assets.providers.connection import World
 from helpdesk_assets.providers.rest import RestHelpdesk, from_settings
 from helpdesk_assets.providers.time_paging import EPOCH
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.simulator.app import TOKEN_WITHOUT_RIGHTS
+from helpdesk_assets.simulator.dialects.rest import TOKEN_WITHOUT_RIGHTS
 from helpdesk_assets.simulator.server import SimulatedHelpdesk
 from helpdesk_assets_tests.providers.loopback import Said, Seen, loopback
 
@@ -53,7 +54,15 @@ def connect(desk: SimulatedHelpdesk, slept: list[float]) -> Iterator[Connect]:
         given = {"helpdesk_base_url": desk.base_url, "helpdesk_api_token": desk.token}
         settings = Settings.model_validate({**given, **more})
         made.append(
-            from_settings(settings, clock=lambda: clock, sleep=slept.append, chance=lambda: 0.5)
+            from_settings(
+                settings,
+                World(
+                    clock=lambda: clock,
+                    timer=lambda: sum(slept),
+                    sleep=slept.append,
+                    chance=lambda: 0.5,
+                ),
+            )
         )
         return made[-1]
 

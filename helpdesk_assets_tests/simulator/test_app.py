@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from helpdesk_assets.simulator.app import TOKEN_WITHOUT_RIGHTS
+from helpdesk_assets.simulator.dialects.rest import TOKEN_WITHOUT_RIGHTS
 from helpdesk_assets.simulator.server import SimulatedHelpdesk
 from helpdesk_assets_tests.simulator.conftest import EVER, Caller
 

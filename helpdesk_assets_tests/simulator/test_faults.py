@@ -73,11 +73,14 @@ def test_what_is_not_understood_is_refused_and_nothing_of_it_applied(wanted: Any
 
 def test_a_rate_window_opens_again_after_its_time() -> None:
     window = RateWindow()
-    waits = [window.seconds_to_wait(now, 2, 10.0) for now in (100.0, 101.0, 102.5, 110.0)]
-    assert waits == [None, None, 8, None]
+    spent = [window.spend(now, 2, 10.0) for now in (100.0, 101.0, 102.5, 110.0)]
+    assert [(each.remaining, each.exceeded) for each in spent] == [
+        (1, False), (0, False), (0, True), (1, False),
+    ]  # fmt: skip
+    assert spent[2].reset_seconds == 8
 
 
 def test_a_clock_turned_back_opens_a_new_window() -> None:
     window = RateWindow()
-    assert window.seconds_to_wait(1000.0, 1, 10.0) is None
-    assert window.seconds_to_wait(10.0, 1, 10.0) is None
+    assert not window.spend(1000.0, 1, 10.0).exceeded
+    assert not window.spend(10.0, 1, 10.0).exceeded

@@ -1,0 +1,94 @@
+"""Everything between an adapter and its helpdesk that is the same for every vendor, put together.
+
+An adapter says how to log in, what limits the vendor documents, and how its headers tell what is
+left; the rest is here. Must not know any vendor.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from helpdesk_assets.providers.budget import ACCOUNT, Left, RateBudget, tells_nothing
+from helpdesk_assets.providers.http import Api
+from helpdesk_assets.providers.login import Auth
+from helpdesk_assets.providers.meter import Meter
+from helpdesk_assets.providers.retrying import Retry
+from helpdesk_assets.settings import Settings
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What an adapter takes from outside: time, waiting and chance. Tests bring their own."""
+
+    clock: Callable[[], datetime] = _utc_now
+    timer: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    chance: Callable[[], float] = random.random
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One account's API, how its calls are tried again, and how many run at once."""
+
+    api: Api
+    retry: Retry
+    at_once: int
+
+
+def connect(
+    settings: Settings,
+    auth: Auth,
+    *,
+    base_path: str = "",
+    at_once: int | None = None,
+    per_minute: Mapping[str, int] | None = None,
+    read_left: Callable[[Mapping[str, str]], tuple[Left, ...]] = tells_nothing,
+    world: World | None = None,
+) -> Connection:
+    """
+    Args:
+        settings: address, time-out, concurrency, and a limit of the user's own.
+        auth: puts credentials on each request.
+        base_path: what the vendor's API has behind HELPDESK_BASE_URL, such as `/api/v2`.
+        at_once: calls at a time that the vendor allows, where that may be less than asked for.
+        per_minute: by lane (`budget`), what the vendor documents. HELPDESK_CALLS_PER_MINUTE, where
+            it is set, stands in for the account's.
+        read_left: finds in an answer's headers what is left.
+        world: time, waiting and chance.
+
+    Raises:
+        SettingsError: the address is none.
+    """
+    world = world or World()
+    meter = Meter()
+    places = min(settings.helpdesk_concurrency, at_once or settings.helpdesk_concurrency)
+    limits = dict(per_minute or {})
+    if settings.helpdesk_calls_per_minute:
+        limits[ACCOUNT] = settings.helpdesk_calls_per_minute
+    budget = RateBudget(
+        meter,
+        at_once=places,
+        per_minute=limits,
+        read=read_left,
+        now=world.timer,
+        sleep=world.sleep,
+    )
+    api = Api(
+        settings.helpdesk_base_url,
+        auth,
+        base_path=base_path,
+        timeout=settings.helpdesk_timeout_seconds,
+        connections=places,
+        budget=budget,
+        meter=meter,
+        clock=world.clock,
+    )
+    return Connection(api, Retry(meter, sleep=world.sleep, chance=world.chance), places)
