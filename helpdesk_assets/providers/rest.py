@@ -11,6 +11,7 @@ this API's words are here; how to walk, retry and read is shared by all adapters
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -73,18 +74,32 @@ class RestHelpdesk:
         since: datetime | None,
         until: datetime | None = None,
         cursor: str | None = None,  # noqa: ARG002 - this API has no cursor of its own
-        resume: str | None = None,  # noqa: ARG002
+        resume: str | None = None,
     ) -> Iterator[Page]:
-        """See `Helpdesk.changes`."""
-        walk = TimeWalk(self._changed, tick=TICK, held_back=self._capabilities.held_back)
-        for page in walk.pages(since, until):
+        """See `Helpdesk.changes`. The first call is made once: where the search does not work at
+        all, the listing is the quicker way. One that has worked is worth another try, and many
+        where the listing would be no quicker."""
+        has_worked = False
+        retry = self._retry if since is None else self._retry.briefly()
+
+        def fetch(start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
+            nonlocal has_worked
+            call = partial(self._changed, start, end, token)
+            answer = retry(call) if has_worked else call()
+            has_worked = True
+            return answer
+
+        walk = TimeWalk(
+            fetch, tick=TICK, held_back=self._capabilities.held_back, at_once=self._at_once
+        )
+        for page in walk.pages(since, until, resume):
             if self._capabilities.lists_are_whole:
                 yield page
                 continue
             whole = self._details(
                 Wanted(row.ticket_id, floor(row.modified_time, TICK)) for row in page.tickets
             )
-            yield Page(whole.tickets, page.served_at, page.until, bad=page.bad + whole.bad)
+            yield replace(page, tickets=whole.tickets, bad=page.bad + whole.bad)
 
     def listing(self) -> Iterator[Page]:
         """See `Helpdesk.listing`."""

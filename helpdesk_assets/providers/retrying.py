@@ -1,7 +1,7 @@
 """Try a call again where that is right: the listing, single tickets and details of tickets.
 
-Never the change endpoint: when that fails, the sync goes over to the listing, which has other
-limits, and trying again would spend the time that the listing needs. Knows no HTTP.
+Not the first call of a change endpoint beside which there is a listing with other limits: trying
+again would spend the time that the listing needs. Knows no HTTP.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 TRIES = 8
+BRIEF_TRIES = 3
 FIRST_WAIT = 0.5
 # Doubling from half a second meets the one-minute windows of most rate limits at the eighth try.
 LONGEST_WAIT = 60.0
@@ -61,7 +62,18 @@ class Retry:
         Raises:
             EndpointFailed: the last failure, with how often and how long it was tried.
         """
-        return self._retrying(call)
+        # A copy: the calls of several threads must not share the state of one.
+        return self._retrying.copy()(call)
+
+    def briefly(self) -> Retry:
+        """The same with few tries, for calls that there is another way for."""
+        return Retry(
+            self._meter,
+            sleep=self._retrying.sleep,
+            chance=self._chance,
+            tries=BRIEF_TRIES,
+            longest_in_all=self._longest_in_all,
+        )
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         """The helpdesk's own word if it gave one, never less: coming back early is counted as a

@@ -9,10 +9,16 @@ changes moves to a later time, which is still ahead of the walk. So at each poin
 was last modified before the walk's start has been seen, and what has changed since then comes
 later in this walk or in the next window.
 
+The same holds for each stretch of a window that is read beside others, in whatever order: what
+leaves a stretch before it is read has been changed after the window was opened. That is also why a
+stretch once read need not be read again by a walk that goes on where another was interrupted.
+
 Only where one tick of the helpdesk's clock fills a whole page can a first page not get further.
 There, and only there, tokens are used, within that tick, again and again until two passes in a row
 are identical. A ticket that leaves the tick makes a pass skip another one; but it was in that
 pass and is not in the next, so the two differ, and a third is made.
+
+No result cap of a vendor can cut a walk: it would have to be met within one tick.
 
 Knows tickets and their times; how a page is asked for is handed in.
 """
@@ -26,6 +32,9 @@ from functools import partial
 
 from helpdesk_assets.errors import EndpointFailed
 from helpdesk_assets.model import BadTicket, Page, Ticket, utc
+from helpdesk_assets.providers.coverage import Coverage
+from helpdesk_assets.providers.side_by_side import read_side_by_side
+from helpdesk_assets.providers.spans import Span, Spans
 from helpdesk_assets.providers.token_paging import Answer, walk_tokens
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -51,8 +60,17 @@ class _Pass:
     beyond: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One page, and the stretch `[start, end)` that is read whole with it."""
+
+    page: Page
+    start: datetime
+    end: datetime
+
+
 class TimeWalk:
-    """One walk over one window. `fetch(start, end, token)` asks for `[start, end]`."""
+    """Walks over windows. `fetch(start, end, token)` asks for `[start, end]`, from any thread."""
 
     def __init__(
         self,
@@ -62,52 +80,88 @@ class TimeWalk:
         held_back: timedelta,
         at_once: int = 1,
     ) -> None:
-        """`at_once`: how many windows may be read side by side."""
-        self._at_once = at_once
+        """`at_once`: how many stretches of a long window are read side by side."""
         self._fetch = fetch
         self._tick = tick
         self._held_back = held_back
+        self._at_once = at_once
 
     def pages(
-        self,
-        since: datetime | None,
-        until: datetime | None,
-        resume: str | None = None,  # noqa: ARG002
+        self, since: datetime | None, until: datetime | None, resume: str | None = None
     ) -> Iterator[Page]:
         """Every ticket last modified in `[since, until]`; see `Helpdesk.changes`.
 
         Raises:
             EndpointFailed: rows came out of order, or one tick would not hold still.
         """
-        start: datetime | None = floor(EPOCH if since is None else utc(since), self._tick)
+        start = floor(EPOCH if since is None else utc(since), self._tick)
         until = None if until is None else utc(until)
-        end = END_OF_TIME if until is None else until
-        opened_at: datetime | None = None
+        read = Coverage.from_text(resume) if resume else Coverage()
+        walk = _Walk(self._fetch, self._tick, self._held_back, until)
+        gaps = list(read.gaps(start, END_OF_TIME if until is None else until))
+        spans = Spans(
+            (Span(begin, end, last=(begin, end) == gaps[-1]) for begin, end in gaps),
+            tick=self._tick,
+            now=lambda: walk.opened_at,
+        )
+        for step in read_side_by_side(spans, partial(walk.steps, spans=spans), self._at_once):
+            if read.first is None and step.page.tickets:
+                read.first = min(row.modified_time for row in step.page.tickets)
+            # What the window is not open to yet may still change.
+            read.add(step.start, min(step.end, floor(step.page.until, self._tick)))
+            share = read.share(start, step.page.until)
+            yield replace(step.page, resume=read.to_text(), share=share)
+
+
+class _Walk:
+    """One walk over one window, shared by its readers. `opened_at`: the first answer's clock."""
+
+    def __init__(
+        self,
+        fetch: FetchPage,
+        tick: timedelta,
+        held_back: timedelta,
+        until: datetime | None,
+    ) -> None:
+        self._fetch = fetch
+        self._tick = tick
+        self._held_back = held_back
+        self._until = until
+        self.opened_at: datetime | None = None
+
+    def steps(self, span: Span, spans: Spans) -> Iterator[_Step]:
+        """One stretch from its beginning to its end, wherever that is by then."""
         edge: set[Key] = set()
-        while start is not None:
+        is_own = True
+        while is_own:
+            start, end = span.at, span.end
             answer = self._fetch(start, end, None)
-            opened_at = opened_at or answer.served_at
-            reach = opened_at - self._held_back
-            reach = reach if until is None else min(until, reach)
+            # The first answer comes to one reader alone, before there are others.
+            opened_at = self.opened_at = self.opened_at or answer.served_at
             last = self._last_tick(answer, start)
-            yield _page(answer, edge, reach)
+            page = self._page(answer, edge)
             # Rows dated between the opening and now are changes made meanwhile, the next run's:
             # chasing them would never end on a busy helpdesk. Rows dated later than now are not
             # (2099, or a clock set back), and there is an end to them.
             if answer.next_token is None or (last and opened_at < last <= answer.served_at):
+                yield _Step(page, start, end)
                 return
+            yield _Step(page, start, last or start)
             edge = {_key(row) for row in answer.rows if self._floor(row) == last}
             edge.update(answer.bad)
             if last is not None and last > start:
-                start = last
+                density = 1 / (last - start).total_seconds()
+                is_own = spans.advance(span, last, density)
             else:
-                narrow = last is not None
-                start = yield from self._by_tokens(start, end, edge, reach, narrow=narrow)
+                if last is not None:
+                    spans.advance(span, start, 1 / self._tick.total_seconds())
+                further = yield from self._by_tokens(start, end, edge, narrow=last is not None)
                 edge = set()
+                is_own = further is not None and spans.advance(span, further, None)
 
     def _by_tokens(
-        self, start: datetime, end: datetime, seen: set[Key], reach: datetime, *, narrow: bool
-    ) -> Generator[Page, None, datetime | None]:
+        self, start: datetime, end: datetime, seen: set[Key], *, narrow: bool
+    ) -> Generator[_Step, None, datetime | None]:
         """Where a first page gets no further: passes by tokens until two are alike. Returns where
         the walk goes on, None at the end of the window.
 
@@ -118,7 +172,7 @@ class TimeWalk:
         stop = min(end, start + self._tick) if narrow else end
         before: _Pass | None = None
         for _ in range(MOST_PASSES):
-            this = yield from self._pass(start, stop, seen, reach)
+            this = yield from self._pass(start, stop, seen)
             if this == before:
                 further = start + self._tick if narrow else this.beyond
                 return further if further is not None and further <= end else None
@@ -130,15 +184,15 @@ class TimeWalk:
         )
 
     def _pass(
-        self, start: datetime, stop: datetime, seen: set[Key], reach: datetime
-    ) -> Generator[Page, None, _Pass]:
+        self, start: datetime, stop: datetime, seen: set[Key]
+    ) -> Generator[_Step, None, _Pass]:
         keys: list[Key] = []
         for answer in walk_tokens(partial(self._fetch, start, stop)):
             last = self._last_tick(answer, start)
             within = replace(
                 answer, rows=tuple(row for row in answer.rows if self._floor(row) == start)
             )
-            yield _page(within, seen, reach)
+            yield _Step(self._page(within, seen), start, start)
             page_keys: list[Key] = [*map(_key, within.rows), *answer.bad]
             seen.update(page_keys)
             keys += page_keys
@@ -166,20 +220,20 @@ class TimeWalk:
             last = tick
         return last if answer.rows else None
 
+    def _page(self, answer: Answer[Ticket], seen: Set[Key]) -> Page:
+        """The answer less what is known already: the repeated edge would come twice."""
+        fresh = {_key(row): row for row in answer.rows if _key(row) not in seen}
+        reach = (self.opened_at or answer.served_at) - self._held_back
+        return Page(
+            tickets=tuple(fresh.values()),
+            served_at=answer.served_at,
+            until=reach if self._until is None else min(self._until, reach),
+            bad=tuple(bad for bad in answer.bad if bad not in seen),
+        )
+
     def _floor(self, ticket: Ticket) -> datetime:
         return floor(ticket.modified_time, self._tick)
 
 
 def _key(ticket: Ticket) -> Key:
     return ticket.ticket_id, ticket.content_hash
-
-
-def _page(answer: Answer[Ticket], seen: Set[Key], reach: datetime) -> Page:
-    """The answer less what is known already: the repeated edge would come twice."""
-    fresh = {_key(row): row for row in answer.rows if _key(row) not in seen}
-    return Page(
-        tickets=tuple(fresh.values()),
-        served_at=answer.served_at,
-        until=reach,
-        bad=tuple(bad for bad in answer.bad if bad not in seen),
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -44,6 +45,7 @@ class MovingDesk:
     hidden: frozenset[str] = frozenset()
     untimed: frozenset[str] = frozenset()
     asked: list[tuple[datetime, datetime, str | None]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def change(self, ticket_id: str) -> None:
         old = self.tickets[ticket_id]
@@ -51,6 +53,10 @@ class MovingDesk:
         self.tickets[ticket_id] = ticket(ticket_id, int(self.now), revision)
 
     def fetch(self, start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
+        with self.lock:
+            return self._fetch(start, end, token)
+
+    def _fetch(self, start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
         if self.asked:
             self.between(self)
         self.asked.append((start, end, token))

@@ -182,14 +182,33 @@ WHOLE_CALL_FAULTS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("fault", WHOLE_CALL_FAULTS, ids=lambda fault: fault["name"])
-def test_the_change_endpoint_is_not_tried_again(
+def test_the_first_call_of_the_change_endpoint_is_not_tried_again(
     desk: SimulatedHelpdesk, connect: Connect, slept: list[float], fault: dict[str, Any]
 ) -> None:
-    desk.fault(**fault, on="search", count=1, after=1)
+    desk.fault(**fault, on="search", count=1)
     with pytest.raises(EndpointFailed, match="/v2/tickets/search"):
         list(connect().changes(None))
-    assert desk.counters().of("search") == 2
+    assert desk.counters().of("search") == 1
     assert slept == []
+
+
+@pytest.mark.parametrize("fault", WHOLE_CALL_FAULTS[:-1], ids=lambda fault: fault["name"])
+def test_a_change_endpoint_that_has_answered_is_tried_again(
+    desk: SimulatedHelpdesk, connect: Connect, slept: list[float], fault: dict[str, Any]
+) -> None:
+    desk.fault(**fault, on="search", count=2, after=1)
+    helpdesk = connect(helpdesk_concurrency=1)
+    assert times(helpdesk.changes(None)) == truth(desk)
+    assert helpdesk.use.retries == 2
+
+
+@pytest.mark.parametrize(("since", "tries"), [(None, 8), (EPOCH, 3)])
+def test_a_first_load_is_given_more_tries_than_changes_that_the_listing_has_too(
+    desk: SimulatedHelpdesk, connect: Connect, since: datetime | None, tries: int
+) -> None:
+    desk.fault("error_500", on="search", after=1)
+    with pytest.raises(EndpointFailed, match=f"Given up after {tries} tries"):
+        list(connect(helpdesk_concurrency=1).changes(since))
 
 
 def test_the_listing_gives_every_ticket(desk: SimulatedHelpdesk, connect: Connect) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import islice
 
 import pytest
 from hypothesis import given, settings
@@ -28,8 +29,12 @@ def walk(
     desk: MovingDesk,
     since: datetime | None = None,
     until: datetime | None = None,
+    *,
+    at_once: int = 1,
+    resume: str | None = None,
 ) -> list[Page]:
-    return list(TimeWalk(desk.fetch, tick=SECOND, held_back=SECOND).pages(since, until))
+    walk = TimeWalk(desk.fetch, tick=SECOND, held_back=SECOND, at_once=at_once)
+    return list(walk.pages(since, until, resume))
 
 
 def ids(pages: list[Page]) -> list[str]:
@@ -206,8 +211,58 @@ def test_a_row_repeated_within_a_page_comes_once() -> None:
     assert ids(list(walk.pages(None, None))) == ["a"]
 
 
+def test_a_long_window_is_read_side_by_side() -> None:
+    long = desk(*((f"{n}", float(n)) for n in range(900)), page_size=10)
+    pages = walk(long, at_once=4)
+    assert set(ids(pages)) == {str(n) for n in range(900)}
+    # Sharing costs a few calls, not many: 90 full pages, each beginning with its edge.
+    assert len(long.asked) <= 130
+    begun = {start for start, _, _ in long.asked}
+    assert len([start for start in begun if start > at(450)]) > 20
+    assert pages[-1].share == 1.0
+
+
+def test_a_window_of_a_few_pages_is_not_shared() -> None:
+    short = desk(*((f"{n}", 900.0 + 10 * n) for n in range(6)))
+    alone = desk(*((f"{n}", 900.0 + 10 * n) for n in range(6)))
+    walk(short, since=at(890), at_once=8)
+    walk(alone, since=at(890))
+    assert short.asked == alone.asked
+
+
+def test_the_share_grows_from_the_oldest_ticket_to_now() -> None:
+    late = desk(*((f"{n}", 900.0 + n) for n in range(90)))
+    shares = [page.share or 0.0 for page in walk(late)]
+    assert shares == sorted(shares)
+    assert shares[0] < 0.1
+    assert shares[-1] == 1.0
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+@pytest.mark.parametrize("read", [1, 40, 89])
+def test_an_interrupted_walk_goes_on_where_it_was(read: int, at_once: int) -> None:
+    long = desk(*((f"{n}", float(n)) for n in range(900)), page_size=10)
+    pages = iter(
+        TimeWalk(long.fetch, tick=SECOND, held_back=SECOND, at_once=at_once).pages(None, None)
+    )
+    first = [next(pages) for _ in range(read)]
+    pages.close()  # type: ignore[attr-defined]
+    long.now += 100
+    long.change("5")
+    long.now += 10
+    before = len(long.asked)
+    second = walk(long, at_once=at_once, resume=first[-1].resume)
+    assert set(ids(first)) | set(ids(second)) == {str(n) for n in range(900)}
+    # What had changed before the second walk is in it, wherever it had been.
+    assert "5/1" in {row.content_hash for page in second for row in page.tickets}
+    assert second[-1].until == at(NOW + 110) - SECOND
+    assert len(long.asked) - before <= 91 - read + 12 * at_once
+
+
 @settings(max_examples=400, deadline=None)
 @given(
+    at_once=st.sampled_from([1, 1, 3]),
+    interrupted=st.none() | st.integers(1, 8),
     times=st.lists(st.integers(0, 12), min_size=1, max_size=25),
     page_size=st.integers(1, 5),
     changes=st.lists(st.lists(st.integers(0, 24), max_size=3), max_size=30),
@@ -224,6 +279,8 @@ def test_no_ticket_is_absent_whose_last_change_is_in_the_window(
     hidden: frozenset[int],
     since: int | None,
     until: int | None,
+    at_once: int,
+    interrupted: int | None,
 ) -> None:
     waiting = iter(changes)
 
@@ -242,15 +299,22 @@ def test_no_ticket_is_absent_whose_last_change_is_in_the_window(
         hidden=frozenset(str(n) for n in hidden if not any(n in some for some in changes)),
     )
     start = None if since is None else at(since)
+    end = None if until is None else at(until)
+    walker = TimeWalk(moving.fetch, tick=SECOND, held_back=SECOND, at_once=at_once)
     try:
-        pages = walk(moving, start, None if until is None else at(until))
+        pages: list[Page] = []
+        if interrupted is not None:
+            begun = walker.pages(start, end)
+            pages = list(islice(begun, interrupted))
+            begun.close()  # type: ignore[attr-defined]
+        pages += walker.pages(start, end, pages[-1].resume if pages else None)
     except EndpointFailed:
         return
     got = {(row.ticket_id, row.content_hash) for page in pages for row in page.tickets}
     awaited = {
         (t.ticket_id, t.content_hash)
         for t in moving.tickets.values()
-        if (start or EPOCH) <= t.modified_time <= pages[0].until
+        if (start or EPOCH) <= t.modified_time <= pages[-1].until
         and t.ticket_id not in moving.hidden
     }
     assert awaited <= got
