@@ -67,7 +67,7 @@ class CutResponse(Response):
 
 def damage_page(faults: FaultBoard, endpoint: str, ask: PageAsk, page: PageAnswer) -> None:
     """Apply the row faults in force, in place."""
-    _repeat_rows(faults, endpoint, page)
+    page.rows = repeated(faults, endpoint, page.rows, page.row_before)
     spoil_tickets(faults, endpoint, page.rows)
     if page.rows and faults.take("thin_rows", endpoint) is not None:
         page.rows = [{key: row[key] for key in _THIN_FIELDS if key in row} for row in page.rows]
@@ -77,19 +77,31 @@ def damage_page(faults: FaultBoard, endpoint: str, ask: PageAsk, page: PageAnswe
         page.next_token = ask.token
 
 
-def _repeat_rows(faults: FaultBoard, endpoint: str, page: PageAnswer) -> None:
-    if not page.rows or (params := faults.take("repeated_rows", endpoint)) is None:
-        return
+def repeated(
+    faults: FaultBoard, endpoint: str, rows: list[Json], row_before: Json | None
+) -> list[Json]:
+    """The fault `repeated_rows`: the last row of the page before, and the first rows twice."""
+    if not rows or (params := faults.take("repeated_rows", endpoint)) is None:
+        return rows
     times = params["rows"]
-    twice = [row for row in page.rows[:times] for _ in range(2)]
-    edge = [] if page.row_before is None else [page.row_before]
-    page.rows = edge + twice + page.rows[times:]
+    twice = [row for row in rows[:times] for _ in range(2)]
+    edge = [] if row_before is None else [row_before]
+    return edge + twice + rows[times:]
+
+
+def rows_kept(faults: FaultBoard, endpoint: str, rows: int) -> int:
+    """How many of a page's rows the fault `page_cut_short` leaves."""
+    short = faults.standing("page_cut_short")
+    if short and rows > short["keep"] and faults.take("page_cut_short", endpoint):
+        kept: int = short["keep"]
+        return kept
+    return rows
 
 
 def _cut_rows(faults: FaultBoard, endpoint: str, ask: PageAsk, page: PageAnswer) -> None:
-    short = faults.standing("page_cut_short")
-    if short and len(page.rows) > short["keep"] and faults.take("page_cut_short", endpoint):
-        page.rows = page.rows[: short["keep"]]
+    kept = rows_kept(faults, endpoint, len(page.rows))
+    if kept < len(page.rows):
+        page.rows = page.rows[:kept]
         # The token stays the whole page's. A last page has none: without one, nobody could tell
         # a cut from the end, so there it points behind the cut.
         page.next_token = page.next_token or write_token(endpoint, ask.offset + len(page.rows))
@@ -99,20 +111,25 @@ def _cut_rows(faults: FaultBoard, endpoint: str, ask: PageAsk, page: PageAnswer)
         page.next_token = write_token(endpoint, ask.offset, ask.hop + 1)
 
 
-def spoil_tickets(faults: FaultBoard, endpoint: str, rows: list[Json]) -> None:
-    """The fault `bad_ticket`: the named tickets, or the first rows where none are named."""
+def spoil_tickets(
+    faults: FaultBoard, endpoint: str, rows: list[Json], modified: str = "modifiedTime"
+) -> None:
+    """The fault `bad_ticket`: the named tickets, or the first rows where none are named.
+
+    `modified`: the spoken dialect's name of the modified time.
+    """
     params = faults.standing("bad_ticket")
     if params is None:
         return
     ids = frozenset(params["ids"])
-    bad = [row for row in rows if row["id"] in ids] if ids else rows[: params["rows"]]
+    bad = [row for row in rows if str(row["id"]) in ids] if ids else rows[: params["rows"]]
     if not bad or faults.take("bad_ticket", endpoint) is None:
         return
     for row in bad:
         if params["kind"] == "no_id":
             row.pop("id", None)
         else:
-            row["modifiedTime"] = "not-a-time"
+            row[modified] = "not-a-time"
 
 
 def write_answer(faults: FaultBoard, endpoint: str, payload: Json | list[Json]) -> Response:

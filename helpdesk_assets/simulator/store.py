@@ -81,6 +81,12 @@ class TicketStore:
         keys = self._order[max(end - limit, 0) : end]
         return Found([self._now[ticket_id] for _, ticket_id in reversed(keys)], len(self._order))
 
+    def following(self, place: tuple[int, str], until: int, limit: int) -> list[Version]:
+        """The first tickets after a place in the order, modified up to `until`, oldest first."""
+        low = bisect_right(self._order, place)
+        high = bisect_right(self._order, (until, _AFTER_ANY_ID))
+        return [self._now[ticket_id] for _, ticket_id in self._order[low : min(low + limit, high)]]
+
     def modified_between(
         self, start: int, end: int, offset: int, limit: int, horizon: int | None = None
     ) -> Found:

@@ -68,3 +68,16 @@ def test_choices_are_distinct_living_tickets() -> None:
     assert len(set(chosen)) == 20
     assert set(chosen) <= set(store.ids())
     assert chosen == store.choose(Dice("x"), 20)
+
+
+def test_what_follows_a_place_in_the_order() -> None:
+    store = _store(30, 20, 20, 10, 40)
+
+    def after(second: int, ticket_id: str, until: int = 99, limit: int = 9) -> str:
+        return "".join(v.ticket_id for v in store.following((second, ticket_id), until, limit))
+
+    assert after(0, "") == "31204"
+    assert after(20, "") == "1204"
+    assert after(20, "1") == "204"
+    assert after(20, "1", until=30, limit=1) == "2"
+    assert after(20, "1", until=19) == after(40, "4") == ""
