@@ -61,9 +61,9 @@ class Page:
     """One answer of the helpdesk.
 
     `served_at` is the helpdesk's clock when it answered (its `Date` header). `until` is the end of
-    the window that the whole call reads, the same on each of its pages: tickets modified after it
-    may be absent, tickets modified up to it are not. `cursor` is the vendor's own, where there is
-    one.
+    the window that the whole call reads: tickets modified after it may be absent, tickets modified
+    up to it are not. It may grow from page to page; the last page's counts. `cursor` is the
+    vendor's own, where there is one.
 
     `resume`, where there is one, lets an interrupted call go on: handed to `changes` with the same
     window, it reads what this page and those before it have left, and what changed since. It is the

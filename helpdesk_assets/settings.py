@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     helpdesk_result_cap: int = Field(default=0, ge=0)
     helpdesk_time_zone: str = ""
 
+    zendesk_exports_per_minute: int = Field(default=10, ge=1)
+
     zoho_accounts_url: str = ""
     zoho_org_id: str = ""
     zoho_client_id: str = ""

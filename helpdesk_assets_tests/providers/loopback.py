@@ -16,6 +16,9 @@ class Seen:
     path: str
     authorization: str | None
     cookie: str | None
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
 
 @dataclass(slots=True)
@@ -43,18 +46,23 @@ def loopback(respond: Respond) -> Iterator[Loopback]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked = Seen(self.path, self.headers["Authorization"], self.headers["Cookie"])
+            headers = self.headers
+            body = self.rfile.read(int(headers["Content-Length"] or 0))
+            credentials = headers["Authorization"], headers["Cookie"]
+            asked = Seen(self.path, *credentials, self.command, dict(headers), body)
             seen.append(asked)
             said = respond(asked)
             if said is None:
                 return
-            headers = {"Date": DATE, "Content-Length": str(len(said.body)), **said.headers}
+            out = {"Date": DATE, "Content-Length": str(len(said.body)), **said.headers}
             self.send_response_only(said.status)
-            for name, value in headers.items():
+            for name, value in out.items():
                 if value is not None:
                     self.send_header(name, value)
             self.end_headers()
             self.wfile.write(said.body)
+
+        do_POST = do_GET  # noqa: N815 - the name that http.server calls
 
         def log_message(self, *args: object) -> None:
             pass

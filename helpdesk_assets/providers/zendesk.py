@@ -1,0 +1,277 @@
+"""The adapter `zendesk`: Zendesk Support, by its incremental export.
+
+    GET /api/v2/incremental/tickets/cursor.json?start_time=SECONDS&per_page=1000
+    GET /api/v2/incremental/tickets/cursor.json?cursor=CURSOR&per_page=1000
+    GET /api/v2/tickets/{id}.json
+
+The export is both the change endpoint and the full listing: it alone tells of archived and deleted
+tickets. It filters and orders by `generated_timestamp`, which system changes move and `updated_at`
+(the modified time) does not follow. Its cursor is a place in that order, so a ticket that changes
+while one pages comes once more, later, and pushes no other out of a page. The cursor of one run is
+where the next one starts: a start taken from a clock would skip what lay in between.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from helpdesk_assets.errors import EndpointFailed
+from helpdesk_assets.model import ApiUse, BadTicket, Page, Ticket, utc
+from helpdesk_assets.providers.base import Capabilities
+from helpdesk_assets.providers.connection import Connection, World, connect
+from helpdesk_assets.providers.http import Reply
+from helpdesk_assets.providers.reading import Shape, TicketReader, unreadable
+from helpdesk_assets.providers.time_paging import EPOCH, floor
+from helpdesk_assets.providers.token_paging import Answer, rows_and_token, walk_tokens
+from helpdesk_assets.providers.zendesk_account import (
+    EXPORTS,
+    login,
+    looks,
+    page_size,
+    read_left,
+)
+from helpdesk_assets.settings import Settings
+
+__all__ = ["ZendeskHelpdesk", "from_settings", "looks"]
+
+log = logging.getLogger(__name__)
+
+EXPORT = "/incremental/tickets/cursor.json"
+TICK = timedelta(seconds=1)
+# Changes of the last minute before a request are not in its answer, and no start may lie there.
+LAST_MINUTE = timedelta(minutes=1)
+ORDER = "generated_timestamp"
+FOUND_OR_NOT = frozenset({200, 404})
+GIVEN_OR_REFUSED = frozenset({200, 400, 422})
+
+
+def deleted_at(row: Mapping[str, Any]) -> str | None:
+    """Deleting moves `generated_timestamp` for certain, and `updated_at` perhaps not."""
+    if row.get("status") != "deleted":
+        return None
+    second = _generated(row)
+    if second is None:
+        return row.get("updated_at")
+    return datetime.fromtimestamp(second, UTC).isoformat()
+
+
+SHAPE = Shape(
+    assignee="assignee_id",
+    created="created_at",
+    modified="updated_at",
+    deleted_at=deleted_at,
+)
+
+
+@dataclass(slots=True)
+class _Place:
+    """How far one reading of the export has come. `first`: the second of its oldest row."""
+
+    cursor: str | None
+    first: int | None = None
+    newest: int | None = None
+
+    def pass_by(self, row: Any) -> None:
+        second = _generated(row)
+        if second is not None:
+            self.first = second if self.first is None else self.first
+            self.newest = second
+
+    def share(self, until: datetime) -> float | None:
+        if self.first is None or self.newest is None:
+            return None
+        whole = until.timestamp() - self.first
+        return 1.0 if whole <= 0 else min((self.newest - self.first) / whole, 1.0)
+
+    def to_text(self) -> str | None:
+        if self.cursor is None:
+            return None
+        return f"{'' if self.first is None else self.first} {self.cursor}"
+
+    @classmethod
+    def from_text(cls, text: str) -> _Place:
+        first, _, cursor = text.partition(" ")
+        return cls(cursor, int(first) if first.isdecimal() else None)
+
+
+class ZendeskHelpdesk:
+    """One account."""
+
+    def __init__(self, connection: Connection, *, page_size: int, skip_bad: bool) -> None:
+        self._api = connection.api
+        self._retry = connection.retry
+        self._reader = TicketReader(SHAPE, skip_bad=skip_bad)
+        self._capabilities = Capabilities(
+            name="zendesk",
+            page_size=page_size,
+            time_resolution=TICK,
+            result_cap=None,
+            held_back=LAST_MINUTE + TICK,
+            lists_are_whole=True,
+            listing_is_stable=True,
+            # Where there is no cursor: the minute counts back from the request, the Date header
+            # is of the answer, and the two may be half a minute apart.
+            minimum_overlap=2 * LAST_MINUTE,
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._capabilities
+
+    @property
+    def use(self) -> ApiUse:
+        return self._api.use
+
+    def changes(
+        self,
+        since: datetime | None,
+        until: datetime | None = None,
+        cursor: str | None = None,
+        resume: str | None = None,
+    ) -> Iterator[Page]:
+        """See `Helpdesk.changes`. Failed calls are retried, since the listing is the same endpoint.
+
+        Each page's `until` is what the export covers if it ends there, so the last one's counts.
+        The export has no upper end: a window that has one is left once rows are past it.
+        """
+        start = floor(EPOCH if since is None else max(EPOCH, utc(since)), TICK)
+        end = None if until is None else utc(until).timestamp()
+        place = _Place.from_text(resume) if resume else _Place(cursor)
+        for answer in walk_tokens(partial(self._exported, start, place)):
+            inside = [row for row in answer.rows if not _is_past(row, end)]
+            read = self._reader.page(inside)
+            reach = answer.served_at - self._capabilities.held_back
+            reach = reach if until is None else min(reach, utc(until))
+            is_over = answer.next_token is None or len(inside) < len(answer.rows)
+            yield Page(
+                read.tickets,
+                answer.served_at,
+                reach,
+                cursor=place.cursor,
+                bad=read.bad,
+                resume=place.to_text(),
+                share=1.0 if is_over else place.share(reach),
+            )
+            if is_over:
+                return
+
+    def listing(self) -> Iterator[Page]:
+        """See `Helpdesk.listing`: the export from its beginning, as the list of tickets leaves
+        archived ones out."""
+        return self.changes(None)
+
+    def ticket(self, ticket_id: str) -> Ticket | None:
+        """See `Helpdesk.ticket`. Of a deleted ticket Zendesk says that there is none."""
+        path = f"/tickets/{quote(ticket_id, safe='')}.json"
+        reply = self._retry(partial(self._api.get, path, accept=FOUND_OR_NOT))
+        if reply.status == 404:
+            return None
+        body = reply.json()
+        row = body.get("ticket") if isinstance(body, dict) else None
+        ticket = self._reader.ticket(row, f"(no id) at {path}")
+        if isinstance(ticket, BadTicket):
+            raise unreadable(ticket)
+        if ticket.ticket_id != ticket_id:
+            raise EndpointFailed(
+                f"GET {path} answered with ticket {ticket.ticket_id}. Check that HELPDESK_PROVIDER "
+                "is right for this helpdesk."
+            )
+        return ticket
+
+    def close(self) -> None:
+        """See `Helpdesk.close`."""
+        self._api.close()
+
+    def _exported(self, start: datetime, place: _Place, token: str | None) -> Answer[Any]:
+        """One page of the export; `place` is where it has come to afterwards."""
+        call = partial(self._opened, start, place.cursor)
+        if token is not None:
+            call = partial(self._export, cursor=token)
+        return self._retry(lambda: self._understood(call(), place))
+
+    def _understood(self, reply: Reply, place: _Place) -> Answer[Any]:
+        """
+        Raises:
+            EndpointFailed: the page does not say whether it is the last, or how to go on.
+        """
+        body = reply.json()
+        rows, after = rows_and_token(body, reply.path, "tickets", "after_cursor")
+        is_last = body.get("end_of_stream")
+        if not isinstance(is_last, bool) or (after is None and not is_last):
+            raise EndpointFailed(
+                f"The answer to GET {reply.path} does not say where the export goes on "
+                '("end_of_stream", "after_cursor"). Check HELPDESK_BASE_URL and HELPDESK_PROVIDER.'
+            )
+        place.cursor = after or place.cursor
+        for row in rows:
+            place.pass_by(row)
+        return Answer(tuple(rows), (), None if is_last else after, reply.served_at)
+
+    def _opened(self, start: datetime, cursor: str | None) -> Reply:
+        """The first page: behind the cursor, or from `start` where there is none to be used.
+
+        A window begins well before what the cursor stands for, so nothing is lost without it.
+        """
+        if cursor is not None:
+            reply = self._export(GIVEN_OR_REFUSED, cursor=cursor)
+            if reply.status == 200:
+                return reply
+            log.warning(
+                "Zendesk refuses the cursor that the export should go on from (%d). Reading from "
+                "%s on instead.",
+                reply.status,
+                start.isoformat(),
+            )
+        reply = self._export(GIVEN_OR_REFUSED, start_time=_seconds(start))
+        if reply.status == 200:
+            return reply
+        # Too late a start, by Zendesk's clock. If it is something else, this says so.
+        latest = floor(reply.served_at, TICK) - LAST_MINUTE - TICK
+        return self._export(start_time=_seconds(min(start, latest)))
+
+    def _export(self, accept: frozenset[int] = frozenset({200}), **where: str) -> Reply:
+        params = {**where, "per_page": str(self._capabilities.page_size)}
+        return self._api.get(EXPORT, params, accept, lane=EXPORTS)
+
+
+def from_settings(settings: Settings, world: World | None = None) -> ZendeskHelpdesk:
+    """The account that the settings name.
+
+    Raises:
+        SettingsError: address, e-mail or token cannot be ones.
+    """
+    connection = connect(
+        settings,
+        login(settings),
+        base_path="/api/v2",
+        # There is one cursor, and nothing else to be read beside it.
+        at_once=1,
+        per_minute={EXPORTS: settings.zendesk_exports_per_minute},
+        read_left=read_left,
+        world=world,
+    )
+    return ZendeskHelpdesk(
+        connection,
+        page_size=page_size(settings),
+        skip_bad=settings.helpdesk_skip_bad_tickets,
+    )
+
+
+def _generated(row: Any) -> int | None:
+    second = row.get(ORDER) if isinstance(row, dict) else None
+    return second if isinstance(second, int) and not isinstance(second, bool) else None
+
+
+def _is_past(row: Any, end: float | None) -> bool:
+    second = _generated(row)
+    return end is not None and second is not None and second > end
+
+
+def _seconds(moment: datetime) -> str:
+    return str(int(moment.timestamp()))

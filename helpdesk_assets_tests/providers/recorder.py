@@ -1,0 +1,35 @@
+"""What an adapter really sends, taken apart so that it stands beside the vendor's documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
+
+from helpdesk_assets_tests.providers.loopback import Seen
+
+# These are between any two programs that speak HTTP, and no vendor asks for them.
+TRANSPORT = frozenset({"Host", "Connection", "Accept-Encoding", "Content-Length"})
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    method: str
+    path: str
+    params: dict[str, str]
+    headers: dict[str, str]
+    body: str = ""
+
+
+def sent(seen: Iterable[Seen]) -> list[Sent]:
+    """Each request, in order; a parameter that was given twice is an error."""
+    return [_taken_apart(one) for one in seen]
+
+
+def _taken_apart(seen: Seen) -> Sent:
+    target = urlsplit(seen.path)
+    pairs = parse_qsl(target.query, keep_blank_values=True, strict_parsing=bool(target.query))
+    params = dict(pairs)
+    assert len(params) == len(pairs), f"given twice in {target.query}"
+    headers = {name: value for name, value in seen.headers.items() if name not in TRANSPORT}
+    return Sent(seen.method, target.path, params, headers, seen.body.decode())
