@@ -6,7 +6,6 @@ Nothing is skipped where it cannot start: a suite that passes without it has pro
 from __future__ import annotations
 
 import signal
-import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import pytest
 
 from helpdesk_assets.embedded import EmbeddedWarehouse
 from helpdesk_assets.settings import Settings
+from helpdesk_assets_tests.datasets import fresh_dataset
 
 if TYPE_CHECKING:
     from helpdesk_assets.warehouse.client import Warehouse
@@ -43,19 +43,9 @@ def warehouse_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 
 @pytest.fixture
 def warehouse_settings(warehouse_endpoint: str) -> Iterator[Settings]:
-    """Settings that name a dataset which no other test has.
-
-    It is dropped afterwards: local-bigquery takes longer for everything with each table it has,
-    so that the suite took four times as long on 3.13.
-    """
-    settings = Settings(  # type: ignore[call-arg,unused-ignore]  # pydantic-settings' own
-        _env_file=None,
-        bigquery_project="test-project",
-        bigquery_dataset=f"test_{uuid.uuid4().hex[:12]}",
-        bigquery_emulator_host=warehouse_endpoint,
-    )
-    yield settings
-    _drop_dataset(settings)
+    """Settings that name a dataset which no other test has."""
+    with fresh_dataset(warehouse_endpoint) as settings:
+        yield settings
 
 
 @pytest.fixture
@@ -67,14 +57,3 @@ def warehouse(warehouse_settings: Settings) -> Iterator[Warehouse]:
     connected.ensure_dataset()
     yield connected
     connected.close()
-
-
-def _drop_dataset(settings: Settings) -> None:
-    from google.cloud import bigquery
-
-    from helpdesk_assets.warehouse.connection import emulator_arguments
-
-    arguments = emulator_arguments(settings.bigquery_emulator_host)
-    client = bigquery.Client(project=settings.bigquery_project, **arguments)
-    client.delete_dataset(settings.bigquery_dataset, delete_contents=True, not_found_ok=True)
-    client.close()  # type: ignore[no-untyped-call]

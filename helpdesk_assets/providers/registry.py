@@ -5,14 +5,18 @@ dependencies cost nothing to those who use another. The one module that knows al
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.settings import Settings
 
-# Each module has `from_settings(settings) -> Helpdesk`, and `looks(settings)` for the doctor: by
-# name of a setting that only this helpdesk uses or reads in its own way, a function that says what
-# it is set to, or raises SettingsError.
+if TYPE_CHECKING:
+    from helpdesk_assets.providers.connection import World
+
+# Each module has `from_settings(settings, world=None) -> Helpdesk`, and `looks(settings)` for the
+# doctor: by name of a setting that only this helpdesk uses or reads in its own way, a function that
+# says what it is set to, or raises SettingsError.
 ADAPTERS = {
     "rest": "helpdesk_assets.providers.rest",
     "request_tracker": "helpdesk_assets.providers.request_tracker",
@@ -22,8 +26,9 @@ ADAPTERS = {
 }
 
 
-def make_helpdesk(settings: Settings) -> Helpdesk:
-    """The helpdesk of the settings, not called yet.
+def make_helpdesk(settings: Settings, world: World | None = None) -> Helpdesk:
+    """The helpdesk of the settings, not called yet. `world`: time and waiting, where they are not
+    to be this machine's.
 
     Raises:
         SettingsError: no such provider, no token, or an address that is none.
@@ -34,5 +39,5 @@ def make_helpdesk(settings: Settings) -> Helpdesk:
             f"HELPDESK_PROVIDER is {name!r}, and no helpdesk of that name is known. Known: "
             f"{', '.join(sorted(ADAPTERS))}."
         )
-    helpdesk: Helpdesk = import_module(ADAPTERS[name]).from_settings(settings)
+    helpdesk: Helpdesk = import_module(ADAPTERS[name]).from_settings(settings, world)
     return helpdesk

@@ -9,10 +9,7 @@ from typing import Protocol
 
 import pytest
 
-from helpdesk_assets.settings import Settings
-from helpdesk_assets.simulator.server import SimulatedHelpdesk
-from helpdesk_assets.warehouse.client import Warehouse
-from helpdesk_assets_tests.promises.rig import Rig
+from helpdesk_assets_tests.rig import Rig, open_rig
 
 
 class MakeRig(Protocol):
@@ -20,18 +17,11 @@ class MakeRig(Protocol):
 
 
 @pytest.fixture
-def make_rig(warehouse: Warehouse, warehouse_settings: Settings) -> Iterator[MakeRig]:
-    with ExitStack() as desks:
+def make_rig(warehouse_endpoint: str) -> Iterator[MakeRig]:
+    with ExitStack() as rigs:
 
         def make(tickets: int, *, start: datetime | None = None) -> Rig:
-            desk = desks.enter_context(SimulatedHelpdesk(tickets=tickets, start=start))
-            settings = warehouse_settings.model_copy(
-                update={
-                    "helpdesk_base_url": desk.base_url,
-                    "helpdesk_api_token": type(warehouse_settings.helpdesk_api_token)(desk.token),
-                }
-            )
-            return Rig(desk, settings, warehouse)
+            return rigs.enter_context(open_rig(warehouse_endpoint, tickets, start=start))
 
         yield make
 

@@ -8,7 +8,7 @@ from google.cloud import bigquery
 
 from helpdesk_assets.model import Mode
 from helpdesk_assets.spool import Spool
-from helpdesk_assets_tests.promises.rig import RIPE_SECONDS, Rig, as_versions
+from helpdesk_assets_tests.rig import RIPE_SECONDS, Rig, as_versions
 
 OLD_COLUMNS = {
     "ticket_id": "STRING",
@@ -24,6 +24,8 @@ OLD_COLUMNS = {
 def leave_an_older_table(rig: Rig) -> None:
     """As the older sync left it: unpartitioned, raw_json as text, no state, all tickets in it."""
     schema = [bigquery.SchemaField(name, kind) for name, kind in OLD_COLUMNS.items()]
+    # The others were not filled, and stay so until a ticket changes.
+    rig.columns = ("subject", "status", "modifiedTime", "raw_json")
     table = rig.warehouse.dataset.table_id("tickets")
     rig.warehouse.create_table(bigquery.Table(table, schema))
     with Spool(1) as spool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from helpdesk_assets_tests.promises.rig import RIPE_SECONDS, Rig, as_versions
+from helpdesk_assets_tests.rig import RIPE_SECONDS, Rig, as_versions
 
 
 def test_exactly_the_lost_ones_are_recorded(rig: Rig) -> None:

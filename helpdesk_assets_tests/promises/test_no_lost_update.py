@@ -13,7 +13,7 @@ import pytest
 from helpdesk_assets.errors import HelpdeskAssetsError
 from helpdesk_assets.model import Mode
 from helpdesk_assets_tests.promises.conftest import MakeRig
-from helpdesk_assets_tests.promises.rig import Rig
+from helpdesk_assets_tests.rig import Rig
 
 # Every fault of the simulated helpdesk that can befall a run, where and as harshly as it hurts.
 FAULTS: dict[str, dict[str, Any]] = {
@@ -57,13 +57,6 @@ def _suffer(rig: Rig, story: str) -> None:
             assert report.manifest.mode is Mode.FULL
             assert not report.manifest.moves_watermark
     rig.desk.clear_faults()
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("helpdesk_assets.providers.retrying.FIRST_WAIT", 0.001)
-    monkeypatch.setattr("helpdesk_assets.providers.retrying.LONGEST_WAIT", 0.002)
-    monkeypatch.setattr("helpdesk_assets.providers.retrying.TRIES", 4)
 
 
 @pytest.mark.parametrize("story", FAULTS)
