@@ -130,6 +130,7 @@ def fetched(manifest: Manifest) -> Metadata:
         "api_bytes": manifest.api.bytes_received,
         "api_retries": manifest.api.retries,
         "api_wait_seconds": float(round(manifest.api.seconds_waited, 3)),
+        "numbers_as_text": manifest.api.numbers_as_text,
         "bad_tickets": manifest.bad_count,
         "bad_tickets_named": bad_table(manifest.bad),
         "lag_p50_seconds": float(manifest.lag_p50),

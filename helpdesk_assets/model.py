@@ -82,12 +82,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ApiUse:
-    """What one adapter has asked of the helpdesk so far."""
+    """What one adapter has asked of the helpdesk so far. `numbers_as_text`: numbers in the answers
+    that BigQuery's JSON cannot hold exactly, and which are kept as text."""
 
     calls: int = 0
     bytes_received: int = 0
     retries: int = 0
     seconds_waited: float = 0.0
+    numbers_as_text: int = 0
 
 
 @dataclass(frozen=True, slots=True)

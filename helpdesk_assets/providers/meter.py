@@ -31,6 +31,11 @@ class Meter:
         with self._lock:
             self._use = replace(self._use, bytes_received=self._use.bytes_received + size)
 
+    def kept_as_text(self) -> None:
+        """A number came that BigQuery's JSON cannot hold exactly."""
+        with self._lock:
+            self._use = replace(self._use, numbers_as_text=self._use.numbers_as_text + 1)
+
     def waited(self, seconds: float) -> None:
         """A call waited for its turn."""
         with self._lock:

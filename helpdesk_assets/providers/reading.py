@@ -77,7 +77,11 @@ class Read:
 class TicketReader:
     """Reads one vendor's tickets. With `skip_bad`, unreadable ones are named instead of raised."""
 
-    def __init__(self, shape: Shape, *, skip_bad: bool) -> None:
+    def __init__(
+        self, shape: Shape, *, skip_bad: bool, kept_as_text: Callable[[], None] = lambda: None
+    ) -> None:
+        """`kept_as_text` hears of each number that BigQuery's JSON cannot hold."""
+        self._kept_as_text = kept_as_text
         self._shape = shape
         self._skip_bad = skip_bad
         words = shape.words
@@ -130,7 +134,7 @@ class TicketReader:
         ticket_id = self._id(row, nameless)
         try:
             # Its keys sorted, once for the text and the hash: writing it twice cost a third of all.
-            row, raw_json, content_hash = exact_json.storable(row)
+            row, raw_json, content_hash = exact_json.storable(row, self._kept_as_text)
         except RecursionError:
             raise _Unreadable(BadTicket(ticket_id, "raw_json", "is nested too deep")) from None
         modified = self._time(row.get(shape.modified), shape.modified, ticket_id)

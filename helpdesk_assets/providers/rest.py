@@ -48,7 +48,9 @@ class RestHelpdesk:
         self._api = connection.api
         self._at_once = connection.at_once
         self._retry = connection.retry
-        self._reader = TicketReader(Shape(), skip_bad=skip_bad)
+        self._reader = TicketReader(
+            Shape(), skip_bad=skip_bad, kept_as_text=connection.api.meter.kept_as_text
+        )
         self._capabilities = Capabilities(
             name="rest",
             page_size=page_size,

@@ -5,9 +5,10 @@ Faults that stop a call before it is answered (limits, errors, latency) are in `
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+from typing import Any
 
+import msgspec
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
@@ -24,11 +25,12 @@ _MAINTENANCE = (
 
 @dataclass(slots=True)
 class PageAnswer:
-    """A page on its way out. `row_before` is the last row of the page before this one."""
+    """A page on its way out: rows as values or as text that is written already. `row_before` is
+    the last row of the page before this one."""
 
-    rows: list[Json]
+    rows: list[Any]
     next_token: str | None
-    row_before: Json | None
+    row_before: Any
 
     def payload(self) -> Json:
         if self.next_token is None:
@@ -40,7 +42,7 @@ class JsonResponse(JSONResponse):
     """UTF-8 as it is, not escaped: that is what the sizes are about."""
 
     def render(self, content: object) -> bytes:
-        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+        return msgspec.json.encode(content)
 
 
 class CutResponse(Response):
@@ -63,6 +65,11 @@ class CutResponse(Response):
         )
         half = bytes(self.body)[: len(self.body) // 2]
         await send({"type": "http.response.body", "body": half, "more_body": True})
+
+
+def needs_values(faults: FaultBoard) -> bool:
+    """Whether a fault in force reaches into the rows."""
+    return any(faults.standing(name) is not None for name in ("bad_ticket", "thin_rows"))
 
 
 def damage_page(faults: FaultBoard, endpoint: str, ask: PageAsk, page: PageAnswer) -> None:

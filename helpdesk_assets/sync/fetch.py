@@ -178,4 +178,5 @@ def _since(before: ApiUse, now: ApiUse) -> ApiUse:
         bytes_received=now.bytes_received - before.bytes_received,
         retries=now.retries - before.retries,
         seconds_waited=now.seconds_waited - before.seconds_waited,
+        numbers_as_text=now.numbers_as_text - before.numbers_as_text,
     )

@@ -33,15 +33,37 @@ from helpdesk_assets.providers.exact_json import compose, parse, storable
     ],
 )
 def test_a_number_is_kept_exactly_or_as_its_text(text: str, value: Any) -> None:
-    parsed = parse(f'{{"n":{text}}}'.encode())["n"]
-    assert parsed == value
-    assert type(parsed) is type(value)
+    heard: list[None] = []
+    row = parse(f'{{"n":{text}}}'.encode(), lambda: heard.append(None))
+    stored, raw, _ = storable(row, lambda: heard.append(None))
+    assert stored["n"] == json.loads(raw)["n"] == value
+    assert type(stored["n"]) is type(json.loads(raw)["n"]) is type(value)
+    assert len(heard) == isinstance(value, str)
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False) | st.integers().map(Decimal))
 def test_no_number_changes_its_value(number: Decimal) -> None:
     kept = parse(str(number).encode())
     assert Decimal(kept if isinstance(kept, str) else repr(kept)) == number
+
+
+numbers = st.decimals(allow_nan=False, allow_infinity=False).map(str) | st.integers().map(str)
+
+
+@given(st.lists(numbers | st.text().map(json.dumps), max_size=6))
+def test_the_quick_way_reads_what_the_exact_way_reads(values: list[str]) -> None:
+    """Half a surrogate pair sends the whole text the other way; it changes no number."""
+    text = f"[{','.join(values)}]"
+    quick, _, _ = storable(parse(text.encode()))
+    exact, _, _ = storable(parse(f'[{text},"\\ud800"]'.encode()))
+    assert exact == [quick, "\ufffd"]
+    assert list(map(type, quick)) == list(map(type, exact[0]))
+
+
+def test_what_is_nested_too_deep_to_be_stored_is_refused() -> None:
+    assert storable(parse(b"[" * 200 + b"]" * 200))[1] == "[" * 200 + "]" * 200
+    with pytest.raises(RecursionError):
+        storable(parse(b"[" * 300 + b"]" * 300))
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ deleted ticket is no more: it leaves the lists, and its id is a 404.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from starlette.requests import Request
 from starlette.routing import Route
 
-from helpdesk_assets.simulator.damage import PageAnswer, damage_page, spoil_tickets
+from helpdesk_assets.simulator.damage import PageAnswer, damage_page, needs_values, spoil_tickets
 from helpdesk_assets.simulator.desk import Desk
 from helpdesk_assets.simulator.faults import Allowance
 from helpdesk_assets.simulator.gate import Answer, Gate, Refusal
@@ -60,6 +61,9 @@ class RestDialect:
     def revoke(self) -> None:
         self._token = None
 
+    def accept(self, token: str) -> None:
+        self._token = token
+
     def refusal(self, refusal: Refusal) -> Json:
         return {"errorCode": refusal.status, "message": str(refusal)}
 
@@ -91,10 +95,11 @@ class RestDialect:
         found = find(ask.offset, ask.size)
         following = ask.offset + len(found.versions)
         before = find(ask.offset - 1, 1).versions if ask.offset else []
+        row: Callable[[Version], Any] = desk.whole if needs_values(desk.faults) else desk.written
         page = PageAnswer(
-            rows=[desk.whole(version) for version in found.versions],
+            rows=list(map(row, found.versions)),
             next_token=write_token(endpoint, following) if following < found.total else None,
-            row_before=desk.whole(before[0]) if before else None,
+            row_before=row(before[0]) if before else None,
         )
         self._add_future_row(endpoint, ask, page)
         damage_page(desk.faults, endpoint, ask, page)
