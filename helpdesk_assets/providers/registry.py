@@ -4,7 +4,9 @@ dependencies cost nothing to those who use another. The one module that knows al
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from helpdesk_assets.errors import SettingsError
@@ -33,11 +35,25 @@ def make_helpdesk(settings: Settings, world: World | None = None) -> Helpdesk:
     Raises:
         SettingsError: no such provider, no token, or an address that is none.
     """
+    helpdesk: Helpdesk = _adapter(settings).from_settings(settings, world)
+    return helpdesk
+
+
+def looks_of(settings: Settings) -> Mapping[str, Callable[[], str]]:
+    """What the adapter says of settings that it alone uses, or reads in its own way.
+
+    Raises:
+        SettingsError: no such provider.
+    """
+    looks: Mapping[str, Callable[[], str]] = _adapter(settings).looks(settings)
+    return looks
+
+
+def _adapter(settings: Settings) -> ModuleType:
     name = settings.helpdesk_provider
     if name not in ADAPTERS:
         raise SettingsError(
             f"HELPDESK_PROVIDER is {name!r}, and no helpdesk of that name is known. Known: "
             f"{', '.join(sorted(ADAPTERS))}."
         )
-    helpdesk: Helpdesk = import_module(ADAPTERS[name]).from_settings(settings, world)
-    return helpdesk
+    return import_module(ADAPTERS[name])

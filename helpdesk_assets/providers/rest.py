@@ -10,7 +10,7 @@ this API's words are here; how to walk, retry and read is shared by all adapters
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -188,6 +188,11 @@ def from_settings(settings: Settings, world: World | None = None) -> RestHelpdes
         lists_are_whole=not settings.helpdesk_fetch_details,
         skip_bad=settings.helpdesk_skip_bad_tickets,
     )
+
+
+def looks(settings: Settings) -> Mapping[str, Callable[[], str]]:  # noqa: ARG001
+    """Nothing: the settings mean here what they say."""
+    return {}
 
 
 def _ceiling(moment: datetime) -> datetime:

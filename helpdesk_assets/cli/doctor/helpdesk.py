@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
@@ -13,9 +13,10 @@ from helpdesk_assets.cli.doctor.findings import Finding, Verdict, examined, skip
 from helpdesk_assets.cli.wording import age
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.model import Page
-from helpdesk_assets.providers.registry import ADAPTERS, make_helpdesk
+from helpdesk_assets.providers.registry import ADAPTERS, looks_of, make_helpdesk
 from helpdesk_assets.settings import Settings
 
+OF_EVERY_HELPDESK = ("helpdesk_", "webhook")
 LOGIN_WINDOW = timedelta(minutes=1)
 # Clocks of two machines that are kept right differ by less than a second.
 WORTH_A_WORD = timedelta(seconds=30)
@@ -23,9 +24,10 @@ WORTH_A_WORD = timedelta(seconds=30)
 
 def helpdesk_findings(settings: Settings) -> Iterator[Finding]:
     ready = True
+    looks = _looks(settings)
     for name in type(settings).model_fields:
-        if name.startswith(("helpdesk_", "webhook")):
-            finding = examined(name.upper(), _look(settings, name))
+        if name.startswith(OF_EVERY_HELPDESK) or name in looks:
+            finding = examined(name.upper(), looks.get(name) or _look(settings, name))
             ready = ready and finding.verdict is Verdict.OK
             yield finding
     if not ready:
@@ -38,6 +40,14 @@ def helpdesk_findings(settings: Settings) -> Iterator[Finding]:
         yield examined("helpdesk clock", lambda: _clock(pages[0].served_at))
     else:
         yield skipped("helpdesk clock", "needs the login")
+
+
+def _looks(settings: Settings) -> Mapping[str, Callable[[], str]]:
+    """What the adapter has to say; a provider that is not known is told as a setting."""
+    try:
+        return looks_of(settings)
+    except SettingsError:
+        return {}
 
 
 def _look(settings: Settings, name: str) -> Callable[[], str]:
