@@ -18,6 +18,7 @@ from starlette.routing import Route
 from helpdesk_assets.simulator.clock import to_text
 from helpdesk_assets.simulator.damage import JsonResponse
 from helpdesk_assets.simulator.desk import Desk, End
+from helpdesk_assets.simulator.gate import Dialect
 from helpdesk_assets.simulator.tickets import Json, Version
 
 # Rows per piece of the truth: large enough to be quick, small enough to let other calls in between.
@@ -31,10 +32,9 @@ class BadOrder(ValueError):
 
 
 class AdminApi:
-    def __init__(self, desk: Desk, whole: Callable[[Version], Json]) -> None:
-        """`whole`: a ticket as the spoken dialect's lists give it."""
+    def __init__(self, desk: Desk, dialect: Dialect) -> None:
         self._desk = desk
-        self._whole = whole
+        self._dialect = dialect
 
     def routes(self) -> list[Route]:
         return [
@@ -44,6 +44,7 @@ class AdminApi:
             Route("/admin/create", _spoken(self._create), methods=["POST"]),
             Route("/admin/delete", _spoken(self._delete), methods=["POST"]),
             Route("/admin/archive", _spoken(self._archive), methods=["POST"]),
+            Route("/admin/token", _spoken(self._token), methods=["POST"]),
             Route("/admin/clock", _spoken(self._clock), methods=["GET", "POST"]),
             Route("/admin/faults", _spoken(self._faults), methods=["GET", "POST", "DELETE"]),
             Route("/admin/counters", _spoken(self._counters), methods=["GET", "DELETE"]),
@@ -74,7 +75,7 @@ class AdminApi:
         if fate := self._desk.fates.get(version.ticket_id):
             row["end"] = {"kind": fate.end, "at": to_text(fate.at), "into": fate.into}
         if is_whole:
-            row["ticket"] = self._whole(version)
+            row["ticket"] = self._dialect.whole(version)
         return row
 
     async def _change(self, request: Request) -> list[Json]:
@@ -116,6 +117,13 @@ class AdminApi:
         ids = self._wanted(await _order(request, {"count": int, "ids": list}))
         self._desk.archive(ids)
         return {"ids": ids}
+
+    async def _token(self, request: Request) -> Json:
+        order = await _order(request, {"token": str})
+        if not order.get("token"):
+            raise BadOrder("a token is needed")
+        self._dialect.accept(order["token"])
+        return {}
 
     def _wanted(self, order: Json) -> list[str]:
         if ("ids" in order) == ("count" in order):

@@ -47,7 +47,7 @@ def build_app(desk: Desk, token: str, dialect: str = "rest") -> ASGIApp:
     """The whole helpdesk, speaking like the provider of that name."""
     spoken = make_dialect(dialect, desk, token)
     app = Starlette(
-        routes=[*spoken.routes(Gate(desk, spoken)), *AdminApi(desk, spoken.whole).routes()],
+        routes=[*spoken.routes(Gate(desk, spoken)), *AdminApi(desk, spoken).routes()],
         exception_handlers={HTTPException: _say_in_json},
     )
     return ClockHeader(app, desk.clock.now)

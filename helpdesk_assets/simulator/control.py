@@ -133,6 +133,11 @@ class HelpdeskControl:
     def archive(self, count: int | None = None, *, ids: Sequence[str] | None = None) -> list[str]:
         return self._leave("/admin/archive", count, ids)
 
+    def accept_token(self, token: str) -> None:
+        """Make this the token that production calls must carry, as a person does after another has
+        ended (the fault `token_ends`)."""
+        self._call("POST", "/admin/token", {"token": token})
+
     def _leave(
         self, path: str, count: int | None, ids: Sequence[str] | None, **how: str
     ) -> list[str]:
@@ -159,7 +164,7 @@ class HelpdeskControl:
 
         Args:
             name: which fault.
-            on: `search`, `listing`, `ticket` or `all`.
+            on: one of `faults.ENDPOINTS`, or `all`.
             count: how many calls show it; -1 for all.
             after: how many calls pass unharmed first.
             **params: the fault's own.

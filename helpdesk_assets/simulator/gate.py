@@ -61,7 +61,11 @@ class Dialect(Protocol):
         ...
 
     def revoke(self) -> None:
-        """End the token that is in use, where one can be got anew."""
+        """End the token that is in use."""
+        ...
+
+    def accept(self, token: str) -> None:
+        """A person has made a new token: from now on it is the good one."""
         ...
 
     def refusal(self, refusal: Refusal) -> Any:

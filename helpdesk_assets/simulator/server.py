@@ -112,6 +112,11 @@ class SimulatedHelpdesk(HelpdeskControl):
             daemon=True,
         )
 
+    def accept_token(self, token: str) -> None:
+        """See `HelpdeskControl.accept_token`."""
+        super().accept_token(token)
+        self.token = token
+
     def start(self) -> Self:
         """Run it, and return once it answers."""
         self._thread.start()

@@ -113,6 +113,9 @@ class ZendeskDialect:
     def revoke(self) -> None:
         self._token = None
 
+    def accept(self, token: str) -> None:
+        self._token = token
+
     def refusal(self, refusal: Refusal) -> Any:
         error = refusal.code or ERRORS.get(refusal.status, "InternalError")
         if refusal.status == 403:
