@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from helpdesk_assets.errors import TicketUnreadable
+from helpdesk_assets.errors import EndpointFailed, TicketUnreadable
 from helpdesk_assets.model import BadTicket, Ticket, utc
 from helpdesk_assets.providers import exact_json
 
@@ -128,6 +128,20 @@ class TicketReader:
             return self._ticket(row, nameless)
         except _Unreadable as error:
             return self._refuse(error.bad)
+
+    def asked_for(self, ticket_id: str, row: Any, path: str) -> Ticket | BadTicket:
+        """The row that came where one ticket was asked for by its id; as `ticket`.
+
+        Raises:
+            EndpointFailed: it is another ticket.
+        """
+        ticket = self.ticket(row, f"(no id) at {path}")
+        if isinstance(ticket, Ticket) and ticket.ticket_id != ticket_id:
+            raise EndpointFailed(
+                f"GET {path} answered with ticket {ticket.ticket_id}. Check that HELPDESK_PROVIDER "
+                "is right for this helpdesk."
+            )
+        return ticket
 
     def _ticket(self, row: Any, nameless: str) -> Ticket:
         shape = self._shape

@@ -17,7 +17,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from helpdesk_assets.errors import EndpointFailed
 from helpdesk_assets.model import ApiUse, BadTicket, Page, Ticket, utc
 from helpdesk_assets.providers.base import Capabilities
 from helpdesk_assets.providers.connection import Connection, World, connect
@@ -167,13 +166,7 @@ class RestHelpdesk:
         body = reply.json()
         if isinstance(body, dict) and isinstance(body.get("ticket"), dict):
             body = body["ticket"]
-        ticket = self._reader.ticket(body, f"(no id) at {path}")
-        if isinstance(ticket, Ticket) and ticket.ticket_id != ticket_id:
-            raise EndpointFailed(
-                f"GET {path} answered with ticket {ticket.ticket_id}. Check that HELPDESK_PROVIDER "
-                "is right for this helpdesk."
-            )
-        return ticket
+        return self._reader.asked_for(ticket_id, body, path)
 
 
 def from_settings(settings: Settings, world: World | None = None) -> RestHelpdesk:

@@ -106,7 +106,9 @@ class ZendeskHelpdesk:
     def __init__(self, connection: Connection, *, page_size: int, skip_bad: bool) -> None:
         self._api = connection.api
         self._retry = connection.retry
-        self._reader = TicketReader(SHAPE, skip_bad=skip_bad)
+        self._reader = TicketReader(
+            SHAPE, skip_bad=skip_bad, kept_as_text=connection.api.meter.kept_as_text
+        )
         self._capabilities = Capabilities(
             name="zendesk",
             page_size=page_size,
@@ -174,14 +176,9 @@ class ZendeskHelpdesk:
             return None
         body = reply.json()
         row = body.get("ticket") if isinstance(body, dict) else None
-        ticket = self._reader.ticket(row, f"(no id) at {path}")
+        ticket = self._reader.asked_for(ticket_id, row, path)
         if isinstance(ticket, BadTicket):
             raise unreadable(ticket)
-        if ticket.ticket_id != ticket_id:
-            raise EndpointFailed(
-                f"GET {path} answered with ticket {ticket.ticket_id}. Check that HELPDESK_PROVIDER "
-                "is right for this helpdesk."
-            )
         return ticket
 
     def close(self) -> None:

@@ -305,6 +305,12 @@ def test_a_start_in_the_last_minute_is_moved_back(
     assert desk.counters().calls["search"] == {"400": 1, "200": 1}
 
 
+def test_a_window_without_a_cursor_reaches_back_behind_what_is_held_back(connect: Connect) -> None:
+    """Else one that begins at the newest ticket of an adopted table would end before it begins."""
+    capabilities = connect().capabilities
+    assert capabilities.minimum_overlap > capabilities.held_back > MINUTE
+
+
 def test_a_start_before_1970_is_the_beginning(desk: SimulatedHelpdesk, connect: Connect) -> None:
     pages = list(connect().changes(datetime(1900, 1, 1, tzinfo=UTC)))
     assert contents(newest(pages)) == truth(desk)
@@ -382,6 +388,15 @@ def test_another_ticket_than_the_one_asked_for_is_an_error(connect: Connect) -> 
         assert connect(helpdesk_base_url=server.url).ticket("7") is not None
         with pytest.raises(EndpointFailed, match="answered with ticket 7"):
             connect(helpdesk_base_url=server.url).ticket("8")
+
+
+def test_numbers_that_are_kept_as_text_are_counted(connect: Connect) -> None:
+    body = json.dumps(exported([{**ROW, "external": "?"}])).replace('"?"', "0.12345678901234567891")
+    with loopback(lambda _: Said(body.encode())) as server:
+        helpdesk = connect(helpdesk_base_url=server.url)
+        (page,) = helpdesk.changes(None)
+    assert json.loads(page.tickets[0].raw_json)["external"] == "0.12345678901234567891"
+    assert helpdesk.use.numbers_as_text == 1
 
 
 def test_a_deleted_ticket_may_also_be_shown(connect: Connect) -> None:
