@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     zoho_client_secret: SecretStr = SecretStr("")
     zoho_refresh_token: SecretStr = SecretStr("")
 
+    freshdesk_include: str = ""
+    freshdesk_lists_per_minute: int = Field(default=0, ge=0)
+
     webhooks_enabled: bool = True
     webhook_grace_seconds: int = Field(default=300, ge=0)
     webhook_gap_error_share: float = Field(default=0.2, ge=0, le=1)

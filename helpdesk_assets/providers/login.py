@@ -66,7 +66,8 @@ class BasicAuth:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        return (self.password, self.user, self._encoded)
+        # A single letter is a vendor's convention and no secret; masked, it would garble messages.
+        return tuple(s for s in (self.password, self.user, self._encoded) if len(s) > 1)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Basic {self._encoded}"

@@ -1,0 +1,111 @@
+"""What is Freshdesk's own about an account: its key, how much may be asked for, and what is left.
+
+Must not know tickets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.providers.budget import Left
+from helpdesk_assets.providers.login import BasicAuth, token_of
+from helpdesk_assets.settings import Settings
+
+LARGEST_PAGE = 100
+# Page 301 is refused, however many tickets a page has.
+MOST_PAGES = 300
+INCLUDES = ("description", "requester", "stats")
+# The lane of the lists: their limit is below the account's, 20 of 200 a minute on the Growth plan.
+LISTS = "lists"
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much is asked for: rows a page, pages a query, what is embedded in each row, and whether
+    each ticket is fetched by its id as well."""
+
+    page_size: int
+    pages: int
+    include: tuple[str, ...]
+    details: bool
+
+    @property
+    def rows(self) -> int:
+        return self.page_size * self.pages
+
+
+def login(settings: Settings) -> BasicAuth:
+    """The key is the user. Freshdesk wants a password too and does not look at it.
+
+    Raises:
+        SettingsError: the key is empty or cannot be one.
+    """
+    return BasicAuth(_key(settings), "X")
+
+
+def extent(settings: Settings) -> Extent:
+    """Freshdesk counts pages, HELPDESK_RESULT_CAP counts rows.
+
+    Raises:
+        SettingsError: more is asked for than there is.
+    """
+    cap, size = settings.helpdesk_result_cap, _page_size(settings)
+    size = min(size, cap) if cap else size
+    pages = min(cap // size, MOST_PAGES) if cap else MOST_PAGES
+    return Extent(size, pages, _include(settings), settings.helpdesk_fetch_details)
+
+
+def looks(settings: Settings) -> Mapping[str, Callable[[], str]]:
+    """What the doctor says of the settings that Freshdesk reads in its own way."""
+    return {
+        "helpdesk_api_token": lambda: "set (not shown)" if _key(settings) else "empty",
+        "helpdesk_page_size": lambda: str(_page_size(settings)),
+        "helpdesk_result_cap": lambda: _cap(extent(settings)),
+        "freshdesk_include": lambda: ", ".join(_include(settings)) or "nothing",
+        "freshdesk_lists_per_minute": lambda: str(
+            settings.freshdesk_lists_per_minute or "what Freshdesk allows"
+        ),
+    }
+
+
+def read_left(headers: Mapping[str, str]) -> tuple[Left, ...]:
+    """What is left of the account's minute. No header tells when the next one begins."""
+    remaining, total = (headers.get(f"X-RateLimit-{name}", "") for name in ("Remaining", "Total"))
+    if not remaining.isdecimal():
+        return ()
+    return (Left(int(remaining), int(total) if total.isdecimal() else None),)
+
+
+def _cap(whole: Extent) -> str:
+    return f"{whole.rows} ({whole.pages} pages of {whole.page_size})"
+
+
+def _key(settings: Settings) -> str:
+    key = token_of(settings)
+    if ":" in key or " " in key or not key.isascii() or not key.isprintable():
+        raise SettingsError(
+            "HELPDESK_API_TOKEN holds a colon, a space or a character outside ASCII, which no key "
+            "of Freshdesk has. Copy the key alone, without the :X that follows it in examples."
+        )
+    return key
+
+
+def _page_size(settings: Settings) -> int:
+    if settings.helpdesk_page_size > LARGEST_PAGE:
+        raise SettingsError(
+            f"HELPDESK_PAGE_SIZE is {settings.helpdesk_page_size}, and a page of Freshdesk has "
+            f"{LARGEST_PAGE} tickets at most. Set it to {LARGEST_PAGE}."
+        )
+    return settings.helpdesk_page_size
+
+
+def _include(settings: Settings) -> tuple[str, ...]:
+    names = [name.strip() for name in settings.freshdesk_include.split(",") if name.strip()]
+    if unknown := sorted(set(names) - set(INCLUDES)):
+        raise SettingsError(
+            f"FRESHDESK_INCLUDE names {', '.join(unknown)}, which Freshdesk's list does not have. "
+            f"It has {', '.join(INCLUDES)}."
+        )
+    return tuple(dict.fromkeys(names))
