@@ -170,13 +170,7 @@ class ZendeskHelpdesk:
 
     def ticket(self, ticket_id: str) -> Ticket | None:
         """See `Helpdesk.ticket`. Of a deleted ticket Zendesk says that there is none."""
-        path = f"/tickets/{quote(ticket_id, safe='')}.json"
-        reply = self._retry(partial(self._api.get, path, accept=FOUND_OR_NOT))
-        if reply.status == 404:
-            return None
-        body = reply.json()
-        row = body.get("ticket") if isinstance(body, dict) else None
-        ticket = self._reader.asked_for(ticket_id, row, path)
+        ticket = self._retry(partial(self._one, ticket_id))
         if isinstance(ticket, BadTicket):
             raise unreadable(ticket)
         return ticket
@@ -185,9 +179,18 @@ class ZendeskHelpdesk:
         """See `Helpdesk.close`."""
         self._api.close()
 
+    def _one(self, ticket_id: str) -> Ticket | BadTicket | None:
+        path = f"/tickets/{quote(ticket_id, safe='')}.json"
+        reply = self._api.get(path, accept=FOUND_OR_NOT)
+        if reply.status == 404:
+            return None
+        body = reply.json()
+        row = body.get("ticket") if isinstance(body, dict) else None
+        return self._reader.asked_for(ticket_id, row, path)
+
     def _exported(self, start: datetime, place: _Place, token: str | None) -> Answer[Any]:
         """One page of the export; `place` is where it has come to afterwards."""
-        call = partial(self._opened, start, place.cursor)
+        call = partial(self._opened, start, place)
         if token is not None:
             call = partial(self._export, cursor=token)
         return self._retry(lambda: self._understood(call(), place))
@@ -210,15 +213,16 @@ class ZendeskHelpdesk:
             place.pass_by(row)
         return Answer(tuple(rows), (), None if is_last else after, reply.served_at)
 
-    def _opened(self, start: datetime, cursor: str | None) -> Reply:
+    def _opened(self, start: datetime, place: _Place) -> Reply:
         """The first page: behind the cursor, or from `start` where there is none to be used.
 
         A window begins well before what the cursor stands for, so nothing is lost without it.
         """
-        if cursor is not None:
-            reply = self._export(GIVEN_OR_REFUSED, cursor=cursor)
+        if place.cursor is not None:
+            reply = self._export(GIVEN_OR_REFUSED, cursor=place.cursor)
             if reply.status == 200:
                 return reply
+            place.cursor = None
             log.warning(
                 "Zendesk refuses the cursor that the export should go on from (%d). Reading from "
                 "%s on instead.",

@@ -17,7 +17,7 @@ class Seen:
     authorization: str | None
     cookie: str | None
     method: str = "GET"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False)
     body: bytes = b""
 
 

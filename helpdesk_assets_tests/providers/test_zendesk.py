@@ -280,6 +280,17 @@ def test_a_cursor_that_is_refused_gives_way_to_the_window(
     assert since.isoformat() in line
 
 
+def test_a_refused_cursor_is_not_kept(connect: Connect) -> None:
+    def respond(seen: Seen) -> Said:
+        if "cursor=c1" in seen.path:
+            return Said(status=422)
+        return Said(json.dumps(exported([], after=None)).encode())
+
+    with loopback(respond) as server:
+        helpdesk = connect(helpdesk_base_url=server.url)
+        assert [page.cursor for page in helpdesk.changes(START - MINUTE, cursor="c1")] == [None]
+
+
 def test_only_a_refusal_makes_it_give_up_the_cursor(
     desk: SimulatedHelpdesk, connect: Connect, slept: list[float]
 ) -> None:
@@ -381,6 +392,13 @@ def test_one_ticket(desk: SimulatedHelpdesk, connect: Connect) -> None:
     assert json.loads(ticket.raw_json) == whole
     assert connect().ticket(deleted) is None
     assert connect().ticket("no such/../ticket?") is None
+
+
+@pytest.mark.parametrize("fault", ["error_500", "truncated_json", "drop_connection"])
+def test_one_ticket_is_tried_again(desk: SimulatedHelpdesk, connect: Connect, fault: str) -> None:
+    desk.fault(fault, on="ticket", count=2)
+    (one, *_) = desk.truth()
+    assert connect().ticket(one.ticket_id) is not None
 
 
 def test_another_ticket_than_the_one_asked_for_is_an_error(connect: Connect) -> None:
