@@ -1,0 +1,251 @@
+"""The adapter `request_tracker`: REST 2 of Request Tracker 5.
+
+    GET /REST/2.0/tickets?query=LastUpdated >= '...' AND LastUpdated <= '...'&orderby=LastUpdated
+    GET /REST/2.0/transactions?query=ObjectType = 'RT::Ticket' AND ...
+    GET /REST/2.0/ticket/{id}
+
+What is peculiar to it:
+
+* Times in a query are read in the API user's zone (`request_tracker_account`, `local_times`), and
+  of the form with a T only the day is heeded. Times in answers are UTC.
+* Pages have numbers and no tokens, and there is a next page only where RT counts the rows for the
+  user; of transactions it does so for a superuser alone, so they are paged by id.
+* Deleted and merged tickets are in no search. The transactions that took them out are, and tell
+  which to fetch by id: a deleted ticket comes whole, a merged one's id answers with the ticket that
+  it went into, and nothing is left of it but the notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from helpdesk_assets.errors import EndpointFailed, SettingsError, WindowTooDense
+from helpdesk_assets.model import ApiUse, BadTicket, Page, Ticket
+from helpdesk_assets.providers import request_tracker_sql as sql
+from helpdesk_assets.providers.base import Capabilities
+from helpdesk_assets.providers.connection import Connection, World, connect
+from helpdesk_assets.providers.failures import PassingFailure
+from helpdesk_assets.providers.reading import Shape, TicketReader, unreadable
+from helpdesk_assets.providers.request_tracker_account import API, Account, login, looks, page_size
+from helpdesk_assets.providers.request_tracker_gone import DELETED, GoneTickets
+from helpdesk_assets.providers.time_paging import TimeWalk
+from helpdesk_assets.providers.token_paging import Answer, rows_and_token
+from helpdesk_assets.settings import Settings
+
+__all__ = ["RequestTracker", "from_settings", "looks"]
+
+TICK = timedelta(seconds=1)
+# LastUpdated is set when a change begins, and the change can be seen once it is committed: RT runs
+# scrips and sends mails in between.
+SLOWEST_CHANGE = timedelta(minutes=1)
+TICKETS = "/tickets"
+# Without this list a row is an id and nothing else.
+TICKET_FIELDS = (
+    "Subject,Status,Priority,InitialPriority,FinalPriority,Type,SLA,"
+    "Queue,Owner,Requestor,Cc,AdminCc,Creator,LastUpdatedBy,"
+    "Created,LastUpdated,Started,Starts,Due,Resolved,Told,"
+    "TimeEstimated,TimeWorked,TimeLeft,CustomFields,CustomRoles"
+)
+NOBODY = "Nobody"
+
+
+def _owner(value: Any) -> str | None:
+    """The login name; a ticket without an owner belongs to the user Nobody."""
+    name = value.get("id") if isinstance(value, dict) else None
+    return name if isinstance(name, str) and name != NOBODY else None
+
+
+def _deleted_at(row: Mapping[str, Any]) -> Any:
+    """The last update of a deleted ticket: it was deleted then or before."""
+    return row.get("LastUpdated") if row.get("Status") == DELETED else None
+
+
+SHAPE = Shape(
+    subject="Subject",
+    status="Status",
+    priority="Priority",
+    created="Created",
+    modified="LastUpdated",
+    words={"assignee": _owner},
+    assignee="Owner",
+    deleted_at=_deleted_at,
+)
+
+
+class RequestTracker:
+    """One account."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        account: Account,
+        *,
+        page_size: int,
+        result_cap: int | None,
+        skip_bad: bool,
+    ) -> None:
+        self._api = connection.api
+        self._at_once = connection.at_once
+        self._retry = connection.retry
+        self._account = account
+        self._reader = TicketReader(SHAPE, skip_bad=skip_bad)
+        self._departed = GoneTickets(connection, self._reader, held_back=TICK)
+        self._capabilities = Capabilities(
+            name="request_tracker",
+            page_size=page_size,
+            time_resolution=TICK,
+            result_cap=result_cap,
+            # The second that the Date header names is not over yet.
+            held_back=TICK,
+            lists_are_whole=True,
+            # It goes by ids, and they never change.
+            listing_is_stable=True,
+            minimum_overlap=SLOWEST_CHANGE,
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._capabilities
+
+    @property
+    def use(self) -> ApiUse:
+        return self._api.use
+
+    def changes(
+        self,
+        since: datetime | None,
+        until: datetime | None = None,
+        cursor: str | None = None,  # noqa: ARG002 - RT has no cursor of its own
+        resume: str | None = None,
+    ) -> Iterator[Page]:
+        """See `Helpdesk.changes`. What has gone is read first and each time anew, so the window
+        ends when that began: what goes while the rest is read is the next window's."""
+        reach = until
+        for page in self._gone(since, until):
+            reach = page.until
+            yield page
+        walk = TimeWalk(self._changed, tick=TICK, held_back=TICK, at_once=self._at_once)
+        for page in walk.pages(since, until, resume):
+            yield replace(page, until=min(page.until, reach or page.until))
+
+    def listing(self) -> Iterator[Page]:
+        """See `Helpdesk.listing`. By ascending id, each page from behind the last id seen."""
+        reach: datetime | None = None
+        for page in self._gone(None, None):
+            reach = page.until
+            yield page
+        last: str | None = "0"
+        while last is not None:
+            answer = self._retry(partial(self._tickets, f"id > {last}", ["id"]))
+            read = self._reader.page(answer.rows)
+            yield Page(read.tickets, answer.served_at, reach or answer.served_at, bad=read.bad)
+            last = _last_id(answer.rows) if answer.next_token else None
+
+    def ticket(self, ticket_id: str) -> Ticket | None:
+        """See `Helpdesk.ticket`. A search of one: a single ticket comes in another form, which
+        would be stored as other content of the same version."""
+        if not (ticket_id.isascii() and ticket_id.isdecimal()):
+            return None
+        answer = self._retry(partial(self._tickets, f"id = {ticket_id}", ["id"]))
+        if answer.rows:
+            found = self._reader.ticket(answer.rows[0], ticket_id)
+        else:
+            gone = self._departed.one(ticket_id, sql.merge_of(ticket_id))
+            if gone is None:
+                return None
+            found = gone
+        if isinstance(found, BadTicket):
+            raise unreadable(found)
+        return found
+
+    def close(self) -> None:
+        """See `Helpdesk.close`."""
+        self._api.close()
+
+    def _gone(self, since: datetime | None, until: datetime | None) -> Iterator[Page]:
+        return self._departed.pages(sql.gone(since, until, self._account.zone), until)
+
+    def _changed(self, start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
+        """One page of a window. Around a change of the clocks more comes than was asked for."""
+        cap, size = self._capabilities.result_cap, self._capabilities.page_size
+        if cap and token and (int(token) - 1) * size >= cap:
+            raise WindowTooDense(
+                f"More than {cap} tickets were last updated at {start.isoformat()}, and "
+                "HELPDESK_RESULT_CAP lets no query reach further. Raise it, or set it to 0."
+            )
+        query = sql.updated(start, end, self._account.zone)
+        answer = self._retry(partial(self._tickets, query, ["LastUpdated", "id"], token))
+        read = self._reader.page(answer.rows)
+        inside = tuple(row for row in read.tickets if start <= row.modified_time <= end)
+        is_over = any(row.modified_time > end for row in read.tickets)
+        return Answer(inside, read.bad, None if is_over else answer.next_token, answer.served_at)
+
+    def _tickets(self, query: str, order: Sequence[str], number: str | None = None) -> Answer[Any]:
+        """One page. With equal times the id decides, or they would come in any order."""
+        number = number or "1"
+        params = {
+            "query": query,
+            "orderby": order,
+            "order": ["ASC"] * len(order),
+            "per_page": str(self._capabilities.page_size),
+            "page": number,
+            "fields": TICKET_FIELDS,
+            # The name beside the number; empty where the user may not see the queue.
+            "fields[Queue]": "Name",
+        }
+        reply = self._api.get(TICKETS, params)
+        body = reply.json()
+        rows, following = rows_and_token(body, TICKETS, "items", "next_page")
+        if body.get("total") is None:
+            raise EndpointFailed(
+                f"RT does not tell how many rows GET {TICKETS} has, so their end cannot be known: "
+                "it hides some of them after the search. Give the API user the right ShowTicket "
+                "for all queues, or turn UseSQLForACLChecks on in RT's configuration."
+            )
+        size = body.get("per_page")
+        if isinstance(size, int) and len(rows) < min(
+            size, body["total"] - (int(number) - 1) * size
+        ):
+            raise PassingFailure(
+                f"GET {TICKETS} gave {len(rows)} rows of page {number}, fewer than RT counts. Try "
+                "again later."
+            )
+        # The address that RT gives of it is made from its configuration, and may lead elsewhere.
+        token = str(int(number) + 1) if following else None
+        return Answer(tuple(rows), (), token, reply.served_at)
+
+
+def from_settings(settings: Settings, world: World | None = None) -> RequestTracker:
+    """The account that the settings name.
+
+    Raises:
+        SettingsError: address or token cannot be ones.
+    """
+    if settings.helpdesk_base_url.endswith(API):
+        raise SettingsError(f"HELPDESK_BASE_URL ends with {API}. Leave that out.")
+    connection = connect(settings, login(settings), base_path=API, world=world)
+    return RequestTracker(
+        connection,
+        Account(settings, connection),
+        page_size=page_size(settings),
+        result_cap=settings.helpdesk_result_cap or None,
+        skip_bad=settings.helpdesk_skip_bad_tickets,
+    )
+
+
+def _last_id(rows: Sequence[Any]) -> str:
+    """
+    Raises:
+        EndpointFailed: the last row has none, so what follows cannot be asked for.
+    """
+    last = str(rows[-1].get("id")) if rows and isinstance(rows[-1], dict) else ""
+    if not last.isdecimal():
+        raise EndpointFailed(
+            f"The last row of a page of GET {TICKETS} has no id, so what follows it cannot be "
+            "asked for. Try again later."
+        )
+    return last
