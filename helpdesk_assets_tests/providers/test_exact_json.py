@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from decimal import Decimal
 from typing import Any
 
@@ -104,7 +103,11 @@ def test_text_is_compact_and_not_escaped() -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
@@ -112,7 +115,6 @@ json_values = st.recursive(
 
 @given(st.dictionaries(st.text(), json_values, max_size=6))
 def test_digest_tells_contents_apart_and_not_the_order_of_keys(value: dict[str, Any]) -> None:
-    value = {k: v for k, v in value.items() if not (isinstance(v, float) and math.isinf(v))}
     backwards = dict(reversed(value.items()))
     assert storable(value)[2] == storable(backwards)[2]
     assert storable({**value, "\0new": 1})[2] != storable(value)[2]
