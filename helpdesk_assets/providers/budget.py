@@ -42,46 +42,75 @@ class Left:
     lane: str = ACCOUNT
 
 
+def left_by(
+    headers: Mapping[str, str], *, remaining: str, limit: str, reset: str = ""
+) -> tuple[Left, ...]:
+    """What headers of these names tell of the account's lane, where each is a plain number."""
+    left = _count(headers.get(remaining))
+    if left is None:
+        return ()
+    return (Left(left, _count(headers.get(limit)), _count(headers.get(reset))),)
+
+
 def tells_nothing(headers: Mapping[str, str]) -> tuple[Left, ...]:  # noqa: ARG001
     """For helpdesks without such headers."""
     return ()
 
 
+def _count(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None
+
+
 class _Lane:
-    """The times of the last calls under one limit, and until when there may be none."""
+    """The times of the last calls under one limit, what is left of it, and until when there may be
+    none."""
 
     def __init__(self, per_minute: int | None) -> None:
         self._taken: deque[float] | None = None if not per_minute else deque(maxlen=per_minute)
-        self.spacing = 0.0
-        self._spaced_until = 0.0
+        # None: nothing is known, or so much is left that it need not be spread.
+        self._left: int | None = None
+        self._resets_at = 0.0
         self._last = float("-inf")
-        self.closed_until = float("-inf")
+        self._under_way = 0
+        self._closed_until = float("-inf")
 
     def earliest(self, now: float) -> float:
         """When the next call may be sent."""
-        at = max(now, self.closed_until)
-        if self.spacing and now < self._spaced_until:
-            at = max(at, self._last + self.spacing)
+        at = max(now, self._closed_until)
+        if self._left is not None and now < self._resets_at:
+            step = (self._resets_at - now) / self._left if self._left > 0 else float("inf")
+            at = max(at, min(self._last + step, self._resets_at))
         if self._taken is not None and len(self._taken) == self._taken.maxlen:
             # Any sixty seconds hold at most the limit, wherever the helpdesk's minute begins.
             at = max(at, self._taken[0] + MINUTE)
         return at
 
-    def take(self, at: float) -> None:
-        self._last = at
+    def take(self, now: float) -> None:
+        self._last = now
+        self._under_way += 1
+        if self._left is not None:
+            self._left -= 1
         if self._taken is not None:
-            self._taken.append(at)
+            self._taken.append(now)
 
-    def spread(self, left: Left, now: float, at_once: int) -> None:
+    def give_back(self) -> None:
+        self._under_way -= 1
+
+    def close(self, until: float) -> None:
+        self._closed_until = max(self._closed_until, until)
+
+    def spread(self, told: Left, now: float, at_once: int) -> None:
         """Heed what the helpdesk told: with enough left, nothing; else in equal steps."""
-        reset = MINUTE if left.reset_seconds is None else left.reset_seconds
-        low = max(at_once, (left.limit or 0) * LOW_SHARE)
-        if left.remaining > low:
-            self.spacing = 0.0
-        elif left.remaining == 0:
-            self.closed_until = max(self.closed_until, now + reset)
+        resets_at = now + (MINUTE if told.reset_seconds is None else told.reset_seconds)
+        # Once for the calls that the helpdesk has counted since, once for those it has not yet.
+        low = max(2 * at_once, (told.limit or 0) * LOW_SHARE)
+        if told.remaining > low:
+            self._left = None
+        elif told.remaining == 0:
+            self.close(resets_at)
         else:
-            self.spacing, self._spaced_until = reset / left.remaining, now + reset
+            # Those under way may be counted already, or not: the answers to them will say.
+            self._left, self._resets_at = told.remaining - self._under_way, resets_at
 
 
 class RateBudget:
@@ -124,11 +153,16 @@ class RateBudget:
             EndpointFailed: that would be too long.
         """
         with self._places:
-            wait = self._reserve(lane)
-            if wait > 0:
+            # What the helpdesk tells meanwhile counts, so nobody's time is fixed before it comes.
+            while (wait := self._take(lane)) > 0:
                 self._meter.waited(wait)
                 self._sleep(wait)
-            yield
+            try:
+                yield
+            finally:
+                with self._lock:
+                    for each in self._lanes_of(lane):
+                        each.give_back()
 
     def heed(self, headers: Mapping[str, str]) -> None:
         """Take note of what an answer told."""
@@ -140,23 +174,26 @@ class RateBudget:
     def pause(self, seconds: float, lane: str = ACCOUNT) -> None:
         """The helpdesk said 429: nobody calls in this lane before that time is over."""
         with self._lock:
-            chosen = self._lane(lane)
-            chosen.closed_until = max(chosen.closed_until, self._now() + seconds)
+            self._lane(lane).close(self._now() + seconds)
 
-    def _reserve(self, lane: str) -> float:
-        """Seconds to wait. The time is taken at once, so that no two threads take the same."""
+    def _take(self, lane: str) -> float:
+        """Take a turn, where there is one now; else the seconds until there may be."""
         with self._lock:
-            lanes = [self._lane(name) for name in dict.fromkeys((ACCOUNT, lane))]
+            lanes = self._lanes_of(lane)
             now = self._now()
-            at = max(each.earliest(now) for each in lanes)
-            if at - now > LONGEST_WAIT:
+            wait = max(each.earliest(now) for each in lanes) - now
+            if wait > LONGEST_WAIT:
                 raise EndpointFailed(
-                    f"The helpdesk allows no call for another {at - now:.0f} s: its limit is used "
+                    f"The helpdesk allows no call for another {wait:.0f} s: its limit is used "
                     "up, by this or by other programs. Run again then, or raise the limit there."
                 )
-            for each in lanes:
-                each.take(at)
-            return at - now
+            if wait <= 0:
+                for each in lanes:
+                    each.take(now)
+            return wait
+
+    def _lanes_of(self, lane: str) -> list[_Lane]:
+        return [self._lane(name) for name in dict.fromkeys((ACCOUNT, lane))]
 
     def _lane(self, name: str) -> _Lane:
         if name not in self._lanes:

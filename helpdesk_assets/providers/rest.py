@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from helpdesk_assets.model import ApiUse, BadTicket, Page, Ticket, utc
 from helpdesk_assets.providers.base import Capabilities
+from helpdesk_assets.providers.budget import Left, left_by
 from helpdesk_assets.providers.connection import Connection, World, connect
 from helpdesk_assets.providers.details import Wanted, fetch_details
 from helpdesk_assets.providers.login import TokenAuth, token_of
@@ -169,6 +170,16 @@ class RestHelpdesk:
         return self._reader.asked_for(ticket_id, body, path)
 
 
+def read_left(headers: Mapping[str, str]) -> tuple[Left, ...]:
+    """Calls left, of how many, and the seconds until they are counted anew."""
+    return left_by(
+        headers,
+        remaining="X-RateLimit-Remaining",
+        limit="X-RateLimit-Limit",
+        reset="X-RateLimit-Reset",
+    )
+
+
 def from_settings(settings: Settings, world: World | None = None) -> RestHelpdesk:
     """The account that the settings name.
 
@@ -176,7 +187,7 @@ def from_settings(settings: Settings, world: World | None = None) -> RestHelpdes
         SettingsError: address or token cannot be ones.
     """
     return RestHelpdesk(
-        connect(settings, TokenAuth(token_of(settings)), world=world),
+        connect(settings, TokenAuth(token_of(settings)), read_left=read_left, world=world),
         page_size=settings.helpdesk_page_size,
         lists_are_whole=not settings.helpdesk_fetch_details,
         skip_bad=settings.helpdesk_skip_bad_tickets,
