@@ -32,8 +32,6 @@ from helpdesk_assets_tests.datasets import fresh_dataset
 
 # More than the grace, so that a change is ripe to be called missed.
 RIPE_SECONDS = 700.0
-# Longer than any vendor keeps its newest changes back.
-QUIET_SECONDS = 120.0
 COLUMNS = (
     "subject", "status", "priority", "assignee",
     "createdTime", "modifiedTime", "deletedTime", "raw_json",
@@ -101,9 +99,13 @@ class Rig:
                 helpdesk.close()
 
     def settle(self) -> SyncReport:
-        """Faults have stopped, the helpdesk is quiet, and one ordinary run makes all equal."""
+        """Faults have stopped, the helpdesk is quiet, and one ordinary run makes all equal.
+
+        It comes so much later that it does not read again what an earlier run believes to have
+        read: only what that run did not believe can be put right.
+        """
         self.desk.clear_faults()
-        self.desk.advance(QUIET_SECONDS)
+        self.desk.advance(RIPE_SECONDS)
         report = self.sync()
         self.assert_equal()
         return report

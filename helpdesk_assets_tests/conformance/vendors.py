@@ -37,13 +37,12 @@ class Vendor:
         subject, modified: the vendor's names of these fields, to set them by.
         columns: the normalised columns that a whole ticket stands for, all but deletedTime.
         ends: by how a ticket left (`deleted`, `spam`, `merged`), what is told of it.
-        spellings: ways to write a time that the vendor uses or is reported to use.
         calls_when_quiet: calls of a run that finds nothing changed.
-        is_capped: whether one query reaches only so many rows.
-        asks_again: whether a failed call for changes is tried again; else the listing is read.
-        can_renew: whether a token that ends in mid-run can be had anew.
-        orders_by_shown_time: whether changes are ordered by the modified time that is shown.
-        cannot: stories that make no sense with this vendor, and why.
+        asks_again: whether a first call for changes that failed is tried again; else the listing
+            is read.
+        make_dated: makes a ticket that was last modified at some moment.
+        spellings: ways to write a time that the vendor uses, or may come to use.
+        leaves_out: stories that cannot be told of this vendor, by name, and why.
     """
 
     name: str
@@ -53,12 +52,10 @@ class Vendor:
     columns: Callable[[Json], dict[str, Any]]
     ends: Mapping[str, Gone]
     calls_when_quiet: int
-    is_capped: bool
     asks_again: bool
-    can_renew: bool
-    orders_by_shown_time: bool = True
-    spellings: tuple[Callable[[datetime], Any], ...] = ()
-    cannot: Mapping[str, str] = field(default_factory=dict)
+    make_dated: Callable[[SimulatedHelpdesk, datetime], None]
+    spellings: tuple[Callable[[datetime], Any], ...]
+    leaves_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def east(moment: datetime) -> str:
@@ -68,6 +65,27 @@ def east(moment: datetime) -> str:
 
 def west(moment: datetime) -> str:
     return moment.astimezone(timezone(timedelta(hours=-8))).isoformat()
+
+
+def _zendesk_columns(ticket: Json) -> dict[str, Any]:
+    assignee = ticket["assignee_id"]
+    return {
+        "subject": ticket["subject"],
+        "status": ticket["status"],
+        "priority": ticket["priority"],
+        "assignee": None if assignee is None else str(assignee),
+        "createdTime": _at(ticket["created_at"]),
+        "modifiedTime": _at(ticket["updated_at"]),
+    }
+
+
+def by_the_clock(desk: SimulatedHelpdesk, moment: datetime) -> None:
+    """Where changes are ordered by the time that is shown."""
+    now = desk.clock().now
+    desk.freeze(moment)
+    desk.create(1)
+    desk.freeze(now)
+    desk.thaw()
 
 
 def _at(text: str) -> datetime:
@@ -85,6 +103,33 @@ def _rest_columns(ticket: Json) -> dict[str, Any]:
     }
 
 
+def _request_tracker_columns(ticket: Json) -> dict[str, Any]:
+    owner = ticket["Owner"]["id"]
+    return {
+        "subject": ticket["Subject"],
+        "status": ticket["Status"],
+        "priority": ticket["Priority"],
+        "assignee": None if owner == "Nobody" else owner,
+        "createdTime": _at(ticket["Created"]),
+        "modifiedTime": _at(ticket["LastUpdated"]),
+    }
+
+
+def by_name(field: str) -> Callable[[SimulatedHelpdesk, datetime], None]:
+    """Where the order of changes does not heed the modified time that is shown."""
+
+    def make_dated(desk: SimulatedHelpdesk, moment: datetime) -> None:
+        desk.create(1, fields={field: f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"})
+
+    return make_dated
+
+
+RENEWED = "goes_on_when_its_token_ends"
+NOT_RENEWED = "says_so_when_its_token_ends"
+DENSE = "refuses_a_second_with_more_tickets_than_one_query_gives"
+NO_CAP = "One query gives every row that there is."
+MADE_BY_HAND = "A person makes the token, and only a person can make another."
+
 REST = Vendor(
     name="rest",
     settings=lambda desk: {"helpdesk_api_token": SecretStr(desk.token)},
@@ -93,10 +138,49 @@ REST = Vendor(
     columns=_rest_columns,
     ends={"deleted": Gone.UNTOLD, "spam": Gone.UNTOLD, "merged": Gone.UNTOLD},
     calls_when_quiet=1,
-    is_capped=False,
     asks_again=False,
-    can_renew=False,
+    make_dated=by_the_clock,
     spellings=(east, west),
+    leaves_out={RENEWED: MADE_BY_HAND, DENSE: NO_CAP},
 )
 
-VENDORS = (REST,)
+ZENDESK = Vendor(
+    name="zendesk",
+    settings=lambda desk: {
+        "helpdesk_user": "agent@example.com",
+        "helpdesk_api_token": SecretStr(desk.token),
+    },
+    subject="subject",
+    modified="updated_at",
+    columns=_zendesk_columns,
+    # A merged ticket is closed, and one marked as spam is deleted.
+    ends={"deleted": Gone.TOLD, "spam": Gone.TOLD, "merged": Gone.LIVES},
+    calls_when_quiet=1,
+    asks_again=True,
+    make_dated=by_name("updated_at"),
+    spellings=(east, west),
+    leaves_out={RENEWED: MADE_BY_HAND, DENSE: NO_CAP},
+)
+
+REQUEST_TRACKER = Vendor(
+    name="request_tracker",
+    settings=lambda desk: {"helpdesk_user": "sync", "helpdesk_api_token": SecretStr(desk.token)},
+    subject="Subject",
+    modified="LastUpdated",
+    columns=_request_tracker_columns,
+    # Spam is deleted, by hand or by a rule; of a merged ticket its transaction is left.
+    ends={"deleted": Gone.TOLD, "spam": Gone.TOLD, "merged": Gone.NOTICED},
+    # The user's time zone, what has gone, what has changed.
+    calls_when_quiet=3,
+    asks_again=True,
+    make_dated=by_the_clock,
+    # RT writes times in UTC, whatever the zone of its user.
+    spellings=(),
+    leaves_out={
+        RENEWED: MADE_BY_HAND,
+        DENSE: NO_CAP,
+        "slows_down_before_the_limit_is_reached": "There is no limit, and no header tells of one.",
+    },
+)
+
+VENDORS = (REST, ZENDESK, REQUEST_TRACKER)
