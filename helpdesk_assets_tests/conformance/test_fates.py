@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from helpdesk_assets.sync.plan import Ask
 from helpdesk_assets_tests.conformance.conftest import MakeRig
 from helpdesk_assets_tests.rig import Rig
 
@@ -33,11 +34,21 @@ def test_tickets_that_leave_while_others_change(rig: Rig) -> None:
     assert not report.manifest.fallback
 
 
-def test_archived_tickets_are_tickets(make_rig: MakeRig) -> None:
+def test_tickets_archived_before_the_first_load(make_rig: MakeRig) -> None:
     rig = make_rig(80)
     rig.desk.archive(15)
     report = rig.sync()
     assert report.facts.inserted == 80
     rig.assert_equal()
-    rig.desk.archive(10)
-    rig.settle()
+
+
+def test_archiving_changes_no_row(make_rig: MakeRig) -> None:
+    rig = make_rig(80)
+    rig.sync()
+    archived = rig.desk.archive(15)
+    others = [each.ticket_id for each in rig.desk.truth() if each.ticket_id not in archived]
+    rig.desk.change(ids=others[:10], spread_seconds=20)
+    report = rig.settle()
+    assert report.facts.updated == 10
+    rig.sync(Ask.FULL)
+    rig.assert_equal()
