@@ -77,7 +77,8 @@ class _Lane:
     def earliest(self, now: float) -> float:
         """When the next call may be sent."""
         at = max(now, self._closed_until)
-        if self._left is not None and now < self._resets_at:
+        if self._left is not None:
+            # No later than the helpdesk counts anew, whatever was left.
             step = (self._resets_at - now) / self._left if self._left > 0 else float("inf")
             at = max(at, min(self._last + step, self._resets_at))
         if self._taken is not None and len(self._taken) == self._taken.maxlen:
