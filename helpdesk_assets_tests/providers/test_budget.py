@@ -278,7 +278,7 @@ def test_threads_share_one_budget() -> None:
 def test_no_two_threads_decide_at_once() -> None:
     """Both would take the last turn of the minute."""
     asked: list[threading.Event] = [threading.Event(), threading.Event()]
-    overtaken = []
+    overtaken: list[bool] = []
 
     def turn() -> None:
         with budget.turn():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -75,6 +76,71 @@ def test_random_tickets_can_be_deleted(desk: SimulatedHelpdesk, caller: Caller) 
     assert caller.ticket(gone[0]).status_code == 404
 
 
+def test_tickets_that_have_left_are_told_of_with_how_and_when(desk: SimulatedHelpdesk) -> None:
+    made = [each.ticket_id for each in desk.create(5)]
+    ways: dict[str, Callable[[], list[str]]] = {
+        "deleted": lambda: desk.delete(ids=made[:1]),
+        "spam": lambda: desk.mark_spam(ids=made[1:2]),
+        "merged": lambda: desk.merge(made[2:4], into=made[4]),
+    }
+    left: dict[str, tuple[str, datetime]] = {}
+    for end, leave in ways.items():
+        at = desk.advance(10).now
+        left.update(dict.fromkeys(leave(), (end, at)))
+    living = {each.ticket_id for each in desk.truth()}
+    assert not living & left.keys()
+    told = {each.ticket_id: each for each in desk.truth(whole=True, gone=True)}
+    assert told.keys() >= living | left.keys()
+    assert {each: (told[each].end, told[each].ended_at) for each in left} == left
+    assert all(told[each].modified_time == at for each, (_, at) in left.items())
+    assert all(told[each].whole for each in left)
+    assert (told[made[4]].end, told[made[4]].ended_at) == (None, None)
+
+
+def test_a_merge_changes_the_ticket_that_it_goes_into(desk: SimulatedHelpdesk) -> None:
+    into, merged = (each.ticket_id for each in desk.create(2))
+    now = desk.advance(60).now
+    assert desk.merge([merged], into) == [merged]
+    assert {each.ticket_id: each.modified_time for each in desk.truth()}[into] == now
+
+
+def test_archived_tickets_stay_in_the_truth(desk: SimulatedHelpdesk, caller: Caller) -> None:
+    before = list(desk.truth(whole=True))
+    archived = desk.archive(5)
+    assert len(set(archived)) == 5
+    assert list(desk.truth(whole=True)) == before
+    # This API knows no archive.
+    assert caller.ticket(archived[0]).status_code == 200
+
+
+def test_a_silent_change_shows_the_time_it_had(desk: SimulatedHelpdesk, caller: Caller) -> None:
+    (before,) = desk.create(1)
+    desk.advance(100)
+    (silent,) = desk.change(ids=[before.ticket_id], fields={"status": "x"}, silent=True)
+    assert silent.modified_time == before.modified_time
+    newest = caller.listing().json()["tickets"][0]
+    assert newest == silent.whole
+    assert newest["status"] == "x"
+
+
+def test_tickets_of_ids_that_are_named(desk: SimulatedHelpdesk, caller: Caller) -> None:
+    ids = ["98765432109876543210", "98765432109876543211"]
+    made = desk.create(ids=ids, fields={"subject": "long"})
+    assert [each.ticket_id for each in made] == ids
+    assert caller.ticket(ids[1]).json()["subject"] == "long"
+
+
+def test_a_new_token_replaces_the_one_that_is_in_use(caller: Caller) -> None:
+    with SimulatedHelpdesk(tickets=1) as own:
+        own.accept_token("newer")
+        assert own.token == "newer"
+        for token, status in (("local-demo-token", 401), ("newer", 200)):
+            caller.session.headers["Authorization"] = f"Bearer {token}"
+            assert caller.session.get(f"{own.base_url}/v2/tickets").status_code == status
+        with pytest.raises(SimulatorRefused, match="token is needed"):
+            own.accept_token("")
+
+
 def test_the_truth_is_told_with_and_without_the_whole(
     desk: SimulatedHelpdesk, caller: Caller
 ) -> None:
@@ -132,6 +198,13 @@ def test_what_cannot_be_followed_is_refused_with_the_reason(desk: SimulatedHelpd
         desk.change()
     with pytest.raises(SimulatorRefused, match="no such tickets"):
         desk.delete(ids=["1"])
+    (known,) = desk.create(1)
+    with pytest.raises(SimulatorRefused, match="into another one"):
+        desk.merge([known.ticket_id], into=known.ticket_id)
+    with pytest.raises(SimulatorRefused, match="no such tickets"):
+        desk.archive(ids=["1"])
+    with pytest.raises(SimulatorRefused, match="either ids or count"):
+        desk.mark_spam()
     with pytest.raises(SimulatorRefused, match="same_second"):
         desk.change(1, spread_seconds=5, same_second=True)
     with pytest.raises(SimulatorRefused, match="spread_seconds"):
