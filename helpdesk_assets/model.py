@@ -152,6 +152,7 @@ class Manifest:
     is_range: bool = False
     bad: tuple[BadTicket, ...] = ()
     bad_count: int = 0
+    tombstones: int = 0
     seconds: float = 0.0
 
 
@@ -188,7 +189,8 @@ class TableSpec:
     a source that holds a key more than once: the columns are compared from left to right, all
     descending. With `Guard.NEWER_WINS`, `version` names the timestamp column a newer value of which
     overwrites, and `fingerprint` the column whose difference decides between equal timestamps.
-    `write_once` columns are set by the insert and never by an update.
+    `write_once` columns are set by the insert and never by an update. A source row whose
+    `partial_flag` is true knows only a part: an update by it leaves the `partial_keeps` columns.
     """
 
     name: str
@@ -199,6 +201,8 @@ class TableSpec:
     version: str | None = None
     fingerprint: str | None = None
     write_once: tuple[str, ...] = ()
+    partial_flag: str | None = None
+    partial_keeps: tuple[str, ...] = ()
     partition_by: str | None = None
     partition_unit: str = "MONTH"
     cluster_by: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from helpdesk_assets.model import Column, ColumnType, Guard, TableSpec
 
 STRING, INT64, FLOAT64 = ColumnType.STRING, ColumnType.INT64, ColumnType.FLOAT64
-TIMESTAMP, JSON = ColumnType.TIMESTAMP, ColumnType.JSON
+TIMESTAMP, JSON, BOOL = ColumnType.TIMESTAMP, ColumnType.JSON, ColumnType.BOOL
 
 TICKET_COLUMNS = (
     Column("ticket_id", STRING, "The helpdesk's id, always text: ids may exceed 2^53."),
@@ -29,6 +29,8 @@ CONTENT_HASH = Column(
     "_content_hash", STRING, "Digest of raw_json; tells two versions of one tick apart."
 )
 
+TOMBSTONE = Column("_tombstone", BOOL, "True: only that the ticket has gone is known.")
+
 RAW_TICKET_CHANGES = TableSpec(
     name="raw_ticket_changes",
     columns=(
@@ -38,6 +40,7 @@ RAW_TICKET_CHANGES = TableSpec(
         Column("_batch_id", STRING, "The batch that it came with."),
         Column("_fetched_at", TIMESTAMP, "The helpdesk's clock when it served this version."),
         Column("_seq", INT64, "Place in the batch, counted in order of arrival."),
+        TOMBSTONE,
     ),
     key=("ticket_id", "modifiedTime", "_content_hash"),
     guard=Guard.INSERT_ONLY,
@@ -85,6 +88,8 @@ TICKETS = TableSpec(
     version="modifiedTime",
     fingerprint="_content_hash",
     write_once=("_first_synced_at",),
+    partial_flag=TOMBSTONE.name,
+    partial_keeps=("subject", "status", "priority", "assignee", "raw_json"),
     partition_by="createdTime",
     partition_unit="MONTH",
     cluster_by=("ticket_id",),

@@ -34,6 +34,7 @@ class BatchWriter:
         self.created_from: datetime | None = None
         self.created_to: datetime | None = None
         self.rows = 0
+        self.tombstones = 0
         self.pages = 0
         self.bad: list[BadTicket] = []
         self.bad_count = 0
@@ -43,6 +44,7 @@ class BatchWriter:
         for ticket in page.tickets:
             self._spool.append(self._row(ticket, page.served_at))
             self._note_created(ticket.created_time)
+            self.tombstones += ticket.tombstone
             self._note_lag((page.served_at - ticket.modified_time).total_seconds())
             if self.versions is not None:
                 self.versions.append(Version(ticket.ticket_id, ticket.content_hash))
@@ -82,6 +84,7 @@ class BatchWriter:
                 "_batch_id": self._batch_id,
                 "_fetched_at": served_at,
                 "_seq": self.rows,
+                "_tombstone": ticket.tombstone,
                 # It is JSON already; parsing it only to write it again would double the work.
                 "raw_json": orjson.Fragment(ticket.raw_json),
             },

@@ -169,6 +169,7 @@ class Fetch:
             is_range=plan.is_range,
             bad=tuple(writer.bad),
             bad_count=writer.bad_count,
+            tombstones=writer.tombstones,
         )
 
 

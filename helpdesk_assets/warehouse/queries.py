@@ -22,12 +22,18 @@ MISSED_SAMPLE = 100
 
 
 def batch(dataset: Dataset, manifest: Manifest) -> Query:
-    """The versions of a batch: the columns of tickets that the helpdesk gives, and `_seq`."""
+    """The versions of a batch: the columns of tickets that the helpdesk gives, `_seq`, and where
+    there are tombstones `_tombstone`."""
     names = [*(column.name for column in tables.TICKET_COLUMNS), tables.CONTENT_HASH.name]
+    flag = tables.TOMBSTONE.name
     if manifest.staging is not None:
-        columns = ", ".join(f"B.{name}" for name in [*names, "_seq"])
+        names += ["_seq", *([flag] if manifest.tombstones else [])]
+        columns = ", ".join(f"B.{name}" for name in names)
         return Query(f"SELECT {columns}\nFROM {dataset.table(manifest.staging)} AS B", ())
     columns = ", ".join(f"B.{name}" for name in names)
+    if manifest.tombstones:
+        # Rows of a table that is older than the column have nothing there.
+        columns += f", IFNULL(B.{flag}, FALSE) AS {flag}"
     versions = [
         {"id": version.ticket_id, "hash": version.content_hash, "seq": seq}
         for seq, version in enumerate(manifest.versions or ())
@@ -64,6 +70,10 @@ def missed_source(dataset: Dataset, manifest: Manifest, grace: timedelta) -> Que
     """
     source = batch(dataset, manifest)
     absent = "" if manifest.first_load else "K.ticket_id IS NULL OR "
+    # That a ticket has gone is told again and again, by some helpdesks at another time each time.
+    known = (
+        "\n  AND NOT (S._tombstone AND K.deletedTime IS NOT NULL)" if manifest.tombstones else ""
+    )
     sql = f"""\
 SELECT
   S.ticket_id,
@@ -80,7 +90,7 @@ FROM (
 LEFT JOIN {dataset.table(tables.TICKETS.name)} AS K
 ON K.ticket_id = S.ticket_id
 WHERE S.modifiedTime <= @delivered_by
-  AND ({absent}K.modifiedTime < S.modifiedTime)"""
+  AND ({absent}K.modifiedTime < S.modifiedTime){known}"""
     return Query(
         sql,
         (
@@ -95,6 +105,8 @@ WHERE S.modifiedTime <= @delivered_by
 def tickets_source(dataset: Dataset, manifest: Manifest) -> Query:
     """The batch as rows of tickets, stamped by the warehouse's clock."""
     source = batch(dataset, manifest)
+    if manifest.tombstones:
+        source = _with_what_is_known(source)
     sql = f"""\
 SELECT
   S.*,
@@ -107,6 +119,35 @@ FROM (
 ) AS S"""
     run_id = Parameter("run_id", ColumnType.STRING, manifest.run_id)
     return Query(sql, (*source.parameters, run_id))
+
+
+def _with_what_is_known(source: Query) -> Query:
+    """The batch with each tombstone filled from the newest whole version of its ticket in the same
+    batch: one row per ticket is merged, and what the older row tells would be lost with it."""
+    names = (*tables.TICKETS.partial_keeps, "createdTime")
+    kept = ",\n".join(f"  IF(S._tombstone, W.{name}, S.{name}) AS {name}" for name in names)
+    sql = f"""\
+SELECT
+  S.* REPLACE (
+{_indented(kept)},
+    S._tombstone AND W.ticket_id IS NULL AS _tombstone
+  )
+FROM (
+{_indented(source.sql)}
+) AS S
+LEFT JOIN (
+  SELECT *
+  FROM (
+{_indented(source.sql, "    ")}
+  )
+  WHERE NOT _tombstone
+  QUALIFY ROW_NUMBER() OVER (
+    PARTITION BY ticket_id
+    ORDER BY modifiedTime DESC, _seq DESC
+  ) = 1
+) AS W
+ON W.ticket_id = S.ticket_id"""
+    return Query(sql, source.parameters)
 
 
 def facts(dataset: Dataset, manifest: Manifest) -> Query:

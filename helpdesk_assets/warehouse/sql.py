@@ -129,6 +129,7 @@ def merge_statement(
     order: Sequence[str] | None = None,
     json_as_text: Collection[str] = (),
     prune: Prune | None = None,
+    partial: bool = False,
 ) -> str:
     """The one statement that writes a batch into a table, safe to repeat.
 
@@ -139,16 +140,18 @@ def merge_statement(
         order: newest first, by which one source row per key is picked; the spec's when None. May
             name columns that only the source has.
         json_as_text: columns that the source gives as JSON and the target has as STRING.
+        partial: the source has the spec's `partial_flag`, and rows for which it is true.
     """
+    flag = spec.partial_flag if partial else None
     parts = [
         f"MERGE INTO {target} AS T",
         "USING (",
-        indent(_deduplicated(spec, source_sql, columns, order, json_as_text), "  "),
+        indent(_deduplicated(spec, source_sql, columns, order, json_as_text, flag), "  "),
         ") AS S",
         _on(spec, prune),
     ]
     if spec.guard is Guard.NEWER_WINS:
-        parts += [_when_newer(spec, columns)]
+        parts += [_when_newer(spec, columns, flag)]
     names = ", ".join(map(quote, columns))
     values = ", ".join(f"S.{quote(name)}" for name in columns)
     parts += [f"WHEN NOT MATCHED THEN INSERT ({names})", f"VALUES ({values})"]
@@ -161,10 +164,12 @@ def _deduplicated(
     columns: Sequence[str],
     order: Sequence[str] | None,
     json_as_text: Collection[str],
+    flag: str | None,
 ) -> str:
     """One row per key: two source rows for one target row fail the statement, and two for none
     are both inserted."""
-    values = ",\n".join(f"  {_value(spec, name, json_as_text)}" for name in columns)
+    held = [*columns, *([flag] if flag else [])]
+    values = ",\n".join(f"  {_value(spec, name, json_as_text)}" for name in held)
     newest = spec.newest_first if order is None else order
     window = [f"    PARTITION BY {', '.join(f'B.{quote(name)}' for name in spec.key)}"]
     if newest:
@@ -203,7 +208,7 @@ def _on(spec: TableSpec, prune: Prune | None) -> str:
     return f"ON {equal}\n  AND ({part} IS NULL OR {part} BETWEEN @prune_from AND @prune_to)"
 
 
-def _when_newer(spec: TableSpec, columns: Sequence[str]) -> str:
+def _when_newer(spec: TableSpec, columns: Sequence[str], flag: str | None) -> str:
     if spec.version is None:
         raise ValueError(f"{spec.name}: Guard.NEWER_WINS needs a version column")
     version = quote(spec.version)
@@ -212,12 +217,14 @@ def _when_newer(spec: TableSpec, columns: Sequence[str]) -> str:
         mark = quote(str(spec.fingerprint))
         tests += [f"  OR (T.{version} = S.{version} AND T.{mark} IS DISTINCT FROM S.{mark})"]
     kept = {*spec.key, *spec.write_once}
-    updates = ",\n".join(f"  {_update(spec, name)}" for name in columns if name not in kept)
+    updates = ",\n".join(f"  {_update(spec, name, flag)}" for name in columns if name not in kept)
     return "\n".join(["WHEN MATCHED AND (", *tests, ") THEN UPDATE SET", updates])
 
 
-def _update(spec: TableSpec, name: str) -> str:
+def _update(spec: TableSpec, name: str, flag: str | None) -> str:
     column = quote(name)
+    if flag and name in spec.partial_keeps:
+        return f"{column} = IF(S.{quote(flag)}, T.{column}, S.{column})"
     if name == spec.partition_by:
         # A version that does not say when the ticket was made must not move the row's partition.
         return f"{column} = COALESCE(S.{column}, T.{column})"

@@ -30,12 +30,13 @@ class MergeRequest:
     """Rows or a query for one table; `source` None: there is nothing to write.
 
     `staging` names the table that a large batch is loaded into; it outlives this merge, because
-    later steps read the batch there.
+    later steps read the batch there. `partial`: some rows know only a part of a ticket.
     """
 
     source: Spool | Query | None
     prune: Prune | None = None
     staging: str | None = None
+    partial: bool = False
 
 
 class SyncTables:
@@ -93,7 +94,8 @@ class SyncTables:
         prune = None
         if manifest.created_from and manifest.created_to:
             prune = Prune("createdTime", manifest.created_from, manifest.created_to)
-        return MergeRequest(queries.tickets_source(self._warehouse.dataset, manifest), prune)
+        source = queries.tickets_source(self._warehouse.dataset, manifest)
+        return MergeRequest(source, prune, partial=manifest.tombstones > 0)
 
     def write(
         self, spec: TableSpec, request: MergeRequest, *, run_id: str, attempt: int = 0
@@ -111,6 +113,7 @@ class SyncTables:
             staging=request.staging,
             keep_staging=request.staging is not None,
             prune=request.prune,
+            partial=request.partial,
         )
 
     def close_run(

@@ -46,6 +46,7 @@ class _Write:
     json_as_text: tuple[str, ...]
     job: JobName
     prune: Prune | None
+    partial: bool
 
 
 class TableWriter:
@@ -78,6 +79,7 @@ class TableWriter:
         staging: str | None = None,
         keep_staging: bool = False,
         prune: Prune | None = None,
+        partial: bool = False,
     ) -> MergeReport:
         """Write `source` into the table of `spec`. Doing it again changes nothing.
 
@@ -87,6 +89,7 @@ class TableWriter:
             staging: name for the staging table of a large batch; made up when None.
             keep_staging: leave the staging table to the caller once the MERGE has succeeded.
             prune: bounds of the source's partition column; see `Prune` for what they promise.
+            partial: some rows know only a part, as the spec's `partial_flag` tells.
 
         Raises:
             NullKey: a row without its key; nothing was written.
@@ -97,7 +100,7 @@ class TableWriter:
         self._schema.ensure(spec, _together(spec.columns, _written(spec, held)))
         actual = self._schema.columns(spec)
         as_text = tuple(column.name for column in held if is_json_as_text(column, actual))
-        write = _Write(spec, held, as_text, JobName(run_id, step, attempt), prune)
+        write = _Write(spec, held, as_text, JobName(run_id, step, attempt), prune, partial)
         if isinstance(source, Query):
             # A query of which nothing else was said gives whatever the spec orders by.
             order = spec.newest_first if columns is None else _order(spec, held)
@@ -140,6 +143,7 @@ class TableWriter:
             order=order,
             json_as_text=write.json_as_text,
             prune=prune,
+            partial=write.partial,
         )
         return self._warehouse.run(
             Query(sql, (*source.parameters, *_parameters(prune))),

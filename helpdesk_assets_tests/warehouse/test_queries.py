@@ -191,3 +191,62 @@ def test_a_tables_newest_row_does_not_count_when_it_is_of_the_future() -> None:
         WHERE modifiedTime <= CURRENT_TIMESTAMP()
         """
     )
+
+
+def test_tombstones_are_filled_from_the_batch_as_far_as_it_knows_their_tickets() -> None:
+    query = queries.tickets_source(DATASET, replace(LARGE, tombstones=1))
+    assert query.sql == sql(
+        """
+        SELECT
+          S.*,
+          CURRENT_TIMESTAMP() AS _synced_at,
+          CURRENT_TIMESTAMP() AS _first_synced_at,
+          'sync' AS _synced_by,
+          @run_id AS _run_id
+        FROM (
+          SELECT
+            S.* REPLACE (
+              IF(S._tombstone, W.subject, S.subject) AS subject,
+              IF(S._tombstone, W.status, S.status) AS status,
+              IF(S._tombstone, W.priority, S.priority) AS priority,
+              IF(S._tombstone, W.assignee, S.assignee) AS assignee,
+              IF(S._tombstone, W.raw_json, S.raw_json) AS raw_json,
+              IF(S._tombstone, W.createdTime, S.createdTime) AS createdTime,
+              S._tombstone AND W.ticket_id IS NULL AS _tombstone
+            )
+          FROM (
+            SELECT <batch columns>, B._seq, B._tombstone
+            FROM `acme.desk.raw_ticket_changes__stg_x` AS B
+          ) AS S
+          LEFT JOIN (
+            SELECT *
+            FROM (
+              SELECT <batch columns>, B._seq, B._tombstone
+              FROM `acme.desk.raw_ticket_changes__stg_x` AS B
+            )
+            WHERE NOT _tombstone
+            QUALIFY ROW_NUMBER() OVER (
+              PARTITION BY ticket_id
+              ORDER BY modifiedTime DESC, _seq DESC
+            ) = 1
+          ) AS W
+          ON W.ticket_id = S.ticket_id
+        ) AS S
+        """
+    )
+
+
+def test_rows_that_are_older_than_the_flag_are_no_tombstones() -> None:
+    query = queries.batch(DATASET, replace(SMALL, tombstones=1))
+    assert "V._seq, IFNULL(B._tombstone, FALSE)" not in query.sql
+    assert query.sql.startswith(
+        f"SELECT {BATCH_COLUMNS}, IFNULL(B._tombstone, FALSE) AS _tombstone, V"
+    )
+
+
+def test_an_end_that_the_table_knows_of_is_not_missed() -> None:
+    query = queries.missed_source(DATASET, replace(LARGE, tombstones=1), timedelta(minutes=5))
+    assert query.sql.endswith(
+        "  AND (K.ticket_id IS NULL OR K.modifiedTime < S.modifiedTime)\n"
+        "  AND NOT (S._tombstone AND K.deletedTime IS NOT NULL)"
+    )

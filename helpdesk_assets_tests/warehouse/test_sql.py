@@ -77,6 +77,21 @@ def test_a_newer_row_wins() -> None:
     """)
 
 
+def test_a_row_that_knows_only_a_part_leaves_the_rest() -> None:
+    spec = replace(SPEC, partial_flag="part", partial_keeps=("raw",))
+    whole = merge_statement(spec, TARGET, "SELECT 1", NAMES)
+    assert whole == merge_statement(SPEC, TARGET, "SELECT 1", NAMES)
+    partial = merge_statement(spec, TARGET, "SELECT 1", NAMES, partial=True)
+    changed = set(partial.splitlines()) ^ set(whole.splitlines())
+    assert changed == {
+        "    B.`first`",
+        "    B.`first`,",
+        "    B.`part`",
+        "  `raw` = S.`raw`,",
+        "  `raw` = IF(S.`part`, T.`raw`, S.`raw`),",
+    }
+
+
 def test_insert_only_never_updates() -> None:
     spec = replace(SPEC, guard=Guard.INSERT_ONLY, key=("id", "moved"), newest_first=("_seq",))
     assert merge_statement(spec, TARGET, "SELECT 1", ["id", "moved"]) == text("""
