@@ -225,7 +225,7 @@ class FreshdeskHelpdesk:
         if not self._extent.details:
             return page
         whole = fetch_details(
-            (Wanted(row.ticket_id, floor(row.modified_time, TICK)) for row in page.tickets),
+            (Wanted(row.ticket_id, row.modified_time) for row in page.tickets),
             lambda ticket_id: self._retry(partial(self._one, ticket_id)),
             self._at_once,
         )

@@ -226,6 +226,18 @@ def test_an_interrupted_reading_goes_on_and_looks_at_the_trash_again(
     assert len(again) <= 2
 
 
+def test_a_reading_that_goes_on_has_all_of_the_trash_again(
+    desk: SimulatedHelpdesk, connect: Connect
+) -> None:
+    (deleted,) = desk.delete(1)
+    desk.advance(10)
+    helpdesk = connect()
+    *_, last = helpdesk.changes(None)
+    rest = newest(helpdesk.changes(None, resume=last.resume))
+    assert deleted in rest
+    assert all(ticket.deleted_time for ticket in rest.values())
+
+
 @pytest.mark.parametrize("fault", ["empty_page", "page_cut_short", "repeated_rows"])
 def test_odd_pages_lose_nothing(desk: SimulatedHelpdesk, connect: Connect, fault: str) -> None:
     desk.delete(5)
