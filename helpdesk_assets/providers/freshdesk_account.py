@@ -51,9 +51,7 @@ def extent(settings: Settings) -> Extent:
     Raises:
         SettingsError: more is asked for than there is.
     """
-    cap, size = settings.helpdesk_result_cap, _page_size(settings)
-    size = min(size, cap) if cap else size
-    pages = min(cap // size, MOST_PAGES) if cap else MOST_PAGES
+    size, pages = _reach(settings.helpdesk_result_cap, _page_size(settings))
     return Extent(size, pages, _include(settings), settings.helpdesk_fetch_details)
 
 
@@ -62,7 +60,7 @@ def looks(settings: Settings) -> Mapping[str, Callable[[], str]]:
     return {
         "helpdesk_api_token": lambda: "set (not shown)" if _key(settings) else "empty",
         "helpdesk_page_size": lambda: str(_page_size(settings)),
-        "helpdesk_result_cap": lambda: _cap(extent(settings)),
+        "helpdesk_result_cap": lambda: _cap(settings),
         "freshdesk_include": lambda: ", ".join(_include(settings)) or "nothing",
         "freshdesk_lists_per_minute": lambda: str(
             settings.freshdesk_lists_per_minute or "what Freshdesk allows"
@@ -78,8 +76,18 @@ def read_left(headers: Mapping[str, str]) -> tuple[Left, ...]:
     return (Left(int(remaining), int(total) if total.isdecimal() else None),)
 
 
-def _cap(whole: Extent) -> str:
-    return f"{whole.rows} ({whole.pages} pages of {whole.page_size})"
+def _reach(cap: int, size: int) -> tuple[int, int]:
+    """Rows a page and pages a query, within `cap` rows where that is not 0."""
+    if not cap:
+        return size, MOST_PAGES
+    size = min(size, cap)
+    return size, min(cap // size, MOST_PAGES)
+
+
+def _cap(settings: Settings) -> str:
+    size = min(settings.helpdesk_page_size, LARGEST_PAGE)
+    size, pages = _reach(settings.helpdesk_result_cap, size)
+    return f"{size * pages} ({pages} pages of {size})"
 
 
 def _key(settings: Settings) -> str:
