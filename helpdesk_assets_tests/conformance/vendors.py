@@ -145,6 +145,8 @@ RENEWED = "goes_on_when_its_token_ends"
 DENSE = "refuses_a_second_with_more_tickets_than_one_query_gives"
 ARCHIVED = "tickets_archived_before_the_first_load"
 SLOWS_DOWN = "slows_down_before_the_limit_is_reached"
+SILENT = "changes_that_leave_the_modified_time"
+BY_SHOWN_TIME = "Changes are found by the modified time, and nothing else tells of them."
 NO_CAP = "One query gives every row that there is."
 MADE_BY_HAND = "A person makes the token, and only a person can make another."
 
@@ -159,7 +161,7 @@ REST = Vendor(
     asks_again=False,
     make_dated=by_the_clock,
     spellings=(east, west),
-    leaves_out={RENEWED: MADE_BY_HAND, DENSE: NO_CAP},
+    leaves_out={RENEWED: MADE_BY_HAND, DENSE: NO_CAP, SILENT: BY_SHOWN_TIME},
 )
 
 ZENDESK = Vendor(
@@ -195,6 +197,7 @@ FRESHDESK = Vendor(
     spellings=(east, west),
     leaves_out={
         RENEWED: MADE_BY_HAND,
+        SILENT: BY_SHOWN_TIME,
         ARCHIVED: "Whether the list tells of archived tickets is not documented, and nothing else "
         "tells of them.",
     },
@@ -219,6 +222,7 @@ REQUEST_TRACKER = Vendor(
     spellings=(east, west),
     leaves_out={
         RENEWED: MADE_BY_HAND,
+        SILENT: BY_SHOWN_TIME,
         DENSE: NO_CAP,
         SLOWS_DOWN: "There is no limit, and no header tells of one.",
     },
