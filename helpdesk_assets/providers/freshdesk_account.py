@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.providers.budget import Left
+from helpdesk_assets.providers.budget import Left, left_by
 from helpdesk_assets.providers.login import BasicAuth, token_of
 from helpdesk_assets.settings import Settings
 
@@ -70,10 +70,7 @@ def looks(settings: Settings) -> Mapping[str, Callable[[], str]]:
 
 def read_left(headers: Mapping[str, str]) -> tuple[Left, ...]:
     """What is left of the account's minute. No header tells when the next one begins."""
-    remaining, total = (headers.get(f"X-RateLimit-{name}", "") for name in ("Remaining", "Total"))
-    if not remaining.isdecimal():
-        return ()
-    return (Left(int(remaining), int(total) if total.isdecimal() else None),)
+    return left_by(headers, remaining="X-RateLimit-Remaining", limit="X-RateLimit-Total")
 
 
 def _reach(cap: int, size: int) -> tuple[int, int]:
