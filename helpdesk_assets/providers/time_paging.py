@@ -52,6 +52,10 @@ def floor(moment: datetime, tick: timedelta) -> datetime:
     return moment - (moment - EPOCH) % tick
 
 
+def _modified(ticket: Ticket) -> datetime:
+    return ticket.modified_time
+
+
 @dataclass(frozen=True, slots=True)
 class _Pass:
     """What one pass by tokens saw: the rows of the tick, and the tick of the first row after it."""
@@ -79,12 +83,16 @@ class TimeWalk:
         tick: timedelta,
         held_back: timedelta,
         at_once: int = 1,
+        time_of: Callable[[Ticket], datetime] = _modified,
     ) -> None:
-        """`at_once`: how many stretches of a long window are read side by side."""
+        """`at_once`: how many stretches of a long window are read side by side. `time_of`: the time
+        that `fetch` goes by, where that is another one; what is said here of the modified time is
+        then true of it."""
         self._fetch = fetch
         self._tick = tick
         self._held_back = held_back
         self._at_once = at_once
+        self._time_of = time_of
 
     def pages(
         self, since: datetime | None, until: datetime | None, resume: str | None = None
@@ -97,7 +105,7 @@ class TimeWalk:
         start = floor(EPOCH if since is None else utc(since), self._tick)
         until = None if until is None else utc(until)
         read = Coverage.from_text(resume) if resume else Coverage()
-        walk = _Walk(self._fetch, self._tick, self._held_back, until)
+        walk = _Walk(self._fetch, self._tick, self._held_back, until, self._time_of)
         gaps = list(read.gaps(start, END_OF_TIME if until is None else until))
         spans = Spans(
             (Span(begin, end, last=(begin, end) == gaps[-1]) for begin, end in gaps),
@@ -106,7 +114,7 @@ class TimeWalk:
         )
         for step in read_side_by_side(spans, partial(walk.steps, spans=spans), self._at_once):
             if read.first is None and step.page.tickets:
-                read.first = min(row.modified_time for row in step.page.tickets)
+                read.first = min(map(self._time_of, step.page.tickets))
             # What the window is not open to yet may still change.
             read.add(step.start, min(step.end, floor(step.page.until, self._tick)))
             share = read.share(start, step.page.until)
@@ -122,11 +130,13 @@ class _Walk:
         tick: timedelta,
         held_back: timedelta,
         until: datetime | None,
+        time_of: Callable[[Ticket], datetime],
     ) -> None:
         self._fetch = fetch
         self._tick = tick
         self._held_back = held_back
         self._until = until
+        self._time_of = time_of
         self.opened_at: datetime | None = None
 
     def steps(self, span: Span, spans: Spans) -> Iterator[_Step]:
@@ -213,7 +223,7 @@ class _Walk:
             tick = self._floor(row)
             if tick < last:
                 raise EndpointFailed(
-                    f"Ticket {row.ticket_id}, modified at {row.modified_time.isoformat()}, came "
+                    f"Ticket {row.ticket_id}, dated {self._time_of(row).isoformat()}, came "
                     f"after {last.isoformat()}: the change endpoint does not keep to the window "
                     "and the order that it was asked for."
                 )
@@ -232,7 +242,7 @@ class _Walk:
         )
 
     def _floor(self, ticket: Ticket) -> datetime:
-        return floor(ticket.modified_time, self._tick)
+        return floor(self._time_of(ticket), self._tick)
 
 
 def _key(ticket: Ticket) -> Key:
