@@ -132,8 +132,10 @@ class RequestTrackerDialect:
 
     def _search(self, request: Request) -> Answer:
         query, user = request.query_params, request.state.user
-        wanted = list(conditions(read_query(query.get("query", ""))))
         size, number = _paging(query)
+        if not query.get("query"):
+            return Answer(_page([], number, size, 0, query))
+        wanted = list(conditions(read_query(query["query"])))
         self._desk.shift_while_paging("search")
         find = self._finder(wanted, query.getlist("orderby"), query.get("order", "ASC"), user)
         found = find((number - 1) * size, size)
@@ -163,19 +165,17 @@ class RequestTrackerDialect:
                 raise BadQuery(f"Unknown field: {condition.field}")
         lag = self._desk.faults.take("search_lag", "search")
         horizon = None if lag is None else int(self._desk.clock.tick() - lag["seconds"])
+        start, end = times
         if order[:1] == ["LastUpdated"] and ids[0] <= 1:
             if way == "DESC":
                 return store.newest_first
-            start, end = times
             return lambda offset, limit: store.modified_between(start, end, offset, limit, horizon)
-        if order != ["id"] or times != [0, END_OF_TIME]:
+        if order not in ([], ["id"]):
             raise BadQuery("this search is not simulated")
-        keys = sorted(int(each) for each in store.ids())
-        kept = [str(each) for each in keys if ids[0] <= each <= ids[1]]
-        return lambda offset, limit: Found(
-            [version for each in kept[offset : offset + limit] if (version := store.get(each))],
-            len(kept),
-        )
+        numbers = sorted(int(each) for each in store.ids())
+        versions = (store.get(str(each)) for each in numbers if ids[0] <= each <= ids[1])
+        kept = [version for version in versions if version and start <= version.modified <= end]
+        return lambda offset, limit: Found(kept[offset : offset + limit], len(kept))
 
     def _transactions(self, request: Request) -> Answer:
         query, user = request.query_params, request.state.user
@@ -242,9 +242,10 @@ class RequestTrackerDialect:
         asked = request.path_params["name"]
         for name, user in USERS.items():
             if asked in (name, str(user.number)):
-                told: Json = {"Name": name, "Privileged": 1}
+                told: Json = {"Name": name, "RealName": name, "EmailAddress": f"{name}@example.com"}
+                told["Privileged"] = 1
                 if user is request.state.user or request.state.user.is_superuser:
-                    told |= {"id": user.number, "Timezone": user.zone} if user.zone else {}
+                    told |= _rest_of(user)
                 return Answer(told)
         raise Refusal(404, "Not Found")
 
@@ -316,6 +317,13 @@ def _text(field: Json) -> str:
 
 def _link(kind: str, key: str) -> Json:
     return {"id": key, "type": kind, "_url": f"{SITE}/{kind}/{key}"}
+
+
+def _rest_of(user: User) -> Json:
+    root = _link("user", "root")
+    told: Json = {"id": user.number, "Disabled": "0", "Memberships": []}
+    told |= {"Created": NOT_SET, "Creator": root, "LastUpdated": NOT_SET, "LastUpdatedBy": root}
+    return {**told, "Timezone": user.zone} if user.zone else told
 
 
 def _shown(row: Json, query: QueryParams) -> Json:
