@@ -272,8 +272,38 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A long reading that was interrupted, or is under way: what is durable of it.
+
+    Its rows so far are in the table `staging`; `resume` is where the adapter of `provider` goes
+    on. `rows` to `created_unknown` are what has been counted of these rows; `next_seq` is beyond
+    the place of each of them. `share` is how much of the window they are, by time.
+    """
+
+    provider: str
+    batch_id: str
+    staging: str
+    resume: str
+    saved_at: datetime
+    mode: Mode
+    reason: str
+    since: datetime | None
+    first_load: bool
+    rows: int
+    pages: int
+    tombstones: int
+    bad_count: int
+    next_seq: int
+    created_from: datetime | None
+    created_to: datetime | None
+    created_unknown: bool
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class SyncState:
-    """The state row of one sync. `watermark` None: no window has been read whole yet.
+    """The state row of one sync. `watermark` None: no window has been read whole yet. `version` 0:
+    no run has closed, and the row only keeps a first load that is `unfinished`.
 
     Losing the row loses no ticket: the next run is a full load.
     """
@@ -288,3 +318,4 @@ class SyncState:
     closed_at: datetime | None = None
     facts: RunFacts = field(default_factory=RunFacts)
     recent_runs: tuple[RunRecord, ...] = ()
+    unfinished: Unfinished | None = None

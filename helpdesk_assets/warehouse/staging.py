@@ -21,6 +21,8 @@ from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.schema import fields
 
 EXPIRES_AFTER = timedelta(hours=24)
+# A reading that was interrupted on a Friday goes on after the weekend.
+KEPT_FOR = timedelta(days=4)
 OUR_TABLES = tuple(spec.name for spec in tables.ALL)
 _NAME = re.compile(r"(?P<table>.+)__stg_(?P<stamp>\d{8}T\d{6}Z)_[a-z0-9]{1,8}_\d+")
 
@@ -62,11 +64,8 @@ class Staging:
         Raises:
             WarehouseUnavailable: BigQuery took another number of rows than were sent.
         """
-        table = bigquery.Table(self._warehouse.dataset.table_id(name), fields(columns))
-        table.expires = self._now() + EXPIRES_AFTER
-        table.labels = {"app": "helpdesk-assets"}
         self._warehouse.drop_table(name)
-        self._warehouse.create_table(table)
+        self._create(name, columns, EXPIRES_AFTER)
         try:
             loaded = self._warehouse.load(
                 spool.stream(),
@@ -81,6 +80,31 @@ class Staging:
             self.drop(name)
             raise
 
+    def add(
+        self,
+        name: str,
+        columns: Sequence[Column],
+        spool: Spool,
+        *,
+        run_id: str,
+        step: str,
+    ) -> None:
+        """Add every row of the spool to the table, which is made where it is not there yet.
+
+        Unlike `load` this is repeated over days, so the table is kept for longer, and stays as it
+        was when a load fails. How many rows it took is not compared: a stand-in tells how many
+        there are by now.
+        """
+        if not self.exists(name):
+            self._create(name, columns, KEPT_FOR)
+        self._warehouse.load(spool.stream(), name, fields(columns), run_id=run_id, step=step)
+
+    def _create(self, name: str, columns: Sequence[Column], kept_for: timedelta) -> None:
+        table = bigquery.Table(self._warehouse.dataset.table_id(name), fields(columns))
+        table.expires = self._now() + kept_for
+        table.labels = {"app": "helpdesk-assets"}
+        self._warehouse.create_table(table)
+
     def exists(self, name: str) -> bool:
         return self._warehouse.get_table(name, fresh=True) is not None
 
@@ -92,8 +116,10 @@ class Staging:
         older_than: timedelta = EXPIRES_AFTER,
         *,
         of_tables: Collection[str] = OUR_TABLES,
+        kept: Collection[str] = (),
     ) -> list[str]:
-        """Drop what runs that died have left; the names of the dropped.
+        """Drop what runs that died have left, but for those that are `kept` for a reading to go
+        on with; the names of the dropped.
 
         Both the stamp (our clock) and the creation (BigQuery's clock) must be old: one wrong
         clock alone must not take the table from a run that is under way.
@@ -104,6 +130,7 @@ class Staging:
             for item in self._warehouse.list_tables()
             if (stamp := stamp_of(item.table_id, of_tables)) is not None
             and stamp <= before
+            and item.table_id not in kept
             and (item.created is None or item.created <= before)
         ]
         for name in orphans:
