@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.errors import EndpointFailed, SettingsError
 from helpdesk_assets.providers.budget import Left, left_by
+from helpdesk_assets.providers.http import Reply
 from helpdesk_assets.providers.login import BasicAuth, token_of
 from helpdesk_assets.settings import Settings
 
@@ -19,6 +20,10 @@ MOST_PAGES = 300
 INCLUDES = ("description", "requester", "stats")
 # The lane of the lists: their limit is below the account's, 20 of 200 a minute on the Growth plan.
 LISTS = "lists"
+
+
+class PageRefused(EndpointFailed):
+    """Freshdesk gives no page of that number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,13 @@ def looks(settings: Settings) -> Mapping[str, Callable[[], str]]:
 def read_left(headers: Mapping[str, str]) -> tuple[Left, ...]:
     """What is left of the account's minute. No header tells when the next one begins."""
     return left_by(headers, remaining="X-RateLimit-Remaining", limit="X-RateLimit-Total")
+
+
+def explain(reply: Reply) -> PageRefused | None:
+    """A refused page says so by the field `page` among the errors of a 400."""
+    if reply.status != 400 or b'"page"' not in reply.body:
+        return None
+    return PageRefused(f"GET {reply.path} answered 400: Freshdesk gives no further page.")
 
 
 def _reach(cap: int, size: int) -> tuple[int, int]:

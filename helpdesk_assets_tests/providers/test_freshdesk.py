@@ -340,6 +340,19 @@ def test_more_in_one_second_than_the_cap_is_an_error(
     assert helpdesk.use.calls < 20
 
 
+def test_a_cap_that_is_lower_than_documented_is_the_same_error(
+    capped: SimulatedHelpdesk, connect: Connect
+) -> None:
+    """HELPDESK_RESULT_CAP is not set: the page behind the last one is asked for, and refused."""
+    capped.create(100)
+    since = now(capped)
+    capped.advance(10)
+    capped.change(61, same_second=True)
+    capped.advance(10)
+    with pytest.raises(WindowTooDense, match="At least 60 tickets were modified within one second"):
+        list(connect(capped, helpdesk_page_size=10).changes(since))
+
+
 @pytest.mark.parametrize("are_listed", [True, False])
 def test_archived_tickets_are_not_gone(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, are_listed: bool
