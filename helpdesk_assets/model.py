@@ -311,6 +311,10 @@ class WebhookFacts:
     unheard_since: datetime | None = None
 
 
+# The fields of WebhookFacts that are times, for whoever writes them as text.
+WEBHOOK_TIMES = ("last_event", "unheard_since")
+
+
 @dataclass(frozen=True, slots=True)
 class RunFacts:
     """What the warehouse itself counted when a run closed.

@@ -64,7 +64,9 @@ MISSED_UPDATES = TableSpec(
         ),
         Column("stored_modifiedTime", TIMESTAMP, "The version the table had; NULL when none."),
         Column("detected_at", TIMESTAMP, "The helpdesk's clock when the sync looked."),
-        Column("lag_seconds", FLOAT64, "Of a late event what it took; else how old the change was."),
+        Column(
+            "lag_seconds", FLOAT64, "Of a late event what it took; else how old the change was."
+        ),
         Column("delivered_at", TIMESTAMP, "When a late event was committed."),
         Column("_content_hash", STRING, "Points at the version in raw_ticket_changes."),
         Column("_run_id", STRING, "The run that found it."),
