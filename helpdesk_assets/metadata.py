@@ -25,6 +25,7 @@ from helpdesk_assets.model import (
     RunFacts,
     SyncState,
     TableSpec,
+    WebhookFacts,
 )
 from helpdesk_assets.sync.handover import facts_to_json, manifest_to_json
 
@@ -59,6 +60,8 @@ def describe(spec: TableSpec) -> Metadata:
         "version_column": spec.version,
         "fingerprint_column": spec.fingerprint,
         "write_once": list(spec.write_once),
+        "status_column": spec.status,
+        "status_moves": [list(move) for move in spec.moves],
         "partition_by": spec.partition_by,
         "partition_unit": spec.partition_unit if spec.partition_by else None,
         "cluster_by": list(spec.cluster_by),
@@ -92,6 +95,8 @@ def spec_from(
         version=version,
         fingerprint=stated.get("fingerprint_column"),
         write_once=_names(stated.get("write_once")),
+        status=stated.get("status_column"),
+        moves=tuple((before, after) for before, after in stated.get("status_moves") or ()),
         partition_by=stated.get("partition_by"),
         partition_unit=stated.get("partition_unit") or "MONTH",
         cluster_by=_names(stated.get("cluster_by")),
@@ -159,19 +164,30 @@ def closed(
     return derived_from(manifest) | {
         "mode": manifest.mode.value if manifest else "",
         "reason": manifest.reason if manifest else "nothing was fetched yet",
-        "tickets_synced": facts.inserted + facts.updated + facts.unchanged + facts.rejected,
+        "tickets_synced": facts.tickets,
         "rows_inserted": facts.inserted,
         "rows_updated": facts.updated,
         "rows_unchanged": facts.unchanged,
         "rows_rejected_as_older": facts.rejected,
         "missed": facts.missed_total,
         "missed_named": missed_table(facts.missed, facts.missed_total),
+        **_heard(facts.webhooks or WebhookFacts()),
+        "behind_p99_seconds": facts.behind_p99,
         "table_rows": facts.rows,
         "watermark": moment(watermark),
         "watermark_lag_seconds": float(round(lag, 3)),
         "state_version": state.version if state else 0,
         **{name: jobs.get(name, 0) for name in JOB_COUNTS},
         FACTS: dg.MetadataValue.json(facts_to_json(facts)),
+    }
+
+
+def _heard(webhooks: WebhookFacts) -> Metadata:
+    return {
+        "late": webhooks.late,
+        "not_subscribed": webhooks.not_subscribed,
+        "webhook_only": webhooks.webhook_only,
+        "webhook_events": webhooks.events,
     }
 
 
@@ -271,6 +287,11 @@ def _refuse_contradictions(asset: str, spec: TableSpec) -> None:
         raise UserMistake(
             f"Asset {asset}: merge_guard newer_wins needs version_column in the metadata, the "
             "timestamp column that tells which of two rows is newer."
+        )
+    if spec.guard is Guard.STATUS_MOVES and not (spec.status and spec.moves):
+        raise UserMistake(
+            f"Asset {asset}: merge_guard status_moves needs status_column and status_moves in the "
+            'metadata, such as "status" and [["open", "done"]].'
         )
     declared = {column.name for column in spec.columns}
     absent = [name for name in spec.key if declared and name not in declared]

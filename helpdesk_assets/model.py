@@ -342,6 +342,11 @@ class RunFacts:
     behind_p99: float = 0.0
     webhooks: WebhookFacts | None = None
 
+    @property
+    def tickets(self) -> int:
+        """Distinct tickets that the helpdesk gave and the table now holds at least as new."""
+        return self.inserted + self.updated + self.unchanged + self.rejected
+
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:

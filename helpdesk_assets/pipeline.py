@@ -60,8 +60,7 @@ class SyncReport:
     @property
     def tickets_synced(self) -> int:
         """Distinct tickets that the helpdesk gave and the table now holds at least as new."""
-        facts = self.facts
-        return facts.inserted + facts.updated + facts.unchanged + facts.rejected
+        return self.facts.tickets
 
     def result(self) -> dict[str, Any]:
         """The result object of the command line."""

@@ -182,7 +182,7 @@ def last_run(state: SyncState) -> RunRecord | None:
         mode=Mode(mode),
         reason=reason,
         window=state.window,
-        tickets=counted.inserted + counted.updated + counted.unchanged + counted.rejected,
+        tickets=counted.tickets,
         missed=counted.missed_total,
     )
 
