@@ -13,6 +13,7 @@ import json
 import logging
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -148,7 +149,8 @@ class ZohoLogin:
 
     def _requested(self, kept: Noted, now: float) -> list[float]:
         """When tokens were asked for in the last ten minutes, by anybody who shares the cache."""
-        every = {*kept.requested, *self._noted.requested}
+        # What both have noted is the same request, but two may be of the same moment.
+        every = (Counter(kept.requested) | Counter(self._noted.requested)).elements()
         return sorted(moment for moment in every if now - REQUESTS_WINDOW < moment <= now)
 
     def _asked(self) -> tuple[str, float]:
