@@ -12,18 +12,25 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from helpdesk_assets import tables
-from helpdesk_assets.model import Manifest, MergeReport, RunFacts, SyncState, WebhookPolicy
+from helpdesk_assets.model import (
+    Manifest,
+    MergeReport,
+    RunFacts,
+    SyncState,
+    Unfinished,
+    WebhookPolicy,
+)
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.sync.fetch import Batch, Fetch
 from helpdesk_assets.sync.plan import Options, plan_run
 from helpdesk_assets.sync.progress import Progress
-from helpdesk_assets.sync.saving import SAVE_EVERY, Keeping
+from helpdesk_assets.sync.saving import GOES_ON_WITHIN, SAVE_EVERY, Keeping
 from helpdesk_assets.warehouse.sync_tables import SyncTables
 
 log = logging.getLogger(__name__)
@@ -85,7 +92,7 @@ def fetch_batch(
 ) -> Batch:
     """Read the state, plan the window, fetch it into the spool, and have the tables ready."""
     state = sync_tables.read_state()
-    if state and state.unfinished and not sync_tables.can_go_on(state.unfinished):
+    if state and state.unfinished and not _can_go_on(state.unfinished, sync_tables):
         log.warning("What was read before the interruption has expired; reading it again.")
         state = replace(state, unfinished=None)
     has_closed = state is not None and state.version > 0
@@ -108,6 +115,11 @@ def fetch_batch(
     batch = fetch.run(plan)
     sync_tables.prepare()
     return batch
+
+
+def _can_go_on(unfinished: Unfinished, sync_tables: SyncTables) -> bool:
+    is_recent = datetime.now(UTC) - unfinished.saved_at < GOES_ON_WITHIN
+    return is_recent and sync_tables.can_go_on(unfinished)
 
 
 def run_sync(

@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     zoho_client_id: str = ""
     zoho_client_secret: SecretStr = SecretStr("")
     zoho_refresh_token: SecretStr = SecretStr("")
+    zoho_token_cache: str = ""
+    zoho_recycle_bin: bool = True
 
     freshdesk_include: str = ""
     freshdesk_lists_per_minute: int = Field(default=0, ge=0)

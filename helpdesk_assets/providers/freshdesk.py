@@ -98,6 +98,7 @@ class FreshdeskHelpdesk:
             lists_are_whole=not extent.details,
             listing_is_stable=True,
             minimum_overlap=timedelta(0),
+            listing_is_another_way=False,
         )
 
     @property

@@ -62,6 +62,21 @@ class Reply:
                 "stays so, check HELPDESK_BASE_URL."
             ) from None
 
+    def json_object(self) -> dict[str, Any]:
+        """The body as a JSON object.
+
+        Raises:
+            PassingFailure: it is no JSON.
+            EndpointFailed: it is JSON of another kind.
+        """
+        body = self.json()
+        if not isinstance(body, dict):
+            raise EndpointFailed(
+                f"GET {self.path} did not answer with an object. Check HELPDESK_BASE_URL and "
+                "HELPDESK_PROVIDER."
+            )
+        return body
+
 
 Explain = Callable[[Reply], HelpdeskAssetsError | None]
 

@@ -18,7 +18,6 @@ from helpdesk_assets.spool import Spool
 # Percentiles over a fair sample of this many lags are steady to a percent, whatever the batch.
 LAG_SAMPLE = 4096
 NAMED_BAD_TICKETS = 20
-RESUMED_SEQ = 1_000_000_000
 
 
 class BatchWriter:
@@ -31,25 +30,26 @@ class BatchWriter:
         run_id: str,
         batch_id: str,
         pick: random.Random,
+        first_seq: int = 0,
         before: Unfinished | None = None,
     ) -> None:
-        """`before`: what an interrupted reading has stored of the same batch."""
+        """`before`: what an interrupted reading has stored of the same batch; `first_seq` must be
+        beyond all that it has."""
         self._spool = spool
         self._run_id = run_id
         self._batch_id = batch_id
         self._pick = pick
         self._lags: list[float] = []
         self.versions: list[Version] | None = [] if before is None else None
-        self.created_unknown = before.created_unknown if before else False
-        self.created_from = before.created_from if before else None
-        self.created_to = before.created_to if before else None
+        self._created_unknown = False
+        self.created_from: datetime | None = None
+        self.created_to: datetime | None = None
         self.rows = before.rows if before else 0
         self.tombstones = before.tombstones if before else 0
         self.pages = before.pages if before else 0
-        self.bad: list[BadTicket] = []
+        self.bad: list[BadTicket] = [*before.bad] if before else []
         self.bad_count = before.bad_count if before else 0
-        # Rows that were stored and not noted down any more come once more, and win over those.
-        self.next_seq = before.next_seq + RESUMED_SEQ if before else 0
+        self._next_seq = first_seq
 
     def add(self, page: Page) -> None:
         """Spool the page's tickets, in their order."""
@@ -61,7 +61,7 @@ class BatchWriter:
             if self.versions is not None:
                 self.versions.append(Version(ticket.ticket_id, ticket.content_hash))
             self.rows += 1
-            self.next_seq += 1
+            self._next_seq += 1
         if not self._spool.is_small:
             self.versions = None
         self.pages += 1
@@ -70,7 +70,7 @@ class BatchWriter:
 
     def created_span(self) -> tuple[datetime, datetime] | None:
         """First and last creation time; None when a ticket has none, for then no span holds all."""
-        if self.created_unknown or self.created_from is None or self.created_to is None:
+        if self._created_unknown or self.created_from is None or self.created_to is None:
             return None
         return self.created_from, self.created_to
 
@@ -96,7 +96,7 @@ class BatchWriter:
                 "_run_id": self._run_id,
                 "_batch_id": self._batch_id,
                 "_fetched_at": served_at,
-                "_seq": self.next_seq,
+                "_seq": self._next_seq,
                 "_tombstone": ticket.tombstone,
                 # It is JSON already; parsing it only to write it again would double the work.
                 "raw_json": orjson.Fragment(ticket.raw_json),
@@ -106,7 +106,7 @@ class BatchWriter:
 
     def _note_created(self, created: datetime | None) -> None:
         if created is None:
-            self.created_unknown = True
+            self._created_unknown = True
             return
         self.created_from = min(self.created_from or created, created)
         self.created_to = max(self.created_to or created, created)

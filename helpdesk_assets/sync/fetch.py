@@ -34,7 +34,8 @@ class Batch:
 
 
 class Fetch:
-    """One run's reading. `on_page` hears of every page; `clock` gives the batch its name only."""
+    """One run's reading. `on_page` hears of every page; `clock` is for names and order, and decides
+    nothing about windows."""
 
     def __init__(
         self,
@@ -53,7 +54,8 @@ class Fetch:
         self._helpdesk = helpdesk
         self._spool = spool
         self._run_id = run_id
-        self._new_batch_id = tables.batch_id(clock(), run_id, attempt)
+        self._clock = clock
+        self._attempt = attempt
         self._keeping = keeping
         self._on_page = on_page
         self._timer = timer
@@ -77,12 +79,12 @@ class Fetch:
         try:
             plan, last = self._read_changes(plan)
         except EndpointFailed as error:
-            if plan.is_range or not self._helpdesk.capabilities.listing_is_another_way:
-                raise
             if self._saving.is_begun:
                 raise EndpointFailed(
                     f"{error} What has been read is kept, and the next run goes on from there."
                 ) from error
+            if plan.is_range or not self._helpdesk.capabilities.listing_is_another_way:
+                raise
             log.warning("%s Listing every ticket instead.", error)
             plan, last = self._read_listing(plan, error)
         self._saving.finish()
@@ -94,12 +96,15 @@ class Fetch:
 
     def _begin(self, plan: Plan) -> None:
         before, helpdesk = plan.unfinished, self._helpdesk
-        self._batch_id = before.batch_id if before else self._new_batch_id
+        new = tables.batch_id(self._clock(), self._run_id, self._attempt)
+        self._batch_id = before.batch_id if before else new
         self._writer = BatchWriter(
             self._spool,
             run_id=self._run_id,
             batch_id=self._batch_id,
             pick=self._pick,
+            # Rows that were stored and not noted come once more, and win over those.
+            first_seq=_microseconds(self._clock()) if before else 0,
             before=before,
         )
         self._saving = Saving(
@@ -194,6 +199,7 @@ class Fetch:
             bad=tuple(writer.bad),
             bad_count=writer.bad_count,
             tombstones=writer.tombstones,
+            saved=self._saving.is_begun,
         )
 
 
@@ -205,3 +211,7 @@ def _since(before: ApiUse, now: ApiUse) -> ApiUse:
         seconds_waited=now.seconds_waited - before.seconds_waited,
         numbers_as_text=now.numbers_as_text - before.numbers_as_text,
     )
+
+
+def _microseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000_000)

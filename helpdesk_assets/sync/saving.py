@@ -21,13 +21,24 @@ from helpdesk_assets.sync.plan import Plan
 
 # Each time is a load job, of which BigQuery allows 1,500 a day for a table.
 SAVE_EVERY = timedelta(minutes=2)
+# What has ended meanwhile must still be told of by the helpdesk when the reading goes on, and the
+# staging table must outlive that reading.
+GOES_ON_WITHIN = timedelta(days=3)
 
 
 class Store(Protocol):
     """Where a reading is kept."""
 
+    def begin(self, staging: str) -> None:
+        """Make the staging table."""
+        ...
+
     def add_rows(self, spool: Spool, staging: str) -> None:
-        """Add rows to the staging table, which is made where it is not there."""
+        """Add rows to the staging table.
+
+        Raises:
+            BatchGone: it is no more, and what it held is lost with it.
+        """
         ...
 
     def note(self, unfinished: Unfinished, seen_version: int) -> None:
@@ -79,11 +90,14 @@ class Saving:
             return
         if keeping.timer() < self._due:
             return
+        if not self.is_begun:
+            # Only now: were it made again later on, the rows before would be missing in silence.
+            keeping.store.begin(self._staging)
+            self.is_begun = True
         keeping.store.add_rows(self._spool, self._staging)
         keeping.store.note(self._unfinished(page.resume, page), self.plan.seen_version)
         self._spool.clear()
         self._writer.versions = None
-        self.is_begun = True
         self._due = keeping.timer() + keeping.every.total_seconds()
 
     def finish(self) -> None:
@@ -108,10 +122,7 @@ class Saving:
             rows=writer.rows,
             pages=writer.pages,
             tombstones=writer.tombstones,
+            bad=tuple(writer.bad),
             bad_count=writer.bad_count,
-            next_seq=writer.next_seq,
-            created_from=writer.created_from,
-            created_to=writer.created_to,
-            created_unknown=writer.created_unknown,
             share=page.share,
         )

@@ -122,7 +122,8 @@ def by_events(dataset: Dataset, manifest: Manifest, policy: WebhookPolicy) -> Qu
     Judged are the versions that polling has stored since the window's beginning, also by runs that
     found them too young; what the batch has and the tickets table lacks, however old; and the rows
     called missed, for which the event may have come. Changes before the first event ever are not
-    judged by their time, for there was nobody to send it to.
+    judged by their time, for there was nobody to send it to. Notices that a ticket has gone are
+    judged while the tickets table does not know it, since their times may differ each time.
     """
     bounds = judging(manifest, policy)
     left_out, words = left_out_as_sql("R", policy.left_out)
@@ -201,7 +202,7 @@ FROM judged AS J
 LEFT JOIN {tickets} AS K
 ON K.ticket_id = J.ticket_id
 WHERE IF(J.is_open, COALESCE(J.own_at, J.in_time_at) IS NOT NULL, J.in_time_at IS NULL)
-  AND NOT (J.is_notice AND K.deletedTime IS NOT NULL AND K.modifiedTime != J.modifiedTime)"""
+  AND NOT (J.is_notice AND K.deletedTime IS NOT NULL)"""
     if bounds.settled is not None:
         sql += _unpolled(raw, tickets)
     return Query(
@@ -258,8 +259,12 @@ def _events(dataset: Dataset) -> str:
 
 def _lacked(manifest: Manifest) -> str:
     absent = "" if manifest.first_load else "K.ticket_id IS NULL OR "
+    # That a ticket has gone is told again and again, by some helpdesks at another time each time.
     known = (
-        "\n  AND NOT (S._tombstone AND K.deletedTime IS NOT NULL)" if manifest.tombstones else ""
+        "
+  AND NOT (S._tombstone AND K.deletedTime IS NOT NULL)"
+        if manifest.may_have_tombstones
+        else ""
     )
     return f"({absent}K.modifiedTime < S.modifiedTime){known}"
 
@@ -272,7 +277,7 @@ def _lacking(
         return "", ()
     source = batch(dataset, manifest)
     kinds, _ = left_out_as_sql("S", left_out)
-    notice = "S._tombstone" if manifest.tombstones else "FALSE"
+    notice = "S._tombstone" if manifest.may_have_tombstones else "FALSE"
     sql = f"""\
 UNION ALL
 SELECT

@@ -22,11 +22,11 @@ def batch(dataset: Dataset, manifest: Manifest) -> Query:
     names = [*(column.name for column in tables.TICKET_COLUMNS), tables.CONTENT_HASH.name]
     flag = tables.TOMBSTONE.name
     if manifest.staging is not None:
-        names += ["_seq", *([flag] if manifest.tombstones else [])]
+        names += ["_seq", *([flag] if manifest.may_have_tombstones else [])]
         columns = ", ".join(f"B.{name}" for name in names)
         return Query(f"SELECT {columns}\nFROM {dataset.table(manifest.staging)} AS B", ())
     columns = ", ".join(f"B.{name}" for name in names)
-    if manifest.tombstones:
+    if manifest.may_have_tombstones:
         # Rows of a table that is older than the column have nothing there.
         columns += f", IFNULL(B.{flag}, FALSE) AS {flag}"
     versions = [
@@ -60,7 +60,7 @@ WHERE B.ticket_id IN UNNEST(@ticket_ids)"""
 def tickets_source(dataset: Dataset, manifest: Manifest) -> Query:
     """The batch as rows of tickets, stamped by the warehouse's clock."""
     source = batch(dataset, manifest)
-    if manifest.tombstones:
+    if manifest.may_have_tombstones:
         source = _with_what_is_known(source)
     sql = f"""\
 SELECT

@@ -14,15 +14,17 @@ from datetime import UTC, datetime, timedelta
 from google.cloud import bigquery
 
 from helpdesk_assets import tables
-from helpdesk_assets.errors import WarehouseUnavailable
+from helpdesk_assets.errors import BatchGone, WarehouseUnavailable
 from helpdesk_assets.model import Column
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.schema import fields
 
 EXPIRES_AFTER = timedelta(hours=24)
-# A reading that was interrupted on a Friday goes on after the weekend.
+# A reading that was interrupted on a Friday goes on after the weekend. Counted from the last rows
+# that were added, as a reading may take long.
 KEPT_FOR = timedelta(days=4)
+KEPT_AT_LEAST = KEPT_FOR - timedelta(hours=1)
 OUR_TABLES = tuple(spec.name for spec in tables.ALL)
 _NAME = re.compile(r"(?P<table>.+)__stg_(?P<stamp>\d{8}T\d{6}Z)_[a-z0-9]{1,8}_\d+")
 
@@ -80,6 +82,10 @@ class Staging:
             self.drop(name)
             raise
 
+    def begin(self, name: str, columns: Sequence[Column]) -> None:
+        """Make the table for rows that are added over days; it is kept for longer."""
+        self._create(name, columns, KEPT_FOR)
+
     def add(
         self,
         name: str,
@@ -89,14 +95,25 @@ class Staging:
         run_id: str,
         step: str,
     ) -> None:
-        """Add every row of the spool to the table, which is made where it is not there yet.
+        """Add every row of the spool to a table that was begun, and keep it for as long again.
 
-        Unlike `load` this is repeated over days, so the table is kept for longer, and stays as it
-        was when a load fails. How many rows it took is not compared: a stand-in tells how many
-        there are by now.
+        Unlike `load` this leaves the table as it was when it fails. How many rows it took is not
+        compared: a stand-in tells how many there are by now.
+
+        Raises:
+            BatchGone: the table has expired or been dropped; one that is made anew would lack what
+                was added before.
         """
-        if not self.exists(name):
-            self._create(name, columns, KEPT_FOR)
+        found = self._warehouse.get_table(name, fresh=True)
+        if found is None:
+            raise BatchGone(
+                f"Staging table {name} is gone, and with it what this reading had stored. Run "
+                "again: it begins anew, and nothing is lost."
+            )
+        now = self._now()
+        if found.expires is not None and found.expires < now + KEPT_AT_LEAST:
+            found.expires = now + KEPT_FOR
+            self._warehouse.update_expiry(found)
         self._warehouse.load(spool.stream(), name, fields(columns), run_id=run_id, step=step)
 
     def _create(self, name: str, columns: Sequence[Column], kept_for: timedelta) -> None:

@@ -122,10 +122,10 @@ class SyncTables:
         if not self._has_rows(manifest):
             return MergeRequest(None)
         prune = None
-        if manifest.created_from and manifest.created_to:
+        if manifest.created_from and manifest.created_to and not manifest.saved:
             prune = Prune("createdTime", manifest.created_from, manifest.created_to)
         source = queries.tickets_source(self._warehouse.dataset, manifest)
-        return MergeRequest(source, prune, partial=manifest.tombstones > 0)
+        return MergeRequest(source, prune, partial=manifest.may_have_tombstones)
 
     def write(
         self, spec: TableSpec, request: MergeRequest, *, run_id: str, attempt: int = 0

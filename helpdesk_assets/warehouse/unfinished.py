@@ -14,14 +14,14 @@ from typing import Any
 
 from helpdesk_assets import tables
 from helpdesk_assets.errors import AnotherWriter
-from helpdesk_assets.model import ColumnType, Mode, Unfinished
+from helpdesk_assets.model import BadTicket, ColumnType, Mode, Unfinished
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.schema import Schema
 from helpdesk_assets.warehouse.sql import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.staging import Staging
 
-_TIMES = ("saved_at", "since", "created_from", "created_to")
+_TIMES = ("saved_at", "since")
 
 
 class LoadStore:
@@ -34,6 +34,12 @@ class LoadStore:
         self._sync_name = sync_name
         self._run_id = run_id
 
+    def begin(self, staging: str) -> None:
+        """See `sync.saving.Store`."""
+        # On the first load the dataset may not be there either.
+        self._schema.ensure(tables.SYNC_STATE)
+        self._staging.begin(staging, tables.RAW_TICKET_CHANGES.columns)
+
     def add_rows(self, spool: Spool, staging: str) -> None:
         """See `sync.saving.Store`."""
         columns = tables.RAW_TICKET_CHANGES.columns
@@ -41,12 +47,11 @@ class LoadStore:
 
     def note(self, unfinished: Unfinished, seen_version: int) -> None:
         """See `sync.saving.Store`."""
-        self._schema.ensure(tables.SYNC_STATE)
         statement = noting_statement(
             self._warehouse.dataset, self._sync_name, unfinished, seen_version
         )
         outcome = self._warehouse.run(statement, run_id=self._run_id, step="unfinished")
-        if outcome.changed != 1:
+        if not outcome.changed:  # two, where two first runs have both made the row
             raise AnotherWriter(
                 f"Noting how far the reading of sync {self._sync_name!r} has come: another run has "
                 "moved its state meanwhile. No ticket is lost; run the sync again, and let one "
@@ -98,4 +103,5 @@ def from_text(text: str | None) -> Unfinished | None:
         return None
     times = {name: datetime.fromisoformat(stored[name]) for name in _TIMES if stored[name]}
     known = {field.name: stored[field.name] for field in fields(Unfinished)}
-    return Unfinished(**{**known, **times, "mode": Mode(stored["mode"])})
+    bad = tuple(BadTicket(**ticket) for ticket in stored["bad"])
+    return Unfinished(**{**known, **times, "mode": Mode(stored["mode"]), "bad": bad})

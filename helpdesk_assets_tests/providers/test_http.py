@@ -130,6 +130,14 @@ def test_what_is_no_json_is_a_passing_failure(body: bytes) -> None:
         reply.json()
 
 
+def test_json_of_another_kind_is_no_object() -> None:
+    reply, _ = ask(say(b'{"a": 1}'))
+    assert reply.json_object() == {"a": 1}
+    reply, _ = ask(say(b"[]"))
+    with pytest.raises(EndpointFailed, match="GET /x did not answer with an object"):
+        reply.json_object()
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_on_the_same_host_is_followed(status: int) -> None:
     def respond(seen: Seen) -> Said:

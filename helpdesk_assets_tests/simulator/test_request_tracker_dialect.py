@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import requests
 
-from helpdesk_assets.simulator.dialects.request_tracker import API, FIELDS, FIELDS_OF_LISTS
+from helpdesk_assets.simulator.dialects.request_tracker import API
 from helpdesk_assets.simulator.dialects.request_tracker_sql import (
     BadQuery,
     Condition,
     holds,
     read_query,
 )
+from helpdesk_assets.simulator.dialects.request_tracker_tickets import FIELDS, FIELDS_OF_LISTS
 from helpdesk_assets.simulator.server import SimulatedHelpdesk
 
 START = datetime(2026, 11, 23, 10, tzinfo=UTC)

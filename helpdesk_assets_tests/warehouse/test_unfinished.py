@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from helpdesk_assets import tables
-from helpdesk_assets.errors import AnotherWriter
-from helpdesk_assets.model import Mode, Unfinished
+from helpdesk_assets.errors import AnotherWriter, BatchGone
+from helpdesk_assets.model import BadTicket, Mode, Unfinished
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.client import Warehouse
+from helpdesk_assets.warehouse.sql import Query
 from helpdesk_assets.warehouse.staging import Staging
 from helpdesk_assets.warehouse.state import StateTable
 from helpdesk_assets.warehouse.sync_tables import SyncTables
@@ -34,11 +35,8 @@ BEGUN = Unfinished(
     rows=250,
     pages=3,
     tombstones=1,
+    bad=(BadTicket("7", "modifiedTime", "is absent"),),
     bad_count=2,
-    next_seq=250,
-    created_from=NOON - timedelta(days=3),
-    created_to=NOON,
-    created_unknown=False,
     share=0.4,
 )
 
@@ -68,14 +66,14 @@ VALUES
     }
 
 
-@pytest.mark.parametrize("begun", [BEGUN, replace(BEGUN, since=NOON, share=None, created_to=None)])
+@pytest.mark.parametrize("begun", [BEGUN, replace(BEGUN, since=NOON, share=None, bad=())])
 def test_it_is_read_as_it_was_written(begun: Unfinished) -> None:
     assert from_text(to_text(begun)) == begun
 
 
 def test_what_another_version_has_noted_otherwise_begins_anew() -> None:
     stored = json.loads(to_text(BEGUN))
-    del stored["next_seq"]
+    del stored["tombstones"]
     assert from_text(json.dumps(stored)) is None
     assert from_text(json.dumps({**json.loads(to_text(BEGUN)), "more": 1})) == BEGUN
     assert from_text(None) is None
@@ -84,6 +82,7 @@ def test_what_another_version_has_noted_otherwise_begins_anew() -> None:
 def test_a_first_load_is_noted_before_any_run_has_closed(warehouse: Warehouse) -> None:
     sync_tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
     store = sync_tables.load_store("run-1")
+    store.begin(NAME)
     store.note(BEGUN, 0)
     state = sync_tables.read_state()
     assert state is not None
@@ -98,8 +97,8 @@ def test_a_first_load_is_noted_before_any_run_has_closed(warehouse: Warehouse) -
 
 def test_closing_a_run_forgets_it(warehouse: Warehouse) -> None:
     sync_tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
-    sync_tables.load_store("run-1").note(BEGUN, 0)
     sync_tables.prepare()
+    sync_tables.load_store("run-1").note(BEGUN, 0)
     empty = replace(SMALL, rows=0, versions=(), seen_version=0, seen_watermark=None)
     state = StateTable(warehouse, "tickets").close_run(empty)
     assert (state.version, state.unfinished) == (1, None)
@@ -117,6 +116,7 @@ def test_who_was_overtaken_leaves_no_place(warehouse: Warehouse) -> None:
 def test_rows_are_added_to_one_table_which_no_sweep_takes(warehouse: Warehouse) -> None:
     sync_tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
     store = sync_tables.load_store("run-1")
+    store.begin(NAME)
     for number in range(2):
         with Spool(1) as spool:
             row = {"ticket_id": str(number), "modifiedTime": NOON.isoformat(), "_seq": number}
@@ -131,3 +131,44 @@ def test_rows_are_added_to_one_table_which_no_sweep_takes(warehouse: Warehouse) 
     assert staging.sweep(timedelta(0), kept=kept) == []
     assert staging.sweep(timedelta(0)) == [NAME]
     assert not sync_tables.can_go_on(BEGUN)
+
+
+def test_a_table_that_is_gone_is_not_made_anew(warehouse: Warehouse) -> None:
+    """It would lack what was added before, in silence."""
+    store = LoadStore(warehouse, sync_name="tickets", run_id="run-1")
+    store.begin(NAME)
+    warehouse.drop_table(NAME)
+    with Spool(1) as spool:
+        spool.append(b'{"ticket_id": "1"}')
+        with pytest.raises(BatchGone, match="begins anew"):
+            store.add_rows(spool, NAME)
+    assert not Staging(warehouse).exists(NAME)
+
+
+def test_rows_that_are_added_keep_the_table_for_longer(warehouse: Warehouse) -> None:
+    later = NOON + timedelta(days=3000)
+    Staging(warehouse, now=lambda: later).begin(NAME, tables.RAW_TICKET_CHANGES.columns)
+    staging = Staging(warehouse, now=lambda: later + timedelta(days=3))
+    with Spool(1) as spool:
+        spool.append(b'{"ticket_id": "1"}')
+        staging.add(NAME, tables.RAW_TICKET_CHANGES.columns, spool, run_id="run-1", step="load")
+    found = warehouse.get_table(NAME, fresh=True)
+    assert found is not None
+    # One stand-in knows of no expiry.
+    assert found.expires in {None, later + timedelta(days=7)}
+    assert len(list(warehouse.list_rows(NAME))) == 1
+
+
+def test_two_rows_of_two_first_runs_are_both_noted_in(warehouse: Warehouse) -> None:
+    """Keys are not enforced, so two first runs at once may both make the row; neither has been
+    overtaken."""
+    sync_tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
+    sync_tables.prepare()
+    table = warehouse.dataset.table("sync_state")
+    for number in range(2):
+        made = Query(f"INSERT INTO {table} (sync_name, version) VALUES ('tickets', 0)")
+        warehouse.run(made, run_id=f"run-{number}", step="made")
+    sync_tables.load_store("run-1").note(BEGUN, 0)
+    state = sync_tables.read_state()
+    assert state is not None
+    assert state.unfinished == BEGUN
