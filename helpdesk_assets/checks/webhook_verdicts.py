@@ -57,6 +57,8 @@ def webhook_silence(evidence: Evidence) -> Verdict:
     seconds = (served - since).total_seconds() if since else 0.0
     count = heard.unheard if heard else 0
     silent = count >= limits.silence_changes and seconds >= limits.silence.total_seconds()
+    if manifest is not None and manifest.first_load:
+        silent = False  # what it reads is older than any receiver
     text = "The receiver hears of changes."
     if heard is None:
         text = "There are no events to judge by: no receiver of ours has stored one."

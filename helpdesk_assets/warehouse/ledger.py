@@ -261,8 +261,7 @@ def _lacked(manifest: Manifest) -> str:
     absent = "" if manifest.first_load else "K.ticket_id IS NULL OR "
     # That a ticket has gone is told again and again, by some helpdesks at another time each time.
     known = (
-        "
-  AND NOT (S._tombstone AND K.deletedTime IS NOT NULL)"
+        "\n  AND NOT (S._tombstone AND K.deletedTime IS NOT NULL)"
         if manifest.may_have_tombstones
         else ""
     )

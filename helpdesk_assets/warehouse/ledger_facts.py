@@ -60,7 +60,8 @@ def webhooks(dataset: Dataset, manifest: Manifest, policy: WebhookPolicy) -> Que
 WITH events AS (
   SELECT
     GREATEST(received_at, IF(modifiedTime <= @served_at, modifiedTime, received_at)) AS heard_at,
-    GREATEST(0, TIMESTAMP_DIFF(committed_at, modifiedTime, MILLISECOND) / 1000) AS latency
+    IF(modifiedTime IS NULL, NULL,
+      GREATEST(0, TIMESTAMP_DIFF(committed_at, modifiedTime, MILLISECOND) / 1000)) AS latency
   FROM {dataset.table(tables.WEBHOOK_EVENTS.name)}
   WHERE received_at >= @reads_from
 ),
