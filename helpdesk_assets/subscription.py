@@ -47,7 +47,7 @@ def _kind(stated: Any) -> LeftOut:
 def _words(column: str, stated: Any) -> tuple[str, ...]:
     words = [stated] if isinstance(stated, str) else stated
     if column not in COLUMNS:
-        raise ValueError(f"names {column!r}; what can be told apart are {', '.join(COLUMNS)}")
+        raise ValueError(f"names a column that is none of {', '.join(COLUMNS)}")
     if not isinstance(words, list) or not words or not all(isinstance(w, str) for w in words):
         raise ValueError(f"gives {column} no word or list of words, as in {_EXAMPLE}")
     if column == "change" and not set(words) <= set(CHANGES):

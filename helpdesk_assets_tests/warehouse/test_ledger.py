@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -248,7 +249,7 @@ def test_by_the_table_too_what_is_left_out_is_not_missed(warehouse: Warehouse) -
 
 
 def test_a_notice_of_a_ticket_that_is_known_to_have_gone_is_not_news(book: Book) -> None:
-    gone = {"deletedTime": at(-60).isoformat(), "_tombstone": True}
+    gone: dict[str, Any] = {"deletedTime": at(-60).isoformat(), "_tombstone": True}
     book.poll("known", -60, **gone)
     book.store("known", -80, deletedTime=at(-80).isoformat())
     book.poll("unknown", -60, **gone)
