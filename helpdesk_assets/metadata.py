@@ -8,11 +8,12 @@ good.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
+from helpdesk_assets import delivery_chart
 from helpdesk_assets.errors import UserMistake
 from helpdesk_assets.model import (
     BadTicket,
@@ -25,6 +26,7 @@ from helpdesk_assets.model import (
     RunFacts,
     SyncState,
     TableSpec,
+    WebhookDay,
     WebhookFacts,
 )
 from helpdesk_assets.sync.handover import facts_to_json, manifest_to_json
@@ -36,6 +38,7 @@ RAW_TICKET_CHANGES = "raw_ticket_changes"
 MISSED_UPDATES = "missed_updates"
 TICKETS_TABLE = "tickets_table"
 SYNC_WATERMARK = "sync_watermark"
+WEBHOOK_HEALTH = "webhook_health"
 ASSET_NAMES = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS_TABLE, SYNC_WATERMARK)
 
 BATCH_ID = "batch_id"
@@ -193,6 +196,46 @@ def _heard(webhooks: WebhookFacts) -> Metadata:
         "webhook_only": webhooks.webhook_only,
         "webhook_events": webhooks.events,
     }
+
+
+def health(days: Sequence[WebhookDay], today: date) -> Metadata:
+    """A chart and a table of the days; as numbers, which the UI plots, the last day that is over,
+    and all of them together."""
+    yesterday = today - timedelta(days=1)
+    whole = next((day for day in days if day.day == yesterday), WebhookDay(yesterday, 0, 0, 0))
+    return {
+        "chart": dg.MetadataValue.md(delivery_chart.image(days)),
+        "days": _days_table(days),
+        "day": whole.day.isoformat(),
+        "delivered": whole.delivered,
+        "late": whole.late,
+        "missed": whole.missed,
+        "missed_share": whole.missed_share,
+        "latency_p50_seconds": float(whole.latency_p50 or 0.0),
+        "latency_p95_seconds": float(whole.latency_p95 or 0.0),
+        "latency_p99_seconds": float(whole.latency_p99 or 0.0),
+        "delivered_in_all": sum(day.delivered for day in days),
+        "missed_in_all": sum(day.missed for day in days),
+    }
+
+
+def _days_table(days: Sequence[WebhookDay]) -> dg.MetadataValue[Any]:
+    head = ("day (UTC)", "delivered", "late", "missed", "share", "p50 s", "p95 s", "p99 s")
+    rows = (
+        (
+            day.day.isoformat(),
+            f"{day.delivered:,}",
+            f"{day.late:,}",
+            f"{day.missed:,}",
+            f"{day.missed_share:.1%}",
+            *(
+                "" if seconds is None else f"{seconds:.1f}"
+                for seconds in (day.latency_p50, day.latency_p95, day.latency_p99)
+            ),
+        )
+        for day in reversed(days)
+    )
+    return _table(head, rows, len(days))
 
 
 def plain(facts: Mapping[str, Any]) -> Metadata:

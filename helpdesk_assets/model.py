@@ -7,7 +7,7 @@ Every datetime in here is aware; `utc` is the one door through which outside tim
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 
@@ -316,6 +316,25 @@ class WebhookFacts:
     last_event: datetime | None = None
     unheard: int = 0
     unheard_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookDay:
+    """What became of one day's changes, by UTC. `late` is a part of `delivered`; the percentiles
+    are seconds from the change to the commit, None where nobody tells."""
+
+    day: date
+    delivered: int
+    late: int
+    missed: int
+    latency_p50: float | None = None
+    latency_p95: float | None = None
+    latency_p99: float | None = None
+
+    @property
+    def missed_share(self) -> float:
+        changes = self.delivered + self.missed
+        return self.missed / changes if changes else 0.0
 
 
 # The fields of WebhookFacts that are times, for whoever writes them as text.

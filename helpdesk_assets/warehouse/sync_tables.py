@@ -20,10 +20,11 @@ from helpdesk_assets.model import (
     SyncState,
     TableSpec,
     Unfinished,
+    WebhookDay,
     WebhookPolicy,
 )
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.warehouse import ledger, queries
+from helpdesk_assets.warehouse import health, ledger, queries
 from helpdesk_assets.warehouse.client import JobUse, Warehouse
 from helpdesk_assets.warehouse.schema import Schema
 from helpdesk_assets.warehouse.sql import Prune, Query, table_source
@@ -171,6 +172,20 @@ class SyncTables:
             queries.missed_since(self._warehouse.dataset, hours), run_id="status", step="missed"
         )
         return next(int(row["missed"]) for row in outcome.rows)
+
+    def webhook_days(
+        self, since: datetime, webhooks: WebhookPolicy, *, run_id: str
+    ) -> tuple[WebhookDay, ...]:
+        """How webhooks did on each day since then. Empty where there are none."""
+        if not webhooks.enabled or not self._schema.exists(tables.MISSED_UPDATES):
+            return ()
+        by_events = self._by_events(webhooks) is not None
+        outcome = self._warehouse.run(
+            health.by_day(self._warehouse.dataset, since, webhooks.grace, by_events=by_events),
+            run_id=run_id,
+            step="webhook_health",
+        )
+        return tuple(health.day_from(row) for row in outcome.rows)
 
     def _by_events(self, webhooks: WebhookPolicy) -> WebhookPolicy | None:
         """The policy where the ledger is kept by the events of our receiver, else None. Tables are
