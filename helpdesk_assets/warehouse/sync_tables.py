@@ -143,6 +143,8 @@ class SyncTables:
         if manifest.is_range:
             closed = self._state.count_facts(manifest, attempt=attempt), self.read_state()
         else:
+            # The batch may have been fetched before an upgrade that added a column.
+            self._schema.ensure(tables.SYNC_STATE)
             state = self._state.close_run(manifest, attempt=attempt)
             closed = state.facts, state
         if manifest.staging is not None:
