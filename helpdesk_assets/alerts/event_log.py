@@ -35,6 +35,7 @@ TOLD_BY_A_RUN = {
 PAGE = 25
 # A tick ends after 60 s; what is not read now is read by the next one.
 READING_SECONDS = 10.0
+_ROOT = "dagster/root_run_id"
 # How Dagster fails a step because of a check that blocks. The check's own finding says it better.
 _BLOCKED = "DagsterAssetCheckFailedError"
 
@@ -140,7 +141,7 @@ def _report(
     failed = kind is dg.DagsterEventType.RUN_FAILURE
     return RunReport(
         run_id=run.run_id,
-        root_run_id=run.root_run_id or run.run_id,
+        root_run_id=run.tags.get(_ROOT, run.run_id),
         job=run.job_name,
         ended_at=datetime.fromtimestamp(end.timestamp, UTC),
         succeeded=kind is dg.DagsterEventType.RUN_SUCCESS,
