@@ -19,8 +19,8 @@ from helpdesk_assets.alerts.message import bounded
 from helpdesk_assets.checks.verdicts import Severity
 
 VERSION = 1
-# At 1.5 kB each in the worst case, with two channels. There are about a dozen checks.
-MOST_EPISODES = 30
+# At 2.5 kB each in the worst case, with two channels. There are hardly more checks and jobs.
+MOST_EPISODES = 20
 MOST_WAITED_FOR = 20
 
 

@@ -146,7 +146,7 @@ def alerts() -> None:
 @alerts.command()
 @verbose_option
 def test() -> None:
-    """Send a sample to each of ALERT_URLS; exit 1 when one did not take it."""
+    """Send a sample to each of ALERT_URLS; exit 1 when one fails."""
     from helpdesk_assets.cli.alerts import send_sample
 
     if not send_sample():

@@ -11,6 +11,13 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+# What a daemon writes into the runs that it starts; there is no public way to make one.
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+
 from helpdesk_assets.alerts.event_log import Ours
 from helpdesk_assets.alerts.sensor import AlertsResource, build_alert_sensor
 
@@ -106,9 +113,20 @@ class Office:
         self.instance.report_run_canceled(run)
         return run.run_id
 
-    def die(self) -> str:
-        """A run whose process was killed, as Dagster's monitoring finds it."""
-        run = self.instance.create_run_for_job(self.defs.resolve_job_def("sync"))
+    def die(self, location: str | None = None) -> str:
+        """A run whose process was killed, as Dagster's monitoring finds it; started by that code
+        location, or from a shell."""
+        origin = (
+            RemoteJobOrigin(
+                RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), "__repository__"),
+                "sync",
+            )
+            if location
+            else None
+        )
+        run = self.instance.create_run_for_job(
+            self.defs.resolve_job_def("sync"), remote_job_origin=origin
+        )
         self.instance.report_run_failed(run, "Run worker was killed.")
         return run.run_id
 

@@ -57,9 +57,9 @@ def test_what_there_is_no_time_for_is_read_by_the_next_tick(office: Office) -> N
     ended = [office.cancel(), office.die(), office.cancel()]
     seen: list[RunReport] = []
     for _ in ended:
-        passing = iter((0.0, 0.0, 99.0))
+        passing = iter((0.0, 0.0, 99.0)).__next__
         reports, cursors = read_on(
-            office.instance, cursors, office.ours, None, page=1, seconds=lambda: next(passing)
+            office.instance, cursors, office.ours, None, page=1, seconds=passing
         )
         assert len(reports) == 1
         seen += reports
@@ -72,6 +72,15 @@ def test_a_run_that_was_deleted_is_passed_over(office: Office) -> None:
     kept = office.die()
     reports, _ = read_on(office.instance, cursors, office.ours, None)
     assert [report.run_id for report in reports] == [kept]
+
+
+def test_another_code_location_may_have_jobs_and_assets_of_the_same_names(office: Office) -> None:
+    cursors = newest(office.instance)
+    theirs, ours = office.die(location="theirs"), office.die(location="ours")
+    by_hand = office.die()
+    reports, _ = read_on(office.instance, cursors, office.ours, "ours")
+    assert [report.run_id for report in reports] == [ours, by_hand]
+    assert theirs not in (ours, by_hand)
 
 
 def test_a_cancelled_run_is_neither_good_nor_failed(office: Office) -> None:
