@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import dagster as dg
 import pytest
 
@@ -37,6 +39,11 @@ def test_a_run_says_what_it_covered_and_what_its_checks_found(office: Office) ->
     gaps = found["stored.gaps"]
     assert (gaps.severity, gaps.text) == (Severity.ERROR, "2 of 40 changes were missed.")
     assert (gaps.counts, gaps.ticket_ids) == ((("missed", 2.0),), ("1000", "1001"))
+
+    # The same run, were it another team's, with one check of ours in it.
+    few = replace(office.ours, jobs=frozenset(), checks=frozenset(("stored.counted",)))
+    (shared,), _ = read_on(office.instance, cursors, few, None)
+    assert [finding.subject for finding in shared.checks] == ["stored.counted"]
 
 
 @pytest.mark.parametrize("page", [1, 2, 25])
