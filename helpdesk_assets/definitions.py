@@ -4,7 +4,7 @@ called before a run asks. One thing is read from the settings: whether anybody w
 
 import dagster as dg
 
-from helpdesk_assets.alerts.event_log import Ours
+from helpdesk_assets.alerts.runs import Ours
 from helpdesk_assets.alerts.sensor import AlertsResource, alert_sensors
 from helpdesk_assets.assets.attributes import IO_MANAGER
 from helpdesk_assets.assets.missed_updates import missed_updates

@@ -21,10 +21,11 @@ from pydantic import SecretStr
 from helpdesk_assets.alerts.channel import Channel, beat, open_channels
 from helpdesk_assets.alerts.delivery import Delivery, deliver
 from helpdesk_assets.alerts.episodes import absorb, forget
-from helpdesk_assets.alerts.event_log import Ours, newest, read_on
+from helpdesk_assets.alerts.event_log import newest, read_on
 from helpdesk_assets.alerts.findings import RunReport
 from helpdesk_assets.alerts.memory import MOST_EPISODES, Memory, from_text, to_text
 from helpdesk_assets.alerts.message import Terms
+from helpdesk_assets.alerts.runs import Ours
 from helpdesk_assets.errors import AlertNotDelivered
 from helpdesk_assets.settings import alerts_wanted, load_alert_settings
 

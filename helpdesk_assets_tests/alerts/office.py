@@ -18,7 +18,7 @@ from dagster._core.remote_origin import (
     RemoteRepositoryOrigin,
 )
 
-from helpdesk_assets.alerts.event_log import Ours
+from helpdesk_assets.alerts.runs import Ours
 from helpdesk_assets.alerts.sensor import AlertsResource, build_alert_sensor
 
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR

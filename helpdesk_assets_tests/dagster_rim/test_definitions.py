@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 
 from helpdesk_assets import tables
-from helpdesk_assets.alerts.event_log import Ours, check_subject
+from helpdesk_assets.alerts.runs import Ours, check_subject
 from helpdesk_assets.definitions import assets, checks, defs, jobs
 from helpdesk_assets.metadata import spec_from
 
