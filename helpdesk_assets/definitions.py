@@ -1,9 +1,11 @@
-"""Everything that Dagster loads, on one screen. Loads anywhere: no settings are read, no client is
-made and nothing is called before a run asks.
+"""Everything that Dagster loads, on one screen. Loads anywhere: no client is made and nothing is
+called before a run asks. One thing is read from the settings: whether anybody wants alerts.
 """
 
 import dagster as dg
 
+from helpdesk_assets.alerts.runs import Ours
+from helpdesk_assets.alerts.sensor import AlertsResource, alert_sensors
 from helpdesk_assets.assets.attributes import IO_MANAGER
 from helpdesk_assets.assets.missed_updates import missed_updates
 from helpdesk_assets.assets.raw_ticket_changes import raw_ticket_changes
@@ -17,13 +19,18 @@ from helpdesk_assets.resources.watermark import WatermarkResource
 from helpdesk_assets.schedules import every_two_hours, helpdesk_sync
 
 bigquery = HelpdeskBigQuery()
+assets = [raw_ticket_changes, missed_updates, tickets_table, sync_watermark]
+checks = [sync_checks]
+jobs = [helpdesk_sync]
 
 defs = dg.Definitions(
-    assets=[raw_ticket_changes, missed_updates, tickets_table, sync_watermark],
-    asset_checks=[sync_checks],
-    jobs=[helpdesk_sync],
+    assets=assets,
+    asset_checks=checks,
+    jobs=jobs,
     schedules=[every_two_hours],
+    sensors=alert_sensors(Ours.of([*assets, *checks], jobs)),
     resources={
+        "alerts": AlertsResource(),
         "helpdesk": HelpdeskResource(),
         "bigquery": bigquery,
         "watermark": WatermarkResource(bigquery=bigquery),

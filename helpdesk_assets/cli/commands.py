@@ -155,3 +155,18 @@ def demo(tickets: int) -> None:
     from helpdesk_assets.cli.local import tell_story
 
     tell_story(tickets=tickets)
+
+
+@root.group()
+def alerts() -> None:
+    """Tell people of failed checks and runs: see ALERT_URLS in .env.example."""
+
+
+@alerts.command()
+@verbose_option
+def test() -> None:
+    """Send a sample to each of ALERT_URLS; exit 1 when one fails."""
+    from helpdesk_assets.cli.alerts import send_sample
+
+    if not send_sample():
+        raise click.exceptions.Exit(1)

@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from helpdesk_assets.cli.parts import open_tables
-from helpdesk_assets.cli.wording import age, moment
 from helpdesk_assets.model import RunRecord, SyncState, Unfinished
 from helpdesk_assets.settings import Settings, load_settings
 from helpdesk_assets.warehouse.state import last_run
+from helpdesk_assets.wording import age, moment
 
 HOURS = 24
 SHOWN_RUNS = 8
