@@ -16,6 +16,7 @@ from helpdesk_assets.cli.times import read_moment
 
 SIMULATOR_PORT = 8420
 WAREHOUSE_PORT = 9050
+WEBHOOKS_PORT = 8430
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 
@@ -79,6 +80,22 @@ def doctor() -> None:
 
     if not examine():
         raise click.exceptions.Exit(1)
+
+
+@root.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=WEBHOOKS_PORT, show_default=True)
+@click.option("--insecure", is_flag=True, help="Without WEBHOOK_SECRETS, on loopback: believe all.")
+@verbose_option
+def webhooks(host: str, port: int, insecure: bool) -> None:
+    """Take the helpdesk's webhooks in, in the foreground.
+
+    Answers 2xx when a change is durable in BigQuery, and no sooner.
+    """
+    import_google_without_pandas()
+    from helpdesk_assets.cli.webhooks import serve_webhooks
+
+    serve_webhooks(host=host, port=port, insecure=insecure)
 
 
 @root.command()

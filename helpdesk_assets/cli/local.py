@@ -32,7 +32,7 @@ def serve_helpdesk(
     dialect: str,
 ) -> None:
     """Run the simulated helpdesk until it is interrupted."""
-    with _extra_needed(), _port_needed(port):
+    with _extra_needed(), port_needed(HOST, port):
         from helpdesk_assets.simulator.server import DEFAULT_TOKEN, serve
 
         def announce(url: str) -> None:
@@ -53,7 +53,7 @@ def serve_helpdesk(
 
 def serve_warehouse(*, port: int, data_dir: Path) -> None:
     """Become the local warehouse; its process replaces this one."""
-    with _extra_needed(), _port_needed(port):
+    with _extra_needed(), port_needed(HOST, port):
         from helpdesk_assets.embedded import free_port, installed, serve
 
         installed()
@@ -96,12 +96,13 @@ def _extra_needed() -> Iterator[None]:
 
 
 @contextmanager
-def _port_needed(port: int) -> Iterator[None]:
+def port_needed(host: str, port: int) -> Iterator[None]:
+    """Tells a person when the address cannot be listened on."""
     try:
         yield
     except OSError as error:
         raise SettingsError(
-            f"Cannot listen on {HOST}:{port}: {_reason(error)}. Name another with --port, "
+            f"Cannot listen on {host}:{port}: {_reason(error)}. Name another with --port, "
             "or stop what uses it."
         ) from error
 
