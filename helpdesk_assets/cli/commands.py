@@ -123,6 +123,14 @@ def webhooks(host: str, port: int, insecure: bool) -> None:
     show_default=True,
     help="The provider whose API it speaks.",
 )
+@click.option("--webhooks-to", metavar="URL", help="Post each change there, signed.")
+@click.option(
+    "--webhooks-secret",
+    envvar="WEBHOOK_SECRETS",
+    show_envvar=True,
+    default="",
+    help="Sign with the first of these.",
+)
 @verbose_option
 def simulate(
     port: int,
@@ -131,6 +139,8 @@ def simulate(
     start: datetime | None,
     history_until: datetime | None,
     dialect: str,
+    webhooks_to: str | None,
+    webhooks_secret: str,
 ) -> None:
     """Run the simulated helpdesk in the foreground."""
     from helpdesk_assets.cli.local import serve_helpdesk
@@ -142,7 +152,15 @@ def simulate(
         start=start,
         history_until=history_until,
         dialect=dialect,
+        webhooks=_webhooks(webhooks_to, webhooks_secret),
     )
+
+
+def _webhooks(url: str | None, secrets: str) -> dict[str, str]:
+    if not url:
+        return {}
+    secret = next(iter(secrets.replace(",", " ").split()), "")
+    return {"url": url, "secret": secret}
 
 
 @root.command()

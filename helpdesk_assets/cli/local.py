@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ def serve_helpdesk(
     start: datetime | None,
     history_until: datetime | None,
     dialect: str,
+    webhooks: Mapping[str, str],
 ) -> None:
     """Run the simulated helpdesk until it is interrupted."""
     with _extra_needed(), port_needed(HOST, port):
@@ -48,6 +49,7 @@ def serve_helpdesk(
             start=start,
             history_until=history_until,
             dialect=dialect,
+            webhooks=webhooks,
         )
 
 
