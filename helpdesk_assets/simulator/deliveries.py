@@ -1,4 +1,4 @@
-"""The webhooks of the simulated helpdesk: of the `rest` kind, signed, and as reliable as it is told.
+"""The webhooks of the simulated helpdesk: of the `rest` kind, signed, as reliable as it is told.
 
 A real vendor loses some, sends some twice, late, or in another order, and says nothing of it. Here
 that is done on order, to the next so many changes, so that a test knows which.
@@ -123,7 +123,7 @@ class Deliveries:
             }
 
     def _written(self, kind: str, version: Version) -> _Letter:
-        modified = to_text(version.modified)
+        modified = to_text(version.shown_time)
         told: Json = {
             "id": uuid.uuid4().hex,
             "type": f"ticket.{kind}",
