@@ -175,11 +175,11 @@ class GroupCommit:
         """One bad row refuses the whole statement. The others shall not be refused with it for as
         long as their vendors send them again."""
         await asyncio.get_running_loop().run_in_executor(self._threads, self._store.look_again)
-        if len(group) == 1 or tries.left <= 0:
-            self._fail(group, error)
-            return
         half = len(group) // 2
         for part in (group[:half], group[half:]):
+            if len(group) == 1 or tries.left <= 0:
+                self._fail(part, error)
+                continue
             tries.left -= 1
             await self._tickets.acquire()
             await self._commit(part, tries)

@@ -55,14 +55,15 @@ def serve(
         SettingsError: no secret, or a setting that cannot be used.
         OSError: the address cannot be listened on.
     """
-    if insecure and not is_loopback(host):
+    shown = f"[{host}]" if ":" in host else host
+    if insecure and not is_loopback(shown):
         raise SettingsError(
-            f"--insecure believes everybody who reaches {host}:{port}. It is for 127.0.0.1, ::1 "
+            f"--insecure believes everybody who reaches {shown}:{port}. It is for 127.0.0.1, ::1 "
             "and localhost; anywhere else set WEBHOOK_SECRETS."
         )
     app = create_app(settings, insecure=insecure)
     with _listen(host, port) as listener:
-        url = f"http://{host}:{listener.getsockname()[1]}"
+        url = f"http://{shown}:{listener.getsockname()[1]}"
         server = _AnnouncingServer(configure(app, settings), lambda: announce(url))
         # uvicorn has shut down in order by the time it passes the signal on, which would then end
         # the process as if it had not.

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from helpdesk_assets import tables
 from helpdesk_assets.model import TableSpec
 from helpdesk_assets.receiver import bodies
 from helpdesk_assets.receiver.events import Delivery
+from helpdesk_assets.receiver.vendors import make_vendor
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.warehouse.client import Warehouse
@@ -286,10 +288,6 @@ def test_a_full_queue_is_503_and_what_is_held_is_answered(open_receiver: Open) -
 def test_a_vendor_that_has_waited_enough_is_told_so_and_its_event_is_written(
     open_receiver: Open, settings: Settings
 ) -> None:
-    from dataclasses import replace
-
-    from helpdesk_assets.receiver.vendors import make_vendor
-
     store = StuckStore()
     vendor = replace(make_vendor(settings), waits=0.05)
     with open_receiver(store=store, vendor=vendor) as sender:
