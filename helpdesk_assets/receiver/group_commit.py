@@ -1,13 +1,15 @@
 """Deliveries that arrive together are written together, and each is answered when that is durable.
 
-A MERGE takes as long for one row as for hundreds, so one per event would be as slow as the
-warehouse. While a group is being written the next one gathers. One that nothing is ahead of
-waits only until nobody has followed it for a moment (20 ms), not the whole second: without that
-moment those who were just answered, and send again, would find a group of one under way, and every
-other MERGE would carry one row. The second is for a steady stream, which never pauses.
+A MERGE takes about as long for one row as for hundreds, so one per event would be as slow as the
+warehouse. While a group is being written the next one gathers, for a second at least. One that
+nothing is ahead of waits only until nobody has followed it for a moment (20 ms), not the whole
+second: without that moment those who were just answered, and send again, would find a group of one
+under way, and every other MERGE would carry one row. A steady stream never pauses; the second cuts
+it.
 
-Tickets and events are two tables, so the events of one group are written beside the tickets of the
-next; the tickets of two groups never are, since MERGEs into one table conflict.
+Tickets and events are two tables, so where a MERGE takes longer than that second, the events of one
+group are written beside the tickets of the next. The tickets of two groups never are, since MERGEs
+into one table conflict.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -45,8 +48,8 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """A group is written with `events` in it, `seconds` after its first came, or when none came
-    for `quiet` seconds, whichever is first."""
+    """A group is written with `events` in it, `seconds` after its first came, or when no other is
+    being written and none came for `quiet` seconds, whichever is first."""
 
     events: int
     seconds: float
@@ -77,8 +80,11 @@ class GroupCommit:
         self._clock = clock
         self._waiting: deque[_Waiting] = deque()
         self._bytes = 0
-        self._last_came = 0.0
+        # When somebody last came, or was answered and may come again.
+        self._moved_at = 0.0
+        self._moved = asyncio.Event()
         self._came = asyncio.Event()
+        self._under_way = 0
         self._tickets = asyncio.Lock()
         self._events = asyncio.Lock()
         self._commits: set[asyncio.Task[None]] = set()
@@ -91,11 +97,11 @@ class GroupCommit:
             HelpdeskAssetsError: it was not written, or it is not known whether it was.
         """
         loop = asyncio.get_running_loop()
-        self._last_came = loop.time()
-        waiting = _Waiting(delivery, self._last_came, loop.create_future())
+        waiting = _Waiting(delivery, loop.time(), loop.create_future())
         self._waiting.append(waiting)
         self._bytes += delivery.size
         self._came.set()
+        self._move()
         await waiting.done
 
     async def run(self) -> None:
@@ -104,7 +110,8 @@ class GroupCommit:
             await self._came.wait()
             await self._tickets.acquire()
             await self._gather()
-            commit = asyncio.create_task(self._commit(self._cut(), _Tries()))
+            commit = asyncio.create_task(self._write_group(self._cut()))
+            self._under_way += 1
             self._commits.add(commit)
             commit.add_done_callback(self._commits.discard)
 
@@ -117,11 +124,17 @@ class GroupCommit:
         pace = self._pace
         latest = max(self._waiting[0].since + pace.seconds, loop.time() + pace.quiet)
         while not self._is_full():
-            end = min(latest, self._last_came + pace.quiet)
+            end = latest if self._under_way else min(latest, self._moved_at + pace.quiet)
             left = end - loop.time()
             if left <= 0:
                 return
-            await asyncio.sleep(left)
+            self._moved.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._moved.wait(), left)
+
+    def _move(self) -> None:
+        self._moved_at = asyncio.get_running_loop().time()
+        self._moved.set()
 
     def _is_full(self) -> bool:
         return len(self._waiting) >= self._pace.events or self._bytes >= MOST_BYTES
@@ -138,6 +151,13 @@ class GroupCommit:
         if not self._waiting:
             self._came.clear()
         return group
+
+    async def _write_group(self, group: list[_Waiting]) -> None:
+        try:
+            await self._commit(group, _Tries())
+        finally:
+            self._under_way -= 1
+            self._move()
 
     async def _commit(self, group: list[_Waiting], tries: _Tries) -> None:
         """Write a group, whose turn at the tickets has come, and tell everybody in it."""

@@ -38,8 +38,9 @@ class PaperStore:
         self.tickets: list[list[str]] = []
         self.events: list[list[str]] = []
         self.run_ids: list[str] = []
-        self.gate = threading.Event()
+        self.gate, self.events_gate = threading.Event(), threading.Event()
         self.gate.set()
+        self.events_gate.set()
         self.at_once = 0
         self.most_at_once = 0
 
@@ -58,6 +59,7 @@ class PaperStore:
     def write_events(
         self, deliveries: Sequence[Delivery], run_id: str, committed_at: datetime
     ) -> int:
+        assert self.events_gate.wait(60)
         self.events.append([each.event_id for each in deliveries])
         return len(deliveries)
 
@@ -139,7 +141,7 @@ def test_a_steady_stream_is_cut_by_the_second() -> None:
 
     async def story(commits: GroupCommit) -> None:
         first = asyncio.ensure_future(commits.add(delivery(0)))
-        others = []
+        others: list[asyncio.Future[None]] = []
         while not first.done():
             others.append(asyncio.ensure_future(commits.add(delivery(len(others) + 1))))
             await asyncio.sleep(0.005)
@@ -167,6 +169,27 @@ def test_while_one_is_written_the_next_gathers() -> None:
     play(store, story)
     assert [len(group) for group in store.tickets] == [1, 19]
     assert store.most_at_once == 1
+
+
+@pytest.mark.parametrize(("seconds", "beside"), [(0.02, True), (60.0, False)])
+def test_tickets_are_written_beside_events_that_take_long(seconds: float, beside: bool) -> None:
+    store = PaperStore()
+    store.events_gate.clear()
+
+    async def story(commits: GroupCommit) -> None:
+        first = asyncio.ensure_future(commits.add(delivery(0)))
+        while not store.tickets:
+            await asyncio.sleep(0.001)
+        second = asyncio.ensure_future(commits.add(delivery(1)))
+        for _ in range(100):
+            await asyncio.sleep(0.001)
+        assert (len(store.tickets) == 2) is beside
+        assert store.events == []
+        store.events_gate.set()
+        await asyncio.gather(first, second)
+
+    play(store, story, Pace(events=500, seconds=seconds, quiet=0.01))
+    assert store.events == [["0"], ["1"]]
 
 
 def test_a_warehouse_that_is_down_fails_the_group_once() -> None:

@@ -9,7 +9,6 @@ import pytest
 from pydantic import SecretStr
 
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.receiver import signatures
 from helpdesk_assets.receiver.signatures import (
     hex_digest,
     holds_secret,
@@ -69,7 +68,7 @@ def test_every_secret_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPat
         compared.append(first)
         return first == second
 
-    monkeypatch.setattr(signatures.hmac, "compare_digest", compare)
+    monkeypatch.setattr(hmac, "compare_digest", compare)
     assert holds_secret((OLD, NEW), OLD)
     assert compared == [OLD.encode(), NEW.encode()]
 

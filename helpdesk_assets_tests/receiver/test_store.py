@@ -127,11 +127,11 @@ class DiesBetween(DeliveryStore):
 
 def test_who_dies_in_between_has_claimed_nothing(warehouse: Warehouse) -> None:
     """The group's order is the point: see test_group_commit for who calls in it."""
-    store = DiesBetween(warehouse)
+    dying = DiesBetween(warehouse)
     group = deliveries(ticket(1, 1))
-    store.write_tickets(group, "first")
+    dying.write_tickets(group, "first")
     with pytest.raises(WarehouseUnavailable):
-        store.write_events(group, "first", LATER)
+        dying.write_events(group, "first", LATER)
 
     assert warehouse.get_table(tables.WEBHOOK_EVENTS.name, fresh=True) is None
     # Sent again, the ticket is as it was and the event is there.
