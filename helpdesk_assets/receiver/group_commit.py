@@ -172,7 +172,8 @@ class GroupCommit:
             raise
         else:
             for waiting in group:
-                waiting.done.set_result(None)
+                if not waiting.done.done():
+                    waiting.done.set_result(None)
 
     async def _write(self, deliveries: Sequence[Delivery]) -> None:
         run_id = uuid.uuid4().hex
@@ -207,4 +208,6 @@ class GroupCommit:
     def _fail(self, group: list[_Waiting], error: BaseException) -> None:
         self._counters.failed(error)
         for waiting in group:
-            waiting.done.set_exception(error)
+            # Whoever waited may have been cancelled, when all is stopped.
+            if not waiting.done.done():
+                waiting.done.set_exception(error)

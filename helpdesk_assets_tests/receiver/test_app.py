@@ -293,6 +293,7 @@ def test_a_vendor_that_has_waited_enough_is_told_so_and_its_event_is_written(
     with open_receiver(store=store, vendor=vendor) as sender:
         answer = sender.send(rest_event(whole_ticket(1), "slow"))
         assert store.written == []
+        assert sender.health()["queued"] == 1
         store.go_on.set()
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert store.written == ["slow"]
