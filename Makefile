@@ -1,12 +1,14 @@
 # Every target sets itself up: a fresh clone needs python3 (3.11 or newer), make and git.
-#   make demo TICKETS=52000      make test PYTHON=python3.13
+#   make demo TICKETS=52000      make test PYTHON=python3.13      make dev HELPDESK=rt
 
-PYTHON  ?= python3
-TICKETS ?= 5000
-VENV    ?= .venv
-LOCAL   ?= .local
-BIN     := $(VENV)/bin
-STAMP   := $(VENV)/installed
+PYTHON   ?= python3
+TICKETS  ?= 5000
+# Whom `make dev` runs against: `simulated`, or `rt` for a real Request Tracker.
+HELPDESK ?= simulated
+VENV     ?= .venv
+LOCAL    ?= .local
+BIN      := $(VENV)/bin
+STAMP    := $(VENV)/installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test quick dev format lint types contracts unit constraints clean
@@ -44,7 +46,9 @@ unit: install
 quick: install ## The tests that need no warehouse, in a minute or so
 	$(BIN)/pytest -q -n 2 -m "not warehouse" $(PYTEST_ARGS)
 
-dev: install ## Simulated helpdesk, local BigQuery and the Dagster UI; state stays under .local/
+dev: install ## A helpdesk (HELPDESK=rt: a real one), local BigQuery and the Dagster UI
+	@case $(HELPDESK) in simulated) ;; rt) deploy/request-tracker.sh check ;; \
+		*) echo "HELPDESK is simulated or rt, not $(HELPDESK)" >&2; exit 1 ;; esac
 	@mkdir -p $(LOCAL)/dagster $(LOCAL)/warehouse
 	@cp deploy/dagster.yaml $(LOCAL)/dagster/dagster.yaml
 	@# Dagster limits a pool only once it knows it, which without this is after the first run.
@@ -52,7 +56,8 @@ dev: install ## Simulated helpdesk, local BigQuery and the Dagster UI; state sta
 		DAGSTER_HOME=$(abspath $(LOCAL))/dagster $(BIN)/dagster instance concurrency set helpdesk_sync 1 && \
 		date -u +%Y-%m-%dT%H:%M:%SZ > $(LOCAL)/helpdesk-since; }
 	DAGSTER_HOME=$(abspath $(LOCAL))/dagster TICKETS=$(TICKETS) LOCAL=$(LOCAL) \
-		PATH="$(abspath $(BIN)):$$PATH" $(BIN)/honcho start
+		HELPDESK=$(HELPDESK) PATH="$(abspath $(BIN)):$$PATH" \
+		$(BIN)/honcho $(if $(filter rt,$(HELPDESK)),--env deploy/request-tracker.env) start
 
 format: install ## Rewrite the sources in the one format
 	$(BIN)/ruff format .

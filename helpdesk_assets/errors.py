@@ -52,6 +52,11 @@ class EndpointFailed(TryAgainLater):
     """
 
 
+class AllowanceSpent(TryAgainLater):
+    """The helpdesk will answer no call of any kind for longer than a run waits: no endpoint is
+    another way, and asking on would only be refused."""
+
+
 class WarehouseUnavailable(TryAgainLater):
     """BigQuery did not answer, or kept failing until the retries were used up."""
 

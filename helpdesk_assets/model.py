@@ -123,7 +123,9 @@ class Manifest:
     `versions` (in order of arrival) for a small batch and by the table `staging` for a large one.
     `moves_watermark` is False where the window was not read whole or was asked for by hand.
     A run with `is_range` leaves the state row alone; one with `fallback` used the listing.
-    `seen_version` and `seen_watermark` are the state row as it was when the run began.
+    `seen_version` and `seen_watermark` are the state row as it was when the run began. A batch that
+    was `saved` while it was read may hold rows that are not counted here: of a run that was killed
+    before it had noted them, or of one that went on with it beside this one.
     """
 
     batch_id: str
@@ -153,7 +155,12 @@ class Manifest:
     bad: tuple[BadTicket, ...] = ()
     bad_count: int = 0
     tombstones: int = 0
+    saved: bool = False
     seconds: float = 0.0
+
+    @property
+    def may_have_tombstones(self) -> bool:
+        return self.tombstones > 0 or self.saved
 
 
 class Guard(StrEnum):
@@ -272,8 +279,34 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A long reading that was interrupted, or is under way: what is durable of it.
+
+    Its rows so far are in the table `staging`, which is that of the batch that goes on with it
+    too; `resume` is where the adapter of `provider` goes on. `rows` to `bad_count` are what has
+    been counted of these rows. `share` is how much of the window they are, by time.
+    """
+
+    provider: str
+    staging: str
+    resume: str
+    saved_at: datetime
+    mode: Mode
+    reason: str
+    since: datetime | None
+    first_load: bool
+    rows: int
+    pages: int
+    tombstones: int
+    bad: tuple[BadTicket, ...]
+    bad_count: int
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class SyncState:
-    """The state row of one sync. `watermark` None: no window has been read whole yet.
+    """The state row of one sync. `watermark` None: no window has been read whole yet. `version` 0:
+    no run has closed, and the row only keeps a first load that is `unfinished`.
 
     Losing the row loses no ticket: the next run is a full load.
     """
@@ -288,3 +321,4 @@ class SyncState:
     closed_at: datetime | None = None
     facts: RunFacts = field(default_factory=RunFacts)
     recent_runs: tuple[RunRecord, ...] = ()
+    unfinished: Unfinished | None = None

@@ -8,29 +8,36 @@ by one; this module does them in one call and must not know Dagster.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from helpdesk_assets import tables
-from helpdesk_assets.model import Manifest, MergeReport, RunFacts, SyncState
+from helpdesk_assets.model import Manifest, MergeReport, RunFacts, SyncState, Unfinished
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.sync.fetch import Batch, Fetch, Progress
+from helpdesk_assets.sync.fetch import Batch, Fetch
 from helpdesk_assets.sync.plan import Options, plan_run
+from helpdesk_assets.sync.progress import Progress
+from helpdesk_assets.sync.saving import GOES_ON_WITHIN, SAVE_EVERY, Keeping
 from helpdesk_assets.warehouse.sync_tables import SyncTables
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How far windows overlap, how long a webhook may take, and whether there are webhooks."""
+    """How far windows overlap, how long a webhook may take, whether there are webhooks, and how
+    often a long reading is made durable."""
 
     overlap: timedelta
     grace: timedelta
     webhooks_enabled: bool
+    save_every: timedelta = SAVE_EVERY
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Policy:
@@ -80,7 +87,11 @@ def fetch_batch(
 ) -> Batch:
     """Read the state, plan the window, fetch it into the spool, and have the tables ready."""
     state = sync_tables.read_state()
-    adopted = sync_tables.adopted_until() if state is None else None
+    if state and state.unfinished and not _can_go_on(state.unfinished, sync_tables):
+        log.warning("What was read before the interruption has expired; reading it again.")
+        state = replace(state, unfinished=None)
+    has_closed = state is not None and state.version > 0
+    adopted = None if has_closed else sync_tables.adopted_until()
     plan = plan_run(
         state,
         options,
@@ -88,9 +99,22 @@ def fetch_batch(
         overlap=policy.overlap,
         capabilities=helpdesk.capabilities,
     )
-    batch = Fetch(helpdesk, spool, run_id=run_id, attempt=attempt, on_page=on_page).run(plan)
+    fetch = Fetch(
+        helpdesk,
+        spool,
+        run_id=run_id,
+        attempt=attempt,
+        keeping=Keeping(sync_tables.load_store(run_id), policy.save_every),
+        on_page=on_page,
+    )
+    batch = fetch.run(plan)
     sync_tables.prepare()
     return batch
+
+
+def _can_go_on(unfinished: Unfinished, sync_tables: SyncTables) -> bool:
+    is_recent = datetime.now(UTC) - unfinished.saved_at < GOES_ON_WITHIN
+    return is_recent and sync_tables.can_go_on(unfinished)
 
 
 def run_sync(

@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     zoho_client_secret: SecretStr = SecretStr("")
     zoho_refresh_token: SecretStr = SecretStr("")
     zoho_jwks_url: str = ""
+    zoho_token_cache: str = ""
+    zoho_recycle_bin: bool = True
 
     freshdesk_include: str = ""
     freshdesk_lists_per_minute: int = Field(default=0, ge=0)

@@ -35,6 +35,13 @@ class Spool:
         self.rows += 1
         self.size += len(line) + 1
 
+    def clear(self) -> None:
+        """Forget all rows, which are somewhere else by now."""
+        self._file.seek(0)
+        self._file.truncate()
+        self.rows = 0
+        self.size = 0
+
     def lines(self) -> Iterator[bytes]:
         """The rows in the order of their arrival, without line ends."""
         self._file.seek(0)

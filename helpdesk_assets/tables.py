@@ -135,6 +135,9 @@ SYNC_STATE = TableSpec(
         Column("closed_at", TIMESTAMP, "When it closed, by the warehouse's clock."),
         Column("facts", STRING, "JSON: what the warehouse counted when it closed."),
         Column("recent_runs", STRING, "JSON: the last runs that closed, newest first."),
+        Column(
+            "unfinished", STRING, "JSON: what is durable of a long reading that has not closed."
+        ),
     ),
     key=("sync_name",),
     guard=Guard.INSERT_ONLY,

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -25,6 +26,7 @@ from helpdesk_assets.settings import Settings
 from helpdesk_assets.simulator.control import TrueTicket
 from helpdesk_assets.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.sync.plan import Ask, Options
+from helpdesk_assets.sync.saving import SAVE_EVERY
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.connection import connect
 from helpdesk_assets.warehouse.sync_tables import SyncTables
@@ -83,6 +85,7 @@ class Rig:
         until: datetime | None = None,
         run_id: str | None = None,
         on_phase: Callable[[str], None] = lambda _: None,
+        save_every: timedelta = SAVE_EVERY,
         **changed: Any,
     ) -> SyncReport:
         """One run; `changed` overrides settings for it."""
@@ -94,7 +97,7 @@ class Rig:
                     helpdesk,
                     sync_tables,
                     Options(ask, since, until),
-                    Policy.from_settings(settings),
+                    replace(Policy.from_settings(settings), save_every=save_every),
                     run_id=run_id or uuid.uuid4().hex,
                     on_phase=on_phase,
                 )

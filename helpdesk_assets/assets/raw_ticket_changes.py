@@ -19,8 +19,8 @@ from helpdesk_assets.resources.failures import as_failure
 from helpdesk_assets.resources.helpdesk import HelpdeskResource
 from helpdesk_assets.settings import load_settings
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.sync.fetch import Progress
 from helpdesk_assets.sync.plan import Ask, Options
+from helpdesk_assets.sync.progress import Progress
 from helpdesk_assets.warehouse.sync_tables import MergeRequest
 
 # Every log line is a row in the event log; a full load has thousands of pages.
@@ -97,14 +97,14 @@ def fetch(
     except BaseException:
         spool.close()
         raise
-    if request.source is None:
+    if request.source is not spool:
         spool.close()
     return batch.manifest, request
 
 
 def _tell(progress: Progress, say: Callable[[str], None]) -> None:
     if progress.pages % PAGES_PER_LOG_LINE == 0:
-        say(f"{progress.pages} pages, {progress.rows} tickets, reached {progress.reached}")
+        say(progress.told())
 
 
 def _moment(name: str, text: str | None) -> datetime | None:

@@ -1,22 +1,23 @@
-"""A bar on stderr while tickets are fetched; nothing where stderr is no terminal.
-
-The helpdesk does not say how many tickets are to come, but they come in order of their modified
-time. So the bar shows how far the fetch has come between the first time it saw and now.
+"""What is told on stderr while tickets are fetched: a bar on a terminal, a line now and then
+elsewhere.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
+
+import click
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
-    from helpdesk_assets.sync.fetch import Progress
+    from helpdesk_assets.sync.progress import Progress
 
+SECONDS_PER_LINE = 30.0
 _AFTER = {"fetch": "storing versions", "store": "looking for missed updates"}
 _AFTER |= {"missed": "merging", "merge": "closing the run"}
 
@@ -31,9 +32,9 @@ class Watcher(Protocol):
 
 @contextmanager
 def watching() -> Iterator[Watcher]:
-    """The one that hears of a run: a bar on a terminal, nobody elsewhere."""
+    """The one that hears of a run: a bar on a terminal, lines elsewhere."""
     if not sys.stderr.isatty():
-        yield _Nobody()
+        yield FetchLines()
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -54,39 +55,35 @@ class FetchBar:
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
         self._task = bars.add_task("fetching", total=None, note="")
-        self._first: datetime | None = None
-        self._last: datetime | None = None
 
     def on_page(self, progress: Progress) -> None:
-        note = f"{progress.rows:,} tickets in {progress.pages:,} pages"
-        reached = progress.reached
-        if reached is None:
+        note = progress.told()
+        if progress.reached is not None:
+            note += f", up to {progress.reached:%Y-%m-%d %H:%M}"
+        if progress.share is None:
+            # How far it has come cannot be told, as of the listing.
             self._bars.update(self._task, note=note)
-            return
-        if self._last is not None and reached < self._last:
-            # The listing goes backwards or in no order; how far it has come cannot be told.
-            self._begin("fetching", note)
-            return
-        self._first = self._first or reached
-        self._last = reached
-        span = (datetime.now(UTC) - self._first).total_seconds()
-        done = (reached - self._first).total_seconds()
-        note += f", up to {reached:%Y-%m-%d %H:%M}"
-        self._bars.update(self._task, total=max(span, done, 1.0), completed=done, note=note)
+        else:
+            self._bars.update(self._task, total=1.0, completed=progress.share, note=note)
 
     def on_phase(self, phase: str) -> None:
         if phase in _AFTER:
-            self._begin(_AFTER[phase], "")
-
-    def _begin(self, description: str, note: str) -> None:
-        """A bar without an end in the old one's place: rich cannot take an end back."""
-        self._bars.remove_task(self._task)
-        self._task = self._bars.add_task(description, total=None, note=note)
+            # A bar without an end in the old one's place: rich cannot take an end back.
+            self._bars.remove_task(self._task)
+            self._task = self._bars.add_task(_AFTER[phase], total=None, note="")
 
 
-class _Nobody:
+class FetchLines:
+    """A line every half minute; a short run prints none."""
+
+    def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
+        self._timer = timer
+        self._last = timer()
+
     def on_page(self, progress: Progress) -> None:
-        pass
+        if self._timer() - self._last >= SECONDS_PER_LINE:
+            self._last = self._timer()
+            click.echo(progress.told(), err=True)
 
     def on_phase(self, phase: str) -> None:
         pass

@@ -11,7 +11,7 @@ import click
 
 from helpdesk_assets.cli.parts import open_tables
 from helpdesk_assets.cli.wording import age, moment
-from helpdesk_assets.model import RunRecord, SyncState
+from helpdesk_assets.model import RunRecord, SyncState, Unfinished
 from helpdesk_assets.settings import Settings, load_settings
 from helpdesk_assets.warehouse.state import last_run
 
@@ -71,6 +71,7 @@ def as_object(status: Status) -> dict[str, Any]:
         ),
         "rows": state.facts.rows if state else None,
         "missed_last_24_hours": status.missed,
+        "unfinished": _unfinished(state.unfinished) if state and state.unfinished else None,
         "runs": [_run(run) for run in status.runs],
     }
 
@@ -88,6 +89,15 @@ def _run(run: RunRecord) -> dict[str, Any]:
     }
 
 
+def _unfinished(begun: Unfinished) -> dict[str, Any]:
+    return {
+        "tickets": begun.rows,
+        "pages": begun.pages,
+        "share": begun.share,
+        "saved_at": _iso(begun.saved_at),
+    }
+
+
 def _iso(when: datetime | None) -> str | None:
     return when.astimezone(UTC).isoformat() if when else None
 
@@ -99,6 +109,10 @@ def _print(status: Status, state: SyncState) -> None:
     facts = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
     facts.add_row("sync", status.sync_name)
     facts.add_row("watermark", _watermark(state, status.now))
+    if begun := state.unfinished:
+        share = "" if begun.share is None else f" ({begun.share:.0%} of the time they lie in)"
+        kept = f"{begun.rows:,} tickets{share} stored at {moment(begun.saved_at)}"
+        facts.add_row("unfinished", f"{kept}; the next run goes on from there")
     facts.add_row("rows", f"{state.facts.rows:,} in tickets when the last run closed")
     facts.add_row("missed updates", f"{status.missed:,} recorded in the last {HOURS} h")
     runs = Table("last runs", "mode", "tickets", "missed", "reason", box=None, pad_edge=False)

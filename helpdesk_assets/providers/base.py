@@ -28,6 +28,8 @@ class Capabilities:
         listing_is_stable: True where tickets that change while the listing is paged cannot push
             others across a page edge; only then may a listing move the watermark.
         minimum_overlap: how far a window must reach back at least (search index lag).
+        listing_is_another_way: False where it is the change endpoint once more, from the beginning:
+            when that fails, so would the listing, and a run is better ended than begun anew.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Capabilities:
     lists_are_whole: bool
     listing_is_stable: bool
     minimum_overlap: timedelta
+    listing_is_another_way: bool = True
 
 
 class Helpdesk(Protocol):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from helpdesk_assets.providers.budget import ACCOUNT, Left, RateBudget, tells_nothing
-from helpdesk_assets.providers.http import Api
+from helpdesk_assets.providers.http import Api, Explain, explains_nothing
 from helpdesk_assets.providers.login import Auth
 from helpdesk_assets.providers.meter import Meter
 from helpdesk_assets.providers.retrying import Retry
@@ -51,6 +51,8 @@ def connect(
     at_once: int | None = None,
     per_minute: Mapping[str, int] | None = None,
     read_left: Callable[[Mapping[str, str]], tuple[Left, ...]] = tells_nothing,
+    explain: Explain = explains_nothing,
+    meter: Meter | None = None,
     world: World | None = None,
 ) -> Connection:
     """
@@ -62,13 +64,15 @@ def connect(
         per_minute: by lane (`budget`), what the vendor documents. HELPDESK_CALLS_PER_MINUTE, where
             it is set, stands in for the account's.
         read_left: finds in an answer's headers what is left.
+        explain: finds in a refused answer what the vendor means by it.
+        meter: where the login counts calls of its own.
         world: time, waiting and chance.
 
     Raises:
         SettingsError: the address is none.
     """
     world = world or World()
-    meter = Meter()
+    meter = meter or Meter()
     places = min(settings.helpdesk_concurrency, at_once or settings.helpdesk_concurrency)
     limits = dict(per_minute or {})
     if settings.helpdesk_calls_per_minute:
@@ -89,6 +93,7 @@ def connect(
         connections=places,
         budget=budget,
         meter=meter,
+        explain=explain,
         clock=world.clock,
     )
     return Connection(api, Retry(meter, sleep=world.sleep, chance=world.chance), places)

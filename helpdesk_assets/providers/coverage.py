@@ -46,12 +46,18 @@ class Coverage:
             ) from None
         return made
 
-    def to_text(self) -> str:
-        pairs = zip(self._starts, self._ends, strict=True)
+    def to_text(self, before: datetime | None = None) -> str:
+        """For `from_text`; only what lies `before` a time, where one is given."""
+        pairs = [
+            (start, end if before is None else min(end, before))
+            for start, end in zip(self._starts, self._ends, strict=True)
+        ]
         return json.dumps(
             {
                 "first": self.first.isoformat() if self.first else None,
-                "read": [[start.isoformat(), end.isoformat()] for start, end in pairs],
+                "read": [
+                    [start.isoformat(), end.isoformat()] for start, end in pairs if start < end
+                ],
             }
         )
 

@@ -95,34 +95,36 @@ def refused(
     )
 
 
-def unreachable(path: str, host: str, timeout: float, error: Exception) -> EndpointFailed:
-    """The error that a request without an answer stands for.
+def unreachable(
+    call: str, host: str, timeout: float, error: Exception, setting: str = "HELPDESK_BASE_URL"
+) -> EndpointFailed:
+    """The error that a request without an answer stands for; `setting` is where the host is from.
 
     The text of `error` stays out of it: a refused header would be quoted there, token and all.
     """
     exceptions = requests.exceptions
     if isinstance(error, exceptions.SSLError) and "CERTIFICATE" in str(error).upper():
         return EndpointFailed(
-            f"The certificate of {host} (HELPDESK_BASE_URL) cannot be trusted, so GET {path} was "
-            "not sent. Correct the address, or name the certificate in REQUESTS_CA_BUNDLE."
+            f"The certificate of {host} ({setting}) cannot be trusted, so {call} was not sent. "
+            "Correct the address, or name the certificate in REQUESTS_CA_BUNDLE."
         )
     if isinstance(error, exceptions.Timeout):
         return PassingFailure(
-            f"{host} (HELPDESK_BASE_URL) did not answer GET {path} within {timeout:g} s. Try "
-            "again later, or raise HELPDESK_TIMEOUT_SECONDS."
+            f"{host} ({setting}) did not answer {call} within {timeout:g} s. Try again later, or "
+            "raise HELPDESK_TIMEOUT_SECONDS."
         )
     if isinstance(error, exceptions.ChunkedEncodingError | exceptions.ContentDecodingError):
-        return cut_short(path)
+        return cut_short(call)
     if isinstance(error, exceptions.ConnectionError):
         return PassingFailure(
-            f"{host} (HELPDESK_BASE_URL) cannot be reached or dropped the connection during GET "
-            f"{path}. Check the address and the network, then try again."
+            f"{host} ({setting}) cannot be reached or dropped the connection during {call}. Check "
+            "the address and the network, then try again."
         )
     return EndpointFailed(
-        f"GET {path} could not be sent to {host} ({type(error).__name__}). Check HELPDESK_BASE_URL."
+        f"{call} could not be sent to {host} ({type(error).__name__}). Check {setting}."
     )
 
 
-def cut_short(path: str) -> PassingFailure:
+def cut_short(call: str) -> PassingFailure:
     """Status 200 and less than the whole body: taken for whole, it would end a list in silence."""
-    return PassingFailure(f"The answer to GET {path} was cut short. Try again later.")
+    return PassingFailure(f"The answer to {call} was cut short. Try again later.")

@@ -30,6 +30,8 @@ from helpdesk_assets.providers.details import Wanted, fetch_details
 from helpdesk_assets.providers.freshdesk_account import (
     LISTS,
     Extent,
+    PageRefused,
+    explain,
     extent,
     login,
     looks,
@@ -96,6 +98,7 @@ class FreshdeskHelpdesk:
             lists_are_whole=not extent.details,
             listing_is_stable=True,
             minimum_overlap=timedelta(0),
+            listing_is_another_way=False,
         )
 
     @property
@@ -163,8 +166,11 @@ class FreshdeskHelpdesk:
         number, _, bound = (token or f"1 {self._bound(start)}").partition(" ")
         page = int(number)
         if page > self._extent.pages:
-            raise self._too_dense(start)
-        answer = self._retry(partial(self._listed, kind, bound, page))
+            raise self._too_dense(start, page)
+        try:
+            answer = self._retry(partial(self._listed, kind, bound, page))
+        except PageRefused:
+            raise self._too_dense(start, page) from None
         asked = datetime.fromisoformat(bound)
         if any(row.modified_time == asked for row in answer.rows):
             self._bound_is_inclusive = True
@@ -225,7 +231,7 @@ class FreshdeskHelpdesk:
         if not self._extent.details:
             return page
         whole = fetch_details(
-            (Wanted(row.ticket_id, floor(row.modified_time, TICK)) for row in page.tickets),
+            (Wanted(row.ticket_id, row.modified_time) for row in page.tickets),
             lambda ticket_id: self._retry(partial(self._one, ticket_id)),
             self._at_once,
         )
@@ -241,12 +247,12 @@ class FreshdeskHelpdesk:
             return None
         return self._reader.asked_for(ticket_id, reply.json(), path)
 
-    def _too_dense(self, start: datetime) -> WindowTooDense:
+    def _too_dense(self, start: datetime, page: int) -> WindowTooDense:
+        reached = (page - 1) * self._extent.page_size
         return WindowTooDense(
-            f"At least {self._extent.rows} tickets were modified within one second, at "
-            f"{start.isoformat()}, and Freshdesk gives no more in one query. Change some of them "
-            "again there (a bulk action on a part of them), which moves these to another second; "
-            "then run again."
+            f"At least {reached} tickets were modified within one second, at {start.isoformat()}, "
+            "and Freshdesk gives no more in one query. Change some of them again there (a bulk "
+            "action on a part of them), which moves these to another second; then run again."
         )
 
 
@@ -262,6 +268,7 @@ def from_settings(settings: Settings, world: World | None = None) -> FreshdeskHe
         base_path="/api/v2",
         per_minute={LISTS: settings.freshdesk_lists_per_minute},
         read_left=read_left,
+        explain=explain,
         world=world,
     )
     return FreshdeskHelpdesk(

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.providers.budget import Left
+from helpdesk_assets.errors import EndpointFailed, SettingsError
+from helpdesk_assets.providers.budget import Left, left_by
+from helpdesk_assets.providers.http import Reply
 from helpdesk_assets.providers.login import BasicAuth, token_of
 from helpdesk_assets.settings import Settings
 
@@ -19,6 +20,10 @@ MOST_PAGES = 300
 INCLUDES = ("description", "requester", "stats")
 # The lane of the lists: their limit is below the account's, 20 of 200 a minute on the Growth plan.
 LISTS = "lists"
+
+
+class PageRefused(EndpointFailed):
+    """Freshdesk gives no page of that number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +56,7 @@ def extent(settings: Settings) -> Extent:
     Raises:
         SettingsError: more is asked for than there is.
     """
-    cap, size = settings.helpdesk_result_cap, _page_size(settings)
-    size = min(size, cap) if cap else size
-    pages = min(cap // size, MOST_PAGES) if cap else MOST_PAGES
+    size, pages = _reach(settings.helpdesk_result_cap, _page_size(settings))
     return Extent(size, pages, _include(settings), settings.helpdesk_fetch_details)
 
 
@@ -62,7 +65,7 @@ def looks(settings: Settings) -> Mapping[str, Callable[[], str]]:
     return {
         "helpdesk_api_token": lambda: "set (not shown)" if _key(settings) else "empty",
         "helpdesk_page_size": lambda: str(_page_size(settings)),
-        "helpdesk_result_cap": lambda: _cap(extent(settings)),
+        "helpdesk_result_cap": lambda: _cap(settings),
         "freshdesk_include": lambda: ", ".join(_include(settings)) or "nothing",
         "freshdesk_lists_per_minute": lambda: str(
             settings.freshdesk_lists_per_minute or "what Freshdesk allows"
@@ -72,14 +75,28 @@ def looks(settings: Settings) -> Mapping[str, Callable[[], str]]:
 
 def read_left(headers: Mapping[str, str]) -> tuple[Left, ...]:
     """What is left of the account's minute. No header tells when the next one begins."""
-    remaining, total = (headers.get(f"X-RateLimit-{name}", "") for name in ("Remaining", "Total"))
-    if not remaining.isdecimal():
-        return ()
-    return (Left(int(remaining), int(total) if total.isdecimal() else None),)
+    return left_by(headers, remaining="X-RateLimit-Remaining", limit="X-RateLimit-Total")
 
 
-def _cap(whole: Extent) -> str:
-    return f"{whole.rows} ({whole.pages} pages of {whole.page_size})"
+def explain(reply: Reply) -> PageRefused | None:
+    """A refused page says so by the field `page` among the errors of a 400."""
+    if reply.status != 400 or b'"page"' not in reply.body:
+        return None
+    return PageRefused(f"GET {reply.path} answered 400: Freshdesk gives no further page.")
+
+
+def _reach(cap: int, size: int) -> tuple[int, int]:
+    """Rows a page and pages a query, within `cap` rows where that is not 0."""
+    if not cap:
+        return size, MOST_PAGES
+    size = min(size, cap)
+    return size, min(cap // size, MOST_PAGES)
+
+
+def _cap(settings: Settings) -> str:
+    size = min(settings.helpdesk_page_size, LARGEST_PAGE)
+    size, pages = _reach(settings.helpdesk_result_cap, size)
+    return f"{size * pages} ({pages} pages of {size})"
 
 
 def _key(settings: Settings) -> str:

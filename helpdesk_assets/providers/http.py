@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
-from helpdesk_assets.errors import EndpointFailed, SettingsError
+from helpdesk_assets.errors import EndpointFailed, HelpdeskAssetsError, SettingsError
 from helpdesk_assets.model import ApiUse
 from helpdesk_assets.providers import exact_json, failures
 from helpdesk_assets.providers.budget import ACCOUNT, RateBudget
@@ -62,6 +62,28 @@ class Reply:
                 "stays so, check HELPDESK_BASE_URL."
             ) from None
 
+    def json_object(self) -> dict[str, Any]:
+        """The body as a JSON object.
+
+        Raises:
+            PassingFailure: it is no JSON.
+            EndpointFailed: it is JSON of another kind.
+        """
+        body = self.json()
+        if not isinstance(body, dict):
+            raise EndpointFailed(
+                f"GET {self.path} did not answer with an object. Check HELPDESK_BASE_URL and "
+                "HELPDESK_PROVIDER."
+            )
+        return body
+
+
+Explain = Callable[[Reply], HelpdeskAssetsError | None]
+
+
+def explains_nothing(reply: Reply) -> None:
+    """For helpdesks whose errors say no more than their status does."""
+
 
 class _NoRedirects(requests.Session):
     """requests prepares the next call of a redirect even where it may not follow it, and falls over
@@ -69,6 +91,19 @@ class _NoRedirects(requests.Session):
 
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
         return None
+
+
+def open_session(connections: int) -> requests.Session:
+    """A pool for so many threads, which keeps no cookies and tries nothing twice."""
+    session = _NoRedirects()
+    session.headers["Accept"] = "application/json"
+    session.headers["User-Agent"] = "helpdesk-assets"
+    # A session cookie could bind calls to another account than the token's.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
+    for scheme in DEFAULT_PORTS:
+        session.mount(f"{scheme}://", adapter)
+    return session
 
 
 class Api:
@@ -84,11 +119,13 @@ class Api:
         base_path: str = "",
         budget: RateBudget | None = None,
         meter: Meter | None = None,
+        explain: Explain = explains_nothing,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`connections`: how many threads will call at once; each call takes its turn from
-        `budget`. `base_path` stands between the address and each call's path. `clock` stands in for
-        the helpdesk's where answers have no `Date`.
+        `budget`. `base_path` stands between the address and each call's path. `explain` knows what
+        the vendor's own errors mean, None for those that mean what their status does. `clock`
+        stands in for the helpdesk's where answers have no `Date`.
 
         Raises:
             SettingsError: `base_url` is no http address, or has a password in it.
@@ -101,14 +138,8 @@ class Api:
         self._clock_doubted = False
         self.meter = meter or Meter()
         self._budget = budget or RateBudget(self.meter, at_once=connections)
-        self._session = _NoRedirects()
-        self._session.headers["Accept"] = "application/json"
-        self._session.headers["User-Agent"] = "helpdesk-assets"
-        # A session cookie could bind calls to another account than the token's.
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
-        for scheme in DEFAULT_PORTS:
-            self._session.mount(f"{scheme}://", adapter)
+        self._explain = explain
+        self._session = open_session(connections)
 
     def __repr__(self) -> str:
         return f"Api({self._host})"
@@ -143,7 +174,7 @@ class Api:
         else:
             raise EndpointFailed(f"GET {path} is redirected in a circle. Check HELPDESK_BASE_URL.")
         if reply.status not in accept:
-            raise failures.refused(
+            raise self._explain(reply) or failures.refused(
                 path, reply.status, reply.body, reply.headers, reply.served_at, self._auth.secrets
             )
         return reply
@@ -173,7 +204,7 @@ class Api:
         announced = response.headers.get("Content-Length", "")
         if announced.isdecimal() and int(announced) != on_the_wire:
             # urllib3 before 2 does not look, and requests allows it.
-            raise failures.cut_short(path)
+            raise failures.cut_short(f"GET {path}")
         reply = Reply(
             path,
             response.status_code,
@@ -201,7 +232,7 @@ class Api:
             # In large pieces: requests' own of 10 KB cost a fifth of what a page takes.
             return response, b"".join(response.iter_content(PIECE))
         except requests.RequestException as error:
-            raise failures.unreachable(path, self._host, self._timeout, error) from None
+            raise failures.unreachable(f"GET {path}", self._host, self._timeout, error) from None
 
     def _helpdesk_time(self, date: str | None) -> datetime:
         moment = failures.http_time(date)

@@ -105,6 +105,7 @@ class RequestTracker:
             # It goes by ids, and they never change.
             listing_is_stable=True,
             minimum_overlap=SLOWEST_CHANGE,
+            listing_is_another_way=False,
         )
 
     @property

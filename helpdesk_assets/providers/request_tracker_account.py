@@ -11,7 +11,6 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import partial
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -117,13 +116,7 @@ class Account:
         return iso_time(rows[0].get("LastUpdated")) if rows else None
 
     def _get(self, path: str, params: Mapping[str, str]) -> Mapping[str, Any]:
-        body = self._retry(partial(self._api.get, path, params)).json()
-        if not isinstance(body, dict):
-            raise EndpointFailed(
-                f"GET {path} did not answer with an object. Check HELPDESK_BASE_URL and "
-                "HELPDESK_PROVIDER."
-            )
-        return body
+        return self._retry(lambda: self._api.get(path, params).json_object())
 
 
 def looks(settings: Settings) -> Mapping[str, Callable[[], str]]:

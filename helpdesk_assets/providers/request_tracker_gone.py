@@ -93,18 +93,10 @@ class GoneTickets:
         return replace(ticket, deleted_time=_time_of(notice) or ticket.deleted_time)
 
     def _body(self, ticket_id: str) -> Row | None:
-        path = f"/ticket/{ticket_id}"
         # The same beside as in lists, see the adapter.
-        reply = self._api.get(path, {"fields[Queue]": "Name"}, accept=FOUND_OR_NOT)
-        if reply.status == 404:
-            return None
-        body = reply.json()
-        if not isinstance(body, dict):
-            raise EndpointFailed(
-                f"GET {path} did not answer with an object. Check HELPDESK_BASE_URL and "
-                "HELPDESK_PROVIDER."
-            )
-        return body
+        params = {"fields[Queue]": "Name"}
+        reply = self._api.get(f"/ticket/{ticket_id}", params, accept=FOUND_OR_NOT)
+        return None if reply.status == 404 else reply.json_object()
 
     def _notices(self, query: str, behind: str) -> Notices:
         params = {

@@ -42,6 +42,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # 2099 by mistake is a ticket too.
 END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 MOST_PASSES = 10
+# A search index may lag behind by minutes. What changed so shortly before a window was opened is
+# read once more by a walk that goes on; the next window's overlap would not reach back to it.
+SETTLED_AFTER = timedelta(minutes=15)
 
 Key = tuple[str, str] | BadTicket
 FetchPage = Callable[[datetime, datetime, str | None], Answer[Ticket]]
@@ -50,6 +53,10 @@ FetchPage = Callable[[datetime, datetime, str | None], Answer[Ticket]]
 def floor(moment: datetime, tick: timedelta) -> datetime:
     """The beginning of the tick that the moment is in."""
     return moment - (moment - EPOCH) % tick
+
+
+def _modified(ticket: Ticket) -> datetime:
+    return ticket.modified_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +86,18 @@ class TimeWalk:
         tick: timedelta,
         held_back: timedelta,
         at_once: int = 1,
+        time_of: Callable[[Ticket], datetime] = _modified,
+        settled_after: timedelta = SETTLED_AFTER,
     ) -> None:
-        """`at_once`: how many stretches of a long window are read side by side."""
+        """`at_once`: how many stretches of a long window are read side by side. `time_of`: the time
+        that `fetch` goes by, where that is another one; what is said here of the modified time is
+        then true of it."""
         self._fetch = fetch
         self._tick = tick
         self._held_back = held_back
         self._at_once = at_once
+        self._time_of = time_of
+        self._settled_after = settled_after
 
     def pages(
         self, since: datetime | None, until: datetime | None, resume: str | None = None
@@ -95,10 +108,10 @@ class TimeWalk:
             EndpointFailed: rows came out of order, or one tick would not hold still.
         """
         start = floor(EPOCH if since is None else utc(since), self._tick)
-        until = None if until is None else utc(until)
+        asked = None if until is None else utc(until)
         read = Coverage.from_text(resume) if resume else Coverage()
-        walk = _Walk(self._fetch, self._tick, self._held_back, until)
-        gaps = list(read.gaps(start, END_OF_TIME if until is None else until))
+        walk = _Walk(self._fetch, self._tick, self._held_back, asked, self._time_of)
+        gaps = list(read.gaps(start, END_OF_TIME if asked is None else asked))
         spans = Spans(
             (Span(begin, end, last=(begin, end) == gaps[-1]) for begin, end in gaps),
             tick=self._tick,
@@ -106,11 +119,12 @@ class TimeWalk:
         )
         for step in read_side_by_side(spans, partial(walk.steps, spans=spans), self._at_once):
             if read.first is None and step.page.tickets:
-                read.first = min(row.modified_time for row in step.page.tickets)
+                read.first = min(map(self._time_of, step.page.tickets))
             # What the window is not open to yet may still change.
-            read.add(step.start, min(step.end, floor(step.page.until, self._tick)))
-            share = read.share(start, step.page.until)
-            yield replace(step.page, resume=read.to_text(), share=share)
+            until = floor(step.page.until, self._tick)
+            read.add(step.start, min(step.end, until))
+            resume = read.to_text(before=until - self._settled_after)
+            yield replace(step.page, resume=resume, share=read.share(start, until))
 
 
 class _Walk:
@@ -122,11 +136,13 @@ class _Walk:
         tick: timedelta,
         held_back: timedelta,
         until: datetime | None,
+        time_of: Callable[[Ticket], datetime],
     ) -> None:
         self._fetch = fetch
         self._tick = tick
         self._held_back = held_back
         self._until = until
+        self._time_of = time_of
         self.opened_at: datetime | None = None
 
     def steps(self, span: Span, spans: Spans) -> Iterator[_Step]:
@@ -213,7 +229,7 @@ class _Walk:
             tick = self._floor(row)
             if tick < last:
                 raise EndpointFailed(
-                    f"Ticket {row.ticket_id}, modified at {row.modified_time.isoformat()}, came "
+                    f"Ticket {row.ticket_id}, dated {self._time_of(row).isoformat()}, came "
                     f"after {last.isoformat()}: the change endpoint does not keep to the window "
                     "and the order that it was asked for."
                 )
@@ -232,7 +248,7 @@ class _Walk:
         )
 
     def _floor(self, ticket: Ticket) -> datetime:
-        return floor(ticket.modified_time, self._tick)
+        return floor(self._time_of(ticket), self._tick)
 
 
 def _key(ticket: Ticket) -> Key:

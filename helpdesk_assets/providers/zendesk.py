@@ -120,6 +120,7 @@ class ZendeskHelpdesk:
             # Where there is no cursor: the minute counts back from the request, the Date header
             # is of the answer, and the two may be half a minute apart.
             minimum_overlap=2 * LAST_MINUTE,
+            listing_is_another_way=False,
         )
 
     @property

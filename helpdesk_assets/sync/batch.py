@@ -12,7 +12,7 @@ from datetime import datetime
 
 import orjson
 
-from helpdesk_assets.model import BadTicket, Page, Ticket, Version
+from helpdesk_assets.model import BadTicket, Page, Ticket, Unfinished, Version
 from helpdesk_assets.spool import Spool
 
 # Percentiles over a fair sample of this many lags are steady to a percent, whatever the batch.
@@ -23,21 +23,33 @@ NAMED_BAD_TICKETS = 20
 class BatchWriter:
     """Feeds pages into a spool of raw_ticket_changes rows. One object per run."""
 
-    def __init__(self, spool: Spool, *, run_id: str, batch_id: str, pick: random.Random) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        *,
+        run_id: str,
+        batch_id: str,
+        pick: random.Random,
+        first_seq: int = 0,
+        before: Unfinished | None = None,
+    ) -> None:
+        """`before`: what an interrupted reading has stored of the same batch; `first_seq` must be
+        beyond all that it has."""
         self._spool = spool
         self._run_id = run_id
         self._batch_id = batch_id
         self._pick = pick
         self._lags: list[float] = []
+        self.versions: list[Version] | None = [] if before is None else None
         self._created_unknown = False
-        self.versions: list[Version] | None = []
         self.created_from: datetime | None = None
         self.created_to: datetime | None = None
-        self.rows = 0
-        self.tombstones = 0
-        self.pages = 0
-        self.bad: list[BadTicket] = []
-        self.bad_count = 0
+        self.rows = before.rows if before else 0
+        self.tombstones = before.tombstones if before else 0
+        self.pages = before.pages if before else 0
+        self.bad: list[BadTicket] = [*before.bad] if before else []
+        self.bad_count = before.bad_count if before else 0
+        self._next_seq = first_seq
 
     def add(self, page: Page) -> None:
         """Spool the page's tickets, in their order."""
@@ -49,6 +61,7 @@ class BatchWriter:
             if self.versions is not None:
                 self.versions.append(Version(ticket.ticket_id, ticket.content_hash))
             self.rows += 1
+            self._next_seq += 1
         if not self._spool.is_small:
             self.versions = None
         self.pages += 1
@@ -83,7 +96,7 @@ class BatchWriter:
                 "_run_id": self._run_id,
                 "_batch_id": self._batch_id,
                 "_fetched_at": served_at,
-                "_seq": self.rows,
+                "_seq": self._next_seq,
                 "_tombstone": ticket.tombstone,
                 # It is JSON already; parsing it only to write it again would double the work.
                 "raw_json": orjson.Fragment(ticket.raw_json),

@@ -10,8 +10,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from helpdesk_assets.errors import UserMistake
-from helpdesk_assets.model import Mode, SyncState, utc
+from helpdesk_assets.model import Mode, SyncState, Unfinished, utc
 from helpdesk_assets.providers.base import Capabilities
+
+WENT_ON = ", gone on with where it was interrupted"
 
 
 class Ask(StrEnum):
@@ -37,7 +39,8 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one run will do. `since` None: from the beginning. `seen_*`: the state row it saw."""
+    """What one run will do. `since` None: from the beginning. `seen_*`: the state row it saw.
+    `unfinished`: the interrupted reading that it goes on with."""
 
     mode: Mode
     reason: str
@@ -50,6 +53,7 @@ class Plan:
     seen_watermark: datetime | None
     is_range: bool = False
     fallback: bool = False
+    unfinished: Unfinished | None = None
 
 
 def plan_run(
@@ -62,7 +66,9 @@ def plan_run(
 ) -> Plan:
     """Plan one run.
 
-    `adopted` is where an older sync's table ends, given only when there is no state row yet.
+    `adopted` is where an older sync's table ends, given only when no run has closed yet.
+
+    A long reading that was interrupted goes on where it was, unless something else is asked for.
 
     The window reaches back behind the watermark by `overlap`, or by what the helpdesk needs where
     that is more: its search index lags, and two edits within one tick of its clock look alike.
@@ -87,6 +93,9 @@ def plan_run(
         return _range(base, options)
     if options.ask is Ask.FULL:
         return replace(base, reason="asked for")
+    begun = state.unfinished if state else None
+    if begun is not None and begun.provider == capabilities.name and options.ask is Ask.AUTO:
+        return _going_on(base, begun)
     if start is None:
         if options.ask is Ask.INCREMENTAL:
             raise UserMistake(
@@ -101,6 +110,17 @@ def plan_run(
         since=start - reach,
         cursor=state.cursor if state else None,
         reason="changes since the watermark" if watermark else "adopted an older sync's table",
+    )
+
+
+def _going_on(base: Plan, begun: Unfinished) -> Plan:
+    return replace(
+        base,
+        mode=begun.mode,
+        since=begun.since,
+        first_load=begun.first_load,
+        reason=begun.reason.removesuffix(WENT_ON) + WENT_ON,
+        unfinished=begun,
     )
 
 

@@ -121,6 +121,12 @@ class TableCalls:
             )
         self._tables.pop(table.table_id, None)
 
+    def update_expiry(self, table: bigquery.Table) -> None:
+        with self.explained(f"keeping table {table.table_id} for longer"):
+            self._client.update_table(
+                table, ["expires"], retry=self._retry(), timeout=self._deadlines.request
+            )
+
     def drop_table(self, table: str) -> None:
         """Remove a table, or let it be gone already."""
         self._tables.pop(table, None)

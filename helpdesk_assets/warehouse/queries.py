@@ -27,11 +27,11 @@ def batch(dataset: Dataset, manifest: Manifest) -> Query:
     names = [*(column.name for column in tables.TICKET_COLUMNS), tables.CONTENT_HASH.name]
     flag = tables.TOMBSTONE.name
     if manifest.staging is not None:
-        names += ["_seq", *([flag] if manifest.tombstones else [])]
+        names += ["_seq", *([flag] if manifest.may_have_tombstones else [])]
         columns = ", ".join(f"B.{name}" for name in names)
         return Query(f"SELECT {columns}\nFROM {dataset.table(manifest.staging)} AS B", ())
     columns = ", ".join(f"B.{name}" for name in names)
-    if manifest.tombstones:
+    if manifest.may_have_tombstones:
         # Rows of a table that is older than the column have nothing there.
         columns += f", IFNULL(B.{flag}, FALSE) AS {flag}"
     versions = [
@@ -72,7 +72,9 @@ def missed_source(dataset: Dataset, manifest: Manifest, grace: timedelta) -> Que
     absent = "" if manifest.first_load else "K.ticket_id IS NULL OR "
     # That a ticket has gone is told again and again, by some helpdesks at another time each time.
     known = (
-        "\n  AND NOT (S._tombstone AND K.deletedTime IS NOT NULL)" if manifest.tombstones else ""
+        "\n  AND NOT (S._tombstone AND K.deletedTime IS NOT NULL)"
+        if manifest.may_have_tombstones
+        else ""
     )
     sql = f"""\
 SELECT
@@ -105,7 +107,7 @@ WHERE S.modifiedTime <= @delivered_by
 def tickets_source(dataset: Dataset, manifest: Manifest) -> Query:
     """The batch as rows of tickets, stamped by the warehouse's clock."""
     source = batch(dataset, manifest)
-    if manifest.tombstones:
+    if manifest.may_have_tombstones:
         source = _with_what_is_known(source)
     sql = f"""\
 SELECT

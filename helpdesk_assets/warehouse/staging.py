@@ -14,13 +14,17 @@ from datetime import UTC, datetime, timedelta
 from google.cloud import bigquery
 
 from helpdesk_assets import tables
-from helpdesk_assets.errors import WarehouseUnavailable
+from helpdesk_assets.errors import BatchGone, WarehouseUnavailable
 from helpdesk_assets.model import Column
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.schema import fields
 
 EXPIRES_AFTER = timedelta(hours=24)
+# A reading that was interrupted on a Friday goes on after the weekend. Counted from the last rows
+# that were added, as a reading may take long.
+KEPT_FOR = timedelta(days=4)
+KEPT_AT_LEAST = KEPT_FOR - timedelta(hours=1)
 OUR_TABLES = tuple(spec.name for spec in tables.ALL)
 _NAME = re.compile(r"(?P<table>.+)__stg_(?P<stamp>\d{8}T\d{6}Z)_[a-z0-9]{1,8}_\d+")
 
@@ -62,11 +66,8 @@ class Staging:
         Raises:
             WarehouseUnavailable: BigQuery took another number of rows than were sent.
         """
-        table = bigquery.Table(self._warehouse.dataset.table_id(name), fields(columns))
-        table.expires = self._now() + EXPIRES_AFTER
-        table.labels = {"app": "helpdesk-assets"}
         self._warehouse.drop_table(name)
-        self._warehouse.create_table(table)
+        self._create(name, columns, EXPIRES_AFTER)
         try:
             loaded = self._warehouse.load(
                 spool.stream(),
@@ -81,6 +82,46 @@ class Staging:
             self.drop(name)
             raise
 
+    def begin(self, name: str, columns: Sequence[Column]) -> None:
+        """Make the table for rows that are added over days; it is kept for longer."""
+        self._create(name, columns, KEPT_FOR)
+
+    def add(
+        self,
+        name: str,
+        columns: Sequence[Column],
+        spool: Spool,
+        *,
+        run_id: str,
+        step: str,
+    ) -> None:
+        """Add every row of the spool to a table that was begun, and keep it for as long again.
+
+        Unlike `load` this leaves the table as it was when it fails. How many rows it took is not
+        compared: a stand-in tells how many there are by now.
+
+        Raises:
+            BatchGone: the table has expired or been dropped; one that is made anew would lack what
+                was added before.
+        """
+        found = self._warehouse.get_table(name, fresh=True)
+        if found is None:
+            raise BatchGone(
+                f"Staging table {name} is gone, and with it what this reading had stored. Run "
+                "again: it begins anew, and nothing is lost."
+            )
+        now = self._now()
+        if found.expires is not None and found.expires < now + KEPT_AT_LEAST:
+            found.expires = now + KEPT_FOR
+            self._warehouse.update_expiry(found)
+        self._warehouse.load(spool.stream(), name, fields(columns), run_id=run_id, step=step)
+
+    def _create(self, name: str, columns: Sequence[Column], kept_for: timedelta) -> None:
+        table = bigquery.Table(self._warehouse.dataset.table_id(name), fields(columns))
+        table.expires = self._now() + kept_for
+        table.labels = {"app": "helpdesk-assets"}
+        self._warehouse.create_table(table)
+
     def exists(self, name: str) -> bool:
         return self._warehouse.get_table(name, fresh=True) is not None
 
@@ -92,8 +133,10 @@ class Staging:
         older_than: timedelta = EXPIRES_AFTER,
         *,
         of_tables: Collection[str] = OUR_TABLES,
+        kept: Collection[str] = (),
     ) -> list[str]:
-        """Drop what runs that died have left; the names of the dropped.
+        """Drop what runs that died have left, but for those that are `kept` for a reading to go
+        on with; the names of the dropped.
 
         Both the stamp (our clock) and the creation (BigQuery's clock) must be old: one wrong
         clock alone must not take the table from a run that is under way.
@@ -104,6 +147,7 @@ class Staging:
             for item in self._warehouse.list_tables()
             if (stamp := stamp_of(item.table_id, of_tables)) is not None
             and stamp <= before
+            and item.table_id not in kept
             and (item.created is None or item.created <= before)
         ]
         for name in orphans:

@@ -27,7 +27,7 @@ from helpdesk_assets.model import (
     SyncState,
     Window,
 )
-from helpdesk_assets.warehouse import queries
+from helpdesk_assets.warehouse import queries, unfinished
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.sql import Dataset, Parameter, Query
 
@@ -48,13 +48,15 @@ class StateTable:
         Two first runs at once can both insert the row, since keys are not enforced. Both windows
         were durable then; the lower watermark is believed, which costs a re-read and loses nothing.
         """
-        rows = [
-            row
-            for row in self._warehouse.list_rows(tables.SYNC_STATE.name)
-            if row["sync_name"] == self._sync_name
-        ]
-        states = [_state_from(row) for row in rows]
+        states = [state for state in self._read_all() if state.sync_name == self._sync_name]
         return min(states, key=lambda state: state.watermark or EPOCH, default=None)
+
+    def stagings_in_use(self) -> set[str]:
+        """The tables that interrupted readings go on with, of whichever sync."""
+        return {state.unfinished.staging for state in self._read_all() if state.unfinished}
+
+    def _read_all(self) -> list[SyncState]:
+        return [_state_from(row) for row in self._warehouse.list_rows(tables.SYNC_STATE.name)]
 
     def close_run(self, manifest: Manifest, *, attempt: int = 0) -> SyncState:
         """Record that the batch is durable in tickets, and move the watermark if it may move.
@@ -128,7 +130,8 @@ WHEN MATCHED AND T.version = @seen_version THEN UPDATE SET
   reason = S.reason,
   closed_at = S.closed_at,
   facts = S.facts,
-  recent_runs = S.recent_runs
+  recent_runs = S.recent_runs,
+  unfinished = CAST(NULL AS STRING)
 WHEN NOT MATCHED AND @seen_version = 0 THEN INSERT
   (sync_name, watermark, cursor, version, window_since, window_until, run_id, reason, closed_at,
    facts, recent_runs)
@@ -242,4 +245,5 @@ def _state_from(row: Mapping[str, Any]) -> SyncState:
         closed_at=row["closed_at"],
         facts=facts_from(row["facts"]),
         recent_runs=tuple(_record_from(run) for run in json.loads(row["recent_runs"] or "[]")),
+        unfinished=unfinished.from_text(row.get("unfinished")),
     )

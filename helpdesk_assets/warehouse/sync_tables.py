@@ -12,14 +12,15 @@ from datetime import datetime, timedelta
 
 from helpdesk_assets import tables
 from helpdesk_assets.errors import BatchGone
-from helpdesk_assets.model import Manifest, MergeReport, RunFacts, SyncState, TableSpec
+from helpdesk_assets.model import Manifest, MergeReport, RunFacts, SyncState, TableSpec, Unfinished
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import queries
 from helpdesk_assets.warehouse.client import JobUse, Warehouse
 from helpdesk_assets.warehouse.schema import Schema
-from helpdesk_assets.warehouse.sql import Prune, Query
+from helpdesk_assets.warehouse.sql import Prune, Query, table_source
 from helpdesk_assets.warehouse.staging import Staging
 from helpdesk_assets.warehouse.state import StateTable
+from helpdesk_assets.warehouse.unfinished import LoadStore
 from helpdesk_assets.warehouse.writer import TableWriter
 
 ORPHANED_AFTER = timedelta(hours=24)
@@ -47,6 +48,7 @@ class SyncTables:
         self._schema = Schema(warehouse)
         self._staging = Staging(warehouse)
         self._writer = TableWriter(warehouse, small_batch_bytes=small_batch_bytes)
+        self._sync_name = sync_name
         self._state = StateTable(warehouse, sync_name)
         self.small_batch_bytes = small_batch_bytes
 
@@ -57,6 +59,14 @@ class SyncTables:
     def read_state(self) -> SyncState | None:
         """The state row, None before the first run has closed or where there is no table yet."""
         return self._state.read() if self._schema.exists(tables.SYNC_STATE) else None
+
+    def can_go_on(self, unfinished: Unfinished) -> bool:
+        """Whether what was stored of an interrupted reading is still there."""
+        return self._staging.exists(unfinished.staging)
+
+    def load_store(self, run_id: str) -> LoadStore:
+        """Where a long reading of that run is kept while it goes on."""
+        return LoadStore(self._warehouse, sync_name=self._sync_name, run_id=run_id)
 
     def adopted_until(self) -> datetime | None:
         """Where the tickets table of an older sync ends; None where there is no such table.
@@ -79,7 +89,14 @@ class SyncTables:
             self._schema.ensure(spec)
 
     def changes_request(self, manifest: Manifest, spool: Spool) -> MergeRequest:
-        return MergeRequest(spool if spool.rows else None, staging=manifest.staging)
+        """The spool's rows; where all that was read is staged already, the staging table's."""
+        if spool.rows:
+            return MergeRequest(spool, staging=manifest.staging)
+        if manifest.staging is None:
+            return MergeRequest(None)
+        staged = self._warehouse.dataset.table(manifest.staging)
+        source = Query(table_source(staged, tables.RAW_TICKET_CHANGES.columns))
+        return MergeRequest(source, staging=manifest.staging)
 
     def missed_request(
         self, manifest: Manifest, *, grace: timedelta, webhooks_enabled: bool
@@ -92,10 +109,10 @@ class SyncTables:
         if not self._has_rows(manifest):
             return MergeRequest(None)
         prune = None
-        if manifest.created_from and manifest.created_to:
+        if manifest.created_from and manifest.created_to and not manifest.saved:
             prune = Prune("createdTime", manifest.created_from, manifest.created_to)
         source = queries.tickets_source(self._warehouse.dataset, manifest)
-        return MergeRequest(source, prune, partial=manifest.tombstones > 0)
+        return MergeRequest(source, prune, partial=manifest.may_have_tombstones)
 
     def write(
         self, spec: TableSpec, request: MergeRequest, *, run_id: str, attempt: int = 0
@@ -130,7 +147,7 @@ class SyncTables:
             closed = state.facts, state
         if manifest.staging is not None:
             self._staging.drop(manifest.staging)
-        self._staging.sweep(ORPHANED_AFTER)
+        self._staging.sweep(ORPHANED_AFTER, kept=self._state.stagings_in_use())
         return closed
 
     def missed_in_the_last(self, hours: int) -> int:

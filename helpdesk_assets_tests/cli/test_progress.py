@@ -3,11 +3,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 
+import pytest
 from rich.console import Console
 from rich.progress import Progress as Bars
 
-from helpdesk_assets.cli.progress import FetchBar, watching
-from helpdesk_assets.sync.fetch import Progress
+from helpdesk_assets.cli.progress import FetchBar, FetchLines, watching
+from helpdesk_assets.sync.progress import Progress
 
 NOW = datetime.now(UTC)
 
@@ -16,29 +17,38 @@ def bars() -> Bars:
     return Bars(console=Console(file=StringIO()), disable=True)
 
 
-def test_shows_how_far_between_the_first_time_and_now() -> None:
+def test_shows_how_much_of_the_window_has_been_read() -> None:
     shown = bars()
     bar = FetchBar(shown)
 
-    bar.on_page(Progress(100, 1, NOW - timedelta(hours=4)))
-    bar.on_page(Progress(200, 2, NOW - timedelta(hours=1)))
+    bar.on_page(Progress(100, 1, NOW - timedelta(hours=4), share=0.25))
+    bar.on_page(Progress(200, 2, NOW - timedelta(hours=1), share=0.75))
 
     (task,) = shown.tasks
-    assert 74 < task.percentage <= 75
-    assert task.fields["note"].startswith("200 tickets in 2 pages, up to ")
+    assert task.percentage == 75
+    assert task.fields["note"].startswith("200 tickets in 2 pages, 75% of the time they lie in, up")
 
 
-def test_a_listing_goes_backwards_and_its_end_is_unknown() -> None:
+def test_where_the_share_cannot_be_told_there_is_no_end() -> None:
     shown = bars()
     bar = FetchBar(shown)
 
     bar.on_page(Progress(100, 1, NOW))
-    bar.on_page(Progress(200, 2, NOW - timedelta(hours=1)))
     bar.on_page(Progress(200, 3, None))
 
     (task,) = shown.tasks
     assert task.total is None
     assert task.fields["note"] == "200 tickets in 3 pages"
+
+
+def test_elsewhere_there_is_a_line_each_half_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    now = iter([0.0, 10.0, 31.0, 31.0, 40.0, 62.0, 62.0])
+    lines = FetchLines(timer=lambda: next(now))
+
+    for page in range(1, 5):
+        lines.on_page(Progress(100 * page, page, NOW))
+
+    assert capsys.readouterr().err == "200 tickets in 2 pages\n400 tickets in 4 pages\n"
 
 
 def test_phases_are_named() -> None:

@@ -52,6 +52,14 @@ def test_250_changes(rig: Rig) -> None:
     assert (report.tickets_synced, report.facts.updated) == (250, 250)
 
 
+def test_changes_that_leave_the_modified_time(rig: Rig, vendor: Vendor) -> None:
+    """As a system makes them: another content under the time that the table has already."""
+    rig.desk.advance(RIPE_SECONDS)
+    rig.desk.change(5, fields={vendor.subject: "by a rule"}, silent=True)
+    report = rig.settle()
+    assert (report.tickets_synced, report.facts.updated) == (5, 5)
+
+
 def test_changes_in_one_second_across_a_page_edge(rig: Rig) -> None:
     rig.desk.change(PAGE // 2, spread_seconds=PAGE)
     rig.desk.advance(5)

@@ -49,7 +49,7 @@ def test_slows_down_before_the_limit_is_reached(rig: Rig) -> None:
     rig.desk.advance(RIPE_SECONDS)
     rig.desk.fault("rate_limit", on="search", calls=20, window_seconds=60.0)
     report = rig.sync(helpdesk_page_size=2)
-    assert set(rig.desk.counters().calls["search"]) == {"200"}
+    assert set(rig.desk.counters().calls["search"]) <= {"200", "204"}
     assert rig.desk.counters().of("search") > 40
     assert report.manifest.api.seconds_waited > 60
     rig.settle()

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from helpdesk_assets.simulator.dialects import zoho_desk_tokens as zoho
 from helpdesk_assets.simulator.server import SimulatedHelpdesk
 
 Json = Mapping[str, Any]
@@ -132,6 +133,28 @@ def _request_tracker_columns(ticket: Json) -> dict[str, Any]:
     }
 
 
+def _zoho_columns(ticket: Json) -> dict[str, Any]:
+    return {
+        "subject": ticket["subject"],
+        "status": ticket["status"],
+        "priority": ticket["priority"],
+        "assignee": ticket["assigneeId"],
+        "createdTime": _at(ticket["createdTime"]),
+        "modifiedTime": _at_or_since_1970(ticket["modifiedTime"]),
+    }
+
+
+def _at_or_since_1970(value: str | int) -> datetime:
+    if isinstance(value, int):
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=value)
+    return _at(value)
+
+
+def in_milliseconds(moment: datetime) -> int:
+    """As some samples of Zoho's have it."""
+    return int(moment.timestamp() * 1000)
+
+
 def by_name(field: str) -> Callable[[SimulatedHelpdesk, datetime], None]:
     """Where the order of changes does not heed the modified time that is shown."""
 
@@ -143,8 +166,12 @@ def by_name(field: str) -> Callable[[SimulatedHelpdesk, datetime], None]:
 
 RENEWED = "goes_on_when_its_token_ends"
 DENSE = "refuses_a_second_with_more_tickets_than_one_query_gives"
+SAYS_SO = "says_so_when_its_token_ends"
+ARCHIVING = "archiving_changes_no_row"
 ARCHIVED = "tickets_archived_before_the_first_load"
 SLOWS_DOWN = "slows_down_before_the_limit_is_reached"
+SILENT = "changes_that_leave_the_modified_time"
+BY_SHOWN_TIME = "Changes are found by the modified time, and nothing else tells of them."
 NO_CAP = "One query gives every row that there is."
 MADE_BY_HAND = "A person makes the token, and only a person can make another."
 
@@ -159,7 +186,7 @@ REST = Vendor(
     asks_again=False,
     make_dated=by_the_clock,
     spellings=(east, west),
-    leaves_out={RENEWED: MADE_BY_HAND, DENSE: NO_CAP},
+    leaves_out={RENEWED: MADE_BY_HAND, DENSE: NO_CAP, SILENT: BY_SHOWN_TIME},
 )
 
 ZENDESK = Vendor(
@@ -195,6 +222,7 @@ FRESHDESK = Vendor(
     spellings=(east, west),
     leaves_out={
         RENEWED: MADE_BY_HAND,
+        SILENT: BY_SHOWN_TIME,
         ARCHIVED: "Whether the list tells of archived tickets is not documented, and nothing else "
         "tells of them.",
     },
@@ -219,9 +247,38 @@ REQUEST_TRACKER = Vendor(
     spellings=(east, west),
     leaves_out={
         RENEWED: MADE_BY_HAND,
+        SILENT: BY_SHOWN_TIME,
         DENSE: NO_CAP,
         SLOWS_DOWN: "There is no limit, and no header tells of one.",
     },
 )
 
-VENDORS = (REST, ZENDESK, FRESHDESK, REQUEST_TRACKER)
+ZOHO_DESK = Vendor(
+    name="zoho_desk",
+    settings=lambda desk: {
+        "zoho_accounts_url": desk.base_url,
+        "zoho_org_id": zoho.ORG_ID,
+        "zoho_client_id": zoho.CLIENT_ID,
+        "zoho_client_secret": SecretStr(zoho.CLIENT_SECRET),
+        "zoho_refresh_token": SecretStr(desk.token),
+        "zoho_token_cache": "off",
+    },
+    subject="subject",
+    modified="modifiedTime",
+    columns=_zoho_columns,
+    # Deleted and merged ones are in the recycle bin, and spam stays where it is.
+    ends={"deleted": Gone.TOLD, "spam": Gone.TOLD, "merged": Gone.TOLD},
+    # A token, the search, and the bin until nothing follows.
+    calls_when_quiet=5,
+    asks_again=True,
+    make_dated=by_the_clock,
+    spellings=(east, west, in_milliseconds),
+    leaves_out={
+        SILENT: BY_SHOWN_TIME,
+        SAYS_SO: "Another token is fetched.",
+        ARCHIVING: "It shows in the ticket, and whether it moves the modified time is not "
+        "documented.",
+    },
+)
+
+VENDORS = (REST, ZENDESK, ZOHO_DESK, FRESHDESK, REQUEST_TRACKER)

@@ -99,13 +99,13 @@ def test_times_of_headers(text: str | None, moment: datetime | None) -> None:
 
 def test_a_bad_certificate_is_not_tried_again() -> None:
     error = requests.exceptions.SSLError("CERTIFICATE_VERIFY_FAILED")
-    failure = unreachable("/v2/tickets", "desk.example.com", 30, error)
+    failure = unreachable("GET /v2/tickets", "desk.example.com", 30, error)
     assert type(failure) is EndpointFailed
     assert "desk.example.com (HELPDESK_BASE_URL)" in str(failure)
 
 
 def test_the_text_of_an_unknown_error_is_not_shown() -> None:
     error = requests.exceptions.InvalidHeader(f"Invalid header value: 'Bearer {TOKEN}'")
-    failure = unreachable("/v2/tickets", "desk.example.com", 30, error)
+    failure = unreachable("GET /v2/tickets", "desk.example.com", 30, error)
     assert TOKEN not in str(failure)
     assert "InvalidHeader" in str(failure)

@@ -226,6 +226,18 @@ def test_an_interrupted_reading_goes_on_and_looks_at_the_trash_again(
     assert len(again) <= 2
 
 
+def test_a_reading_that_goes_on_has_all_of_the_trash_again(
+    desk: SimulatedHelpdesk, connect: Connect
+) -> None:
+    (deleted,) = desk.delete(1)
+    desk.advance(10)
+    helpdesk = connect()
+    *_, last = helpdesk.changes(None)
+    rest = newest(helpdesk.changes(None, resume=last.resume))
+    assert deleted in rest
+    assert all(ticket.deleted_time for ticket in rest.values())
+
+
 @pytest.mark.parametrize("fault", ["empty_page", "page_cut_short", "repeated_rows"])
 def test_odd_pages_lose_nothing(desk: SimulatedHelpdesk, connect: Connect, fault: str) -> None:
     desk.delete(5)
@@ -326,6 +338,19 @@ def test_more_in_one_second_than_the_cap_is_an_error(
         "them), which moves these to another second; then run again."
     )
     assert helpdesk.use.calls < 20
+
+
+def test_a_cap_that_is_lower_than_documented_is_the_same_error(
+    capped: SimulatedHelpdesk, connect: Connect
+) -> None:
+    """HELPDESK_RESULT_CAP is not set: the page behind the last one is asked for, and refused."""
+    capped.create(100)
+    since = now(capped)
+    capped.advance(10)
+    capped.change(61, same_second=True)
+    capped.advance(10)
+    with pytest.raises(WindowTooDense, match="At least 60 tickets were modified within one second"):
+        list(connect(capped, helpdesk_page_size=10).changes(since))
 
 
 @pytest.mark.parametrize("are_listed", [True, False])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -135,6 +135,7 @@ def test_another_ticket_than_the_one_asked_for_is_an_error(connect: Connect) -> 
         ({"status": 5, "priority": 4}, "Closed", "Urgent", None),
         ({"status": 17, "priority": 9}, "17", "9", None),
         ({"status": None, "priority": "High"}, None, "High", None),
+        ({"status": True, "priority": {"name": "High"}}, "true", "High", None),
     ],
 )
 def test_numbers_become_words(
@@ -296,6 +297,20 @@ def test_the_requests_for_further_pages(connect: Connect) -> None:
         ("2026-11-23T09:30:00Z", "2"),
         ("2026-11-23T09:30:01Z", "1"),
     ]
+
+
+def test_a_further_page_is_one_of_the_same_query(connect: Connect) -> None:
+    """Else, where another thread has learned meanwhile that the bound is inclusive, the page would
+    be counted from elsewhere."""
+    start, end = datetime(2026, 11, 23, 9, tzinfo=UTC), START
+    with loopback(answering([ROW])) as server:
+        helpdesk = connect(server.url, helpdesk_page_size=1)
+        token = helpdesk._fetch(None, start, end, None).next_token
+        helpdesk._fetch(None, start + timedelta(seconds=1), end, None)
+        helpdesk._fetch(None, start, end, token)
+        helpdesk._fetch(None, start, end, None)
+    asked = [(one.params["updated_since"][-9:], one.params["page"]) for one in sent(server.seen)]
+    assert asked == [("08:59:59Z", "1"), ("09:00:00Z", "1"), ("08:59:59Z", "2"), ("09:00:00Z", "1")]
 
 
 def test_the_requests_with_includes(connect: Connect) -> None:

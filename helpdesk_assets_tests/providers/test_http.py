@@ -14,7 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from helpdesk_assets.errors import CredentialsRefused, EndpointFailed, SettingsError
+from helpdesk_assets.errors import (
+    AllowanceSpent,
+    CredentialsRefused,
+    EndpointFailed,
+    HelpdeskAssetsError,
+    SettingsError,
+)
 from helpdesk_assets.providers.failures import PassingFailure
 from helpdesk_assets.providers.http import Api, Reply
 from helpdesk_assets.providers.login import TokenAuth
@@ -92,6 +98,24 @@ def test_calls_and_bytes_are_counted_across_threads_and_failures() -> None:
     assert (api.use.calls, api.use.bytes_received) == (40, 200)
 
 
+def test_what_the_vendor_means_by_an_error_goes_before_what_its_status_says() -> None:
+    def explain(reply: Reply) -> HelpdeskAssetsError | None:
+        return AllowanceSpent("tomorrow") if b"spent" in reply.body else None
+
+    def get(body: bytes) -> None:
+        with loopback(say(body, 429)) as server:
+            api = Api(server.url, TokenAuth(TOKEN), timeout=10, connections=1, explain=explain)
+            try:
+                api.get("/x")
+            finally:
+                api.close()
+
+    with pytest.raises(AllowanceSpent, match="tomorrow"):
+        get(b"spent")
+    with pytest.raises(PassingFailure, match="429"):
+        get(b"busy")
+
+
 def test_compressed_bytes_are_counted_and_measured_as_they_came() -> None:
     body = gzip.compress(b'{"a":"%s"}' % (b"x" * 9000))
     reply, _ = ask(say(body, Content_Encoding="gzip"))
@@ -128,6 +152,14 @@ def test_what_is_no_json_is_a_passing_failure(body: bytes) -> None:
     reply, _ = ask(say(body))
     with pytest.raises(PassingFailure, match="GET /x is not JSON"):
         reply.json()
+
+
+def test_json_of_another_kind_is_no_object() -> None:
+    reply, _ = ask(say(b'{"a": 1}'))
+    assert reply.json_object() == {"a": 1}
+    reply, _ = ask(say(b"[]"))
+    with pytest.raises(EndpointFailed, match="GET /x did not answer with an object"):
+        reply.json_object()
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -33,8 +33,14 @@ def ticket(
     )
 
 
-def page(*tickets: Ticket, until: datetime = NOON, served_at: datetime = NOON) -> Page:
-    return Page(tickets=tickets, served_at=served_at, until=until)
+def page(
+    *tickets: Ticket,
+    until: datetime = NOON,
+    served_at: datetime = NOON,
+    resume: str | None = None,
+    share: float | None = None,
+) -> Page:
+    return Page(tickets=tickets, served_at=served_at, until=until, resume=resume, share=share)
 
 
 Script = Sequence[Page | Exception]
@@ -49,6 +55,8 @@ class PaperHelpdesk:
     stable: bool = False
     asked: list[tuple[datetime | None, datetime | None, str | None]] = field(default_factory=list)
     second_changes_script: Script | None = None
+    another_way: bool = True
+    resumed: list[str | None] = field(default_factory=list)
     calls: int = 0
 
     @property
@@ -62,6 +70,7 @@ class PaperHelpdesk:
             lists_are_whole=True,
             listing_is_stable=self.stable,
             minimum_overlap=timedelta(0),
+            listing_is_another_way=self.another_way,
         )
 
     @property
@@ -76,6 +85,7 @@ class PaperHelpdesk:
         resume: str | None = None,
     ) -> Iterator[Page]:
         self.asked.append((since, until, cursor))
+        self.resumed.append(resume)
         again = len(self.asked) > 1 and self.second_changes_script is not None
         yield from self._play(self.second_changes_script or () if again else self.changes_script)
 

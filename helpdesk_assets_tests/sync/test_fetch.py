@@ -14,8 +14,9 @@ import pytest
 from helpdesk_assets.errors import CredentialsRefused, EndpointFailed, TicketUnreadable
 from helpdesk_assets.model import BadTicket, Mode
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.sync.fetch import Batch, Fetch, Progress
+from helpdesk_assets.sync.fetch import Batch, Fetch
 from helpdesk_assets.sync.plan import Plan
+from helpdesk_assets.sync.progress import Progress
 from helpdesk_assets_tests.sync.paper_helpdesk import NOON, PaperHelpdesk, page, ticket
 
 INCREMENTAL = Plan(

@@ -7,11 +7,7 @@ asked for. Times of a query are read in the zone of whoever asks.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from starlette.datastructures import QueryParams
@@ -29,52 +25,29 @@ from helpdesk_assets.simulator.dialects.request_tracker_sql import (
     read_query,
     read_time,
 )
+from helpdesk_assets.simulator.dialects.request_tracker_tickets import (
+    FIELDS,
+    FIELDS_OF_LISTS,
+    SITE,
+    link,
+    renamed,
+    shown,
+)
+from helpdesk_assets.simulator.dialects.request_tracker_users import (
+    SERVER_ZONE,
+    USERS,
+    User,
+    told_of,
+    who,
+)
 from helpdesk_assets.simulator.faults import Allowance
 from helpdesk_assets.simulator.gate import Answer, Gate, Refusal
 from helpdesk_assets.simulator.store import Found
 from helpdesk_assets.simulator.tickets import FUTURE_ID, Json, Version
 
 API = "/REST/2.0"
-SITE = f"https://rt.example.com{API}"
 LARGEST_PAGE, USUAL_PAGE = 100, 20
 END_OF_TIME = 253_402_300_799
-NOT_SET = to_text(0)
-STATUSES = {
-    "Open": "open",
-    "On Hold": "stalled",
-    "Escalated": "open",
-    "Waiting on Customer": "stalled",
-    "Closed": "resolved",
-}
-PRIORITIES = {"Low": "0", "Medium": "50", "High": "80", "Urgent": "100", None: "0"}
-# What a single ticket has and lists give when asked, in the list's order; and what only lists have.
-FIELDS = (
-    "Subject", "Status", "Priority", "InitialPriority", "FinalPriority", "Type", "Queue", "Owner",
-    "Requestor", "Cc", "AdminCc", "Creator", "LastUpdatedBy", "Created", "LastUpdated", "Started",
-    "Starts", "Due", "Resolved", "TimeEstimated", "TimeWorked", "TimeLeft", "CustomFields",
-)  # fmt: skip
-FIELDS_OF_LISTS = ("Told", "SLA", "CustomRoles")
-
-
-class User(NamedTuple):
-    """`zone` empty: the server's. Whoever may see nothing is told so by empty lists."""
-
-    number: int
-    zone: str
-    is_superuser: bool = False
-    sees_tickets: bool = True
-
-
-SERVER_ZONE = "Europe/Berlin"
-# All have the simulator's token for a password.
-USERS = {
-    "root": User(14, "", is_superuser=True),
-    "sync": User(61, "UTC"),
-    "sync-new-york": User(62, "America/New_York"),
-    "sync-kolkata": User(63, "Asia/Kolkata"),
-    "sync-zoneless": User(64, ""),
-    "sync-blind": User(65, "UTC", sees_tickets=False),
-}
 
 
 def speak(desk: Desk, token: str) -> RequestTrackerDialect:
@@ -104,16 +77,10 @@ class RequestTrackerDialect:
             return ticket
         for name in (*FIELDS_OF_LISTS, "type", "_url"):
             del ticket[name]
-        return {**ticket, "EffectiveId": _link("ticket", version.ticket_id)}
+        return {**ticket, "EffectiveId": link("ticket", version.ticket_id)}
 
     def authorize(self, request: Request) -> None:
-        scheme, _, value = request.headers.get("authorization", "").partition(" ")
-        name = None
-        if scheme.lower() == "basic":
-            name, password = _basic(value)
-        elif scheme == "token":
-            number, password = value.removeprefix("1-").partition("-")[::2]
-            name = next((n for n, user in USERS.items() if str(user.number) == number), None)
+        name, password = who(request.headers.get("authorization", ""))
         if name not in USERS or password != self._token:
             raise Refusal(401, "Unauthorized")
         request.state.user = USERS[name]
@@ -132,19 +99,21 @@ class RequestTrackerDialect:
 
     def _search(self, request: Request) -> Answer:
         query, user = request.query_params, request.state.user
-        wanted = list(conditions(read_query(query.get("query", ""))))
         size, number = _paging(query)
+        if not query.get("query"):
+            return Answer(_page([], number, size, 0, query))
+        wanted = list(conditions(read_query(query["query"])))
         self._desk.shift_while_paging("search")
         find = self._finder(wanted, query.getlist("orderby"), query.get("order", "ASC"), user)
         found = find((number - 1) * size, size)
         versions = found.versions if user.sees_tickets else []
         total = found.total if user.sees_tickets else 0
-        rows = [_shown(self._row(version), query) for version in versions]
+        rows = [shown(self._row(version), query) for version in versions]
         is_last = number * size >= total
         if is_last and (params := self._desk.faults.take("future_row", "search")):
             now = self._desk.clock.tick()
             late = Version(FUTURE_ID, now, now, 0, {"LastUpdated": params["modified"]})
-            rows, total = [*rows, _shown(self._row(late), query)], total + 1
+            rows, total = [*rows, shown(self._row(late), query)], total + 1
         rows = self._damaged(rows)
         return Answer(_page(rows, number, size, total, query), tickets=len(rows))
 
@@ -163,19 +132,17 @@ class RequestTrackerDialect:
                 raise BadQuery(f"Unknown field: {condition.field}")
         lag = self._desk.faults.take("search_lag", "search")
         horizon = None if lag is None else int(self._desk.clock.tick() - lag["seconds"])
+        start, end = times
         if order[:1] == ["LastUpdated"] and ids[0] <= 1:
             if way == "DESC":
                 return store.newest_first
-            start, end = times
             return lambda offset, limit: store.modified_between(start, end, offset, limit, horizon)
-        if order != ["id"] or times != [0, END_OF_TIME]:
+        if order not in ([], ["id"]):
             raise BadQuery("this search is not simulated")
-        keys = sorted(int(each) for each in store.ids())
-        kept = [str(each) for each in keys if ids[0] <= each <= ids[1]]
-        return lambda offset, limit: Found(
-            [version for each in kept[offset : offset + limit] if (version := store.get(each))],
-            len(kept),
-        )
+        numbers = sorted(int(each) for each in store.ids())
+        versions = (store.get(str(each)) for each in numbers if ids[0] <= each <= ids[1])
+        kept = [version for version in versions if version and start <= version.modified <= end]
+        return lambda offset, limit: Found(kept[offset : offset + limit], len(kept))
 
     def _transactions(self, request: Request) -> Answer:
         query, user = request.query_params, request.state.user
@@ -186,7 +153,7 @@ class RequestTrackerDialect:
             for row in self._notices()
             if user.sees_tickets and holds(node, lambda c, row=row: _is_true(c, row, zone))  # type: ignore[misc]
         ]
-        page = [_shown(row, query) for row in rows[(number - 1) * size : number * size]]
+        page = [shown(row, query) for row in rows[(number - 1) * size : number * size]]
         total = len(rows) if user.is_superuser else None
         return Answer(_page(page, number, size, total, query))
 
@@ -203,7 +170,7 @@ class RequestTrackerDialect:
         is_merge = fate.end is End.MERGED
         into = f"fsck.com-rt://example/ticket/{fate.into}"
         return {
-            **_link("transaction", str(number)),
+            **link("transaction", str(number)),
             "ObjectType": "RT::Ticket",
             "ObjectId": ticket_id,
             "Type": "AddLink" if is_merge else "Status",
@@ -211,7 +178,7 @@ class RequestTrackerDialect:
             "OldValue": "" if is_merge else "open",
             "NewValue": into if is_merge else "deleted",
             "Created": to_text(fate.at),
-            "Creator": _link("user", "root"),
+            "Creator": link("user", "root"),
             # Not shown, but searched for. A merge leaves the time of the ticket that is no more.
             "TicketType": "ticket",
             "TicketStatus": "open" if is_merge else "deleted",
@@ -230,22 +197,18 @@ class RequestTrackerDialect:
         single = {name: row[name] for name in FIELDS}
         single["id"] = int(version.ticket_id)
         single["CustomFields"] = row["CustomFields"] or []
-        single["EffectiveId"] = _link("ticket", version.ticket_id)
-        single["_hyperlinks"] = [{"ref": "self", **_link("ticket", version.ticket_id)}]
+        single["EffectiveId"] = link("ticket", version.ticket_id)
+        single["_hyperlinks"] = [{"ref": "self", **link("ticket", version.ticket_id)}]
         if "fields[Queue]" not in request.query_params:
-            single["Queue"] = _link("queue", row["Queue"]["id"])
+            single["Queue"] = link("queue", row["Queue"]["id"])
         spoil_tickets(self._desk.faults, "ticket", [single], "LastUpdated")
         return Answer(single, tickets=1)
 
     def _user(self, request: Request) -> Answer:
-        """Everything of oneself, less what is empty; of others a summary."""
         asked = request.path_params["name"]
         for name, user in USERS.items():
             if asked in (name, str(user.number)):
-                told: Json = {"Name": name, "Privileged": 1}
-                if user is request.state.user or request.state.user.is_superuser:
-                    told |= {"id": user.number, "Timezone": user.zone} if user.zone else {}
-                return Answer(told)
+                return Answer(told_of(name, request.state.user))
         raise Refusal(404, "Not Found")
 
     def _fate(self, ticket_id: str) -> Fate | None:
@@ -253,7 +216,7 @@ class RequestTrackerDialect:
 
     def _row(self, version: Version) -> Json:
         """As a list gives it, with every field there is."""
-        ticket = _renamed(self._desk.body(version), version)
+        ticket = renamed(self._desk.body(version), version)
         told = {*FIELDS, *FIELDS_OF_LISTS}
         ticket.update({k: v for k, v in (version.overlay or {}).items() if k in told})
         if self._fate(version.ticket_id) is not None:
@@ -266,66 +229,6 @@ class RequestTrackerDialect:
         spoil_tickets(faults, "search", rows, "LastUpdated")
         rows = rows[: rows_kept(faults, "search", len(rows))]
         return [] if rows and faults.take("empty_page", "search") is not None else rows
-
-
-def _renamed(body: Json, version: Version) -> Json:
-    state = STATUSES[body["status"]]
-    owner = (body["assignee"] or "Nobody").removesuffix("@example.com")
-    return {
-        **_link("ticket", version.ticket_id),
-        "Subject": body["subject"],
-        "Status": state,
-        "Priority": PRIORITIES[body["priority"]],
-        "InitialPriority": "0",
-        "FinalPriority": "0",
-        "Type": "ticket",
-        "SLA": "",
-        "Queue": {**_link("queue", "1"), "Name": body["department"]["name"]},
-        "Owner": _link("user", owner),
-        "Requestor": [_link("user", body["requester"]["email"])],
-        "Cc": [],
-        "AdminCc": [],
-        "Creator": _link("user", body["requester"]["email"]),
-        "LastUpdatedBy": _link("user", owner),
-        "Created": to_text(version.created),
-        "LastUpdated": to_text(version.shown_time),
-        "Started": to_text(version.created),
-        "Starts": NOT_SET,
-        "Due": body["dueDate"] or NOT_SET,
-        "Resolved": to_text(version.modified) if state == "resolved" else NOT_SET,
-        "Told": NOT_SET,
-        "TimeEstimated": "0",
-        "TimeWorked": str(body["updateCount"]),
-        "TimeLeft": "0",
-        "CustomFields": [
-            {**_link("customfield", str(place)), "name": field["name"], "values": [_text(field)]}
-            for place, field in enumerate(body["customFields"], 1)
-        ]
-        # An empty text in lists where a ticket has none.
-        if body["attachments"]
-        else "",
-        "CustomRoles": {},
-    }
-
-
-def _text(field: Json) -> str:
-    """RT keeps the values of custom fields as text."""
-    value = field["value"]
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _link(kind: str, key: str) -> Json:
-    return {"id": key, "type": kind, "_url": f"{SITE}/{kind}/{key}"}
-
-
-def _shown(row: Json, query: QueryParams) -> Json:
-    """What was asked for; without `fields`, an id and nothing else."""
-    names = [name for name in query.get("fields", "").split(",") if name]
-    shown = {name: row[name] for name in ("id", "type", "_url")}
-    shown |= {name: row.get(name, "") for name in names}
-    if "Queue" in shown and "fields[Queue]" not in query:
-        shown["Queue"] = _link("queue", row["Queue"]["id"])
-    return shown
 
 
 def _paging(query: QueryParams) -> tuple[int, int]:
@@ -373,14 +276,6 @@ def _is_true(condition: Condition, row: Json, zone: ZoneInfo) -> bool:
     if condition.field == "TicketLastUpdated":
         return condition.holds(have, to_text(read_time(want, ZoneInfo("UTC"))))
     return condition.holds(have, want)
-
-
-def _basic(value: str) -> tuple[str, str]:
-    try:
-        user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
-    except (ValueError, binascii.Error):
-        return "", ""
-    return user, password
 
 
 def _complaining(build: Callable[[Request], Answer]) -> Callable[[Request], Answer]:

@@ -1,0 +1,36 @@
+"""One Request Tracker per test process, and an API token of it. Where none can be started the tests
+are skipped and say why; in CI that is a failure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from helpdesk_assets_tests.request_tracker.server import RequestTracker, why_not
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """`token` is one of the user sync-kolkata."""
+
+    rt: RequestTracker
+    token: str
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[Running]:
+    reason = why_not()
+    if reason and os.environ.get("CI") == "true":
+        pytest.fail(f"In CI these tests may not be skipped: {reason}")
+    if reason:
+        pytest.skip(reason)
+    rt = RequestTracker()
+    try:
+        token = rt.insert_users()
+        with rt:
+            yield Running(rt, token)
+    finally:
+        rt.stop()

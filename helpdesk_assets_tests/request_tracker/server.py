@@ -1,0 +1,173 @@
+"""A Request Tracker in directories of its own, and what its people do."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import sqlite3
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+
+SCRIPT = str(Path(__file__).parents[2] / "deploy" / "request-tracker.sh")
+USERS = Path(__file__).with_name("users.pl")
+ADMINISTRATOR, ADMINISTRATOR_PASSWORD = "root", "password"
+PASSWORD = "sync-password"
+START_SECONDS = 60.0
+
+
+def why_not() -> str | None:
+    """Why none can be started here, None where one can."""
+    found = subprocess.run([SCRIPT, "check"], capture_output=True, text=True, check=False)
+    return found.stderr.strip() or None
+
+
+class RequestTracker:
+    """Use it as a context manager; `insert` before that, or the server does not know of scrips."""
+
+    def __init__(self) -> None:
+        # Not pytest's own: where root runs the tests, RT runs as another user and cannot get there.
+        self.home = Path(tempfile.mkdtemp(prefix="request-tracker-"))
+        self.home.chmod(0o755)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.base_url = f"http://127.0.0.1:{self.port}"
+        self._server: subprocess.Popen[bytes] | None = None
+        self._session = requests.Session()
+        # A proxy of the environment has no way to this machine's loopback.
+        self._session.trust_env = False
+        self._session.auth = (ADMINISTRATOR, ADMINISTRATOR_PASSWORD)
+
+    def insert(self, initialdata: Path) -> str:
+        """Put users, rights or scrips into the database; what RT says of it."""
+        order = [SCRIPT, "insert", str(initialdata)]
+        done = subprocess.run(order, env=self._environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def insert_users(self) -> str:
+        """Those of `users.pl`; the auth token of one of them, sync-kolkata."""
+        token = re.search(r"^token: (\S+)$", self.insert(USERS), re.MULTILINE)
+        assert token is not None
+        return token[1]
+
+    def __enter__(self) -> Self:
+        order = [SCRIPT, "serve", str(self.port)]
+        with (self.home / "server.log").open("wb") as log:
+            self._server = subprocess.Popen(
+                order, env=self._environment, stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            self._wait()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        self._session.close()
+        if self._server is not None:
+            self._server.terminate()
+            self._server.wait(timeout=START_SECONDS)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def create(self, subject: str, **fields: Any) -> str:
+        """A new ticket; its id."""
+        body = {
+            "Queue": "General",
+            "Subject": subject,
+            "Requestor": "customer@example.com",
+            "Content": "Guten Tag",
+            **fields,
+        }
+        return str(self._call("POST", "/ticket", json=body).json()["id"])
+
+    def reply(self, ticket_id: str, text: str) -> None:
+        plain = {"Content-Type": "text/plain; charset=utf-8"}
+        path = f"/ticket/{ticket_id}/correspond"
+        self._call("POST", path, data=text.encode(), headers=plain)
+
+    def comment(self, ticket_id: str, text: str) -> None:
+        plain = {"Content-Type": "text/plain; charset=utf-8"}
+        self._call("POST", f"/ticket/{ticket_id}/comment", data=text.encode(), headers=plain)
+
+    def change(self, ticket_id: str, **fields: Any) -> None:
+        self._call("PUT", f"/ticket/{ticket_id}", json=fields)
+
+    def merge(self, ticket_id: str, into: str) -> None:
+        self.change(ticket_id, MergeInto=int(into))
+
+    def delete(self, ticket_id: str) -> None:
+        self._call("DELETE", f"/ticket/{ticket_id}")
+
+    def ticket(self, ticket_id: str) -> dict[str, Any] | None:
+        """As its id answers: a merged ticket's is another one."""
+        reply = self.get(f"/ticket/{ticket_id}")
+        if reply.status_code == 404:
+            return None
+        body: dict[str, Any] = reply.json()
+        return body
+
+    def everything(self) -> dict[str, dict[str, Any]]:
+        """What each id answers, from the first ticket to the last."""
+        found: dict[str, dict[str, Any]] = {}
+        while (body := self.ticket(number := str(len(found) + 1))) is not None:
+            found[number] = body
+        return found
+
+    def get(
+        self, path: str, params: Mapping[str, Any] | None = None, user: str = ADMINISTRATOR
+    ) -> requests.Response:
+        password = ADMINISTRATOR_PASSWORD if user == ADMINISTRATOR else PASSWORD
+        return self._session.get(
+            f"{self.base_url}/REST/2.0{path}", params=params, auth=(user, password), timeout=30
+        )
+
+    def date(self, ticket_ids: Mapping[str, datetime]) -> None:
+        """Set when tickets were last updated, which RT lets nobody do."""
+        with sqlite3.connect(self.home / "database" / "rt", timeout=30) as database:
+            for ticket_id, moment in ticket_ids.items():
+                at = f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+                database.execute("UPDATE Tickets SET LastUpdated = ? WHERE id = ?", (at, ticket_id))
+        database.close()
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "RT_HOME": str(self.home)}
+
+    def _call(self, method: str, path: str, **order: Any) -> requests.Response:
+        url = f"{self.base_url}/REST/2.0{path}"
+        reply = self._session.request(method, url, timeout=30, **order)
+        assert reply.ok, f"{method} {path}: {reply.status_code} {reply.text}"
+        return reply
+
+    def _wait(self) -> None:
+        until = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                if self.get("/rt").ok:
+                    return
+            except requests.ConnectionError:
+                pass
+            ended = self._server is None or self._server.poll() is not None
+            if ended or time.monotonic() > until:
+                log = (self.home / "server.log").read_text()
+                raise RuntimeError(f"Request Tracker did not start: {log}")
+            time.sleep(0.1)
