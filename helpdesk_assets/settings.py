@@ -64,6 +64,7 @@ class Settings(AlertSettings):
     zoho_client_id: str = ""
     zoho_client_secret: SecretStr = SecretStr("")
     zoho_refresh_token: SecretStr = SecretStr("")
+    zoho_jwks_url: str = ""
     zoho_token_cache: str = ""
     zoho_recycle_bin: bool = True
 
@@ -73,6 +74,13 @@ class Settings(AlertSettings):
     webhooks_enabled: bool = True
     webhook_grace_seconds: int = Field(default=300, ge=0)
     webhook_gap_error_share: float = Field(default=0.2, ge=0, le=1)
+    webhook_secrets: SecretStr = SecretStr("")
+    webhook_secret_header: str = "X-Webhook-Secret"  # noqa: S105 - a header's name
+    webhook_tolerance_seconds: int = Field(default=300, ge=1)
+    webhook_flush_events: int = Field(default=500, ge=1, le=5000)
+    webhook_flush_seconds: float = Field(default=1.0, ge=0, le=60)
+    webhook_quiet_seconds: float = Field(default=0.02, ge=0, le=60)
+    webhook_queue_size: int = Field(default=5000, ge=1)
 
     bigquery_project: str = ""
     bigquery_dataset: str = "helpdesk_data"

@@ -1,4 +1,4 @@
-"""The four tables as data: columns, keys, guards, partitioning and clustering.
+"""The tables as data: columns, keys, guards, partitioning and clustering.
 
 Column names `ticket_id` to `raw_json` are those of tables that exist in the field and are kept to
 the letter; names with a leading underscore are ours. Pure description: no SQL, no client.
@@ -96,6 +96,31 @@ TICKETS = TableSpec(
     description="The current state of every ticket, one row each.",
 )
 
+WEBHOOK_EVENTS = TableSpec(
+    name="webhook_events",
+    columns=(
+        Column("event_id", STRING, "The vendor's id of the event, or a digest of it."),
+        Column("ticket_id", STRING, "The ticket that it tells of."),
+        Column("type", STRING, "What happened, in the vendor's words."),
+        Column("modifiedTime", TIMESTAMP, "The version that tickets had at least, afterwards."),
+        Column("deleted", BOOL, "That version says that the ticket has gone."),
+        Column("received_at", TIMESTAMP, "When it first came, by the receiver's clock."),
+        Column(
+            "committed_at", TIMESTAMP, "When its version was durable in tickets, by that clock."
+        ),
+        Column("helpdesk", STRING, "The provider that sent it."),
+        Column("_run_id", STRING, "The group of events that it was written with."),
+    ),
+    # The ticket is in it so that clustering prunes the MERGE, of which there may be one a second.
+    key=("ticket_id", "event_id"),
+    guard=Guard.INSERT_ONLY,
+    newest_first=("received_at",),
+    partition_by="received_at",
+    partition_unit="DAY",
+    cluster_by=("ticket_id",),
+    description="Every webhook whose change is durable in tickets, once.",
+)
+
 SYNC_STATE = TableSpec(
     name="sync_state",
     columns=(
@@ -119,7 +144,7 @@ SYNC_STATE = TableSpec(
     description="How far each sync has come.",
 )
 
-ALL = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS, SYNC_STATE)
+ALL = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS, WEBHOOK_EVENTS, SYNC_STATE)
 
 
 STAMP = "%Y%m%dT%H%M%SZ"

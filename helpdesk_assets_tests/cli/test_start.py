@@ -65,7 +65,7 @@ def test_help_answers_within_half_a_second(command: Command) -> None:
 def test_every_command_has_help(run: Run) -> None:
     overview = run("--help")
 
-    for name in ("sync", "status", "doctor", "simulate", "warehouse", "demo"):
+    for name in ("sync", "status", "doctor", "webhooks", "simulate", "warehouse", "demo"):
         assert name in root.commands
         assert f"\n  {name} " in overview.output
         assert run(name, "--help").exit_code == 0
