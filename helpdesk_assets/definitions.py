@@ -1,9 +1,11 @@
-"""Everything that Dagster loads, on one screen. Loads anywhere: no settings are read, no client is
-made and nothing is called before a run asks.
+"""Everything that Dagster loads, on one screen. Loads anywhere: no client is made and nothing is
+called before a run asks. One thing is read from the settings: whether anybody wants alerts.
 """
 
 import dagster as dg
 
+from helpdesk_assets.alerts.runs import Ours
+from helpdesk_assets.alerts.sensor import AlertsResource, alert_sensors
 from helpdesk_assets.assets.attributes import IO_MANAGER
 from helpdesk_assets.assets.missed_updates import missed_updates
 from helpdesk_assets.assets.raw_ticket_changes import raw_ticket_changes
@@ -23,13 +25,18 @@ from helpdesk_assets.schedules import (
 )
 
 bigquery = HelpdeskBigQuery()
+assets = [raw_ticket_changes, missed_updates, tickets_table, sync_watermark, webhook_health]
+checks = [sync_checks]
+jobs = [helpdesk_sync, webhook_health_job]
 
 defs = dg.Definitions(
-    assets=[raw_ticket_changes, missed_updates, tickets_table, sync_watermark, webhook_health],
-    asset_checks=[sync_checks],
-    jobs=[helpdesk_sync, webhook_health_job],
+    assets=assets,
+    asset_checks=checks,
+    jobs=jobs,
     schedules=[every_two_hours, daily_webhook_health],
+    sensors=alert_sensors(Ours.of([*assets, *checks], jobs)),
     resources={
+        "alerts": AlertsResource(),
         "helpdesk": HelpdeskResource(),
         "bigquery": bigquery,
         "watermark": WatermarkResource(bigquery=bigquery),

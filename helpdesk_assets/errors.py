@@ -61,6 +61,10 @@ class WarehouseUnavailable(TryAgainLater):
     """BigQuery did not answer, or kept failing until the retries were used up."""
 
 
+class AlertNotDelivered(TryAgainLater):
+    """Nobody was there to take a message: no connection, a limit, or trouble of their own."""
+
+
 class DataRefused(HelpdeskAssetsError):
     """Rows that may not be stored as they are."""
 

@@ -46,10 +46,14 @@ MANIFEST = "manifest"
 FACTS = "facts"
 COLUMN_SCHEMA = "dagster/column_schema"
 TABLE_NAME = "dagster/table_name"
+# Of the tickets that a check is about, the first few: what an alert names.
+TICKET_IDS = "ticket_ids"
 JOB_COUNTS = ("query_jobs", "load_jobs", "bytes_billed")
 
 # Rows of a Markdown table. All of them are in missed_updates; this is for reading in the UI.
 SHOWN_ROWS = 50
+# One more than an alert names, which tells that there are more.
+NAMED_TICKETS = 11
 _ALIASES = {"INT": "INT64", "INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 
 
@@ -239,11 +243,16 @@ def _days_table(days: Sequence[WebhookDay]) -> dg.MetadataValue[Any]:
 
 
 def plain(facts: Mapping[str, Any]) -> Metadata:
-    """The facts of a verdict."""
-    return {
+    """The facts of a verdict; with those about single tickets come the tickets' ids."""
+    told: Metadata = {
         key: moment(value) if isinstance(value, datetime) else _shown(value)
         for key, value in facts.items()
     }
+    named = [value for value in facts.values() if _is_missed(value)]
+    if named:
+        ids = list(dict.fromkeys(missed.ticket_id for value in named for missed in value))
+        told[TICKET_IDS] = dg.MetadataValue.json(ids[:NAMED_TICKETS])
+    return told
 
 
 def moment(at: datetime | None) -> dg.MetadataValue[Any]:
@@ -276,9 +285,13 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _shown(value: Any) -> Any:
-    if isinstance(value, tuple) and all(isinstance(row, MissedUpdate) for row in value):
+    if _is_missed(value):
         return missed_table(value, len(value))
     return dg.MetadataValue.null() if value is None else value
+
+
+def _is_missed(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(row, MissedUpdate) for row in value)
 
 
 def _plain(value: Any) -> Any:

@@ -391,13 +391,12 @@ class RunRecord:
 class Unfinished:
     """A long reading that was interrupted, or is under way: what is durable of it.
 
-    Its rows so far are in the table `staging`; `resume` is where the adapter of `provider` goes
-    on. `rows` to `bad_count` are what has been counted of these rows. `share` is how much of the
-    window they are, by time.
+    Its rows so far are in the table `staging`, which is that of the batch that goes on with it
+    too; `resume` is where the adapter of `provider` goes on. `rows` to `bad_count` are what has
+    been counted of these rows. `share` is how much of the window they are, by time.
     """
 
     provider: str
-    batch_id: str
     staging: str
     resume: str
     saved_at: datetime

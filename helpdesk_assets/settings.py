@@ -7,7 +7,7 @@ down as values. This module must not know clients, SQL or Dagster.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Self
+from typing import Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -23,12 +23,27 @@ EMBEDDED_PROJECT = "helpdesk-local"
 EMBEDDED_TOKEN = "local-demo-token"  # noqa: S105
 
 
-class Settings(BaseSettings):
-    """One field per environment variable, named like it. `.env.example` lists them all."""
+class AlertSettings(BaseSettings):
+    """Whom to tell, and how often. Read apart from the rest by those who tell: a setting that
+    stops every run must not silence the news of it."""
 
     model_config = SettingsConfigDict(
         env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
     )
+
+    alert_urls: SecretStr = SecretStr("")
+    alert_reminder_hours: float = Field(default=24.0, gt=0)
+    alert_interval_seconds: int = Field(default=60, ge=1)
+    heartbeat_url: SecretStr = SecretStr("")
+    dagster_ui_url: str = ""
+
+    @property
+    def reminder(self) -> timedelta:
+        return timedelta(hours=self.alert_reminder_hours)
+
+
+class Settings(AlertSettings):
+    """One field per environment variable, named like it. `.env.example` lists them all."""
 
     helpdesk_provider: str = "rest"
     helpdesk_base_url: str = EMBEDDED_HELPDESK
@@ -51,6 +66,7 @@ class Settings(BaseSettings):
     zoho_client_id: str = ""
     zoho_client_secret: SecretStr = SecretStr("")
     zoho_refresh_token: SecretStr = SecretStr("")
+    zoho_jwks_url: str = ""
     zoho_token_cache: str = ""
     zoho_recycle_bin: bool = True
 
@@ -68,6 +84,13 @@ class Settings(BaseSettings):
     webhook_silence_seconds: int = Field(default=3600, ge=1)
     webhook_silence_changes: int = Field(default=3, ge=1)
     webhook_latency_seconds: float = Field(default=60.0, gt=0)
+    webhook_secrets: SecretStr = SecretStr("")
+    webhook_secret_header: str = "X-Webhook-Secret"  # noqa: S105 - a header's name
+    webhook_tolerance_seconds: int = Field(default=300, ge=1)
+    webhook_flush_events: int = Field(default=500, ge=1, le=5000)
+    webhook_flush_seconds: float = Field(default=1.0, ge=0, le=60)
+    webhook_quiet_seconds: float = Field(default=0.02, ge=0, le=60)
+    webhook_queue_size: int = Field(default=5000, ge=1)
 
     bigquery_project: str = ""
     bigquery_dataset: str = "helpdesk_data"
@@ -127,8 +150,35 @@ def load_settings() -> Settings:
     Raises:
         SettingsError: naming each variable that cannot be read and why; never its value.
     """
+    return _load(Settings)
+
+
+def load_alert_settings() -> AlertSettings:
+    """The same for alerts alone, whatever the other variables hold.
+
+    Raises:
+        SettingsError: as above.
+    """
+    return _load(AlertSettings)
+
+
+def alerts_wanted() -> AlertSettings | None:
+    """What the environment says of alerts, None where it says nothing. Never raises, since it is
+    asked while definitions load: a value that cannot be read counts as a wish, with defaults in its
+    place, and whoever then loads the settings says what is wrong with it."""
     try:
-        return Settings()
+        settings = AlertSettings()
+    except ValidationError:
+        return AlertSettings.model_construct()
+    return settings if settings.alert_urls or settings.heartbeat_url else None
+
+
+_Read = TypeVar("_Read", bound=BaseSettings)
+
+
+def _load(kind: type[_Read]) -> _Read:
+    try:
+        return kind()
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()

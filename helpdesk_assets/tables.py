@@ -84,28 +84,6 @@ MISSED_UPDATES = TableSpec(
     description="Every change that no webhook delivered in time, once.",
 )
 
-WEBHOOK_EVENTS = TableSpec(
-    name="webhook_events",
-    columns=(
-        Column("event_id", STRING, "The vendor's id of the event; it may send one twice."),
-        Column("ticket_id", STRING, "The ticket that it speaks of."),
-        Column("type", STRING, "What happened, in the vendor's words."),
-        Column("modifiedTime", TIMESTAMP, "The version that it brought; NULL where it is unknown."),
-        Column("deleted", BOOL, "Whether it tells that the ticket has gone."),
-        Column("helpdesk", STRING, "Which helpdesk sent it."),
-        Column("received_at", TIMESTAMP, "When the receiver had it, by the receiver's clock."),
-        Column("committed_at", TIMESTAMP, "When it and its ticket were durable."),
-        Column("_run_id", STRING, "The write that stored it."),
-    ),
-    key=("event_id",),
-    guard=Guard.INSERT_ONLY,
-    newest_first=("received_at",),
-    partition_by="received_at",
-    partition_unit="DAY",
-    cluster_by=("ticket_id",),
-    description="Every webhook event that was accepted, once; written when its ticket is durable.",
-)
-
 TICKETS = TableSpec(
     name="tickets",
     columns=(
@@ -128,6 +106,31 @@ TICKETS = TableSpec(
     partition_unit="MONTH",
     cluster_by=("ticket_id",),
     description="The current state of every ticket, one row each.",
+)
+
+WEBHOOK_EVENTS = TableSpec(
+    name="webhook_events",
+    columns=(
+        Column("event_id", STRING, "The vendor's id of the event, or a digest of it."),
+        Column("ticket_id", STRING, "The ticket that it tells of."),
+        Column("type", STRING, "What happened, in the vendor's words."),
+        Column("modifiedTime", TIMESTAMP, "The version that tickets had at least, afterwards."),
+        Column("deleted", BOOL, "That version says that the ticket has gone."),
+        Column("received_at", TIMESTAMP, "When it first came, by the receiver's clock."),
+        Column(
+            "committed_at", TIMESTAMP, "When its version was durable in tickets, by that clock."
+        ),
+        Column("helpdesk", STRING, "The provider that sent it."),
+        Column("_run_id", STRING, "The group of events that it was written with."),
+    ),
+    # The ticket is in it so that clustering prunes the MERGE, of which there may be one a second.
+    key=("ticket_id", "event_id"),
+    guard=Guard.INSERT_ONLY,
+    newest_first=("received_at",),
+    partition_by="received_at",
+    partition_unit="DAY",
+    cluster_by=("ticket_id",),
+    description="Every webhook whose change is durable in tickets, once.",
 )
 
 SYNC_STATE = TableSpec(

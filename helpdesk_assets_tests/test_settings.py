@@ -15,6 +15,8 @@ from helpdesk_assets.settings import (
     EMBEDDED_TOKEN,
     EMBEDDED_WAREHOUSE,
     Settings,
+    alerts_wanted,
+    load_alert_settings,
     load_settings,
 )
 from helpdesk_assets.simulator.server import DEFAULT_TOKEN
@@ -112,3 +114,30 @@ def test_the_token_shows_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_embedded_token_is_the_one_that_the_simulated_helpdesk_takes() -> None:
     """Named in both places, because the simulator imports nothing of ours."""
     assert EMBEDDED_TOKEN == DEFAULT_TOKEN
+
+
+def test_alerts_are_wanted_where_somebody_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert alerts_wanted() is None
+    for name in ("ALERT_URLS", "HEARTBEAT_URL"):
+        monkeypatch.setenv(name, "json://secret-hook")
+        wanted = alerts_wanted()
+        assert wanted is not None
+        assert "secret-hook" not in repr(wanted)
+        monkeypatch.delenv(name)
+
+
+def test_what_stops_every_run_does_not_silence_the_news_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HELPDESK_PAGE_SIZE", "many")
+    monkeypatch.setenv("ALERT_URLS", "json://127.0.0.1")
+    assert load_alert_settings().reminder.days == 1
+
+
+def test_an_alert_setting_that_cannot_be_read_counts_as_a_wish(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ALERT_REMINDER_HOURS", "0")
+    assert alerts_wanted() is not None
+    with pytest.raises(SettingsError, match="ALERT_REMINDER_HOURS"):
+        load_alert_settings()

@@ -97,7 +97,7 @@ def fetch(
     except BaseException:
         spool.close()
         raise
-    if request.source is None:
+    if request.source is not spool:
         spool.close()
     return batch.manifest, request
 

@@ -16,6 +16,7 @@ from helpdesk_assets.cli.times import read_moment
 
 SIMULATOR_PORT = 8420
 WAREHOUSE_PORT = 9050
+WEBHOOKS_PORT = 8430
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 
@@ -82,6 +83,22 @@ def doctor() -> None:
 
 
 @root.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=WEBHOOKS_PORT, show_default=True)
+@click.option("--insecure", is_flag=True, help="Without WEBHOOK_SECRETS, on loopback: believe all.")
+@verbose_option
+def webhooks(host: str, port: int, insecure: bool) -> None:
+    """Take the helpdesk's webhooks in, in the foreground.
+
+    Answers 2xx when a change is durable in BigQuery, and no sooner.
+    """
+    import_google_without_pandas()
+    from helpdesk_assets.cli.webhooks import serve_webhooks
+
+    serve_webhooks(host=host, port=port, insecure=insecure)
+
+
+@root.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=SIMULATOR_PORT, show_default=True)
 @click.option(
     "--tickets", type=click.IntRange(min=1), default=5000, show_default=True, help="How many."
@@ -106,6 +123,14 @@ def doctor() -> None:
     show_default=True,
     help="The provider whose API it speaks.",
 )
+@click.option("--webhooks-to", metavar="URL", help="Post each change there, signed.")
+@click.option(
+    "--webhooks-secret",
+    envvar="WEBHOOK_SECRETS",
+    show_envvar=True,
+    default="",
+    help="Sign with the first of these.",
+)
 @verbose_option
 def simulate(
     port: int,
@@ -114,6 +139,8 @@ def simulate(
     start: datetime | None,
     history_until: datetime | None,
     dialect: str,
+    webhooks_to: str | None,
+    webhooks_secret: str,
 ) -> None:
     """Run the simulated helpdesk in the foreground."""
     from helpdesk_assets.cli.local import serve_helpdesk
@@ -125,7 +152,15 @@ def simulate(
         start=start,
         history_until=history_until,
         dialect=dialect,
+        webhooks=_webhooks(webhooks_to, webhooks_secret),
     )
+
+
+def _webhooks(url: str | None, secrets: str) -> dict[str, str]:
+    if not url:
+        return {}
+    secret = next(iter(secrets.replace(",", " ").split()), "")
+    return {"url": url, "secret": secret}
 
 
 @root.command()
@@ -155,3 +190,18 @@ def demo(tickets: int) -> None:
     from helpdesk_assets.cli.local import tell_story
 
     tell_story(tickets=tickets)
+
+
+@root.group()
+def alerts() -> None:
+    """Tell people of failed checks and runs: see ALERT_URLS in .env.example."""
+
+
+@alerts.command()
+@verbose_option
+def test() -> None:
+    """Send a sample to each of ALERT_URLS; exit 1 when one fails."""
+    from helpdesk_assets.cli.alerts import send_sample
+
+    if not send_sample():
+        raise click.exceptions.Exit(1)

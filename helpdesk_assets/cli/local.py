@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -30,9 +30,10 @@ def serve_helpdesk(
     start: datetime | None,
     history_until: datetime | None,
     dialect: str,
+    webhooks: Mapping[str, str],
 ) -> None:
     """Run the simulated helpdesk until it is interrupted."""
-    with _extra_needed(), _port_needed(port):
+    with _extra_needed(), port_needed(HOST, port):
         from helpdesk_assets.simulator.server import DEFAULT_TOKEN, serve
 
         def announce(url: str) -> None:
@@ -48,12 +49,13 @@ def serve_helpdesk(
             start=start,
             history_until=history_until,
             dialect=dialect,
+            webhooks=webhooks,
         )
 
 
 def serve_warehouse(*, port: int, data_dir: Path) -> None:
     """Become the local warehouse; its process replaces this one."""
-    with _extra_needed(), _port_needed(port):
+    with _extra_needed(), port_needed(HOST, port):
         from helpdesk_assets.embedded import free_port, installed, serve
 
         installed()
@@ -96,12 +98,13 @@ def _extra_needed() -> Iterator[None]:
 
 
 @contextmanager
-def _port_needed(port: int) -> Iterator[None]:
+def port_needed(host: str, port: int) -> Iterator[None]:
+    """Tells a person when the address cannot be listened on."""
     try:
         yield
     except OSError as error:
         raise SettingsError(
-            f"Cannot listen on {HOST}:{port}: {_reason(error)}. Name another with --port, "
+            f"Cannot listen on {host}:{port}: {_reason(error)}. Name another with --port, "
             "or stop what uses it."
         ) from error
 

@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from helpdesk_assets.cli.parts import open_tables
-from helpdesk_assets.cli.wording import age, moment
 from helpdesk_assets.model import RunRecord, SyncState, Unfinished
 from helpdesk_assets.settings import Settings, load_settings
 from helpdesk_assets.warehouse.state import last_run
+from helpdesk_assets.wording import age, moment
 
 HOURS = 24
 SHOWN_RUNS = 8
@@ -21,7 +21,7 @@ SHOWN_RUNS = 8
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`state` None: no run has closed yet."""
+    """`state` None: no run has closed yet, and none has stored a part of a first load."""
 
     sync_name: str
     state: SyncState | None
@@ -55,7 +55,8 @@ def show_status(*, as_json: bool) -> None:
 def read_status(settings: Settings) -> Status:
     with open_tables(settings) as tables:
         state = tables.read_state()
-        missed = tables.missed_in_the_last(HOURS) if state else 0
+        # Before a run has closed there may be no such table yet, only the place of a reading.
+        missed = tables.missed_in_the_last(HOURS) if state and state.version else 0
     return Status(settings.sync_name, state, missed, datetime.now(UTC))
 
 
@@ -113,8 +114,9 @@ def _print(status: Status, state: SyncState) -> None:
         share = "" if begun.share is None else f" ({begun.share:.0%} of the time they lie in)"
         kept = f"{begun.rows:,} tickets{share} stored at {moment(begun.saved_at)}"
         facts.add_row("unfinished", f"{kept}; the next run goes on from there")
-    facts.add_row("rows", f"{state.facts.rows:,} in tickets when the last run closed")
-    facts.add_row("missed updates", f"{status.missed:,} recorded in the last {HOURS} h")
+    if state.version:
+        facts.add_row("rows", f"{state.facts.rows:,} in tickets when the last run closed")
+        facts.add_row("missed updates", f"{status.missed:,} recorded in the last {HOURS} h")
     runs = Table("last runs", "mode", "tickets", "missed", "reason", box=None, pad_edge=False)
     runs.columns[0].no_wrap = True
     for run in status.runs[:SHOWN_RUNS]:
@@ -122,13 +124,15 @@ def _print(status: Status, state: SyncState) -> None:
         runs.add_row(moment(run.closed_at), run.mode.value, *counts, run.reason)
     console = Console()
     console.print(facts)
-    console.print()
-    console.print(runs)
+    if status.runs:
+        console.print()
+        console.print(runs)
 
 
 def _watermark(state: SyncState, now: datetime) -> str:
     if state.watermark is None:
-        return "none: no window has been read whole yet, so the next run reads everything"
+        then = "" if state.unfinished else ", so the next run reads everything"
+        return f"none: no window has been read whole yet{then}"
     ahead = state.watermark > now
     how = "ahead of this machine's clock" if ahead else "old"
     return f"{moment(state.watermark)} ({age(now - state.watermark)} {how})"

@@ -44,7 +44,8 @@ class Capabilities:
 
 
 class Helpdesk(Protocol):
-    """One helpdesk account. Its caller uses one thread; threads inside are its own matter."""
+    """One helpdesk account. Its caller uses one thread, but for `ticket`, which may be called from
+    any number; threads inside are its own matter."""
 
     @property
     def capabilities(self) -> Capabilities: ...

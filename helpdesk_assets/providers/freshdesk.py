@@ -23,10 +23,10 @@ from urllib.parse import quote
 from requests.utils import parse_header_links
 
 from helpdesk_assets.errors import EndpointFailed, WindowTooDense
-from helpdesk_assets.model import ApiUse, BadTicket, Page, Ticket, utc
+from helpdesk_assets.model import BadTicket, Page, Ticket, utc
 from helpdesk_assets.providers.base import Capabilities
+from helpdesk_assets.providers.connected import ConnectedHelpdesk
 from helpdesk_assets.providers.connection import Connection, World, connect
-from helpdesk_assets.providers.details import Wanted, fetch_details
 from helpdesk_assets.providers.freshdesk_account import (
     LISTS,
     Extent,
@@ -37,8 +37,8 @@ from helpdesk_assets.providers.freshdesk_account import (
     looks,
     read_left,
 )
-from helpdesk_assets.providers.reading import Shape, TicketReader, unreadable, word
-from helpdesk_assets.providers.time_paging import TimeWalk, floor
+from helpdesk_assets.providers.reading import Shape, word
+from helpdesk_assets.providers.time_paging import floor
 from helpdesk_assets.providers.token_paging import Answer
 from helpdesk_assets.settings import Settings
 
@@ -76,19 +76,13 @@ SHAPE = Shape(
 )
 
 
-class FreshdeskHelpdesk:
+class FreshdeskHelpdesk(ConnectedHelpdesk):
     """One account, as the agent sees it whose key is used."""
 
     def __init__(self, connection: Connection, extent: Extent, *, skip_bad: bool) -> None:
-        self._api = connection.api
-        self._at_once = connection.at_once
-        self._retry = connection.retry
         self._extent = extent
-        self._reader = TicketReader(
-            SHAPE, skip_bad=skip_bad, kept_as_text=connection.api.meter.kept_as_text
-        )
         self._bound_is_inclusive = False
-        self._capabilities = Capabilities(
+        capabilities = Capabilities(
             name="freshdesk",
             page_size=extent.page_size,
             time_resolution=TICK,
@@ -100,14 +94,7 @@ class FreshdeskHelpdesk:
             minimum_overlap=timedelta(0),
             listing_is_another_way=False,
         )
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return self._capabilities
-
-    @property
-    def use(self) -> ApiUse:
-        return self._api.use
+        super().__init__(connection, capabilities, SHAPE, skip_bad=skip_bad)
 
     def changes(
         self,
@@ -123,12 +110,7 @@ class FreshdeskHelpdesk:
         """
         reach: datetime | None = None
         for kind in (*GONE, None):
-            walk = TimeWalk(
-                partial(self._fetch, kind),
-                tick=TICK,
-                held_back=self._capabilities.held_back,
-                at_once=self._at_once,
-            )
+            walk = self._walk(partial(self._fetch, kind))
             for page in walk.pages(since, until, None if kind else resume):
                 reach = page.until if reach is None else min(reach, page.until)
                 if kind:
@@ -139,17 +121,6 @@ class FreshdeskHelpdesk:
     def listing(self) -> Iterator[Page]:
         """See `Helpdesk.listing`: the same list from the beginning, gone tickets included."""
         return self.changes(None)
-
-    def ticket(self, ticket_id: str) -> Ticket | None:
-        """See `Helpdesk.ticket`."""
-        found = self._retry(partial(self._one, ticket_id))
-        if isinstance(found, BadTicket):
-            raise unreadable(found)
-        return found
-
-    def close(self) -> None:
-        """See `Helpdesk.close`."""
-        self._api.close()
 
     def _fetch(
         self, kind: str | None, start: datetime, end: datetime, token: str | None
@@ -226,16 +197,6 @@ class FreshdeskHelpdesk:
             **({} if kind is None else {"filter": kind}),
             **({"include": ",".join(include)} if include else {}),
         }
-
-    def _made_whole(self, page: Page) -> Page:
-        if not self._extent.details:
-            return page
-        whole = fetch_details(
-            (Wanted(row.ticket_id, row.modified_time) for row in page.tickets),
-            lambda ticket_id: self._retry(partial(self._one, ticket_id)),
-            self._at_once,
-        )
-        return replace(page, tickets=whole.tickets, bad=page.bad + whole.bad)
 
     def _one(self, ticket_id: str) -> Ticket | BadTicket | None:
         """The description is always there, so it is nothing to be included."""

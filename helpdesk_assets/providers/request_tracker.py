@@ -24,15 +24,15 @@ from functools import partial
 from typing import Any
 
 from helpdesk_assets.errors import EndpointFailed, SettingsError, WindowTooDense
-from helpdesk_assets.model import ApiUse, BadTicket, Page, Ticket
+from helpdesk_assets.model import BadTicket, Page, Ticket
 from helpdesk_assets.providers import request_tracker_sql as sql
 from helpdesk_assets.providers.base import Capabilities
+from helpdesk_assets.providers.connected import ConnectedHelpdesk
 from helpdesk_assets.providers.connection import Connection, World, connect
 from helpdesk_assets.providers.failures import PassingFailure
-from helpdesk_assets.providers.reading import Shape, TicketReader, unreadable
+from helpdesk_assets.providers.reading import Shape
 from helpdesk_assets.providers.request_tracker_account import API, Account, login, looks, page_size
 from helpdesk_assets.providers.request_tracker_gone import DELETED, GoneTickets
-from helpdesk_assets.providers.time_paging import TimeWalk
 from helpdesk_assets.providers.token_paging import Answer, rows_and_token
 from helpdesk_assets.settings import Settings
 
@@ -76,7 +76,7 @@ SHAPE = Shape(
 )
 
 
-class RequestTracker:
+class RequestTracker(ConnectedHelpdesk):
     """One account."""
 
     def __init__(
@@ -88,13 +88,8 @@ class RequestTracker:
         result_cap: int | None,
         skip_bad: bool,
     ) -> None:
-        self._api = connection.api
-        self._at_once = connection.at_once
-        self._retry = connection.retry
         self._account = account
-        self._reader = TicketReader(SHAPE, skip_bad=skip_bad)
-        self._departed = GoneTickets(connection, self._reader, held_back=TICK)
-        self._capabilities = Capabilities(
+        capabilities = Capabilities(
             name="request_tracker",
             page_size=page_size,
             time_resolution=TICK,
@@ -107,14 +102,8 @@ class RequestTracker:
             minimum_overlap=SLOWEST_CHANGE,
             listing_is_another_way=False,
         )
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return self._capabilities
-
-    @property
-    def use(self) -> ApiUse:
-        return self._api.use
+        super().__init__(connection, capabilities, SHAPE, skip_bad=skip_bad)
+        self._departed = GoneTickets(connection, self._reader, held_back=TICK)
 
     def changes(
         self,
@@ -129,8 +118,7 @@ class RequestTracker:
         for page in self._gone(since, until):
             reach = page.until
             yield page
-        walk = TimeWalk(self._changed, tick=TICK, held_back=TICK, at_once=self._at_once)
-        for page in walk.pages(since, until, resume):
+        for page in self._walk(self._changed).pages(since, until, resume):
             yield replace(page, until=min(page.until, reach or page.until))
 
     def listing(self) -> Iterator[Page]:
@@ -146,26 +134,15 @@ class RequestTracker:
             yield Page(read.tickets, answer.served_at, reach or answer.served_at, bad=read.bad)
             last = _last_id(answer.rows) if answer.next_token else None
 
-    def ticket(self, ticket_id: str) -> Ticket | None:
-        """See `Helpdesk.ticket`. A search of one: a single ticket comes in another form, which
-        would be stored as other content of the same version."""
+    def _one(self, ticket_id: str) -> Ticket | BadTicket | None:
+        """A search of one: a single ticket comes in another form, which would be stored as other
+        content of the same version."""
         if not (ticket_id.isascii() and ticket_id.isdecimal()):
             return None
-        answer = self._retry(partial(self._tickets, f"id = {ticket_id}", ["id"]))
+        answer = self._tickets(f"id = {ticket_id}", ["id"])
         if answer.rows:
-            found = self._reader.ticket(answer.rows[0], ticket_id)
-        else:
-            gone = self._departed.one(ticket_id, sql.merge_of(ticket_id))
-            if gone is None:
-                return None
-            found = gone
-        if isinstance(found, BadTicket):
-            raise unreadable(found)
-        return found
-
-    def close(self) -> None:
-        """See `Helpdesk.close`."""
-        self._api.close()
+            return self._reader.ticket(answer.rows[0], ticket_id)
+        return self._departed.one(ticket_id, sql.merge_of(ticket_id))
 
     def _gone(self, since: datetime | None, until: datetime | None) -> Iterator[Page]:
         return self._departed.pages(sql.gone(since, until, self._account.zone), until)

@@ -10,21 +10,21 @@ this API's words are here; how to walk, retry and read is shared by all adapters
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from helpdesk_assets.model import ApiUse, BadTicket, Page, Ticket, utc
+from helpdesk_assets.model import BadTicket, Page, Ticket, utc
 from helpdesk_assets.providers.base import Capabilities
 from helpdesk_assets.providers.budget import Left, left_by
+from helpdesk_assets.providers.connected import ConnectedHelpdesk
 from helpdesk_assets.providers.connection import Connection, World, connect
-from helpdesk_assets.providers.details import Wanted, fetch_details
+from helpdesk_assets.providers.details import Wanted
 from helpdesk_assets.providers.login import TokenAuth, token_of
-from helpdesk_assets.providers.reading import Read, Shape, TicketReader, unreadable
-from helpdesk_assets.providers.time_paging import TimeWalk, floor
+from helpdesk_assets.providers.reading import Read, Shape
+from helpdesk_assets.providers.time_paging import floor
 from helpdesk_assets.providers.token_paging import Answer, rows_and_token, walk_tokens
 from helpdesk_assets.settings import Settings
 
@@ -34,7 +34,7 @@ TICK = timedelta(seconds=1)
 FOUND_OR_NOT = frozenset({200, 404})
 
 
-class RestHelpdesk:
+class RestHelpdesk(ConnectedHelpdesk):
     """One account."""
 
     def __init__(
@@ -45,13 +45,7 @@ class RestHelpdesk:
         lists_are_whole: bool,
         skip_bad: bool,
     ) -> None:
-        self._api = connection.api
-        self._at_once = connection.at_once
-        self._retry = connection.retry
-        self._reader = TicketReader(
-            Shape(), skip_bad=skip_bad, kept_as_text=connection.api.meter.kept_as_text
-        )
-        self._capabilities = Capabilities(
+        capabilities = Capabilities(
             name="rest",
             page_size=page_size,
             time_resolution=TICK,
@@ -62,14 +56,7 @@ class RestHelpdesk:
             listing_is_stable=False,
             minimum_overlap=timedelta(0),
         )
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return self._capabilities
-
-    @property
-    def use(self) -> ApiUse:
-        return self._api.use
+        super().__init__(connection, capabilities, Shape(), skip_bad=skip_bad)
 
     def changes(
         self,
@@ -91,17 +78,8 @@ class RestHelpdesk:
             has_worked = True
             return answer
 
-        walk = TimeWalk(
-            fetch, tick=TICK, held_back=self._capabilities.held_back, at_once=self._at_once
-        )
-        for page in walk.pages(since, until, resume):
-            if self._capabilities.lists_are_whole:
-                yield page
-                continue
-            whole = self._details(
-                Wanted(row.ticket_id, floor(row.modified_time, TICK)) for row in page.tickets
-            )
-            yield replace(page, tickets=whole.tickets, bad=page.bad + whole.bad)
+        for page in self._walk(fetch).pages(since, until, resume):
+            yield self._made_whole(page)
 
     def listing(self) -> Iterator[Page]:
         """See `Helpdesk.listing`."""
@@ -110,17 +88,6 @@ class RestHelpdesk:
             until = until or answer.served_at - self._capabilities.held_back
             read = self._read_listed(answer.rows)
             yield Page(read.tickets, answer.served_at, until, bad=read.bad)
-
-    def ticket(self, ticket_id: str) -> Ticket | None:
-        """See `Helpdesk.ticket`."""
-        found = self._retry(partial(self._one, ticket_id))
-        if isinstance(found, BadTicket):
-            raise unreadable(found)
-        return found
-
-    def close(self) -> None:
-        """See `Helpdesk.close`."""
-        self._api.close()
 
     def _changed(self, start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
         """One page of a window. The end is rounded up: a ticket more is harmless, one less is
@@ -151,13 +118,6 @@ class RestHelpdesk:
         ids, bad = self._reader.ids(rows)
         whole = self._details(map(Wanted, ids))
         return Read(whole.tickets, bad + whole.bad)
-
-    def _details(self, wanted: Iterable[Wanted]) -> Read:
-        return fetch_details(
-            wanted,
-            lambda ticket_id: self._retry(partial(self._one, ticket_id)),
-            self._at_once,
-        )
 
     def _one(self, ticket_id: str) -> Ticket | BadTicket | None:
         path = f"{LISTING}/{quote(ticket_id, safe='')}"

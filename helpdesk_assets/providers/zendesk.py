@@ -22,11 +22,12 @@ from typing import Any
 from urllib.parse import quote
 
 from helpdesk_assets.errors import EndpointFailed
-from helpdesk_assets.model import ApiUse, BadTicket, Page, Ticket, utc
+from helpdesk_assets.model import BadTicket, Page, Ticket, utc
 from helpdesk_assets.providers.base import Capabilities
+from helpdesk_assets.providers.connected import ConnectedHelpdesk
 from helpdesk_assets.providers.connection import Connection, World, connect
 from helpdesk_assets.providers.http import Reply
-from helpdesk_assets.providers.reading import Shape, TicketReader, unreadable
+from helpdesk_assets.providers.reading import Shape
 from helpdesk_assets.providers.time_paging import EPOCH, floor
 from helpdesk_assets.providers.token_paging import Answer, rows_and_token, walk_tokens
 from helpdesk_assets.providers.zendesk_account import (
@@ -100,16 +101,11 @@ class _Place:
         return cls(cursor, int(first) if first.isdecimal() else None)
 
 
-class ZendeskHelpdesk:
+class ZendeskHelpdesk(ConnectedHelpdesk):
     """One account."""
 
     def __init__(self, connection: Connection, *, page_size: int, skip_bad: bool) -> None:
-        self._api = connection.api
-        self._retry = connection.retry
-        self._reader = TicketReader(
-            SHAPE, skip_bad=skip_bad, kept_as_text=connection.api.meter.kept_as_text
-        )
-        self._capabilities = Capabilities(
+        capabilities = Capabilities(
             name="zendesk",
             page_size=page_size,
             time_resolution=TICK,
@@ -122,14 +118,7 @@ class ZendeskHelpdesk:
             minimum_overlap=2 * LAST_MINUTE,
             listing_is_another_way=False,
         )
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return self._capabilities
-
-    @property
-    def use(self) -> ApiUse:
-        return self._api.use
+        super().__init__(connection, capabilities, SHAPE, skip_bad=skip_bad)
 
     def changes(
         self,
@@ -169,18 +158,8 @@ class ZendeskHelpdesk:
         archived ones out."""
         return self.changes(None)
 
-    def ticket(self, ticket_id: str) -> Ticket | None:
-        """See `Helpdesk.ticket`. Of a deleted ticket Zendesk says that there is none."""
-        ticket = self._retry(partial(self._one, ticket_id))
-        if isinstance(ticket, BadTicket):
-            raise unreadable(ticket)
-        return ticket
-
-    def close(self) -> None:
-        """See `Helpdesk.close`."""
-        self._api.close()
-
     def _one(self, ticket_id: str) -> Ticket | BadTicket | None:
+        """Of a deleted ticket Zendesk says that there is none."""
         path = f"/tickets/{quote(ticket_id, safe='')}.json"
         reply = self._api.get(path, accept=FOUND_OR_NOT)
         if reply.status == 404:

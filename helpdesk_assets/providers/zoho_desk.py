@@ -20,13 +20,12 @@ from functools import partial
 from typing import Any
 
 from helpdesk_assets.errors import EndpointFailed, WindowTooDense
-from helpdesk_assets.model import ApiUse, BadTicket, Page, Ticket
+from helpdesk_assets.model import BadTicket, Page, Ticket
 from helpdesk_assets.providers.base import Capabilities
+from helpdesk_assets.providers.connected import ConnectedHelpdesk
 from helpdesk_assets.providers.connection import Connection, World, connect
-from helpdesk_assets.providers.details import Wanted, fetch_details
 from helpdesk_assets.providers.meter import Meter
-from helpdesk_assets.providers.reading import TicketReader, unreadable
-from helpdesk_assets.providers.time_paging import EPOCH, TimeWalk, floor
+from helpdesk_assets.providers.time_paging import EPOCH, TimeWalk
 from helpdesk_assets.providers.token_cache import TokenCache
 from helpdesk_assets.providers.token_paging import Answer, rows_and_token
 from helpdesk_assets.providers.zoho_account import (
@@ -64,23 +63,16 @@ FOUND_OR_NOT = frozenset({200, 404})
 READABLE_OR_NOT = frozenset({200, 403, 404})
 
 
-class ZohoDeskHelpdesk:
+class ZohoDeskHelpdesk(ConnectedHelpdesk):
     """One portal, as the agent sees it who made the refresh token."""
 
     def __init__(
         self, connection: Connection, login: ZohoLogin, extent: Extent, *, skip_bad: bool
     ) -> None:
-        self._api = connection.api
         self._login = login
-        self._at_once = connection.at_once
-        self._retry = connection.retry
         self._extent = extent
-        self._reader = TicketReader(
-            SHAPE, skip_bad=skip_bad, kept_as_text=connection.api.meter.kept_as_text
-        )
-        self._bin = RecycleBin(connection, self._reader, held_back=TICK, fetch=self._of_the_bin)
         self._starts_are_inclusive = False
-        self._capabilities = Capabilities(
+        capabilities = Capabilities(
             name="zoho_desk",
             page_size=extent.page_size,
             time_resolution=TICK,
@@ -91,14 +83,8 @@ class ZohoDeskHelpdesk:
             listing_is_stable=True,
             minimum_overlap=OVERLAP,
         )
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return self._capabilities
-
-    @property
-    def use(self) -> ApiUse:
-        return self._api.use
+        super().__init__(connection, capabilities, SHAPE, skip_bad=skip_bad)
+        self._bin = RecycleBin(connection, self._reader, held_back=TICK, fetch=self._of_the_bin)
 
     def changes(
         self,
@@ -122,16 +108,9 @@ class ZohoDeskHelpdesk:
             # How far it has come is nothing that `changes` could go on from.
             yield replace(page, resume=None)
 
-    def ticket(self, ticket_id: str) -> Ticket | None:
-        """See `Helpdesk.ticket`."""
-        found = self._retry(partial(self._one, ticket_id))
-        if isinstance(found, BadTicket):
-            raise unreadable(found)
-        return found
-
     def close(self) -> None:
         """See `Helpdesk.close`."""
-        self._api.close()
+        super().close()
         self._login.close()
 
     def _read(
@@ -211,16 +190,6 @@ class ZohoDeskHelpdesk:
         goes_on = is_more or len(rows) >= self._extent.page_size
         read = self._reader.page(rows)
         return Answer(read.tickets, read.bad, str(reached) if goes_on else None, reply.served_at)
-
-    def _made_whole(self, page: Page) -> Page:
-        if not self._extent.details:
-            return page
-        whole = fetch_details(
-            (Wanted(row.ticket_id, floor(row.modified_time, TICK)) for row in page.tickets),
-            lambda ticket_id: self._retry(partial(self._one, ticket_id)),
-            self._at_once,
-        )
-        return replace(page, tickets=whole.tickets, bad=page.bad + whole.bad)
 
     def _one(self, ticket_id: str) -> Ticket | BadTicket | None:
         # Anything else is no id, and may be a path of another resource.

@@ -6,6 +6,7 @@ code must not call it.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -17,12 +18,15 @@ from starlette.routing import Route
 
 from helpdesk_assets.simulator.clock import to_text
 from helpdesk_assets.simulator.damage import JsonResponse
+from helpdesk_assets.simulator.deliveries import Deliveries
 from helpdesk_assets.simulator.desk import Desk, End
 from helpdesk_assets.simulator.gate import Dialect
 from helpdesk_assets.simulator.tickets import Json, Version
 
 # Rows per piece of the truth: large enough to be quick, small enough to let other calls in between.
 _TRUTH_PIECE = 200
+# How often is looked whether all webhooks are sent: their threads have no way to say so.
+_LOOK_SECONDS = 0.01
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -35,6 +39,8 @@ class AdminApi:
     def __init__(self, desk: Desk, dialect: Dialect) -> None:
         self._desk = desk
         self._dialect = dialect
+        self.deliveries = Deliveries(dialect.whole)
+        desk.listeners.append(self.deliveries.note)
 
     def routes(self) -> list[Route]:
         return [
@@ -47,6 +53,8 @@ class AdminApi:
             Route("/admin/token", _spoken(self._token), methods=["POST"]),
             Route("/admin/clock", _spoken(self._clock), methods=["GET", "POST"]),
             Route("/admin/faults", _spoken(self._faults), methods=["GET", "POST", "DELETE"]),
+            Route("/admin/deliveries", _spoken(self._deliver), methods=["GET", "POST"]),
+            Route("/admin/deliveries/release", _spoken(self._release), methods=["POST"]),
             Route("/admin/counters", _spoken(self._counters), methods=["GET", "DELETE"]),
         ]
 
@@ -172,6 +180,20 @@ class AdminApi:
             faults.clear(request.query_params.get("name"))
         self._desk.heed_faults()
         return faults.describe()
+
+    async def _deliver(self, request: Request) -> Json:
+        """The orders for webhooks, or what became of them; with `settled`, once all are sent."""
+        if request.method == "POST":
+            known = {"url": str, "secret": str, "hint": bool, "tries": int}
+            known |= {"lose": int, "hold": int, "double": int}
+            self.deliveries.order(await _order(request, known))
+        while request.query_params.get("settled") == "true" and not self.deliveries.is_settled:
+            await asyncio.sleep(_LOOK_SECONDS)
+        return self.deliveries.describe()
+
+    async def _release(self, request: Request) -> Json:
+        order = await _order(request, {"newest_first": bool})
+        return {"released": self.deliveries.release(newest_first=order.get("newest_first", False))}
 
     async def _counters(self, request: Request) -> Json:
         if request.method == "DELETE":

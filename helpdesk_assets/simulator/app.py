@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.utils import format_datetime
 
@@ -43,11 +43,16 @@ async def _say_in_json(request: Request, error: Exception) -> Response:
     return JsonResponse(body, error.status_code, error.headers)
 
 
-def build_app(desk: Desk, token: str, dialect: str = "rest") -> ASGIApp:
-    """The whole helpdesk, speaking like the provider of that name."""
+def build_app(
+    desk: Desk, token: str, dialect: str = "rest", webhooks: Mapping[str, str] | None = None
+) -> ASGIApp:
+    """The whole helpdesk, speaking like the provider of that name. `webhooks`: the first orders
+    for them (`deliveries.Orders`); none are sent without."""
     spoken = make_dialect(dialect, desk, token)
+    admin = AdminApi(desk, spoken)
+    admin.deliveries.order(dict(webhooks or {}))
     app = Starlette(
-        routes=[*spoken.routes(Gate(desk, spoken)), *AdminApi(desk, spoken).routes()],
+        routes=[*spoken.routes(Gate(desk, spoken)), *admin.routes()],
         exception_handlers={HTTPException: _say_in_json},
     )
     return ClockHeader(app, desk.clock.now)

@@ -62,6 +62,17 @@ class ClockState:
     offset_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What became of the webhooks. `answers` by status, `failed` where there was none; `lost` and
+    `held` as ticket and modified time."""
+
+    pending: int
+    answers: Mapping[str, int]
+    lost: tuple[tuple[str, datetime], ...]
+    held: tuple[tuple[str, datetime], ...]
+
+
 class HelpdeskControl:
     """Everything a test does to the helpdesk behind the product's back."""
 
@@ -182,6 +193,20 @@ class HelpdeskControl:
     def clear_faults(self, name: str | None = None) -> None:
         self._call("DELETE", "/admin/faults", query={} if name is None else {"name": name})
 
+    def send_webhooks(self, **orders: str | int | bool) -> Delivered:
+        """Say where webhooks go (`url`, `secret`), or what shall become of the next ones (`lose`,
+        `hold`, `double`, `hint`, `tries`); see `deliveries.Orders`."""
+        return _delivered(self._call("POST", "/admin/deliveries", orders))
+
+    def release_webhooks(self, *, newest_first: bool = False) -> int:
+        """Send those that were held; how many there were."""
+        order = {"newest_first": newest_first}
+        return int(self._call("POST", "/admin/deliveries/release", order)["released"])
+
+    def delivered(self) -> Delivered:
+        """What became of the webhooks, once every one has been answered or given up."""
+        return _delivered(self._call("GET", "/admin/deliveries", query={"settled": "true"}))
+
     def counters(self) -> Counters:
         seen = self._call("GET", "/admin/counters")
         return Counters(seen["calls"], seen["ticketsServed"], seen["bytes"], seen["maxConcurrent"])
@@ -242,6 +267,14 @@ class HelpdeskControl:
 
 
 _NO_SCOPE = (("on", "all"), ("count", -1), ("after", 0))
+
+
+def _delivered(seen: Mapping[str, Any]) -> Delivered:
+    lost, held = (
+        tuple((row["id"], datetime.fromisoformat(row["modifiedTime"])) for row in seen[name])
+        for name in ("lost", "held")
+    )
+    return Delivered(seen["pending"], seen["answers"], lost, held)
 
 
 def _ticket(row: Mapping[str, Any]) -> TrueTicket:

@@ -5,7 +5,7 @@ Both the API and the admin endpoints act on one `Desk`, in one thread.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -74,6 +74,8 @@ class Desk:
         self.faults = FaultBoard()
         self.counters = CallCounters()
         self.rate_window = RateWindow()
+        # Whoever wants to hear of changes: what happened, and the version that came of it.
+        self.listeners: list[Callable[[str, Version], None]] = []
         self._seed = seed
         self._made = tickets
         self._choices = 0
@@ -131,6 +133,8 @@ class Desk:
             self.clock.advance(step)
             at = one_tick if same_second else self.clock.tick()
             changed.append(self.store.change(each, at, fields, silent=silent))
+            if not silent:
+                self._tell("updated", changed[-1])
         return changed
 
     def create(
@@ -146,6 +150,7 @@ class Desk:
             version = Version(each, now, now, 0, fields or None)
             self.store.add(version)
             made.append(version)
+            self._tell("created", version)
         return made
 
     def _new_ids(self, count: int) -> list[str]:
@@ -160,7 +165,14 @@ class Desk:
         for each in ids:
             self.gone.add(self.store.delete(each))
             self.fates[each] = Fate(end, at, into)
-        return [self.gone.change(each, at, None) for each in ids]
+        last = [self.gone.change(each, at, None) for each in ids]
+        for version in last:
+            self._tell("deleted", version)
+        return last
+
+    def _tell(self, kind: str, version: Version) -> None:
+        for listener in self.listeners:
+            listener(kind, version)
 
     def archive(self, ids: Sequence[str]) -> None:
         """What vendors do to tickets that were closed long ago: no list may show them, but they

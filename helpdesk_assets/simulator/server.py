@@ -7,7 +7,7 @@ import contextlib
 import logging
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -45,6 +45,7 @@ def serve(
     start: datetime | None = None,
     history_until: datetime | None = None,
     dialect: str = "rest",
+    webhooks: Mapping[str, str] | None = None,
 ) -> None:
     """Run until interrupted.
 
@@ -58,13 +59,14 @@ def serve(
         start: what the helpdesk's clock shows at first; real time when not given.
         history_until: where the tickets' made-up past ends; at the clock's start when not given.
         dialect: the provider whose API it speaks.
+        webhooks: `url` and `secret` of who is told of changes; nobody when not given.
 
     Raises:
         OSError: the address cannot be listened on.
     """
     with _listen(host, port) as listener:
         desk = Desk(tickets, seed, start, history_until=history_until)
-        config = _config(desk, token, dialect)
+        config = _config(desk, token, dialect, webhooks)
         url = _url(listener)
         server = _AnnouncingServer(config, lambda: announce(url) if announce else None)
         # uvicorn has shut down in order by the time it passes the interrupt on.
@@ -167,11 +169,13 @@ def _url(listener: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
-def _config(desk: Desk, token: str, dialect: str) -> uvicorn.Config:
+def _config(
+    desk: Desk, token: str, dialect: str, webhooks: Mapping[str, str] | None = None
+) -> uvicorn.Config:
     """The same plain server wherever it runs, whatever else is installed beside it."""
     logging.getLogger("uvicorn.error").addFilter(_is_no_fault_of_ours)
     return uvicorn.Config(
-        build_app(desk, token, dialect),
+        build_app(desk, token, dialect, webhooks),
         http="h11",
         loop="asyncio",
         ws="none",

@@ -96,8 +96,9 @@ class Fetch:
 
     def _begin(self, plan: Plan) -> None:
         before, helpdesk = plan.unfinished, self._helpdesk
-        new = tables.batch_id(self._clock(), self._run_id, self._attempt)
-        self._batch_id = before.batch_id if before else new
+        # A batch of its own also where it goes on with another: that one may have been merged, and
+        # must not pass for this one.
+        self._batch_id = tables.batch_id(self._clock(), self._run_id, self._attempt)
         self._writer = BatchWriter(
             self._spool,
             run_id=self._run_id,
@@ -185,9 +186,7 @@ class Fetch:
             api=ApiUse(),
             batch_bytes=self._spool.size,
             versions=tuple(writer.versions or ()) if is_small else None,
-            staging=None
-            if is_small
-            else tables.staging_name(tables.RAW_TICKET_CHANGES.name, self._batch_id),
+            staging=None if is_small else self._saving.staging,
             created_from=span[0] if span else None,
             created_to=span[1] if span else None,
             lag_p50=p50,

@@ -75,8 +75,8 @@ class Saving:
         self._keeping = keeping
         self.plan = plan
         self._provider = provider
-        self._batch_id = batch_id
-        self._staging = tables.staging_name(tables.RAW_TICKET_CHANGES.name, batch_id)
+        own = tables.staging_name(tables.RAW_TICKET_CHANGES.name, batch_id)
+        self.staging = plan.unfinished.staging if plan.unfinished else own
         self._spool = spool
         self._writer = writer
         self._due = keeping.timer() + keeping.every.total_seconds() if keeping else 0.0
@@ -92,9 +92,9 @@ class Saving:
             return
         if not self.is_begun:
             # Only now: were it made again later on, the rows before would be missing in silence.
-            keeping.store.begin(self._staging)
+            keeping.store.begin(self.staging)
             self.is_begun = True
-        keeping.store.add_rows(self._spool, self._staging)
+        keeping.store.add_rows(self._spool, self.staging)
         keeping.store.note(self._unfinished(page.resume, page), self.plan.seen_version)
         self._spool.clear()
         self._writer.versions = None
@@ -103,7 +103,7 @@ class Saving:
     def finish(self) -> None:
         """All has been read: the rest joins what is stored, where anything is."""
         if self._keeping is not None and self.is_begun and self._spool.rows:
-            self._keeping.store.add_rows(self._spool, self._staging)
+            self._keeping.store.add_rows(self._spool, self.staging)
             self._spool.clear()
 
     def _unfinished(self, resume: str, page: Page) -> Unfinished:
@@ -111,8 +111,7 @@ class Saving:
         clock = self._keeping.clock if self._keeping else (lambda: page.served_at)
         return Unfinished(
             provider=self._provider,
-            batch_id=self._batch_id,
-            staging=self._staging,
+            staging=self.staging,
             resume=resume,
             saved_at=clock(),
             mode=plan.mode,

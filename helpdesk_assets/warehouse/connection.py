@@ -74,7 +74,7 @@ def emulator_arguments(host: str) -> dict[str, Any]:
     """
     if not host:
         return {}
-    if not _is_loopback(host):
+    if not is_loopback(host):
         # A stand-in takes any caller: on another machine it could be anyone's, and so the tickets.
         raise SettingsError(
             f"BIGQUERY_EMULATOR_HOST {host!r} is not on this machine. Only 127.0.0.1, ::1 and "
@@ -86,7 +86,8 @@ def emulator_arguments(host: str) -> dict[str, Any]:
     }
 
 
-def _is_loopback(url: str) -> bool:
+def is_loopback(url: str) -> bool:
+    """Whether an address, or the host of a URL, can be reached from this machine only."""
     try:
         name = urlsplit(url if "://" in url else f"http://{url}").hostname or ""
         return name == "localhost" or ipaddress.ip_address(name).is_loopback

@@ -159,6 +159,8 @@ class SyncTables:
             facts = self._state.count_facts(manifest, events=events, attempt=attempt)
             closed = facts, self.read_state()
         else:
+            # The batch may have been fetched before an upgrade that added a column.
+            self._schema.ensure(tables.SYNC_STATE)
             state = self._state.close_run(manifest, events=events, attempt=attempt)
             closed = state.facts, state
         if manifest.staging is not None:

@@ -220,9 +220,11 @@ def _inline(write: _Write, spool: Spool) -> Query:
 
 
 def _written(spec: TableSpec, held: Iterable[Column]) -> tuple[Column, ...]:
-    """Columns that go into the table; the others only order the source's rows."""
+    """Columns that go into the table; the others only order the source's rows, or tell which of
+    them know a part."""
     own = {column.name for column in spec.columns}
-    return tuple(c for c in held if c.name in own or c.name not in spec.newest_first)
+    others = {*spec.newest_first, spec.partial_flag}
+    return tuple(c for c in held if c.name in own or c.name not in others)
 
 
 def _together(first: Iterable[Column], second: Iterable[Column]) -> tuple[Column, ...]:

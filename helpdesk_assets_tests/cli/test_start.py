@@ -13,7 +13,10 @@ import pytest
 from helpdesk_assets.cli.commands import root
 from helpdesk_assets_tests.cli.conftest import Command, Run
 
-HEAVY = ("rich", "pydantic", "requests", "google", "dagster", "pandas", "starlette", "uvicorn")
+HEAVY = (
+    *("rich", "pydantic", "requests", "google", "dagster", "pandas", "starlette", "uvicorn"),
+    "apprise",
+)
 REPORT = "print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
 
 
@@ -34,7 +37,9 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert loaded.isdisjoint((*HEAVY, "click"))
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["sync", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["sync", "--help"], ["alerts", "test", "--help"]]
+)
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     loaded = modules_after(
         f"sys.argv = ['helpdesk-assets', *{arguments}]\n"
@@ -60,7 +65,7 @@ def test_help_answers_within_half_a_second(command: Command) -> None:
 def test_every_command_has_help(run: Run) -> None:
     overview = run("--help")
 
-    for name in ("sync", "status", "doctor", "simulate", "warehouse", "demo"):
+    for name in ("sync", "status", "doctor", "webhooks", "simulate", "warehouse", "demo"):
         assert name in root.commands
         assert f"\n  {name} " in overview.output
         assert run(name, "--help").exit_code == 0

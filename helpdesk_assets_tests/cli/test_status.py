@@ -4,7 +4,10 @@ import json
 from datetime import UTC, datetime
 
 from helpdesk_assets.settings import Settings
+from helpdesk_assets.warehouse.client import Warehouse
+from helpdesk_assets.warehouse.sync_tables import SyncTables
 from helpdesk_assets_tests.cli.conftest import TICKETS, Run
+from helpdesk_assets_tests.warehouse.test_unfinished import BEGUN
 
 
 def test_before_the_first_run(environment: Settings, run: Run) -> None:
@@ -21,7 +24,30 @@ def test_before_the_first_run(environment: Settings, run: Run) -> None:
         "watermark_age_seconds": None,
         "rows": None,
         "missed_last_24_hours": 0,
+        "unfinished": None,
         "runs": [],
+    }
+
+
+def test_while_a_first_load_is_unfinished(
+    environment: Settings, warehouse: Warehouse, run: Run
+) -> None:
+    tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
+    store = tables.load_store("run-1")
+    store.begin(BEGUN.staging)
+    store.note(BEGUN, 0)
+
+    shown = run("status").stdout
+    told = json.loads(run("status", "--json").stdout)
+
+    assert "250 tickets (40% of the time they lie in) stored at" in shown
+    assert "the next run goes on from there" in shown
+    assert "last runs" not in shown
+    assert told["unfinished"] == {
+        "tickets": 250,
+        "pages": 3,
+        "share": 0.4,
+        "saved_at": BEGUN.saved_at.isoformat(),
     }
 
 

@@ -15,14 +15,15 @@ TICKETS = 240
 def test_an_interrupted_first_load_goes_on(make_rig: MakeRig) -> None:
     """What changes in between is read as well, whichever half it was in."""
     rig = make_rig(TICKETS)
-    rig.desk.fault("error_500", after=8)
+    rig.desk.fault("error_500", after=10)
     with pytest.raises(EndpointFailed):
         rig.sync(save_every=timedelta(0))
-    assert rig.desk.counters().tickets_served > 0.4 * TICKETS
+    assert rig.desk.counters().tickets_served > 0.5 * TICKETS
     rig.desk.change(10, spread_seconds=30)
     rig.desk.create(3)
     rig.desk.reset_counters()
     report = rig.settle()
     assert report.manifest.first_load
     assert report.facts.rows == TICKETS + 3
-    assert rig.desk.counters().tickets_served < 0.75 * TICKETS
+    # Where a list has no end to ask for, readers side by side are served some tickets twice.
+    assert rig.desk.counters().tickets_served < 0.85 * TICKETS

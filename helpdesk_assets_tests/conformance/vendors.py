@@ -276,7 +276,6 @@ ZOHO_DESK = Vendor(
     leaves_out={
         SILENT: BY_SHOWN_TIME,
         SAYS_SO: "Another token is fetched.",
-        SILENT: BY_SHOWN_TIME,
         ARCHIVING: "It shows in the ticket, and whether it moves the modified time is not "
         "documented.",
     },

@@ -12,7 +12,8 @@ import dagster as dg
 import pytest
 
 from helpdesk_assets import tables
-from helpdesk_assets.definitions import defs
+from helpdesk_assets.alerts.runs import Ours, check_subject
+from helpdesk_assets.definitions import assets, checks, defs, jobs
 from helpdesk_assets.metadata import spec_from
 
 SPECS = {
@@ -94,23 +95,59 @@ def test_what_an_asset_says_of_its_table_is_what_the_table_is(asset: str) -> Non
     assert stated == SPECS[asset]
 
 
-def test_definitions_load_where_nothing_is_set_and_nothing_answers(tmp_path: Path) -> None:
-    """In a process of its own, with sockets forbidden: settings are for a run to read."""
+@pytest.mark.parametrize(
+    ("environment", "sensors"),
+    [
+        ({}, "[]"),
+        (
+            {"ALERT_URLS": "json://127.0.0.1:1", "ALERT_INTERVAL_SECONDS": "600"},
+            "['helpdesk_alerts RUNNING 600']",
+        ),
+        # The tick says what is wrong with it.
+        (
+            {"ALERT_URLS": "json://127.0.0.1:1", "ALERT_INTERVAL_SECONDS": "often"},
+            "['helpdesk_alerts RUNNING 60']",
+        ),
+    ],
+)
+def test_definitions_load_where_nothing_answers(
+    tmp_path: Path, environment: dict[str, str], sensors: str
+) -> None:
+    """In a process of its own, with sockets forbidden: settings are for a run to read, but for the
+    wish to be told. What tells is not even imported."""
     script = (
-        "import socket\n"
+        "import socket, sys\n"
         "def refuse(*a, **k): raise AssertionError('a socket at import')\n"
         "socket.socket.connect = refuse\n"
         "from dagster import Definitions\n"
         "from helpdesk_assets.definitions import defs\n"
         "Definitions.validate_loadable(defs)\n"
+        "assert 'apprise' not in sys.modules\n"
+        "print([f'{s.name} {s.default_status.value} {s.minimum_interval_seconds}'"
+        " for s in defs.sensors or ()])\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=tmp_path,
-        env={"HOME": str(tmp_path), "HELPDESK_PAGE_SIZE": "no number"},
+        env={
+            "HOME": str(tmp_path),
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "HELPDESK_PAGE_SIZE": "no number",
+            **environment,
+        },
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == sensors
+
+
+def test_alerts_are_about_all_that_is_defined_here() -> None:
+    graph = defs.resolve_asset_graph()
+    assert Ours.of([*assets, *checks], jobs) == Ours(
+        frozenset(key.to_user_string() for key in graph.get_all_asset_keys()),
+        frozenset(map(check_subject, graph.asset_check_keys)),
+        frozenset(job.name for job in jobs),
+    )

@@ -11,11 +11,14 @@ import pytest
 from helpdesk_assets import tables
 from helpdesk_assets.errors import UserMistake
 from helpdesk_assets.metadata import (
+    NAMED_TICKETS,
     SHOWN_ROWS,
+    TICKET_IDS,
     bad_table,
     describe,
     merged,
     missed_table,
+    plain,
     spec_from,
 )
 from helpdesk_assets.model import (
@@ -116,3 +119,12 @@ def test_a_value_cannot_break_out_of_its_cell() -> None:
 
 def test_nothing_missed_is_said_in_a_word() -> None:
     assert missed_table([], 0).value == "none"
+
+
+def test_facts_about_tickets_name_the_first_few_of_them_once() -> None:
+    versions = [i // 2 for i in range(60)]
+    missed = tuple(MissedUpdate(str(i), NOON, "stale", 1.0) for i in versions)
+    told = plain({"missed": 60, "missed_named": missed})
+    assert told[TICKET_IDS].value == [str(i) for i in range(NAMED_TICKETS)]
+    assert plain({"missed_named": ()})[TICKET_IDS].value == []
+    assert TICKET_IDS not in plain({"table_rows": 7})

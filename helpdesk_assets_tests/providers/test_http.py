@@ -14,7 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from helpdesk_assets.errors import CredentialsRefused, EndpointFailed, SettingsError
+from helpdesk_assets.errors import (
+    AllowanceSpent,
+    CredentialsRefused,
+    EndpointFailed,
+    HelpdeskAssetsError,
+    SettingsError,
+)
 from helpdesk_assets.providers.failures import PassingFailure
 from helpdesk_assets.providers.http import Api, Reply
 from helpdesk_assets.providers.login import TokenAuth
@@ -90,6 +96,24 @@ def test_calls_and_bytes_are_counted_across_threads_and_failures() -> None:
             list(pool.map(get, range(40)))
         api.close()
     assert (api.use.calls, api.use.bytes_received) == (40, 200)
+
+
+def test_what_the_vendor_means_by_an_error_goes_before_what_its_status_says() -> None:
+    def explain(reply: Reply) -> HelpdeskAssetsError | None:
+        return AllowanceSpent("tomorrow") if b"spent" in reply.body else None
+
+    def get(body: bytes) -> None:
+        with loopback(say(body, 429)) as server:
+            api = Api(server.url, TokenAuth(TOKEN), timeout=10, connections=1, explain=explain)
+            try:
+                api.get("/x")
+            finally:
+                api.close()
+
+    with pytest.raises(AllowanceSpent, match="tomorrow"):
+        get(b"spent")
+    with pytest.raises(PassingFailure, match="429"):
+        get(b"busy")
 
 
 def test_compressed_bytes_are_counted_and_measured_as_they_came() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -79,6 +80,34 @@ def test_both_ends_of_a_window_belong_to_it() -> None:
     edges = desk(("a", 9), ("b", 10), ("c", 20), ("d", 21))
     assert ids(walk(edges, at(10), at(20))) == ["b", "c"]
     assert edges.asked == [(at(10), at(20), None)]
+
+
+def test_a_walk_may_go_by_another_time() -> None:
+    """Here by one that ascends while the modified time descends."""
+    made = desk(*((f"{n}", 10.0 * n) for n in range(1, 8)))
+
+    def fetch(start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
+        answer = made.fetch(start, end, token)
+        rows = (
+            replace(
+                row,
+                created_time=row.modified_time,
+                modified_time=at(NOW) - (row.modified_time - EPOCH),
+            )
+            for row in answer.rows
+        )
+        return replace(answer, rows=tuple(rows))
+
+    def created(row: Ticket) -> datetime:
+        assert row.created_time
+        return row.created_time
+
+    by_creation = TimeWalk(fetch, tick=SECOND, held_back=SECOND, time_of=created)
+    pages = list(by_creation.pages(None, None))
+    assert ids(pages) == [str(n) for n in range(1, 8)]
+    assert [page.share for page in pages][-1] == 1.0
+    with pytest.raises(EndpointFailed, match="does not keep to the window and the order"):
+        list(TimeWalk(fetch, tick=SECOND, held_back=SECOND).pages(None, None))
 
 
 def test_a_start_within_a_tick_reaches_back_to_the_tick() -> None:

@@ -50,7 +50,7 @@ WHEN MATCHED AND T.version = @seen_version THEN UPDATE SET
   closed_at = S.closed_at,
   facts = S.facts,
   recent_runs = S.recent_runs,
-  unfinished = NULL
+  unfinished = CAST(NULL AS STRING)
 WHEN NOT MATCHED AND @seen_version = 0 THEN INSERT
   (sync_name, watermark, cursor, version, window_since, window_until, run_id, reason, closed_at,
    facts, recent_runs)

@@ -24,7 +24,6 @@ from helpdesk_assets_tests.warehouse.test_queries import DATASET
 NAME = tables.staging_name("raw_ticket_changes", tables.batch_id(NOON, "7f3c9a1e", 0))
 BEGUN = Unfinished(
     provider="rest",
-    batch_id="b1",
     staging=NAME,
     resume='{"read": []}',
     saved_at=NOON,

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from helpdesk_assets.cli.wording import age, moment, sized, summed
+from helpdesk_assets.wording import age, moment, sized, summed
 
 
 @pytest.mark.parametrize(

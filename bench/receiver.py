@@ -1,0 +1,168 @@
+"""How many webhooks a second are durable, and how long one takes to be answered with 2xx.
+
+The receiver is a process of its own in front of the embedded warehouse; the senders post whole
+tickets, each the next when the one before is answered. What it is compared with, in the same run,
+is a function that does one MERGE per event: tickets alone, straight into the warehouse, no HTTP.
+
+    python -m bench.receiver
+"""
+
+from __future__ import annotations
+
+import hmac
+import http.client
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from bench.parts import embedded_parts
+from helpdesk_assets.model import Ticket
+from helpdesk_assets.providers.reading import Shape, TicketReader, tombstone
+from helpdesk_assets.receiver.events import Delivery
+from helpdesk_assets.receiver.store import DeliveryStore
+from helpdesk_assets.settings import load_settings
+from helpdesk_assets.simulator.control import HelpdeskControl
+from helpdesk_assets.warehouse.connection import connect
+
+TICKETS = 2_000
+SENDERS = (1, 16, 64)
+SECONDS = 20.0
+SECRET = "of-this-measurement-alone"  # noqa: S105
+TIMES_AS_MANY = 20.0
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Events a second, and the seconds to 2xx of each."""
+
+    rate: float
+    took: list[float]
+
+    def __str__(self) -> str:
+        took = sorted(self.took)
+        p99 = took[min(len(took) - 1, len(took) * 99 // 100)]
+        median = statistics.median(took)
+        return (
+            f"{self.rate:7.1f} events/s, p50 {median:5.2f} s, p99 {p99:5.2f} s, {len(took)} events"
+        )
+
+
+def main() -> int:
+    with embedded_parts(TICKETS) as control:
+        whole = list(_whole(control))
+        alone = _one_merge_each(whole)
+        print(f"one MERGE per event:  {alone}", flush=True)
+        with _receiver() as url:
+            for senders in SENDERS:
+                measured = _send(url, whole, senders)
+                print(f"receiver, {senders:2} senders: {measured}", flush=True)
+    times = measured.rate / alone.rate
+    print(f"{SENDERS[-1]} senders: {times:.0f} times as many, {TIMES_AS_MANY:.0f} asked for")
+    return int(times < TIMES_AS_MANY)
+
+
+def _whole(control: HelpdeskControl) -> Iterator[Json]:
+    for ticket in control.truth(whole=True):
+        assert ticket.whole is not None
+        yield ticket.whole
+
+
+def _one_merge_each(whole: list[Json]) -> Measured:
+    reader = TicketReader(Shape(), skip_bad=False)
+    took: list[float] = []
+    with closing(connect(load_settings())) as warehouse:
+        store = DeliveryStore(warehouse)
+        # The table is made before the clock starts.
+        store.write_tickets([_delivery(tombstone("warm", datetime.now(UTC), {}))], "warm")
+        began = time.monotonic()
+        while time.monotonic() < began + SECONDS:
+            ticket = reader.ticket(whole[len(took) % len(whole)], "")
+            assert isinstance(ticket, Ticket)
+            before = time.monotonic()
+            store.write_tickets([_delivery(ticket)], uuid.uuid4().hex)
+            took.append(time.monotonic() - before)
+        return Measured(len(took) / (time.monotonic() - began), took)
+
+
+def _delivery(ticket: Ticket) -> Delivery:
+    return Delivery(uuid.uuid4().hex, "ticket.updated", "rest", datetime.now(UTC), ticket)
+
+
+@contextmanager
+def _receiver() -> Iterator[str]:
+    command = [sys.executable, "-m", "helpdesk_assets.cli", "webhooks", "--port", "0"]
+    environment = {**os.environ, "WEBHOOK_SECRETS": SECRET}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        found = re.search(r"http://[0-9.:]+", process.stdout.readline())
+        assert found is not None
+        yield found.group()
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def _send(url: str, whole: list[Json], senders: int) -> Measured:
+    began = time.monotonic()
+    until = began + SECONDS
+    took: list[float] = []
+    threads = [
+        threading.Thread(target=_sender, args=(url, whole[number::senders], until, took))
+        for number in range(senders)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return Measured(len(took) / (time.monotonic() - began), took)
+
+
+def _sender(url: str, whole: list[Json], until: float, took: list[float]) -> None:
+    """`http.client`, since a heavier one would be what is measured."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=120)
+    number = 0
+    while time.monotonic() < until:
+        body, headers = _signed(whole[number % len(whole)])
+        number += 1
+        before = time.monotonic()
+        connection.request("POST", "/webhooks/rest", body, headers)
+        answer = connection.getresponse()
+        said = answer.read()
+        if answer.status != 200:
+            raise SystemExit(f"answered with {answer.status}: {said.decode()}")
+        took.append(time.monotonic() - before)
+    connection.close()
+
+
+def _signed(ticket: Json) -> tuple[bytes, dict[str, str]]:
+    """Each time a newer version, so that every MERGE has something to write."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    told = {
+        "id": uuid.uuid4().hex,
+        "type": "ticket.updated",
+        "ticketId": ticket["id"],
+        "ticket": {**ticket, "modifiedTime": now},
+    }
+    body, stamp = json.dumps(told).encode(), str(int(time.time()))
+    signature = hmac.new(SECRET.encode(), stamp.encode() + body, "sha256").hexdigest()
+    return body, {"X-Helpdesk-Timestamp": stamp, "X-Helpdesk-Signature": signature}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""The command `alerts test`: whether a message would reach people, before one has to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from helpdesk_assets.alerts.channel import Outcome, open_channels
+from helpdesk_assets.alerts.message import sample
+from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.settings import load_alert_settings
+
+
+def send_sample() -> bool:
+    """Send a sample to each of ALERT_URLS and print what became of it, a line each.
+
+    The heartbeat is left alone: calling it would say that a run went well.
+
+    Raises:
+        SettingsError: there is nobody to send it to, or Apprise is not installed.
+    """
+    settings = load_alert_settings()
+    channels = open_channels(settings.alert_urls.get_secret_value())
+    if not channels:
+        raise SettingsError(
+            "ALERT_URLS names nobody to tell. Set it to one or more Apprise URLs, separated by "
+            "spaces, such as slack://… or mailtos://…"
+        )
+    message = sample(datetime.now(UTC), settings.dagster_ui_url)
+    answers = [(channel.name, channel.send(message)) for channel in channels]
+    for name, answer in answers:
+        reason = f" ({answer.reason})" if answer.reason else ""
+        click.echo(f"Alert URL {name}: {answer.outcome.value}{reason}")
+    return all(answer.outcome is Outcome.DELIVERED for _, answer in answers)

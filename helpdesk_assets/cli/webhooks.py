@@ -1,0 +1,21 @@
+"""The command that takes webhooks in."""
+
+from __future__ import annotations
+
+import click
+
+from helpdesk_assets.cli.local import port_needed
+from helpdesk_assets.receiver.server import serve
+from helpdesk_assets.settings import load_settings
+
+
+def serve_webhooks(*, host: str, port: int, insecure: bool) -> None:
+    """Run the receiver until it is told to end."""
+    settings = load_settings()
+
+    def announce(url: str) -> None:
+        click.echo(f"Webhooks of {settings.helpdesk_provider} are taken at")
+        click.echo(f"{url}/webhooks/{settings.helpdesk_provider}. Ctrl-C stops it.")
+
+    with port_needed(host, port):
+        serve(settings, host=host, port=port, insecure=insecure, announce=announce)

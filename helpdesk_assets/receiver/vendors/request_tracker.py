@@ -1,0 +1,35 @@
+"""Request Tracker has no webhooks of its own; sites post from a Scrip on each transaction:
+
+    {"id": 101, "type": "Status", "lastUpdated": "2026-11-23T19:40:37Z", "transaction": 4711}
+
+with the shared secret in a header. One click can be several transactions of one second. RT waits
+for the answer and never posts again. The body is a hint, whatever a site puts into it.
+"""
+
+from __future__ import annotations
+
+from helpdesk_assets.receiver.events import Event, Post, Vendor
+from helpdesk_assets.receiver.payloads import id_in, ticket_id_in, time_of, word_in
+from helpdesk_assets.receiver.shared_secret import secret_of
+from helpdesk_assets.receiver.signatures import holds_secret
+from helpdesk_assets.settings import Settings
+
+# As the Scrip of docs/webhooks.md does, with a little left for the way.
+WAITS = 9.0
+
+
+def vendor(settings: Settings) -> Vendor:
+    def verify(post: Post, secrets: tuple[str, ...]) -> bool:
+        return holds_secret(secrets, secret_of(post, settings))
+
+    return Vendor("request_tracker", WAITS, verify, read)
+
+
+def read(post: Post) -> list[Event]:
+    """See `Vendor.read`. A deletion is a `Status` like others; the ticket tells."""
+    payload = post.payload()
+    ticket_id = ticket_id_in(payload, ("id", "ticket_id"))
+    transaction = id_in(payload, ("transaction",))
+    event_id = f"transaction-{transaction}" if transaction else None
+    kind, at = word_in(payload, "type", "transaction"), time_of(payload.get("lastUpdated"))
+    return [Event(event_id, ticket_id, kind, at, None, deleted=False, content=payload)]

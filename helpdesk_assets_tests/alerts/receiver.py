@@ -1,0 +1,108 @@
+"""Whoever receives alerts: a real HTTP server that may refuse, be in trouble, or be away."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
+
+TOKEN = "a-hook-that-nobody-may-see"
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message that was taken."""
+
+    title: str
+    body: str
+    level: str
+
+    @property
+    def headline(self) -> str:
+        return self.body.splitlines()[0]
+
+    @property
+    def reference(self) -> str:
+        return self.body.splitlines()[-1]
+
+
+class Receiver:
+    """`status` is what it answers: a number, or a function of the title. Only what is answered with
+    2xx counts as received. After `stop` nobody listens on its port until `start`."""
+
+    def __init__(self) -> None:
+        self.status: int | Callable[[str], int] = 200
+        self.received: list[Received] = []
+        self.refused: list[str] = []
+        self.beats: list[str] = []
+        self._port = 0
+        self._server: ThreadingHTTPServer | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def alert_url(self) -> str:
+        return f"json://{self.address}/{TOKEN}"
+
+    @property
+    def titles(self) -> list[str]:
+        return [message.title for message in self.received]
+
+    @property
+    def headlines(self) -> list[str]:
+        return [message.headline for message in self.received]
+
+    def start(self) -> None:
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                length = int(self.headers["Content-Length"])
+                said = json.loads(self.rfile.read(length))
+                message = Received(said["title"], said["message"], said["type"])
+                status = receiver.answer(message.title)
+                if status < 300:
+                    receiver.received.append(message)
+                else:
+                    receiver.refused.append(message.title)
+                self._end(status)
+
+            def do_GET(self) -> None:
+                receiver.beats.append(self.path)
+                self._end(receiver.answer(""))
+
+            def _end(self, status: int) -> None:
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
+        self._port = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def answer(self, title: str) -> int:
+        return self.status(title) if callable(self.status) else self.status
+
+    def stop(self) -> None:
+        if self._server and self._thread:
+            self._server.shutdown()
+            self._thread.join()
+            self._server.server_close()
+            self._server = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

@@ -1,0 +1,134 @@
+"""From a webhook that never came to a message that did: our checks, a real Dagster daemon on SQLite
+as `make dev` has it, and people who are told over HTTP.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from helpdesk_assets.alerts.sensor import NAME
+from helpdesk_assets_tests.alerts.receiver import TOKEN, Receiver
+from helpdesk_assets_tests.dagster_rim.conftest import World
+from helpdesk_assets_tests.dagster_rim.webhooks import deliver
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 90
+GAPS = "helpdesk-assets: missed_updates.webhook_gaps"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A DAGSTER_HOME as `make dev` makes it."""
+    home = tmp_path / "dagster"
+    home.mkdir()
+    shutil.copy(ROOT / "deploy" / "dagster.yaml", home / "dagster.yaml")
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def instance(home: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.get() as kept:
+        yield kept
+
+
+@contextmanager
+def daemon(home: Path, log: Path) -> Iterator[None]:
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "dagster._daemon", "run"),
+                *("-m", "helpdesk_assets_tests.dagster_rim.watched"),
+            ],
+            cwd=home,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def until(what: Callable[[], bool], log: Path) -> None:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not what():
+        assert time.monotonic() < end, log.read_text()[-5000:]
+        time.sleep(0.1)
+
+
+def ticks(instance: dg.DagsterInstance) -> int:
+    """How many ticks of the sensor have been saved."""
+    sensors = [s for s in instance.all_instigator_state() if s.instigator_name == NAME]
+    found = [instance.get_ticks(s.instigator_origin_id, s.selector_id) for s in sensors]
+    return sum(tick.is_completed for ticks in found for tick in ticks)
+
+
+def test_a_lost_webhook_is_told_once_and_so_is_that_all_is_well_again(
+    world: World,
+    instance: dg.DagsterInstance,
+    home: Path,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("ALERT_URLS", receiver.alert_url)
+    monkeypatch.setenv("ALERT_INTERVAL_SECONDS", "1")
+    monkeypatch.setenv("HEARTBEAT_URL", f"http://{receiver.address}/{TOKEN}")
+    monkeypatch.setenv("DAGSTER_UI_URL", "http://127.0.0.1:3000")
+    log = tmp_path / "daemon.log"
+    with daemon(home, log):
+        world.sync()
+        until(lambda: ticks(instance) >= 1, log)
+
+        world.helpdesk.advance(3600)
+        changed = world.helpdesk.change(ids=[t.ticket_id for t in world.helpdesk.truth()])
+        lost = sorted(ticket.ticket_id for ticket in changed)[:3]
+        deliver(world, [t.ticket_id for t in changed if t.ticket_id not in lost])
+        world.helpdesk.advance(600)
+        run_id = world.sync().run_id
+        until(lambda: bool(receiver.received), log)
+
+    # Another process, which knows only what the instance has kept.
+    with daemon(home, log):
+        seen = ticks(instance)
+        until(lambda: ticks(instance) > seen + 1, log)
+        assert receiver.titles == [GAPS]
+        world.helpdesk.advance(600)
+        world.sync()
+        until(lambda: len(receiver.received) > 1, log)
+        seen = ticks(instance)
+        until(lambda: ticks(instance) > seen, log)
+
+    began, over = receiver.received
+    assert (began.title, began.level) == (GAPS, "warning")
+    lines = began.body.splitlines()
+    assert lines[0].startswith("WARN: 3 of 40 changed tickets were not delivered by a webhook.")
+    assert {"missed 3", "changes 40", "share 0.075"} <= set(lines[1].split(", "))
+    assert lines[2] == f"Tickets: {', '.join(lost)}"
+    assert lines[4] == f"http://127.0.0.1:3000/runs/{run_id}"
+    assert (over.title, over.level) == (GAPS, "success")
+    assert len(receiver.beats) == 2
+    assert TOKEN not in log.read_text()

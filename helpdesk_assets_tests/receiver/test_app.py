@@ -1,0 +1,311 @@
+"""What is answered over HTTP, and what is in the warehouse then."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from pydantic import SecretStr
+
+from helpdesk_assets import tables
+from helpdesk_assets.model import TableSpec
+from helpdesk_assets.receiver import bodies
+from helpdesk_assets.receiver.events import Delivery
+from helpdesk_assets.receiver.vendors import make_vendor
+from helpdesk_assets.settings import Settings
+from helpdesk_assets.simulator.server import SimulatedHelpdesk
+from helpdesk_assets.warehouse.client import Warehouse
+from helpdesk_assets_tests.receiver.conftest import Open
+from helpdesk_assets_tests.receiver.posting import (
+    SECRET,
+    START,
+    Sender,
+    rest_event,
+    rest_headers,
+    text,
+    whole_ticket,
+)
+
+NEXT_SECRET = "the-one-that-follows-the-first"
+
+
+def rows(warehouse: Warehouse, spec: TableSpec) -> list[dict[str, Any]]:
+    if warehouse.get_table(spec.name, fresh=True) is None:
+        return []
+    return list(warehouse.list_rows(spec.name))
+
+
+def tickets(warehouse: Warehouse) -> dict[str, dict[str, Any]]:
+    found = rows(warehouse, tables.TICKETS)
+    assert len({row["ticket_id"] for row in found}) == len(found)
+    return {row["ticket_id"]: row for row in found}
+
+
+def events(warehouse: Warehouse) -> dict[str, dict[str, Any]]:
+    found = rows(warehouse, tables.WEBHOOK_EVENTS)
+    assert len({row["event_id"] for row in found}) == len(found)
+    return {row["event_id"]: row for row in found}
+
+
+def test_a_whole_ticket_is_in_both_tables_when_it_is_answered(
+    sender: Sender, warehouse: Warehouse
+) -> None:
+    answer = sender.send(rest_event(whole_ticket(1, 5), "first"))
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "events": 1})
+    stored, event = tickets(warehouse)["1"], events(warehouse)["first"]
+    assert stored["modifiedTime"] == START + timedelta(seconds=5)
+    assert (stored["_synced_by"], stored["deletedTime"]) == ("webhook", None)
+    assert stored["_first_synced_at"] == stored["_synced_at"]
+    assert event["modifiedTime"] == stored["modifiedTime"]
+    assert event["received_at"] <= event["committed_at"]
+    assert (event["type"], event["helpdesk"], event["deleted"]) == ("ticket.updated", "rest", False)
+    assert event["_run_id"] == stored["_run_id"]
+
+
+def test_an_older_version_overwrites_nothing_and_is_still_an_event(
+    sender: Sender, warehouse: Warehouse
+) -> None:
+    sender.send(rest_event(whole_ticket(1, 5), "newer"))
+    assert sender.send(rest_event(whole_ticket(1, 3), "older")).status_code == 200
+
+    assert tickets(warehouse)["1"]["modifiedTime"] == START + timedelta(seconds=5)
+    assert set(events(warehouse)) == {"newer", "older"}
+
+
+def test_an_event_that_comes_twice_is_one_row(sender: Sender, warehouse: Warehouse) -> None:
+    event = rest_event(whole_ticket(1), "twice")
+    sender.send(event)
+    before = events(warehouse)
+    assert sender.send(event).status_code == 200
+
+    assert events(warehouse) == before
+    seen = sender.health()
+    assert (seen["accepted"], seen["duplicates"]) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-Helpdesk-Timestamp": "1", "X-Helpdesk-Signature": "zz"},
+        rest_headers(b"{}", secret="another-secret-that-is-long"),
+        rest_headers(b'{"another": "body"}'),
+        rest_headers(b"{}", at=1.0),
+    ],
+    ids=["none", "no-hex", "other-secret", "other-body", "old"],
+)
+def test_a_wrong_signature_is_401_and_writes_nothing(
+    sender: Sender, warehouse: Warehouse, headers: dict[str, str]
+) -> None:
+    answer = sender.post(b"{}", headers)
+
+    assert answer.status_code == 401
+    assert SECRET not in answer.text
+    assert sender.health()["refused"] == {"401": 1}
+    assert rows(warehouse, tables.TICKETS) == rows(warehouse, tables.WEBHOOK_EVENTS) == []
+
+
+def test_two_secrets_are_good_while_one_takes_over(open_receiver: Open) -> None:
+    both = SecretStr(f"{SECRET},{NEXT_SECRET}")
+    with open_receiver(webhook_secrets=both) as sender:
+        answers = [
+            sender.send(rest_event(whole_ticket(1), f"by-{secret}"), secret=secret).status_code
+            for secret in (SECRET, NEXT_SECRET)
+        ]
+    assert answers == [200, 200]
+
+
+def test_a_body_that_is_not_json_is_400(sender: Sender) -> None:
+    assert sender.post(b"ticket=1", rest_headers(b"ticket=1")).status_code == 400
+    assert sender.send({"no": "ticket"}).status_code == 400
+
+
+def test_a_ticket_that_cannot_be_stored_is_422(sender: Sender, warehouse: Warehouse) -> None:
+    answer = sender.send(rest_event(whole_ticket(1, modifiedTime="yesterday"), "bad"))
+
+    assert answer.status_code == 422
+    assert events(warehouse) == {}
+
+
+def test_an_unknown_helpdesk_is_404(sender: Sender) -> None:
+    with requests.Session() as session:
+        session.trust_env = False
+        assert session.post(f"{sender.url}/webhooks/acme", data=b"{}").status_code == 404
+        assert session.get(f"{sender.url}/webhooks/acme").status_code == 404
+
+
+def test_a_look_is_answered(sender: Sender) -> None:
+    assert [sender.look(method).status_code for method in ("GET", "HEAD")] == [200, 200]
+    assert sender.look("DELETE").status_code == 405
+
+
+def test_a_body_over_a_mebibyte_is_413_whatever_is_announced(sender: Sender) -> None:
+    too_much = b" " * (bodies.MOST_BYTES + 1)
+    read: list[int] = []
+
+    def chunks() -> Iterator[bytes]:
+        for _ in range(100):
+            read.append(1)
+            yield b" " * 65536
+
+    assert sender.post(too_much, {}).status_code == 413
+    with suppress(requests.ConnectionError):  # cut while it is still being sent
+        assert sender.post(chunks(), {}).status_code == 413
+    assert sender.health()["refused"] == {"413": 2}
+    fits = json.dumps(rest_event(whole_ticket(1), "fits")).encode().ljust(bodies.MOST_BYTES)
+    assert sender.post(fits, rest_headers(fits)).status_code == 200
+
+
+def test_a_length_that_is_too_large_is_not_waited_for(sender: Sender) -> None:
+    where = urlsplit(sender.url)
+    with socket.create_connection((where.hostname or "", where.port or 0), timeout=30) as raw:
+        raw.sendall(b"POST /webhooks/rest HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n")
+        assert raw.recv(100).startswith(b"HTTP/1.1 413")
+
+
+def test_a_hint_is_fetched(sender: Sender, warehouse: Warehouse, desk: SimulatedHelpdesk) -> None:
+    (changed,) = desk.change(1)
+    answer = sender.send({"id": "hint", "type": "ticket.updated", "ticketId": changed.ticket_id})
+
+    assert answer.status_code == 200
+    stored = tickets(warehouse)[changed.ticket_id]
+    assert stored["modifiedTime"] == changed.modified_time
+    assert events(warehouse)["hint"]["modifiedTime"] == changed.modified_time
+
+
+def test_a_hint_of_a_ticket_that_has_gone_keeps_the_row_and_says_when(
+    sender: Sender, warehouse: Warehouse, desk: SimulatedHelpdesk
+) -> None:
+    (changed,) = desk.change(1, fields={"subject": "Kept"})
+    hint = {"type": "ticket.updated", "ticketId": changed.ticket_id}
+    sender.send({"id": "there", **hint})
+    desk.delete(ids=[changed.ticket_id])
+    assert sender.send({"id": "gone", **hint}).status_code == 200
+
+    stored = tickets(warehouse)[changed.ticket_id]
+    assert (stored["subject"], stored["deletedTime"]) == ("Kept", stored["modifiedTime"])
+    assert stored["deletedTime"] == events(warehouse)["gone"]["received_at"]
+    assert events(warehouse)["gone"]["deleted"] is True
+
+
+def test_a_deletion_sets_its_time(sender: Sender, warehouse: Warehouse) -> None:
+    sender.send(rest_event(whole_ticket(1), "there"))
+    gone_at = START + timedelta(seconds=60)
+    deletion = {
+        "id": "gone",
+        "type": "ticket.deleted",
+        "ticketId": "1",
+        "modifiedTime": text(gone_at),
+    }
+    assert sender.send(deletion).status_code == 200
+
+    stored = tickets(warehouse)["1"]
+    assert (stored["subject"], stored["deletedTime"]) == ("Printer 1", gone_at)
+
+
+def test_a_helpdesk_that_fails_is_503_and_later_right(
+    sender: Sender, desk: SimulatedHelpdesk, warehouse: Warehouse
+) -> None:
+    (changed,) = desk.change(1)
+    hint = {"id": "hint", "type": "ticket.updated", "ticketId": changed.ticket_id}
+    desk.fault("error_500", on="ticket", status=418)
+    answer = sender.send(hint)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    desk.clear_faults()
+    assert sender.send(hint).status_code == 200
+    assert set(events(warehouse)) == {"hint"}
+
+
+def test_a_warehouse_that_is_down_is_503(open_receiver: Open) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        gone = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    with open_receiver(bigquery_emulator_host=gone) as sender:
+        answer = sender.send(rest_event(whole_ticket(1), "e"))
+        seen = sender.health()
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert seen["refused"] == {"503": 1}
+    assert seen["failing_since"]
+    assert seen["queued"] == 0
+
+
+class StuckStore:
+    """A warehouse that takes its time: until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.under_way = threading.Event()
+        self.go_on = threading.Event()
+        self.written: list[str] = []
+
+    def write_tickets(self, deliveries: Sequence[Delivery], run_id: str) -> None:
+        self.under_way.set()
+        assert self.go_on.wait(60)
+
+    def write_events(
+        self, deliveries: Sequence[Delivery], run_id: str, committed_at: datetime
+    ) -> int:
+        self.written += [delivery.event_id for delivery in deliveries]
+        return len(deliveries)
+
+    def look_again(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def test_a_full_queue_is_503_and_what_is_held_is_answered(open_receiver: Open) -> None:
+    store = StuckStore()
+    answers: list[int] = []
+    with open_receiver(webhook_queue_size=1, store=store) as sender:
+
+        def send_first() -> None:
+            answers.append(sender.send(rest_event(whole_ticket(1), "first")).status_code)
+
+        first = threading.Thread(target=send_first)
+        first.start()
+        assert store.under_way.wait(60)
+        other = Sender(sender.url)
+        answer = other.send(rest_event(whole_ticket(2), "second"))
+        assert other.health()["queued"] == 1
+        store.go_on.set()
+        first.join()
+        other.close()
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert answers == [200]
+    assert store.written == ["first"]
+
+
+def test_a_vendor_that_has_waited_enough_is_told_so_and_its_event_is_written(
+    open_receiver: Open, settings: Settings
+) -> None:
+    store = StuckStore()
+    vendor = replace(make_vendor(settings), waits=0.05)
+    with open_receiver(store=store, vendor=vendor) as sender:
+        answer = sender.send(rest_event(whole_ticket(1), "slow"))
+        assert store.written == []
+        assert sender.health()["queued"] == 1
+        store.go_on.set()
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert store.written == ["slow"]
+
+
+def test_what_is_seen_of_health_has_no_secret(sender: Sender) -> None:
+    sender.send(rest_event(whole_ticket(1), "e"))
+    seen = sender.health()
+
+    assert set(seen) == {
+        "status", "queued", "accepted", "duplicates", "ignored", "refused", "commits",
+        "last_commit", "failing_since",
+    }  # fmt: skip
+    assert (seen["status"], seen["accepted"], seen["commits"]) == ("ok", 1, 1)
+    assert SECRET not in json.dumps(seen)

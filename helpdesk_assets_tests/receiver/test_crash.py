@@ -1,0 +1,144 @@
+"""Killed under load: whatever was answered with 2xx is in both tables afterwards."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+import requests
+from pydantic import SecretStr
+
+from helpdesk_assets import tables
+from helpdesk_assets.embedded import EmbeddedWarehouse
+from helpdesk_assets.settings import Settings
+from helpdesk_assets.warehouse.connection import connect
+from helpdesk_assets_tests.receiver.posting import SECRET, START, Sender, rest_event, whole_ticket
+from helpdesk_assets_tests.receiver.running import ReceiverProcess, environment_of
+
+SENDERS = 12
+TICKETS_OF_EACH = 3
+PATIENCE = 120.0
+
+
+class Load:
+    """Senders that go on posting new versions of their tickets until they are told to end."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._over = threading.Event()
+        self._changed = threading.Condition()
+        self.answered: dict[str, tuple[str, datetime]] = {}
+        self.refused: set[int] = set()
+        self._threads = [
+            threading.Thread(target=self._send, args=(number,)) for number in range(SENDERS)
+        ]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def wait_for(self, count: int) -> None:
+        """Until so many have been answered with 2xx, all senders together."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.answered) >= count, PATIENCE)
+
+    def _send(self, number: int) -> None:
+        with closing(Sender(self._url)) as sender:
+            revision = 0
+            while not self._over.is_set():
+                revision += 1
+                ticket_id = 100 * number + revision % TICKETS_OF_EACH
+                self._one(sender, ticket_id, revision)
+
+    def _one(self, sender: Sender, number: int, revision: int) -> None:
+        event_id = f"event-{number}-{revision}"
+        try:
+            answer = sender.send(rest_event(whole_ticket(number, revision), event_id))
+        except requests.RequestException:
+            self._over.wait(0.05)
+            return
+        with self._changed:
+            if answer.ok:
+                moment = START + timedelta(seconds=revision)
+                self.answered[event_id] = (str(number), moment)
+            else:
+                self.refused.add(answer.status_code)
+            self._changed.notify_all()
+
+
+def assert_all_are_there(settings: Settings, load: Load) -> None:
+    with closing(connect(settings)) as warehouse:
+        tickets = list(warehouse.list_rows(tables.TICKETS.name))
+        events = list(warehouse.list_rows(tables.WEBHOOK_EVENTS.name))
+    stored = {row["ticket_id"]: row["modifiedTime"] for row in tickets}
+    recorded = {row["event_id"]: (row["ticket_id"], row["modifiedTime"]) for row in events}
+    assert (len(stored), len(recorded)) == (len(tickets), len(events)), "a row is there twice"
+    absent = {key for key, told in load.answered.items() if recorded.get(key) != told}
+    stale = {key for key, (ticket_id, at) in load.answered.items() if not stored[ticket_id] >= at}
+    # The other way round as well: no event's row claims what is not in tickets.
+    untrue = {key for key, (ticket_id, at) in recorded.items() if not stored[ticket_id] >= at}
+    assert (absent, stale, untrue) == (set(), set(), set())
+
+
+@contextmanager
+def own_warehouse(directory: Path) -> Iterator[tuple[EmbeddedWarehouse, Settings]]:
+    with EmbeddedWarehouse(directory / "warehouse") as warehouse:
+        yield (
+            warehouse,
+            Settings(  # type: ignore[call-arg,unused-ignore]  # pydantic-settings' own
+                _env_file=None,
+                bigquery_project="test-project",
+                bigquery_emulator_host=warehouse.endpoint,
+                webhook_secrets=SecretStr(SECRET),
+            ),
+        )
+
+
+@pytest.mark.parametrize("answered", [1, 60])
+def test_the_receiver_is_killed(settings: Settings, tmp_path: Path, answered: int) -> None:
+    """Early, while the tables are hardly there, and in the middle of it."""
+    with ReceiverProcess(tmp_path, environment_of(settings)) as receiver:
+        with Load(receiver.url) as load:
+            load.wait_for(answered)
+            receiver.process.kill()
+        receiver.process.wait()
+    assert_all_are_there(settings, load)
+
+
+@pytest.mark.timeout(400)
+def test_the_warehouse_is_killed_and_comes_back(tmp_path: Path) -> None:
+    with (
+        own_warehouse(tmp_path) as (warehouse, settings),
+        ReceiverProcess(tmp_path, environment_of(settings)) as receiver,
+    ):
+        with Load(receiver.url) as load:
+            load.wait_for(30)
+            warehouse.kill()
+            before = len(load.answered)
+            warehouse.start()
+            load.wait_for(before + 60)
+        assert_all_are_there(settings, load)
+        with closing(Sender(receiver.url)) as sender:
+            assert sender.health()["queued"] == 0
+    assert load.refused <= {503}
+
+
+def test_told_to_end_it_answers_what_it_holds(settings: Settings, tmp_path: Path) -> None:
+    with ReceiverProcess(tmp_path, environment_of(settings)) as receiver:
+        with Load(receiver.url) as load:
+            load.wait_for(20)
+            receiver.process.terminate()
+            exit_code, errors = receiver.ended()
+        assert (exit_code, errors) == (0, "")
+    assert load.refused == set()
+    assert_all_are_there(settings, load)

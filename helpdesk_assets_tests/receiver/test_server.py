@@ -1,0 +1,88 @@
+"""Starting and refusing to start, as users see it."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from pydantic import SecretStr
+
+from helpdesk_assets.cli.commands import root
+from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.receiver.app import create_app
+from helpdesk_assets.receiver.signatures import SHORTEST_SECRET
+from helpdesk_assets.settings import Settings
+from helpdesk_assets_tests.receiver.posting import Sender, rest_event, whole_ticket
+from helpdesk_assets_tests.receiver.running import ReceiverProcess, environment_of
+
+NO_SECRETS = SecretStr("")
+
+
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_without_a_secret_it_does_not_start() -> None:
+    done = CliRunner().invoke(root, ["webhooks", "--port", "0"])
+
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == (
+        "Error: WEBHOOK_SECRETS is empty, so anybody could write tickets. Set it to the secret "
+        "that rest signs with or shows; on this machine alone, --insecure does without.\n"
+    )
+
+
+@pytest.mark.usefixtures("nowhere")
+@pytest.mark.parametrize("host", ["::", "192.168.1.2", "desk.example.com", ""])
+def test_insecure_is_for_this_machine_alone(host: str) -> None:
+    done = CliRunner().invoke(root, ["webhooks", "--insecure", "--host", host, "--port", "0"])
+
+    assert done.exit_code == 1
+    assert "--insecure believes everybody" in done.stderr
+
+
+def test_insecure_takes_what_is_not_signed(settings: Settings, tmp_path: Path) -> None:
+    environment = environment_of(settings) | {"WEBHOOK_SECRETS": ""}
+    with ReceiverProcess(tmp_path, environment, "--insecure") as receiver:
+        sender = Sender(receiver.url)
+        body = str(rest_event(whole_ticket(1), "e")).replace("'", '"').encode()
+        assert sender.post(body, {}).status_code == 200
+        sender.close()
+        receiver.process.terminate()
+        assert receiver.ended() == (0, "")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_taken_port_is_one_line(nowhere: None, host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as taken:
+        taken.bind((host, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = CliRunner().invoke(
+            root, ["webhooks", "--insecure", "--host", host, "--port", str(port)]
+        )
+    assert done.exit_code == 1
+    assert done.stderr == (
+        f"Error: Cannot listen on {host}:{port}: Address already in use. Name another with "
+        "--port, or stop what uses it.\n"
+    )
+
+
+def test_a_secret_that_can_be_guessed_is_refused_without_being_said() -> None:
+    settings = Settings(_env_file=None, webhook_secrets=SecretStr("hunter2"))  # type: ignore[call-arg,unused-ignore]
+    with pytest.raises(SettingsError, match=f"fewer than {SHORTEST_SECRET}") as caught:
+        create_app(settings)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_helpdesk_without_webhooks_is_told() -> None:
+    settings = Settings(_env_file=None, helpdesk_provider="acme")  # type: ignore[call-arg,unused-ignore]
+    with pytest.raises(SettingsError, match="'acme'"):
+        create_app(settings, insecure=True)

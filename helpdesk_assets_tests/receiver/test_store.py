@@ -1,0 +1,157 @@
+"""Groups of deliveries in the warehouse: order, guard, tombstones, duplicates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from google.cloud import bigquery
+
+from helpdesk_assets import tables
+from helpdesk_assets.errors import WarehouseUnavailable
+from helpdesk_assets.model import TableSpec, Ticket
+from helpdesk_assets.providers.reading import Shape, TicketReader, tombstone
+from helpdesk_assets.receiver.events import Delivery
+from helpdesk_assets.receiver.store import DeliveryStore, newest
+from helpdesk_assets.warehouse.client import Warehouse
+from helpdesk_assets_tests.receiver.posting import START, whole_ticket
+
+READER = TicketReader(Shape(), skip_bad=False)
+LATER = START + timedelta(hours=1)
+
+
+def ticket(number: int, revision: int = 0, **fields: Any) -> Ticket:
+    read = READER.ticket(whole_ticket(number, revision, **fields), "")
+    assert isinstance(read, Ticket)
+    return read
+
+
+def gone(number: int, seconds: int) -> Ticket:
+    return tombstone(str(number), START + timedelta(seconds=seconds), {"gone": number})
+
+
+def deliveries(*tickets: Ticket) -> list[Delivery]:
+    return [Delivery(f"e{n}", "t", "rest", START, each) for n, each in enumerate(tickets)]
+
+
+def table(warehouse: Warehouse, spec: TableSpec) -> dict[str, Mapping[str, Any]]:
+    return {row[spec.key[-1]]: row for row in warehouse.list_rows(spec.name)}
+
+
+def raw(row: Mapping[str, Any]) -> Any:
+    value = row["raw_json"]
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def test_the_newest_of_a_group_is_kept_and_of_equal_ones_the_last() -> None:
+    late = ticket(1, 2, status="Closed")
+    assert newest([ticket(1, 2), late, ticket(1, 1), ticket(2, 5)]) == [late, ticket(2, 5)]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_tombstone_takes_over_what_its_group_knows(turned: bool) -> None:
+    group = [ticket(1, 2), gone(1, 9)]
+    (found,) = newest(reversed(group) if turned else group)
+
+    assert (found.subject, found.tombstone) == ("Printer 1", False)
+    assert found.deleted_time == found.modified_time == START + timedelta(seconds=9)
+    # And a ticket that came back is no tombstone's.
+    assert newest([gone(1, 1), ticket(1, 2)]) == [ticket(1, 2)]
+
+
+def test_a_tombstone_keeps_what_the_table_had(warehouse: Warehouse) -> None:
+    store = DeliveryStore(warehouse)
+    store.write_tickets(deliveries(ticket(1, 2), ticket(2, 2)), "first")
+    store.write_tickets(deliveries(gone(1, 9), gone(3, 9), ticket(2, 3)), "second")
+
+    rows = table(warehouse, tables.TICKETS)
+    assert (rows["1"]["subject"], raw(rows["1"])["id"]) == ("Printer 1", "1")
+    assert rows["1"]["createdTime"] == START
+    assert rows["1"]["deletedTime"] == START + timedelta(seconds=9)
+    assert (rows["3"]["subject"], raw(rows["3"])) == (None, {"gone": 3})
+    assert (rows["2"]["deletedTime"], rows["2"]["_run_id"]) == (None, "second")
+    assert rows["2"]["_first_synced_at"] < rows["2"]["_synced_at"]
+    found = warehouse.get_table(tables.TICKETS.name, fresh=True)
+    assert found is not None
+    assert {field.name for field in found.schema} == {c.name for c in tables.TICKETS.columns}
+
+
+def test_older_versions_and_tombstones_are_left_out(warehouse: Warehouse) -> None:
+    store = DeliveryStore(warehouse)
+    store.write_tickets(deliveries(ticket(1, 9)), "first")
+    store.write_tickets(deliveries(ticket(1, 8)), "second")
+    store.write_tickets(deliveries(gone(1, 7)), "third")
+
+    (row,) = warehouse.list_rows(tables.TICKETS.name)
+    assert (row["_run_id"], row["deletedTime"]) == ("first", None)
+
+
+def test_a_table_that_is_older_than_we_are_is_written_as_it_is(warehouse: Warehouse) -> None:
+    """Its raw_json is text, and stays that."""
+    old = [
+        bigquery.SchemaField(c.name, "STRING" if c.name == "raw_json" else str(c.type))
+        for c in tables.TICKET_COLUMNS
+        if c.name not in ("createdTime", "deletedTime")
+    ]
+    warehouse.create_table(bigquery.Table(warehouse.dataset.table_id("tickets"), schema=old))
+    store = DeliveryStore(warehouse)
+    store.write_tickets(deliveries(ticket(1, 1)), "first")
+    store.write_tickets(deliveries(gone(1, 2), gone(2, 2)), "second")
+
+    rows = table(warehouse, tables.TICKETS)
+    assert json.loads(rows["1"]["raw_json"]) == whole_ticket(1, 1)
+    assert json.loads(rows["2"]["raw_json"]) == {"gone": 2}
+
+
+def test_events_are_recorded_once_also_within_a_group(warehouse: Warehouse) -> None:
+    store = DeliveryStore(warehouse)
+    first, second = deliveries(ticket(1, 1), ticket(2, 1))
+    again = Delivery("e0", "t", "rest", START + timedelta(seconds=30), ticket(1, 1))
+
+    assert store.write_events([first, second, again], "first", LATER) == 2
+    assert store.write_events([again], "second", LATER + timedelta(seconds=60)) == 0
+    rows = table(warehouse, tables.WEBHOOK_EVENTS)
+    assert {key: (row["received_at"], row["committed_at"]) for key, row in rows.items()} == {
+        "e0": (START, LATER),
+        "e1": (START, LATER),
+    }
+
+
+class DiesBetween(DeliveryStore):
+    def write_events(self, *_: Any) -> int:
+        raise WarehouseUnavailable("died")
+
+
+def test_who_dies_in_between_has_claimed_nothing(warehouse: Warehouse) -> None:
+    """The group's order is the point: see test_group_commit for who calls in it."""
+    dying = DiesBetween(warehouse)
+    group = deliveries(ticket(1, 1))
+    dying.write_tickets(group, "first")
+    with pytest.raises(WarehouseUnavailable):
+        dying.write_events(group, "first", LATER)
+
+    assert warehouse.get_table(tables.WEBHOOK_EVENTS.name, fresh=True) is None
+    # Sent again, the ticket is as it was and the event is there.
+    store = DeliveryStore(warehouse)
+    store.write_tickets(group, "second")
+    assert store.write_events(group, "second", LATER) == 1
+    (row,) = warehouse.list_rows(tables.TICKETS.name)
+    assert row["_run_id"] == "first"
+
+
+def test_a_table_that_was_dropped_is_made_again_once_it_is_looked_for(
+    warehouse: Warehouse, warehouse_settings: Any
+) -> None:
+    from helpdesk_assets.warehouse.connection import connect
+
+    store = DeliveryStore(warehouse)
+    store.write_tickets(deliveries(ticket(1, 1)), "first")
+    somebody = connect(warehouse_settings)
+    somebody.drop_table(tables.TICKETS.name)
+    somebody.close()
+    store.look_again()
+    store.write_tickets(deliveries(ticket(2, 1)), "second")
+    assert set(table(warehouse, tables.TICKETS)) == {"2"}
