@@ -11,23 +11,29 @@ from helpdesk_assets.assets.missed_updates import missed_updates
 from helpdesk_assets.assets.raw_ticket_changes import raw_ticket_changes
 from helpdesk_assets.assets.sync_watermark import sync_watermark
 from helpdesk_assets.assets.tickets_table import tickets_table
+from helpdesk_assets.assets.webhook_health import webhook_health
 from helpdesk_assets.checks.sync_checks import sync_checks
 from helpdesk_assets.io_managers.bigquery_merge import BigQueryMergeIOManager
 from helpdesk_assets.resources.bigquery import HelpdeskBigQuery
 from helpdesk_assets.resources.helpdesk import HelpdeskResource
 from helpdesk_assets.resources.watermark import WatermarkResource
-from helpdesk_assets.schedules import every_two_hours, helpdesk_sync
+from helpdesk_assets.schedules import (
+    daily_webhook_health,
+    every_two_hours,
+    helpdesk_sync,
+    webhook_health_job,
+)
 
 bigquery = HelpdeskBigQuery()
-assets = [raw_ticket_changes, missed_updates, tickets_table, sync_watermark]
+assets = [raw_ticket_changes, missed_updates, tickets_table, sync_watermark, webhook_health]
 checks = [sync_checks]
-jobs = [helpdesk_sync]
+jobs = [helpdesk_sync, webhook_health_job]
 
 defs = dg.Definitions(
     assets=assets,
     asset_checks=checks,
     jobs=jobs,
-    schedules=[every_two_hours],
+    schedules=[every_two_hours, daily_webhook_health],
     sensors=alert_sensors(Ours.of([*assets, *checks], jobs)),
     resources={
         "alerts": AlertsResource(),

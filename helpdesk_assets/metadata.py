@@ -8,11 +8,12 @@ good.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
+from helpdesk_assets import delivery_chart
 from helpdesk_assets.errors import UserMistake
 from helpdesk_assets.model import (
     BadTicket,
@@ -25,6 +26,8 @@ from helpdesk_assets.model import (
     RunFacts,
     SyncState,
     TableSpec,
+    WebhookDay,
+    WebhookFacts,
 )
 from helpdesk_assets.sync.handover import facts_to_json, manifest_to_json
 
@@ -35,6 +38,7 @@ RAW_TICKET_CHANGES = "raw_ticket_changes"
 MISSED_UPDATES = "missed_updates"
 TICKETS_TABLE = "tickets_table"
 SYNC_WATERMARK = "sync_watermark"
+WEBHOOK_HEALTH = "webhook_health"
 ASSET_NAMES = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS_TABLE, SYNC_WATERMARK)
 
 BATCH_ID = "batch_id"
@@ -65,6 +69,8 @@ def describe(spec: TableSpec) -> Metadata:
         "write_once": list(spec.write_once),
         "partial_flag": spec.partial_flag,
         "partial_keeps": list(spec.partial_keeps),
+        "status_column": spec.status,
+        "status_moves": [list(move) for move in spec.moves],
         "partition_by": spec.partition_by,
         "partition_unit": spec.partition_unit if spec.partition_by else None,
         "cluster_by": list(spec.cluster_by),
@@ -100,6 +106,8 @@ def spec_from(
         write_once=_names(stated.get("write_once")),
         partial_flag=stated.get("partial_flag"),
         partial_keeps=_names(stated.get("partial_keeps")),
+        status=stated.get("status_column"),
+        moves=tuple((before, after) for before, after in stated.get("status_moves") or ()),
         partition_by=stated.get("partition_by"),
         partition_unit=stated.get("partition_unit") or "MONTH",
         cluster_by=_names(stated.get("cluster_by")),
@@ -167,13 +175,15 @@ def closed(
     return derived_from(manifest) | {
         "mode": manifest.mode.value if manifest else "",
         "reason": manifest.reason if manifest else "nothing was fetched yet",
-        "tickets_synced": facts.inserted + facts.updated + facts.unchanged + facts.rejected,
+        "tickets_synced": facts.tickets,
         "rows_inserted": facts.inserted,
         "rows_updated": facts.updated,
         "rows_unchanged": facts.unchanged,
         "rows_rejected_as_older": facts.rejected,
         "missed": facts.missed_total,
         "missed_named": missed_table(facts.missed, facts.missed_total),
+        **_heard(facts.webhooks or WebhookFacts()),
+        "behind_p99_seconds": facts.behind_p99,
         "table_rows": facts.rows,
         "watermark": moment(watermark),
         "watermark_lag_seconds": float(round(lag, 3)),
@@ -181,6 +191,55 @@ def closed(
         **{name: jobs.get(name, 0) for name in JOB_COUNTS},
         FACTS: dg.MetadataValue.json(facts_to_json(facts)),
     }
+
+
+def _heard(webhooks: WebhookFacts) -> Metadata:
+    return {
+        "late": webhooks.late,
+        "not_subscribed": webhooks.not_subscribed,
+        "webhook_only": webhooks.webhook_only,
+        "webhook_events": webhooks.events,
+    }
+
+
+def health(days: Sequence[WebhookDay], today: date) -> Metadata:
+    """A chart and a table of the days; as numbers, which the UI plots, the last day that is over,
+    and all of them together."""
+    yesterday = today - timedelta(days=1)
+    whole = next((day for day in days if day.day == yesterday), WebhookDay(yesterday, 0, 0, 0))
+    return {
+        "chart": dg.MetadataValue.md(delivery_chart.image(days)),
+        "days": _days_table(days),
+        "day": whole.day.isoformat(),
+        "delivered": whole.delivered,
+        "late": whole.late,
+        "missed": whole.missed,
+        "missed_share": whole.missed_share,
+        "latency_p50_seconds": float(whole.latency_p50 or 0.0),
+        "latency_p95_seconds": float(whole.latency_p95 or 0.0),
+        "latency_p99_seconds": float(whole.latency_p99 or 0.0),
+        "delivered_in_all": sum(day.delivered for day in days),
+        "missed_in_all": sum(day.missed for day in days),
+    }
+
+
+def _days_table(days: Sequence[WebhookDay]) -> dg.MetadataValue[Any]:
+    head = ("day (UTC)", "delivered", "late", "missed", "share", "p50 s", "p95 s", "p99 s")
+    rows = (
+        (
+            day.day.isoformat(),
+            f"{day.delivered:,}",
+            f"{day.late:,}",
+            f"{day.missed:,}",
+            f"{day.missed_share:.1%}",
+            *(
+                "" if seconds is None else f"{seconds:.1f}"
+                for seconds in (day.latency_p50, day.latency_p95, day.latency_p99)
+            ),
+        )
+        for day in reversed(days)
+    )
+    return _table(head, rows, len(days))
 
 
 def plain(facts: Mapping[str, Any]) -> Metadata:
@@ -288,6 +347,11 @@ def _refuse_contradictions(asset: str, spec: TableSpec) -> None:
         raise UserMistake(
             f"Asset {asset}: merge_guard newer_wins needs version_column in the metadata, the "
             "timestamp column that tells which of two rows is newer."
+        )
+    if spec.guard is Guard.STATUS_MOVES and not (spec.status and spec.moves):
+        raise UserMistake(
+            f"Asset {asset}: merge_guard status_moves needs status_column and status_moves in the "
+            'metadata, such as "status" and [["open", "done"]].'
         )
     declared = {column.name for column in spec.columns}
     absent = [name for name in spec.key if declared and name not in declared]

@@ -7,7 +7,7 @@ Every datetime in here is aware; `utc` is the one door through which outside tim
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 
@@ -168,6 +168,7 @@ class Guard(StrEnum):
 
     INSERT_ONLY = "insert_only"
     NEWER_WINS = "newer_wins"
+    STATUS_MOVES = "status_moves"
 
 
 class ColumnType(StrEnum):
@@ -198,6 +199,8 @@ class TableSpec:
     overwrites, and `fingerprint` the column whose difference decides between equal timestamps.
     `write_once` columns are set by the insert and never by an update. A source row whose
     `partial_flag` is true knows only a part: an update by it leaves the `partial_keeps` columns.
+    With `Guard.STATUS_MOVES`, a row is updated only where its column `status` makes one of `moves`,
+    each from one word to another.
     """
 
     name: str
@@ -210,6 +213,8 @@ class TableSpec:
     write_once: tuple[str, ...] = ()
     partial_flag: str | None = None
     partial_keeps: tuple[str, ...] = ()
+    status: str | None = None
+    moves: tuple[tuple[str, str], ...] = ()
     partition_by: str | None = None
     partition_unit: str = "MONTH"
     cluster_by: tuple[str, ...] = ()
@@ -231,10 +236,58 @@ class MergeReport:
     seconds: float = 0.0
 
 
+class Reason(StrEnum):
+    """Why a change is in the ledger `missed_updates`.
+
+    By the events of our receiver: `missed` (its event never came), `late` (it came after the grace,
+    or after the change had been called missed), `not_subscribed` (the subscription leaves this kind
+    of change out) and `webhook_only` (its event came, and polling did not return the ticket). By
+    the tickets table alone: `missing` (no such ticket) and `stale` (an older version).
+    """
+
+    MISSED = "missed"
+    LATE = "late"
+    NOT_SUBSCRIBED = "not_subscribed"
+    WEBHOOK_ONLY = "webhook_only"
+    MISSING = "missing"
+    STALE = "stale"
+
+
+# These count as missed updates; the others are known not to be.
+NEVER_CAME = (Reason.MISSED, Reason.MISSING, Reason.STALE)
+
+
+class LedgerBy(StrEnum):
+    """What tells whether a webhook delivered a change. `auto`: events, once there is one."""
+
+    AUTO = "auto"
+    EVENTS = "events"
+    TABLE = "table"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A kind of change that the webhook's subscription leaves out. `where`: column and the words
+    that it may hold, each of which must hold; `change` is created, updated or deleted."""
+
+    where: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookPolicy:
+    """What is expected of webhooks. `grace`: how long one may take. `reach`: how far a window goes
+    back behind the watermark at least, so that what was younger than the grace is seen again."""
+
+    enabled: bool
+    by: LedgerBy
+    grace: timedelta
+    reach: timedelta
+    left_out: tuple[LeftOut, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class MissedUpdate:
-    """A change that no webhook had delivered when the sync looked. `reason` is `missing` (the table
-    did not have the ticket) or `stale` (it had an older version)."""
+    """One line of the ledger that counts as missed; see `Reason`."""
 
     ticket_id: str
     modified_time: datetime
@@ -243,13 +296,61 @@ class MissedUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookFacts:
+    """What was counted of our receiver's events when a run closed.
+
+    `judged`: changes that grew older than the grace since the last run, those left out by the
+    subscription not among them. `late`, `not_subscribed` and `webhook_only`: lines of the ledger
+    that this run wrote. `events`: those of the time that the run judged, and `latency_p50` and
+    `latency_p95` their seconds from the change to the commit; None without any. `last_event` is
+    the last one's time; since then `unheard` changes came, the first at `unheard_since`.
+    """
+
+    judged: int = 0
+    late: int = 0
+    not_subscribed: int = 0
+    webhook_only: int = 0
+    events: int = 0
+    latency_p50: float | None = None
+    latency_p95: float | None = None
+    last_event: datetime | None = None
+    unheard: int = 0
+    unheard_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookDay:
+    """What became of one day's changes, by UTC. `late` is a part of `delivered`; the percentiles
+    are seconds from the change to the commit, None where nobody tells."""
+
+    day: date
+    delivered: int
+    late: int
+    missed: int
+    latency_p50: float | None = None
+    latency_p95: float | None = None
+    latency_p99: float | None = None
+
+    @property
+    def missed_share(self) -> float:
+        changes = self.delivered + self.missed
+        return self.missed / changes if changes else 0.0
+
+
+# The fields of WebhookFacts that are times, for whoever writes them as text.
+WEBHOOK_TIMES = ("last_event", "unheard_since")
+
+
+@dataclass(frozen=True, slots=True)
 class RunFacts:
     """What the warehouse itself counted when a run closed.
 
     Written into the state row by the statement that moves the watermark and read back with a table
     read, so a run learns all of this without a further query job. `missed` holds the ones with the
-    longest lag, at most 100; `missed_total` counts them all. `rows` to `future_times` speak of the
-    whole tickets table, `inserted` to `rejected` of this run's tickets.
+    longest lag, at most 100; `missed_total` counts them all, and `missed_since` is when the first
+    of them changed. `rows` to `future_times` speak of the whole tickets table, `inserted` to
+    `rejected` of this run's tickets. `behind_p99` is how far behind the watermark, in seconds, this
+    run still found changes that no run had seen. `webhooks` is None where the table alone tells.
     """
 
     rows: int = 0
@@ -263,6 +364,14 @@ class RunFacts:
     rejected: int = 0
     missed_total: int = 0
     missed: tuple[MissedUpdate, ...] = ()
+    missed_since: datetime | None = None
+    behind_p99: float = 0.0
+    webhooks: WebhookFacts | None = None
+
+    @property
+    def tickets(self) -> int:
+        """Distinct tickets that the helpdesk gave and the table now holds at least as new."""
+        return self.inserted + self.updated + self.unchanged + self.rejected
 
 
 @dataclass(frozen=True, slots=True)

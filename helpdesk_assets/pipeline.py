@@ -16,7 +16,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from helpdesk_assets import tables
-from helpdesk_assets.model import Manifest, MergeReport, RunFacts, SyncState, Unfinished
+from helpdesk_assets.model import (
+    Manifest,
+    MergeReport,
+    RunFacts,
+    SyncState,
+    Unfinished,
+    WebhookPolicy,
+)
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.spool import Spool
@@ -31,17 +38,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How far windows overlap, how long a webhook may take, whether there are webhooks, and how
-    often a long reading is made durable."""
+    """How far windows overlap, what is expected of webhooks, and how often a long reading is made
+    durable."""
 
     overlap: timedelta
-    grace: timedelta
-    webhooks_enabled: bool
+    webhooks: WebhookPolicy
     save_every: timedelta = SAVE_EVERY
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Policy:
-        return cls(settings.overlap, settings.grace, settings.webhooks_enabled)
+        return cls(settings.overlap, settings.webhooks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +67,7 @@ class SyncReport:
     @property
     def tickets_synced(self) -> int:
         """Distinct tickets that the helpdesk gave and the table now holds at least as new."""
-        facts = self.facts
-        return facts.inserted + facts.updated + facts.unchanged + facts.rejected
+        return self.facts.tickets
 
     def result(self) -> dict[str, Any]:
         """The result object of the command line."""
@@ -96,7 +101,7 @@ def fetch_batch(
         state,
         options,
         adopted=adopted,
-        overlap=policy.overlap,
+        overlap=policy.webhooks.reach,
         capabilities=helpdesk.capabilities,
     )
     fetch = Fetch(
@@ -147,15 +152,13 @@ def run_sync(
         request = sync_tables.changes_request(manifest, spool)
         stored = sync_tables.write(tables.RAW_TICKET_CHANGES, request, run_id=run_id)
         done("store")
-    request = sync_tables.missed_request(
-        manifest, grace=policy.grace, webhooks_enabled=policy.webhooks_enabled
-    )
+    request = sync_tables.missed_request(manifest, policy.webhooks)
     missed = sync_tables.write(tables.MISSED_UPDATES, request, run_id=run_id)
     done("missed")
     request = sync_tables.tickets_request(manifest)
     merged = sync_tables.write(tables.TICKETS, request, run_id=run_id)
     done("merge")
-    facts, state = sync_tables.close_run(manifest)
+    facts, state = sync_tables.close_run(manifest, policy.webhooks)
     done("close")
     now = sync_tables.use
     return SyncReport(

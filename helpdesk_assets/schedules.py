@@ -1,4 +1,4 @@
-"""The job and its two-hour schedule. No word about tickets in here."""
+"""The jobs and their schedules. No word about tickets in here."""
 
 from datetime import UTC, datetime
 
@@ -30,3 +30,23 @@ def every_two_hours(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg
         run = record.dagster_run
         return dg.SkipReason(f"Run {run.run_id} ({run.job_name}) is {run.status.value} already.")
     return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
+
+
+# A job of its own, so that it neither waits for a sync nor holds one up.
+webhook_health_job = dg.define_asset_job(
+    "webhook_health_job",
+    selection=dg.AssetSelection.assets(metadata.WEBHOOK_HEALTH),
+    executor_def=dg.in_process_executor,
+    description="Draw how webhooks did, day by day.",
+    tags={"team": "support-data"},
+)
+
+# By then the sync has judged the whole of the day before.
+daily_webhook_health = dg.ScheduleDefinition(
+    name="daily_webhook_health",
+    job=webhook_health_job,
+    cron_schedule="30 2 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Once a day, when the sync has judged the whole of the day before.",
+)

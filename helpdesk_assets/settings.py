@@ -9,10 +9,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Self, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from helpdesk_assets import subscription
 from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.model import LedgerBy, WebhookPolicy
 
 EMBEDDED_HELPDESK = "http://127.0.0.1:8420"
 EMBEDDED_WAREHOUSE = "http://127.0.0.1:9050"
@@ -73,7 +75,15 @@ class Settings(AlertSettings):
 
     webhooks_enabled: bool = True
     webhook_grace_seconds: int = Field(default=300, ge=0)
+    webhook_ledger: LedgerBy = LedgerBy.AUTO
+    webhook_not_subscribed: str = ""
+    webhook_gap_warn_count: int = Field(default=1, ge=1)
     webhook_gap_error_share: float = Field(default=0.2, ge=0, le=1)
+    webhook_gap_error_count: int = Field(default=3, ge=1)
+    webhook_minimum_changes: int = Field(default=10, ge=1)
+    webhook_silence_seconds: int = Field(default=3600, ge=1)
+    webhook_silence_changes: int = Field(default=3, ge=1)
+    webhook_latency_seconds: float = Field(default=60.0, gt=0)
     webhook_secrets: SecretStr = SecretStr("")
     webhook_secret_header: str = "X-Webhook-Secret"  # noqa: S105 - a header's name
     webhook_tolerance_seconds: int = Field(default=300, ge=1)
@@ -89,6 +99,12 @@ class Settings(AlertSettings):
     bigquery_small_batch_bytes: int = Field(default=1_048_576, ge=1, le=8_000_000)
 
     sync_name: str = "tickets"
+
+    @field_validator("webhook_not_subscribed")
+    @classmethod
+    def _is_read_by_us(cls, text: str) -> str:
+        subscription.left_out(text)
+        return text
 
     @model_validator(mode="after")
     def _fill_in_the_embedded_default(self) -> Self:
@@ -115,6 +131,17 @@ class Settings(AlertSettings):
     @property
     def grace(self) -> timedelta:
         return timedelta(seconds=self.webhook_grace_seconds)
+
+    @property
+    def webhooks(self) -> WebhookPolicy:
+        """What is expected of webhooks. With them a window reaches back over the grace at least."""
+        return WebhookPolicy(
+            enabled=self.webhooks_enabled,
+            by=self.webhook_ledger,
+            grace=self.grace,
+            reach=max(self.overlap, self.grace) if self.webhooks_enabled else self.overlap,
+            left_out=subscription.left_out(self.webhook_not_subscribed),
+        )
 
 
 def load_settings() -> Settings:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from helpdesk_assets.model import Column, ColumnType, Guard, TableSpec
+from helpdesk_assets.model import Column, ColumnType, Guard, Reason, TableSpec
 
 STRING, INT64, FLOAT64 = ColumnType.STRING, ColumnType.INT64, ColumnType.FLOAT64
 TIMESTAMP, JSON, BOOL = ColumnType.TIMESTAMP, ColumnType.JSON, ColumnType.BOOL
@@ -56,20 +56,32 @@ MISSED_UPDATES = TableSpec(
     columns=(
         Column("ticket_id", STRING, "The ticket that changed."),
         Column("modifiedTime", TIMESTAMP, "When it changed, by the helpdesk's clock."),
-        Column("reason", STRING, "missing: the table had no such ticket; stale: an older version."),
-        Column("stored_modifiedTime", TIMESTAMP, "The version the table had; NULL when missing."),
+        Column(
+            "reason",
+            STRING,
+            "missed, late, not_subscribed or webhook_only, by the events of our receiver; missing "
+            "or stale, by the tickets table alone.",
+        ),
+        Column("stored_modifiedTime", TIMESTAMP, "The version the table had; NULL when none."),
         Column("detected_at", TIMESTAMP, "The helpdesk's clock when the sync looked."),
-        Column("lag_seconds", FLOAT64, "detected_at minus modifiedTime."),
+        Column(
+            "lag_seconds", FLOAT64, "Of a late event what it took; else how old the change was."
+        ),
+        Column("delivered_at", TIMESTAMP, "When a late event was committed."),
         Column("_content_hash", STRING, "Points at the version in raw_ticket_changes."),
         Column("_run_id", STRING, "The run that found it."),
+        Column("_judged_by", STRING, "The run that gave it its reason."),
     ),
     key=("ticket_id", "modifiedTime"),
-    guard=Guard.INSERT_ONLY,
+    guard=Guard.STATUS_MOVES,
     newest_first=("_content_hash",),
+    write_once=("stored_modifiedTime", "detected_at", "_content_hash", "_run_id"),
+    status="reason",
+    moves=((Reason.MISSED.value, Reason.LATE.value),),
     partition_by="detected_at",
     partition_unit="MONTH",
     cluster_by=("ticket_id",),
-    description="Every change that no webhook had delivered when the sync looked, once.",
+    description="Every change that no webhook delivered in time, once.",
 )
 
 TICKETS = TableSpec(
@@ -144,7 +156,9 @@ SYNC_STATE = TableSpec(
     description="How far each sync has come.",
 )
 
-ALL = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS, WEBHOOK_EVENTS, SYNC_STATE)
+# What every sync makes sure of. WEBHOOK_EVENTS is the receiver's to make: its being there tells the
+# sync that there is a receiver.
+ALL = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS, SYNC_STATE)
 
 
 STAMP = "%Y%m%dT%H%M%SZ"

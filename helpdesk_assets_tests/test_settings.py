@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.model import LeftOut
 from helpdesk_assets.settings import (
     EMBEDDED_HELPDESK,
     EMBEDDED_PROJECT,
@@ -76,6 +78,31 @@ def test_a_setting_that_cannot_be_read_is_named_without_its_value(
     with pytest.raises(SettingsError, match="HELPDESK_OVERLAP_SECONDS") as caught:
         load_settings()
     assert "s3cret" not in str(caught.value)
+
+
+def test_what_webhooks_leave_out_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEBHOOK_NOT_SUBSCRIBED", '["deleted", {"status": "closed"}]')
+    assert load_settings().webhooks.left_out == (
+        LeftOut((("change", ("deleted",)),)),
+        LeftOut((("status", ("closed",)),)),
+    )
+
+
+def test_what_webhooks_leave_out_is_told_off_by_the_variables_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WEBHOOK_NOT_SUBSCRIBED", "deleted")
+    with pytest.raises(SettingsError, match=r"WEBHOOK_NOT_SUBSCRIBED: .* is not JSON; write"):
+        load_settings()
+
+
+def test_a_window_reaches_back_over_the_grace_where_there_are_webhooks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WEBHOOK_GRACE_SECONDS", "900")
+    assert load_settings().webhooks.reach == timedelta(minutes=15)
+    monkeypatch.setenv("WEBHOOKS_ENABLED", "false")
+    assert load_settings().webhooks.reach == timedelta(minutes=5)
 
 
 def test_the_token_shows_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,9 @@ from helpdesk_assets.warehouse.sync_tables import MergeRequest
     "missed_updates",
     tables.MISSED_UPDATES,
     deps=[RAW_TICKET_CHANGES],
-    more="A change counts once it is older than WEBHOOK_GRACE_SECONDS and the tickets table "
-    "does not have it. Nothing is recorded on the first load or with WEBHOOKS_ENABLED=false.",
+    more="A change counts once it is older than WEBHOOK_GRACE_SECONDS and no event of the receiver "
+    "delivered it or, without that receiver, the tickets table does not have it. Nothing is "
+    "recorded on the first load or with WEBHOOKS_ENABLED=false.",
 )
 def missed_updates(
     context: dg.AssetExecutionContext, bigquery: HelpdeskBigQuery
@@ -27,9 +28,5 @@ def missed_updates(
         if manifest is not None:
             settings = bigquery.settings()
             with bigquery.sync_tables() as sync_tables:
-                request = sync_tables.missed_request(
-                    manifest,
-                    grace=settings.grace,
-                    webhooks_enabled=settings.webhooks_enabled,
-                )
+                request = sync_tables.missed_request(manifest, settings.webhooks)
     return dg.MaterializeResult(value=request, metadata=derived_from(manifest))

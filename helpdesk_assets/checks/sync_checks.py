@@ -7,7 +7,7 @@ import dagster as dg
 
 from helpdesk_assets import metadata
 from helpdesk_assets.checks import verdicts
-from helpdesk_assets.checks.verdicts import Evidence, Verdict
+from helpdesk_assets.checks.evidence import Evidence, Limits, Verdict
 from helpdesk_assets.model import Manifest, RunFacts, SyncState
 from helpdesk_assets.resources.failures import as_failure
 from helpdesk_assets.resources.handed_on import handed_on, told_of_batch
@@ -20,6 +20,18 @@ CHECKS: Mapping[str, tuple[str, str]] = {
     "webhook_gaps": (
         metadata.MISSED_UPDATES,
         "Did webhooks deliver every change? An error above WEBHOOK_GAP_ERROR_SHARE of the changes.",
+    ),
+    "webhook_silence": (
+        metadata.MISSED_UPDATES,
+        "Does the receiver hear of changes at all? Not if they came and no event did.",
+    ),
+    "webhook_latency": (
+        metadata.MISSED_UPDATES,
+        "Are changes in the table soon? 95 of 100 within WEBHOOK_LATENCY_SECONDS.",
+    ),
+    "overlap_too_small": (
+        metadata.RAW_TICKET_CHANGES,
+        "Does polling find changes well before its windows have passed them?",
     ),
     "no_fallback": (metadata.RAW_TICKET_CHANGES, "Did the change endpoint answer?"),
     "read_whole": (
@@ -71,7 +83,7 @@ def gather(
         facts=_facts(instance, manifest, state),
         state=state,
         now=datetime.now(UTC),
-        webhook_gap_error_share=load_settings().webhook_gap_error_share,
+        limits=Limits.from_settings(load_settings()),
     )
 
 

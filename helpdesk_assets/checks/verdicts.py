@@ -7,79 +7,21 @@ asked of the warehouse again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import timedelta
 from typing import Any
 
-from helpdesk_assets.model import Manifest, RunFacts, SyncState
+from helpdesk_assets.checks.evidence import Evidence, Severity, Verdict
+from helpdesk_assets.checks.webhook_verdicts import (
+    overlap_too_small,
+    webhook_gaps,
+    webhook_latency,
+    webhook_silence,
+)
+from helpdesk_assets.model import Manifest, RunFacts
 
 # Two ticks of the two-hour schedule: one that is late is noise. Twice that: nobody looked.
 STALE_AFTER = timedelta(hours=4)
 LOST_AFTER = timedelta(hours=8)
-
-
-class Severity(StrEnum):
-    """WARN: have a look. ERROR: the table may be wrong."""
-
-    WARN = "WARN"
-    ERROR = "ERROR"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One judgement. `severity` says how bad it is where it did not pass."""
-
-    name: str
-    passed: bool
-    severity: Severity
-    description: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What is judged: the latest batch, what was counted when it closed, and the state row.
-
-    `facts` None: the batch has not closed yet. `state` None: no run has closed yet.
-    """
-
-    manifest: Manifest | None
-    facts: RunFacts | None
-    state: SyncState | None
-    now: datetime
-    webhook_gap_error_share: float = 0.2
-
-    @property
-    def latest(self) -> RunFacts | None:
-        """The batch's own counts, else those of the last run that closed."""
-        return self.facts or (self.state.facts if self.state else None)
-
-
-def webhook_gaps(evidence: Evidence) -> Verdict:
-    """Whether webhooks delivered what they should have."""
-    facts, limit = evidence.latest or RunFacts(), evidence.webhook_gap_error_share
-    changes, missed = _tickets(facts), facts.missed_total
-    share = min(1.0, missed / changes) if changes else float(missed > 0)
-    text = "Webhooks delivered every change in time."
-    if missed:
-        text = (
-            f"{missed} of {changes} changed tickets were not delivered by a webhook. The sync has "
-            "put them right; look at the webhook's log on the helpdesk's side."
-        )
-    return Verdict(
-        "webhook_gaps",
-        passed=missed == 0,
-        severity=Severity.ERROR if share > limit else Severity.WARN,
-        description=text,
-        facts={
-            "missed": missed,
-            "changes": changes,
-            "share": share,
-            "lag_max_seconds": max((m.lag_seconds for m in facts.missed), default=0.0),
-            "missed_named": facts.missed,
-        },
-    )
 
 
 def no_fallback(evidence: Evidence) -> Verdict:
@@ -184,6 +126,9 @@ def watermark_fresh(evidence: Evidence) -> Verdict:
 
 ALL = (
     webhook_gaps,
+    webhook_silence,
+    webhook_latency,
+    overlap_too_small,
     no_fallback,
     read_whole,
     one_row_per_ticket,
@@ -211,10 +156,6 @@ def _of_table(
     )
 
 
-def _tickets(facts: RunFacts) -> int:
-    return facts.inserted + facts.updated + facts.unchanged + facts.rejected
-
-
 def _distinct(manifest: Manifest) -> int | None:
     """How many tickets the batch holds; None for a large one, whose rows were not remembered."""
     if manifest.versions is None:
@@ -223,7 +164,7 @@ def _distinct(manifest: Manifest) -> int | None:
 
 
 def _gaps_in(manifest: Manifest, facts: RunFacts) -> list[str]:
-    found, fetched = _tickets(facts), _distinct(manifest)
+    found, fetched = facts.tickets, _distinct(manifest)
     problems = []
     if manifest.rows and not found:
         problems.append(f"{manifest.rows} rows were fetched and none of their tickets is stored.")
@@ -248,7 +189,7 @@ def _proof(manifest: Manifest | None, facts: RunFacts) -> dict[str, Any]:
         "rows_fetched": manifest.rows if manifest else 0,
         "bad_tickets": manifest.bad_count if manifest else 0,
         "tickets_fetched": _distinct(manifest) if manifest else 0,
-        "tickets_stored": _tickets(facts),
+        "tickets_stored": facts.tickets,
         "rows_inserted": facts.inserted,
         "rows_updated": facts.updated,
         "rows_unchanged": facts.unchanged,

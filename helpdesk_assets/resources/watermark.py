@@ -40,9 +40,10 @@ class WatermarkResource(dg.ConfigurableResource[SyncState]):
         Raises:
             AnotherWriter: the state row is not the one that the run began with.
         """
+        webhooks = self.bigquery.settings().webhooks
         with self.bigquery.sync_tables() as sync_tables:
             try:
-                facts, state = sync_tables.close_run(manifest, attempt=attempt)
+                facts, state = sync_tables.close_run(manifest, webhooks, attempt=attempt)
             except AnotherWriter:
                 state = sync_tables.read_state()
                 if state is None or not _closed_before(state, manifest):

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from helpdesk_assets.model import (
+    WEBHOOK_TIMES,
     ApiUse,
     BadTicket,
     Manifest,
@@ -19,6 +20,7 @@ from helpdesk_assets.model import (
     Mode,
     RunFacts,
     Version,
+    WebhookFacts,
     Window,
 )
 
@@ -45,13 +47,19 @@ def manifest_from_json(stored: Mapping[str, Any]) -> Manifest:
 
 def facts_to_json(facts: RunFacts) -> dict[str, Any]:
     """As `manifest_to_json`; the missed updates, at most 100, are part of it."""
-    return asdict(facts) | {"missed": [_missed_to(missed) for missed in facts.missed]}
+    return asdict(facts) | {
+        "missed": [_missed_to(missed) for missed in facts.missed],
+        "missed_since": _text(facts.missed_since),
+        "webhooks": _webhooks_to(facts.webhooks),
+    }
 
 
 def facts_from_json(stored: Mapping[str, Any]) -> RunFacts:
     names = {field.name for field in fields(RunFacts)} & stored.keys()
     values = {name: stored[name] for name in names}
     values["missed"] = tuple(_missed_from(row) for row in stored.get("missed", ()))
+    values["missed_since"] = _time(stored.get("missed_since"))
+    values["webhooks"] = _webhooks_from(stored.get("webhooks"))
     return RunFacts(**values)
 
 
@@ -90,6 +98,21 @@ def _missed_from(stored: Mapping[str, Any]) -> MissedUpdate:
         reason=stored["reason"],
         lag_seconds=stored["lag_seconds"],
     )
+
+
+def _webhooks_to(webhooks: WebhookFacts | None) -> dict[str, Any] | None:
+    if webhooks is None:
+        return None
+    times = {name: _text(getattr(webhooks, name)) for name in WEBHOOK_TIMES}
+    return asdict(webhooks) | times
+
+
+def _webhooks_from(stored: Mapping[str, Any] | None) -> WebhookFacts | None:
+    if stored is None:
+        return None
+    names = {field.name for field in fields(WebhookFacts)} & stored.keys()
+    values: dict[str, Any] = {name: stored[name] for name in names}
+    return WebhookFacts(**values | {name: _time(stored.get(name)) for name in WEBHOOK_TIMES})
 
 
 # Fields of a manifest that JSON cannot hold as they are: how each is written and read.

@@ -21,6 +21,7 @@ Scalar = str | int | float | bool | datetime | None
 _PROJECT = re.compile(r"(?:[a-z0-9][a-z0-9.-]*:)?[a-z0-9][a-z0-9-]{0,62}")
 _DATASET = re.compile(r"[A-Za-z0-9_]{1,1024}")
 _TABLE = re.compile(r"[A-Za-z0-9_-]{1,1024}")
+_STATUS = re.compile(r"[a-z_]{1,60}")
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,299}")
 
 # The start of the text by which a statement refuses a NULL key; `failures` knows it again.
@@ -152,6 +153,8 @@ def merge_statement(
     ]
     if spec.guard is Guard.NEWER_WINS:
         parts += [_when_newer(spec, columns, flag)]
+    if spec.guard is Guard.STATUS_MOVES:
+        parts += [_when_moved(spec, columns)]
     names = ", ".join(map(quote, columns))
     values = ", ".join(f"S.{quote(name)}" for name in columns)
     parts += [f"WHEN NOT MATCHED THEN INSERT ({names})", f"VALUES ({values})"]
@@ -219,6 +222,29 @@ def _when_newer(spec: TableSpec, columns: Sequence[str], flag: str | None) -> st
     kept = {*spec.key, *spec.write_once}
     updates = ",\n".join(f"  {_update(spec, name, flag)}" for name in columns if name not in kept)
     return "\n".join(["WHEN MATCHED AND (", *tests, ") THEN UPDATE SET", updates])
+
+
+def _when_moved(spec: TableSpec, columns: Sequence[str]) -> str:
+    if spec.status is None or not spec.moves:
+        raise ValueError(f"{spec.name}: Guard.STATUS_MOVES needs a status column and its moves")
+    status = quote(spec.status)
+    tests = [
+        f"(T.{status} = {_word(before)} AND S.{status} = {_word(after)})"
+        for before, after in spec.moves
+    ]
+    kept = {*spec.key, *spec.write_once}
+    updates = ",\n".join(
+        f"  {quote(name)} = S.{quote(name)}" for name in columns if name not in kept
+    )
+    return "\n".join(
+        ["WHEN MATCHED AND (", "  " + "\n  OR ".join(tests), ") THEN UPDATE SET", updates]
+    )
+
+
+def _word(status: str) -> str:
+    """A word of a table's own description, as a literal."""
+    _check(_STATUS, status, "status", "a status in lower-case letters")
+    return f"'{status}'"
 
 
 def _update(spec: TableSpec, name: str, flag: str | None) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from helpdesk_assets import tables
@@ -20,15 +20,16 @@ from helpdesk_assets.errors import AnotherWriter
 from helpdesk_assets.model import (
     ColumnType,
     Manifest,
-    MissedUpdate,
     Mode,
     RunFacts,
     RunRecord,
     SyncState,
+    WebhookPolicy,
     Window,
 )
-from helpdesk_assets.warehouse import queries, unfinished
+from helpdesk_assets.warehouse import unfinished
 from helpdesk_assets.warehouse.client import Warehouse
+from helpdesk_assets.warehouse.facts import facts, facts_from
 from helpdesk_assets.warehouse.sql import Dataset, Parameter, Query
 
 REMEMBERED_RUNS = 20
@@ -58,8 +59,11 @@ class StateTable:
     def _read_all(self) -> list[SyncState]:
         return [_state_from(row) for row in self._warehouse.list_rows(tables.SYNC_STATE.name)]
 
-    def close_run(self, manifest: Manifest, *, attempt: int = 0) -> SyncState:
+    def close_run(
+        self, manifest: Manifest, *, events: WebhookPolicy | None = None, attempt: int = 0
+    ) -> SyncState:
         """Record that the batch is durable in tickets, and move the watermark if it may move.
+        `events`: see `facts`.
 
         Call it only after the MERGE into tickets has succeeded. Calling it again for the same run
         changes nothing.
@@ -71,7 +75,7 @@ class StateTable:
         if seen is not None and seen.run_id == manifest.run_id:
             return seen
         statement = closing_statement(
-            self._warehouse.dataset, self._sync_name, manifest, _history(seen)
+            self._warehouse.dataset, self._sync_name, manifest, _history(seen), events
         )
         self._warehouse.run(statement, run_id=manifest.run_id, step="sync_state", attempt=attempt)
         state = self.read()
@@ -83,10 +87,12 @@ class StateTable:
             )
         return state
 
-    def count_facts(self, manifest: Manifest, *, attempt: int = 0) -> RunFacts:
+    def count_facts(
+        self, manifest: Manifest, *, events: WebhookPolicy | None = None, attempt: int = 0
+    ) -> RunFacts:
         """What closing the run would have counted, without touching the state row."""
         outcome = self._warehouse.run(
-            queries.facts(self._warehouse.dataset, manifest),
+            facts(self._warehouse.dataset, manifest, events),
             run_id=manifest.run_id,
             step="facts",
             attempt=attempt,
@@ -95,11 +101,15 @@ class StateTable:
 
 
 def closing_statement(
-    dataset: Dataset, sync_name: str, manifest: Manifest, recent_runs: str
+    dataset: Dataset,
+    sync_name: str,
+    manifest: Manifest,
+    recent_runs: str,
+    events: WebhookPolicy | None = None,
 ) -> Query:
     """The compare-and-set on the state row, with the facts counted in the same statement."""
-    facts = queries.facts(dataset, manifest)
-    source = "\n".join("  " + line for line in facts.sql.splitlines())
+    counted = facts(dataset, manifest, events)
+    source = "\n".join("  " + line for line in counted.sql.splitlines())
     sql = f"""\
 MERGE INTO {dataset.table(tables.SYNC_STATE.name)} AS T
 USING (
@@ -149,7 +159,7 @@ VALUES
         Parameter("reason", ColumnType.STRING, f"{manifest.mode}: {manifest.reason}"),
         Parameter("recent_runs", ColumnType.STRING, recent_runs),
     )
-    return Query(sql, (*facts.parameters, *own))
+    return Query(sql, (*counted.parameters, *own))
 
 
 def _history(state: SyncState | None) -> str:
@@ -165,15 +175,15 @@ def last_run(state: SyncState) -> RunRecord | None:
     if state.run_id is None or state.closed_at is None or state.window is None:
         return None
     mode, _, reason = (state.reason or "").partition(": ")
-    facts = state.facts
+    counted = state.facts
     return RunRecord(
         run_id=state.run_id,
         closed_at=state.closed_at,
         mode=Mode(mode),
         reason=reason,
         window=state.window,
-        tickets=facts.inserted + facts.updated + facts.unchanged + facts.rejected,
-        missed=facts.missed_total,
+        tickets=counted.tickets,
+        missed=counted.missed_total,
     )
 
 
@@ -200,35 +210,6 @@ def _record_from(row: Mapping[str, Any]) -> RunRecord:
         window=Window(since, datetime.fromisoformat(row["until"])),
         tickets=row["tickets"],
         missed=row["missed"],
-    )
-
-
-def facts_from(text: str | None) -> RunFacts:
-    """Read the JSON that `queries.facts` makes."""
-    if not text:
-        return RunFacts()
-    stored = json.loads(text)
-    missed = tuple(
-        MissedUpdate(
-            ticket_id=row["ticket_id"],
-            modified_time=EPOCH + timedelta(microseconds=int(row["modified_time"])),
-            reason=row["reason"],
-            lag_seconds=float(row["lag_seconds"]),
-        )
-        for row in stored["missed"] or ()
-    )
-    return RunFacts(
-        rows=int(stored["row_count"]),
-        repeated_keys=int(stored["repeated_keys"]),
-        null_keys=int(stored["null_keys"]),
-        null_times=int(stored["null_times"]),
-        future_times=int(stored["future_times"]),
-        inserted=int(stored["inserted"]),
-        updated=int(stored["updated"]),
-        unchanged=int(stored["unchanged"]),
-        rejected=int(stored["rejected"]),
-        missed_total=int(stored["missed_total"]),
-        missed=missed,
     )
 
 

@@ -12,9 +12,19 @@ from datetime import datetime, timedelta
 
 from helpdesk_assets import tables
 from helpdesk_assets.errors import BatchGone
-from helpdesk_assets.model import Manifest, MergeReport, RunFacts, SyncState, TableSpec, Unfinished
+from helpdesk_assets.model import (
+    LedgerBy,
+    Manifest,
+    MergeReport,
+    RunFacts,
+    SyncState,
+    TableSpec,
+    Unfinished,
+    WebhookDay,
+    WebhookPolicy,
+)
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.warehouse import queries
+from helpdesk_assets.warehouse import health, ledger, queries
 from helpdesk_assets.warehouse.client import JobUse, Warehouse
 from helpdesk_assets.warehouse.schema import Schema
 from helpdesk_assets.warehouse.sql import Prune, Query, table_source
@@ -98,12 +108,16 @@ class SyncTables:
         source = Query(table_source(staged, tables.RAW_TICKET_CHANGES.columns))
         return MergeRequest(source, staging=manifest.staging)
 
-    def missed_request(
-        self, manifest: Manifest, *, grace: timedelta, webhooks_enabled: bool
-    ) -> MergeRequest:
-        if not webhooks_enabled or not self._has_rows(manifest):
+    def missed_request(self, manifest: Manifest, webhooks: WebhookPolicy) -> MergeRequest:
+        """By events there is something to write without a batch as well: what came late."""
+        dataset = self._warehouse.dataset
+        has_rows = webhooks.enabled and self._has_rows(manifest)
+        events = self._by_events(webhooks)
+        if events is not None and (has_rows or manifest.rows == 0):
+            return MergeRequest(ledger.by_events(dataset, manifest, events))
+        if not has_rows:
             return MergeRequest(None)
-        return MergeRequest(queries.missed_source(self._warehouse.dataset, manifest, grace))
+        return MergeRequest(ledger.by_table(dataset, manifest, webhooks))
 
     def tickets_request(self, manifest: Manifest) -> MergeRequest:
         if not self._has_rows(manifest):
@@ -134,18 +148,20 @@ class SyncTables:
         )
 
     def close_run(
-        self, manifest: Manifest, *, attempt: int = 0
+        self, manifest: Manifest, webhooks: WebhookPolicy, *, attempt: int = 0
     ) -> tuple[RunFacts, SyncState | None]:
         """Move the watermark where the run may, count the facts, and remove the run's staging.
 
         A run over a range leaves the state row alone and only counts.
         """
+        events = self._by_events(webhooks)
         if manifest.is_range:
-            closed = self._state.count_facts(manifest, attempt=attempt), self.read_state()
+            facts = self._state.count_facts(manifest, events=events, attempt=attempt)
+            closed = facts, self.read_state()
         else:
             # The batch may have been fetched before an upgrade that added a column.
             self._schema.ensure(tables.SYNC_STATE)
-            state = self._state.close_run(manifest, attempt=attempt)
+            state = self._state.close_run(manifest, events=events, attempt=attempt)
             closed = state.facts, state
         if manifest.staging is not None:
             self._staging.drop(manifest.staging)
@@ -158,6 +174,34 @@ class SyncTables:
             queries.missed_since(self._warehouse.dataset, hours), run_id="status", step="missed"
         )
         return next(int(row["missed"]) for row in outcome.rows)
+
+    def webhook_days(
+        self, since: datetime, webhooks: WebhookPolicy, *, run_id: str
+    ) -> tuple[WebhookDay, ...]:
+        """How webhooks did on each day since then. Empty where there are none."""
+        if not webhooks.enabled or not self._schema.exists(tables.MISSED_UPDATES):
+            return ()
+        by_events = self._by_events(webhooks) is not None
+        outcome = self._warehouse.run(
+            health.by_day(self._warehouse.dataset, since, webhooks.grace, by_events=by_events),
+            run_id=run_id,
+            step="webhook_health",
+        )
+        return tuple(health.day_from(row) for row in outcome.rows)
+
+    def _by_events(self, webhooks: WebhookPolicy) -> WebhookPolicy | None:
+        """The policy where the ledger is kept by the events of our receiver, else None. Tables are
+        asked, which costs no query job."""
+        events = tables.WEBHOOK_EVENTS
+        if not webhooks.enabled or webhooks.by is LedgerBy.TABLE:
+            return None
+        if webhooks.by is LedgerBy.EVENTS:
+            self._schema.ensure(events)
+            return webhooks
+        if not self._schema.exists(events):
+            return None
+        rows = self._warehouse.list_rows(events.name, columns=["event_id"], max_results=1)
+        return webhooks if next(rows, None) is not None else None
 
     def _has_rows(self, manifest: Manifest) -> bool:
         """Whether the batch has any, and can still be read.

@@ -42,7 +42,10 @@ def test_the_checks() -> None:
     keys = defs.resolve_asset_graph().asset_check_keys
     assert sorted(f"{key.asset_key.to_user_string()}.{key.name}" for key in keys) == [
         "missed_updates.webhook_gaps",
+        "missed_updates.webhook_latency",
+        "missed_updates.webhook_silence",
         "raw_ticket_changes.no_fallback",
+        "raw_ticket_changes.overlap_too_small",
         "raw_ticket_changes.read_whole",
         "sync_watermark.watermark_fresh",
         "tickets_table.no_null_keys_or_times",

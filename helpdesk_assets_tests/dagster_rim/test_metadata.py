@@ -72,6 +72,10 @@ def test_the_usual_names_of_types_are_known(kind: str) -> None:
         ({"merge_key": ["id"], "merge_guard": "overwrite"}, "merge_guard is 'overwrite'"),
         ({"merge_key": ["id"], "merge_guard": "newer_wins"}, "needs version_column"),
         (
+            {"merge_key": ["id"], "merge_guard": "status_moves", "status_column": "state"},
+            "needs status_column and status_moves",
+        ),
+        (
             {
                 "merge_key": ["id", "day"],
                 "dagster/column_schema": dg.TableSchema(columns=[dg.TableColumn("id", "string")]),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from textwrap import dedent
 
 from helpdesk_assets.model import ColumnType
 from helpdesk_assets.warehouse import queries
-from helpdesk_assets.warehouse.sql import Dataset, Parameter
-from helpdesk_assets_tests.batches import NOON, SMALL
+from helpdesk_assets.warehouse.sql import Dataset, Parameter, Query
+from helpdesk_assets_tests.batches import SMALL
 
 DATASET = Dataset("acme", "desk")
 LARGE = replace(SMALL, versions=None, staging="raw_ticket_changes__stg_x")
@@ -19,6 +18,12 @@ BATCH_COLUMNS = ", ".join(f"B.{name}" for name in f"{COLUMNS}, raw_json, _conten
 
 def sql(text: str) -> str:
     return dedent(text).strip().replace("<batch columns>", BATCH_COLUMNS)
+
+
+def values(query: Query) -> dict[str, object]:
+    names = [parameter.name for parameter in query.parameters]
+    assert len(set(names)) == len(names), "a parameter is given twice"
+    return {parameter.name: parameter.value for parameter in query.parameters}
 
 
 def test_a_small_batch_is_found_by_its_versions() -> None:
@@ -57,42 +62,6 @@ def test_a_large_batch_is_its_staging_table() -> None:
     assert query.parameters == ()
 
 
-MISSED = """
-SELECT
-  S.ticket_id,
-  S.modifiedTime,
-  IF(K.ticket_id IS NULL, 'missing', 'stale') AS reason,
-  K.modifiedTime AS stored_modifiedTime,
-  @detected_at AS detected_at,
-  TIMESTAMP_DIFF(@detected_at, S.modifiedTime, MILLISECOND) / 1000 AS lag_seconds,
-  S._content_hash,
-  @run_id AS _run_id
-FROM (
-  SELECT <batch columns>, B._seq
-  FROM `acme.desk.raw_ticket_changes__stg_x` AS B
-) AS S
-LEFT JOIN `acme.desk.tickets` AS K
-ON K.ticket_id = S.ticket_id
-WHERE S.modifiedTime <= @delivered_by
-  AND (<absent or>K.modifiedTime < S.modifiedTime)
-"""
-
-
-def test_missed_are_those_older_than_the_grace_that_the_table_lacks() -> None:
-    query = queries.missed_source(DATASET, LARGE, timedelta(minutes=5))
-    assert query.sql == sql(MISSED.replace("<absent or>", "K.ticket_id IS NULL OR "))
-    assert {parameter.name: parameter.value for parameter in query.parameters} == {
-        "detected_at": NOON,
-        "delivered_by": NOON - timedelta(minutes=5),
-        "run_id": "run-1",
-    }
-
-
-def test_on_the_first_load_absence_is_no_miss() -> None:
-    query = queries.missed_source(DATASET, replace(LARGE, first_load=True), timedelta(minutes=5))
-    assert query.sql == sql(MISSED.replace("<absent or>", ""))
-
-
 def test_tickets_are_stamped_by_the_warehouses_clock() -> None:
     query = queries.tickets_source(DATASET, LARGE)
     assert query.sql == sql(
@@ -109,78 +78,6 @@ def test_tickets_are_stamped_by_the_warehouses_clock() -> None:
         ) AS S
         """
     )
-
-
-FACTS = """
-SELECT TO_JSON_STRING(STRUCT(
-  W.row_count AS row_count,
-  W.repeated_keys AS repeated_keys,
-  W.null_keys AS null_keys,
-  W.null_times AS null_times,
-  W.future_times AS future_times,
-  C.inserted AS inserted,
-  C.updated AS updated,
-  C.unchanged AS unchanged,
-  C.rejected AS rejected,
-  M.missed_total AS missed_total,
-  M.missed AS missed
-)) AS facts
-FROM (
-  SELECT
-    COUNT(*) AS row_count,
-    COUNT(ticket_id) - COUNT(DISTINCT ticket_id) AS repeated_keys,
-    COUNTIF(ticket_id IS NULL) AS null_keys,
-    COUNTIF(modifiedTime IS NULL) AS null_times,
-    COUNTIF(modifiedTime > @future_after) AS future_times
-  FROM `acme.desk.tickets`
-) AS W
-CROSS JOIN (
-<counts>
-) AS C
-CROSS JOIN (
-  SELECT
-    COUNT(*) AS missed_total,
-    ARRAY_AGG(
-      STRUCT(
-        ticket_id AS ticket_id,
-        UNIX_MICROS(modifiedTime) AS modified_time,
-        reason AS reason,
-        lag_seconds AS lag_seconds
-      )
-      ORDER BY lag_seconds DESC, ticket_id LIMIT 100
-    ) AS missed
-  FROM `acme.desk.missed_updates`
-  WHERE _run_id = @run_id
-) AS M
-"""
-COUNTS = """\
-  SELECT
-    COUNTIF(T._run_id = @run_id AND T._first_synced_at = T._synced_at) AS inserted,
-    COUNTIF(T._run_id = @run_id AND T._first_synced_at IS DISTINCT FROM T._synced_at) AS updated,
-    COUNTIF(T._run_id IS DISTINCT FROM @run_id AND T.modifiedTime <= B.modifiedTime) AS unchanged,
-    COUNTIF(T._run_id IS DISTINCT FROM @run_id AND T.modifiedTime > B.modifiedTime) AS rejected
-  FROM (
-    SELECT ticket_id, MAX(modifiedTime) AS modifiedTime
-    FROM (
-      SELECT <batch columns>, B._seq
-      FROM `acme.desk.raw_ticket_changes__stg_x` AS B
-    )
-    GROUP BY ticket_id
-  ) AS B
-  JOIN `acme.desk.tickets` AS T
-  ON T.ticket_id = B.ticket_id"""
-
-
-def test_facts_count_the_table_the_batch_and_the_missed_in_one_row() -> None:
-    query = queries.facts(DATASET, LARGE)
-    assert query.sql == sql(FACTS.replace("<counts>", COUNTS))
-    assert {parameter.name for parameter in query.parameters} == {"future_after", "run_id"}
-
-
-def test_an_empty_batch_is_not_looked_for() -> None:
-    query = queries.facts(DATASET, replace(SMALL, rows=0, versions=()))
-    none = "  SELECT 0 AS inserted, 0 AS updated, 0 AS unchanged, 0 AS rejected"
-    assert query.sql == sql(FACTS.replace("<counts>", none))
 
 
 def test_a_tables_newest_row_does_not_count_when_it_is_of_the_future() -> None:
@@ -241,12 +138,4 @@ def test_rows_that_are_older_than_the_flag_are_no_tombstones() -> None:
     assert "V._seq, IFNULL(B._tombstone, FALSE)" not in query.sql
     assert query.sql.startswith(
         f"SELECT {BATCH_COLUMNS}, IFNULL(B._tombstone, FALSE) AS _tombstone, V"
-    )
-
-
-def test_an_end_that_the_table_knows_of_is_not_missed() -> None:
-    query = queries.missed_source(DATASET, replace(LARGE, tombstones=1), timedelta(minutes=5))
-    assert query.sql.endswith(
-        "  AND (K.ticket_id IS NULL OR K.modifiedTime < S.modifiedTime)\n"
-        "  AND NOT (S._tombstone AND K.deletedTime IS NOT NULL)"
     )

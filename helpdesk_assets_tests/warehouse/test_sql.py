@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
@@ -113,6 +114,44 @@ def test_insert_only_never_updates() -> None:
         WHEN NOT MATCHED THEN INSERT (`id`, `moved`)
         VALUES (S.`id`, S.`moved`)
     """)
+
+
+MOVING = replace(
+    SPEC,
+    guard=Guard.STATUS_MOVES,
+    key=("id", "moved"),
+    newest_first=("_seq",),
+    write_once=("first",),
+    status="mark",
+    moves=(("open", "done"), ("open", "dropped")),
+)
+
+
+def test_of_a_row_whose_status_moves_the_rest_moves_with_it() -> None:
+    sql = merge_statement(MOVING, TARGET, "SELECT 1", ["id", "moved", "mark", "raw", "first"])
+    assert sql[sql.index("ON T") :] == text("""
+        ON T.`id` = S.`id` AND T.`moved` = S.`moved`
+        WHEN MATCHED AND (
+          (T.`mark` = 'open' AND S.`mark` = 'done')
+          OR (T.`mark` = 'open' AND S.`mark` = 'dropped')
+        ) THEN UPDATE SET
+          `mark` = S.`mark`,
+          `raw` = S.`raw`
+        WHEN NOT MATCHED THEN INSERT (`id`, `moved`, `mark`, `raw`, `first`)
+        VALUES (S.`id`, S.`moved`, S.`mark`, S.`raw`, S.`first`)
+    """)
+
+
+@pytest.mark.parametrize("lacking", [{"status": None}, {"moves": ()}])
+def test_a_status_that_has_nowhere_to_move_is_a_mistake_in_the_spec(lacking: Any) -> None:
+    with pytest.raises(ValueError, match=r"tickets: Guard\.STATUS_MOVES needs"):
+        merge_statement(replace(MOVING, **lacking), TARGET, "SELECT 1", NAMES)
+
+
+@pytest.mark.parametrize("word", ["it's", "", "Open", "a b"])
+def test_a_status_that_could_leave_its_quotes_is_refused(word: str) -> None:
+    with pytest.raises(SettingsError, match="status"):
+        merge_statement(replace(MOVING, moves=(("open", word),)), TARGET, "SELECT 1", NAMES)
 
 
 def test_a_text_column_takes_json_as_text() -> None:
