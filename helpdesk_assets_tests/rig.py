@@ -16,7 +16,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from helpdesk_assets import tables
 from helpdesk_assets.demo import webhooks
 from helpdesk_assets.model import SyncState
 from helpdesk_assets.pipeline import Policy, SyncReport, run_sync
@@ -26,15 +25,14 @@ from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.simulator.control import TrueTicket
 from helpdesk_assets.simulator.server import SimulatedHelpdesk
-from helpdesk_assets.spool import Spool
 from helpdesk_assets.sync.plan import Ask, Options
 from helpdesk_assets.sync.saving import SAVE_EVERY
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.connection import connect
 from helpdesk_assets.warehouse.sync_tables import SyncTables
-from helpdesk_assets.warehouse.writer import TableWriter
 from helpdesk_assets_tests.conformance.vendors import REST, Gone, Vendor
 from helpdesk_assets_tests.datasets import fresh_dataset
+from helpdesk_assets_tests.events import store_events
 
 # More than the grace, so that a change is ripe to be called missed.
 RIPE_SECONDS = 700.0
@@ -183,12 +181,7 @@ class Rig:
         the events, each so many seconds after its change. Heard again it is another event."""
         changes = list(changed)
         self.deliver(changes)
-        with Spool(1_000_000) as spool:
-            for change in changes:
-                spool.append(json.dumps(_event(change, delay)).encode())
-            TableWriter(self.warehouse).merge(
-                tables.WEBHOOK_EVENTS, spool, run_id="receiver", step="webhook_events"
-            )
+        store_events(self.warehouse, changes, delay=delay)
 
     def reasons(self) -> dict[tuple[str, datetime], str]:
         """The ledger by version; fails where one is recorded twice."""
@@ -262,21 +255,6 @@ def as_stored(value: Any) -> Any:
 
 def as_versions(changed: Iterable[TrueTicket]) -> set[tuple[str, datetime]]:
     return {(change.ticket_id, change.modified_time) for change in changed}
-
-
-def _event(change: TrueTicket, delay: float) -> dict[str, Any]:
-    came = (change.modified_time + timedelta(seconds=delay)).isoformat()
-    return {
-        "event_id": uuid.uuid4().hex,
-        "ticket_id": change.ticket_id,
-        "type": "ticket.updated",
-        "modifiedTime": change.modified_time.isoformat(),
-        "deleted": False,
-        "helpdesk": "rest",
-        "received_at": came,
-        "committed_at": came,
-        "_run_id": "receiver",
-    }
 
 
 def _as_values(row: Mapping[str, Any]) -> Row:

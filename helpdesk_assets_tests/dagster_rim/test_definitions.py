@@ -35,6 +35,7 @@ def test_the_graph() -> None:
         "missed_updates": ["raw_ticket_changes"],
         "tickets_table": ["missed_updates"],
         "sync_watermark": ["tickets_table"],
+        "webhook_health": ["missed_updates"],
     }
 
 
@@ -68,6 +69,18 @@ def test_the_schedule() -> None:
     assert schedule.cron_schedule == "0 */2 * * *"
     assert schedule.execution_timezone == "UTC"
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+
+
+def test_how_webhooks_do_is_drawn_apart_from_the_sync() -> None:
+    job = defs.resolve_job_def("webhook_health_job")
+    assert [node.name for node in job.graph.nodes_in_topological_order] == ["webhook_health"]
+    schedule = defs.resolve_schedule_def("daily_webhook_health")
+    assert (schedule.job_name, schedule.cron_schedule) == (job.name, "30 2 * * *")
+    assert schedule.execution_timezone == "UTC"
+    asset = defs.resolve_asset_graph().get(dg.AssetKey("webhook_health"))
+    # It waits for no sync and holds none up.
+    assert asset.pools == set()
+    assert asset.group_name == "helpdesk"
 
 
 @pytest.mark.parametrize("asset", SPECS)
