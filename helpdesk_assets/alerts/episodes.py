@@ -15,7 +15,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from helpdesk_assets.alerts.findings import Finding, RunReport, job_subject, put_together
-from helpdesk_assets.checks.verdicts import Severity
+from helpdesk_assets.checks.evidence import Severity
 
 _RANK = {None: 0, Severity.WARN: 1, Severity.ERROR: 2}
 

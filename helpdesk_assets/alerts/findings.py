@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from helpdesk_assets.checks.verdicts import Severity
+from helpdesk_assets.checks.evidence import Severity
 
 # Dagster's own name for runs that were put together in the UI, whatever they materialise.
 _PUT_TOGETHER = "__ASSET_JOB"

@@ -16,7 +16,7 @@ from typing import Any
 from helpdesk_assets.alerts.episodes import NONE, Episode, Episodes, Told, Trying
 from helpdesk_assets.alerts.findings import Finding
 from helpdesk_assets.alerts.message import bounded
-from helpdesk_assets.checks.verdicts import Severity
+from helpdesk_assets.checks.evidence import Severity
 
 VERSION = 1
 # At 2.5 kB each in the worst case, with two channels. There are hardly more checks and jobs.

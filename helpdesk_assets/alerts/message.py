@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from helpdesk_assets.alerts.episodes import Episode, Kind
 from helpdesk_assets.alerts.findings import Finding
-from helpdesk_assets.checks.verdicts import Severity
+from helpdesk_assets.checks.evidence import Severity
 from helpdesk_assets.wording import age, moment
 
 TITLE_CHARS = 120

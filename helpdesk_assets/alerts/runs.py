@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from helpdesk_assets.alerts.findings import Finding, RunReport, job_subject
-from helpdesk_assets.checks.verdicts import Severity
+from helpdesk_assets.checks.evidence import Severity
 from helpdesk_assets.metadata import TICKET_IDS
 
 TOLD_BY_A_RUN = {

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from helpdesk_assets.alerts.episodes import Episode
 from helpdesk_assets.alerts.findings import Finding, RunReport
-from helpdesk_assets.checks.verdicts import Severity
+from helpdesk_assets.checks.evidence import Severity
 
 BEGIN = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -13,7 +13,7 @@ from helpdesk_assets.alerts.delivery import MOST_TRIES, Delivery, deliver
 from helpdesk_assets.alerts.episodes import Episodes, Trying
 from helpdesk_assets.alerts.findings import Finding
 from helpdesk_assets.alerts.message import Message, Terms
-from helpdesk_assets.checks.verdicts import Severity
+from helpdesk_assets.checks.evidence import Severity
 from helpdesk_assets_tests.alerts.stories import BEGIN, DAY, episode
 
 TERMS = Terms(BEGIN, DAY)

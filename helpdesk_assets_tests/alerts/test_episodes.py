@@ -17,7 +17,7 @@ from helpdesk_assets.alerts.episodes import (
     forget,
 )
 from helpdesk_assets.alerts.findings import Finding, RunReport
-from helpdesk_assets.checks.verdicts import Severity
+from helpdesk_assets.checks.evidence import Severity
 from helpdesk_assets_tests.alerts.stories import (
     BEGIN,
     DAY,

@@ -10,7 +10,7 @@ import pytest
 from helpdesk_assets.alerts.event_log import newest, read_on
 from helpdesk_assets.alerts.findings import RunReport
 from helpdesk_assets.alerts.runs import Ours
-from helpdesk_assets.checks.verdicts import Severity
+from helpdesk_assets.checks.evidence import Severity
 from helpdesk_assets_tests.alerts.office import Office
 
 

@@ -11,7 +11,7 @@ import pytest
 from helpdesk_assets.alerts.episodes import Told, Trying
 from helpdesk_assets.alerts.findings import Finding
 from helpdesk_assets.alerts.memory import MOST_EPISODES, Memory, from_text, to_text
-from helpdesk_assets.checks.verdicts import Severity
+from helpdesk_assets.checks.evidence import Severity
 from helpdesk_assets_tests.alerts.stories import BEGIN, FAILS, GAPS, WARNS, episode
 
 FULL = Memory(
