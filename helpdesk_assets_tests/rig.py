@@ -16,7 +16,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from helpdesk_assets.demo import webhooks
 from helpdesk_assets.model import SyncState
 from helpdesk_assets.pipeline import Policy, SyncReport, run_sync
 from helpdesk_assets.providers.connection import World
@@ -30,6 +29,7 @@ from helpdesk_assets.sync.saving import SAVE_EVERY
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.connection import connect
 from helpdesk_assets.warehouse.sync_tables import SyncTables
+from helpdesk_assets_tests import webhook_function as webhooks
 from helpdesk_assets_tests.conformance.vendors import REST, Gone, Vendor
 from helpdesk_assets_tests.datasets import fresh_dataset
 from helpdesk_assets_tests.events import store_events

@@ -14,8 +14,9 @@ def serve_webhooks(*, host: str, port: int, insecure: bool) -> None:
     settings = load_settings()
 
     def announce(url: str) -> None:
-        click.echo(f"Webhooks of {settings.helpdesk_provider} are taken at")
-        click.echo(f"{url}/webhooks/{settings.helpdesk_provider}. Ctrl-C stops it.")
+        name = settings.helpdesk_provider
+        click.echo(f"Webhooks of {name} are taken at {url}/webhooks/{name}")
+        click.echo("Ctrl-C stops it.")
 
     with port_needed(host, port):
         serve(settings, host=host, port=port, insecure=insecure, announce=announce)

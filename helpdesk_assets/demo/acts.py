@@ -18,8 +18,7 @@ from helpdesk_assets.demo.job import run_job
 from helpdesk_assets.demo.outcome import Changes, Story
 from helpdesk_assets.demo.progress import load_bar
 from helpdesk_assets.demo.stage import Stage
-from helpdesk_assets.demo.webhooks import deliver
-from helpdesk_assets.providers.registry import make_helpdesk
+from helpdesk_assets.errors import TryAgainLater
 from helpdesk_assets.settings import load_settings
 from helpdesk_assets.warehouse.connection import connect
 
@@ -59,18 +58,28 @@ def play(stage: Stage, tickets: int, spread: timedelta, wait: timedelta, console
 
 
 def change_tickets(stage: Stage, spread: timedelta) -> Changes:
-    """Change tickets at moments of their own, and deliver all but the lost ones."""
-    changed = sorted(
-        stage.control.change(CHANGES, spread_seconds=spread.total_seconds()),
-        key=lambda ticket: ticket.modified_time,
-    )
+    """Change tickets at moments of their own, and lose some of the webhooks that tell of it.
+
+    Raises:
+        TryAgainLater: the receiver did not take the others.
+    """
+    step = spread.total_seconds() / CHANGES
+    changed = []
+    for place, ticket_id in enumerate(_some(stage, CHANGES)):
+        if place in LOST:
+            stage.control.send_webhooks(lose=1)
+        changed += stage.control.change(ids=[ticket_id], spread_seconds=step)
+    told = stage.control.delivered()
+    if told.answers != {"200": CHANGES - len(LOST)}:
+        raise TryAgainLater(f"The receiver did not take all webhooks: {dict(told.answers)}.")
     lost = tuple(changed[place] for place in LOST)
-    delivered = tuple(ticket for ticket in changed if ticket not in lost)
-    settings = load_settings()
-    with closing(make_helpdesk(settings)) as helpdesk, closing(connect(settings)) as warehouse:
-        ids = [ticket.ticket_id for ticket in delivered]
-        deliver(helpdesk, warehouse, ids, run_id="webhook")
-    return Changes(lost, delivered)
+    return Changes(lost, tuple(ticket for ticket in changed if ticket not in lost))
+
+
+def _some(stage: Stage, count: int) -> list[str]:
+    """Tickets of all ages, none twice."""
+    ids = [ticket.ticket_id for ticket in stage.control.truth()]
+    return ids[:: len(ids) // count][:count]
 
 
 def compare_table(stage: Stage) -> Comparison:

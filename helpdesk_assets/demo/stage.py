@@ -1,4 +1,5 @@
-"""What the demo plays on: both stand-ins, a directory and an environment of its own.
+"""What the demo plays on: both stand-ins, the webhook receiver between them, a directory and an
+environment of its own.
 
 Nothing of the user's reaches it (settings, .env, Dagster's home), it uses free ports, and all that
 it started is stopped on the way out, whichever way that is.
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,30 +26,39 @@ from helpdesk_assets.simulator.control import HelpdeskControl
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
+WEBHOOK_SECRET = "local-demo-secret"  # noqa: S105 - opens nothing but the demo's own receiver
 _DAGSTER_VARIABLES = ("DAGSTER_HOME", "DAGSTER_IS_DEV_CLI")
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The helpdesk's other side, and where both stand-ins are."""
+    """The helpdesk's other side, and where the parts are."""
 
     control: HelpdeskControl
     helpdesk_url: str
     warehouse_url: str
+    webhooks_url: str
 
 
 @contextmanager
 def set_up(tickets: int, start: datetime) -> Iterator[Stage]:
-    """Both stand-ins, answering; `start` is what the helpdesk's clock shows at first."""
+    """The helpdesk, the warehouse and the receiver, answering; `start` is what the helpdesk's
+    clock shows at first. Its webhooks go to the receiver."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="helpdesk-demo-")))
         warehouse = EmbeddedWarehouse(directory / "warehouse")
-        helpdesk = stack.enter_context(_helpdesk(tickets, start, directory / "helpdesk.log"))
+        log = directory / "helpdesk.log"
+        simulate = ("simulate", "--tickets", str(tickets), "--start", start.isoformat())
+        helpdesk = stack.enter_context(_running(simulate, log))
         stack.enter_context(warehouse)
-        url = _announced(helpdesk, directory / "helpdesk.log")
+        url = _announced(helpdesk, log, "The simulated helpdesk")
         stack.enter_context(surroundings(directory, url, warehouse.endpoint))
+        log = directory / "webhooks.log"
+        receiver = stack.enter_context(_running(("webhooks",), log))
+        webhooks_url = _announced(receiver, log, "The webhook receiver")
         control = stack.enter_context(HelpdeskControl(url))
-        yield Stage(control, url, warehouse.endpoint)
+        control.send_webhooks(url=webhooks_url, secret=WEBHOOK_SECRET)
+        yield Stage(control, url, warehouse.endpoint, webhooks_url)
 
 
 @contextmanager
@@ -60,6 +70,7 @@ def surroundings(directory: Path, helpdesk_url: str, warehouse_url: str) -> Iter
         "HELPDESK_API_TOKEN": EMBEDDED_TOKEN,
         "BIGQUERY_PROJECT": EMBEDDED_PROJECT,
         "BIGQUERY_EMULATOR_HOST": warehouse_url,
+        "WEBHOOK_SECRETS": WEBHOOK_SECRET,
         "DAGSTER_DISABLE_TELEMETRY": "yes",
     }
     before, home = dict(os.environ), Path.cwd()
@@ -83,10 +94,9 @@ def _restore(before: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def _helpdesk(tickets: int, start: datetime, log: Path) -> Iterator[subprocess.Popen[str]]:
-    """The simulated helpdesk as a process, so that its work is not counted as the sync's."""
-    command = [sys.executable, "-m", "helpdesk_assets.cli", "simulate", "--port", "0"]
-    command += ["--tickets", str(tickets), "--start", start.isoformat()]
+def _running(arguments: Sequence[str], log: Path) -> Iterator[subprocess.Popen[str]]:
+    """One of our servers as a process, so that its work is not counted as the sync's."""
+    command = [sys.executable, "-m", "helpdesk_assets.cli", *arguments, "--port", "0"]
     with log.open("wb") as errors:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter, no shell
             command,
@@ -114,13 +124,13 @@ def _stop(process: subprocess.Popen[str]) -> None:
         process.stdout.close()
 
 
-def _announced(process: subprocess.Popen[str], log: Path) -> str:
-    """The address that the helpdesk prints once it answers.
+def _announced(process: subprocess.Popen[str], log: Path, what: str) -> str:
+    """The address that a server prints in its first line, once it answers.
 
     Raises:
         TryAgainLater: it ended, or kept silent.
     """
-    # Reading blocks; a helpdesk that stays silent is ended, and with it the wait.
+    # Reading blocks; a server that stays silent is ended, and with it the wait.
     watchdog = threading.Timer(START_SECONDS, process.kill)
     watchdog.start()
     try:
@@ -130,5 +140,5 @@ def _announced(process: subprocess.Popen[str], log: Path) -> str:
     found = re.search(r"http://\S+", line)
     if found is None:
         told = " ".join(log.read_text(errors="replace").split())[-500:]
-        raise TryAgainLater(f"The simulated helpdesk did not start: {told or 'it said nothing'}")
+        raise TryAgainLater(f"{what} did not start: {told or 'it said nothing'}")
     return found.group()

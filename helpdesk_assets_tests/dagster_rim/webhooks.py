@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from helpdesk_assets.demo import webhooks
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import load_settings
+from helpdesk_assets_tests import webhook_function as webhooks
 from helpdesk_assets_tests.dagster_rim.conftest import World
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from helpdesk_assets import tables
 from helpdesk_assets.demo.compare import COLUMNS, Comparison, compare
-from helpdesk_assets.demo.webhooks import deliver
 from helpdesk_assets.model import ColumnType
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import Settings
@@ -16,6 +15,7 @@ from helpdesk_assets.simulator.control import TrueTicket
 from helpdesk_assets.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.sql import Parameter, Query
+from helpdesk_assets_tests.webhook_function import deliver
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -74,7 +74,7 @@ def test_the_whole_story(elsewhere: Path) -> None:
 
 @pytest.mark.parametrize(
     ("sign", "at", "code"),
-    [(signal.SIGTERM, "Start a helpdesk", 143), (signal.SIGINT, "First sync", 130)],
+    [(signal.SIGTERM, "Start here", 143), (signal.SIGINT, "First sync", 130)],
 )
 def test_interrupted_it_stops_what_it_started(
     elsewhere: Path, sign: signal.Signals, at: str, code: int
