@@ -31,6 +31,8 @@ class Time:
         return datetime.now(UTC) + self.moved
 
     def pass_by(self, seconds: float) -> None:
+        """Once what is on its way has come: it left before."""
+        self.desk.delivered()
         self.moved += timedelta(seconds=seconds)
         self.desk.advance(seconds)
 
