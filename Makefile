@@ -56,7 +56,8 @@ dev: install ## A helpdesk (HELPDESK=rt: a real one), local BigQuery and the Dag
 		DAGSTER_HOME=$(abspath $(LOCAL))/dagster $(BIN)/dagster instance concurrency set helpdesk_sync 1 && \
 		date -u +%Y-%m-%dT%H:%M:%SZ > $(LOCAL)/helpdesk-since; }
 	DAGSTER_HOME=$(abspath $(LOCAL))/dagster TICKETS=$(TICKETS) LOCAL=$(LOCAL) \
-		HELPDESK=$(HELPDESK) PATH="$(abspath $(BIN)):$$PATH" \
+		HELPDESK=$(HELPDESK) WEBHOOK_SECRETS=$${WEBHOOK_SECRETS:-local-demo-secret} \
+		PATH="$(abspath $(BIN)):$$PATH" \
 		$(BIN)/honcho $(if $(filter rt,$(HELPDESK)),--env deploy/request-tracker.env) start
 
 format: install ## Rewrite the sources in the one format

@@ -122,7 +122,9 @@ class GroupCommit:
     async def _gather(self) -> None:
         loop = asyncio.get_running_loop()
         pace = self._pace
-        latest = max(self._waiting[0].since + pace.seconds, loop.time() + pace.quiet)
+        # Whoever waited for their turn longer than that still lets those in who were just answered.
+        moment = min(pace.quiet, pace.seconds)
+        latest = max(self._waiting[0].since + pace.seconds, loop.time() + moment)
         while not self._is_full():
             end = latest if self._under_way else min(latest, self._moved_at + pace.quiet)
             left = end - loop.time()

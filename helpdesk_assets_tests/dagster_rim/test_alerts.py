@@ -4,25 +4,17 @@ as `make dev` has it, and people who are told over HTTP.
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from helpdesk_assets.alerts.sensor import NAME
 from helpdesk_assets_tests.alerts.receiver import TOKEN, Receiver
 from helpdesk_assets_tests.dagster_rim.conftest import World
+from helpdesk_assets_tests.dagster_rim.real_daemon import daemon, make_home, ticks, until
 from helpdesk_assets_tests.dagster_rim.webhooks import deliver
 
-ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 90
 GAPS = "helpdesk-assets: missed_updates.webhook_gaps"
 
 
@@ -34,10 +26,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A DAGSTER_HOME as `make dev` makes it."""
-    home = tmp_path / "dagster"
-    home.mkdir()
-    shutil.copy(ROOT / "deploy" / "dagster.yaml", home / "dagster.yaml")
+    home = make_home(tmp_path)
     monkeypatch.setenv("DAGSTER_HOME", str(home))
     return home
 
@@ -46,44 +35,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def instance(home: Path) -> Iterator[dg.DagsterInstance]:
     with dg.DagsterInstance.get() as kept:
         yield kept
-
-
-@contextmanager
-def daemon(home: Path, log: Path) -> Iterator[None]:
-    with log.open("ab") as out:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "dagster._daemon", "run"),
-                *("-m", "helpdesk_assets_tests.dagster_rim.watched"),
-            ],
-            cwd=home,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def until(what: Callable[[], bool], log: Path) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not what():
-        assert time.monotonic() < end, log.read_text()[-5000:]
-        time.sleep(0.1)
-
-
-def ticks(instance: dg.DagsterInstance) -> int:
-    """How many ticks of the sensor have been saved."""
-    sensors = [s for s in instance.all_instigator_state() if s.instigator_name == NAME]
-    found = [instance.get_ticks(s.instigator_origin_id, s.selector_id) for s in sensors]
-    return sum(tick.is_completed for ticks in found for tick in ticks)
 
 
 def test_a_lost_webhook_is_told_once_and_so_is_that_all_is_well_again(

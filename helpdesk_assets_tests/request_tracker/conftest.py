@@ -21,12 +21,16 @@ class Running:
 
 
 @pytest.fixture(scope="session")
-def running() -> Iterator[Running]:
+def installed() -> None:
     reason = why_not()
     if reason and os.environ.get("CI") == "true":
         pytest.fail(f"In CI these tests may not be skipped: {reason}")
     if reason:
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def running(installed: None) -> Iterator[Running]:
     rt = RequestTracker()
     try:
         token = rt.insert_users()

@@ -2,8 +2,10 @@
 
     {"id": 101, "type": "Status", "lastUpdated": "2026-11-23T19:40:37Z", "transaction": 4711}
 
-with the shared secret in a header. One click can be several transactions of one second. RT waits
-for the answer and never posts again. The body is a hint, whatever a site puts into it.
+with the shared secret in a header; in stage TransactionBatch, since before that the change is not
+committed, and RT answers a fetch as if it had not been made. One click can be several transactions
+of one second. RT waits for the answer and never posts again. The body is a hint, whatever a site
+puts into it.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from helpdesk_assets.receiver.shared_secret import secret_of
 from helpdesk_assets.receiver.signatures import holds_secret
 from helpdesk_assets.settings import Settings
 
-# As the Scrip of docs/webhooks.md does, with a little left for the way.
+# As deploy/request-tracker-webhook.scrip does, with a little left for the way.
 WAITS = 9.0
 
 

@@ -1,0 +1,36 @@
+"""What Dagster's tests have, with an instance that a daemon can share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from helpdesk_assets_tests.alerts.receiver import Receiver
+from helpdesk_assets_tests.dagster_rim.conftest import environment as environment
+from helpdesk_assets_tests.dagster_rim.conftest import helpdesk as helpdesk
+from helpdesk_assets_tests.dagster_rim.conftest import no_settings as no_settings
+from helpdesk_assets_tests.dagster_rim.conftest import world as world
+from helpdesk_assets_tests.dagster_rim.real_daemon import make_home
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    home = make_home(tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def instance(home: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.get() as kept:
+        yield kept
+
+
+@pytest.fixture
+def people() -> Iterator[Receiver]:
+    """Whoever is told by ALERT_URLS."""
+    with Receiver() as running:
+        yield running
