@@ -14,62 +14,43 @@ version of a ticket only, so a version that was replaced between two runs is in 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from textwrap import indent
 
 from helpdesk_assets import tables
-from helpdesk_assets.model import ColumnType, LeftOut, Manifest, Mode, WebhookPolicy
+from helpdesk_assets.model import ColumnType, LeftOut, Manifest, WebhookPolicy
+from helpdesk_assets.warehouse.judging import Judging, judging, left_out_as_sql
 from helpdesk_assets.warehouse.queries import batch
 from helpdesk_assets.warehouse.sql import Dataset, Parameter, Query
 
-# A vendor that has not got its webhook through in a week has given it up.
-OPEN_FOR = timedelta(days=7)
 # The notice of a deletion and the deletion itself are stamped by different machines.
 DELETION_TOLERANCE = timedelta(minutes=10)
 
 
-@dataclass(frozen=True, slots=True)
-class Judging:
-    """Bounds of what one run judges by events, all by the helpdesk's clock.
-
-    Changes after `since` and up to `delivered_by` are judged; those after `counted_after` for the
-    first time. Events up to `settled` must have been polled by now, since no later window reaches
-    back to them; None where the run did not read a whole window. Rows called missed since
-    `open_since` may still turn late. No older event or version than `reads_from` is looked at.
-    """
-
-    since: datetime
-    counted_after: datetime
-    delivered_by: datetime
-    settled: datetime | None
-    open_since: datetime
-
-    @property
-    def reads_from(self) -> datetime:
-        return min(self.since, self.open_since)
-
-
-def judging(manifest: Manifest, policy: WebhookPolicy) -> Judging:
-    """The bounds of a run. On the first load, and over a range that somebody asked for, nothing is
-    judged by its time: what webhooks were expected then is not known."""
-    served, watermark = manifest.served_at, manifest.seen_watermark
-    since = served
-    if not manifest.first_load and not manifest.is_range:
-        if manifest.mode is Mode.INCREMENTAL and manifest.window.since is not None:
-            since = manifest.window.since
-        elif watermark is not None:
-            since = watermark - policy.reach
-    reach = watermark - since if watermark is not None else policy.reach
-    return Judging(
-        since=since,
-        counted_after=max(since, watermark - policy.grace) if watermark is not None else since,
-        delivered_by=served - policy.grace,
-        settled=manifest.window.until - reach
-        if since < served and manifest.moves_watermark
-        else None,
-        open_since=served - OPEN_FOR,
+# What came of each version: its own event, and any that delivered it in time.
+JUDGED = """\
+  SELECT
+    V.ticket_id,
+    V.modifiedTime,
+    MAX(V._content_hash) AS _content_hash,
+    LOGICAL_OR(V.left_out) AS left_out,
+    LOGICAL_OR(V.is_notice) AS is_notice,
+    LOGICAL_OR(V.is_open) AS is_open,
+    MIN(IF(E.version = V.modifiedTime OR E.version IS NULL OR (V.is_end AND E.is_end),
+      E.committed_at, NULL)) AS own_at,
+    MIN(IF(TIMESTAMP_DIFF(E.committed_at, V.modifiedTime, MILLISECOND) <= @grace_ms,
+      E.committed_at, NULL)) AS in_time_at
+  FROM versions AS V
+  LEFT JOIN events AS E
+  ON E.ticket_id = V.ticket_id
+    AND (
+      E.brings >= V.modifiedTime
+      OR (V.is_end AND E.is_end
+        AND TIMESTAMP_DIFF(V.modifiedTime, E.brings, MILLISECOND) <= @deletion_tolerance_ms)
     )
+    AND (E.version IS NOT NULL OR NOT V.is_open)
+  WHERE V.modifiedTime <= @delivered_by
+  GROUP BY V.ticket_id, V.modifiedTime"""
 
 
 def by_table(dataset: Dataset, manifest: Manifest, policy: WebhookPolicy) -> Query:
@@ -159,28 +140,7 @@ versions AS (
     AND O.reason = 'missed'
 ),
 judged AS (
-  SELECT
-    V.ticket_id,
-    V.modifiedTime,
-    MAX(V._content_hash) AS _content_hash,
-    LOGICAL_OR(V.left_out) AS left_out,
-    LOGICAL_OR(V.is_notice) AS is_notice,
-    LOGICAL_OR(V.is_open) AS is_open,
-    MIN(IF(E.version = V.modifiedTime OR E.version IS NULL OR (V.is_end AND E.is_end),
-      E.committed_at, NULL)) AS own_at,
-    MIN(IF(TIMESTAMP_DIFF(E.committed_at, V.modifiedTime, MILLISECOND) <= @grace_ms,
-      E.committed_at, NULL)) AS in_time_at
-  FROM versions AS V
-  LEFT JOIN events AS E
-  ON E.ticket_id = V.ticket_id
-    AND (
-      E.brings >= V.modifiedTime
-      OR (V.is_end AND E.is_end
-        AND TIMESTAMP_DIFF(V.modifiedTime, E.brings, MILLISECOND) <= @deletion_tolerance_ms)
-    )
-    AND (E.version IS NOT NULL OR NOT V.is_open)
-  WHERE V.modifiedTime <= @delivered_by
-  GROUP BY V.ticket_id, V.modifiedTime
+{JUDGED}
 )
 SELECT
   J.ticket_id,
@@ -216,31 +176,6 @@ WHERE IF(J.is_open, COALESCE(J.own_at, J.in_time_at) IS NOT NULL, J.in_time_at I
             Parameter("detected_at", ColumnType.TIMESTAMP, manifest.served_at),
             Parameter("run_id", ColumnType.STRING, manifest.run_id),
         ),
-    )
-
-
-def left_out_as_sql(alias: str, left_out: Iterable[LeftOut]) -> tuple[str, tuple[Parameter, ...]]:
-    """Whether a version is of a kind that the subscription leaves out, by its own columns.
-
-    A new ticket is told by its two times: vendors set them within the same second.
-    """
-    kinds, parameters = [], []
-    for number, kind in enumerate(left_out):
-        tests = []
-        for column, words in kind.where:
-            name = f"left_out_{number}_{column}"
-            tests.append(f"{_column(alias, column)} IN UNNEST(@{name})")
-            parameters.append(Parameter(name, ColumnType.STRING, words))
-        kinds.append(f"({' AND '.join(tests)})")
-    return (f"({' OR '.join(kinds)})" if kinds else "FALSE"), tuple(parameters)
-
-
-def _column(alias: str, column: str) -> str:
-    if column != "change":
-        return f"IFNULL({alias}.{column}, '')"
-    age = f"TIMESTAMP_DIFF({alias}.modifiedTime, {alias}.createdTime, MILLISECOND)"
-    return (
-        f"IF({alias}.deletedTime IS NOT NULL, 'deleted', IF({age} <= 1000, 'created', 'updated'))"
     )
 
 

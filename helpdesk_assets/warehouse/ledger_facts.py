@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from helpdesk_assets import tables
 from helpdesk_assets.model import ColumnType, Manifest, Mode, WebhookPolicy
-from helpdesk_assets.warehouse.ledger import judging, left_out_as_sql
+from helpdesk_assets.warehouse.judging import judging, left_out_as_sql
 from helpdesk_assets.warehouse.sql import Dataset, Parameter, Query
 
 

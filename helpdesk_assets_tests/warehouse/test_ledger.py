@@ -10,7 +10,7 @@ import pytest
 
 from helpdesk_assets.model import LedgerBy, LeftOut, Mode, Window
 from helpdesk_assets.warehouse.client import Warehouse
-from helpdesk_assets.warehouse.ledger import OPEN_FOR, judging
+from helpdesk_assets.warehouse.judging import OPEN_FOR, judging
 from helpdesk_assets_tests.batches import NOON, SMALL
 from helpdesk_assets_tests.warehouse.ledger_book import POLICY, Book, at
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from helpdesk_assets.model import LeftOut
-from helpdesk_assets.warehouse.ledger import by_events, by_table, left_out_as_sql
+from helpdesk_assets.warehouse.judging import left_out_as_sql
+from helpdesk_assets.warehouse.ledger import by_events, by_table
 from helpdesk_assets.warehouse.sql import Query
 from helpdesk_assets_tests.batches import NOON, SMALL
 from helpdesk_assets_tests.warehouse.ledger_book import POLICY
