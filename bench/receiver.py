@@ -113,7 +113,6 @@ def _receiver() -> Iterator[str]:
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        process.stdout.readline()
         found = re.search(r"http://[0-9.:]+", process.stdout.readline())
         assert found is not None
         yield found.group()
