@@ -27,6 +27,7 @@ from helpdesk_assets.model import (
 )
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import health, ledger, queries
+from helpdesk_assets.warehouse.by_hand import Setting, set_state
 from helpdesk_assets.warehouse.client import JobUse, Warehouse
 from helpdesk_assets.warehouse.run_log import RunLog
 from helpdesk_assets.warehouse.run_records import remembered
@@ -191,6 +192,17 @@ class SyncTables:
         known |= {(run.version, run.run_id): run for run in self._runs.newest(limit)}
         newest = sorted(known.values(), key=lambda run: (run.closed_at, run.version), reverse=True)
         return tuple(newest[:limit])
+
+    def set_by_hand(self, setting: Setting, seen: SyncState | None) -> SyncState:
+        """Write the state row as a person wants it, and a line of the log.
+
+        Raises:
+            AnotherWriter: the row is no longer the one that was seen.
+        """
+        self._schema.ensure(tables.SYNC_STATE)
+        state = set_state(self._warehouse, self._sync_name, setting, seen)
+        self._log_run(state, attempt=0)
+        return state
 
     def missed_in_the_last(self, hours: int) -> int:
         """How many missed updates were recorded in the last hours."""
