@@ -15,8 +15,9 @@ CLOSING = "A run that is under way now will fail when it closes; the next one wi
 def test_back() -> None:
     assert effects.of_setting(replace(STATE, cursor=None), NOON - timedelta(days=2)) == [
         (
-            "The watermark goes back by 2 d, from 2026-11-01 12:00:00Z to 2026-10-30 12:00:00Z. The "
-            "next run reads what changed from there on again. Nothing is lost or doubled by that."
+            "The watermark goes back by 2 d, from 2026-11-01 12:00:00Z to 2026-10-30 12:00:00Z. "
+            "The next run reads what changed from there on again. Nothing is lost or doubled by "
+            "that."
         ),
         CLOSING,
     ]
@@ -37,8 +38,8 @@ def test_forwards() -> None:
 def test_where_there_is_none() -> None:
     assert effects.of_setting(None, NOON) == [
         (
-            "There is no watermark yet. With 2026-11-01 12:00:00Z the next run reads what changed from "
-            "there on, and what is older is never looked at unless by `sync --full` or "
+            "There is no watermark yet. With 2026-11-01 12:00:00Z the next run reads what changed "
+            "from there on, and what is older is never looked at unless by `sync --full` or "
             "`sync --until 2026-11-01T12:00:00Z`."
         ),
         CLOSING,
@@ -57,8 +58,8 @@ def test_rebuilding() -> None:
     assert effects.of_rebuilding(None, LINE) == [
         (
             "The state row is made again from run run-7, which closed at 2026-11-01 12:00:00Z. "
-            "Watermark: 2026-11-01 12:00:00Z. What a later run has read is read again, and nothing is "
-            "lost."
+            "Watermark: 2026-11-01 12:00:00Z. What a later run has read is read again, and nothing "
+            "is lost."
         ),
         CLOSING,
     ]
