@@ -21,6 +21,7 @@ EMBEDDED_WAREHOUSE = "http://127.0.0.1:9050"
 EMBEDDED_PROJECT = "helpdesk-local"
 # The simulated helpdesk accepts this and nothing else; it opens no door to anything real.
 EMBEDDED_TOKEN = "local-demo-token"  # noqa: S105
+SHORTEST_HISTORY = 7
 
 
 class AlertSettings(BaseSettings):
@@ -99,6 +100,15 @@ class Settings(AlertSettings):
     bigquery_small_batch_bytes: int = Field(default=1_048_576, ge=1, le=8_000_000)
 
     sync_name: str = "tickets"
+    history_days: int | None = Field(default=None, ge=0)
+
+    @field_validator("history_days")
+    @classmethod
+    def _outlasts_a_batch(cls, days: int | None) -> int | None:
+        """A step that is run again days later reads its batch among the versions."""
+        if days and days < SHORTEST_HISTORY:
+            raise ValueError(f"at least {SHORTEST_HISTORY}, or 0 for ever")
+        return days
 
     @field_validator("webhook_not_subscribed")
     @classmethod

@@ -26,12 +26,12 @@ from helpdesk_assets.model import (
     WebhookPolicy,
 )
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.warehouse import health, ledger, queries
+from helpdesk_assets.warehouse import health, history, ledger, queries
 from helpdesk_assets.warehouse.by_hand import Setting, set_state
 from helpdesk_assets.warehouse.client import JobUse, Warehouse
 from helpdesk_assets.warehouse.run_log import RunLog
 from helpdesk_assets.warehouse.run_records import remembered
-from helpdesk_assets.warehouse.schema import Schema
+from helpdesk_assets.warehouse.schema import Schema, is_json_as_text
 from helpdesk_assets.warehouse.sql import Prune, Query, table_source
 from helpdesk_assets.warehouse.staging import Staging
 from helpdesk_assets.warehouse.state import StateTable
@@ -58,9 +58,19 @@ class MergeRequest:
 
 
 class SyncTables:
-    """The dataset of one sync. Nothing is asked of the warehouse until a method is called."""
+    """The dataset of one sync. Nothing is asked of the warehouse until a method is called.
 
-    def __init__(self, warehouse: Warehouse, *, sync_name: str, small_batch_bytes: int) -> None:
+    `history_days`: how long ticket versions are kept; 0: for ever, None: as the table has it.
+    """
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        *,
+        sync_name: str,
+        small_batch_bytes: int,
+        history_days: int | None = None,
+    ) -> None:
         self._warehouse = warehouse
         self._schema = Schema(warehouse)
         self._staging = Staging(warehouse)
@@ -68,6 +78,7 @@ class SyncTables:
         self._sync_name = sync_name
         self._state = StateTable(warehouse, sync_name)
         self._runs = RunLog(warehouse, sync_name)
+        self._history_days = history_days
         self.small_batch_bytes = small_batch_bytes
 
     @property
@@ -102,9 +113,20 @@ class SyncTables:
         return next((row["watermark"] for row in outcome.rows), None)
 
     def prepare(self) -> None:
-        """Make the tables that are not there, and add the columns that an adopted one lacks."""
+        """Make the tables that are not there, and add the columns that an adopted one lacks; then
+        see to it that versions are kept as long as they should be, and to the view of them."""
         for spec in tables.ALL:
             self._schema.ensure(spec)
+        if self._history_days is not None:
+            self._schema.keep_partitions(tables.RAW_TICKET_CHANGES, self._history_days)
+        self._schema.ensure_view(history.NAME, self._history_view(), history.DESCRIPTION)
+
+    def _history_view(self) -> str:
+        held = self._schema.columns(tables.TICKETS)
+        raw_json = next(each for each in tables.TICKETS.columns if each.name == "raw_json")
+        return history.view_query(
+            self._warehouse.dataset, json_as_text=is_json_as_text(raw_json, held)
+        )
 
     def changes_request(self, manifest: Manifest, spool: Spool) -> MergeRequest:
         """The spool's rows; where all that was read is staged already, the staging table's."""
