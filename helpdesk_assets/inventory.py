@@ -12,8 +12,11 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class InventoryLine:
-    """One ticket as the helpdesk lists it. `gone`: the helpdesk still tells of it, as of one that
-    was deleted, merged away or thrown out as spam."""
+    """One ticket as the helpdesk lists it.
+
+    `gone`: the helpdesk tells of it as of one that was deleted, merged away or marked as spam. Its
+    `modified_time` may then be when it went, in place of its last change.
+    """
 
     ticket_id: str
     modified_time: datetime
@@ -24,11 +27,13 @@ class InventoryLine:
 class InventoryPage:
     """One answer of the helpdesk.
 
-    `served_at` is the helpdesk's clock when it answered. `total` is how many tickets the helpdesk
-    said there were, where it counts them: those that have not gone, as of the first answer. A
-    sweep that ends with fewer lines that are not `gone` was cut short, or tickets left meanwhile.
+    `served_at` is the helpdesk's clock when it answered. `total` is how many tickets it said that
+    there are when the inventory began, where it counts them; an inventory of fewer ids was cut
+    short. `unreadable` are the ids of tickets that are there, and whose row has no time that can be
+    read: what becomes of them is not known, so they are neither in `lines` nor absent.
     """
 
     lines: tuple[InventoryLine, ...]
     served_at: datetime
     total: int | None = None
+    unreadable: tuple[str, ...] = ()

@@ -305,10 +305,11 @@ def test_a_further_page_is_one_of_the_same_query(connect: Connect) -> None:
     start, end = datetime(2026, 11, 23, 9, tzinfo=UTC), START
     with loopback(answering([ROW])) as server:
         helpdesk = connect(server.url, helpdesk_page_size=1)
-        token = helpdesk._fetch(None, start, end, None).next_token
-        helpdesk._fetch(None, start + timedelta(seconds=1), end, None)
-        helpdesk._fetch(None, start, end, token)
-        helpdesk._fetch(None, start, end, None)
+        tickets = helpdesk._whole(None)
+        token = helpdesk._fetch(tickets, start, end, None).next_token
+        helpdesk._fetch(tickets, start + timedelta(seconds=1), end, None)
+        helpdesk._fetch(tickets, start, end, token)
+        helpdesk._fetch(tickets, start, end, None)
     asked = [(one.params["updated_since"][-9:], one.params["page"]) for one in sent(server.seen)]
     assert asked == [("08:59:59Z", "1"), ("09:00:00Z", "1"), ("08:59:59Z", "2"), ("09:00:00Z", "1")]
 

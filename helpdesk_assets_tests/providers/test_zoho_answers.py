@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -495,10 +496,10 @@ def test_a_further_page_is_one_of_the_same_query(connect: Connect) -> None:
     start = datetime(2026, 11, 23, 9, 0, 0, 123_000, tzinfo=UTC)
     with loopback(answering(search=found(ROW))) as server:
         helpdesk = connect(server.url, helpdesk_page_size=1)
-        fetch = helpdesk._fetch
-        token = fetch(MODIFIED, start, START, None).next_token
-        fetch(MODIFIED, start + TICK, START, None)
-        fetch(MODIFIED, start, START, token)
+        fetch = partial(helpdesk._fetch, MODIFIED, helpdesk._reader)
+        token = fetch(start, START, None).next_token
+        fetch(start + TICK, START, None)
+        fetch(start, START, token)
     asked = [
         (one.params["modifiedTimeRange"][19:23], one.params["from"])
         for one in after_login(server.seen)
