@@ -142,7 +142,8 @@ class RequestTracker(ConnectedHelpdesk):
             read = self._sightings.page(answer.rows)
             page = Page(read.tickets, answer.served_at, answer.served_at, bad=read.bad)
             yield as_inventory(page, total)
-        for page in self._departed.sightings(sql.gone(None, None, self._account.zone)):
+        # All there are, so no time is written and no zone is needed for it.
+        for page in self._departed.sightings(sql.gone(None, None, sql.UTC_ZONE)):
             yield as_inventory(page, total)
 
     def _by_id(self, fields: str) -> Iterator[Answer[Any]]:

@@ -259,6 +259,21 @@ def test_the_requests_from_the_beginning(connect: Connect) -> None:
     ]
 
 
+def test_the_requests_of_an_inventory(connect: Connect) -> None:
+    """Nothing embedded, whatever is stored of a ticket otherwise; and each list's end once more."""
+    with loopback(answering([])) as server:
+        helpdesk = connect(server.url, freshdesk_include="stats,requester")
+        assert [page.lines for page in helpdesk.inventory()] == 6 * [()]
+    ever = {"updated_since": "2000-01-01T00:00:00Z", **LISTED}
+    # The server's clock says 10:00:00, and that second is not over.
+    again = {"updated_since": "2026-11-23T09:59:58Z", **LISTED}
+    assert sent(server.seen) == [
+        Sent("GET", TICKETS, {**asked, **kind}, HEADERS)
+        for kind in ({}, {"filter": "deleted"}, {"filter": "spam"})
+        for asked in (ever, again)
+    ]
+
+
 def test_the_requests_for_further_pages(connect: Connect) -> None:
     """From page to page the bound moves on; within one second, and only there, the page does."""
     later = [{**row, "updated_at": "2026-11-23T09:30:00Z"} for row in rows(2, 11)]
