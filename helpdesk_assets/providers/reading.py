@@ -151,21 +151,33 @@ class TicketReader:
             row, raw_json, content_hash = exact_json.storable(row, self._kept_as_text)
         except RecursionError:
             raise _Unreadable(BadTicket(ticket_id, "raw_json", "is nested too deep")) from None
-        modified = self._time(row.get(shape.modified), shape.modified, ticket_id)
-        if modified is None:
-            raise _Unreadable(BadTicket(ticket_id, shape.modified, "is absent"))
-        deleted = shape.deleted_at(row) if shape.deleted_at else row.get(shape.deleted)
+        created, modified, deleted = self._times(row, ticket_id)
         return Ticket(
             ticket_id=ticket_id,
             subject=self._subject(row.get(shape.subject)),
             status=self._status(row.get(shape.status)),
             priority=self._priority(row.get(shape.priority)),
             assignee=self._assignee(row.get(shape.assignee)),
-            created_time=self._time(row.get(shape.created), shape.created, ticket_id),
+            created_time=created,
             modified_time=modified,
-            deleted_time=self._time(deleted, shape.deleted, ticket_id),
+            deleted_time=deleted,
             raw_json=raw_json,
             content_hash=content_hash,
+        )
+
+    def _times(
+        self, row: Mapping[str, Any], ticket_id: str
+    ) -> tuple[datetime | None, datetime, datetime | None]:
+        """When it was made, last modified, and deleted."""
+        shape = self._shape
+        modified = self._time(row.get(shape.modified), shape.modified, ticket_id)
+        if modified is None:
+            raise _Unreadable(BadTicket(ticket_id, shape.modified, "is absent"))
+        deleted = shape.deleted_at(row) if shape.deleted_at else row.get(shape.deleted)
+        return (
+            self._time(row.get(shape.created), shape.created, ticket_id),
+            modified,
+            self._time(deleted, shape.deleted, ticket_id),
         )
 
     def _id(self, row: Any, nameless: str) -> str:

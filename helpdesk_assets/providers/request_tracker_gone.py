@@ -20,6 +20,7 @@ from helpdesk_assets.providers.connection import Connection
 from helpdesk_assets.providers.details import Wanted, fetch_details
 from helpdesk_assets.providers.http import Reply
 from helpdesk_assets.providers.reading import TicketReader, iso_time, tombstone
+from helpdesk_assets.providers.sighting import sighting
 from helpdesk_assets.providers.token_paging import rows_and_token
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,18 @@ class GoneTickets:
             left = partial(self._left, notices.by_ticket)
             found = fetch_details(map(Wanted, notices.by_ticket), left, self._at_once)
             yield Page(found.tickets, notices.served_at, reach, bad=found.bad)
+
+    def sightings(self, query: str) -> Iterator[Page]:
+        """The same tickets, by what the transactions alone say of them. There is at least one page.
+
+        A deleted ticket may have changed since; when, is not asked for.
+        """
+        last: str | None = "0"
+        while last is not None:
+            notices = self._retry(partial(self._notices, query, last))
+            last = notices.last
+            seen = tuple(_went(*each) for each in notices.by_ticket.items())
+            yield Page(seen, notices.served_at, notices.served_at - self._held_back)
 
     def one(self, ticket_id: str, query: str) -> Ticket | BadTicket | None:
         """A ticket that no search has found; `query` finds the transactions that merged it."""
@@ -150,18 +163,33 @@ def _merged(ticket_id: str, into: Row, notice: Row) -> Ticket | None:
     return tombstone(ticket_id, at, dict(notice) or {"EffectiveId": into.get("id")})
 
 
+def _went(ticket_id: str, notice: Row) -> Ticket:
+    """
+    Raises:
+        EndpointFailed: when it went cannot be read.
+    """
+    at = _time_of(notice)
+    if at is None:
+        raise _untimed(notice)
+    return sighting(ticket_id, at, deleted_time=at)
+
+
 def _time_of(notice: Row) -> datetime | None:
     """
     Raises:
-        EndpointFailed: it has none that can be read.
+        EndpointFailed: it has one that cannot be read.
     """
     try:
         return iso_time(notice.get("Created"))
     except ValueError:
-        raise EndpointFailed(
-            f"Transaction {notice.get('id')} has no time that can be read: "
-            f"{str(notice.get('Created'))[:40]!r}. Check HELPDESK_PROVIDER."
-        ) from None
+        raise _untimed(notice) from None
+
+
+def _untimed(notice: Row) -> EndpointFailed:
+    return EndpointFailed(
+        f"Transaction {notice.get('id')} has no time that can be read: "
+        f"{str(notice.get('Created'))[:40]!r}. Check HELPDESK_PROVIDER."
+    )
 
 
 def _as_listed(body: Row) -> dict[str, Any]:

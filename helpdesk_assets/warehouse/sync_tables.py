@@ -8,6 +8,7 @@ caller's to keep; `pipeline` says why.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -29,6 +30,7 @@ from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import health, history, ledger, queries
 from helpdesk_assets.warehouse.by_hand import Setting, set_state
 from helpdesk_assets.warehouse.client import JobUse, Warehouse
+from helpdesk_assets.warehouse.facts import batch_facts
 from helpdesk_assets.warehouse.run_log import RunLog
 from helpdesk_assets.warehouse.run_records import remembered
 from helpdesk_assets.warehouse.schema import Schema, is_json_as_text
@@ -194,10 +196,34 @@ class SyncTables:
             state = self._state.close_run(manifest, events=events, attempt=attempt)
             self._log_run(state, attempt)
             closed = state.facts, state
-        if manifest.staging is not None:
-            self._staging.drop(manifest.staging)
+        self.drop_staging(manifest)
         self._staging.sweep(ORPHANED_AFTER, kept=self._state.stagings_in_use())
         return closed
+
+    def alive_among(self, ids: Sequence[str], *, run_id: str) -> list[str]:
+        """Those of the tickets that the table has and that have not gone, in the order of `ids`."""
+        asked = queries.alive_among(self._warehouse.dataset, ids)
+        outcome = self._warehouse.run(asked, run_id=run_id, step="alive")
+        alive = {row["ticket_id"] for row in outcome.rows}
+        return [ticket_id for ticket_id in ids if ticket_id in alive]
+
+    def count_batch(self, manifest: Manifest) -> RunFacts:
+        """What became of a batch that is merged; of the facts only inserted, updated, unchanged
+        and rejected are told."""
+        counted = batch_facts(self._warehouse.dataset, manifest)
+        outcome = self._warehouse.run(counted, run_id=manifest.run_id, step="count")
+        row = next(outcome.rows)
+        return RunFacts(
+            inserted=int(row["inserted"]),
+            updated=int(row["updated"]),
+            unchanged=int(row["unchanged"]),
+            rejected=int(row["rejected"]),
+        )
+
+    def drop_staging(self, manifest: Manifest) -> None:
+        """Remove what the batch has staged."""
+        if manifest.staging is not None:
+            self._staging.drop(manifest.staging)
 
     def _log_run(self, state: SyncState, attempt: int) -> None:
         """The run has closed by now, and what the log lacks the next one writes."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -388,6 +389,17 @@ def test_what_a_search_asks_for(connect: Connect) -> None:
     assert server.seen[0].path == (
         f"/v2/tickets/search?modifiedTimeRange={window}&sortBy=modifiedTime&pageSize=100"
     )
+
+
+def test_what_an_inventory_asks_for(connect: Connect) -> None:
+    """The search from its beginning, and once more from where the clock stood by then."""
+    with loopback(answering({"tickets": []})) as server:
+        pages = list(connect(helpdesk_base_url=server.url).inventory())
+    assert [unquote(seen.path).partition("&")[0] for seen in server.seen] == [
+        "/v2/tickets/search?modifiedTimeRange=1970-01-01T00:00:00Z,9999-12-31T00:00:00Z",
+        "/v2/tickets/search?modifiedTimeRange=2026-11-23T09:59:59Z,9999-12-31T00:00:00Z",
+    ]
+    assert [page.lines for page in pages] == [(), ()]
 
 
 def test_a_ticket_deleted_between_list_and_detail_is_left_out(connect: Connect) -> None:
