@@ -54,6 +54,7 @@ dev: install ## A helpdesk (HELPDESK=rt: a real one), local BigQuery and the Dag
 	@# Dagster limits a pool only once it knows it, which without this is after the first run.
 	@test -s $(LOCAL)/helpdesk-since || { \
 		DAGSTER_HOME=$(abspath $(LOCAL))/dagster $(BIN)/dagster instance concurrency set helpdesk_sync 1 && \
+		DAGSTER_HOME=$(abspath $(LOCAL))/dagster $(BIN)/dagster instance concurrency set helpdesk_backfill 2 && \
 		date -u +%Y-%m-%dT%H:%M:%SZ > $(LOCAL)/helpdesk-since; }
 	DAGSTER_HOME=$(abspath $(LOCAL))/dagster TICKETS=$(TICKETS) LOCAL=$(LOCAL) \
 		HELPDESK=$(HELPDESK) WEBHOOK_SECRETS=$${WEBHOOK_SECRETS:-local-demo-secret} \
