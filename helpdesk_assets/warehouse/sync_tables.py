@@ -37,6 +37,7 @@ from helpdesk_assets.warehouse.schema import Schema, is_json_as_text
 from helpdesk_assets.warehouse.sql import Prune, Query, table_source
 from helpdesk_assets.warehouse.staging import Staging
 from helpdesk_assets.warehouse.state import StateTable
+from helpdesk_assets.warehouse.sweeps import SweepTables
 from helpdesk_assets.warehouse.unfinished import LoadStore
 from helpdesk_assets.warehouse.writer import TableWriter
 
@@ -98,6 +99,10 @@ class SyncTables:
     def load_store(self, run_id: str) -> LoadStore:
         """Where a long reading of that run is kept while it goes on."""
         return LoadStore(self._warehouse, sync_name=self._sync_name, run_id=run_id)
+
+    def sweeps(self) -> SweepTables:
+        """The tables of a reconciliation."""
+        return SweepTables(self._warehouse, self._writer)
 
     def adopted_until(self) -> datetime | None:
         """Where the tickets table of an older sync ends; None where there is no such table.
