@@ -1,0 +1,87 @@
+"""Tickets that break tools are stored whole, or refused by their name; through a whole sync."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from helpdesk_assets.errors import TicketUnreadable
+from helpdesk_assets_tests.hostile.raw_desk import MODIFIED, RawDesk, row
+
+WAYS = {"inside the statement": 8_000_000, "by a load job": 1}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Members of a ticket, and what they are in the table's `raw_json`."""
+
+    members: tuple[str, ...]
+    values: dict[str, Any]
+    columns: dict[str, Any] = field(default_factory=dict)
+
+
+ALL_CONTROLS = "".join(f"\\u{code:04x}" for code in (*range(32), *range(127, 160)))
+CONTROLS = "".join(map(chr, (*range(32), *range(127, 160))))
+
+STORED = {
+    "control characters": Kept(
+        (f'"subject":"{ALL_CONTROLS}"',), {"subject": CONTROLS}, {"subject": CONTROLS}
+    ),
+    "control characters that are not escaped": Kept(
+        ('"subject":"a\tb\x01c"',), {"subject": "a\tb\x01c"}, {"subject": "a\tb\x01c"}
+    ),
+    "separators of lines": Kept(
+        ('"subject":"a\u2028b\u2029c\u0085d"',), {"subject": "a\u2028b\u2029c\u0085d"}
+    ),
+    "halves of surrogate pairs": Kept(
+        (r'"subject":"\ud83d\ud83d\ude00\udc00"', r'"\udc00":1'),
+        {"subject": "\ufffd😀\ufffd", "\ufffd": 1},
+        {"subject": "\ufffd😀\ufffd"},
+    ),
+    "numbers beyond float": Kept(
+        ('"a":1e400', '"b":-1e999', f'"c":{"9" * 5000}', '"d":0.1234567890123456789'),
+        {"a": "1e400", "b": "-1e999", "c": "9" * 5000, "d": "0.1234567890123456789"},
+    ),
+    "numbers at the edges": Kept(
+        (f'"a":{2**64 - 1}', f'"b":{-(2**63)}', '"c":5e-324', '"d":1.7976931348623157e308'),
+        {"a": 2**64 - 1, "b": -(2**63), "c": 5e-324, "d": 1.7976931348623157e308},
+    ),
+    "numbers that are none": Kept(
+        ('"a":NaN', '"b":[Infinity,-Infinity]'), {"a": "NaN", "b": ["Infinity", "-Infinity"]}
+    ),
+    "empty, huge and equal keys": Kept(
+        ('"":1', f'"{"k" * 100_000}":2', '"twice":1', '"twice":2', '"a.b[0]":3', '"$":4'),
+        {"": 1, "k" * 100_000: 2, "twice": 2, "a.b[0]": 3, "$": 4},
+    ),
+    "nested 200 levels": Kept((f'"deep":{"[" * 200}{"]" * 200}',), {}),
+    "fields of another kind": Kept(
+        ('"subject":{"name":"in an object"}', '"status":17', '"priority":[1,2]', '"assignee":true'),
+        {"subject": {"name": "in an object"}, "status": 17, "priority": [1, 2]},
+        {"subject": "in an object", "status": "17", "priority": None, "assignee": "true"},
+    ),
+    "times before 1970": Kept(
+        ('"createdTime":"0001-01-01T00:00:00Z"',), {"createdTime": "0001-01-01T00:00:00Z"}
+    ),
+    "a time at the end": Kept(
+        ('"createdTime":"9999-12-31T23:59:59.999999Z"',),
+        {"createdTime": "9999-12-31T23:59:59.999999Z"},
+    ),
+}
+SQL_IDS = ("1'); DROP TABLE tickets; --", "`x`.y", "@batch", "%s", "${id}", "../../admin", "a\\", "ß\n")
+
+
+@pytest.mark.parametrize("small_bytes", WAYS.values(), ids=WAYS)
+def test_stored_whole(desk: RawDesk, small_bytes: int) -> None:
+    desk.rows = {name: row(name, *kept.members) for name, kept in STORED.items()}
+    desk.rows |= {name: row(name) for name in SQL_IDS}
+    report = desk.sync(bigquery_small_batch_bytes=small_bytes)
+    assert report.facts.rows == len(STORED) + len(SQL_IDS)
+    stored = desk.stored()
+    assert stored.keys() == desk.rows.keys()
+    for name, kept in STORED.items():
+        raw = stored[name]["raw_json"]
+        assert {key: raw[key] for key in kept.values} == kept.values, name
+        assert {key: stored[name][key] for key in kept.columns} == kept.columns, name
+    assert desk.sync(bigquery_small_batch_bytes=small_bytes).facts.inserted == 0
