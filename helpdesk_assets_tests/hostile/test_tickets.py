@@ -85,3 +85,73 @@ def test_stored_whole(desk: RawDesk, small_bytes: int) -> None:
         assert {key: raw[key] for key in kept.values} == kept.values, name
         assert {key: stored[name][key] for key in kept.columns} == kept.columns, name
     assert desk.sync(bigquery_small_batch_bytes=small_bytes).facts.inserted == 0
+
+
+DEEP = f'"deep":{"[" * 300}{"]" * 300}'
+BOTTOMLESS = f'"deep":{"[" * 100_000}{"]" * 100_000}'
+REFUSED = {
+    "nested 300 levels": (row("nested 300 levels", DEEP), "raw_json"),
+    "nested 100,000 levels": (row("nested 100,000 levels", BOTTOMLESS), "raw_json"),
+    **{
+        f"modified {text}": (row(f"modified {text}", modified=text), "modifiedTime")
+        for text in (
+            "0000-12-31T23:59:59Z",
+            "0001-01-01T00:00:00+14:00",
+            "9999-12-31T23:59:59-12:00",
+            "+10000-01-01T00:00:00Z",
+            "-0044-03-15T12:00:00Z",
+            "2026-02-30T08:00:00Z",
+            "2026-11-20T08:00:00",
+            "",
+        )
+    },
+    "a time of another kind": (
+        b'{"id":"a time of another kind","modifiedTime":{"at":1}}',
+        "modifiedTime",
+    ),
+}
+NAMELESS = (
+    b'{"id":"","modifiedTime":"' + MODIFIED.encode() + b'"}',
+    b'{"id":["1"],"modifiedTime":"x"}',
+    b'{"id":true}',
+    b'{"id":1.5}',
+    b'{"id":"' + b"9" * 2000 + b'"}',
+    b'{"id":' + b"9" * 5000 + b"}",
+    b"[]",
+    b'"text"',
+    b"null",
+    b"NaN",
+)
+
+
+def test_refused_by_name_and_the_others_stored(desk: RawDesk) -> None:
+    desk.rows = {name: body for name, (body, _) in REFUSED.items()}
+    desk.rows |= {f"nameless {place}": body for place, body in enumerate(NAMELESS)}
+    desk.rows["good"] = row("good")
+    report = desk.sync(helpdesk_skip_bad_tickets=True)
+    manifest = report.manifest
+    assert manifest.bad_count == len(REFUSED) + len(NAMELESS)
+    named = {bad.ticket_id: bad.field for bad in manifest.bad}
+    assert {name: field for name, (_, field) in REFUSED.items()}.items() <= named.items()
+    assert desk.stored().keys() == {"good"}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_without_leave_to_skip_the_run_says_which_ticket(desk: RawDesk, name: str) -> None:
+    body, field_name = REFUSED[name]
+    desk.rows = {"good": row("good"), name: body}
+    with pytest.raises(TicketUnreadable) as refused:
+        desk.sync()
+    said = str(refused.value)
+    assert said.startswith(f"Ticket {name}: {field_name} ")
+    assert "HELPDESK_SKIP_BAD_TICKETS" in said
+    assert said.isprintable()
+
+
+def test_an_id_that_cannot_stand_in_a_line_is_shown_as_one(desk: RawDesk) -> None:
+    ticket_id = "7\n" + "ERROR all is lost " * 60
+    desk.rows = {"7": row(ticket_id, modified="never")}
+    with pytest.raises(TicketUnreadable) as refused:
+        desk.sync()
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 400
