@@ -6,6 +6,7 @@ Pure values; which vendor they came from, and where they go, is others' business
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -63,8 +64,9 @@ class Delivery:
 
     @property
     def size(self) -> int:
-        """About how many bytes it adds to a statement."""
-        return len(self.ticket.raw_json) + 600
+        """About how many bytes it adds to a statement, where all that is not ASCII is escaped."""
+        raw_json = self.ticket.raw_json
+        return 600 + (len(raw_json) if raw_json.isascii() else len(json.dumps(raw_json)))
 
 
 @dataclass(frozen=True, slots=True)

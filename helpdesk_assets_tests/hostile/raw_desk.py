@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import uuid
 from collections.abc import Iterator, Mapping
@@ -36,6 +37,7 @@ class RawDesk:
     settings: Settings
     rows: dict[str, bytes] = field(default_factory=dict)
     before_all: bytes = b""
+    is_packed: bool = False
 
     def sync(self, **changed: Any) -> SyncReport:
         """One run as the command line makes it; `changed` are settings."""
@@ -61,9 +63,14 @@ class RawDesk:
         path = seen.path.partition("?")[0]
         if path in ("/v2/tickets", "/v2/tickets/search"):
             page = b'{"tickets":[' + b",".join(self.rows.values()) + b"]}"
-            return Said(self.before_all + page)
+            return self._said(self.before_all + page)
         body = self.rows.get(path.rpartition("/")[2])
-        return Said(status=404) if body is None else Said(self.before_all + body)
+        return Said(status=404) if body is None else self._said(self.before_all + body)
+
+    def _said(self, body: bytes) -> Said:
+        if self.is_packed:
+            return Said(gzip.compress(body), headers={"Content-Encoding": "gzip"})
+        return Said(body)
 
 
 @contextmanager

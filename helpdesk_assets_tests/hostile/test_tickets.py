@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from helpdesk_assets.errors import TicketUnreadable
+from helpdesk_assets.errors import EndpointFailed, TicketUnreadable
+from helpdesk_assets.providers import http, reading
 from helpdesk_assets_tests.hostile.raw_desk import MODIFIED, RawDesk, row
 
 WAYS = {"inside the statement": 8_000_000, "by a load job": 1}
@@ -69,7 +70,16 @@ STORED = {
         {"createdTime": "9999-12-31T23:59:59.999999Z"},
     ),
 }
-SQL_IDS = ("1'); DROP TABLE tickets; --", "`x`.y", "@batch", "%s", "${id}", "../../admin", "a\\", "ß\n")
+SQL_IDS = (
+    "1'); DROP TABLE tickets; --",
+    "`x`.y",
+    "@batch",
+    "%s",
+    "${id}",
+    "../../admin",
+    "a\\",
+    "ß\n",
+)
 
 
 @pytest.mark.parametrize("small_bytes", WAYS.values(), ids=WAYS)
@@ -155,3 +165,63 @@ def test_an_id_that_cannot_stand_in_a_line_is_shown_as_one(desk: RawDesk) -> Non
         desk.sync()
     assert str(refused.value).isprintable()
     assert len(str(refused.value)) < 400
+
+
+def test_a_body_of_twenty_megabytes_is_stored_whole(desk: RawDesk) -> None:
+    body = "Größe " * 3_000_000
+    desk.rows = {"large": row("large", f'"description":"{body}"'), "small": row("small")}
+    desk.sync()
+    stored = desk.stored()
+    assert stored["large"]["raw_json"]["description"] == body
+    assert stored.keys() == {"large", "small"}
+
+
+def test_a_ticket_that_no_row_can_hold_is_refused_by_name(
+    desk: RawDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundredth of the true limit, counted in bytes and not in characters."""
+    monkeypatch.setattr(reading, "LARGEST_TICKET", 490_000)
+    fits, too_large = "ß" * 240_000, "ß" * 245_000
+    desk.rows = {
+        "fits": row("fits", f'"subject":"{fits}"'),
+        "too large": row("too large", f'"subject":"{too_large}"'),
+    }
+    report = desk.sync(helpdesk_skip_bad_tickets=True)
+    assert [(bad.ticket_id, bad.field) for bad in report.manifest.bad] == [
+        ("too large", "raw_json")
+    ]
+    assert desk.stored().keys() == {"fits"}
+
+
+def test_a_batch_that_grows_in_its_request_is_loaded_instead(desk: RawDesk) -> None:
+    """Every letter of it is sent as six, and BigQuery takes requests of 10 MB."""
+    desk.rows = {str(n): row(str(n), f'"description":"{"ж" * 900_000}"') for n in range(2)}
+    assert desk.sync(bigquery_small_batch_bytes=8_000_000).load_jobs == 1
+    assert desk.stored().keys() == {"0", "1"}
+
+
+def test_an_answer_without_end_is_not_read_to_the_end(
+    desk: RawDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "LARGEST_ANSWER", 1 << 20)
+    desk.rows = {"1": row("1", f'"description":"{"x" * (2 << 20)}"')}
+    with pytest.raises(EndpointFailed, match="more than 1 MiB. Lower HELPDESK_PAGE_SIZE"):
+        desk.sync()
+
+
+def test_a_page_that_unpacks_to_more_than_memory_holds_is_given_up(
+    desk: RawDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten megabytes of spaces are ten kilobytes on the wire."""
+    monkeypatch.setattr(http, "LARGEST_ANSWER", 1 << 20)
+    desk.before_all = b" " * (10 << 20)
+    desk.is_packed = True
+    with pytest.raises(EndpointFailed, match="more than 1 MiB"):
+        desk.sync()
+
+
+def test_a_byte_order_mark_before_everything(desk: RawDesk) -> None:
+    desk.before_all = b"\xef\xbb\xbf"
+    desk.rows = {"1": row("1"), "2": row("2")}
+    desk.sync()
+    assert desk.stored().keys() == {"1", "2"}
