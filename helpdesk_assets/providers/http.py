@@ -31,7 +31,7 @@ OK = frozenset({200})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 LONGEST_REDIRECT_CHAIN = 5
 PIECE = 1 << 20
-# Decompressed. A page of a hundred tickets has less than one, and a few kilobytes can hold any size.
+# Unpacked, since a few kilobytes can hold any size. A page of a hundred tickets has less than one.
 LARGEST_ANSWER = 256 << 20
 DEFAULT_PORTS = {"http": 80, "https": 443}
 

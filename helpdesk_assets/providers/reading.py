@@ -142,8 +142,8 @@ class TicketReader:
         ticket = self.ticket(row, f"(no id) at {path}")
         if isinstance(ticket, Ticket) and ticket.ticket_id != ticket_id:
             raise EndpointFailed(
-                f"GET {path} answered with ticket {_shown_id(ticket.ticket_id)}. Check that HELPDESK_PROVIDER "
-                "is right for this helpdesk."
+                f"GET {path} answered with ticket {_shown_id(ticket.ticket_id)}. Check that "
+                "HELPDESK_PROVIDER is right for this helpdesk."
             )
         return ticket
 

@@ -15,6 +15,9 @@ from typing import Any
 from helpdesk_assets.model import Ticket
 from helpdesk_assets.providers import exact_json
 
+# A body with no more brackets than that can be written as JSON again.
+SURELY_SHALLOW = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Post:
@@ -29,9 +32,15 @@ class Post:
         """The body as JSON; see `exact_json` for what becomes of numbers.
 
         Raises:
-            ValueError: it is none.
+            ValueError: it is none, or nested deeper than can be stored.
         """
-        return exact_json.parse(self.body)
+        payload = exact_json.parse(self.body)
+        if self.body.count(b"[") + self.body.count(b"{") > SURELY_SHALLOW:
+            try:
+                exact_json.compose(payload)
+            except RecursionError:
+                raise ValueError("nested too deep") from None
+        return payload
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ class RawDesk:
 
     def stored(self) -> dict[str, Mapping[str, Any]]:
         """The tickets table by id, `raw_json` as a value."""
-        found = {}
+        found: dict[str, Mapping[str, Any]] = {}
         for each in self.warehouse.list_rows("tickets"):
             raw = each["raw_json"]
             value = json.loads(raw) if isinstance(raw, str) else raw

@@ -205,7 +205,7 @@ def test_an_answer_without_end_is_not_read_to_the_end(
 ) -> None:
     monkeypatch.setattr(http, "LARGEST_ANSWER", 1 << 20)
     desk.rows = {"1": row("1", f'"description":"{"x" * (2 << 20)}"')}
-    with pytest.raises(EndpointFailed, match="more than 1 MiB. Lower HELPDESK_PAGE_SIZE"):
+    with pytest.raises(EndpointFailed, match=r"more than 1 MiB\. Lower HELPDESK_PAGE_SIZE"):
         desk.sync()
 
 
