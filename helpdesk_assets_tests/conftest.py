@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from helpdesk_assets.embedded import EmbeddedWarehouse
 from helpdesk_assets.settings import Settings
@@ -17,6 +18,12 @@ from helpdesk_assets_tests.datasets import fresh_dataset
 
 if TYPE_CHECKING:
     from helpdesk_assets.warehouse.client import Warehouse
+
+# The same examples each time, so that a change is judged by what it changes; `make fuzz` looks for
+# new ones. A deadline would judge the machine.
+hypothesis_settings.register_profile("same", derandomize=True, deadline=None, database=None)
+hypothesis_settings.register_profile("fuzz", max_examples=3000, deadline=None, print_blob=True)
+hypothesis_settings.load_profile("same")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

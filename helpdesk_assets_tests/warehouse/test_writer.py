@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -297,3 +297,15 @@ def test_bounds_are_widened_to_whole_partitions(unit: str, start: str, end: str)
     )
     wide = whole_partitions(bounds, unit)
     assert (wide.start.isoformat(), wide.end.isoformat()) == (start, end)
+
+
+@pytest.mark.parametrize("unit", ["HOUR", "DAY", "MONTH", "YEAR"])
+def test_the_last_partition_of_all_has_bounds_too(unit: str) -> None:
+    last = datetime.max.replace(tzinfo=UTC)
+    assert whole_partitions(Prune("made", last, last), unit).end == last
+
+
+def test_a_leap_year_is_a_day_longer() -> None:
+    moment = datetime(2024, 3, 1, tzinfo=UTC)
+    wide = whole_partitions(Prune("made", moment, moment), "YEAR")
+    assert wide.end == datetime(2025, 1, 1, tzinfo=UTC) - timedelta(microseconds=1)
