@@ -182,7 +182,7 @@ def test_a_small_batch_says_which_row_has_no_key(warehouse: Warehouse) -> None:
 
 def test_a_query_is_a_source_too_and_its_null_keys_are_refused(warehouse: Warehouse) -> None:
     writer = TableWriter(warehouse)
-    rows = "SELECT 'a' AS id, TIMESTAMP '2026-01-01 00:00:00+00' AS at"
+    rows = "SELECT 'a' AS id, TIMESTAMP '2026-01-01 00:00:00+00' AS `at`"
     twice = Query(f"{rows}\nUNION ALL\n{rows}")
     report = writer.merge(EVENTS, twice, run_id="r1", step="events")
     assert (report.changed, report.inserted, report.updated) == (1, 1, 0)
