@@ -187,7 +187,7 @@ def test_a_query_is_a_source_too_and_its_null_keys_are_refused(warehouse: Wareho
     report = writer.merge(EVENTS, twice, run_id="r1", step="events")
     assert (report.changed, report.inserted, report.updated) == (1, 1, 0)
     assert (report.query_jobs, report.load_jobs) == (1, 0)
-    bad = Query(f"{rows}\nUNION ALL\nSELECT 'b' AS id, CAST(NULL AS TIMESTAMP) AS at")
+    bad = Query(f"{rows}\nUNION ALL\nSELECT 'b' AS id, CAST(NULL AS TIMESTAMP) AS `at`")
     with pytest.raises(NullKey, match=r"NULL key in events\.at"):
         writer.merge(EVENTS, bad, run_id="r2", step="events")
     assert len(list(warehouse.list_rows("events"))) == 1
