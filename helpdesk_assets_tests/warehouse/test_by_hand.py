@@ -126,7 +126,7 @@ def test_an_unfinished_reading_is_given_up(sync_tables: SyncTables, closed: bool
     assert (state.watermark, state.unfinished) == (BACK.watermark, None)
     # The reading itself finds out the next time that it notes its place.
     with pytest.raises(AnotherWriter):
-        store.note(BEGUN, seen.version)
+        store.note(replace(BEGUN, rows=300), seen.version)
 
 
 def test_where_there_is_no_row_it_makes_one(sync_tables: SyncTables, warehouse: Warehouse) -> None:
