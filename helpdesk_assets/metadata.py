@@ -42,6 +42,7 @@ TICKETS_TABLE = "tickets_table"
 SYNC_WATERMARK = "sync_watermark"
 WEBHOOK_HEALTH = "webhook_health"
 TICKET_INVENTORY = "ticket_inventory"
+TICKET_BACKFILL = "ticket_backfill"
 ASSET_NAMES = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS_TABLE, SYNC_WATERMARK)
 
 BATCH_ID = "batch_id"
@@ -226,6 +227,28 @@ def health(days: Sequence[WebhookDay], today: date) -> Metadata:
         "latency_p99_seconds": float(whole.latency_p99 or 0.0),
         "delivered_in_all": sum(day.delivered for day in days),
         "missed_in_all": sum(day.missed for day in days),
+    }
+
+
+def backfilled(manifest: Manifest | None, facts: RunFacts, jobs: Mapping[str, int]) -> Metadata:
+    """What one span's reading did; `manifest` None: there was nothing to read."""
+    window = manifest.window if manifest else None
+    return {
+        "window_since": moment(window.since if window else None),
+        "window_until": moment(window.until if window else None),
+        "tickets_fetched": manifest.rows if manifest else 0,
+        "pages": manifest.pages if manifest else 0,
+        "api_calls": manifest.api.calls if manifest else 0,
+        "api_wait_seconds": float(round(manifest.api.seconds_waited, 3)) if manifest else 0.0,
+        "bad_tickets": manifest.bad_count if manifest else 0,
+        "bad_tickets_named": bad_table(manifest.bad if manifest else ()),
+        "inserted": facts.inserted,
+        "updated": facts.updated,
+        "unchanged": facts.unchanged,
+        "rejected_as_older": facts.rejected,
+        "repeated_keys": facts.repeated_keys,
+        "query_jobs": jobs.get("query_jobs", 0),
+        "load_jobs": jobs.get("load_jobs", 0),
     }
 
 

@@ -41,6 +41,15 @@ webhook_health_job = dg.define_asset_job(
     tags={"team": "support-data"},
 )
 
+# No schedule: a person starts it, and Dagster's backfill makes a run of each month.
+helpdesk_backfill = dg.define_asset_job(
+    "helpdesk_backfill",
+    selection=dg.AssetSelection.assets(metadata.TICKET_BACKFILL),
+    executor_def=dg.in_process_executor,
+    description="Read the tickets that last changed in a month, while the sync goes on.",
+    tags={"team": "support-data", "dagster/max_runtime": 24 * 3600},
+)
+
 # By then the sync has judged the whole of the day before.
 daily_webhook_health = dg.ScheduleDefinition(
     name="daily_webhook_health",

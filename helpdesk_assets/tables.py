@@ -194,6 +194,7 @@ SYNC_STATE = TableSpec(
         Column("reason", STRING, "Why that run did what it did."),
         Column("closed_at", TIMESTAMP, "When it closed, by the warehouse's clock."),
         Column("facts", STRING, "JSON: what the warehouse counted when it closed."),
+        Column("reading", STRING, "JSON: what that run asked of the helpdesk."),
         Column("recent_runs", STRING, "JSON: the last runs that closed, newest first."),
         Column(
             "unfinished", STRING, "JSON: what is durable of a long reading that has not closed."
@@ -204,9 +205,41 @@ SYNC_STATE = TableSpec(
     description="How far each sync has come.",
 )
 
+SYNC_RUNS = TableSpec(
+    name="sync_runs",
+    columns=(
+        Column("sync_name", STRING, "Which sync."),
+        Column("version", INT64, "The version that the state row got by it."),
+        Column("run_id", STRING, "The run."),
+        Column("mode", STRING, "incremental, full, or by_hand: a person has set the watermark."),
+        Column("reason", STRING, "Why it did what it did."),
+        Column("window_since", TIMESTAMP, "What it read; NULL: from the beginning."),
+        Column("window_until", TIMESTAMP, "What it read; NULL: nothing."),
+        Column("watermark", TIMESTAMP, "The watermark after it."),
+        Column("cursor", STRING, "The vendor's own cursor after it, where it has one."),
+        Column("closed_at", TIMESTAMP, "When it closed, by the warehouse's clock."),
+        Column("rows_read", INT64, "Rows that the helpdesk gave, repeated ones among them."),
+        Column("pages", INT64, "Pages that they came in."),
+        Column("api_calls", INT64, "Calls made to the helpdesk."),
+        Column("tickets", INT64, "Distinct tickets among the rows."),
+        Column("inserted", INT64, "Of these: new to the tickets table."),
+        Column("updated", INT64, "Newer than what the table had."),
+        Column("unchanged", INT64, "There already."),
+        Column("rejected", INT64, "Older than what the table had."),
+        Column("missed", INT64, "Changes that no webhook had delivered."),
+    ),
+    # The run is in it, since versions begin anew where a state row was lost.
+    key=("sync_name", "version", "run_id"),
+    guard=Guard.INSERT_ONLY,
+    newest_first=("closed_at",),
+    partition_by="closed_at",
+    partition_unit="MONTH",
+    description="Every advance of a watermark, once. The state can be made again from it.",
+)
+
 # What every sync makes sure of. WEBHOOK_EVENTS is the receiver's to make: its being there tells the
 # sync that there is a receiver.
-ALL = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS, SYNC_STATE)
+ALL = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS, SYNC_STATE, SYNC_RUNS)
 # What a reconciliation makes beside them.
 OF_SWEEPS = (TICKET_INVENTORY, INVENTORY_DIFFERENCES)
 

@@ -116,6 +116,53 @@ def status(as_json: bool) -> None:
     show_status(as_json=as_json)
 
 
+@root.group()
+def watermark() -> None:
+    """See how far the sync has come, and mend it."""
+
+
+yes_option = click.option("--yes", is_flag=True, help="Do it; without this it is only said.")
+
+
+@watermark.command()
+@json_option
+@verbose_option
+def show(as_json: bool) -> None:
+    """Show the watermark, and how it came to be where it is."""
+    import_google_without_pandas()
+    from helpdesk_assets.cli.watermark import show as show_watermark
+
+    show_watermark(as_json=as_json)
+
+
+@watermark.command("set")
+@click.argument("time", callback=read_moment)
+@yes_option
+@verbose_option
+def set_watermark(time: datetime, yes: bool) -> None:
+    """Set the watermark to TIME, which is ISO 8601 with a zone.
+
+    Back: that much is read again. Forwards: what lies between is passed over.
+    """
+    import_google_without_pandas()
+    from helpdesk_assets.cli.watermark import set_to
+
+    if not set_to(time, consent=yes):
+        raise click.exceptions.Exit(1)
+
+
+@watermark.command()
+@yes_option
+@verbose_option
+def rebuild(yes: bool) -> None:
+    """Make the state row again from the run log, where it was lost."""
+    import_google_without_pandas()
+    from helpdesk_assets.cli.watermark import rebuild as rebuild_state
+
+    if not rebuild_state(consent=yes):
+        raise click.exceptions.Exit(1)
+
+
 @root.command()
 @verbose_option
 def doctor() -> None:
