@@ -150,7 +150,7 @@ class RecycleBin:
         """Later than any change of the second that the bin names, or it would lose against one."""
         at = self._at(notice)
         gone = tombstone(ticket_id, at, dict(notice))
-        return replace(gone, modified_time=floor(at, SECOND) + SECOND - MILLISECOND)
+        return replace(gone, modified_time=floor(at, SECOND) + (SECOND - MILLISECOND))
 
     def _at(self, row: Row) -> datetime:
         """
