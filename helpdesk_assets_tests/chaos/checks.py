@@ -114,7 +114,7 @@ class Checks:
         return found
 
     def _rows(self, table: str) -> list[dict[str, Any]]:
-        if self._rig.warehouse.get_table(table) is None:
+        if self._rig.warehouse.get_table(table, fresh=True) is None:
             return []
         return self._rig.rows(table)
 

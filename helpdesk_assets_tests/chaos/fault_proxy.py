@@ -42,9 +42,13 @@ class FaultProxy:
 
     def __init__(self, target: str) -> None:
         self.shown: Counter[str] = Counter()
-        self.heard: Callable[[str], None] | None = None
+        # Told `before` and `after` each call; whether it has ended the caller.
+        self.kills: Callable[[str], bool] | None = None
         self._fault: Fault | None = None
         self._lock = threading.Lock()
+        # One stand-in has one connection to its data for all its threads, and two answers at once
+        # get mixed up. Runs still take turns between any two of their calls.
+        self.one_at_a_time = threading.Lock()
         self._target = urlsplit(target).netloc
         proxy = self
 
@@ -67,10 +71,10 @@ class FaultProxy:
             self._fault = fault
 
     def clear(self) -> None:
-        """All is well from now on, and nobody is told of calls."""
+        """All is well from now on, and nobody is killed."""
         with self._lock:
             self._fault = None
-        self.heard = None
+        self.kills = None
 
     def take(self, starts_a_job: bool) -> str | None:
         """What shall become of a call; counts it."""
@@ -89,9 +93,8 @@ class FaultProxy:
             self.shown[fault.kind] += 1
             return fault.kind
 
-    def tell(self, moment: str) -> None:
-        if self.heard is not None:
-            self.heard(moment)
+    def ends_caller(self, moment: str) -> bool:
+        return self.kills is not None and self.kills(moment)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -134,9 +137,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.owner.tell("before")
         kind = self.owner.take(self._starts_a_job())
-        if kind == "closed":
+        if self.owner.ends_caller("before") or kind == "closed":
             self.close_connection = True
             return
         if kind in ("500", "503"):
@@ -145,9 +147,9 @@ class _Handler(BaseHTTPRequestHandler):
         if kind == "job_fails" and (failed := _failed_job(body)) is not None:
             self._say(200, failed)
             return
-        reply, content = self._asked(body)
-        self.owner.tell("after")
-        if kind == "answer_lost":
+        with self.owner.one_at_a_time:
+            reply, content = self._asked(body)
+        if self.owner.ends_caller("after") or kind == "answer_lost":
             self.close_connection = True
             return
         self.send_response_only(reply.status)

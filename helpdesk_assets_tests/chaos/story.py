@@ -6,6 +6,9 @@ story told again is the same story; waiting moves it too.
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
@@ -237,20 +240,25 @@ class Story:
             self.stage.guards,
         )
         process = self.stage.forks.Process(target=run_and_die, args=(order,))
-        process.start()
+        is_named = threading.Event()
         calls = {"before": 0, "after": 0}
 
-        def count(now: str) -> None:
+        def count(now: str) -> bool:
             calls[now] += 1
-            if call is not None and now == moment and calls[now] == call:
-                process.kill()
-                process.join()
+            if call is None or now != moment or calls[now] != call:
+                return False
+            is_named.wait(60)
+            assert process.pid is not None
+            os.kill(process.pid, signal.SIGKILL)
+            return True
 
-        self.stage.proxy.heard = count
+        self.stage.proxy.kills = count
         try:
+            process.start()
+            is_named.set()
             process.join(timeout=120)
         finally:
-            self.stage.proxy.heard = None
+            self.stage.proxy.kills = None
         assert process.exitcode in (-9, 0, 3), f"the run ended with {process.exitcode}"
         self.counts["kills"] += process.exitcode == -9
 
