@@ -112,6 +112,8 @@ class Settings(AlertSettings, BackfillSettings):
     webhook_quiet_seconds: float = Field(default=0.02, ge=0, le=60)
     webhook_queue_size: int = Field(default=5000, ge=1)
 
+    reconcile_most_gone_share: float = Field(default=0.01, ge=0, le=1)
+
     bigquery_project: str = ""
     bigquery_dataset: str = "helpdesk_data"
     bigquery_location: str | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+from helpdesk_assets.differences import Outcome
 from helpdesk_assets.model import Column, ColumnType, Guard, Reason, TableSpec
 
 STRING, INT64, FLOAT64 = ColumnType.STRING, ColumnType.INT64, ColumnType.FLOAT64
@@ -133,6 +134,53 @@ WEBHOOK_EVENTS = TableSpec(
     description="Every webhook whose change is durable in tickets, once.",
 )
 
+TICKET_INVENTORY = TableSpec(
+    name="ticket_inventory",
+    columns=(
+        Column("sweep_id", STRING, "The sweep that listed it."),
+        Column("ticket_id", STRING, "The ticket."),
+        Column(
+            "modifiedTime", TIMESTAMP, "When it changed last, by the helpdesk; NULL: unreadable."
+        ),
+        Column("gone", BOOL, "The helpdesk lists it as one that was deleted or merged away."),
+        Column("listed_at", TIMESTAMP, "The helpdesk's clock when the sweep began."),
+    ),
+    key=("sweep_id", "ticket_id"),
+    guard=Guard.INSERT_ONLY,
+    newest_first=("modifiedTime", "gone"),
+    partition_by="listed_at",
+    partition_unit="DAY",
+    cluster_by=("sweep_id", "ticket_id"),
+    description="Every ticket that the helpdesk lists and how new it is, by sweep, for some weeks.",
+)
+
+INVENTORY_DIFFERENCES = TableSpec(
+    name="inventory_differences",
+    columns=(
+        Column("sweep_id", STRING, "The sweep that found it."),
+        Column("ticket_id", STRING, "The ticket."),
+        Column("kind", STRING, "absent, stale, gone or newer_here."),
+        Column("helpdesk_modifiedTime", TIMESTAMP, "By the helpdesk; NULL: it does not list it."),
+        Column("stored_modifiedTime", TIMESTAMP, "By the tickets table; NULL: it has no row."),
+        Column("found_at", TIMESTAMP, "The helpdesk's clock when the sweep began."),
+        Column("outcome", STRING, "found, then repaired, deleted, exists or left."),
+        Column("_run_id", STRING, "The run that found it, and that repaired it."),
+    ),
+    key=("sweep_id", "ticket_id"),
+    guard=Guard.STATUS_MOVES,
+    newest_first=("helpdesk_modifiedTime",),
+    write_once=("kind", "helpdesk_modifiedTime", "stored_modifiedTime", "found_at", "_run_id"),
+    status="outcome",
+    moves=tuple(
+        (Outcome.FOUND.value, outcome.value) for outcome in Outcome if outcome != Outcome.FOUND
+    ),
+    partition_by="found_at",
+    partition_unit="MONTH",
+    cluster_by=("sweep_id", "ticket_id"),
+    description="Every ticket in which the tickets table differed from a sweep, and what became "
+    "of it.",
+)
+
 SYNC_STATE = TableSpec(
     name="sync_state",
     columns=(
@@ -192,6 +240,8 @@ SYNC_RUNS = TableSpec(
 # What every sync makes sure of. WEBHOOK_EVENTS is the receiver's to make: its being there tells the
 # sync that there is a receiver.
 ALL = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS, SYNC_STATE, SYNC_RUNS)
+# What a reconciliation makes beside them.
+OF_SWEEPS = (TICKET_INVENTORY, INVENTORY_DIFFERENCES)
 
 
 STAMP = "%Y%m%dT%H%M%SZ"

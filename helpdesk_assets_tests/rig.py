@@ -22,6 +22,7 @@ from helpdesk_assets.pipeline import Policy, SyncReport, run_sync
 from helpdesk_assets.providers.connection import World
 from helpdesk_assets.providers.reading import Shape, TicketReader
 from helpdesk_assets.providers.registry import make_helpdesk
+from helpdesk_assets.reconcile import ReconcileReport, Terms, reconcile
 from helpdesk_assets.repair import CHUNK, RepairReport, repair_tickets
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.simulator.control import TrueTicket
@@ -131,6 +132,28 @@ class Rig:
                 webhooks=settings.webhooks,
                 gone_is_deleted=gone_is_deleted,
                 chunk=chunk,
+            )
+
+    def reconcile(
+        self,
+        *,
+        only_look: bool = False,
+        run_id: str | None = None,
+        attempt: int = 0,
+        **changed: Any,
+    ) -> ReconcileReport:
+        """One reconciliation; `changed` overrides settings for it."""
+        settings = self.settings.model_copy(update=changed)
+        with (
+            connected(settings) as sync_tables,
+            closing(make_helpdesk(settings, self._world)) as helpdesk,
+        ):
+            return reconcile(
+                helpdesk,
+                sync_tables,
+                Terms.from_settings(settings, only_look=only_look),
+                run_id=run_id or uuid.uuid4().hex,
+                attempt=attempt,
             )
 
     def lose(self, ids: Iterable[str]) -> None:

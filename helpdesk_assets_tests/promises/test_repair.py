@@ -14,7 +14,7 @@ from helpdesk_assets_tests.rig import RIPE_SECONDS, Rig, as_versions
 @pytest.fixture
 def ids(rig: Rig) -> list[str]:
     """Of a helpdesk with a filled table, which webhooks keep up to date."""
-    rig.sync()
+    rig.sync(bigquery_small_batch_bytes=1000)
     return [ticket.ticket_id for ticket in rig.desk.truth()]
 
 

@@ -402,6 +402,35 @@ def test_what_an_inventory_asks_for(connect: Connect) -> None:
     assert [page.lines for page in pages] == [(), ()]
 
 
+def test_an_inventory_is_read_to_its_end_while_tickets_change(connect: Connect) -> None:
+    """Ticket 3 leaves the list before its page is asked for, and comes back behind two others that
+    have changed since the list was opened once more."""
+
+    def row(ticket_id: str, time: str) -> dict[str, str]:
+        return {"id": ticket_id, "modifiedTime": f"2026-11-23T{time}Z"}
+
+    first, second, fourth = row("1", "08:00:00"), row("2", "08:00:01"), row("4", "10:00:00")
+    fifth, third = row("5", "10:00:10"), row("3", "10:00:15")
+    pages = [
+        ("10:00:00", [first, second], "more"),
+        ("10:00:00", [second], None),
+        ("10:00:00", [row("6", "09:59:59"), fourth], "more"),
+        ("10:00:20", [fourth, fifth], "more"),
+        ("10:00:20", [fifth, third], None),
+    ]
+
+    def respond(_: Seen) -> Said:
+        clock, rows, token = pages.pop(0)
+        body = json.dumps({"tickets": rows, "nextPageToken": token}).encode()
+        return Said(body, headers={"Date": f"Mon, 23 Nov 2026 {clock} GMT"})
+
+    with loopback(respond) as server:
+        helpdesk = connect(helpdesk_base_url=server.url, helpdesk_page_size=2)
+        found = [line.ticket_id for page in helpdesk.inventory() for line in page.lines]
+    assert sorted(found) == ["1", "2", "3", "4", "5", "6"]
+    assert pages == []
+
+
 def test_a_ticket_deleted_between_list_and_detail_is_left_out(connect: Connect) -> None:
     rows = {"tickets": [ROW, {**ROW, "id": "8"}]}
 
