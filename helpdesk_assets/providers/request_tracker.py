@@ -152,7 +152,12 @@ class RequestTracker(ConnectedHelpdesk):
         while last is not None:
             answer = self._retry(partial(self._tickets, f"id > {last}", ["id"], fields=fields))
             yield answer
-            last = _last_id(answer.rows) if answer.next_token else None
+            before, last = last, _last_id(answer.rows) if answer.next_token else None
+            if last == before:
+                raise EndpointFailed(
+                    f"GET {TICKETS} gives the same page again, so the list has no end. Try again "
+                    "later."
+                )
 
     def _one(self, ticket_id: str) -> Ticket | BadTicket | None:
         """A search of one: a single ticket comes in another form, which would be stored as other
@@ -206,7 +211,7 @@ class RequestTracker(ConnectedHelpdesk):
         reply = self._api.get(TICKETS, params)
         body = reply.json()
         rows, following = rows_and_token(body, TICKETS, "items", "next_page")
-        if body.get("total") is None:
+        if not isinstance(body.get("total"), int):
             raise EndpointFailed(
                 f"RT does not tell how many rows GET {TICKETS} has, so their end cannot be known: "
                 "it hides some of them after the search. Give the API user the right ShowTicket "

@@ -170,26 +170,25 @@ def _went(ticket_id: str, notice: Row) -> Ticket:
     """
     at = _time_of(notice)
     if at is None:
-        raise _untimed(notice)
+        raise EndpointFailed(
+            f"Transaction {notice['id']} does not tell when ticket {ticket_id} went. Check "
+            "HELPDESK_PROVIDER."
+        )
     return sighting(ticket_id, at, deleted_time=at)
 
 
 def _time_of(notice: Row) -> datetime | None:
     """
     Raises:
-        EndpointFailed: it has one that cannot be read.
+        EndpointFailed: it has none that can be read.
     """
     try:
         return iso_time(notice.get("Created"))
     except ValueError:
-        raise _untimed(notice) from None
-
-
-def _untimed(notice: Row) -> EndpointFailed:
-    return EndpointFailed(
-        f"Transaction {notice.get('id')} has no time that can be read: "
-        f"{str(notice.get('Created'))[:40]!r}. Check HELPDESK_PROVIDER."
-    )
+        raise EndpointFailed(
+            f"Transaction {notice.get('id')} has no time that can be read: "
+            f"{str(notice.get('Created'))[:40]!r}. Check HELPDESK_PROVIDER."
+        ) from None
 
 
 def _as_listed(body: Row) -> dict[str, Any]:
