@@ -32,7 +32,14 @@ from helpdesk_assets.providers.connected import ConnectedHelpdesk
 from helpdesk_assets.providers.connection import Connection, World, connect
 from helpdesk_assets.providers.failures import PassingFailure
 from helpdesk_assets.providers.reading import Shape
-from helpdesk_assets.providers.request_tracker_account import API, Account, login, looks, page_size
+from helpdesk_assets.providers.request_tracker_account import (
+    API,
+    TICKETS,
+    Account,
+    login,
+    looks,
+    page_size,
+)
 from helpdesk_assets.providers.request_tracker_gone import DELETED, GoneTickets
 from helpdesk_assets.providers.sighting import as_inventory
 from helpdesk_assets.providers.token_paging import Answer, rows_and_token
@@ -44,7 +51,6 @@ TICK = timedelta(seconds=1)
 # LastUpdated is set when a change begins, and the change can be seen once it is committed: RT runs
 # scrips and sends mails in between.
 SLOWEST_CHANGE = timedelta(minutes=1)
-TICKETS = "/tickets"
 # Without this list a row is an id and nothing else.
 TICKET_FIELDS = (
     "Subject,Status,Priority,InitialPriority,FinalPriority,Type,SLA,"

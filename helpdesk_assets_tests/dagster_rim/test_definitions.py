@@ -36,6 +36,7 @@ def test_the_graph() -> None:
         "tickets_table": ["missed_updates"],
         "sync_watermark": ["tickets_table"],
         "webhook_health": ["missed_updates"],
+        "ticket_backfill": [],
         "ticket_inventory": ["sync_watermark"],
     }
 
