@@ -119,9 +119,7 @@ def _redacted(value: Any, steps: tuple[Step, ...], act: Callable[[Any], Any]) ->
     step, rest = steps[0], steps[1:]
     if isinstance(value, dict):
         names = list(value) if step is ANY else [str(step)]
-        changed = {
-            name: _redacted(value[name], rest, act) for name in names if name in value
-        }
+        changed = {name: _redacted(value[name], rest, act) for name in names if name in value}
         merged = {**value, **changed}
         return {name: each for name, each in merged.items() if each is not _GONE}
     if isinstance(step, str):

@@ -207,12 +207,14 @@ class Api:
         if announced.isdecimal() and int(announced) != on_the_wire:
             # urllib3 before 2 does not look, and requests allows it.
             raise failures.cut_short(f"GET {path}")
+        served_at = self._helpdesk_time(response.headers.get("Date"))
+        self.meter.answered(served_at)
         reply = Reply(
             path,
             response.status_code,
             response.headers,
             body,
-            self._helpdesk_time(response.headers.get("Date")),
+            served_at,
             self.meter.kept_as_text,
         )
         return reply, response.request.headers.get("Authorization", "")

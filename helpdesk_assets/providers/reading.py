@@ -172,8 +172,8 @@ class TicketReader:
     def _ticket(self, row: Any, nameless: str) -> Ticket:
         shape = self._shape
         ticket_id = self._id(row, nameless)
-        # Whether it lives may be told by a field that is not stored.
-        deleted = shape.deleted_at(row) if shape.deleted_at else row.get(shape.deleted)
+        # First, since whether it lives may be told by a field that is not stored.
+        created, modified, deleted = self._times(row, ticket_id)
         if self._redact is not None:
             row = self._redact(row)
         try:
@@ -184,20 +184,32 @@ class TicketReader:
         if len(raw_json) > LARGEST_TICKET // 4 and len(raw_json.encode()) > LARGEST_TICKET:
             problem = f"has more than {LARGEST_TICKET} bytes, which BigQuery takes in no row"
             raise _Unreadable(BadTicket(ticket_id, "raw_json", problem))
-        modified = self._time(row.get(shape.modified), shape.modified, ticket_id)
-        if modified is None:
-            raise _Unreadable(BadTicket(ticket_id, shape.modified, "is absent"))
         return Ticket(
             ticket_id=ticket_id,
             subject=self._subject(row.get(shape.subject)),
             status=self._status(row.get(shape.status)),
             priority=self._priority(row.get(shape.priority)),
             assignee=self._assignee(row.get(shape.assignee)),
-            created_time=self._time(row.get(shape.created), shape.created, ticket_id),
+            created_time=created,
             modified_time=modified,
-            deleted_time=self._time(deleted, shape.deleted, ticket_id),
+            deleted_time=deleted,
             raw_json=raw_json,
             content_hash=content_hash,
+        )
+
+    def _times(
+        self, row: Mapping[str, Any], ticket_id: str
+    ) -> tuple[datetime | None, datetime, datetime | None]:
+        """When it was made, last modified, and deleted."""
+        shape = self._shape
+        modified = self._time(row.get(shape.modified), shape.modified, ticket_id)
+        if modified is None:
+            raise _Unreadable(BadTicket(ticket_id, shape.modified, "is absent"))
+        deleted = shape.deleted_at(row) if shape.deleted_at else row.get(shape.deleted)
+        return (
+            self._time(row.get(shape.created), shape.created, ticket_id),
+            modified,
+            self._time(deleted, shape.deleted, ticket_id),
         )
 
     def _id(self, row: Any, nameless: str) -> str:

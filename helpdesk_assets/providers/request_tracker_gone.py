@@ -19,7 +19,8 @@ from helpdesk_assets.model import BadTicket, Page, Ticket
 from helpdesk_assets.providers.connection import Connection
 from helpdesk_assets.providers.details import Wanted, fetch_details
 from helpdesk_assets.providers.http import Reply
-from helpdesk_assets.providers.reading import TicketReader, iso_time, tombstone
+from helpdesk_assets.providers.reading import TicketReader, iso_time
+from helpdesk_assets.providers.sighting import sighting
 from helpdesk_assets.providers.token_paging import rows_and_token
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,18 @@ class GoneTickets:
             found = fetch_details(map(Wanted, notices.by_ticket), left, self._at_once)
             yield Page(found.tickets, notices.served_at, reach, bad=found.bad)
 
+    def sightings(self, query: str) -> Iterator[Page]:
+        """The same tickets, by what the transactions alone say of them. There is at least one page.
+
+        A deleted ticket may have changed since; when, is not asked for.
+        """
+        last: str | None = "0"
+        while last is not None:
+            notices = self._retry(partial(self._notices, query, last))
+            last = notices.last
+            seen = tuple(_went(*each) for each in notices.by_ticket.items())
+            yield Page(seen, notices.served_at, notices.served_at - self._held_back)
+
     def one(self, ticket_id: str, query: str) -> Ticket | BadTicket | None:
         """A ticket that no search has found; `query` finds the transactions that merged it."""
         body = self._retry(partial(self._body, ticket_id))
@@ -76,7 +89,7 @@ class GoneTickets:
         if str(body.get("id")) == ticket_id:
             return self._reader.ticket(_as_listed(body), ticket_id)
         notices = self._retry(partial(self._notices, query, "0")).by_ticket
-        return _merged(ticket_id, body, notices.get(ticket_id, {}))
+        return self._merged(ticket_id, body, notices.get(ticket_id, {}))
 
     def _left(self, notices: Mapping[str, Row], ticket_id: str) -> Ticket | BadTicket | None:
         notice = notices[ticket_id]
@@ -84,13 +97,21 @@ class GoneTickets:
         if body is None:
             return None
         if str(body.get("id")) != ticket_id:
-            return _merged(ticket_id, body, notice)
+            return self._merged(ticket_id, body, notice)
         if body.get("Status") != DELETED:
             return None  # it is back, and the search tells of it
         ticket = self._reader.ticket(_as_listed(body), ticket_id)
         if isinstance(ticket, BadTicket) or notice.get("NewValue") != DELETED:
             return ticket
         return replace(ticket, deleted_time=_time_of(notice) or ticket.deleted_time)
+
+    def _merged(self, ticket_id: str, into: Row, notice: Row) -> Ticket | None:
+        """A ticket that is part of another one now."""
+        at = _time_of(notice) or _time_of(into, "LastUpdated")
+        if at is None:
+            return None
+        said = dict(notice) or {"EffectiveId": into.get("id")}
+        return self._reader.tombstone(ticket_id, at, said)
 
     def _body(self, ticket_id: str) -> Row | None:
         # The same beside as in lists, see the adapter.
@@ -142,26 +163,33 @@ def _read(reply: Reply) -> Notices:
     return Notices(by_ticket, reply.served_at, last)
 
 
-def _merged(ticket_id: str, into: Row, notice: Row) -> Ticket | None:
-    """A ticket that is part of another one now."""
-    at = _time_of(notice) or _time_of(into, "LastUpdated")
+def _went(ticket_id: str, notice: Row) -> Ticket:
+    """
+    Raises:
+        EndpointFailed: when it went cannot be read.
+    """
+    at = _time_of(notice)
     if at is None:
-        return None
-    return tombstone(ticket_id, at, dict(notice) or {"EffectiveId": into.get("id")})
+        raise _untimed(notice, "Created")
+    return sighting(ticket_id, at, deleted_time=at)
 
 
 def _time_of(row: Row, field: str = "Created") -> datetime | None:
     """
     Raises:
-        EndpointFailed: it has none that can be read.
+        EndpointFailed: it has one that cannot be read.
     """
     try:
         return iso_time(row.get(field))
     except (ValueError, OverflowError):
-        raise EndpointFailed(
-            f"{field} of {ascii(row.get('id'))[:40]} is no time that can be read: "
-            f"{ascii(row.get(field))[:40]}. Check HELPDESK_PROVIDER."
-        ) from None
+        raise _untimed(row, field) from None
+
+
+def _untimed(row: Row, field: str) -> EndpointFailed:
+    return EndpointFailed(
+        f"{field} of {ascii(row.get('id'))[:40]} is no time that can be read: "
+        f"{ascii(row.get(field))[:40]}. Check HELPDESK_PROVIDER."
+    )
 
 
 def _as_listed(body: Row) -> dict[str, Any]:

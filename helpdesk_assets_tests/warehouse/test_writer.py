@@ -182,12 +182,12 @@ def test_a_small_batch_says_which_row_has_no_key(warehouse: Warehouse) -> None:
 
 def test_a_query_is_a_source_too_and_its_null_keys_are_refused(warehouse: Warehouse) -> None:
     writer = TableWriter(warehouse)
-    rows = "SELECT 'a' AS id, TIMESTAMP '2026-01-01 00:00:00+00' AS at"
+    rows = "SELECT 'a' AS id, TIMESTAMP '2026-01-01 00:00:00+00' AS `at`"
     twice = Query(f"{rows}\nUNION ALL\n{rows}")
     report = writer.merge(EVENTS, twice, run_id="r1", step="events")
     assert (report.changed, report.inserted, report.updated) == (1, 1, 0)
     assert (report.query_jobs, report.load_jobs) == (1, 0)
-    bad = Query(f"{rows}\nUNION ALL\nSELECT 'b' AS id, CAST(NULL AS TIMESTAMP) AS at")
+    bad = Query(f"{rows}\nUNION ALL\nSELECT 'b' AS id, CAST(NULL AS TIMESTAMP) AS `at`")
     with pytest.raises(NullKey, match=r"NULL key in events\.at"):
         writer.merge(EVENTS, bad, run_id="r2", step="events")
     assert len(list(warehouse.list_rows("events"))) == 1
