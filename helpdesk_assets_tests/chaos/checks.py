@@ -60,9 +60,7 @@ class Checks:
             ticket.ticket_id: (ticket.modified_time, now.get(ticket.ticket_id))
             for ticket in self._rig.desk.truth()
             if ticket.modified_time <= watermark - self.lag
-            and (
-                ticket.ticket_id not in now or now[ticket.ticket_id] < ticket.modified_time
-            )
+            and (ticket.ticket_id not in now or now[ticket.ticket_id] < ticket.modified_time)
         }
         assert not late, (
             f"promise 4: the watermark is {watermark}, and by ticket is true and stored: "

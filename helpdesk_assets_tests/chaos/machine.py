@@ -249,9 +249,7 @@ class Chaos(RuleBasedStateMachine):
     def kill_a_run_after(self, phase: str, ask: Ask) -> None:
         self.now.run_and_kill(ask, phase=phase)
 
-    @rule(
-        call=st.integers(1, 25), moment=st.sampled_from(("before", "after")), ask=asks
-    )
+    @rule(call=st.integers(1, 25), moment=st.sampled_from(("before", "after")), ask=asks)
     def kill_a_run_at_a_call(self, call: int, moment: str, ask: Ask) -> None:
         self.now.run_and_kill(ask, call=call, moment=moment)
 

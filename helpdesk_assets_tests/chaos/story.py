@@ -12,7 +12,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,7 +28,7 @@ from helpdesk_assets.sync.plan import Ask, Options
 from helpdesk_assets.sync.saving import SAVE_EVERY
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.connection import connect
-from helpdesk_assets_tests.chaos.book import Book, Brought, Look, Version
+from helpdesk_assets_tests.chaos.book import Book, Brought, Look
 from helpdesk_assets_tests.chaos.checks import Checks
 from helpdesk_assets_tests.chaos.mortal import Order, run_and_die, run_once, world_of
 from helpdesk_assets_tests.chaos.postman import Postman
