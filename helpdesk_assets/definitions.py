@@ -12,6 +12,7 @@ from helpdesk_assets.assets.missed_updates import missed_updates
 from helpdesk_assets.assets.raw_ticket_changes import raw_ticket_changes
 from helpdesk_assets.assets.sync_watermark import sync_watermark
 from helpdesk_assets.assets.ticket_backfill import ticket_backfill
+from helpdesk_assets.assets.ticket_inventory import ticket_inventory
 from helpdesk_assets.assets.tickets_table import tickets_table
 from helpdesk_assets.assets.webhook_health import webhook_health
 from helpdesk_assets.checks.sync_checks import sync_checks
@@ -23,8 +24,10 @@ from helpdesk_assets.schedules import (
     daily_webhook_health,
     every_two_hours,
     helpdesk_backfill,
+    helpdesk_reconcile,
     helpdesk_sync,
     webhook_health_job,
+    weekly_reconciliation,
 )
 
 bigquery = HelpdeskBigQuery()
@@ -34,16 +37,17 @@ assets = [
     tickets_table,
     sync_watermark,
     webhook_health,
+    ticket_inventory,
     ticket_backfill,
 ]
 checks = [sync_checks]
-jobs = [helpdesk_sync, webhook_health_job, helpdesk_backfill]
+jobs = [helpdesk_sync, webhook_health_job, helpdesk_reconcile, helpdesk_backfill]
 
 defs = dg.Definitions(
     assets=assets,
     asset_checks=checks,
     jobs=jobs,
-    schedules=[every_two_hours, daily_webhook_health],
+    schedules=[every_two_hours, daily_webhook_health, weekly_reconciliation],
     sensors=alert_sensors(Ours.of([*assets, *checks], jobs)),
     resources={
         "alerts": AlertsResource(),

@@ -91,6 +91,16 @@ class ReconcileReport:
         left = sum(self.count(kind, Outcome.LEFT) for kind in FETCHED)
         return max(0, left - self.repaired.not_found)
 
+    @property
+    def unreadable(self) -> int:
+        """Tickets of which nobody can say whether they are right."""
+        return self.sweep.unreadable + self.repaired.unreadable
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the table may differ still, by what a repair would have put right."""
+        return bool(self.refused or self.unrepaired or self.unreadable)
+
 
 def reconcile(
     helpdesk: Helpdesk,

@@ -23,7 +23,6 @@ MONTHS = dg.MonthlyPartitionsDefinition(start_date=backfill_from(), fmt="%Y-%m",
 @dg.asset(
     name=metadata.TICKET_BACKFILL,
     partitions_def=MONTHS,
-    backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
     description="Tickets that last changed in a month, read and merged.\n\nInto the tables of the "
     "sync and by the same guard, so that an older version never replaces a newer one. The "
     "watermark stays, and no webhook is judged by it.",

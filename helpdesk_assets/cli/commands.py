@@ -88,6 +88,24 @@ def repair(
 
 
 @root.command()
+@click.option("--dry-run", is_flag=True, help="Find and tell, and repair nothing.")
+@json_option
+@verbose_option
+def reconcile(dry_run: bool, as_json: bool) -> None:
+    """Compare every ticket that the helpdesk lists with the table; repair what differs.
+
+    Lists ids and modified times, fetches the tickets that are absent or older in the table, and
+    marks those that have gone, after asking for each, and no more than RECONCILE_MOST_GONE_SHARE
+    of them. The watermark is left alone. Exit 1 when something is wrong still.
+    """
+    import_google_without_pandas()
+    from helpdesk_assets.cli.reconcile import reconcile_once
+
+    if not reconcile_once(only_look=dry_run, as_json=as_json):
+        raise click.exceptions.Exit(1)
+
+
+@root.command()
 @json_option
 @verbose_option
 def status(as_json: bool) -> None:

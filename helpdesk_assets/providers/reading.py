@@ -256,8 +256,12 @@ def _show(value: Any) -> str:
 
 
 def tombstone(ticket_id: str, gone_at: datetime, notice: Any) -> Ticket:
-    """A ticket of which only its end is known; `notice` is what the vendor said of that."""
-    _, raw_json, content_hash = exact_json.storable(notice)
+    """A ticket of which only its end is known; `notice` is what the vendor said of that. One that
+    cannot be stored is left out: the end counts."""
+    try:
+        _, raw_json, content_hash = exact_json.storable(notice)
+    except RecursionError:
+        _, raw_json, content_hash = exact_json.storable({"id": ticket_id})
     return Ticket(
         ticket_id=ticket_id,
         subject=None,

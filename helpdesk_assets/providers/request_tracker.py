@@ -32,7 +32,14 @@ from helpdesk_assets.providers.connected import ConnectedHelpdesk
 from helpdesk_assets.providers.connection import Connection, World, connect
 from helpdesk_assets.providers.failures import PassingFailure
 from helpdesk_assets.providers.reading import Shape
-from helpdesk_assets.providers.request_tracker_account import API, Account, login, looks, page_size
+from helpdesk_assets.providers.request_tracker_account import (
+    API,
+    TICKETS,
+    Account,
+    login,
+    looks,
+    page_size,
+)
 from helpdesk_assets.providers.request_tracker_gone import DELETED, GoneTickets
 from helpdesk_assets.providers.sighting import as_inventory
 from helpdesk_assets.providers.token_paging import Answer, rows_and_token
@@ -44,7 +51,6 @@ TICK = timedelta(seconds=1)
 # LastUpdated is set when a change begins, and the change can be seen once it is committed: RT runs
 # scrips and sends mails in between.
 SLOWEST_CHANGE = timedelta(minutes=1)
-TICKETS = "/tickets"
 # Without this list a row is an id and nothing else.
 TICKET_FIELDS = (
     "Subject,Status,Priority,InitialPriority,FinalPriority,Type,SLA,"
@@ -152,7 +158,12 @@ class RequestTracker(ConnectedHelpdesk):
         while last is not None:
             answer = self._retry(partial(self._tickets, f"id > {last}", ["id"], fields=fields))
             yield answer
-            last = _last_id(answer.rows) if answer.next_token else None
+            before, last = last, _last_id(answer.rows) if answer.next_token else None
+            if last == before:
+                raise EndpointFailed(
+                    f"GET {TICKETS} gives the same page again, so the list has no end. Try again "
+                    "later."
+                )
 
     def _one(self, ticket_id: str) -> Ticket | BadTicket | None:
         """A search of one: a single ticket comes in another form, which would be stored as other
@@ -206,7 +217,7 @@ class RequestTracker(ConnectedHelpdesk):
         reply = self._api.get(TICKETS, params)
         body = reply.json()
         rows, following = rows_and_token(body, TICKETS, "items", "next_page")
-        if body.get("total") is None:
+        if not isinstance(body.get("total"), int):
             raise EndpointFailed(
                 f"RT does not tell how many rows GET {TICKETS} has, so their end cannot be known: "
                 "it hides some of them after the search. Give the API user the right ShowTicket "

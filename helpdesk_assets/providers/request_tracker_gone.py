@@ -143,7 +143,7 @@ def _read(reply: Reply) -> Notices:
         is_one = isinstance(row, dict) and (
             row.get("NewValue") == DELETED or row.get("Field") == "MergedInto"
         )
-        if not is_one or not str(row.get("id")).isdecimal():
+        if not is_one or not all(str(row.get(key)).isdecimal() for key in ("id", "ObjectId")):
             raise EndpointFailed(
                 f"GET {TRANSACTIONS} gives other transactions than it was asked for. The adapter "
                 "needs Request Tracker 5 or newer; check HELPDESK_PROVIDER."
@@ -157,7 +157,7 @@ def _read(reply: Reply) -> Notices:
 
 def _merged(ticket_id: str, into: Row, notice: Row) -> Ticket | None:
     """A ticket that is part of another one now."""
-    at = _time_of(notice) or iso_time(into.get("LastUpdated"))
+    at = _time_of(notice) or _time_of(into, "LastUpdated")
     if at is None:
         return None
     return tombstone(ticket_id, at, dict(notice) or {"EffectiveId": into.get("id")})
@@ -170,25 +170,25 @@ def _went(ticket_id: str, notice: Row) -> Ticket:
     """
     at = _time_of(notice)
     if at is None:
-        raise _untimed(notice)
+        raise _untimed(notice, "Created")
     return sighting(ticket_id, at, deleted_time=at)
 
 
-def _time_of(notice: Row) -> datetime | None:
+def _time_of(row: Row, field: str = "Created") -> datetime | None:
     """
     Raises:
         EndpointFailed: it has one that cannot be read.
     """
     try:
-        return iso_time(notice.get("Created"))
-    except ValueError:
-        raise _untimed(notice) from None
+        return iso_time(row.get(field))
+    except (ValueError, OverflowError):
+        raise _untimed(row, field) from None
 
 
-def _untimed(notice: Row) -> EndpointFailed:
+def _untimed(row: Row, field: str) -> EndpointFailed:
     return EndpointFailed(
-        f"Transaction {notice.get('id')} has no time that can be read: "
-        f"{str(notice.get('Created'))[:40]!r}. Check HELPDESK_PROVIDER."
+        f"{field} of {ascii(row.get('id'))[:40]} is no time that can be read: "
+        f"{ascii(row.get(field))[:40]}. Check HELPDESK_PROVIDER."
     )
 
 

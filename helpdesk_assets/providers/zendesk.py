@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -39,6 +38,7 @@ from helpdesk_assets.providers.zendesk_account import (
     page_size,
     read_left,
 )
+from helpdesk_assets.providers.zendesk_place import Place, generated
 from helpdesk_assets.settings import Settings
 
 __all__ = ["ZendeskHelpdesk", "from_settings", "looks"]
@@ -49,7 +49,6 @@ EXPORT = "/incremental/tickets/cursor.json"
 TICK = timedelta(seconds=1)
 # Changes of the last minute before a request are not in its answer, and no start may lie there.
 LAST_MINUTE = timedelta(minutes=1)
-ORDER = "generated_timestamp"
 FOUND_OR_NOT = frozenset({200, 404})
 GIVEN_OR_REFUSED = frozenset({200, 400, 422})
 
@@ -58,7 +57,7 @@ def deleted_at(row: Mapping[str, Any]) -> str | None:
     """Deleting moves `generated_timestamp` for certain, and `updated_at` perhaps not."""
     if row.get("status") != "deleted":
         return None
-    second = _generated(row)
+    second = generated(row)
     if second is None:
         return row.get("updated_at")
     return datetime.fromtimestamp(second, UTC).isoformat()
@@ -70,37 +69,6 @@ SHAPE = Shape(
     modified="updated_at",
     deleted_at=deleted_at,
 )
-
-
-@dataclass(slots=True)
-class _Place:
-    """How far one reading of the export has come. `first`: the second of its oldest row."""
-
-    cursor: str | None
-    first: int | None = None
-    newest: int | None = None
-
-    def pass_by(self, row: Any) -> None:
-        second = _generated(row)
-        if second is not None:
-            self.first = second if self.first is None else self.first
-            self.newest = second
-
-    def share(self, until: datetime) -> float | None:
-        if self.first is None or self.newest is None:
-            return None
-        whole = until.timestamp() - self.first
-        return 1.0 if whole <= 0 else min((self.newest - self.first) / whole, 1.0)
-
-    def to_text(self) -> str | None:
-        if self.cursor is None:
-            return None
-        return f"{'' if self.first is None else self.first} {self.cursor}"
-
-    @classmethod
-    def from_text(cls, text: str) -> _Place:
-        first, _, cursor = text.partition(" ")
-        return cls(cursor, int(first) if first.isdecimal() else None)
 
 
 class ZendeskHelpdesk(ConnectedHelpdesk):
@@ -136,7 +104,7 @@ class ZendeskHelpdesk(ConnectedHelpdesk):
         The export has no upper end: a window that has one is left once rows are past it.
         """
         start = floor(EPOCH if since is None else max(EPOCH, utc(since)), TICK)
-        place = _Place.from_text(resume) if resume else _Place(cursor)
+        place = Place.from_text(resume) if resume else Place(cursor)
         return self._read(self._reader, start, until, place)
 
     def listing(self) -> Iterator[Page]:
@@ -150,15 +118,16 @@ class ZendeskHelpdesk(ConnectedHelpdesk):
         What changes moves to the export's end, and for a minute it is nowhere. So the export is
         read on after that.
         """
-        place = _Place(None)
+        place = Place(None)
         yield from map(as_inventory, self._read(self._sightings, EPOCH, None, place))
         minute = self._capabilities.held_back.total_seconds()
         log.info("Waiting %.0f s: until then Zendesk holds the latest changes back.", minute)
         self._sleep(minute)
+        self._api.meter.waited(minute)
         yield from map(as_inventory, self._read(self._sightings, EPOCH, None, place))
 
     def _read(
-        self, reader: TicketReader, start: datetime, until: datetime | None, place: _Place
+        self, reader: TicketReader, start: datetime, until: datetime | None, place: Place
     ) -> Iterator[Page]:
         """The export behind `place`, or from `start`, up to `until`; `place` moves along."""
         end = None if until is None else utc(until).timestamp()
@@ -190,14 +159,14 @@ class ZendeskHelpdesk(ConnectedHelpdesk):
         row = body.get("ticket") if isinstance(body, dict) else None
         return self._reader.asked_for(ticket_id, row, path)
 
-    def _exported(self, start: datetime, place: _Place, token: str | None) -> Answer[Any]:
+    def _exported(self, start: datetime, place: Place, token: str | None) -> Answer[Any]:
         """One page of the export; `place` is where it has come to afterwards."""
         call = partial(self._opened, start, place)
         if token is not None:
             call = partial(self._export, cursor=token)
         return self._retry(lambda: self._understood(call(), place))
 
-    def _understood(self, reply: Reply, place: _Place) -> Answer[Any]:
+    def _understood(self, reply: Reply, place: Place) -> Answer[Any]:
         """
         Raises:
             EndpointFailed: the page does not say whether it is the last, or how to go on.
@@ -215,7 +184,7 @@ class ZendeskHelpdesk(ConnectedHelpdesk):
             place.pass_by(row)
         return Answer(tuple(rows), (), None if is_last else after, reply.served_at)
 
-    def _opened(self, start: datetime, place: _Place) -> Reply:
+    def _opened(self, start: datetime, place: Place) -> Reply:
         """The first page: behind the cursor, or from `start` where there is none to be used.
 
         A window begins well before what the cursor stands for, so nothing is lost without it.
@@ -266,13 +235,8 @@ def from_settings(settings: Settings, world: World | None = None) -> ZendeskHelp
     )
 
 
-def _generated(row: Any) -> int | None:
-    second = row.get(ORDER) if isinstance(row, dict) else None
-    return second if isinstance(second, int) and not isinstance(second, bool) else None
-
-
 def _is_past(row: Any, end: float | None) -> bool:
-    second = _generated(row)
+    second = generated(row)
     return end is not None and second is not None and second > end
 
 

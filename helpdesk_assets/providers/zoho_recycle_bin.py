@@ -170,7 +170,7 @@ class RecycleBin:
 
     def _went(self, notice: Row) -> datetime:
         """Later than any change of the second that the bin names, or it would lose against one."""
-        return floor(self._at(notice), SECOND) + SECOND - MILLISECOND
+        return floor(self._at(notice), SECOND) + (SECOND - MILLISECOND)
 
     def _at(self, row: Row) -> datetime:
         """

@@ -18,6 +18,7 @@ from helpdesk_assets.model import (
     LedgerBy,
     Manifest,
     MergeReport,
+    Mode,
     RunFacts,
     RunRecord,
     SyncState,
@@ -44,6 +45,9 @@ from helpdesk_assets.warehouse.writer import TableWriter
 log = logging.getLogger(__name__)
 
 ORPHANED_AFTER = timedelta(hours=24)
+# A line of the run log costs a query job, which every run would have one more of. Until then the
+# state row remembers the runs; where it is lost meanwhile, rebuilding it begins a few windows back.
+LOGGED_TOGETHER = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +203,8 @@ class SyncTables:
             # The batch may have been fetched before an upgrade that added a column.
             self._schema.ensure(tables.SYNC_STATE)
             state = self._state.close_run(manifest, events=events, attempt=attempt)
-            self._log_run(state, attempt)
+            if manifest.mode is Mode.FULL or state.version % LOGGED_TOGETHER == 0:
+                self._log_run(state, attempt)
             closed = state.facts, state
         self.drop_staging(manifest)
         self._staging.sweep(ORPHANED_AFTER, kept=self._state.stagings_in_use())
@@ -231,11 +236,11 @@ class SyncTables:
             self._staging.drop(manifest.staging)
 
     def _log_run(self, state: SyncState, attempt: int) -> None:
-        """The run has closed by now, and what the log lacks the next one writes."""
+        """The run has closed by now, and what the log lacks is written the next time."""
         try:
             self._runs.write(state, attempt=attempt)
         except HelpdeskAssetsError as error:
-            log.warning("The run log lacks run %s; the next run adds it. %s", state.run_id, error)
+            log.warning("The run log lacks run %s; a later run adds it. %s", state.run_id, error)
 
     def last_advances(self, limit: int) -> tuple[RunRecord, ...]:
         """How the watermark came to be where it is, newest first: the log, and what it may lack of

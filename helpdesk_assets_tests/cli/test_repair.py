@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,14 @@ import pytest
 from helpdesk_assets.cli.status import read_status
 from helpdesk_assets.settings import Settings, load_settings
 from helpdesk_assets.simulator.server import SimulatedHelpdesk
-from helpdesk_assets_tests.cli.conftest import Run
+from helpdesk_assets_tests.cli.conftest import TICKETS, Run
+
+
+@pytest.fixture
+def desk() -> Iterator[SimulatedHelpdesk]:
+    """One of its own: tickets leave it."""
+    with SimulatedHelpdesk(tickets=TICKETS, seed=5) as desk:
+        yield desk
 
 
 def test_a_range_leaves_the_watermark_alone(environment: Settings, run: Run) -> None:

@@ -115,7 +115,7 @@ def test_a_lost_state_row_is_made_again_from_the_log(
     environment: Settings, warehouse: Warehouse, desk: SimulatedHelpdesk, run: Run
 ) -> None:
     run("sync")
-    run("sync")
+    run("sync", "--full")
     before = shown(run)
     kept = run("watermark", "rebuild", "--yes")
     assert kept.exit_code == 1

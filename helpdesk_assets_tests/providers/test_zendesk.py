@@ -567,6 +567,7 @@ def test_the_export_of_an_inventory(connect: Connect, slept: list[float]) -> Non
         Sent("GET", EXPORT, {"cursor": "c3", "per_page": "1000"}, BASIC),
     ]
     assert slept == [61.0]
+    assert helpdesk.use.seconds_waited == 61.0
     modified = datetime.fromisoformat(ROW["updated_at"])
     assert told == [InventoryLine("7", modified), InventoryLine("8", modified, gone=True)]
 

@@ -101,7 +101,7 @@ def test_who_has_seen_an_older_row_sets_nothing(
         with pytest.raises(AnotherWriter, match="set it again"):
             sync_tables.set_by_hand(BACK, stale)
     assert sync_tables.read_state() == newer
-    assert logged(warehouse) == [("run-1", 1), ("run-2", 2)]
+    assert logged(warehouse) == []
 
 
 def test_a_run_under_way_gives_way(sync_tables: SyncTables) -> None:
@@ -126,7 +126,7 @@ def test_an_unfinished_reading_is_given_up(sync_tables: SyncTables, closed: bool
     assert (state.watermark, state.unfinished) == (BACK.watermark, None)
     # The reading itself finds out the next time that it notes its place.
     with pytest.raises(AnotherWriter):
-        store.note(BEGUN, seen.version)
+        store.note(replace(BEGUN, rows=300), seen.version)
 
 
 def test_where_there_is_no_row_it_makes_one(sync_tables: SyncTables, warehouse: Warehouse) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import timedelta
+from operator import itemgetter
 
 import pytest
 
@@ -20,6 +21,7 @@ from helpdesk_assets.model import (
     WebhookPolicy,
     Window,
 )
+from helpdesk_assets.warehouse import sync_tables as sync_tables_module
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.run_log import RunLog, lines_source, newest_lines
 from helpdesk_assets.warehouse.state import StateTable
@@ -94,6 +96,31 @@ def test_a_line_has_a_value_for_each_column() -> None:
         assert f"AS `{column.name}`" in statement.sql
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No run waits for others before it is logged."""
+    monkeypatch.setattr(sync_tables_module, "LOGGED_TOGETHER", 1)
+
+
+def test_lines_are_written_ten_at_a_time_and_known_before(
+    warehouse: Warehouse, sync_tables: SyncTables
+) -> None:
+    for number in range(1, 10):
+        sync_tables.close_run(quiet_run(number), NO_WEBHOOKS)
+    assert logged(warehouse) == []
+    assert [run.version for run in sync_tables.last_advances(9)] == list(range(9, 0, -1))
+    sync_tables.close_run(quiet_run(10), NO_WEBHOOKS)
+    assert [version for _, version in sorted(logged(warehouse), key=itemgetter(1))] == list(
+        range(1, 11)
+    )
+
+
+def test_a_full_load_is_logged_at_once(warehouse: Warehouse, sync_tables: SyncTables) -> None:
+    sync_tables.close_run(replace(quiet_run(1), mode=Mode.FULL), NO_WEBHOOKS)
+    assert logged(warehouse) == [("run-1", 1)]
+
+
+@pytest.mark.usefixtures("at_once")
 def test_every_run_that_closes_has_its_line(warehouse: Warehouse, sync_tables: SyncTables) -> None:
     for number in (1, 2):
         sync_tables.close_run(quiet_run(number), NO_WEBHOOKS)
@@ -115,12 +142,14 @@ def test_every_run_that_closes_has_its_line(warehouse: Warehouse, sync_tables: S
     assert sync_tables.last_advances(9) == (newest, oldest)
 
 
+@pytest.mark.usefixtures("at_once")
 def test_closing_again_adds_no_line(warehouse: Warehouse, sync_tables: SyncTables) -> None:
     sync_tables.close_run(quiet_run(1), NO_WEBHOOKS)
     sync_tables.close_run(quiet_run(1), NO_WEBHOOKS, attempt=1)
     assert logged(warehouse) == [("run-1", 1)]
 
 
+@pytest.mark.usefixtures("at_once")
 def test_a_line_that_a_dead_run_left_out_comes_with_the_next(
     warehouse: Warehouse, sync_tables: SyncTables
 ) -> None:
@@ -133,6 +162,7 @@ def test_a_line_that_a_dead_run_left_out_comes_with_the_next(
     assert logged(warehouse) == [(f"run-{number}", number) for number in (1, 2, 3, 4)]
 
 
+@pytest.mark.usefixtures("at_once")
 def test_a_log_that_cannot_be_written_ends_no_run(
     warehouse: Warehouse,
     sync_tables: SyncTables,
@@ -147,11 +177,12 @@ def test_a_log_that_cannot_be_written_ends_no_run(
         _, state = sync_tables.close_run(quiet_run(1), NO_WEBHOOKS)
     assert state is not None
     assert state.version == 1
-    assert "The run log lacks run run-1; the next run adds it." in caplog.text
+    assert "The run log lacks run run-1; a later run adds it." in caplog.text
     sync_tables.close_run(quiet_run(2), NO_WEBHOOKS)
     assert logged(warehouse) == [("run-1", 1), ("run-2", 2)]
 
 
+@pytest.mark.usefixtures("at_once")
 def test_where_a_state_row_was_lost_versions_begin_anew(
     warehouse: Warehouse, sync_tables: SyncTables
 ) -> None:

@@ -1,0 +1,140 @@
+"""The guards that the promises stand on, and how to turn each of them off.
+
+What is put in a guard's place is what somebody might write who had not thought of it. Nothing else
+changes, so that a story which fails then fails for want of this guard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from helpdesk_assets import tables
+from helpdesk_assets.providers import http, rest
+from helpdesk_assets.warehouse import sql
+from helpdesk_assets.warehouse.sync_tables import SyncTables
+
+# Where a guard is, its name there, and what stands in its place.
+Change = tuple[Any, str, Any]
+
+
+def _stale_writes() -> list[Change]:
+    """Whatever comes last is taken for the newest."""
+
+    def when_matched(spec: Any, columns: Any, flag: Any) -> str:
+        return "WHEN MATCHED THEN" + guarded(spec, columns, flag).split("THEN", 1)[1]
+
+    guarded = sql._when_newer
+    return [(sql, "_when_newer", when_matched)]
+
+
+def _equal_times() -> list[Change]:
+    """Of two versions of one second the first is kept."""
+    return [(tables, "TICKETS", replace(tables.TICKETS, fingerprint=None))]
+
+
+def _dedupe() -> list[Change]:
+    """Rows are merged as they came."""
+
+    def as_they_came(*arguments: Any) -> str:
+        return guarded(*arguments).split("QUALIFY", 1)[0]
+
+    guarded = sql._deduplicated
+    return [(sql, "_deduplicated", as_they_came)]
+
+
+def _watermark_after_merge() -> list[Change]:
+    """The watermark moves before the tickets are merged."""
+    missed, tickets = SyncTables.missed_request, SyncTables.tickets_request
+    policies: list[Any] = []
+
+    def missed_request(self: Any, manifest: Any, webhooks: Any) -> Any:
+        policies.append(webhooks)
+        return missed(self, manifest, webhooks)
+
+    def tickets_request(self: Any, manifest: Any) -> Any:
+        self.close_run(replace(manifest, staging=None), policies[-1])
+        return tickets(self, manifest)
+
+    return [
+        (SyncTables, "missed_request", missed_request),
+        (SyncTables, "tickets_request", tickets_request),
+    ]
+
+
+def _own_watermark() -> list[Change]:
+    """The newest modified time of the tickets table stands for the watermark."""
+    own = SyncTables.read_state
+
+    def read_state(self: Any) -> Any:
+        state = own(self)
+        if state is None or state.watermark is None:
+            return state
+        newest = max(row["modifiedTime"] for row in self._warehouse.list_rows("tickets"))
+        return replace(state, watermark=newest)
+
+    return [(SyncTables, "read_state", read_state)]
+
+
+def _missed_before_merge() -> list[Change]:
+    """The missed are looked for in a table that has been merged into."""
+    missed = SyncTables.missed_request
+
+    def missed_request(self: Any, manifest: Any, webhooks: Any) -> Any:
+        request = self.tickets_request(manifest)
+        self.write(tables.TICKETS, request, run_id=manifest.run_id)
+        return missed(self, manifest, webhooks)
+
+    return [(SyncTables, "missed_request", missed_request)]
+
+
+def _clock_of_the_helpdesk() -> list[Change]:
+    """A window ends at what this machine's clock shows."""
+    return [(http.Api, "_helpdesk_time", lambda self, _: self._clock())]
+
+
+def _listing_cut() -> list[Change]:
+    """A page that is not full is taken for the last one."""
+    whole = rest.RestHelpdesk._page
+
+    def page(self: Any, *asked: Any) -> Any:
+        answer = whole(self, *asked)
+        is_full = len(answer.rows) >= self._capabilities.page_size
+        return answer if is_full else replace(answer, next_token=None)
+
+    return [(rest.RestHelpdesk, "_page", page)]
+
+
+GUARDS: Mapping[str, Callable[[], list[Change]]] = {
+    "stale-write guard": _stale_writes,
+    "equal-time hash": _equal_times,
+    "dedupe": _dedupe,
+    "watermark after merge": _watermark_after_merge,
+    "own watermark instead of MAX": _own_watermark,
+    "missed before merge": _missed_before_merge,
+    "window end by the helpdesk's clock": _clock_of_the_helpdesk,
+    "listing-cut guard": _listing_cut,
+}
+
+
+def turn_off(names: Iterable[str]) -> list[Change]:
+    """Turn guards off, for the rest of this process; what stood there before."""
+    before: list[Change] = []
+    for name in names:
+        for place, attribute, other in GUARDS[name]():
+            before.append((place, attribute, getattr(place, attribute)))
+            setattr(place, attribute, other)
+    return before
+
+
+@contextmanager
+def without(name: str) -> Iterator[None]:
+    """One guard is off inside."""
+    before = turn_off([name])
+    try:
+        yield
+    finally:
+        for place, attribute, guarded in before:
+            setattr(place, attribute, guarded)
