@@ -1,5 +1,6 @@
 """Everything that Dagster loads, on one screen. Loads anywhere: no client is made and nothing is
-called before a run asks. One thing is read from the settings: whether anybody wants alerts.
+called before a run asks. Two things are read from the settings: whether anybody wants alerts, and
+with which month a backfill would begin.
 """
 
 import dagster as dg
@@ -10,6 +11,8 @@ from helpdesk_assets.assets.attributes import IO_MANAGER
 from helpdesk_assets.assets.missed_updates import missed_updates
 from helpdesk_assets.assets.raw_ticket_changes import raw_ticket_changes
 from helpdesk_assets.assets.sync_watermark import sync_watermark
+from helpdesk_assets.assets.ticket_backfill import ticket_backfill
+from helpdesk_assets.assets.ticket_inventory import ticket_inventory
 from helpdesk_assets.assets.tickets_table import tickets_table
 from helpdesk_assets.assets.webhook_health import webhook_health
 from helpdesk_assets.checks.sync_checks import sync_checks
@@ -20,20 +23,31 @@ from helpdesk_assets.resources.watermark import WatermarkResource
 from helpdesk_assets.schedules import (
     daily_webhook_health,
     every_two_hours,
+    helpdesk_backfill,
+    helpdesk_reconcile,
     helpdesk_sync,
     webhook_health_job,
+    weekly_reconciliation,
 )
 
 bigquery = HelpdeskBigQuery()
-assets = [raw_ticket_changes, missed_updates, tickets_table, sync_watermark, webhook_health]
+assets = [
+    raw_ticket_changes,
+    missed_updates,
+    tickets_table,
+    sync_watermark,
+    webhook_health,
+    ticket_inventory,
+    ticket_backfill,
+]
 checks = [sync_checks]
-jobs = [helpdesk_sync, webhook_health_job]
+jobs = [helpdesk_sync, webhook_health_job, helpdesk_reconcile, helpdesk_backfill]
 
 defs = dg.Definitions(
     assets=assets,
     asset_checks=checks,
     jobs=jobs,
-    schedules=[every_two_hours, daily_webhook_health],
+    schedules=[every_two_hours, daily_webhook_health, weekly_reconciliation],
     sensors=alert_sensors(Ours.of([*assets, *checks], jobs)),
     resources={
         "alerts": AlertsResource(),

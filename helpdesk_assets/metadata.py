@@ -14,6 +14,7 @@ from typing import Any
 import dagster as dg
 
 from helpdesk_assets import delivery_chart
+from helpdesk_assets.differences import Found, Kind, Outcome
 from helpdesk_assets.errors import UserMistake
 from helpdesk_assets.model import (
     BadTicket,
@@ -29,6 +30,7 @@ from helpdesk_assets.model import (
     WebhookDay,
     WebhookFacts,
 )
+from helpdesk_assets.reconcile import ReconcileReport
 from helpdesk_assets.sync.handover import facts_to_json, manifest_to_json
 
 Metadata = dict[str, Any]
@@ -39,6 +41,8 @@ MISSED_UPDATES = "missed_updates"
 TICKETS_TABLE = "tickets_table"
 SYNC_WATERMARK = "sync_watermark"
 WEBHOOK_HEALTH = "webhook_health"
+TICKET_INVENTORY = "ticket_inventory"
+TICKET_BACKFILL = "ticket_backfill"
 ASSET_NAMES = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS_TABLE, SYNC_WATERMARK)
 
 BATCH_ID = "batch_id"
@@ -74,11 +78,14 @@ def describe(spec: TableSpec) -> Metadata:
         "partition_by": spec.partition_by,
         "partition_unit": spec.partition_unit if spec.partition_by else None,
         "cluster_by": list(spec.cluster_by),
-        COLUMN_SCHEMA: dg.TableSchema(columns=[_to_dagster(c, spec) for c in spec.columns])
-        if spec.columns
-        else None,
+        COLUMN_SCHEMA: column_schema(spec) if spec.columns else None,
     }
     return {key: value for key, value in stated.items() if value}
+
+
+def column_schema(spec: TableSpec) -> dg.TableSchema:
+    """The table's columns as the UI shows them."""
+    return dg.TableSchema(columns=[_to_dagster(column, spec) for column in spec.columns])
 
 
 def spec_from(
@@ -223,6 +230,28 @@ def health(days: Sequence[WebhookDay], today: date) -> Metadata:
     }
 
 
+def backfilled(manifest: Manifest | None, facts: RunFacts, jobs: Mapping[str, int]) -> Metadata:
+    """What one span's reading did; `manifest` None: there was nothing to read."""
+    window = manifest.window if manifest else None
+    return {
+        "window_since": moment(window.since if window else None),
+        "window_until": moment(window.until if window else None),
+        "tickets_fetched": manifest.rows if manifest else 0,
+        "pages": manifest.pages if manifest else 0,
+        "api_calls": manifest.api.calls if manifest else 0,
+        "api_wait_seconds": float(round(manifest.api.seconds_waited, 3)) if manifest else 0.0,
+        "bad_tickets": manifest.bad_count if manifest else 0,
+        "bad_tickets_named": bad_table(manifest.bad if manifest else ()),
+        "inserted": facts.inserted,
+        "updated": facts.updated,
+        "unchanged": facts.unchanged,
+        "rejected_as_older": facts.rejected,
+        "repeated_keys": facts.repeated_keys,
+        "query_jobs": jobs.get("query_jobs", 0),
+        "load_jobs": jobs.get("load_jobs", 0),
+    }
+
+
 def _days_table(days: Sequence[WebhookDay]) -> dg.MetadataValue[Any]:
     head = ("day (UTC)", "delivered", "late", "missed", "share", "p50 s", "p95 s", "p99 s")
     rows = (
@@ -240,6 +269,38 @@ def _days_table(days: Sequence[WebhookDay]) -> dg.MetadataValue[Any]:
         for day in reversed(days)
     )
     return _table(head, rows, len(days))
+
+
+def reconciled(report: ReconcileReport) -> Metadata:
+    """What a sweep found, what became of it, and how whole it was."""
+    sweep = report.sweep
+    return {
+        "sweep_id": sweep.sweep_id,
+        "listed_at": moment(sweep.listed_at),
+        "changes_count_until": moment(report.until),
+        "tickets_listed": report.sizes.listed,
+        "tickets_by_the_helpdesk": _shown(sweep.total),
+        "rows_that_have_not_gone": report.sizes.alive,
+        "pages": sweep.pages,
+        "unreadable": report.unreadable,
+        **{kind.value: report.count(kind) for kind in Kind},
+        **{outcome.value: report.count(None, outcome) for outcome in Outcome},
+        "unrepaired": report.unrepaired,
+        "refused": report.refused or "",
+        "only_looked": report.only_looked,
+        "differences": _differences_table(report.found),
+        "api_calls": report.api_calls,
+        "query_jobs": report.query_jobs,
+        "load_jobs": report.load_jobs,
+        "seconds": float(round(report.seconds, 3)),
+    }
+
+
+def _differences_table(found: Sequence[Found]) -> dg.MetadataValue[Any]:
+    rows = (
+        (each.kind, each.outcome, f"{each.count:,}", ", ".join(each.ticket_ids)) for each in found
+    )
+    return _table(("kind", "outcome", "tickets", "some of them"), rows, len(found))
 
 
 def plain(facts: Mapping[str, Any]) -> Metadata:

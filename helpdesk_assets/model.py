@@ -101,10 +101,12 @@ class Window:
 
 
 class Mode(StrEnum):
-    """How a batch was fetched: by the change endpoint behind a watermark, or everything."""
+    """How a batch was fetched: by the change endpoint behind a watermark, or everything. By hand:
+    nothing was fetched, a person has set the watermark."""
 
     FULL = "full"
     INCREMENTAL = "incremental"
+    BY_HAND = "by_hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,16 +377,38 @@ class RunFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What a run asked of the helpdesk: rows and pages read, and calls made."""
+
+    rows: int = 0
+    pages: int = 0
+    calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One line of the state row's short memory of runs that closed."""
+    """One run that closed, or one watermark that was set by hand: a line of the state row's short
+    memory, and of the run log.
+
+    `version`, `watermark` and `cursor` are those of the state row after it; 0 and None where an
+    older version of this program wrote the line. `window` is None where nothing was read.
+    """
 
     run_id: str
     closed_at: datetime
     mode: Mode
     reason: str
-    window: Window
+    window: Window | None
     tickets: int
     missed: int
+    version: int = 0
+    watermark: datetime | None = None
+    cursor: str | None = None
+    reading: Reading = field(default_factory=Reading)
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -429,5 +453,6 @@ class SyncState:
     reason: str | None = None
     closed_at: datetime | None = None
     facts: RunFacts = field(default_factory=RunFacts)
+    reading: Reading = field(default_factory=Reading)
     recent_runs: tuple[RunRecord, ...] = ()
     unfinished: Unfinished | None = None

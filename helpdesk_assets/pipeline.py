@@ -24,11 +24,11 @@ from helpdesk_assets.model import (
     Unfinished,
     WebhookPolicy,
 )
-from helpdesk_assets.providers.base import Helpdesk
+from helpdesk_assets.providers.base import Capabilities, Helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.sync.fetch import Batch, Fetch
-from helpdesk_assets.sync.plan import Options, plan_run
+from helpdesk_assets.sync.plan import Options, plan_run, reach
 from helpdesk_assets.sync.progress import Progress
 from helpdesk_assets.sync.saving import GOES_ON_WITHIN, SAVE_EVERY, Keeping
 from helpdesk_assets.warehouse.sync_tables import SyncTables
@@ -48,6 +48,10 @@ class Policy:
     @classmethod
     def from_settings(cls, settings: Settings) -> Policy:
         return cls(settings.overlap, settings.webhooks)
+
+    def reach(self, capabilities: Capabilities) -> timedelta:
+        """How far a window goes back behind the watermark."""
+        return reach(self.webhooks.reach, capabilities)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,15 @@ webhook_health_job = dg.define_asset_job(
     tags={"team": "support-data"},
 )
 
+# No schedule: a person starts it, and Dagster's backfill makes a run of each month.
+helpdesk_backfill = dg.define_asset_job(
+    "helpdesk_backfill",
+    selection=dg.AssetSelection.assets(metadata.TICKET_BACKFILL),
+    executor_def=dg.in_process_executor,
+    description="Read the tickets that last changed in a month, while the sync goes on.",
+    tags={"team": "support-data", "dagster/max_runtime": 24 * 3600},
+)
+
 # By then the sync has judged the whole of the day before.
 daily_webhook_health = dg.ScheduleDefinition(
     name="daily_webhook_health",
@@ -49,4 +58,23 @@ daily_webhook_health = dg.ScheduleDefinition(
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Once a day, when the sync has judged the whole of the day before.",
+)
+
+# A job of its own as well: a sweep of millions takes hours, and the sync goes on meanwhile.
+helpdesk_reconcile = dg.define_asset_job(
+    "helpdesk_reconcile",
+    selection=dg.AssetSelection.assets(metadata.TICKET_INVENTORY),
+    executor_def=dg.in_process_executor,
+    description="Compare every ticket that the helpdesk lists with the table; repair what differs.",
+    tags={"team": "support-data"},
+)
+
+weekly_reconciliation = dg.ScheduleDefinition(
+    name="weekly_reconciliation",
+    job=helpdesk_reconcile,
+    # Between two ticks of the sync, on the quietest day.
+    cron_schedule="45 2 * * 0",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Once a week: what it repairs, the sync should have seen.",
 )

@@ -21,6 +21,14 @@ EMBEDDED_WAREHOUSE = "http://127.0.0.1:9050"
 EMBEDDED_PROJECT = "helpdesk-local"
 # The simulated helpdesk accepts this and nothing else; it opens no door to anything real.
 EMBEDDED_TOKEN = "local-demo-token"  # noqa: S105
+# What a helpdesk limits for all callers together, as far as a setting tells it.
+SHARED = (
+    "helpdesk_concurrency",
+    "helpdesk_calls_per_minute",
+    "zendesk_exports_per_minute",
+    "freshdesk_lists_per_minute",
+)
+SHORTEST_HISTORY = 7
 
 
 class AlertSettings(BaseSettings):
@@ -42,7 +50,18 @@ class AlertSettings(BaseSettings):
         return timedelta(hours=self.alert_reminder_hours)
 
 
-class Settings(AlertSettings):
+class BackfillSettings(BaseSettings):
+    """Where the months of the backfill begin: asked while definitions load, since Dagster wants to
+    show them."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    backfill_from: str = Field(default="2015-01", pattern=r"^(19[7-9]\d|2\d{3})-(0[1-9]|1[0-2])$")
+
+
+class Settings(AlertSettings, BackfillSettings):
     """One field per environment variable, named like it. `.env.example` lists them all."""
 
     helpdesk_provider: str = "rest"
@@ -58,6 +77,7 @@ class Settings(AlertSettings):
     helpdesk_calls_per_minute: int = Field(default=0, ge=0)
     helpdesk_result_cap: int = Field(default=0, ge=0)
     helpdesk_time_zone: str = ""
+    helpdesk_backfill_share: float = Field(default=0.25, gt=0, le=1)
 
     zendesk_exports_per_minute: int = Field(default=10, ge=1)
 
@@ -92,6 +112,8 @@ class Settings(AlertSettings):
     webhook_quiet_seconds: float = Field(default=0.02, ge=0, le=60)
     webhook_queue_size: int = Field(default=5000, ge=1)
 
+    reconcile_most_gone_share: float = Field(default=0.01, ge=0, le=1)
+
     bigquery_project: str = ""
     bigquery_dataset: str = "helpdesk_data"
     bigquery_location: str | None = None
@@ -99,6 +121,15 @@ class Settings(AlertSettings):
     bigquery_small_batch_bytes: int = Field(default=1_048_576, ge=1, le=8_000_000)
 
     sync_name: str = "tickets"
+    history_days: int | None = Field(default=None, ge=0)
+
+    @field_validator("history_days")
+    @classmethod
+    def _outlasts_a_batch(cls, days: int | None) -> int | None:
+        """A step that is run again days later reads its batch among the versions."""
+        if days and days < SHORTEST_HISTORY:
+            raise ValueError(f"at least {SHORTEST_HISTORY}, or 0 for ever")
+        return days
 
     @field_validator("webhook_not_subscribed")
     @classmethod
@@ -123,6 +154,17 @@ class Settings(AlertSettings):
         ):
             fill(self, "helpdesk_api_token", SecretStr(EMBEDDED_TOKEN))
         return self
+
+    @property
+    def for_backfill(self) -> Self:
+        """The same with as much of the helpdesk's limits as one run of a backfill may take."""
+        return self.model_copy(
+            update={
+                name: max(1, int(getattr(self, name) * self.helpdesk_backfill_share))
+                for name in SHARED
+                if getattr(self, name)
+            }
+        )
 
     @property
     def overlap(self) -> timedelta:
@@ -171,6 +213,14 @@ def alerts_wanted() -> AlertSettings | None:
     except ValidationError:
         return AlertSettings.model_construct()
     return settings if settings.alert_urls or settings.heartbeat_url else None
+
+
+def backfill_from() -> str:
+    """The first month of the backfill. Never raises, as `alerts_wanted`."""
+    try:
+        return BackfillSettings().backfill_from
+    except ValidationError:
+        return BackfillSettings.model_construct().backfill_from
 
 
 _Read = TypeVar("_Read", bound=BaseSettings)

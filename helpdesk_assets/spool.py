@@ -7,7 +7,7 @@ and read back as a stream. Knows neither tickets nor BigQuery.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import IO, Self
 
@@ -30,10 +30,15 @@ class Spool:
 
     def append(self, line: bytes) -> None:
         """Add one row: a JSON object in UTF-8 on one line, without its line end."""
-        self._file.write(line)
-        self._file.write(b"\n")
-        self.rows += 1
-        self.size += len(line) + 1
+        self.extend([line])
+
+    def extend(self, lines: Sequence[bytes]) -> None:
+        """Add several rows by one write, as `append` adds one."""
+        if lines:
+            text = b"\n".join([*lines, b""])
+            self._file.write(text)
+            self.rows += len(lines)
+            self.size += len(text)
 
     def clear(self) -> None:
         """Forget all rows, which are somewhere else by now."""

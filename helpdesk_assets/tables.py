@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+from helpdesk_assets.differences import Outcome
 from helpdesk_assets.model import Column, ColumnType, Guard, Reason, TableSpec
 
 STRING, INT64, FLOAT64 = ColumnType.STRING, ColumnType.INT64, ColumnType.FLOAT64
@@ -133,6 +134,53 @@ WEBHOOK_EVENTS = TableSpec(
     description="Every webhook whose change is durable in tickets, once.",
 )
 
+TICKET_INVENTORY = TableSpec(
+    name="ticket_inventory",
+    columns=(
+        Column("sweep_id", STRING, "The sweep that listed it."),
+        Column("ticket_id", STRING, "The ticket."),
+        Column(
+            "modifiedTime", TIMESTAMP, "When it changed last, by the helpdesk; NULL: unreadable."
+        ),
+        Column("gone", BOOL, "The helpdesk lists it as one that was deleted or merged away."),
+        Column("listed_at", TIMESTAMP, "The helpdesk's clock when the sweep began."),
+    ),
+    key=("sweep_id", "ticket_id"),
+    guard=Guard.INSERT_ONLY,
+    newest_first=("modifiedTime", "gone"),
+    partition_by="listed_at",
+    partition_unit="DAY",
+    cluster_by=("sweep_id", "ticket_id"),
+    description="Every ticket that the helpdesk lists and how new it is, by sweep, for some weeks.",
+)
+
+INVENTORY_DIFFERENCES = TableSpec(
+    name="inventory_differences",
+    columns=(
+        Column("sweep_id", STRING, "The sweep that found it."),
+        Column("ticket_id", STRING, "The ticket."),
+        Column("kind", STRING, "absent, stale, gone or newer_here."),
+        Column("helpdesk_modifiedTime", TIMESTAMP, "By the helpdesk; NULL: it does not list it."),
+        Column("stored_modifiedTime", TIMESTAMP, "By the tickets table; NULL: it has no row."),
+        Column("found_at", TIMESTAMP, "The helpdesk's clock when the sweep began."),
+        Column("outcome", STRING, "found, then repaired, deleted, exists or left."),
+        Column("_run_id", STRING, "The run that found it, and that repaired it."),
+    ),
+    key=("sweep_id", "ticket_id"),
+    guard=Guard.STATUS_MOVES,
+    newest_first=("helpdesk_modifiedTime",),
+    write_once=("kind", "helpdesk_modifiedTime", "stored_modifiedTime", "found_at", "_run_id"),
+    status="outcome",
+    moves=tuple(
+        (Outcome.FOUND.value, outcome.value) for outcome in Outcome if outcome != Outcome.FOUND
+    ),
+    partition_by="found_at",
+    partition_unit="MONTH",
+    cluster_by=("sweep_id", "ticket_id"),
+    description="Every ticket in which the tickets table differed from a sweep, and what became "
+    "of it.",
+)
+
 SYNC_STATE = TableSpec(
     name="sync_state",
     columns=(
@@ -146,6 +194,7 @@ SYNC_STATE = TableSpec(
         Column("reason", STRING, "Why that run did what it did."),
         Column("closed_at", TIMESTAMP, "When it closed, by the warehouse's clock."),
         Column("facts", STRING, "JSON: what the warehouse counted when it closed."),
+        Column("reading", STRING, "JSON: what that run asked of the helpdesk."),
         Column("recent_runs", STRING, "JSON: the last runs that closed, newest first."),
         Column(
             "unfinished", STRING, "JSON: what is durable of a long reading that has not closed."
@@ -156,9 +205,43 @@ SYNC_STATE = TableSpec(
     description="How far each sync has come.",
 )
 
+SYNC_RUNS = TableSpec(
+    name="sync_runs",
+    columns=(
+        Column("sync_name", STRING, "Which sync."),
+        Column("version", INT64, "The version that the state row got by it."),
+        Column("run_id", STRING, "The run."),
+        Column("mode", STRING, "incremental, full, or by_hand: a person has set the watermark."),
+        Column("reason", STRING, "Why it did what it did."),
+        Column("window_since", TIMESTAMP, "What it read; NULL: from the beginning."),
+        Column("window_until", TIMESTAMP, "What it read; NULL: nothing."),
+        Column("watermark", TIMESTAMP, "The watermark after it."),
+        Column("cursor", STRING, "The vendor's own cursor after it, where it has one."),
+        Column("closed_at", TIMESTAMP, "When it closed, by the warehouse's clock."),
+        Column("rows_read", INT64, "Rows that the helpdesk gave, repeated ones among them."),
+        Column("pages", INT64, "Pages that they came in."),
+        Column("api_calls", INT64, "Calls made to the helpdesk."),
+        Column("tickets", INT64, "Distinct tickets among the rows."),
+        Column("inserted", INT64, "Of these: new to the tickets table."),
+        Column("updated", INT64, "Newer than what the table had."),
+        Column("unchanged", INT64, "There already."),
+        Column("rejected", INT64, "Older than what the table had."),
+        Column("missed", INT64, "Changes that no webhook had delivered."),
+    ),
+    # The run is in it, since versions begin anew where a state row was lost.
+    key=("sync_name", "version", "run_id"),
+    guard=Guard.INSERT_ONLY,
+    newest_first=("closed_at",),
+    partition_by="closed_at",
+    partition_unit="MONTH",
+    description="Every advance of a watermark, once. The state can be made again from it.",
+)
+
 # What every sync makes sure of. WEBHOOK_EVENTS is the receiver's to make: its being there tells the
 # sync that there is a receiver.
-ALL = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS, SYNC_STATE)
+ALL = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS, SYNC_STATE, SYNC_RUNS)
+# What a reconciliation makes beside them.
+OF_SWEEPS = (TICKET_INVENTORY, INVENTORY_DIFFERENCES)
 
 
 STAMP = "%Y%m%dT%H%M%SZ"

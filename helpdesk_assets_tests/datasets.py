@@ -1,40 +1,67 @@
-"""A dataset of its own for whoever needs one, in the local warehouse of the test process."""
+"""A dataset of its own for whoever needs one, in the warehouse of the test process."""
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from helpdesk_assets.settings import Settings
+from helpdesk_assets_tests.warehouses import real_project
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+# What a killed test process leaves in the real BigQuery is gone by the next day.
+LEFTOVERS_LIVE_MS = 24 * 3600 * 1000
 
 
 @contextmanager
 def fresh_dataset(endpoint: str) -> Iterator[Settings]:
-    """Settings that name a dataset which nobody else has.
+    """Settings that name a dataset which nobody else has; without an endpoint it is one of the real
+    service, and is there already.
 
     It is dropped afterwards: local-bigquery takes longer for everything with each table it has,
     so that the suite took four times as long on 3.13.
     """
     settings = Settings(  # type: ignore[call-arg,unused-ignore]  # pydantic-settings' own
         _env_file=None,
-        bigquery_project="test-project",
+        bigquery_project="test-project" if endpoint else real_project(os.environ),
         bigquery_dataset=f"test_{uuid.uuid4().hex[:12]}",
         bigquery_emulator_host=endpoint,
     )
     try:
+        if not endpoint:
+            _make_dataset(settings)
         yield settings
     finally:
         _drop_dataset(settings)
 
 
+def _make_dataset(settings: Settings) -> None:
+    from google.cloud import bigquery
+
+    dataset = bigquery.Dataset(f"{settings.bigquery_project}.{settings.bigquery_dataset}")
+    dataset.location = settings.bigquery_location
+    dataset.default_table_expiration_ms = LEFTOVERS_LIVE_MS
+    client = _client(settings)
+    client.create_dataset(dataset)
+    client.close()  # type: ignore[no-untyped-call]
+
+
 def _drop_dataset(settings: Settings) -> None:
+    client = _client(settings)
+    client.delete_dataset(settings.bigquery_dataset, delete_contents=True, not_found_ok=True)
+    client.close()  # type: ignore[no-untyped-call]
+
+
+def _client(settings: Settings) -> bigquery.Client:
     # Not imported for tests that need no warehouse: the client takes a while.
     from google.cloud import bigquery
 
     from helpdesk_assets.warehouse.connection import emulator_arguments
 
     arguments = emulator_arguments(settings.bigquery_emulator_host)
-    client = bigquery.Client(project=settings.bigquery_project, **arguments)
-    client.delete_dataset(settings.bigquery_dataset, delete_contents=True, not_found_ok=True)
-    client.close()  # type: ignore[no-untyped-call]
+    return bigquery.Client(project=settings.bigquery_project, **arguments)

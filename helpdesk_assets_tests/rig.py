@@ -16,11 +16,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from helpdesk_assets.model import SyncState
+from helpdesk_assets import tables
+from helpdesk_assets.model import ColumnType, SyncState
 from helpdesk_assets.pipeline import Policy, SyncReport, run_sync
 from helpdesk_assets.providers.connection import World
 from helpdesk_assets.providers.reading import Shape, TicketReader
 from helpdesk_assets.providers.registry import make_helpdesk
+from helpdesk_assets.reconcile import ReconcileReport, Terms, reconcile
+from helpdesk_assets.repair import CHUNK, RepairReport, repair_tickets
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.simulator.control import TrueTicket
 from helpdesk_assets.simulator.server import SimulatedHelpdesk
@@ -28,6 +31,7 @@ from helpdesk_assets.sync.plan import Ask, Options
 from helpdesk_assets.sync.saving import SAVE_EVERY
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.connection import connect
+from helpdesk_assets.warehouse.sql import Parameter, Query
 from helpdesk_assets.warehouse.sync_tables import SyncTables
 from helpdesk_assets_tests import webhook_function as webhooks
 from helpdesk_assets_tests.conformance.vendors import REST, Gone, Vendor
@@ -63,7 +67,7 @@ class Rig:
         self.settings = settings
         self.log_in()
         self.columns: tuple[str, ...] = COLUMNS
-        self._world = _world_of(desk)
+        self._world = world_of(desk)
         # The table when it was last found equal: what a ticket was before it went.
         self._before: dict[str, Row] = {}
 
@@ -104,6 +108,79 @@ class Rig:
                 )
             finally:
                 helpdesk.close()
+
+    def repair(
+        self,
+        ids: Iterable[str],
+        *,
+        gone_is_deleted: bool = False,
+        run_id: str | None = None,
+        chunk: int = CHUNK,
+        **changed: Any,
+    ) -> RepairReport:
+        """One repair by id; `changed` overrides settings for it."""
+        settings = self.settings.model_copy(update=changed)
+        with (
+            connected(settings) as sync_tables,
+            closing(make_helpdesk(settings, self._world)) as helpdesk,
+        ):
+            return repair_tickets(
+                helpdesk,
+                sync_tables,
+                ids,
+                run_id=run_id or uuid.uuid4().hex,
+                webhooks=settings.webhooks,
+                gone_is_deleted=gone_is_deleted,
+                chunk=chunk,
+            )
+
+    def reconcile(
+        self,
+        *,
+        only_look: bool = False,
+        run_id: str | None = None,
+        attempt: int = 0,
+        **changed: Any,
+    ) -> ReconcileReport:
+        """One reconciliation; `changed` overrides settings for it."""
+        settings = self.settings.model_copy(update=changed)
+        with (
+            connected(settings) as sync_tables,
+            closing(make_helpdesk(settings, self._world)) as helpdesk,
+        ):
+            return reconcile(
+                helpdesk,
+                sync_tables,
+                Terms.from_settings(settings, only_look=only_look),
+                run_id=run_id or uuid.uuid4().hex,
+                attempt=attempt,
+            )
+
+    def lose(self, ids: Iterable[str]) -> None:
+        """Somebody deletes these rows by hand."""
+        self._tamper("DELETE FROM {table} WHERE ticket_id IN UNNEST(@ids)", ids)
+
+    def make_older(self, ids: Iterable[str]) -> None:
+        """Somebody puts yesterday's rows back."""
+        self._tamper(
+            "UPDATE {table} SET modifiedTime = TIMESTAMP_SUB(modifiedTime, INTERVAL 1 DAY), "
+            "subject = 'yesterday', _content_hash = 'yesterday' WHERE ticket_id IN UNNEST(@ids)",
+            ids,
+        )
+
+    def make_newer(self, ids: Iterable[str]) -> None:
+        """Somebody writes rows that are ahead of the helpdesk."""
+        self._tamper(
+            "UPDATE {table} SET modifiedTime = TIMESTAMP_ADD(modifiedTime, INTERVAL 1 HOUR), "
+            "subject = 'ahead', _content_hash = 'ahead' WHERE ticket_id IN UNNEST(@ids)",
+            ids,
+        )
+
+    def _tamper(self, sql: str, ids: Iterable[str]) -> None:
+        table = self.warehouse.dataset.table(tables.TICKETS.name)
+        which = Parameter("ids", ColumnType.STRING, tuple(ids))
+        query = Query(sql.format(table=table), (which,))
+        self.warehouse.run(query, run_id=uuid.uuid4().hex, step="tamper")
 
     def settle(self) -> SyncReport:
         """Faults have stopped, the helpdesk is quiet, and one ordinary run makes all equal.
@@ -237,6 +314,7 @@ def connected(settings: Settings) -> Iterator[SyncTables]:
             warehouse,
             sync_name=settings.sync_name,
             small_batch_bytes=settings.bigquery_small_batch_bytes,
+            history_days=settings.history_days,
         )
     finally:
         warehouse.close()
@@ -264,7 +342,7 @@ def _as_values(row: Mapping[str, Any]) -> Row:
     return {**values, "raw_json": json.loads(raw) if isinstance(raw, str) else raw}
 
 
-def _world_of(desk: SimulatedHelpdesk) -> World:
+def world_of(desk: SimulatedHelpdesk) -> World:
     """Waiting takes no time of ours: it moves the clocks instead, the helpdesk's and the run's.
 
     Waits of several threads add up, so that none of them calls sooner than it would.

@@ -11,6 +11,7 @@ from helpdesk_assets.model import TableSpec
 
 IO_MANAGER = "bigquery_merge"
 POOL = "helpdesk_sync"
+BACKFILL_POOL = "helpdesk_backfill"
 
 # The schedule ticks every two hours: one tick late is worth a look, two are a fault.
 FRESHNESS = dg.FreshnessPolicy.time_window(

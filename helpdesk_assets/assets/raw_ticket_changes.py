@@ -91,7 +91,7 @@ def fetch(
                 Policy.from_settings(settings),
                 run_id=run_id,
                 attempt=attempt,
-                on_page=lambda progress: _tell(progress, say),
+                on_page=lambda progress: tell(progress, say),
             )
             request = sync_tables.changes_request(batch.manifest, spool)
     except BaseException:
@@ -102,7 +102,7 @@ def fetch(
     return batch.manifest, request
 
 
-def _tell(progress: Progress, say: Callable[[str], None]) -> None:
+def tell(progress: Progress, say: Callable[[str], None]) -> None:
     if progress.pages % PAGES_PER_LOG_LINE == 0:
         say(progress.told())
 

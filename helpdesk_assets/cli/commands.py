@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from helpdesk_assets.cli.ids import read_ids
 from helpdesk_assets.cli.lean import import_google_without_pandas
 from helpdesk_assets.cli.root import Root, verbose_option
 from helpdesk_assets.cli.times import read_moment
@@ -38,26 +39,70 @@ DIALECTS = ("rest", "zendesk", "zoho_desk", "freshdesk", "request_tracker")
 
 @root.command()
 @click.option("--full", is_flag=True, help="Read every ticket, whatever the watermark says.")
-@click.option(
-    "--since", metavar="TIME", callback=read_moment, help="Read only changes from here on."
-)
-@click.option("--until", metavar="TIME", callback=read_moment, help="Read only changes up to here.")
 @json_option
 @verbose_option
-def sync(full: bool, since: datetime | None, until: datetime | None, as_json: bool) -> None:
-    """Bring the tables up to date, once, without Dagster.
-
-    TIME is ISO 8601 with a zone, such as 2026-11-23T10:00:00Z. A run with --since or --until
-    repairs that range and leaves the watermark alone.
-    """
-    if full and (since or until):
-        raise click.UsageError("--full reads everything: leave out --since and --until, or --full.")
-    if since and until and since > until:
-        raise click.UsageError("--since is later than --until.")
+def sync(full: bool, as_json: bool) -> None:
+    """Bring the tables up to date, once, without Dagster."""
     import_google_without_pandas()
     from helpdesk_assets.cli.sync import sync_once
 
-    sync_once(full=full, since=since, until=until, as_json=as_json)
+    sync_once(full=full, as_json=as_json)
+
+
+@root.command()
+@click.option("--ids", metavar="ID,ID,...", callback=read_ids, help="Fetch these tickets.")
+@click.option("--since", metavar="TIME", callback=read_moment, help="Read changes from here on.")
+@click.option("--until", metavar="TIME", callback=read_moment, help="Read changes up to here.")
+@click.option(
+    "--mark-deleted",
+    is_flag=True,
+    help="With --ids: set deletedTime of those that the helpdesk has no more.",
+)
+@json_option
+@verbose_option
+def repair(
+    ids: tuple[str, ...],
+    since: datetime | None,
+    until: datetime | None,
+    mark_deleted: bool,
+    as_json: bool,
+) -> None:
+    """Read some tickets again, by id or by when they changed, while the schedule goes on.
+
+    TIME is ISO 8601 with a zone, such as 2026-11-23T10:00:00Z. What is newer in the table stays,
+    and the watermark is left alone. Exit 1 when a ticket cannot be read.
+    """
+    if bool(ids) == bool(since or until):
+        raise click.UsageError("Say either --ids, or --since and --until or one of them.")
+    if since and until and since > until:
+        raise click.UsageError("--since is later than --until.")
+    if mark_deleted and not ids:
+        raise click.UsageError("--mark-deleted goes with --ids alone.")
+    import_google_without_pandas()
+    from helpdesk_assets.cli.repair import repair_by_id, repair_range
+
+    if not ids:
+        repair_range(since=since, until=until, as_json=as_json)
+    elif not repair_by_id(ids, mark_deleted=mark_deleted, as_json=as_json):
+        raise click.exceptions.Exit(1)
+
+
+@root.command()
+@click.option("--dry-run", is_flag=True, help="Find and tell, and repair nothing.")
+@json_option
+@verbose_option
+def reconcile(dry_run: bool, as_json: bool) -> None:
+    """Compare every ticket that the helpdesk lists with the table; repair what differs.
+
+    Lists ids and modified times, fetches the tickets that are absent or older in the table, and
+    marks those that have gone, after asking for each, and no more than RECONCILE_MOST_GONE_SHARE
+    of them. The watermark is left alone. Exit 1 when something is wrong still.
+    """
+    import_google_without_pandas()
+    from helpdesk_assets.cli.reconcile import reconcile_once
+
+    if not reconcile_once(only_look=dry_run, as_json=as_json):
+        raise click.exceptions.Exit(1)
 
 
 @root.command()
@@ -69,6 +114,53 @@ def status(as_json: bool) -> None:
     from helpdesk_assets.cli.status import show_status
 
     show_status(as_json=as_json)
+
+
+@root.group()
+def watermark() -> None:
+    """See how far the sync has come, and mend it."""
+
+
+yes_option = click.option("--yes", is_flag=True, help="Do it; without this it is only said.")
+
+
+@watermark.command()
+@json_option
+@verbose_option
+def show(as_json: bool) -> None:
+    """Show the watermark, and how it came to be where it is."""
+    import_google_without_pandas()
+    from helpdesk_assets.cli.watermark import show as show_watermark
+
+    show_watermark(as_json=as_json)
+
+
+@watermark.command("set")
+@click.argument("time", callback=read_moment)
+@yes_option
+@verbose_option
+def set_watermark(time: datetime, yes: bool) -> None:
+    """Set the watermark to TIME, which is ISO 8601 with a zone.
+
+    Back: that much is read again. Forwards: what lies between is passed over.
+    """
+    import_google_without_pandas()
+    from helpdesk_assets.cli.watermark import set_to
+
+    if not set_to(time, consent=yes):
+        raise click.exceptions.Exit(1)
+
+
+@watermark.command()
+@yes_option
+@verbose_option
+def rebuild(yes: bool) -> None:
+    """Make the state row again from the run log, where it was lost."""
+    import_google_without_pandas()
+    from helpdesk_assets.cli.watermark import rebuild as rebuild_state
+
+    if not rebuild_state(consent=yes):
+        raise click.exceptions.Exit(1)
 
 
 @root.command()

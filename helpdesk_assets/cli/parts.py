@@ -42,6 +42,7 @@ def open_tables(settings: Settings) -> Iterator[SyncTables]:
             warehouse,
             sync_name=settings.sync_name,
             small_batch_bytes=settings.bigquery_small_batch_bytes,
+            history_days=settings.history_days,
         )
 
 

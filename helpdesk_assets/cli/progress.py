@@ -51,6 +51,21 @@ def watching() -> Iterator[Watcher]:
         yield FetchBar(bars)
 
 
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int], None]]:
+    """The one that hears how many there are so far: a line every half minute, which a short run
+    does not live to see."""
+    last = time.monotonic()
+
+    def count(so_far: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= SECONDS_PER_LINE:
+            last = time.monotonic()
+            click.echo(f"{so_far:,} {what}", err=True)
+
+    yield count
+
+
 class FetchBar:
     def __init__(self, bars: Bars) -> None:
         self._bars = bars

@@ -12,7 +12,7 @@ import click
 from helpdesk_assets.cli.parts import open_tables
 from helpdesk_assets.model import RunRecord, SyncState, Unfinished
 from helpdesk_assets.settings import Settings, load_settings
-from helpdesk_assets.warehouse.state import last_run
+from helpdesk_assets.warehouse.run_records import remembered
 from helpdesk_assets.wording import age, moment
 
 HOURS = 24
@@ -31,10 +31,7 @@ class Status:
     @property
     def runs(self) -> tuple[RunRecord, ...]:
         """Newest first."""
-        if self.state is None:
-            return ()
-        last = last_run(self.state)
-        return (*((last,) if last else ()), *self.state.recent_runs)
+        return remembered(self.state) if self.state else ()
 
 
 def show_status(*, as_json: bool) -> None:
@@ -83,8 +80,8 @@ def _run(run: RunRecord) -> dict[str, Any]:
         "closed_at": _iso(run.closed_at),
         "mode": run.mode.value,
         "reason": run.reason,
-        "since": _iso(run.window.since),
-        "until": _iso(run.window.until),
+        "since": _iso(run.window.since if run.window else None),
+        "until": _iso(run.window.until if run.window else None),
         "tickets": run.tickets,
         "missed": run.missed,
     }

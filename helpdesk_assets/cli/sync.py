@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -28,10 +27,14 @@ log = logging.getLogger(__name__)
 NAMED_MISSED = 5
 
 
-def sync_once(*, full: bool, since: datetime | None, until: datetime | None, as_json: bool) -> None:
+def sync_once(*, full: bool, as_json: bool) -> None:
     """Run, and tell what happened on stdout."""
+    run_and_tell(Options(Ask.FULL if full else Ask.AUTO), as_json=as_json)
+
+
+def run_and_tell(options: Options, *, as_json: bool) -> None:
+    """One run of the pipeline with these options."""
     settings = load_settings()
-    options = Options(Ask.FULL if full else Ask.AUTO, since, until)
     with open_parts(settings) as parts, watching() as watcher:
         report = run_sync(
             parts.helpdesk,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from helpdesk_assets.inventory import InventoryPage
 from helpdesk_assets.model import ApiUse, Page, Ticket
 
 
@@ -55,6 +56,12 @@ class Helpdesk(Protocol):
         """Calls, bytes, retries and waits since this object was made."""
         ...
 
+    @property
+    def served_at(self) -> datetime | None:
+        """The helpdesk's clock when it gave its latest answer, None before the first. What is
+        stamped for lack of a page's own `served_at` is stamped by this."""
+        ...
+
     def changes(
         self,
         since: datetime | None,
@@ -86,6 +93,19 @@ class Helpdesk(Protocol):
         """Every ticket there is, in whatever order; failed calls are retried.
 
         Raises: as `changes`; `EndpointFailed` once the retries are used up.
+        """
+        ...
+
+    def inventory(self) -> Iterator[InventoryPage]:
+        """The id and the modified time of every ticket, in the cheapest way that the helpdesk has;
+        those that have gone, too, as far as it tells of them without being asked for each.
+
+        A ticket may come more than once: the line with the latest `modified_time` counts, and of
+        equal ones the one that is `gone`. One that changes meanwhile is not left out, whatever its
+        line says of when; one that is made meanwhile may be, and so may one that is deleted and
+        restored meanwhile. There is at least one page; failed calls are retried.
+
+        Raises: as `listing`.
         """
         ...
 

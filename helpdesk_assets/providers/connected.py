@@ -6,8 +6,9 @@ Must not know any vendor.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
 from helpdesk_assets.model import ApiUse, BadTicket, Page, Ticket
@@ -15,6 +16,7 @@ from helpdesk_assets.providers.base import Capabilities
 from helpdesk_assets.providers.connection import Connection
 from helpdesk_assets.providers.details import Wanted, fetch_details
 from helpdesk_assets.providers.reading import Read, Shape, TicketReader, unreadable
+from helpdesk_assets.providers.sighting import SightingReader
 from helpdesk_assets.providers.time_paging import FetchPage, TimeWalk, floor
 
 
@@ -36,6 +38,7 @@ class ConnectedHelpdesk(ABC):
         self._reader = TicketReader(
             shape, skip_bad=skip_bad, kept_as_text=connection.api.meter.kept_as_text
         )
+        self._sightings = SightingReader(shape, skip_bad=skip_bad)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -44,6 +47,10 @@ class ConnectedHelpdesk(ABC):
     @property
     def use(self) -> ApiUse:
         return self._api.use
+
+    @property
+    def served_at(self) -> datetime | None:
+        return self._api.meter.served_at
 
     def ticket(self, ticket_id: str) -> Ticket | None:
         """See `Helpdesk.ticket`."""
@@ -65,6 +72,16 @@ class ConnectedHelpdesk(ABC):
         return TimeWalk(
             fetch, tick=can.time_resolution, held_back=can.held_back, at_once=self._at_once
         )
+
+    def _sweep(self, fetch: FetchPage) -> Iterator[Page]:
+        """Everything that `fetch` gives, and then what has changed since that began: a ticket that
+        changes leaves the stretch that it would have been read with."""
+        can, reach = self._capabilities, None
+        for page in self._walk(fetch).pages(None, None):
+            reach = reach or page.until
+            yield page
+        again = TimeWalk(fetch, tick=can.time_resolution, held_back=can.held_back, chases=True)
+        yield from again.pages(reach, None)
 
     def _made_whole(self, page: Page) -> Page:
         """The page with each ticket fetched by its id, where the rows of a list are not whole."""

@@ -36,11 +36,12 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One account's API, how its calls are tried again, and how many run at once."""
+    """One account's API, how its calls are tried again, how many run at once, and how to wait."""
 
     api: Api
     retry: Retry
     at_once: int
+    sleep: Callable[[float], None]
 
 
 def connect(
@@ -96,4 +97,5 @@ def connect(
         explain=explain,
         clock=world.clock,
     )
-    return Connection(api, Retry(meter, sleep=world.sleep, chance=world.chance), places)
+    retry = Retry(meter, sleep=world.sleep, chance=world.chance)
+    return Connection(api, retry, places, world.sleep)

@@ -2,7 +2,8 @@
 
 Python turns 0.1234567890123456789 into another number and writes half a surrogate pair that no
 UTF-8 can hold; BigQuery refuses both, after the whole batch was fetched. So what cannot be kept
-exactly is kept as text from the start. Must not know tickets.
+exactly is kept as text from the start. Where a helpdesk writes what is almost JSON, one ticket of
+it must not make a page unreadable, and with it all that comes after. Must not know tickets.
 """
 
 from __future__ import annotations
@@ -17,9 +18,14 @@ from typing import Any
 import msgspec
 import orjson
 
+from helpdesk_assets.providers.nesting import cut_below
+
 # BigQuery's JSON holds whole numbers from int64 to uint64 exactly, and no others.
 SMALLEST, LARGEST = -(2**63), 2**64 - 1
 MOST_DIGITS = 20
+# More than can be stored, so that a ticket which was cut here is still refused, and few enough for
+# Python's own recursion.
+READABLE_LEVELS = 300
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 # Hears of each number that is kept as text.
@@ -32,10 +38,12 @@ def _nobody() -> None:
 
 def parse(body: bytes, kept: Kept = _nobody) -> Any:
     """A JSON text as Python values; fractions that would change come back as their text, and whole
-    numbers exactly.
+    numbers exactly. NaN and Infinity, which are no JSON, come as their text too, and control
+    characters may stand in a text unescaped. What is nested deeper than can ever be stored comes
+    without its depths: still too deep for `storable`.
 
     Raises:
-        ValueError: it is no JSON (NaN and Infinity are none), no UTF-8, or nested too deep.
+        ValueError: it is no JSON, no UTF-8, or open brackets without end.
     """
     try:
         # msgspec hands over each fraction as it was written, and takes half the time of json.
@@ -43,11 +51,13 @@ def parse(body: bytes, kept: Kept = _nobody) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
         pass  # half a surrogate pair, a byte order mark; or what the other refuses as well
     try:
-        return _exact(body.decode("utf-8-sig", "surrogatepass"), kept)
+        text = body.decode("utf-8-sig", "surrogatepass")
     except UnicodeDecodeError as error:
         raise ValueError(f"no UTF-8 at byte {error.start}") from None
+    try:
+        return _exact(text, kept)
     except RecursionError:
-        raise ValueError("nested too deep") from None
+        return _exact(cut_below(text, READABLE_LEVELS), kept)
 
 
 def compose(value: Any) -> str:
@@ -91,7 +101,10 @@ def storable_text(text: str) -> str:
 def _exact(text: str, kept: Kept) -> Any:
     numbers = _Numbers(kept)
     return json.JSONDecoder(
-        parse_int=numbers.whole, parse_float=numbers.fraction, parse_constant=_no_number
+        parse_int=numbers.whole,
+        parse_float=numbers.fraction,
+        parse_constant=numbers.none,
+        strict=False,
     ).decode(text)
 
 
@@ -120,6 +133,10 @@ class _Numbers:
         self._kept()
         return text
 
+    def none(self, text: str) -> str:
+        self._kept()
+        return text
+
 
 def _same(one: str, other: str) -> bool:
     try:
@@ -127,7 +144,3 @@ def _same(one: str, other: str) -> bool:
     except InvalidOperation:
         # An exponent that not even Decimal can hold.
         return False
-
-
-def _no_number(text: str) -> Any:
-    raise ValueError(f"{text} is no JSON number")

@@ -36,10 +36,10 @@ def http_time(text: str | None) -> datetime | None:
         return None
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        # "-0000" comes back naive; HTTP knows no zone but GMT.
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    # "-0000" comes back naive; HTTP knows no zone but GMT.
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def retry_after(text: str | None, now: datetime) -> float | None:

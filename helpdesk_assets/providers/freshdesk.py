@@ -14,7 +14,7 @@ their own, as whole tickets, in the same order and with the same bound.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -23,6 +23,7 @@ from urllib.parse import quote
 from requests.utils import parse_header_links
 
 from helpdesk_assets.errors import EndpointFailed, WindowTooDense
+from helpdesk_assets.inventory import InventoryPage
 from helpdesk_assets.model import BadTicket, Page, Ticket, utc
 from helpdesk_assets.providers.base import Capabilities
 from helpdesk_assets.providers.connected import ConnectedHelpdesk
@@ -37,7 +38,8 @@ from helpdesk_assets.providers.freshdesk_account import (
     looks,
     read_left,
 )
-from helpdesk_assets.providers.reading import Shape, word
+from helpdesk_assets.providers.reading import Shape, TicketReader, word
+from helpdesk_assets.providers.sighting import as_inventory
 from helpdesk_assets.providers.time_paging import floor
 from helpdesk_assets.providers.token_paging import Answer
 from helpdesk_assets.settings import Settings
@@ -76,6 +78,16 @@ SHAPE = Shape(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _List:
+    """One of Freshdesk's lists: the filter that shows it, None for the ordinary one; what is to be
+    embedded in its rows; and who reads them."""
+
+    kind: str | None
+    include: tuple[str, ...]
+    reader: TicketReader
+
+
 class FreshdeskHelpdesk(ConnectedHelpdesk):
     """One account, as the agent sees it whose key is used."""
 
@@ -110,7 +122,7 @@ class FreshdeskHelpdesk(ConnectedHelpdesk):
         """
         reach: datetime | None = None
         for kind in (*GONE, None):
-            walk = self._walk(partial(self._fetch, kind))
+            walk = self._walk(partial(self._fetch, self._whole(kind)))
             for page in walk.pages(since, until, None if kind else resume):
                 reach = page.until if reach is None else min(reach, page.until)
                 if kind:
@@ -122,8 +134,24 @@ class FreshdeskHelpdesk(ConnectedHelpdesk):
         """See `Helpdesk.listing`: the same list from the beginning, gone tickets included."""
         return self.changes(None)
 
+    def inventory(self) -> Iterator[InventoryPage]:
+        """See `Helpdesk.inventory`. The same lists with nothing embedded in them, which would cost
+        extra; what is gone comes last, so that a ticket deleted meanwhile is in one of them."""
+        for kind in (None, *GONE):
+            fetch = partial(self._fetch, _List(kind, (), self._sightings))
+            yield from map(as_inventory, self._sweep(fetch))
+
+    def _whole(self, kind: str | None) -> _List:
+        """A list as its tickets are stored. What is embedded in the rows costs extra, and nothing
+        is where each ticket is fetched by its id. A gone one may not be found by its id any more,
+        so its row has to do."""
+        include = self._extent.include
+        if self._extent.details:
+            include = () if kind is None else tuple(dict.fromkeys(("description", *include)))
+        return _List(kind, include, self._reader)
+
     def _fetch(
-        self, kind: str | None, start: datetime, end: datetime, token: str | None
+        self, of: _List, start: datetime, end: datetime, token: str | None
     ) -> Answer[Ticket]:
         """One page of `[start, end]` of one list. A token is a page's number and the bound of the
         query that it belongs to.
@@ -139,7 +167,7 @@ class FreshdeskHelpdesk(ConnectedHelpdesk):
         if page > self._extent.pages:
             raise self._too_dense(start, page)
         try:
-            answer = self._retry(partial(self._listed, kind, bound, page))
+            answer = self._retry(partial(self._listed, of, bound, page))
         except PageRefused:
             raise self._too_dense(start, page) from None
         asked = datetime.fromisoformat(bound)
@@ -164,9 +192,9 @@ class FreshdeskHelpdesk(ConnectedHelpdesk):
         moment = utc(max(floor(earlier, TICK), BEGINNING))
         return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
-    def _listed(self, kind: str | None, bound: str, page: int) -> Answer[Ticket]:
-        """One page as it came; what `kind` shows is gone, whatever the rows say."""
-        reply = self._api.get(TICKETS, self._params(kind, bound, page), lane=LISTS)
+    def _listed(self, of: _List, bound: str, page: int) -> Answer[Ticket]:
+        """One page as it came; what a filter shows is gone, whatever the rows say."""
+        reply = self._api.get(TICKETS, self._params(of, bound, page), lane=LISTS)
         rows = reply.json()
         if not isinstance(rows, list):
             raise EndpointFailed(
@@ -176,26 +204,21 @@ class FreshdeskHelpdesk(ConnectedHelpdesk):
         links = parse_header_links(reply.headers.get("Link", ""))
         is_linked = any(link.get("rel") == "next" for link in links)
         goes_on = is_linked or len(rows) >= self._extent.page_size
-        read = self._reader.page(rows)
+        read = of.reader.page(rows)
         tickets = read.tickets
-        if kind is not None:
+        if of.kind is not None:
             tickets = tuple(replace(row, deleted_time=row.modified_time) for row in tickets)
         return Answer(tickets, read.bad, str(page + 1) if goes_on else None, reply.served_at)
 
-    def _params(self, kind: str | None, bound: str, page: int) -> Mapping[str, str]:
-        """What is embedded in the rows costs extra, and nothing is where each ticket is fetched by
-        its id. A gone one may not be found by its id any more, so its row has to do."""
-        include = self._extent.include
-        if self._extent.details:
-            include = () if kind is None else tuple(dict.fromkeys(("description", *include)))
+    def _params(self, of: _List, bound: str, page: int) -> Mapping[str, str]:
         return {
             "updated_since": bound,
             "order_by": "updated_at",
             "order_type": "asc",
             "per_page": str(self._extent.page_size),
             "page": str(page),
-            **({} if kind is None else {"filter": kind}),
-            **({"include": ",".join(include)} if include else {}),
+            **({} if of.kind is None else {"filter": of.kind}),
+            **({"include": ",".join(of.include)} if of.include else {}),
         }
 
     def _one(self, ticket_id: str) -> Ticket | BadTicket | None:

@@ -31,6 +31,8 @@ OK = frozenset({200})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 LONGEST_REDIRECT_CHAIN = 5
 PIECE = 1 << 20
+# Unpacked, since a few kilobytes can hold any size. A page of a hundred tickets has less than one.
+LARGEST_ANSWER = 256 << 20
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # A parameter with several values is sent several times.
@@ -205,12 +207,14 @@ class Api:
         if announced.isdecimal() and int(announced) != on_the_wire:
             # urllib3 before 2 does not look, and requests allows it.
             raise failures.cut_short(f"GET {path}")
+        served_at = self._helpdesk_time(response.headers.get("Date"))
+        self.meter.answered(served_at)
         reply = Reply(
             path,
             response.status_code,
             response.headers,
             body,
-            self._helpdesk_time(response.headers.get("Date")),
+            served_at,
             self.meter.kept_as_text,
         )
         return reply, response.request.headers.get("Authorization", "")
@@ -229,8 +233,7 @@ class Api:
                 allow_redirects=False,
                 stream=True,
             )
-            # In large pieces: requests' own of 10 KB cost a fifth of what a page takes.
-            return response, b"".join(response.iter_content(PIECE))
+            return response, _body_of(response, path)
         except requests.RequestException as error:
             raise failures.unreachable(f"GET {path}", self._host, self._timeout, error) from None
 
@@ -261,6 +264,21 @@ class Api:
                 "follow. If the helpdesk has moved, set HELPDESK_BASE_URL to its new address."
             )
         return target
+
+
+def _body_of(response: requests.Response, path: str) -> bytes:
+    pieces, size = [], 0
+    # In large pieces: requests' own of 10 KB cost a fifth of what a page takes.
+    for piece in response.iter_content(PIECE):
+        pieces.append(piece)
+        size += len(piece)
+        if size > LARGEST_ANSWER:
+            response.close()
+            raise EndpointFailed(
+                f"The answer to GET {path} has more than {LARGEST_ANSWER >> 20} MiB. Lower "
+                "HELPDESK_PAGE_SIZE, so that fewer tickets come at once."
+            )
+    return b"".join(pieces)
 
 
 def _port(parts: SplitResult) -> int | None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from datetime import datetime
 
 from helpdesk_assets.model import ApiUse
 
@@ -16,10 +17,21 @@ class Meter:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._use = ApiUse()
+        self._served_at: datetime | None = None
 
     @property
     def use(self) -> ApiUse:
         return self._use
+
+    @property
+    def served_at(self) -> datetime | None:
+        """The helpdesk's clock when it gave the latest answer, None before the first."""
+        return self._served_at
+
+    def answered(self, served_at: datetime) -> None:
+        """An answer came; of those that come at once to several threads the latest counts."""
+        with self._lock:
+            self._served_at = max(self._served_at or served_at, served_at)
 
     def called(self) -> None:
         """One request is about to be sent, whatever becomes of it."""

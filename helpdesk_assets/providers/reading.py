@@ -7,7 +7,7 @@ or an id turned into a float, is stored and believed. Must not know HTTP or pagi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,10 @@ from helpdesk_assets.model import BadTicket, Ticket, utc
 from helpdesk_assets.providers import exact_json
 
 SHOWN_OF_A_VALUE = 60
+# BigQuery clusters by the first 1024 characters of the id; the longest that is known has 20.
+LONGEST_ID = 1024
+# A row may have 100 MB, and the longest field of a ticket can be in it twice.
+LARGEST_TICKET = 49_000_000
 NAMES_OF_A_WORD = ("name", "label", "value", "id")
 NAMES_OF_A_PERSON = ("name", "email", "id")
 
@@ -138,8 +142,8 @@ class TicketReader:
         ticket = self.ticket(row, f"(no id) at {path}")
         if isinstance(ticket, Ticket) and ticket.ticket_id != ticket_id:
             raise EndpointFailed(
-                f"GET {path} answered with ticket {ticket.ticket_id}. Check that HELPDESK_PROVIDER "
-                "is right for this helpdesk."
+                f"GET {path} answered with ticket {_shown_id(ticket.ticket_id)}. Check that "
+                "HELPDESK_PROVIDER is right for this helpdesk."
             )
         return ticket
 
@@ -151,32 +155,49 @@ class TicketReader:
             row, raw_json, content_hash = exact_json.storable(row, self._kept_as_text)
         except RecursionError:
             raise _Unreadable(BadTicket(ticket_id, "raw_json", "is nested too deep")) from None
-        modified = self._time(row.get(shape.modified), shape.modified, ticket_id)
-        if modified is None:
-            raise _Unreadable(BadTicket(ticket_id, shape.modified, "is absent"))
-        deleted = shape.deleted_at(row) if shape.deleted_at else row.get(shape.deleted)
+        if len(raw_json) > LARGEST_TICKET // 4 and len(raw_json.encode()) > LARGEST_TICKET:
+            problem = f"has more than {LARGEST_TICKET} bytes, which BigQuery takes in no row"
+            raise _Unreadable(BadTicket(ticket_id, "raw_json", problem))
+        created, modified, deleted = self._times(row, ticket_id)
         return Ticket(
             ticket_id=ticket_id,
             subject=self._subject(row.get(shape.subject)),
             status=self._status(row.get(shape.status)),
             priority=self._priority(row.get(shape.priority)),
             assignee=self._assignee(row.get(shape.assignee)),
-            created_time=self._time(row.get(shape.created), shape.created, ticket_id),
+            created_time=created,
             modified_time=modified,
-            deleted_time=self._time(deleted, shape.deleted, ticket_id),
+            deleted_time=deleted,
             raw_json=raw_json,
             content_hash=content_hash,
+        )
+
+    def _times(
+        self, row: Mapping[str, Any], ticket_id: str
+    ) -> tuple[datetime | None, datetime, datetime | None]:
+        """When it was made, last modified, and deleted."""
+        shape = self._shape
+        modified = self._time(row.get(shape.modified), shape.modified, ticket_id)
+        if modified is None:
+            raise _Unreadable(BadTicket(ticket_id, shape.modified, "is absent"))
+        deleted = shape.deleted_at(row) if shape.deleted_at else row.get(shape.deleted)
+        return (
+            self._time(row.get(shape.created), shape.created, ticket_id),
+            modified,
+            self._time(deleted, shape.deleted, ticket_id),
         )
 
     def _id(self, row: Any, nameless: str) -> str:
         name = self._shape.ticket_id
         if not isinstance(row, dict):
-            raise _Unreadable(BadTicket(nameless, name, f"is not there, the row is {_show(row)}"))
+            # Not what it holds, which may be anybody's words.
+            problem = f"is not there, the row is of type {type(row).__name__}"
+            raise _Unreadable(BadTicket(nameless, name, problem))
         value = row.get(name)
-        if isinstance(value, str) and value.strip():
-            return exact_json.storable_text(value)
         if isinstance(value, int) and not isinstance(value, bool):
-            return str(value)
+            value = exact_json.compose(value).strip('"')
+        if isinstance(value, str) and value.strip() and len(value) <= LONGEST_ID:
+            return exact_json.storable_text(value)
         problem = "is absent" if value in (None, "") else f"is {_show(value)}"
         raise _Unreadable(BadTicket(nameless, name, problem))
 
@@ -188,6 +209,7 @@ class TicketReader:
             raise _Unreadable(BadTicket(ticket_id, name, problem)) from None
 
     def _refuse(self, bad: BadTicket) -> BadTicket:
+        bad = replace(bad, ticket_id=_shown_id(bad.ticket_id))
         if self._skip_bad:
             return bad
         raise unreadable(bad) from None
@@ -222,14 +244,24 @@ def _nameless(place: int) -> str:
     return f"(no id) row {place} of the page"
 
 
+def _shown_id(ticket_id: str) -> str:
+    """For messages, which are one line whatever the helpdesk takes for an id."""
+    is_plain = ticket_id.isprintable() and len(ticket_id) <= SHOWN_OF_A_VALUE
+    return ticket_id if is_plain else _show(ticket_id)
+
+
 def _show(value: Any) -> str:
     text = ascii(value)
     return text if len(text) <= SHOWN_OF_A_VALUE else f"{text[:SHOWN_OF_A_VALUE]}…"
 
 
 def tombstone(ticket_id: str, gone_at: datetime, notice: Any) -> Ticket:
-    """A ticket of which only its end is known; `notice` is what the vendor said of that."""
-    _, raw_json, content_hash = exact_json.storable(notice)
+    """A ticket of which only its end is known; `notice` is what the vendor said of that. One that
+    cannot be stored is left out: the end counts."""
+    try:
+        _, raw_json, content_hash = exact_json.storable(notice)
+    except RecursionError:
+        _, raw_json, content_hash = exact_json.storable({"id": ticket_id})
     return Ticket(
         ticket_id=ticket_id,
         subject=None,

@@ -24,6 +24,7 @@ from functools import partial
 from typing import Any
 
 from helpdesk_assets.errors import EndpointFailed, SettingsError, WindowTooDense
+from helpdesk_assets.inventory import InventoryPage
 from helpdesk_assets.model import BadTicket, Page, Ticket
 from helpdesk_assets.providers import request_tracker_sql as sql
 from helpdesk_assets.providers.base import Capabilities
@@ -31,8 +32,16 @@ from helpdesk_assets.providers.connected import ConnectedHelpdesk
 from helpdesk_assets.providers.connection import Connection, World, connect
 from helpdesk_assets.providers.failures import PassingFailure
 from helpdesk_assets.providers.reading import Shape
-from helpdesk_assets.providers.request_tracker_account import API, Account, login, looks, page_size
+from helpdesk_assets.providers.request_tracker_account import (
+    API,
+    TICKETS,
+    Account,
+    login,
+    looks,
+    page_size,
+)
 from helpdesk_assets.providers.request_tracker_gone import DELETED, GoneTickets
+from helpdesk_assets.providers.sighting import as_inventory
 from helpdesk_assets.providers.token_paging import Answer, rows_and_token
 from helpdesk_assets.settings import Settings
 
@@ -42,7 +51,6 @@ TICK = timedelta(seconds=1)
 # LastUpdated is set when a change begins, and the change can be seen once it is committed: RT runs
 # scrips and sends mails in between.
 SLOWEST_CHANGE = timedelta(minutes=1)
-TICKETS = "/tickets"
 # Without this list a row is an id and nothing else.
 TICKET_FIELDS = (
     "Subject,Status,Priority,InitialPriority,FinalPriority,Type,SLA,"
@@ -127,12 +135,35 @@ class RequestTracker(ConnectedHelpdesk):
         for page in self._gone(None, None):
             reach = page.until
             yield page
-        last: str | None = "0"
-        while last is not None:
-            answer = self._retry(partial(self._tickets, f"id > {last}", ["id"]))
+        for answer in self._by_id(TICKET_FIELDS):
             read = self._reader.page(answer.rows)
             yield Page(read.tickets, answer.served_at, reach or answer.served_at, bad=read.bad)
-            last = _last_id(answer.rows) if answer.next_token else None
+
+    def inventory(self) -> Iterator[InventoryPage]:
+        """See `Helpdesk.inventory`. By ascending id with one field beside it, then the transactions
+        that took tickets out: last, so that a ticket deleted meanwhile is in one of them."""
+        total: int | None = None
+        for answer in self._by_id("LastUpdated"):
+            total = answer.total if total is None else total
+            read = self._sightings.page(answer.rows)
+            page = Page(read.tickets, answer.served_at, answer.served_at, bad=read.bad)
+            yield as_inventory(page, total)
+        # All there are, so no time is written and no zone is needed for it.
+        for page in self._departed.sightings(sql.gone(None, None, sql.UTC_ZONE)):
+            yield as_inventory(page, total)
+
+    def _by_id(self, fields: str) -> Iterator[Answer[Any]]:
+        """Every ticket, and of the first page how many there are."""
+        last: str | None = "0"
+        while last is not None:
+            answer = self._retry(partial(self._tickets, f"id > {last}", ["id"], fields=fields))
+            yield answer
+            before, last = last, _last_id(answer.rows) if answer.next_token else None
+            if last == before:
+                raise EndpointFailed(
+                    f"GET {TICKETS} gives the same page again, so the list has no end. Try again "
+                    "later."
+                )
 
     def _one(self, ticket_id: str) -> Ticket | BadTicket | None:
         """A search of one: a single ticket comes in another form, which would be stored as other
@@ -162,7 +193,14 @@ class RequestTracker(ConnectedHelpdesk):
         is_over = any(row.modified_time > end for row in read.tickets)
         return Answer(inside, read.bad, None if is_over else answer.next_token, answer.served_at)
 
-    def _tickets(self, query: str, order: Sequence[str], number: str | None = None) -> Answer[Any]:
+    def _tickets(
+        self,
+        query: str,
+        order: Sequence[str],
+        number: str | None = None,
+        *,
+        fields: str = TICKET_FIELDS,
+    ) -> Answer[Any]:
         """One page. With equal times the id decides, or they would come in any order."""
         number = number or "1"
         params = {
@@ -171,14 +209,15 @@ class RequestTracker(ConnectedHelpdesk):
             "order": ["ASC"] * len(order),
             "per_page": str(self._capabilities.page_size),
             "page": number,
-            "fields": TICKET_FIELDS,
-            # The name beside the number; empty where the user may not see the queue.
-            "fields[Queue]": "Name",
+            "fields": fields,
         }
+        if fields == TICKET_FIELDS:
+            # The name beside the number; empty where the user may not see the queue.
+            params["fields[Queue]"] = "Name"
         reply = self._api.get(TICKETS, params)
         body = reply.json()
         rows, following = rows_and_token(body, TICKETS, "items", "next_page")
-        if body.get("total") is None:
+        if not isinstance(body.get("total"), int):
             raise EndpointFailed(
                 f"RT does not tell how many rows GET {TICKETS} has, so their end cannot be known: "
                 "it hides some of them after the search. Give the API user the right ShowTicket "
@@ -194,7 +233,7 @@ class RequestTracker(ConnectedHelpdesk):
             )
         # The address that RT gives of it is made from its configuration, and may lead elsewhere.
         token = str(int(number) + 1) if following else None
-        return Answer(tuple(rows), (), token, reply.served_at)
+        return Answer(tuple(rows), (), token, reply.served_at, body["total"])
 
 
 def from_settings(settings: Settings, world: World | None = None) -> RequestTracker:

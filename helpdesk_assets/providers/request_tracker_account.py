@@ -20,9 +20,11 @@ from helpdesk_assets.providers.connection import Connection
 from helpdesk_assets.providers.local_times import at_or_after, at_or_before, zone
 from helpdesk_assets.providers.login import Auth, BasicAuth, TokenAuth, token_of
 from helpdesk_assets.providers.reading import iso_time
+from helpdesk_assets.providers.token_paging import rows_and_token
 from helpdesk_assets.settings import Settings
 
 API = "/REST/2.0"
+TICKETS = "/tickets"
 LARGEST_PAGE = 100
 # RT's auth tokens begin with a version and the number of the user they are of.
 USER_IN_TOKEN = re.compile(r"\d+-(\d+)-\S+")
@@ -72,7 +74,7 @@ class Account:
             raise SettingsError(NAMELESS)
         body = self._get(f"/user/{quote(self._user, safe='')}", {})
         name = body.get("Timezone")
-        if not name:
+        if not name or not isinstance(name, str):
             raise SettingsError(
                 "The API user has no time zone of its own in RT, so RT reads times in the "
                 "server's, which it does not tell. Set the user's to UTC in RT, or "
@@ -112,8 +114,14 @@ class Account:
             "per_page": "1",
             "fields": "LastUpdated",
         }
-        rows = self._get("/tickets", params).get("items")
-        return iso_time(rows[0].get("LastUpdated")) if rows else None
+        rows, _ = rows_and_token(self._get(TICKETS, params), TICKETS, "items", "next_page")
+        try:
+            return iso_time(rows[0]["LastUpdated"]) if rows else None
+        except (TypeError, KeyError, ValueError, OverflowError):
+            raise EndpointFailed(
+                f"GET {TICKETS} gives a ticket without a time that can be read as LastUpdated. "
+                "Check HELPDESK_BASE_URL and HELPDESK_PROVIDER."
+            ) from None
 
     def _get(self, path: str, params: Mapping[str, str]) -> Mapping[str, Any]:
         return self._retry(lambda: self._api.get(path, params).json_object())

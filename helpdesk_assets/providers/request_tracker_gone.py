@@ -20,6 +20,7 @@ from helpdesk_assets.providers.connection import Connection
 from helpdesk_assets.providers.details import Wanted, fetch_details
 from helpdesk_assets.providers.http import Reply
 from helpdesk_assets.providers.reading import TicketReader, iso_time, tombstone
+from helpdesk_assets.providers.sighting import sighting
 from helpdesk_assets.providers.token_paging import rows_and_token
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,18 @@ class GoneTickets:
             left = partial(self._left, notices.by_ticket)
             found = fetch_details(map(Wanted, notices.by_ticket), left, self._at_once)
             yield Page(found.tickets, notices.served_at, reach, bad=found.bad)
+
+    def sightings(self, query: str) -> Iterator[Page]:
+        """The same tickets, by what the transactions alone say of them. There is at least one page.
+
+        A deleted ticket may have changed since; when, is not asked for.
+        """
+        last: str | None = "0"
+        while last is not None:
+            notices = self._retry(partial(self._notices, query, last))
+            last = notices.last
+            seen = tuple(_went(*each) for each in notices.by_ticket.items())
+            yield Page(seen, notices.served_at, notices.served_at - self._held_back)
 
     def one(self, ticket_id: str, query: str) -> Ticket | BadTicket | None:
         """A ticket that no search has found; `query` finds the transactions that merged it."""
@@ -130,7 +143,7 @@ def _read(reply: Reply) -> Notices:
         is_one = isinstance(row, dict) and (
             row.get("NewValue") == DELETED or row.get("Field") == "MergedInto"
         )
-        if not is_one or not str(row.get("id")).isdecimal():
+        if not is_one or not all(str(row.get(key)).isdecimal() for key in ("id", "ObjectId")):
             raise EndpointFailed(
                 f"GET {TRANSACTIONS} gives other transactions than it was asked for. The adapter "
                 "needs Request Tracker 5 or newer; check HELPDESK_PROVIDER."
@@ -144,24 +157,39 @@ def _read(reply: Reply) -> Notices:
 
 def _merged(ticket_id: str, into: Row, notice: Row) -> Ticket | None:
     """A ticket that is part of another one now."""
-    at = _time_of(notice) or iso_time(into.get("LastUpdated"))
+    at = _time_of(notice) or _time_of(into, "LastUpdated")
     if at is None:
         return None
     return tombstone(ticket_id, at, dict(notice) or {"EffectiveId": into.get("id")})
 
 
-def _time_of(notice: Row) -> datetime | None:
+def _went(ticket_id: str, notice: Row) -> Ticket:
     """
     Raises:
-        EndpointFailed: it has none that can be read.
+        EndpointFailed: when it went cannot be read.
+    """
+    at = _time_of(notice)
+    if at is None:
+        raise _untimed(notice, "Created")
+    return sighting(ticket_id, at, deleted_time=at)
+
+
+def _time_of(row: Row, field: str = "Created") -> datetime | None:
+    """
+    Raises:
+        EndpointFailed: it has one that cannot be read.
     """
     try:
-        return iso_time(notice.get("Created"))
-    except ValueError:
-        raise EndpointFailed(
-            f"Transaction {notice.get('id')} has no time that can be read: "
-            f"{str(notice.get('Created'))[:40]!r}. Check HELPDESK_PROVIDER."
-        ) from None
+        return iso_time(row.get(field))
+    except (ValueError, OverflowError):
+        raise _untimed(row, field) from None
+
+
+def _untimed(row: Row, field: str) -> EndpointFailed:
+    return EndpointFailed(
+        f"{field} of {ascii(row.get('id'))[:40]} is no time that can be read: "
+        f"{ascii(row.get(field))[:40]}. Check HELPDESK_PROVIDER."
+    )
 
 
 def _as_listed(body: Row) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
+from helpdesk_assets.inventory import InventoryPage
 from helpdesk_assets.model import BadTicket, Page, Ticket, utc
 from helpdesk_assets.providers.base import Capabilities
 from helpdesk_assets.providers.budget import Left, left_by
@@ -23,7 +24,8 @@ from helpdesk_assets.providers.connected import ConnectedHelpdesk
 from helpdesk_assets.providers.connection import Connection, World, connect
 from helpdesk_assets.providers.details import Wanted
 from helpdesk_assets.providers.login import TokenAuth, token_of
-from helpdesk_assets.providers.reading import Read, Shape
+from helpdesk_assets.providers.reading import Read, Shape, TicketReader
+from helpdesk_assets.providers.sighting import as_inventory
 from helpdesk_assets.providers.time_paging import floor
 from helpdesk_assets.providers.token_paging import Answer, rows_and_token, walk_tokens
 from helpdesk_assets.settings import Settings
@@ -73,7 +75,7 @@ class RestHelpdesk(ConnectedHelpdesk):
 
         def fetch(start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
             nonlocal has_worked
-            call = partial(self._changed, start, end, token)
+            call = partial(self._changed, self._reader, start, end, token)
             answer = retry(call) if has_worked else call()
             has_worked = True
             return answer
@@ -89,7 +91,18 @@ class RestHelpdesk(ConnectedHelpdesk):
             read = self._read_listed(answer.rows)
             yield Page(read.tickets, answer.served_at, until, bad=read.bad)
 
-    def _changed(self, start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
+    def inventory(self) -> Iterator[InventoryPage]:
+        """See `Helpdesk.inventory`. By the search: the listing's rows may lack the times, and what
+        changes while it is paged goes to its beginning, where nobody looks any more."""
+
+        def fetch(start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
+            return self._retry(partial(self._changed, self._sightings, start, end, token))
+
+        return map(as_inventory, self._sweep(fetch))
+
+    def _changed(
+        self, reader: TicketReader, start: datetime, end: datetime, token: str | None
+    ) -> Answer[Ticket]:
         """One page of a window. The end is rounded up: a ticket more is harmless, one less is
         lost."""
         params = {
@@ -97,7 +110,7 @@ class RestHelpdesk(ConnectedHelpdesk):
             "sortBy": "modifiedTime",
         }
         answer = self._page(CHANGES, params, token)
-        read = self._reader.page(answer.rows)
+        read = reader.page(answer.rows)
         return Answer(read.tickets, read.bad, answer.next_token, answer.served_at)
 
     def _listed(self, token: str | None) -> Answer[Any]:

@@ -88,16 +88,19 @@ class TimeWalk:
         at_once: int = 1,
         time_of: Callable[[Ticket], datetime] = _modified,
         settled_after: timedelta = SETTLED_AFTER,
+        chases: bool = False,
     ) -> None:
         """`at_once`: how many stretches of a long window are read side by side. `time_of`: the time
         that `fetch` goes by, where that is another one; what is said here of the modified time is
-        then true of it."""
+        then true of it. `chases`: changes made meanwhile are read as well, up to a page without
+        a next one; for short windows and one reader."""
         self._fetch = fetch
         self._tick = tick
         self._held_back = held_back
         self._at_once = at_once
         self._time_of = time_of
         self._settled_after = settled_after
+        self._chases = chases
 
     def pages(
         self, since: datetime | None, until: datetime | None, resume: str | None = None
@@ -110,7 +113,9 @@ class TimeWalk:
         start = floor(EPOCH if since is None else utc(since), self._tick)
         asked = None if until is None else utc(until)
         read = Coverage.from_text(resume) if resume else Coverage()
-        walk = _Walk(self._fetch, self._tick, self._held_back, asked, self._time_of)
+        walk = _Walk(
+            self._fetch, self._tick, self._held_back, asked, self._time_of, chases=self._chases
+        )
         gaps = list(read.gaps(start, END_OF_TIME if asked is None else asked))
         spans = Spans(
             (Span(begin, end, last=(begin, end) == gaps[-1]) for begin, end in gaps),
@@ -137,12 +142,15 @@ class _Walk:
         held_back: timedelta,
         until: datetime | None,
         time_of: Callable[[Ticket], datetime],
+        *,
+        chases: bool,
     ) -> None:
         self._fetch = fetch
         self._tick = tick
         self._held_back = held_back
         self._until = until
         self._time_of = time_of
+        self._chases = chases
         self.opened_at: datetime | None = None
 
     def steps(self, span: Span, spans: Spans) -> Iterator[_Step]:
@@ -159,7 +167,8 @@ class _Walk:
             # Rows dated between the opening and now are changes made meanwhile, the next run's:
             # chasing them would never end on a busy helpdesk. Rows dated later than now are not
             # (2099, or a clock set back), and there is an end to them.
-            if answer.next_token is None or (last and opened_at < last <= answer.served_at):
+            is_news = last is not None and opened_at < last <= answer.served_at
+            if answer.next_token is None or (is_news and not self._chases):
                 yield _Step(page, start, end)
                 return
             yield _Step(page, start, last or start)

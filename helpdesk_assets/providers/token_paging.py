@@ -23,12 +23,14 @@ MOST_EMPTY_PAGES = 200
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[Row]):
-    """One page as it came; `next_token` None: the list ends here."""
+    """One page as it came; `next_token` None: the list ends here. `total`: how many rows the whole
+    list has, where the helpdesk counts them."""
 
     rows: tuple[Row, ...]
     bad: tuple[BadTicket, ...]
     next_token: str | None
     served_at: datetime
+    total: int | None = None
 
 
 def walk_tokens(fetch: Callable[[str | None], Answer[Row]]) -> Iterator[Answer[Row]]:

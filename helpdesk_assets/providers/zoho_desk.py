@@ -20,12 +20,15 @@ from functools import partial
 from typing import Any
 
 from helpdesk_assets.errors import EndpointFailed, WindowTooDense
+from helpdesk_assets.inventory import InventoryPage
 from helpdesk_assets.model import BadTicket, Page, Ticket
 from helpdesk_assets.providers.base import Capabilities
 from helpdesk_assets.providers.connected import ConnectedHelpdesk
 from helpdesk_assets.providers.connection import Connection, World, connect
 from helpdesk_assets.providers.meter import Meter
-from helpdesk_assets.providers.time_paging import EPOCH, TimeWalk
+from helpdesk_assets.providers.reading import TicketReader
+from helpdesk_assets.providers.sighting import as_inventory
+from helpdesk_assets.providers.time_paging import EPOCH, FetchPage, TimeWalk
 from helpdesk_assets.providers.token_cache import TokenCache
 from helpdesk_assets.providers.token_paging import Answer, rows_and_token
 from helpdesk_assets.providers.zoho_account import (
@@ -108,6 +111,24 @@ class ZohoDeskHelpdesk(ConnectedHelpdesk):
             # How far it has come is nothing that `changes` could go on from.
             yield replace(page, resume=None)
 
+    def inventory(self) -> Iterator[InventoryPage]:
+        """See `Helpdesk.inventory`. The search in the listing's order, where a row costs as much
+        as in any list of Zoho Desk's and has the modified time, then the bin: last, so that a
+        ticket deleted meanwhile is in one of them."""
+        total: int | None = None
+
+        def fetch(start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
+            nonlocal total
+            answer = self._fetch(CREATED, self._sightings, start, end, token)
+            # The first call is for all there is, and the only one meanwhile.
+            total = answer.total if total is None else total
+            return answer
+
+        for page in self._walk_by(CREATED, fetch).pages(None, None):
+            yield as_inventory(page, total)
+        for page in self._bin.sightings() if self._extent.recycle_bin else ():
+            yield as_inventory(page, total)
+
     def close(self) -> None:
         """See `Helpdesk.close`."""
         super().close()
@@ -122,17 +143,16 @@ class ZohoDeskHelpdesk(ConnectedHelpdesk):
             # Few pages of the bin have a ticket of the window.
             if page.tickets or page.bad:
                 yield page
-        walk = TimeWalk(
-            partial(self._fetch, by),
-            tick=TICK,
-            held_back=TICK,
-            at_once=self._at_once,
-            time_of=by.time_of,
-        )
+        walk = self._walk_by(by, partial(self._fetch, by, self._reader))
         for page in walk.pages(since, until, resume):
             yield replace(self._made_whole(page), until=min(reach, page.until))
 
-    def _fetch(self, by: By, start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
+    def _walk_by(self, by: By, fetch: FetchPage) -> TimeWalk:
+        return TimeWalk(fetch, tick=TICK, held_back=TICK, at_once=self._at_once, time_of=by.time_of)
+
+    def _fetch(
+        self, by: By, reader: TicketReader, start: datetime, end: datetime, token: str | None
+    ) -> Answer[Ticket]:
         """One page of `[start, end]`. A token is an offset and the start of its query.
 
         Whether a range is inclusive is not documented, so it is asked for with a tick more at both
@@ -148,13 +168,13 @@ class ZohoDeskHelpdesk(ConnectedHelpdesk):
         found = None
         if int(offset) < self._extent.cap:
             high = min(end, LATEST) + TICK
-            found = self._retry(partial(self._found, by, low, high, int(offset)))
+            found = self._retry(partial(self._found, by, reader, low, high, int(offset)))
         if found is None:
             raise self._too_dense(by, start, int(offset))
         if not self._starts_are_inclusive and any(by.time_of(row) == low for row in found.rows):
             self._starts_are_inclusive = True
             if token is None and low < start:
-                return self._fetch(by, start, end, None)
+                return self._fetch(by, reader, start, end, None)
         # What is older than was asked for stays, and is found out as such by the walk.
         rows = [row for row in found.rows if not low <= by.time_of(row) < start]
         inside = tuple(row for row in rows if by.time_of(row) <= end)
@@ -163,7 +183,9 @@ class ZohoDeskHelpdesk(ConnectedHelpdesk):
             found, rows=inside, next_token=None if is_over else f"{found.next_token} {asked}"
         )
 
-    def _found(self, by: By, low: datetime, high: datetime, offset: int) -> Answer[Ticket] | None:
+    def _found(
+        self, by: By, reader: TicketReader, low: datetime, high: datetime, offset: int
+    ) -> Answer[Ticket] | None:
         """One page as it came; None where Zoho Desk does not go so far.
 
         A full page is never taken for the last one, and a short one only where the count of all
@@ -181,15 +203,17 @@ class ZohoDeskHelpdesk(ConnectedHelpdesk):
         if reply.status == BEYOND_THE_CAP:
             return None
         if reply.status == 204:
-            return Answer((), (), None, reply.served_at)
+            return Answer((), (), None, reply.served_at, total=0)
         body = reply.json()
         rows, _ = rows_and_token(body, SEARCH, "data", "next")
         reached = offset + min(len(rows), self._extent.page_size)
         count = body.get("count")
-        is_more = isinstance(count, int) and count > reached
+        total = count if isinstance(count, int) else None
+        is_more = total is not None and total > reached
         goes_on = is_more or len(rows) >= self._extent.page_size
-        read = self._reader.page(rows)
-        return Answer(read.tickets, read.bad, str(reached) if goes_on else None, reply.served_at)
+        read = reader.page(rows)
+        token = str(reached) if goes_on else None
+        return Answer(read.tickets, read.bad, token, reply.served_at, total)
 
     def _one(self, ticket_id: str) -> Ticket | BadTicket | None:
         # Anything else is no id, and may be a path of another resource.

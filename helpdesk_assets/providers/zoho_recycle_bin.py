@@ -22,6 +22,7 @@ from helpdesk_assets.model import BadTicket, Page, Ticket
 from helpdesk_assets.providers.connection import Connection
 from helpdesk_assets.providers.details import Wanted, fetch_details
 from helpdesk_assets.providers.reading import TicketReader, tombstone
+from helpdesk_assets.providers.sighting import sighting
 from helpdesk_assets.providers.time_paging import MOST_PASSES, floor
 from helpdesk_assets.providers.token_paging import rows_and_token
 from helpdesk_assets.providers.zoho_account import RECYCLE_BIN
@@ -73,16 +74,33 @@ class RecycleBin:
             EndpointFailed: the bin would not hold still.
         """
         reach: datetime | None = None
+        for binned in self._whole():
+            now = binned.served_at - self._held_back
+            reach = reach or (min(now, until) if until else now)
+            notices = dict(self._deleted(binned.rows, since, until))
+            left = partial(self._left, notices)
+            found = fetch_details(map(Wanted, notices), left, self._at_once)
+            yield Page(found.tickets, binned.served_at, reach, bad=found.bad)
+
+    def sightings(self) -> Iterator[Page]:
+        """Every ticket in the bin, by what the bin alone says of it. There is at least one page.
+
+        Raises: as `pages`.
+        """
+        for binned in self._whole():
+            seen = tuple(
+                sighting(ticket_id, self._went(notice), deleted_time=self._at(notice))
+                for ticket_id, notice in self._deleted(binned.rows, None, None)
+            )
+            yield Page(seen, binned.served_at, binned.served_at - self._held_back)
+
+    def _whole(self) -> Iterator[_Binned]:
+        """The bin's pages until a pass has come to its end; some may come more than once."""
         for _ in range(MOST_PASSES):
             for binned in self._pass():
-                now = binned.served_at - self._held_back
-                reach = reach or (min(now, until) if until else now)
                 if binned.rows is _MOVED:
                     break
-                notices = dict(self._deleted(binned.rows, since, until))
-                left = partial(self._left, notices)
-                found = fetch_details(map(Wanted, notices), left, self._at_once)
-                yield Page(found.tickets, binned.served_at, reach, bad=found.bad)
+                yield binned
             else:
                 return
         raise EndpointFailed(
@@ -147,10 +165,12 @@ class RecycleBin:
         return replace(ticket, deleted_time=self._at(notice))
 
     def _tombstone(self, ticket_id: str, notice: Row) -> Ticket:
+        gone = tombstone(ticket_id, self._at(notice), dict(notice))
+        return replace(gone, modified_time=self._went(notice))
+
+    def _went(self, notice: Row) -> datetime:
         """Later than any change of the second that the bin names, or it would lose against one."""
-        at = self._at(notice)
-        gone = tombstone(ticket_id, at, dict(notice))
-        return replace(gone, modified_time=floor(at, SECOND) + SECOND - MILLISECOND)
+        return floor(self._at(notice), SECOND) + (SECOND - MILLISECOND)
 
     def _at(self, row: Row) -> datetime:
         """

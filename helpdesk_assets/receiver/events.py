@@ -6,6 +6,7 @@ Pure values; which vendor they came from, and where they go, is others' business
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +14,9 @@ from typing import Any
 
 from helpdesk_assets.model import Ticket
 from helpdesk_assets.providers import exact_json
+
+# A body with no more brackets than that can be written as JSON again.
+SURELY_SHALLOW = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +32,15 @@ class Post:
         """The body as JSON; see `exact_json` for what becomes of numbers.
 
         Raises:
-            ValueError: it is none.
+            ValueError: it is none, or nested deeper than can be stored.
         """
-        return exact_json.parse(self.body)
+        payload = exact_json.parse(self.body)
+        if self.body.count(b"[") + self.body.count(b"{") > SURELY_SHALLOW:
+            try:
+                exact_json.compose(payload)
+            except RecursionError:
+                raise ValueError("nested too deep") from None
+        return payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +73,9 @@ class Delivery:
 
     @property
     def size(self) -> int:
-        """About how many bytes it adds to a statement."""
-        return len(self.ticket.raw_json) + 600
+        """About how many bytes it adds to a statement, where all that is not ASCII is escaped."""
+        raw_json = self.ticket.raw_json
+        return 600 + (len(raw_json) if raw_json.isascii() else len(json.dumps(raw_json)))
 
 
 @dataclass(frozen=True, slots=True)

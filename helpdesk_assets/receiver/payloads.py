@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from helpdesk_assets.model import utc
+from helpdesk_assets.providers.exact_json import storable_text
 
 LONGEST_ID = 100
 LONGEST_TYPE = 200
@@ -45,7 +46,7 @@ def ticket_id_in(row: Any, names: Iterable[str]) -> str:
 
 def word_in(row: Any, name: str, otherwise: str) -> str:
     value = row.get(name) if isinstance(row, Mapping) else None
-    return value[:LONGEST_TYPE] if isinstance(value, str) and value else otherwise
+    return storable_text(value[:LONGEST_TYPE]) if isinstance(value, str) and value else otherwise
 
 
 def time_of(value: Any) -> datetime | None:

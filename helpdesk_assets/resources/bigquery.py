@@ -88,4 +88,5 @@ class HelpdeskBigQuery(BigQueryResource):
                 warehouse,
                 sync_name=settings.sync_name,
                 small_batch_bytes=settings.bigquery_small_batch_bytes,
+                history_days=settings.history_days,
             )

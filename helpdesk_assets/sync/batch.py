@@ -53,8 +53,9 @@ class BatchWriter:
 
     def add(self, page: Page) -> None:
         """Spool the page's tickets, in their order."""
+        rows: list[bytes] = []
         for ticket in page.tickets:
-            self._spool.append(self._row(ticket, page.served_at))
+            rows.append(self._row(ticket, page.served_at))
             self._note_created(ticket.created_time)
             self.tombstones += ticket.tombstone
             self._note_lag((page.served_at - ticket.modified_time).total_seconds())
@@ -62,6 +63,7 @@ class BatchWriter:
                 self.versions.append(Version(ticket.ticket_id, ticket.content_hash))
             self.rows += 1
             self._next_seq += 1
+        self._spool.extend(rows)
         if not self._spool.is_small:
             self.versions = None
         self.pages += 1

@@ -70,8 +70,7 @@ def plan_run(
 
     A long reading that was interrupted goes on where it was, unless something else is asked for.
 
-    The window reaches back behind the watermark by `overlap`, or by what the helpdesk needs where
-    that is more: its search index lags, and two edits within one tick of its clock look alike.
+    The window reaches back behind the watermark: see `reach`.
 
     Raises:
         UserMistake: the options contradict each other or the state.
@@ -103,14 +102,19 @@ def plan_run(
                 "Run with mode auto or full once."
             )
         return replace(base, reason="first load")
-    reach = max(overlap, capabilities.minimum_overlap, capabilities.time_resolution)
     return replace(
         base,
         mode=Mode.INCREMENTAL,
-        since=start - reach,
+        since=start - reach(overlap, capabilities),
         cursor=state.cursor if state else None,
         reason="changes since the watermark" if watermark else "adopted an older sync's table",
     )
+
+
+def reach(overlap: timedelta, capabilities: Capabilities) -> timedelta:
+    """How far a window goes back behind the watermark: by `overlap`, or by what the helpdesk needs
+    where that is more, since its search index lags and two edits within one tick look alike."""
+    return max(overlap, capabilities.minimum_overlap, capabilities.time_resolution)
 
 
 def _going_on(base: Plan, begun: Unfinished) -> Plan:

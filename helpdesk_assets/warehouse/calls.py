@@ -127,6 +127,21 @@ class TableCalls:
                 table, ["expires"], retry=self._retry(), timeout=self._deadlines.request
             )
 
+    def update_partitioning(self, table: bigquery.Table) -> None:
+        with self.explained(f"setting how long partitions of table {table.table_id} are kept"):
+            self._client.update_table(
+                table, ["time_partitioning"], retry=self._retry(), timeout=self._deadlines.request
+            )
+
+    def update_view(self, view: bigquery.Table) -> None:
+        with self.explained(f"changing view {view.table_id}"):
+            self._client.update_table(
+                view,
+                ["view_query", "description", "labels"],
+                retry=self._retry(),
+                timeout=self._deadlines.request,
+            )
+
     def drop_table(self, table: str) -> None:
         """Remove a table, or let it be gone already."""
         self._tables.pop(table, None)

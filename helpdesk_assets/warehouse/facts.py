@@ -38,7 +38,7 @@ def facts(dataset: Dataset, manifest: Manifest, events: WebhookPolicy | None) ->
 
     `events` is given where the ledger is kept by the events of our receiver.
     """
-    counts, parameters = _batch_counts(dataset, manifest)
+    counted = batch_counts(dataset, manifest)
     behind = ledger_facts.behind(dataset, manifest)
     told, heard = _heard(dataset, manifest, events)
     tickets = dataset.table(tables.TICKETS.name)
@@ -69,7 +69,7 @@ FROM (
   FROM {tickets}
 ) AS W
 CROSS JOIN (
-{indent(counts, "  ")}
+{indent(counted.sql, "  ")}
 ) AS C
 CROSS JOIN (
   SELECT
@@ -100,13 +100,23 @@ CROSS JOIN (
     return Query(
         sql,
         (
-            *parameters,
+            *counted.parameters,
             *more,
             Parameter("never_came", ColumnType.STRING, NEVER_CAME),
             Parameter("future_after", ColumnType.TIMESTAMP, manifest.served_at + FUTURE_TOLERANCE),
-            Parameter("run_id", ColumnType.STRING, manifest.run_id),
+            _run_id(manifest),
         ),
     )
+
+
+def batch_facts(dataset: Dataset, manifest: Manifest) -> Query:
+    """One row: what became of the batch, and nothing of the whole table, which is not read."""
+    counted = batch_counts(dataset, manifest)
+    return Query(counted.sql, (*counted.parameters, _run_id(manifest)))
+
+
+def _run_id(manifest: Manifest) -> Parameter:
+    return Parameter("run_id", ColumnType.STRING, manifest.run_id)
 
 
 def _heard(
@@ -122,9 +132,10 @@ def _heard(
     )
 
 
-def _batch_counts(dataset: Dataset, manifest: Manifest) -> tuple[str, tuple[Parameter, ...]]:
+def batch_counts(dataset: Dataset, manifest: Manifest) -> Query:
+    """What became of the batch's tickets. Needs `@run_id` as well."""
     if manifest.rows == 0:
-        return "SELECT 0 AS inserted, 0 AS updated, 0 AS unchanged, 0 AS rejected", ()
+        return Query("SELECT 0 AS inserted, 0 AS updated, 0 AS unchanged, 0 AS rejected")
     source = batch(dataset, manifest)
     ours = "T._run_id = @run_id"
     theirs = "T._run_id IS DISTINCT FROM @run_id"
@@ -143,7 +154,7 @@ FROM (
 ) AS B
 JOIN {dataset.table(tables.TICKETS.name)} AS T
 ON T.ticket_id = B.ticket_id"""
-    return sql, source.parameters
+    return Query(sql, source.parameters)
 
 
 def facts_from(text: str | None) -> RunFacts:

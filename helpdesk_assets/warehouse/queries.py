@@ -10,6 +10,7 @@ again by the next run, and would be forgotten.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from helpdesk_assets import tables
 from helpdesk_assets.model import NEVER_CAME, ColumnType, Manifest
@@ -103,6 +104,16 @@ LEFT JOIN (
 ) AS W
 ON W.ticket_id = S.ticket_id"""
     return Query(sql, source.parameters)
+
+
+def alive_among(dataset: Dataset, ids: Sequence[str]) -> Query:
+    """Which of these tickets the table has, as tickets that have not gone."""
+    sql = f"""\
+SELECT ticket_id
+FROM {dataset.table(tables.TICKETS.name)}
+WHERE ticket_id IN UNNEST(@ticket_ids)
+  AND deletedTime IS NULL"""
+    return Query(sql, (Parameter("ticket_ids", ColumnType.STRING, tuple(ids)),))
 
 
 def newest_stored(dataset: Dataset) -> Query:

@@ -7,6 +7,7 @@ table has and a description lacks is somebody else's and stays.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 
 from google.cloud import bigquery
@@ -15,6 +16,8 @@ from helpdesk_assets.errors import SchemaMismatch
 from helpdesk_assets.model import Column, ColumnType, TableSpec
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.sql import Query, quote
+
+DAY_MILLISECONDS = 86_400_000
 
 # The API answers in the words of legacy SQL, whatever one has asked in.
 _STANDARD_NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
@@ -53,6 +56,41 @@ class Schema:
         missing = absent(spec.name, wanted, _types(found))
         if missing:
             self._add(spec.name, missing)
+
+    def keep_partitions(self, spec: TableSpec, days: int) -> None:
+        """Let BigQuery drop the table's partitions after so many days; 0: never.
+
+        A partition's age counts from its beginning, so a day more keeps its last rows as long.
+        """
+        found = self._warehouse.get_table(spec.name)
+        if found is None or found.time_partitioning is None:
+            return
+        wanted = (days + 1) * DAY_MILLISECONDS if days else None
+        if found.time_partitioning.expiration_ms == wanted:
+            return
+        # None has to be sent: what a request leaves out stays as it is.
+        found.time_partitioning.expiration_ms = wanted
+        self._warehouse.update_partitioning(found)
+
+    def ensure_view(self, name: str, sql: str, description: str) -> None:
+        """Make the view, or make it say what it should. It is told by a label whether it does: one
+        stand-in does not give a view's text back."""
+        view = bigquery.Table(self._warehouse.dataset.table_id(name))
+        view.view_query = sql
+        view.description = description
+        text = f"{description}\n{sql}"
+        mark = hashlib.sha256(text.encode()).hexdigest()[:16]
+        view.labels = {"app": "helpdesk-assets", "text": mark}
+        found = self._warehouse.get_table(name)
+        if found is None:
+            self._warehouse.create_table(view)
+        elif found.labels.get("text") != mark:
+            if self._warehouse.is_emulator:
+                # local-bigquery would answer with the old view. Elsewhere who may read it is kept.
+                self._warehouse.drop_table(name)
+                self._warehouse.create_table(view)
+            else:
+                self._warehouse.update_view(view)
 
     def _described(self, spec: TableSpec, columns: Sequence[Column]) -> bigquery.Table:
         table = bigquery.Table(self._warehouse.dataset.table_id(spec.name), fields(columns))

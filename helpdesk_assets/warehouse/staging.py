@@ -25,7 +25,7 @@ EXPIRES_AFTER = timedelta(hours=24)
 # that were added, as a reading may take long.
 KEPT_FOR = timedelta(days=4)
 KEPT_AT_LEAST = KEPT_FOR - timedelta(hours=1)
-OUR_TABLES = tuple(spec.name for spec in tables.ALL)
+OUR_TABLES = tuple(spec.name for spec in (*tables.ALL, *tables.OF_SWEEPS))
 _NAME = re.compile(r"(?P<table>.+)__stg_(?P<stamp>\d{8}T\d{6}Z)_[a-z0-9]{1,8}_\d+")
 
 

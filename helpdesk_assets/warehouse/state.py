@@ -10,7 +10,6 @@ what the warehouse counts at that moment, so that reading the row back tells a r
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -20,9 +19,8 @@ from helpdesk_assets.errors import AnotherWriter
 from helpdesk_assets.model import (
     ColumnType,
     Manifest,
-    Mode,
+    Reading,
     RunFacts,
-    RunRecord,
     SyncState,
     WebhookPolicy,
     Window,
@@ -30,9 +28,14 @@ from helpdesk_assets.model import (
 from helpdesk_assets.warehouse import unfinished
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.facts import facts, facts_from
+from helpdesk_assets.warehouse.run_records import (
+    history,
+    reading_from,
+    reading_to,
+    records_from,
+)
 from helpdesk_assets.warehouse.sql import Dataset, Parameter, Query
 
-REMEMBERED_RUNS = 20
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -75,7 +78,7 @@ class StateTable:
         if seen is not None and seen.run_id == manifest.run_id:
             return seen
         statement = closing_statement(
-            self._warehouse.dataset, self._sync_name, manifest, _history(seen), events
+            self._warehouse.dataset, self._sync_name, manifest, history(seen), events
         )
         self._warehouse.run(statement, run_id=manifest.run_id, step="sync_state", attempt=attempt)
         state = self.read()
@@ -124,6 +127,7 @@ USING (
     @reason AS reason,
     CURRENT_TIMESTAMP() AS closed_at,
     F.facts AS facts,
+    @reading AS reading,
     @recent_runs AS recent_runs
   FROM (
 {source}
@@ -140,14 +144,15 @@ WHEN MATCHED AND T.version = @seen_version THEN UPDATE SET
   reason = S.reason,
   closed_at = S.closed_at,
   facts = S.facts,
+  reading = S.reading,
   recent_runs = S.recent_runs,
   unfinished = CAST(NULL AS STRING)
 WHEN NOT MATCHED AND @seen_version = 0 THEN INSERT
   (sync_name, watermark, cursor, version, window_since, window_until, run_id, reason, closed_at,
-   facts, recent_runs)
+   facts, reading, recent_runs)
 VALUES
   (S.sync_name, S.watermark, S.cursor, S.version, S.window_since, S.window_until, S.run_id,
-   S.reason, S.closed_at, S.facts, S.recent_runs)"""
+   S.reason, S.closed_at, S.facts, S.reading, S.recent_runs)"""
     moved = manifest.window.until if manifest.moves_watermark else None
     own = (
         Parameter("sync_name", ColumnType.STRING, sync_name),
@@ -157,60 +162,14 @@ VALUES
         Parameter("window_since", ColumnType.TIMESTAMP, manifest.window.since),
         Parameter("window_until", ColumnType.TIMESTAMP, manifest.window.until),
         Parameter("reason", ColumnType.STRING, f"{manifest.mode}: {manifest.reason}"),
+        Parameter("reading", ColumnType.STRING, reading_to(_reading(manifest))),
         Parameter("recent_runs", ColumnType.STRING, recent_runs),
     )
     return Query(sql, (*counted.parameters, *own))
 
 
-def _history(state: SyncState | None) -> str:
-    """The runs before the one that is closing, newest first, as JSON text."""
-    if state is None or state.run_id is None:
-        return "[]"
-    runs = (last_run(state), *state.recent_runs)[:REMEMBERED_RUNS]
-    return json.dumps([_record_to(run) for run in runs if run is not None])
-
-
-def last_run(state: SyncState) -> RunRecord | None:
-    """The run that closed last, told from the state row itself."""
-    if state.run_id is None or state.closed_at is None or state.window is None:
-        return None
-    mode, _, reason = (state.reason or "").partition(": ")
-    counted = state.facts
-    return RunRecord(
-        run_id=state.run_id,
-        closed_at=state.closed_at,
-        mode=Mode(mode),
-        reason=reason,
-        window=state.window,
-        tickets=counted.tickets,
-        missed=counted.missed_total,
-    )
-
-
-def _record_to(run: RunRecord) -> dict[str, Any]:
-    return {
-        "run_id": run.run_id,
-        "closed_at": run.closed_at.isoformat(),
-        "mode": run.mode.value,
-        "reason": run.reason,
-        "since": run.window.since.isoformat() if run.window.since else None,
-        "until": run.window.until.isoformat(),
-        "tickets": run.tickets,
-        "missed": run.missed,
-    }
-
-
-def _record_from(row: Mapping[str, Any]) -> RunRecord:
-    since = datetime.fromisoformat(row["since"]) if row["since"] else None
-    return RunRecord(
-        run_id=row["run_id"],
-        closed_at=datetime.fromisoformat(row["closed_at"]),
-        mode=Mode(row["mode"]),
-        reason=row["reason"],
-        window=Window(since, datetime.fromisoformat(row["until"])),
-        tickets=row["tickets"],
-        missed=row["missed"],
-    )
+def _reading(manifest: Manifest) -> Reading:
+    return Reading(manifest.rows, manifest.pages, manifest.api.calls)
 
 
 def _state_from(row: Mapping[str, Any]) -> SyncState:
@@ -225,6 +184,7 @@ def _state_from(row: Mapping[str, Any]) -> SyncState:
         reason=row["reason"],
         closed_at=row["closed_at"],
         facts=facts_from(row["facts"]),
-        recent_runs=tuple(_record_from(run) for run in json.loads(row["recent_runs"] or "[]")),
+        reading=reading_from(row.get("reading")),
+        recent_runs=records_from(row["recent_runs"]),
         unfinished=unfinished.from_text(row.get("unfinished")),
     )

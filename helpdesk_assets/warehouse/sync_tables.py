@@ -1,4 +1,4 @@
-"""The four tables as one run uses them: what to merge at each step, and the state around it.
+"""The tables of a sync as one run uses them: what to merge at each step, and the state around it.
 
 Each step is described by a `MergeRequest`, so that the command line and Dagster's IO manager write
 by the same writer. The order raw_ticket_changes, missed_updates, tickets, sync_state is the
@@ -7,16 +7,20 @@ caller's to keep; `pipeline` says why.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from helpdesk_assets import tables
-from helpdesk_assets.errors import BatchGone
+from helpdesk_assets.errors import BatchGone, HelpdeskAssetsError
 from helpdesk_assets.model import (
     LedgerBy,
     Manifest,
     MergeReport,
+    Mode,
     RunFacts,
+    RunRecord,
     SyncState,
     TableSpec,
     Unfinished,
@@ -24,16 +28,26 @@ from helpdesk_assets.model import (
     WebhookPolicy,
 )
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.warehouse import health, ledger, queries
+from helpdesk_assets.warehouse import health, history, ledger, queries
+from helpdesk_assets.warehouse.by_hand import Setting, set_state
 from helpdesk_assets.warehouse.client import JobUse, Warehouse
-from helpdesk_assets.warehouse.schema import Schema
+from helpdesk_assets.warehouse.facts import batch_facts
+from helpdesk_assets.warehouse.run_log import RunLog
+from helpdesk_assets.warehouse.run_records import remembered
+from helpdesk_assets.warehouse.schema import Schema, is_json_as_text
 from helpdesk_assets.warehouse.sql import Prune, Query, table_source
 from helpdesk_assets.warehouse.staging import Staging
 from helpdesk_assets.warehouse.state import StateTable
+from helpdesk_assets.warehouse.sweeps import SweepTables
 from helpdesk_assets.warehouse.unfinished import LoadStore
 from helpdesk_assets.warehouse.writer import TableWriter
 
+log = logging.getLogger(__name__)
+
 ORPHANED_AFTER = timedelta(hours=24)
+# A line of the run log costs a query job, which every run would have one more of. Until then the
+# state row remembers the runs; where it is lost meanwhile, rebuilding it begins a few windows back.
+LOGGED_TOGETHER = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +65,27 @@ class MergeRequest:
 
 
 class SyncTables:
-    """The dataset of one sync. Nothing is asked of the warehouse until a method is called."""
+    """The dataset of one sync. Nothing is asked of the warehouse until a method is called.
 
-    def __init__(self, warehouse: Warehouse, *, sync_name: str, small_batch_bytes: int) -> None:
+    `history_days`: how long ticket versions are kept; 0: for ever, None: as the table has it.
+    """
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        *,
+        sync_name: str,
+        small_batch_bytes: int,
+        history_days: int | None = None,
+    ) -> None:
         self._warehouse = warehouse
         self._schema = Schema(warehouse)
         self._staging = Staging(warehouse)
         self._writer = TableWriter(warehouse, small_batch_bytes=small_batch_bytes)
         self._sync_name = sync_name
         self._state = StateTable(warehouse, sync_name)
+        self._runs = RunLog(warehouse, sync_name)
+        self._history_days = history_days
         self.small_batch_bytes = small_batch_bytes
 
     @property
@@ -78,6 +104,10 @@ class SyncTables:
         """Where a long reading of that run is kept while it goes on."""
         return LoadStore(self._warehouse, sync_name=self._sync_name, run_id=run_id)
 
+    def sweeps(self) -> SweepTables:
+        """The tables of a reconciliation."""
+        return SweepTables(self._warehouse, self._writer)
+
     def adopted_until(self) -> datetime | None:
         """Where the tickets table of an older sync ends; None where there is no such table.
 
@@ -94,9 +124,20 @@ class SyncTables:
         return next((row["watermark"] for row in outcome.rows), None)
 
     def prepare(self) -> None:
-        """Make the tables that are not there, and add the columns that an adopted one lacks."""
+        """Make the tables that are not there, and add the columns that an adopted one lacks; then
+        see to it that versions are kept as long as they should be, and to the view of them."""
         for spec in tables.ALL:
             self._schema.ensure(spec)
+        if self._history_days is not None:
+            self._schema.keep_partitions(tables.RAW_TICKET_CHANGES, self._history_days)
+        self._schema.ensure_view(history.NAME, self._history_view(), history.DESCRIPTION)
+
+    def _history_view(self) -> str:
+        held = self._schema.columns(tables.TICKETS)
+        raw_json = next(each for each in tables.TICKETS.columns if each.name == "raw_json")
+        return history.view_query(
+            self._warehouse.dataset, json_as_text=is_json_as_text(raw_json, held)
+        )
 
     def changes_request(self, manifest: Manifest, spool: Spool) -> MergeRequest:
         """The spool's rows; where all that was read is staged already, the staging table's."""
@@ -162,11 +203,64 @@ class SyncTables:
             # The batch may have been fetched before an upgrade that added a column.
             self._schema.ensure(tables.SYNC_STATE)
             state = self._state.close_run(manifest, events=events, attempt=attempt)
+            if manifest.mode is Mode.FULL or state.version % LOGGED_TOGETHER == 0:
+                self._log_run(state, attempt)
             closed = state.facts, state
-        if manifest.staging is not None:
-            self._staging.drop(manifest.staging)
+        self.drop_staging(manifest)
         self._staging.sweep(ORPHANED_AFTER, kept=self._state.stagings_in_use())
         return closed
+
+    def alive_among(self, ids: Sequence[str], *, run_id: str) -> list[str]:
+        """Those of the tickets that the table has and that have not gone, in the order of `ids`."""
+        asked = queries.alive_among(self._warehouse.dataset, ids)
+        outcome = self._warehouse.run(asked, run_id=run_id, step="alive")
+        alive = {row["ticket_id"] for row in outcome.rows}
+        return [ticket_id for ticket_id in ids if ticket_id in alive]
+
+    def count_batch(self, manifest: Manifest) -> RunFacts:
+        """What became of a batch that is merged; of the facts only inserted, updated, unchanged
+        and rejected are told."""
+        counted = batch_facts(self._warehouse.dataset, manifest)
+        outcome = self._warehouse.run(counted, run_id=manifest.run_id, step="count")
+        row = next(outcome.rows)
+        return RunFacts(
+            inserted=int(row["inserted"]),
+            updated=int(row["updated"]),
+            unchanged=int(row["unchanged"]),
+            rejected=int(row["rejected"]),
+        )
+
+    def drop_staging(self, manifest: Manifest) -> None:
+        """Remove what the batch has staged."""
+        if manifest.staging is not None:
+            self._staging.drop(manifest.staging)
+
+    def _log_run(self, state: SyncState, attempt: int) -> None:
+        """The run has closed by now, and what the log lacks is written the next time."""
+        try:
+            self._runs.write(state, attempt=attempt)
+        except HelpdeskAssetsError as error:
+            log.warning("The run log lacks run %s; a later run adds it. %s", state.run_id, error)
+
+    def last_advances(self, limit: int) -> tuple[RunRecord, ...]:
+        """How the watermark came to be where it is, newest first: the log, and what it may lack of
+        what the state row remembers."""
+        state = self.read_state()
+        known = {(run.version, run.run_id): run for run in remembered(state)} if state else {}
+        known |= {(run.version, run.run_id): run for run in self._runs.newest(limit)}
+        newest = sorted(known.values(), key=lambda run: (run.closed_at, run.version), reverse=True)
+        return tuple(newest[:limit])
+
+    def set_by_hand(self, setting: Setting, seen: SyncState | None) -> SyncState:
+        """Write the state row as a person wants it, and a line of the log.
+
+        Raises:
+            AnotherWriter: the row is no longer the one that was seen.
+        """
+        self._schema.ensure(tables.SYNC_STATE)
+        state = set_state(self._warehouse, self._sync_name, setting, seen)
+        self._log_run(state, attempt=0)
+        return state
 
     def missed_in_the_last(self, hours: int) -> int:
         """How many missed updates were recorded in the last hours."""

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from helpdesk_assets.cli.status import read_status
-from helpdesk_assets.settings import Settings, load_settings
+from helpdesk_assets.settings import Settings
 from helpdesk_assets.simulator.server import SimulatedHelpdesk
 from helpdesk_assets_tests.cli.conftest import TICKETS, Command, Run
 
@@ -51,17 +50,6 @@ def test_full_reads_everything_again(environment: Settings, run: Run) -> None:
     assert (result["mode"], result["tickets_synced"]) == ("full", TICKETS)
 
 
-def test_a_range_leaves_the_watermark_alone(environment: Settings, run: Run) -> None:
-    run("sync")
-    before = read_status(load_settings()).state
-
-    result = run("sync", "--since", "2000-01-01T00:00:00Z", "--until", "2001-01-01T01:00:00+01:00")
-
-    assert "range asked for" in result.stdout
-    assert "2000-01-01 00:00:00Z to 2001-01-01 00:00:00Z" in result.stdout
-    assert read_status(load_settings()).state == before
-
-
 def test_the_last_line_of_stdout_is_the_result(environment: Settings, command: Command) -> None:
     done = command("sync", "--json", "--verbose")
 
@@ -83,26 +71,6 @@ def test_a_failed_change_endpoint_is_warned_of(
     assert json.loads(result.stdout)["mode"] == "full"
     assert result.stderr.startswith("WARNING helpdesk_assets.sync.fetch: ")
     assert result.stderr.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "complaint"),
-    [
-        (["--since", "2026-11-23T10:00:00"], "has no zone; write it like 2026-11-23T10:00:00Z"),
-        (["--until", "2026-11-23"], "has no zone"),
-        (["--since", "yesterday"], "no ISO 8601 time; write it like 2026-11-23T10:00:00Z"),
-        (["--full", "--since", "2026-11-23T10:00:00Z"], "--full reads everything"),
-        (
-            ["--since", "2026-11-23T10:00:00Z", "--until", "2026-11-23T10:00:00+01:00"],
-            "--since is later than --until",
-        ),
-    ],
-)
-def test_usage_errors(bare: Path, run: Run, arguments: list[str], complaint: str) -> None:
-    result = run("sync", *arguments)
-
-    assert result.exit_code == 2
-    assert complaint in result.stderr
 
 
 def test_a_refused_token_is_one_line(

@@ -36,6 +36,8 @@ def test_the_graph() -> None:
         "tickets_table": ["missed_updates"],
         "sync_watermark": ["tickets_table"],
         "webhook_health": ["missed_updates"],
+        "ticket_backfill": [],
+        "ticket_inventory": ["sync_watermark"],
     }
 
 
@@ -49,6 +51,7 @@ def test_the_checks() -> None:
         "raw_ticket_changes.overlap_too_small",
         "raw_ticket_changes.read_whole",
         "sync_watermark.watermark_fresh",
+        "ticket_inventory.inventory_matches",
         "tickets_table.no_null_keys_or_times",
         "tickets_table.no_time_in_the_future",
         "tickets_table.one_row_per_ticket",
@@ -81,6 +84,19 @@ def test_how_webhooks_do_is_drawn_apart_from_the_sync() -> None:
     # It waits for no sync and holds none up.
     assert asset.pools == set()
     assert asset.group_name == "helpdesk"
+
+
+def test_the_reconciliation_is_weekly_and_beside_the_sync() -> None:
+    job = defs.resolve_job_def("helpdesk_reconcile")
+    assert [node.name for node in job.graph.nodes_in_topological_order] == ["ticket_inventory"]
+    schedule = defs.resolve_schedule_def("weekly_reconciliation")
+    assert (schedule.job_name, schedule.cron_schedule) == (job.name, "45 2 * * 0")
+    assert schedule.execution_timezone == "UTC"
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+    asset = defs.resolve_asset_graph().get(dg.AssetKey("ticket_inventory"))
+    # It neither waits for a sync nor holds one up, and is no part of what "Materialize all" does.
+    assert asset.pools == {"helpdesk_reconcile"}
+    assert asset.group_name == "reconciliation"
 
 
 @pytest.mark.parametrize("asset", SPECS)

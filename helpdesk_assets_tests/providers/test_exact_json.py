@@ -67,7 +67,7 @@ def test_what_is_nested_too_deep_to_be_stored_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"NaN", b"[Infinity]", b'{"a":-Infinity}', b"", b'{"a":', b"\xff\xfe", b"<html>", b"{} {}"],
+    [b"", b"nan", b"[-NaN]", b'{"a":', b"\xff\xfe", b"<html>", b"{} {}"],
 )
 def test_what_is_no_json_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
@@ -77,6 +77,26 @@ def test_what_is_no_json_is_refused(body: bytes) -> None:
 def test_bottomless_nesting_is_refused() -> None:
     with pytest.raises(ValueError, match="nested too deep"):
         parse(b"[" * 200_000)
+
+
+def test_what_is_cut_for_being_deep_is_still_too_deep_to_be_stored() -> None:
+    deep = b"[" * 200_000 + b"]" * 200_000
+    page = parse(b'{"a":{"s":"]}\\"["},"b":' + deep + b',"c":1}')
+    assert (page["a"], page["c"]) == ({"s": ']}"['}, 1)
+    with pytest.raises(RecursionError):
+        storable(page["b"])
+
+
+def test_numbers_that_are_none_are_kept_as_text() -> None:
+    heard: list[None] = []
+    body = b'{"a":NaN,"b":[Infinity,-Infinity],"c":"NaN"}'
+    value = parse(body, lambda: heard.append(None))
+    assert value == {"a": "NaN", "b": ["Infinity", "-Infinity"], "c": "NaN"}
+    assert len(heard) == 3
+
+
+def test_control_characters_need_no_escape() -> None:
+    assert parse(b'{"a":"\x01\t\n"}') == {"a": "\x01\t\n"}
 
 
 def test_a_byte_order_mark_is_no_part_of_the_text() -> None:

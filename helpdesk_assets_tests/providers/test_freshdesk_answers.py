@@ -259,6 +259,21 @@ def test_the_requests_from_the_beginning(connect: Connect) -> None:
     ]
 
 
+def test_the_requests_of_an_inventory(connect: Connect) -> None:
+    """Nothing embedded, whatever is stored of a ticket otherwise; and each list's end once more."""
+    with loopback(answering([])) as server:
+        helpdesk = connect(server.url, freshdesk_include="stats,requester")
+        assert [page.lines for page in helpdesk.inventory()] == 6 * [()]
+    ever = {"updated_since": "2000-01-01T00:00:00Z", **LISTED}
+    # The server's clock says 10:00:00, and that second is not over.
+    again = {"updated_since": "2026-11-23T09:59:58Z", **LISTED}
+    assert sent(server.seen) == [
+        Sent("GET", TICKETS, {**asked, **kind}, HEADERS)
+        for kind in ({}, {"filter": "deleted"}, {"filter": "spam"})
+        for asked in (ever, again)
+    ]
+
+
 def test_the_requests_for_further_pages(connect: Connect) -> None:
     """From page to page the bound moves on; within one second, and only there, the page does."""
     later = [{**row, "updated_at": "2026-11-23T09:30:00Z"} for row in rows(2, 11)]
@@ -305,10 +320,11 @@ def test_a_further_page_is_one_of_the_same_query(connect: Connect) -> None:
     start, end = datetime(2026, 11, 23, 9, tzinfo=UTC), START
     with loopback(answering([ROW])) as server:
         helpdesk = connect(server.url, helpdesk_page_size=1)
-        token = helpdesk._fetch(None, start, end, None).next_token
-        helpdesk._fetch(None, start + timedelta(seconds=1), end, None)
-        helpdesk._fetch(None, start, end, token)
-        helpdesk._fetch(None, start, end, None)
+        tickets = helpdesk._whole(None)
+        token = helpdesk._fetch(tickets, start, end, None).next_token
+        helpdesk._fetch(tickets, start + timedelta(seconds=1), end, None)
+        helpdesk._fetch(tickets, start, end, token)
+        helpdesk._fetch(tickets, start, end, None)
     asked = [(one.params["updated_since"][-9:], one.params["page"]) for one in sent(server.seen)]
     assert asked == [("08:59:59Z", "1"), ("09:00:00Z", "1"), ("08:59:59Z", "2"), ("09:00:00Z", "1")]
 

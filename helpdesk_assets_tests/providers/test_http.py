@@ -147,7 +147,7 @@ def test_the_length_is_checked_by_us_and_not_only_below(monkeypatch: pytest.Monk
         ask(say(b'{"tickets": []}', Content_Length="500"))
 
 
-@pytest.mark.parametrize("body", [b"<html></html>", b'{"tickets": [', b"", b'{"a": NaN}', b"\xff"])
+@pytest.mark.parametrize("body", [b"<html></html>", b'{"tickets": [', b"", b'{"a": nan}', b"\xff"])
 def test_what_is_no_json_is_a_passing_failure(body: bytes) -> None:
     reply, _ = ask(say(body))
     with pytest.raises(PassingFailure, match="GET /x is not JSON"):

@@ -19,6 +19,7 @@ from helpdesk_assets.errors import (
     TicketUnreadable,
     WindowTooDense,
 )
+from helpdesk_assets.inventory import InventoryLine
 from helpdesk_assets.providers.connection import World
 from helpdesk_assets.providers.request_tracker import RequestTracker, from_settings, looks
 from helpdesk_assets.settings import Settings
@@ -469,6 +470,11 @@ SENT: dict[str, list[tuple[str, list[tuple[str, str]]]]] = {
         ("/ticket/8", [("fields[Queue]", "Name")]),
         ("/tickets", LISTED),
     ],
+    # One field, no name of the queue, no zone where no time is asked for, and no ticket by its id.
+    "inventory": [
+        ("/tickets", [*LISTED[:-2], ("fields", "LastUpdated")]),
+        ("/transactions", gone(f"(({DELETION}) OR ({MERGE}))")),
+    ],
     "ticket": [
         ("/tickets", [("query", "id = 7"), *LISTED[1:]]),
         ("/ticket/7", [("fields[Queue]", "Name")]),
@@ -482,6 +488,7 @@ KINDS: dict[str, Callable[[RequestTracker], object]] = {
         )
     ),
     "listing": lambda helpdesk: list(helpdesk.listing()),
+    "inventory": lambda helpdesk: list(helpdesk.inventory()),
     "ticket": lambda helpdesk: helpdesk.ticket("7"),
 }
 
@@ -510,6 +517,31 @@ def test_what_is_sent(connect: Connect, kind: str, login: str) -> None:
         assert one.method == "GET"
         assert one.headers["Authorization"] == header
         assert one.headers["Accept"] == "application/json"
+
+
+def test_the_lines_of_an_inventory(connect: Connect) -> None:
+    row = {"id": "7", "LastUpdated": "2026-11-23T09:00:00Z"}
+    merge = notice("5", "9", Type="AddLink", Field="MergedInto", NewValue="x://y/ticket/7")
+    into = {**merge, "id": "6", "ObjectId": "7"}
+    with answering(transactions=[notice("4", "8"), merge, into], tickets=[row]) as server:
+        pages = list(connect(helpdesk_base_url=server.url).inventory())
+    eight, nine = datetime(2026, 11, 23, 8, tzinfo=UTC), datetime(2026, 11, 23, 9, tzinfo=UTC)
+    assert [line for page in pages for line in page.lines] == [
+        InventoryLine("7", nine),
+        InventoryLine("8", eight, gone=True),
+        InventoryLine("9", eight, gone=True),
+    ]
+    assert {page.total for page in pages} == {1}
+
+
+@pytest.mark.parametrize("at", ["yesterday", None])
+def test_a_transaction_without_a_time_ends_an_inventory(connect: Connect, at: Any) -> None:
+    untimed = {**notice("4", "8"), "Created": at}
+    with (
+        answering(transactions=[untimed], tickets=[]) as server,
+        pytest.raises(EndpointFailed, match="Transaction 4 has no time"),
+    ):
+        list(connect(helpdesk_base_url=server.url).inventory())
 
 
 def test_the_clock_is_the_helpdesks(connect: Connect) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -388,6 +389,46 @@ def test_what_a_search_asks_for(connect: Connect) -> None:
     assert server.seen[0].path == (
         f"/v2/tickets/search?modifiedTimeRange={window}&sortBy=modifiedTime&pageSize=100"
     )
+
+
+def test_what_an_inventory_asks_for(connect: Connect) -> None:
+    """The search from its beginning, and once more from where the clock stood by then."""
+    with loopback(answering({"tickets": []})) as server:
+        pages = list(connect(helpdesk_base_url=server.url).inventory())
+    assert [unquote(seen.path).partition("&")[0] for seen in server.seen] == [
+        "/v2/tickets/search?modifiedTimeRange=1970-01-01T00:00:00Z,9999-12-31T00:00:00Z",
+        "/v2/tickets/search?modifiedTimeRange=2026-11-23T09:59:59Z,9999-12-31T00:00:00Z",
+    ]
+    assert [page.lines for page in pages] == [(), ()]
+
+
+def test_an_inventory_is_read_to_its_end_while_tickets_change(connect: Connect) -> None:
+    """Ticket 3 leaves the list before its page is asked for, and comes back behind two others that
+    have changed since the list was opened once more."""
+
+    def row(ticket_id: str, time: str) -> dict[str, str]:
+        return {"id": ticket_id, "modifiedTime": f"2026-11-23T{time}Z"}
+
+    first, second, fourth = row("1", "08:00:00"), row("2", "08:00:01"), row("4", "10:00:00")
+    fifth, third = row("5", "10:00:10"), row("3", "10:00:15")
+    pages = [
+        ("10:00:00", [first, second], "more"),
+        ("10:00:00", [second], None),
+        ("10:00:00", [row("6", "09:59:59"), fourth], "more"),
+        ("10:00:20", [fourth, fifth], "more"),
+        ("10:00:20", [fifth, third], None),
+    ]
+
+    def respond(_: Seen) -> Said:
+        clock, rows, token = pages.pop(0)
+        body = json.dumps({"tickets": rows, "nextPageToken": token}).encode()
+        return Said(body, headers={"Date": f"Mon, 23 Nov 2026 {clock} GMT"})
+
+    with loopback(respond) as server:
+        helpdesk = connect(helpdesk_base_url=server.url, helpdesk_page_size=2)
+        found = [line.ticket_id for page in helpdesk.inventory() for line in page.lines]
+    assert sorted(found) == ["1", "2", "3", "4", "5", "6"]
+    assert pages == []
 
 
 def test_a_ticket_deleted_between_list_and_detail_is_left_out(connect: Connect) -> None:

@@ -235,6 +235,26 @@ def test_rows_out_of_order_or_before_the_window_are_an_error(times: tuple[float,
         list(TimeWalk(fetch, tick=SECOND, held_back=SECOND).pages(at(5), None))
 
 
+@pytest.mark.parametrize("chases", [True, False])
+def test_changes_made_meanwhile_are_chased_where_that_is_asked_for(chases: bool) -> None:
+    """Before each of a few calls, more changes than a page holds; else they end the walk."""
+    names = "abcdefghijklmno"
+
+    def bulk(desk: MovingDesk) -> None:
+        desk.now += 5
+        if len(desk.asked) <= 5:
+            for name in names[3 * len(desk.asked) - 3 :][:3]:
+                desk.change(name)
+                desk.now += 1
+
+    old = {"w": 985.0, "x": 988.0, "y": 990.0, "z": 995.0}
+    busy = desk(*((name, 10.0) for name in names), *old.items(), between=bulk)
+    walk = TimeWalk(busy.fetch, tick=SECOND, held_back=SECOND, chases=chases)
+    found = set(ids(list(walk.pages(at(980), None))))
+    assert old.keys() <= found
+    assert (found == {*names, *old}) is chases
+
+
 def test_a_row_repeated_within_a_page_comes_once() -> None:
     twice = ticket("a", 10)
 

@@ -13,6 +13,7 @@ import pytest
 from requests.structures import CaseInsensitiveDict
 
 from helpdesk_assets.errors import CredentialsRefused, EndpointFailed, SettingsError
+from helpdesk_assets.inventory import InventoryLine
 from helpdesk_assets.model import Page, Ticket
 from helpdesk_assets.providers.budget import Left
 from helpdesk_assets.providers.connection import World
@@ -550,6 +551,25 @@ def test_the_export_from_its_beginning(connect: Connect) -> None:
     assert sent(server.seen) == [
         Sent("GET", EXPORT, {"start_time": "0", "per_page": "1000"}, BASIC)
     ]
+
+
+def test_the_export_of_an_inventory(connect: Connect, slept: list[float]) -> None:
+    """To its end, and on from there once the last minute is out of the way: what changed then, and
+    had not been read of yet, would be in neither."""
+    late = {**ROW, "id": 8, "status": "deleted"}
+    pages = exported([ROW], "c2", is_last=False), exported([], "c3"), exported([late], "c4")
+    with loopback(answering(*pages)) as server:
+        helpdesk = connect(helpdesk_base_url=server.url, helpdesk_api_token="t0ken")
+        told = [line for page in helpdesk.inventory() for line in page.lines]
+    assert sent(server.seen) == [
+        Sent("GET", EXPORT, {"start_time": "0", "per_page": "1000"}, BASIC),
+        Sent("GET", EXPORT, {"cursor": "c2", "per_page": "1000"}, BASIC),
+        Sent("GET", EXPORT, {"cursor": "c3", "per_page": "1000"}, BASIC),
+    ]
+    assert slept == [61.0]
+    assert helpdesk.use.seconds_waited == 61.0
+    modified = datetime.fromisoformat(ROW["updated_at"])
+    assert told == [InventoryLine("7", modified), InventoryLine("8", modified, gone=True)]
 
 
 def test_the_export_of_a_later_run(connect: Connect) -> None:

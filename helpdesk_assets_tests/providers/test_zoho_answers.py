@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
 from helpdesk_assets.errors import EndpointFailed, TicketUnreadable
+from helpdesk_assets.inventory import InventoryLine
 from helpdesk_assets.model import Ticket
 from helpdesk_assets.providers.zoho_desk import TICK, ZohoDeskHelpdesk, from_settings
 from helpdesk_assets.providers.zoho_tickets import MODIFIED
@@ -453,6 +455,39 @@ def test_the_requests_of_the_listing(connect: Connect) -> None:
     ]
 
 
+def test_the_requests_of_an_inventory(connect: Connect) -> None:
+    with loopback(answering()) as server:
+        pages = list(connect(server.url).inventory())
+    ever = "1970-01-01T00:00:00.000Z,2100-01-01T00:00:00.001Z"
+    assert after_login(server.seen) == [
+        Sent(
+            "GET", SEARCH, {"createdTimeRange": ever, "sortBy": "createdTime", **SEARCHED}, HEADERS
+        ),
+        BIN_REQUEST,
+    ]
+    assert [(page.lines, page.total) for page in pages] == [((), 0), ((), 0)]
+
+
+def test_the_lines_of_an_inventory(connect: Connect) -> None:
+    """A ticket in the bin went after every change of the second that the bin names."""
+    spam = {**ROW, "id": "2", "isSpam": True}
+    at = {"modifiedTime": "2026-11-23T09:30:00.700Z"}
+    bin_once = {"0": {"data": [BINNED]}}
+    with loopback(
+        answering(
+            search=found({**ROW, **at}, spam, count=2),
+            bin=lambda asked: bin_once.get(asked.params["from"], NOTHING),
+        )
+    ) as server:
+        pages = list(connect(server.url).inventory())
+    listed, *binned = [line for page in pages for line in page.lines if line.ticket_id != "2"]
+    assert listed == InventoryLine(ROW["id"], datetime.fromisoformat(at["modifiedTime"]))
+    assert [line.gone for line in binned] == [True]
+    assert binned[0].modified_time > listed.modified_time
+    assert [line.gone for page in pages for line in page.lines if line.ticket_id == "2"] == [True]
+    assert {page.total for page in pages} == {2}
+
+
 def test_the_requests_for_further_pages(connect: Connect) -> None:
     """From page to page the start moves on; within one millisecond, and only there, `from` does."""
     later = [{**row, "modifiedTime": "2026-11-23T09:00:05.000Z"} for row in rows(2, 11)]
@@ -495,10 +530,10 @@ def test_a_further_page_is_one_of_the_same_query(connect: Connect) -> None:
     start = datetime(2026, 11, 23, 9, 0, 0, 123_000, tzinfo=UTC)
     with loopback(answering(search=found(ROW))) as server:
         helpdesk = connect(server.url, helpdesk_page_size=1)
-        fetch = helpdesk._fetch
-        token = fetch(MODIFIED, start, START, None).next_token
-        fetch(MODIFIED, start + TICK, START, None)
-        fetch(MODIFIED, start, START, token)
+        fetch = partial(helpdesk._fetch, MODIFIED, helpdesk._reader)
+        token = fetch(start, START, None).next_token
+        fetch(start + TICK, START, None)
+        fetch(start, START, token)
     asked = [
         (one.params["modifiedTimeRange"][19:23], one.params["from"])
         for one in after_login(server.seen)

@@ -23,6 +23,7 @@ NOTICE = "ObjectType,ObjectId,Type,Field,OldValue,NewValue,Created,Creator"
 # What is asked, and by whom. {living}, {deleted} and {merged} are ids.
 QUESTIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "a list": (USER, "/tickets", {"query": "id > 0", "fields": TICKET_FIELDS}),
+    "a list of times": (USER, "/tickets", {"query": "id > 0", "fields": "LastUpdated"}),
     "a list of ids": (USER, "/tickets", {"query": "id > 0"}),
     "a page": (USER, "/tickets", {"query": "id > 0", "per_page": 2, "page": 2}),
     "too large a page": (USER, "/tickets", {"query": "id > 0", "per_page": 500}),

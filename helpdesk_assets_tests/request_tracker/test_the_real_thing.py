@@ -148,6 +148,30 @@ def adapter(running: Running) -> Iterator[Adapter]:
         yield adapter
 
 
+def test_an_inventory_is_what_rt_is(running: Running, adapter: Adapter) -> None:
+    rt = running.rt
+    living, deleted, merged, back = (rt.create(f"listed {n}") for n in range(4))
+    rt.delete(deleted)
+    rt.delete(back)
+    rt.merge(merged, into=living)
+    rt.change(back, Status="open")
+    pages, truth = list(adapter.inventory()), rt.everything()
+    lines = [line for page in pages for line in page.lines]
+    told = {line.ticket_id: line for line in lines}
+    gone = {
+        ticket_id
+        for ticket_id, body in truth.items()
+        if body["Status"] == "deleted" or str(body["id"]) != ticket_id
+    }
+    assert {deleted, merged} <= gone
+    assert {line.ticket_id for line in lines if line.gone} == gone
+    assert sorted(told) == sorted(truth)
+    assert {page.total for page in pages} == {len(truth) - len(gone)}
+    for ticket_id in truth.keys() - gone:
+        at = datetime.fromisoformat(truth[ticket_id]["LastUpdated"])
+        assert told[ticket_id].modified_time == at
+
+
 def test_local_times_are_read_as_is_believed(running: Running, adapter: Adapter) -> None:
     """A ticket is found by its very second, throughout the days on which the clocks change."""
     rt = running.rt

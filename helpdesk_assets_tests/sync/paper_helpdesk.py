@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from helpdesk_assets.inventory import InventoryPage
 from helpdesk_assets.model import ApiUse, Page, Ticket
 from helpdesk_assets.providers.base import Capabilities
 
@@ -58,6 +59,7 @@ class PaperHelpdesk:
     another_way: bool = True
     resumed: list[str | None] = field(default_factory=list)
     calls: int = 0
+    inventory_script: Sequence[InventoryPage | Exception] = ()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -77,6 +79,10 @@ class PaperHelpdesk:
     def use(self) -> ApiUse:
         return ApiUse(calls=self.calls, bytes_received=100 * self.calls)
 
+    @property
+    def served_at(self) -> datetime | None:
+        return NOON if self.calls else None
+
     def changes(
         self,
         since: datetime | None,
@@ -91,6 +97,13 @@ class PaperHelpdesk:
 
     def listing(self) -> Iterator[Page]:
         yield from self._play(self.listing_script)
+
+    def inventory(self) -> Iterator[InventoryPage]:
+        for entry in self.inventory_script:
+            self.calls += 1
+            if isinstance(entry, Exception):
+                raise entry
+            yield entry
 
     def ticket(self, ticket_id: str) -> Ticket | None:
         raise NotImplementedError(ticket_id)

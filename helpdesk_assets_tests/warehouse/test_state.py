@@ -10,7 +10,8 @@ import pytest
 from helpdesk_assets.errors import AnotherWriter
 from helpdesk_assets.model import Manifest, RunFacts, SyncState
 from helpdesk_assets.warehouse.client import Warehouse
-from helpdesk_assets.warehouse.state import REMEMBERED_RUNS, StateTable, closing_statement
+from helpdesk_assets.warehouse.run_records import REMEMBERED_RUNS
+from helpdesk_assets.warehouse.state import StateTable, closing_statement
 from helpdesk_assets.warehouse.sync_tables import SyncTables
 from helpdesk_assets_tests.batches import NOON, SMALL
 from helpdesk_assets_tests.warehouse.test_queries import DATASET
@@ -49,14 +50,15 @@ WHEN MATCHED AND T.version = @seen_version THEN UPDATE SET
   reason = S.reason,
   closed_at = S.closed_at,
   facts = S.facts,
+  reading = S.reading,
   recent_runs = S.recent_runs,
   unfinished = CAST(NULL AS STRING)
 WHEN NOT MATCHED AND @seen_version = 0 THEN INSERT
   (sync_name, watermark, cursor, version, window_since, window_until, run_id, reason, closed_at,
-   facts, recent_runs)
+   facts, reading, recent_runs)
 VALUES
   (S.sync_name, S.watermark, S.cursor, S.version, S.window_since, S.window_until, S.run_id,
-   S.reason, S.closed_at, S.facts, S.recent_runs)"""
+   S.reason, S.closed_at, S.facts, S.reading, S.recent_runs)"""
     )
 
 

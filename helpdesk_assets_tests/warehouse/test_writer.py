@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -182,12 +182,12 @@ def test_a_small_batch_says_which_row_has_no_key(warehouse: Warehouse) -> None:
 
 def test_a_query_is_a_source_too_and_its_null_keys_are_refused(warehouse: Warehouse) -> None:
     writer = TableWriter(warehouse)
-    rows = "SELECT 'a' AS id, TIMESTAMP '2026-01-01 00:00:00+00' AS at"
+    rows = "SELECT 'a' AS id, TIMESTAMP '2026-01-01 00:00:00+00' AS `at`"
     twice = Query(f"{rows}\nUNION ALL\n{rows}")
     report = writer.merge(EVENTS, twice, run_id="r1", step="events")
     assert (report.changed, report.inserted, report.updated) == (1, 1, 0)
     assert (report.query_jobs, report.load_jobs) == (1, 0)
-    bad = Query(f"{rows}\nUNION ALL\nSELECT 'b' AS id, CAST(NULL AS TIMESTAMP) AS at")
+    bad = Query(f"{rows}\nUNION ALL\nSELECT 'b' AS id, CAST(NULL AS TIMESTAMP) AS `at`")
     with pytest.raises(NullKey, match=r"NULL key in events\.at"):
         writer.merge(EVENTS, bad, run_id="r2", step="events")
     assert len(list(warehouse.list_rows("events"))) == 1
@@ -297,3 +297,15 @@ def test_bounds_are_widened_to_whole_partitions(unit: str, start: str, end: str)
     )
     wide = whole_partitions(bounds, unit)
     assert (wide.start.isoformat(), wide.end.isoformat()) == (start, end)
+
+
+@pytest.mark.parametrize("unit", ["HOUR", "DAY", "MONTH", "YEAR"])
+def test_the_last_partition_of_all_has_bounds_too(unit: str) -> None:
+    last = datetime.max.replace(tzinfo=UTC)
+    assert whole_partitions(Prune("made", last, last), unit).end == last
+
+
+def test_a_leap_year_is_a_day_longer() -> None:
+    moment = datetime(2024, 3, 1, tzinfo=UTC)
+    wide = whole_partitions(Prune("made", moment, moment), "YEAR")
+    assert wide.end == datetime(2025, 1, 1, tzinfo=UTC) - timedelta(microseconds=1)

@@ -65,7 +65,7 @@ class ZohoTokens:
         except jwt.PyJWKClientConnectionError:
             log.warning("The keys of ZOHO_JWKS_URL could not be fetched; Zoho's posts are refused.")
             return False
-        except jwt.PyJWTError:
+        except (jwt.PyJWTError, RecursionError):
             return False
         ours = self._issuer is None or claims.get("iss") == self._issuer
         ends = _moment(claims.get("exp"))

@@ -1,0 +1,71 @@
+"""The command `repair`: some tickets, or a range of time, brought up to date beside the schedule.
+
+A range is read as a sync reads its window, tickets by their ids one by one. Neither touches the
+watermark. No Dagster here, as in `sync`.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from helpdesk_assets.cli.parts import open_parts
+from helpdesk_assets.cli.sync import run_and_tell
+from helpdesk_assets.repair import RepairReport, repair_tickets
+from helpdesk_assets.settings import load_settings
+from helpdesk_assets.sync.plan import Options
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def repair_range(*, since: datetime | None, until: datetime | None, as_json: bool) -> None:
+    """Read every change of the range and merge it."""
+    run_and_tell(Options(since=since, until=until), as_json=as_json)
+
+
+def repair_by_id(ids: Sequence[str], *, mark_deleted: bool, as_json: bool) -> bool:
+    """Ask for each ticket and merge it; False where one of them could not be read."""
+    settings = load_settings()
+    with open_parts(settings) as parts:
+        report = repair_tickets(
+            parts.helpdesk,
+            parts.tables,
+            ids,
+            run_id=uuid.uuid4().hex,
+            webhooks=settings.webhooks,
+            at_once=settings.helpdesk_concurrency,
+            gone_is_deleted=mark_deleted,
+        )
+    if as_json:
+        click.echo(json.dumps({"status": "ok", **asdict(report)}))
+    else:
+        from rich.console import Console
+
+        Console().print(summary(report))
+    return not report.unreadable
+
+
+def summary(report: RepairReport) -> Table:
+    """What a person wants to know of one repair."""
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_row("tickets asked for", f"{report.asked:,}")
+    table.add_row("  merged", f"{report.merged:,}")
+    table.add_row("  of them deleted", f"{report.deleted:,}")
+    table.add_row("  unchanged", f"{report.unchanged:,}")
+    table.add_row("  newer here", f"{report.rejected:,}")
+    table.add_row("  not found", _named(report.not_found, ", ".join(report.not_found_named)))
+    table.add_row("  unreadable", _named(report.unreadable, " ".join(report.unreadable_named)))
+    return table
+
+
+def _named(count: int, names: str) -> str:
+    return f"{count:,}  {names}".rstrip()

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from helpdesk_assets.cli.parts import open_warehouse
+from helpdesk_assets.settings import Settings, load_settings
+from helpdesk_assets.simulator.server import SimulatedHelpdesk
+from helpdesk_assets.warehouse.sql import Query
+from helpdesk_assets_tests.cli.conftest import TICKETS, Run
+
+
+@pytest.fixture
+def desk() -> Iterator[SimulatedHelpdesk]:
+    """One of its own: tickets leave it, and its clock is moved."""
+    with SimulatedHelpdesk(tickets=TICKETS, seed=5) as desk:
+        yield desk
+
+
+def lose_one(desk: SimulatedHelpdesk) -> str:
+    one = next(desk.truth()).ticket_id
+    with open_warehouse(load_settings()) as warehouse:
+        table = warehouse.dataset.table("tickets")
+        warehouse.run(
+            Query(f"DELETE FROM {table} WHERE ticket_id = '{one}'"), run_id="tamper", step="tamper"
+        )
+    return one
+
+
+def test_a_look_a_repair_and_nothing_left(
+    environment: Settings, run: Run, desk: SimulatedHelpdesk
+) -> None:
+    run("sync")
+    desk.advance(3600)
+    lost = lose_one(desk)
+
+    look = run("reconcile", "--dry-run")
+    repair = run("reconcile", "--json")
+    again = run("reconcile")
+
+    assert [result.exit_code for result in (look, repair, again)] == [0, 0, 0]
+    assert re.search(rf"absent, found +1: {lost}\s", look.stdout)
+    told = json.loads(repair.stdout)
+    assert (told["status"], told["tickets_listed"], told["repaired"]) == ("ok", TICKETS, 1)
+    assert told["differences"] == [
+        {"kind": "absent", "outcome": "repaired", "count": 1, "ticket_ids": [lost]}
+    ]
+    assert f"The table equals the {TICKETS} tickets that the helpdesk lists." in again.stdout
+
+
+def test_what_is_wrong_still_ends_in_exit_code_1(
+    environment: Settings, run: Run, desk: SimulatedHelpdesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (made,) = desk.create(1)
+    run("sync")
+    desk.delete(ids=[made.ticket_id])
+    desk.advance(3600)
+    monkeypatch.setenv("RECONCILE_MOST_GONE_SHARE", "0")
+
+    result = run("reconcile")
+
+    assert result.exit_code == 1
+    assert re.search(rf"gone, left +1: {made.ticket_id}\s", result.stdout)
+    assert "more than the 0 that RECONCILE_MOST_GONE_SHARE allows at once" in result.stdout
+
+
+def test_before_the_first_sync_it_is_one_line(environment: Settings, run: Run) -> None:
+    result = run("reconcile", "--json")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: There is no watermark yet")

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from helpdesk_assets.cli.status import read_status
+from helpdesk_assets.settings import Settings, load_settings
+from helpdesk_assets.simulator.server import SimulatedHelpdesk
+from helpdesk_assets_tests.cli.conftest import TICKETS, Run
+
+
+@pytest.fixture
+def desk() -> Iterator[SimulatedHelpdesk]:
+    """One of its own: tickets leave it."""
+    with SimulatedHelpdesk(tickets=TICKETS, seed=5) as desk:
+        yield desk
+
+
+def test_a_range_leaves_the_watermark_alone(environment: Settings, run: Run) -> None:
+    run("sync")
+    before = read_status(load_settings()).state
+
+    result = run(
+        "repair", "--since", "2000-01-01T00:00:00Z", "--until", "2001-01-01T01:00:00+01:00"
+    )
+
+    assert "range asked for" in result.stdout
+    assert "2000-01-01 00:00:00Z to 2001-01-01 00:00:00Z" in result.stdout
+    assert read_status(load_settings()).state == before
+
+
+def test_tickets_by_id(environment: Settings, run: Run, desk: SimulatedHelpdesk) -> None:
+    run("sync")
+    before = read_status(load_settings()).state
+    first, second = desk.change(ids=[ticket.ticket_id for ticket in desk.truth()][:2])
+
+    result = run("repair", "--json", "--ids", f"{first.ticket_id}, {second.ticket_id},nobody,")
+
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == {
+        "status": "ok",
+        "asked": 3,
+        "merged": 2,
+        "unchanged": 0,
+        "rejected": 0,
+        "deleted": 0,
+        "not_found": 1,
+        "unreadable": 0,
+        "not_found_named": ["nobody"],
+        "unreadable_named": [],
+    }
+    assert read_status(load_settings()).state == before
+
+
+def test_a_gone_ticket_is_marked_when_asked(
+    environment: Settings, run: Run, desk: SimulatedHelpdesk
+) -> None:
+    (made,) = desk.create(1)
+    run("sync")
+    desk.delete(ids=[made.ticket_id])
+
+    told = run("repair", "--ids", made.ticket_id).stdout
+    marked = run("repair", "--json", "--mark-deleted", "--ids", made.ticket_id).stdout
+
+    assert f"not found        1  {made.ticket_id}" in told
+    assert json.loads(marked)["deleted"] == 1
+
+
+def test_an_unreadable_ticket_ends_in_exit_code_1(
+    environment: Settings, run: Run, desk: SimulatedHelpdesk
+) -> None:
+    one = next(desk.truth()).ticket_id
+    desk.fault("bad_ticket", on="ticket", kind="bad_time", ids=[one])
+
+    result = run("repair", "--ids", one)
+
+    assert result.exit_code == 1
+    assert f"1  Ticket {one}: modifiedTime is " in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--since", "2026-11-23T10:00:00"], "has no zone; write it like 2026-11-23T10:00:00Z"),
+        (["--until", "2026-11-23"], "has no zone"),
+        (["--since", "yesterday"], "no ISO 8601 time; write it like 2026-11-23T10:00:00Z"),
+        (["--ids", " , "], "names no ticket; write it like 1001,1002"),
+        ([], "Say either --ids, or --since and --until"),
+        (["--ids", "1", "--since", "2026-11-23T10:00:00Z"], "Say either --ids, or --since"),
+        (["--since", "2026-11-23T10:00:00Z", "--mark-deleted"], "goes with --ids alone"),
+        (
+            ["--since", "2026-11-23T10:00:00Z", "--until", "2026-11-23T10:00:00+01:00"],
+            "--since is later than --until",
+        ),
+    ],
+)
+def test_usage_errors(bare: Path, run: Run, arguments: list[str], complaint: str) -> None:
+    result = run("repair", *arguments)
+
+    assert result.exit_code == 2
+    assert complaint in result.stderr

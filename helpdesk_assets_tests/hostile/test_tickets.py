@@ -1,0 +1,227 @@
+"""Tickets that break tools are stored whole, or refused by their name; through a whole sync."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from helpdesk_assets.errors import EndpointFailed, TicketUnreadable
+from helpdesk_assets.providers import http, reading
+from helpdesk_assets_tests.hostile.raw_desk import MODIFIED, RawDesk, row
+
+WAYS = {"inside the statement": 8_000_000, "by a load job": 1}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Members of a ticket, and what they are in the table's `raw_json`."""
+
+    members: tuple[str, ...]
+    values: dict[str, Any]
+    columns: dict[str, Any] = field(default_factory=dict)
+
+
+ALL_CONTROLS = "".join(f"\\u{code:04x}" for code in (*range(32), *range(127, 160)))
+CONTROLS = "".join(map(chr, (*range(32), *range(127, 160))))
+
+STORED = {
+    "control characters": Kept(
+        (f'"subject":"{ALL_CONTROLS}"',), {"subject": CONTROLS}, {"subject": CONTROLS}
+    ),
+    "control characters that are not escaped": Kept(
+        ('"subject":"a\tb\x01c"',), {"subject": "a\tb\x01c"}, {"subject": "a\tb\x01c"}
+    ),
+    "separators of lines": Kept(
+        ('"subject":"a\u2028b\u2029c\u0085d"',), {"subject": "a\u2028b\u2029c\u0085d"}
+    ),
+    "halves of surrogate pairs": Kept(
+        (r'"subject":"\ud83d\ud83d\ude00\udc00"', r'"\udc00":1'),
+        {"subject": "\ufffd😀\ufffd", "\ufffd": 1},
+        {"subject": "\ufffd😀\ufffd"},
+    ),
+    "numbers beyond float": Kept(
+        ('"a":1e400', '"b":-1e999', f'"c":{"9" * 5000}', '"d":0.1234567890123456789'),
+        {"a": "1e400", "b": "-1e999", "c": "9" * 5000, "d": "0.1234567890123456789"},
+    ),
+    "numbers at the edges": Kept(
+        (f'"a":{2**64 - 1}', f'"b":{-(2**63)}', '"c":5e-324', '"d":1.7976931348623157e308'),
+        {"a": 2**64 - 1, "b": -(2**63), "c": 5e-324, "d": 1.7976931348623157e308},
+    ),
+    "numbers that are none": Kept(
+        ('"a":NaN', '"b":[Infinity,-Infinity]'), {"a": "NaN", "b": ["Infinity", "-Infinity"]}
+    ),
+    "empty, huge and equal keys": Kept(
+        ('"":1', f'"{"k" * 100_000}":2', '"twice":1', '"twice":2', '"a.b[0]":3', '"$":4'),
+        {"": 1, "k" * 100_000: 2, "twice": 2, "a.b[0]": 3, "$": 4},
+    ),
+    "nested 200 levels": Kept((f'"deep":{"[" * 200}{"]" * 200}',), {}),
+    "fields of another kind": Kept(
+        ('"subject":{"name":"in an object"}', '"status":17', '"priority":[1,2]', '"assignee":true'),
+        {"subject": {"name": "in an object"}, "status": 17, "priority": [1, 2]},
+        {"subject": "in an object", "status": "17", "priority": None, "assignee": "true"},
+    ),
+    "times before 1970": Kept(
+        ('"createdTime":"0001-01-01T00:00:00Z"',), {"createdTime": "0001-01-01T00:00:00Z"}
+    ),
+    "a time at the end": Kept(
+        ('"createdTime":"9999-12-31T23:59:59.999999Z"',),
+        {"createdTime": "9999-12-31T23:59:59.999999Z"},
+    ),
+}
+SQL_IDS = (
+    "1'); DROP TABLE tickets; --",
+    "`x`.y",
+    "@batch",
+    "%s",
+    "${id}",
+    "../../admin",
+    "a\\",
+    "ß\n",
+)
+
+
+@pytest.mark.parametrize("small_bytes", WAYS.values(), ids=WAYS)
+def test_stored_whole(desk: RawDesk, small_bytes: int) -> None:
+    desk.rows = {name: row(name, *kept.members) for name, kept in STORED.items()}
+    desk.rows |= {name: row(name) for name in SQL_IDS}
+    report = desk.sync(bigquery_small_batch_bytes=small_bytes)
+    assert report.facts.rows == len(STORED) + len(SQL_IDS)
+    stored = desk.stored()
+    assert stored.keys() == desk.rows.keys()
+    for name, kept in STORED.items():
+        raw = stored[name]["raw_json"]
+        assert {key: raw[key] for key in kept.values} == kept.values, name
+        assert {key: stored[name][key] for key in kept.columns} == kept.columns, name
+    assert desk.sync(bigquery_small_batch_bytes=small_bytes).facts.inserted == 0
+
+
+DEEP = f'"deep":{"[" * 300}{"]" * 300}'
+BOTTOMLESS = f'"deep":{"[" * 100_000}{"]" * 100_000}'
+REFUSED = {
+    "nested 300 levels": (row("nested 300 levels", DEEP), "raw_json"),
+    "nested 100,000 levels": (row("nested 100,000 levels", BOTTOMLESS), "raw_json"),
+    **{
+        f"modified {text}": (row(f"modified {text}", modified=text), "modifiedTime")
+        for text in (
+            "0000-12-31T23:59:59Z",
+            "0001-01-01T00:00:00+14:00",
+            "9999-12-31T23:59:59-12:00",
+            "+10000-01-01T00:00:00Z",
+            "-0044-03-15T12:00:00Z",
+            "2026-02-30T08:00:00Z",
+            "2026-11-20T08:00:00",
+            "",
+        )
+    },
+    "a time of another kind": (
+        b'{"id":"a time of another kind","modifiedTime":{"at":1}}',
+        "modifiedTime",
+    ),
+}
+NAMELESS = (
+    b'{"id":"","modifiedTime":"' + MODIFIED.encode() + b'"}',
+    b'{"id":["1"],"modifiedTime":"x"}',
+    b'{"id":true}',
+    b'{"id":1.5}',
+    b'{"id":"' + b"9" * 2000 + b'"}',
+    b'{"id":' + b"9" * 5000 + b"}",
+    b"[]",
+    b'"text"',
+    b"null",
+    b"NaN",
+)
+
+
+def test_refused_by_name_and_the_others_stored(desk: RawDesk) -> None:
+    desk.rows = {name: body for name, (body, _) in REFUSED.items()}
+    desk.rows |= {f"nameless {place}": body for place, body in enumerate(NAMELESS)}
+    desk.rows["good"] = row("good")
+    report = desk.sync(helpdesk_skip_bad_tickets=True)
+    manifest = report.manifest
+    assert manifest.bad_count == len(REFUSED) + len(NAMELESS)
+    named = {bad.ticket_id: bad.field for bad in manifest.bad}
+    assert {name: field for name, (_, field) in REFUSED.items()}.items() <= named.items()
+    assert desk.stored().keys() == {"good"}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_without_leave_to_skip_the_run_says_which_ticket(desk: RawDesk, name: str) -> None:
+    body, field_name = REFUSED[name]
+    desk.rows = {"good": row("good"), name: body}
+    with pytest.raises(TicketUnreadable) as refused:
+        desk.sync()
+    said = str(refused.value)
+    assert said.startswith(f"Ticket {name}: {field_name} ")
+    assert "HELPDESK_SKIP_BAD_TICKETS" in said
+    assert said.isprintable()
+
+
+def test_an_id_that_cannot_stand_in_a_line_is_shown_as_one(desk: RawDesk) -> None:
+    ticket_id = "7\n" + "ERROR all is lost " * 60
+    desk.rows = {"7": row(ticket_id, modified="never")}
+    with pytest.raises(TicketUnreadable) as refused:
+        desk.sync()
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 400
+
+
+def test_a_body_of_twenty_megabytes_is_stored_whole(desk: RawDesk) -> None:
+    body = "Größe " * 3_000_000
+    desk.rows = {"large": row("large", f'"description":"{body}"'), "small": row("small")}
+    desk.sync()
+    stored = desk.stored()
+    assert stored["large"]["raw_json"]["description"] == body
+    assert stored.keys() == {"large", "small"}
+
+
+def test_a_ticket_that_no_row_can_hold_is_refused_by_name(
+    desk: RawDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundredth of the true limit, counted in bytes and not in characters."""
+    monkeypatch.setattr(reading, "LARGEST_TICKET", 490_000)
+    fits, too_large = "ß" * 240_000, "ß" * 245_000
+    desk.rows = {
+        "fits": row("fits", f'"subject":"{fits}"'),
+        "too large": row("too large", f'"subject":"{too_large}"'),
+    }
+    report = desk.sync(helpdesk_skip_bad_tickets=True)
+    assert [(bad.ticket_id, bad.field) for bad in report.manifest.bad] == [
+        ("too large", "raw_json")
+    ]
+    assert desk.stored().keys() == {"fits"}
+
+
+def test_a_batch_that_grows_in_its_request_is_loaded_instead(desk: RawDesk) -> None:
+    """Every letter of it is sent as six, and BigQuery takes requests of 10 MB."""
+    desk.rows = {str(n): row(str(n), f'"description":"{"ж" * 900_000}"') for n in range(2)}
+    assert desk.sync(bigquery_small_batch_bytes=8_000_000).load_jobs == 1
+    assert desk.stored().keys() == {"0", "1"}
+
+
+def test_an_answer_without_end_is_not_read_to_the_end(
+    desk: RawDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "LARGEST_ANSWER", 1 << 20)
+    desk.rows = {"1": row("1", f'"description":"{"x" * (2 << 20)}"')}
+    with pytest.raises(EndpointFailed, match=r"more than 1 MiB\. Lower HELPDESK_PAGE_SIZE"):
+        desk.sync()
+
+
+def test_a_page_that_unpacks_to_more_than_memory_holds_is_given_up(
+    desk: RawDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten megabytes of spaces are ten kilobytes on the wire."""
+    monkeypatch.setattr(http, "LARGEST_ANSWER", 1 << 20)
+    desk.before_all = b" " * (10 << 20)
+    desk.is_packed = True
+    with pytest.raises(EndpointFailed, match="more than 1 MiB"):
+        desk.sync()
+
+
+def test_a_byte_order_mark_before_everything(desk: RawDesk) -> None:
+    desk.before_all = b"\xef\xbb\xbf"
+    desk.rows = {"1": row("1"), "2": row("2")}
+    desk.sync()
+    assert desk.stored().keys() == {"1", "2"}

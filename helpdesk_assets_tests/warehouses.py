@@ -1,0 +1,185 @@
+"""Which BigQuery the tests meet: `pytest --warehouse=embedded|googlesql|bigquery`.
+
+embedded   the local stand-in of this interpreter.
+googlesql  the same, behind BigQuery's own parser and analyser, which judges each statement first.
+bigquery   the real service, in datasets that are made for the tests and removed after them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from helpdesk_assets.embedded import HOST, EmbeddedWarehouse, free_port
+
+ROOT = Path(__file__).parent.parent
+JUDGE = "googlesql-judge"
+# Where `make googlesql-judge` puts it.
+LOCAL_PROGRAMS = ROOT / ".local" / "bin"
+START_SECONDS = 60.0
+
+
+class Kind(StrEnum):
+    EMBEDDED = "embedded"
+    GOOGLESQL = "googlesql"
+    BIGQUERY = "bigquery"
+
+
+class NotThere(Exception):
+    """The chosen warehouse lacks something; says what, and how to get it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What GoogleSQL said so far. `unjudged`: statements that the stand-in ran although a table in
+    them could not be found, each a hole in the proof."""
+
+    accepted: int
+    refused: tuple[str, ...]
+    unjudged: tuple[str, ...]
+
+
+def require(kind: Kind, environ: Mapping[str, str]) -> None:
+    """Find out before the first test what would fail all of them.
+
+    Raises:
+        NotThere: the program is not built, or the project or the credentials are missing.
+    """
+    if kind is Kind.GOOGLESQL:
+        judge_program(environ)
+    if kind is Kind.BIGQUERY:
+        real_project(environ)
+        _require_credentials()
+
+
+def judge_program(environ: Mapping[str, str]) -> str:
+    """The built judge, from the project's own folder or else from PATH.
+
+    Raises:
+        NotThere: it is in neither.
+    """
+    path = os.pathsep.join([str(LOCAL_PROGRAMS), environ.get("PATH", "")])
+    found = shutil.which(JUDGE, path=path)
+    if found is None:
+        raise NotThere(
+            f"--warehouse=googlesql needs the program {JUDGE}, which is neither in "
+            f"{LOCAL_PROGRAMS} nor on PATH: run `make googlesql-judge` (Go 1.25 or newer, 8 GB of "
+            "memory, 5 minutes the first time)."
+        )
+    return found
+
+
+def real_project(environ: Mapping[str, str]) -> str:
+    """The project that pays for tests on the real service.
+
+    Raises:
+        NotThere: none is named, or an emulator is.
+    """
+    project = environ.get("BIGQUERY_PROJECT", "")
+    if not project:
+        raise NotThere(
+            "--warehouse=bigquery needs BIGQUERY_PROJECT, a project in which datasets may be made "
+            "and removed, and credentials that may do so: `gcloud auth application-default login`, "
+            "or GOOGLE_APPLICATION_CREDENTIALS."
+        )
+    if environ.get("BIGQUERY_EMULATOR_HOST"):
+        raise NotThere(
+            "--warehouse=bigquery is the real service, but BIGQUERY_EMULATOR_HOST is set: unset it."
+        )
+    return project
+
+
+def _require_credentials() -> None:
+    # Imported late: the other kinds need no credentials.
+    import google.auth
+    from google.auth.exceptions import DefaultCredentialsError
+
+    try:
+        google.auth.default()
+    except DefaultCredentialsError as error:
+        raise NotThere(
+            "--warehouse=bigquery finds no credentials: run `gcloud auth application-default "
+            "login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file."
+        ) from error
+
+
+class Judge:
+    """GoogleSQL in front of a stand-in, as a child process; use it as a context manager."""
+
+    def __init__(
+        self,
+        upstream: str,
+        directory: Path,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.endpoint = f"http://{HOST}:{free_port()}"
+        self.log = directory / "googlesql.log"
+        self._upstream = upstream
+        self._clock = clock
+        self._sleep = sleep
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def verdicts(self) -> Verdicts:
+        answer = requests.get(f"{self.endpoint}/verdicts", timeout=10).json()
+        return Verdicts(
+            accepted=answer["accepted"],
+            refused=tuple(answer["refused"] or ()),
+            unjudged=tuple(answer["unjudged"] or ()),
+        )
+
+    def __enter__(self) -> Judge:
+        listen = self.endpoint.removeprefix("http://")
+        command = [judge_program(os.environ), "-listen", listen, "-upstream", self._upstream]
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603
+        try:
+            self._wait_until_it_answers(self._process)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
+        until = self._clock() + START_SECONDS
+        while process.poll() is None and self._clock() < until:
+            try:
+                self.verdicts()
+            except requests.ConnectionError:
+                self._sleep(0.05)
+            else:
+                return
+        raise NotThere(f"{JUDGE} does not answer; its log: {self.log.read_text()[-2000:]}")
+
+
+@contextmanager
+def open_warehouse(kind: Kind, directory: Path) -> Iterator[str]:
+    """The address of the chosen warehouse; empty for the real service."""
+    if kind is Kind.BIGQUERY:
+        yield ""
+        return
+    with EmbeddedWarehouse(directory) as embedded:
+        if kind is Kind.EMBEDDED:
+            yield embedded.endpoint
+            return
+        with Judge(embedded.endpoint, directory) as judge:
+            yield judge.endpoint
+            unjudged = judge.verdicts().unjudged
+            assert not unjudged, f"{len(unjudged)} unseen by GoogleSQL, the first: {unjudged[0]}"
