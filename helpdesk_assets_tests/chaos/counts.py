@@ -9,7 +9,7 @@ from collections.abc import Iterable
 ORDER = (
     "stories", "steps", "checks", "syncs", "syncs that failed", "tickets changed",
     "webhooks delivered", "webhooks lost", "webhooks doubled", "webhooks late",
-    "helpdesk faults", "warehouse faults", "kills", "runs at once", "settled", "missed recorded",
+    "helpdesk faults", "warehouse faults", "kills", "runs at once", "repairs", "reconciliations", "backfills", "settled", "missed recorded",
     "late recorded", "differences",
 )  # fmt: skip
 

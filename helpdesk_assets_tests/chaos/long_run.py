@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,8 @@ BATCH = 25
 
 
 def main() -> int:
+    # Whoever stops it shall not leave a warehouse behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     asked = _arguments()
     asked.out.mkdir(parents=True, exist_ok=True)
     if asked.part is not None:
@@ -38,7 +41,8 @@ def main() -> int:
             part.wait()
     finally:
         for part in parts:
-            part.kill()
+            part.terminate()
+            part.wait()
     return _summed(asked.out, time.monotonic() - began, asked.processes)
 
 
@@ -79,7 +83,9 @@ def _tell_part(out: Path, number: int, stories: int) -> int:
 
 def _summed(out: Path, seconds: float, processes: int) -> int:
     total = Counts.sum_of(path.read_text() for path in sorted(out.glob("part-*.json")))
-    told = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {seconds / 60:.0f} minutes, {processes} processes"
+    told = (
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {seconds / 60:.0f} minutes, {processes} processes"
+    )
     (out / "result.json").write_text(total.to_json())
     (out / "result.md").write_text(f"{told}\n\n{total.to_markdown()}\n")
     print(told, total.to_markdown(), sep="\n\n")
