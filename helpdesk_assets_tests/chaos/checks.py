@@ -1,4 +1,4 @@
-"""What must hold: after everything that happens, and once all is quiet and one run has gone well."""
+"""What must hold after everything that happens, and once all is quiet and one run went well."""
 
 from __future__ import annotations
 

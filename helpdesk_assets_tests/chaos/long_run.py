@@ -75,7 +75,8 @@ def _tell_part(out: Path, number: int, stories: int) -> int:
                 bad += 1
                 text = "".join(traceback.format_exception(error))
                 (out / f"part-{number}-bad-{bad}.txt").write_text(text)
-                print(text, flush=True)
+                sys.stdout.write(text)
+                sys.stdout.flush()
             stage.counts["stories that ended badly"] = bad
             (out / f"part-{number}.json").write_text(stage.counts.to_json())
     return min(bad, 1)
@@ -88,7 +89,7 @@ def _summed(out: Path, seconds: float, processes: int) -> int:
     )
     (out / "result.json").write_text(total.to_json())
     (out / "result.md").write_text(f"{told}\n\n{total.to_markdown()}\n")
-    print(told, total.to_markdown(), sep="\n\n")
+    sys.stdout.write(f"{told}\n\n{total.to_markdown()}\n")
     return 1 if total["stories that ended badly"] or not total["stories"] else 0
 
 

@@ -15,7 +15,7 @@ from helpdesk_assets_tests.chaos.stories import JUST_FIND, SHORT, profile, tell_
 PROMISES = {
     "stale-write guard": "promise 2|promise 4",
     "equal-time hash": "promise 1",
-    "dedupe": "promise 3|promise 6",
+    "dedupe": "promise 3|at most one source row",
     "watermark after merge": "promise 4|promise 1",
     "own watermark instead of MAX": "promise 4|promise 1",
     "missed before merge": "promise 5",
@@ -28,6 +28,7 @@ def test_each_guard_has_its_promise() -> None:
     assert PROMISES.keys() == GUARDS.keys()
 
 
+@pytest.mark.warehouse
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("guard", GUARDS)
 def test_a_guard_that_is_off_is_found_out(stage: Stage, guard: str) -> None:

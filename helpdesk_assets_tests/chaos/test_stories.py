@@ -9,6 +9,7 @@ from helpdesk_assets_tests.chaos.stage import Stage
 from helpdesk_assets_tests.chaos.stories import ON_THE_SLOWER, SHORT, profile, tell
 
 
+@pytest.mark.warehouse
 @pytest.mark.timeout(600)
 def test_no_story_ends_badly(stage: Stage) -> None:
     """The same stories each time, so that a change is to blame where one fails."""
