@@ -51,6 +51,22 @@ chaos: install ## Stories that try to prove the promises wrong (CHAOS_STORIES, a
 	nice -n 5 $(BIN)/python -m helpdesk_assets_tests.chaos.long_run \
 		--stories $(CHAOS_STORIES) --out $(LOCAL)/chaos
 
+# What writes to the warehouse and asks it, for the two targets below.
+SQL_TESTS := $(addprefix helpdesk_assets_tests/,googlesql warehouse dagster_rim receiver promises \
+	test_warehouses.py)
+
+test-googlesql: install googlesql-judge ## The warehouse's tests, judged by BigQuery's own analyser
+	$(BIN)/pytest -q -n 2 -m warehouse --warehouse=googlesql $(SQL_TESTS) $(PYTEST_ARGS)
+
+test-bigquery: install ## The same on the real service: BIGQUERY_PROJECT and credentials
+	$(BIN)/pytest -q -m warehouse --warehouse=bigquery $(SQL_TESTS) $(PYTEST_ARGS)
+
+googlesql-judge: ## Build what judges statements (Go 1.25, 8 GB of memory, minutes the first time)
+	@command -v go >/dev/null || \
+		{ echo "Go is not installed: the GoogleSQL judge needs Go 1.25 or newer" >&2; exit 1; }
+	cd helpdesk_assets_tests/googlesql && CGO_ENABLED=0 go build \
+		-o $(abspath $(LOCAL))/bin/googlesql-judge .
+
 dev: install ## A helpdesk (HELPDESK=rt: a real one), local BigQuery and the Dagster UI
 	@case $(HELPDESK) in simulated) ;; rt) deploy/request-tracker.sh check ;; \
 		*) echo "HELPDESK is simulated or rt, not $(HELPDESK)" >&2; exit 1 ;; esac

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,6 +44,13 @@ def pytest_configure(config: pytest.Config) -> None:
         require(_kind(config), os.environ)
     except NotThere as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What tests the judge itself needs it built."""
+    if collection_path.name == "googlesql" and _kind(config) is not Kind.GOOGLESQL:
+        return True
+    return None
 
 
 def _kind(config: pytest.Config) -> Kind:

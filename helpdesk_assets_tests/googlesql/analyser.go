@@ -86,7 +86,13 @@ type table struct {
 	Schema struct {
 		Fields []field `json:"fields"`
 	} `json:"schema"`
+	View struct {
+		Query string `json:"query"`
+	} `json:"view"`
 }
+
+// isBare says of a view that the stand-in gives it no columns, as one of them does.
+func (t table) isBare() bool { return len(t.Schema.Fields) == 0 && t.View.Query != "" }
 
 type field struct {
 	Name   string  `json:"name"`
@@ -212,33 +218,101 @@ func (a *analyser) catalog(tables map[string]table) (sql.CatalogNode, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, described := range tables {
-		found, err := sql.NewSimpleTable(name, 0)
+	catalog, err := sql.NewMultiCatalogCreate("warehouse", []sql.CatalogNode{named, a.builtins})
+	if err != nil {
+		return nil, err
+	}
+	// Views last, for their columns follow from the tables.
+	for _, bare := range []bool{false, true} {
+		for name, described := range tables {
+			if described.isBare() != bare {
+				continue
+			}
+			if err := a.addTable(named, name, described, catalog); err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
+	return catalog, nil
+}
+
+func (a *analyser) addTable(
+	to *sql.SimpleCatalog, name string, described table, known sql.CatalogNode,
+) error {
+	found, err := sql.NewSimpleTable(name, 0)
+	if err != nil {
+		return err
+	}
+	columns, err := a.columns(described, known)
+	if err != nil {
+		return err
+	}
+	for _, each := range columns {
+		column, err := sql.NewSimpleColumn(name, each.Name, each.Type_, false, true)
+		if err != nil {
+			return err
+		}
+		if err := found.AddColumn2(column, false); err != nil {
+			return err
+		}
+	}
+	return to.AddTable2(name, found)
+}
+
+func (a *analyser) columns(described table, known sql.CatalogNode) ([]sql.StructField, error) {
+	if described.isBare() {
+		return a.outputOf(described.View.Query, known)
+	}
+	var columns []sql.StructField
+	for _, each := range described.Schema.Fields {
+		found, err := a.fieldType(each)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", each.Name, err)
+		}
+		columns = append(columns, sql.StructField{Name: each.Name, Type_: found})
+	}
+	return columns, nil
+}
+
+// outputOf are the columns that a query answers.
+func (a *analyser) outputOf(query string, known sql.CatalogNode) ([]sql.StructField, error) {
+	options, err := a.options(nil)
+	if err != nil {
+		return nil, err
+	}
+	analysed, err := sql.AnalyzeStatement(query, options, known, a.types)
+	if err != nil {
+		return nil, err
+	}
+	statement, err := analysed.ResolvedStatement()
+	if err != nil {
+		return nil, err
+	}
+	selected, isQuery := statement.(*sql.ResolvedQueryStmt)
+	if !isQuery {
+		return nil, fmt.Errorf("a view that is a %T", statement)
+	}
+	outputs, err := selected.OutputColumnList()
+	if err != nil {
+		return nil, err
+	}
+	var columns []sql.StructField
+	for _, each := range outputs {
+		name, err := each.Name()
 		if err != nil {
 			return nil, err
 		}
-		for _, each := range described.Schema.Fields {
-			if err := a.addColumn(found, name, each); err != nil {
-				return nil, fmt.Errorf("%s.%s: %w", name, each.Name, err)
-			}
-		}
-		if err := named.AddTable2(name, found); err != nil {
+		column, err := each.Column()
+		if err != nil {
 			return nil, err
 		}
+		found, err := column.Type()
+		if err != nil {
+			return nil, err
+		}
+		columns = append(columns, sql.StructField{Name: name, Type_: found})
 	}
-	return sql.NewMultiCatalogCreate("warehouse", []sql.CatalogNode{named, a.builtins})
-}
-
-func (a *analyser) addColumn(to *sql.SimpleTable, name string, described field) error {
-	found, err := a.fieldType(described)
-	if err != nil {
-		return err
-	}
-	column, err := sql.NewSimpleColumn(name, described.Name, found, false, true)
-	if err != nil {
-		return err
-	}
-	return to.AddColumn2(column, false)
+	return columns, nil
 }
 
 func (a *analyser) fieldType(described field) (sql.Googlesql_TypeNode, error) {

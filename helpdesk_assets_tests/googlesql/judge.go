@@ -172,18 +172,28 @@ func queryOf(request *http.Request) (*query, error) {
 	return asked, nil
 }
 
-// tablesOf are the tables that a statement names, as the stand-in has them now, by full name.
-func (j *judge) tablesOf(statement string) (map[string]table, bool, error) {
-	tables := map[string]table{}
-	for _, found := range tableName.FindAllStringSubmatch(statement, -1) {
-		path := fmt.Sprintf("/bigquery/v2/projects/%s/datasets/%s/tables/%s",
-			url.PathEscape(found[1]), url.PathEscape(found[2]), url.PathEscape(found[3]))
-		var described table
-		present, err := j.get(path, &described)
-		if err != nil || !present {
-			return nil, !present, err
+// tablesOf are the tables that a statement names, as the stand-in has them now, by full name, and
+// those that are behind a view; absent is true where one is not there.
+func (j *judge) tablesOf(statement string) (tables map[string]table, absent bool, err error) {
+	tables = map[string]table{}
+	for unread := []string{statement}; len(unread) > 0; unread = unread[1:] {
+		for _, found := range tableName.FindAllStringSubmatch(unread[0], -1) {
+			name := strings.Trim(found[0], "`")
+			if _, known := tables[name]; known {
+				continue
+			}
+			path := fmt.Sprintf("/bigquery/v2/projects/%s/datasets/%s/tables/%s",
+				url.PathEscape(found[1]), url.PathEscape(found[2]), url.PathEscape(found[3]))
+			var described table
+			present, err := j.get(path, &described)
+			if err != nil || !present {
+				return nil, !present, err
+			}
+			tables[name] = described
+			if described.isBare() {
+				unread = append(unread, described.View.Query)
+			}
 		}
-		tables[strings.Trim(found[0], "`")] = described
 	}
 	return tables, false, nil
 }

@@ -1,0 +1,112 @@
+"""Which warehouse the tests meet, and what is said where it is not there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from google.auth import environment_vars
+from google.cloud import bigquery
+
+from helpdesk_assets.settings import Settings
+from helpdesk_assets.warehouse.connection import emulator_arguments
+from helpdesk_assets_tests import datasets, warehouse_limits, warehouses
+from helpdesk_assets_tests.datasets import fresh_dataset
+from helpdesk_assets_tests.warehouse_limits import Limit, limit_of
+from helpdesk_assets_tests.warehouses import ROOT, Kind, NotThere, open_warehouse, require
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({}, "needs BIGQUERY_PROJECT"),
+        (
+            {"BIGQUERY_PROJECT": "acme", "BIGQUERY_EMULATOR_HOST": "http://127.0.0.1:9050"},
+            "BIGQUERY_EMULATOR_HOST is set: unset it",
+        ),
+    ],
+)
+def test_the_real_service_needs_a_project_and_no_emulator(
+    environ: dict[str, str], said: str
+) -> None:
+    with pytest.raises(NotThere, match=said):
+        require(Kind.BIGQUERY, environ)
+
+
+def test_the_real_service_needs_credentials(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv(environment_vars.CREDENTIALS, raising=False)
+    monkeypatch.setenv(environment_vars.CLOUD_SDK_CONFIG_DIR, str(tmp_path))
+    monkeypatch.setenv(environment_vars.NO_GCE_CHECK, "true")
+    with pytest.raises(NotThere, match="finds no credentials: run `gcloud auth"):
+        require(Kind.BIGQUERY, {"BIGQUERY_PROJECT": "acme"})
+
+
+def test_without_the_judge_it_is_said_how_to_build_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(warehouses, "LOCAL_PROGRAMS", tmp_path)
+    with pytest.raises(NotThere, match="run `make googlesql-judge`"):
+        require(Kind.GOOGLESQL, {"PATH": str(tmp_path)})
+    (tmp_path / warehouses.JUDGE).touch(mode=0o755)
+    require(Kind.GOOGLESQL, {"PATH": ""})
+
+
+def test_pytest_ends_with_one_line_before_the_first_test() -> None:
+    command = [sys.executable, "-m", "pytest", "--warehouse=bigquery", "--co", "-q"]
+    found = subprocess.run(
+        [*command, str(Path(__file__).parent / "test_wording.py")],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "needs BIGQUERY_PROJECT" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_the_real_service_is_met_without_an_emulators_address(tmp_path: Path) -> None:
+    with open_warehouse(Kind.BIGQUERY, tmp_path) as endpoint:
+        assert endpoint == ""
+        assert emulator_arguments(endpoint) == {}
+
+
+def test_the_real_service_gets_a_dataset_that_is_removed_after_a_failure_too(
+    warehouse_endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same calls, to the stand-in."""
+    monkeypatch.setenv("BIGQUERY_PROJECT", "acme")
+    arguments = emulator_arguments(warehouse_endpoint)
+
+    def client() -> bigquery.Client:
+        return bigquery.Client(project="acme", **arguments)
+
+    monkeypatch.setattr(datasets, "_client", lambda _: client())
+    made = []
+
+    def fail(settings: Settings) -> None:
+        made.append(client().get_dataset(settings.bigquery_dataset))
+        client().create_table(bigquery.Table(made[0].table("left_over")))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), fresh_dataset("") as settings:
+        fail(settings)
+    assert (settings.bigquery_project, settings.bigquery_emulator_host) == ("acme", "")
+    assert made[0].dataset_id == settings.bigquery_dataset
+    assert made[0].dataset_id not in [each.dataset_id for each in client().list_datasets()]
+
+
+def test_a_limit_is_of_one_warehouse_and_of_the_tests_it_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limit = Limit(Kind.BIGQUERY, "*/test_writer.py::test_bounds*", "it has no small tables")
+    monkeypatch.setattr(warehouse_limits, "LIMITS", (limit,))
+    named = "helpdesk_assets_tests/warehouse/test_writer.py::test_bounds_are_used[made]"
+    assert limit_of(Kind.BIGQUERY, named) == "it has no small tables"
+    assert limit_of(Kind.GOOGLESQL, named) is None
+    assert limit_of(Kind.BIGQUERY, named.replace("bounds", "rows")) is None
