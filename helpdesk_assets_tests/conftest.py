@@ -1,7 +1,7 @@
 """One warehouse per test process, and a fresh dataset in it per test.
 
-Nothing is skipped where it cannot start: a suite that passes without it has proved nothing. What the
-chosen warehouse cannot do is listed in `warehouse_limits`.
+Nothing is skipped where it cannot start: a suite that passes without it has proved nothing. What
+the chosen warehouse cannot do is listed in `warehouse_limits`.
 """
 
 from __future__ import annotations

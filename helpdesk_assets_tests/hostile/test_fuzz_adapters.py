@@ -89,11 +89,12 @@ def answering(provider: str, answers: list[bytes], *, skip_bad: bool) -> Iterato
 
 
 def read(ask: Callable[[], Any]) -> list[Ticket]:
+    pages, said = list[Any](), ""
     try:
         pages = list(ask())
     except HelpdeskAssetsError as error:
-        assert str(error).isprintable()
-        return []
+        said = str(error)
+    assert not said or said.isprintable()
     return [ticket for page in pages if isinstance(page, Page) for ticket in page.tickets]
 
 
