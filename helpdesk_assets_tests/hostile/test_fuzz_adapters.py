@@ -1,4 +1,4 @@
-"""Whatever a helpdesk answers, an adapter gives tickets or one of our errors, and comes to an end."""
+"""Whatever a helpdesk answers, an adapter gives tickets or an error of ours, and ends."""
 
 from __future__ import annotations
 
