@@ -190,6 +190,26 @@ class Chaos(RuleBasedStateMachine):
         until = None if length is None else since + timedelta(seconds=length)
         story.run(since=since, until=until)
 
+    @rule(which=which)
+    def repair_by_id(self, which: list[int]) -> None:
+        self.now.repair(self._ids(which))
+
+    @rule(fault=st.sampled_from((None, "page_cut_short", "empty_page", "changes_while_paging")))
+    def reconcile(self, fault: str | None) -> None:
+        """Also from a list that is cut, or that shifts while it is read."""
+        story = self.now
+        story.desk.advance(1000)
+        if fault is not None:
+            story.counts["helpdesk faults"] += 1
+            params = {"changes": 1} if "changes" in fault else HELPDESK_FAULTS[fault]
+            story.desk.fault(fault, count=2, **params)
+        story.reconcile(fails=fault is not None)
+        story.desk.clear_faults()
+
+    @rule(back=st.sampled_from((500, 5000, 90_000)))
+    def backfill(self, back: int) -> None:
+        self.now.backfill(timedelta(seconds=back))
+
     @rule(
         name=st.sampled_from(tuple(HELPDESK_FAULTS)),
         on=st.sampled_from(("all", "search", "all")),

@@ -128,7 +128,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
         settings = settings_for(provider, served.url, served.url)
         with (
             closing(make_helpdesk(settings, World(sleep=lambda _: None))) as helpdesk,
-            pytest.raises(EndpointFailed, match="cannot be trusted.*REQUESTS_CA_BUNDLE"),
+            pytest.raises(EndpointFailed, match=r"cannot be trusted.*REQUESTS_CA_BUNDLE"),
         ):
             list(helpdesk.changes(NOW - timedelta(days=1), NOW))
         assert served.seen == []
