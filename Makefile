@@ -12,7 +12,7 @@ BIN      := $(VENV)/bin
 STAMP    := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test quick chaos dev format lint types contracts unit constraints clean
+.PHONY: help install demo test quick chaos dev format lint types contracts unit fuzz audit constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,12 @@ quick: install ## The tests that need no warehouse, in a minute or so
 chaos: install ## Stories that try to prove the promises wrong (CHAOS_STORIES, an hour or so)
 	nice -n 5 $(BIN)/python -m helpdesk_assets_tests.chaos.long_run \
 		--stories $(CHAOS_STORIES) --out $(LOCAL)/chaos
+
+fuzz: install ## Look for input that breaks something, for as long as it takes
+	$(BIN)/pytest -q -n 2 --hypothesis-profile=fuzz --timeout 0 helpdesk_assets_tests/hostile $(PYTEST_ARGS)
+
+audit: install ## Known vulnerabilities of the pinned dependencies; ends with 75 where it cannot ask
+	@.ci/audit $(BIN)
 
 dev: install ## A helpdesk (HELPDESK=rt: a real one), local BigQuery and the Dagster UI
 	@case $(HELPDESK) in simulated) ;; rt) deploy/request-tracker.sh check ;; \
