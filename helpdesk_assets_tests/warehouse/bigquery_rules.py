@@ -7,7 +7,8 @@ Sources: the pages of BigQuery's documentation on DML, on partitioned tables and
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
 
 from sqlglot import exp
 
@@ -21,6 +22,8 @@ PARAMETERS = 10_000
 # that insert the same new key at once would both insert it.
 DML_AT_ONCE = 1
 LOADS_PER_TABLE_AND_DAY = 1_500
+_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,1024}")
+_LABEL = re.compile(r"[a-z0-9_-]{0,63}")
 
 
 def repeats_of_source_keys(merge: Statement) -> Iterator[str]:
@@ -75,19 +78,19 @@ def too_much(statement: Statement) -> Iterator[str]:
     text = len(statement.sql.encode())
     if text > TEXT_BYTES:
         yield f"{text} bytes of text"
-    parameters = statement.config["query"].get("queryParameters", ())
-    request = text + len(json.dumps(parameters).encode())
+    request = text + len(json.dumps(statement.parameters).encode())
     if request > REQUEST_BYTES:
         yield f"{request} bytes with its parameters"
-    if len(parameters) > PARAMETERS:
-        yield f"{len(parameters)} parameters"
+    if len(statement.parameters) > PARAMETERS:
+        yield f"{len(statement.parameters)} parameters"
 
 
-def values_in_text(statement: Statement, values: Iterable[str]) -> Iterator[str]:
-    """What came from outside is never part of a statement."""
-    for value in values:
-        if value in statement.sql:
-            yield f"{value} in the text"
+def names_not_taken(statement: Statement) -> Iterator[str]:
+    if not _JOB_ID.fullmatch(statement.job_id):
+        yield f"job id {statement.job_id}"
+    for label in statement.config["labels"].values():
+        if not _LABEL.fullmatch(label):
+            yield f"label {label}"
 
 
 def crowds(recording: Recording) -> Iterator[str]:
@@ -140,9 +143,12 @@ def _is_one_row(source: exp.Expr) -> bool:
 def _behind(side: exp.Expr, source: exp.Select) -> exp.Expr:
     """The SELECT that a side of a join stands for; a table stands for itself."""
     if isinstance(side, exp.Table):
-        named = {each.alias: each.this for each in source.ctes}
+        named: dict[str, exp.Expr] = {each.alias: each.this for each in source.ctes}
         return named.get(side.name, side)
-    return side.this if isinstance(side, exp.Subquery) else side
+    if isinstance(side, exp.Subquery):
+        within: exp.Expr = side.this
+        return within
+    return side
 
 
 def _counts(source: exp.Select) -> bool:

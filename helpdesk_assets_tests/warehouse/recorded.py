@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +24,12 @@ class Statement:
     tree: exp.Expr
     job_id: str
     config: Mapping[str, Any]
+
+    @property
+    def parameters(self) -> Sequence[Mapping[str, Any]]:
+        """As the API takes them."""
+        found: Sequence[Mapping[str, Any]] = self.config["query"].get("queryParameters", ())
+        return found
 
     @property
     def changed_table(self) -> str | None:
