@@ -287,14 +287,15 @@ class Story:
         phase: str | None = None,
         call: int | None = None,
         moment: str = "before",
-        since: datetime | None = None,
+        jobs: bool = False,
     ) -> None:
         """A run in a process of its own, which dies when a phase is done, or before or after its
-        n-th call of the warehouse. Where it never comes to that, it ends as any run."""
+        n-th call of the warehouse, or the n-th that starts a job. Where it never comes to that, it
+        ends as any run."""
         self._looked()
         order = Order(
             self.settings,
-            Options(ask, since),
+            Options(ask),
             self.clock_off,
             ALWAYS if self.kind.saves else SAVE_EVERY,
             phase,
@@ -304,7 +305,9 @@ class Story:
         is_named = threading.Event()
         calls = {"before": 0, "after": 0}
 
-        def count(now: str) -> bool:
+        def count(now: str, starts_a_job: bool) -> bool:
+            if jobs and not starts_a_job:
+                return False
             calls[now] += 1
             if call is None or now != moment or calls[now] != call:
                 return False
