@@ -39,7 +39,8 @@ def _dedupe() -> list[Change]:
     """Rows are merged as they came."""
 
     def as_they_came(*arguments: Any) -> str:
-        return guarded(*arguments).split("QUALIFY", 1)[0]
+        # What the source picks for itself stays.
+        return guarded(*arguments).rpartition("QUALIFY")[0]
 
     guarded = sql._deduplicated
     return [(sql, "_deduplicated", as_they_came)]

@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import signal
 import uuid
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from helpdesk_assets import pipeline
 from helpdesk_assets.errors import HelpdeskAssetsError
 from helpdesk_assets.pipeline import Policy, SyncReport
+from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.providers.connection import World
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import Settings
@@ -25,7 +26,7 @@ from helpdesk_assets.sync.plan import Options
 from helpdesk_assets.warehouse.connection import connect
 from helpdesk_assets.warehouse.sync_tables import SyncTables
 from helpdesk_assets_tests.chaos import guards
-from helpdesk_assets_tests.chaos.waiting import wait_for_nothing
+from helpdesk_assets_tests.chaos.waiting import no_waiting
 
 FAILED, ALIVE = 3, 0
 
@@ -42,6 +43,23 @@ class Order:
     guards: tuple[str, ...]
 
 
+@contextmanager
+def parts(settings: Settings, world: World) -> Iterator[tuple[Helpdesk, SyncTables]]:
+    """What a run works with, as the command line makes it. Waits for the warehouse take no time."""
+    with (
+        closing(connect(settings, sleep=lambda _: None, random=lambda: 0.5)) as warehouse,
+        closing(make_helpdesk(settings, world)) as helpdesk,
+    ):
+        yield (
+            helpdesk,
+            SyncTables(
+                warehouse,
+                sync_name=settings.sync_name,
+                small_batch_bytes=settings.bigquery_small_batch_bytes,
+            ),
+        )
+
+
 def run_once(
     settings: Settings,
     options: Options,
@@ -50,25 +68,15 @@ def run_once(
     save_every: timedelta,
     on_phase: Callable[[str], None] = lambda _: None,
 ) -> SyncReport:
-    """A run as the command line makes it. Waits for the warehouse take no time."""
-    with closing(connect(settings, sleep=lambda _: None, random=lambda: 0.5)) as warehouse:
-        sync_tables = SyncTables(
-            warehouse,
-            sync_name=settings.sync_name,
-            small_batch_bytes=settings.bigquery_small_batch_bytes,
+    with parts(settings, world) as (helpdesk, sync_tables):
+        return pipeline.run_sync(
+            helpdesk,
+            sync_tables,
+            options,
+            replace(Policy.from_settings(settings), save_every=save_every),
+            run_id=uuid.uuid4().hex,
+            on_phase=on_phase,
         )
-        helpdesk = make_helpdesk(settings, world)
-        try:
-            return pipeline.run_sync(
-                helpdesk,
-                sync_tables,
-                options,
-                replace(Policy.from_settings(settings), save_every=save_every),
-                run_id=uuid.uuid4().hex,
-                on_phase=on_phase,
-            )
-        finally:
-            helpdesk.close()
 
 
 def world_of(desk: HelpdeskControl, clock_off: Callable[[], timedelta]) -> World:
@@ -88,14 +96,13 @@ def world_of(desk: HelpdeskControl, clock_off: Callable[[], timedelta]) -> World
 
 def run_and_die(order: Order) -> None:
     """Never returns where a phase is named that the run comes to."""
-    wait_for_nothing()
     guards.turn_off(order.guards)
 
     def die(phase: str) -> None:
         if phase == order.phase:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    with HelpdeskControl(order.settings.helpdesk_base_url) as desk:
+    with no_waiting(), HelpdeskControl(order.settings.helpdesk_base_url) as desk:
         world = world_of(desk, lambda: order.clock_off)
         try:
             run_once(

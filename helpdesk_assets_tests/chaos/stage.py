@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.chaos.counts import Counts
 from helpdesk_assets_tests.chaos.fault_proxy import FaultProxy
 from helpdesk_assets_tests.chaos.stand_in import quick_warehouse
-from helpdesk_assets_tests.chaos.waiting import wait_for_nothing
+from helpdesk_assets_tests.chaos.waiting import no_waiting
 
-SECRET = "a-secret-of-more-than-sixteen"
+SECRET = SecretStr("a-secret-of-more-than-sixteen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,11 @@ class Stage:
 
 @contextmanager
 def open_stage(directory: Path) -> Iterator[Stage]:
-    wait_for_nothing()
     forks = multiprocessing.get_context("forkserver")
     forks.set_forkserver_preload(["helpdesk_assets_tests.chaos.mortal"])
-    with quick_warehouse(directory) as warehouse, FaultProxy(warehouse.endpoint) as proxy:
+    with (
+        no_waiting(),
+        quick_warehouse(directory) as warehouse,
+        FaultProxy(warehouse.endpoint) as proxy,
+    ):
         yield Stage(warehouse.endpoint, proxy, forks)

@@ -12,15 +12,18 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
+from helpdesk_assets.backfill import backfill
 from helpdesk_assets.errors import HelpdeskAssetsError
 from helpdesk_assets.model import LedgerBy
-from helpdesk_assets.pipeline import SyncReport
+from helpdesk_assets.pipeline import Policy, SyncReport
+from helpdesk_assets.reconcile import Terms, reconcile
+from helpdesk_assets.repair import repair_tickets
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.simulator.control import TrueTicket
 from helpdesk_assets.simulator.server import SimulatedHelpdesk
@@ -28,13 +31,20 @@ from helpdesk_assets.sync.plan import Ask, Options
 from helpdesk_assets.sync.saving import SAVE_EVERY
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.connection import connect
-from helpdesk_assets_tests.chaos.book import Book, Brought, Look, Version
+from helpdesk_assets_tests.chaos.book import Book, Brought, Look
 from helpdesk_assets_tests.chaos.checks import Checks
-from helpdesk_assets_tests.chaos.mortal import Order, run_and_die, run_once, world_of
+from helpdesk_assets_tests.chaos.mortal import (
+    Order,
+    parts,
+    run_and_die,
+    run_once,
+    world_of,
+)
 from helpdesk_assets_tests.chaos.postman import Postman
 from helpdesk_assets_tests.chaos.stage import Stage
 from helpdesk_assets_tests.rig import RIPE_SECONDS, Rig
 
+T = TypeVar("T")
 START = datetime(2026, 11, 2, 9, tzinfo=UTC)
 ALWAYS = timedelta(0)
 
@@ -71,22 +81,22 @@ class Story:
         self.clock_off = ALWAYS
         self.letters: list[Letter] = []
         self._moments = 0
-        self._parts = ExitStack()
+        self._opened = ExitStack()
 
     def __enter__(self) -> Story:
-        with self._parts as parts:
-            self._begin(parts)
-            self._parts = parts.pop_all()
+        with self._opened as opened:
+            self._begin(opened)
+            self._opened = opened.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stage.proxy.clear()
-        self._parts.close()
+        self._opened.close()
 
-    def _begin(self, parts: ExitStack) -> None:
+    def _begin(self, opened: ExitStack) -> None:
         self.counts["stories"] += 1
         settings = self.stage.settings()
-        self.desk = parts.enter_context(
+        self.desk = opened.enter_context(
             SimulatedHelpdesk(self.kind.tickets, start=START, frozen=True)
         )
         self.settings = settings.model_copy(
@@ -100,15 +110,15 @@ class Story:
                 "bigquery_emulator_host": self.stage.proxy.endpoint,
             }
         )
-        self.warehouse = parts.enter_context(closing(connect(settings)))
+        self.warehouse = opened.enter_context(closing(connect(settings)))
         _empty(self.warehouse)
         self._world = world_of(self.desk, lambda: self.clock_off)
         self.rig = Rig(self.desk, self.settings, self.warehouse)
         self.book = Book(settings.grace, self.kind.by_events, listening_since=START)
         self.checks = Checks(self.rig, self.book, self.counts)
         if self.kind.by_events:
-            receiving = parts.enter_context(closing(_through_proxy(self.settings)))
-            self._postman = parts.enter_context(
+            receiving = opened.enter_context(closing(_through_proxy(self.settings)))
+            self._postman = opened.enter_context(
                 Postman(self.settings, receiving, lambda: self.desk.clock().now)
             )
             # From the first webhook on, the ledger counts on webhooks.
@@ -203,21 +213,72 @@ class Story:
         """One run. None where it failed in a way that says so, which is right only where something
         was in its way (`fails`)."""
         self._looked()
-        try:
-            report = run_once(
+        save_every = ALWAYS if self.kind.saves else SAVE_EVERY
+        report = self._tried(
+            fails,
+            lambda: run_once(
                 self.settings.model_copy(update=changed),
                 Options(ask, since, until),
                 self._world,
-                save_every=ALWAYS if self.kind.saves else SAVE_EVERY,
+                save_every=save_every,
                 on_phase=on_phase,
-            )
-        except HelpdeskAssetsError as error:
-            self.counts["syncs that failed"] += 1
-            assert "\n" not in str(error), f"more than one line: {error}"
-            assert fails, f"nothing was in the way of the run, and it failed: {error}"
-            return None
-        self._went_well(report)
+            ),
+        )
+        if report is not None:
+            self._went_well(report)
         return report
+
+    def repair(self, ids: Sequence[str]) -> None:
+        """By id, as a person does who fears that these are wrong."""
+        self.counts["repairs"] += 1
+        self._looked()
+        with parts(self.settings, self._world) as (helpdesk, sync_tables):
+            repair_tickets(
+                helpdesk,
+                sync_tables,
+                ids,
+                run_id=uuid.uuid4().hex,
+                webhooks=self.settings.webhooks,
+            )
+
+    def reconcile(self, *, fails: bool = False) -> None:
+        """What has gone is marked; of what lives nothing may be."""
+        self.counts["reconciliations"] += 1
+        self._looked()
+        with parts(self.settings, self._world) as (helpdesk, sync_tables):
+            has_begun = self.book.loaded_until is not None
+            self._tried(
+                fails or not has_begun,
+                lambda: reconcile(
+                    helpdesk,
+                    sync_tables,
+                    Terms(self.settings.webhooks, most_gone_share=0.5),
+                    run_id=uuid.uuid4().hex,
+                ),
+            )
+
+    def backfill(self, back: timedelta) -> None:
+        self.counts["backfills"] += 1
+        now = self.desk.clock().now
+        with parts(self.settings, self._world) as (helpdesk, sync_tables):
+            backfill(
+                helpdesk,
+                sync_tables,
+                now - back,
+                now,
+                Policy.from_settings(self.settings),
+                run_id=uuid.uuid4().hex,
+            )
+
+    def _tried(self, fails: bool, work: Callable[[], T]) -> T | None:
+        try:
+            return work()
+        except HelpdeskAssetsError as error:
+            told = str(error)
+        self.counts["syncs that failed"] += 1
+        assert "\n" not in told, f"promise 6: more than one line: {told}"
+        assert fails, f"promise 6: nothing was in the way of the run, and it failed: {told}"
+        return None
 
     def run_and_kill(
         self,
@@ -226,14 +287,15 @@ class Story:
         phase: str | None = None,
         call: int | None = None,
         moment: str = "before",
-        since: datetime | None = None,
+        jobs: bool = False,
     ) -> None:
         """A run in a process of its own, which dies when a phase is done, or before or after its
-        n-th call of the warehouse. Where it never comes to that, it ends as any run."""
+        n-th call of the warehouse, or the n-th that starts a job. Where it never comes to that, it
+        ends as any run."""
         self._looked()
         order = Order(
             self.settings,
-            Options(ask, since),
+            Options(ask),
             self.clock_off,
             ALWAYS if self.kind.saves else SAVE_EVERY,
             phase,
@@ -243,7 +305,9 @@ class Story:
         is_named = threading.Event()
         calls = {"before": 0, "after": 0}
 
-        def count(now: str) -> bool:
+        def count(now: str, starts_a_job: bool) -> bool:
+            if jobs and not starts_a_job:
+                return False
             calls[now] += 1
             if call is None or now != moment or calls[now] != call:
                 return False

@@ -1,9 +1,11 @@
-"""Waits of google's client take no time: its clock moves instead, so that deadlines still end them."""
+"""Waits of google's client take no time: its clock moves instead, so that deadlines end them."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from google.api_core.retry import retry_base, retry_unary
 
@@ -23,8 +25,15 @@ class QuickTime:
             self._moved += seconds
 
 
-def wait_for_nothing() -> None:
-    """For the rest of this process."""
+@contextmanager
+def no_waiting() -> Iterator[None]:
     quick = QuickTime()
-    for module in (retry_base, retry_unary):
-        setattr(module, "time", quick)  # noqa: B010 - mypy knows a module by that name
+    modules = retry_base, retry_unary
+    before = [module.time for module in modules]
+    try:
+        for module in modules:
+            setattr(module, "time", quick)  # noqa: B010 - mypy knows a module by that name
+        yield
+    finally:
+        for module, real in zip(modules, before, strict=True):
+            setattr(module, "time", real)  # noqa: B010

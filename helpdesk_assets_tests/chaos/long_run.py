@@ -1,0 +1,97 @@
+"""Thousands of stories, in several processes; prints what they did, and each that ended badly.
+
+    python -m helpdesk_assets_tests.chaos.long_run --stories 2000 --processes 2 --out .local/chaos
+
+After each batch a process writes its counts to the directory, so that a run that is stopped has
+told how far it came. The exit code is 1 where a story ended badly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+from helpdesk_assets_tests.chaos.counts import Counts
+
+BATCH = 25
+
+
+def main() -> int:
+    # Whoever stops it shall not leave a warehouse behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    asked = _arguments()
+    asked.out.mkdir(parents=True, exist_ok=True)
+    if asked.part is not None:
+        return _tell_part(asked.out, asked.part, asked.stories)
+    for left in asked.out.glob("part-*"):
+        left.unlink()
+    began = time.monotonic()
+    each = -(-asked.stories // asked.processes)
+    parts = [_started(asked.out, number, each) for number in range(asked.processes)]
+    try:
+        for part in parts:
+            part.wait()
+    finally:
+        for part in parts:
+            part.terminate()
+            part.wait()
+    return _summed(asked.out, time.monotonic() - began, asked.processes)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--stories", type=int, default=2000)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=Path(".local/chaos"))
+    parser.add_argument("--part", type=int, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _started(out: Path, number: int, stories: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-W", "ignore", "-m", __spec__.name, "--part", str(number)]
+    return subprocess.Popen([*command, "--stories", str(stories), "--out", str(out)])
+
+
+def _tell_part(out: Path, number: int, stories: int) -> int:
+    from helpdesk_assets_tests.chaos.stage import open_stage
+    from helpdesk_assets_tests.chaos.stories import profile, tell
+
+    # What runs warn of is what the stories do to them.
+    logging.disable(logging.CRITICAL)
+    bad = 0
+    with tempfile.TemporaryDirectory() as directory, open_stage(Path(directory)) as stage:
+        while (left := stories - stage.counts["stories"]) > 0:
+            try:
+                tell(stage, profile(min(BATCH, left), derandomize=False))
+            except Exception as error:  # noqa: BLE001 - told, and the others are still to come
+                bad += 1
+                text = "".join(traceback.format_exception(error))
+                (out / f"part-{number}-bad-{bad}.txt").write_text(text)
+                sys.stdout.write(text)
+                sys.stdout.flush()
+            stage.counts["stories that ended badly"] = bad
+            (out / f"part-{number}.json").write_text(stage.counts.to_json())
+    return min(bad, 1)
+
+
+def _summed(out: Path, seconds: float, processes: int) -> int:
+    total = Counts.sum_of(path.read_text() for path in sorted(out.glob("part-*.json")))
+    told = (
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {seconds / 60:.0f} minutes, {processes} processes"
+    )
+    (out / "result.json").write_text(total.to_json())
+    (out / "result.md").write_text(f"{told}\n\n{total.to_markdown()}\n")
+    sys.stdout.write(f"{told}\n\n{total.to_markdown()}\n")
+    return 1 if total["stories that ended badly"] or not total["stories"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""With any one guard turned off, the stories of the short profile find that a promise is broken.
+
+What finds nothing with all guards on has proved something only if this is so.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from helpdesk_assets_tests.chaos.guards import GUARDS
+from helpdesk_assets_tests.chaos.stage import Stage
+from helpdesk_assets_tests.chaos.stories import JUST_FIND, SHORT, profile, tell_without
+
+# What may be found first: which promise each guard stands under.
+PROMISES = {
+    "stale-write guard": "promise 2|promise 4",
+    "equal-time hash": "promise 1",
+    "dedupe": "promise 3|at most one source row",
+    "watermark after merge": "promise 4|promise 1",
+    "own watermark instead of MAX": "promise 4|promise 1",
+    "missed before merge": "promise 5",
+    "window end by the helpdesk's clock": "promise 4|promise 1",
+    "listing-cut guard": "promise 4|promise 1",
+}
+
+
+def test_each_guard_has_its_promise() -> None:
+    assert PROMISES.keys() == GUARDS.keys()
+
+
+@pytest.mark.warehouse
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("guard", GUARDS)
+def test_a_guard_that_is_off_is_found_out(stage: Stage, guard: str) -> None:
+    with pytest.raises(AssertionError, match=PROMISES[guard]):
+        tell_without(stage, guard, profile(SHORT, derandomize=True, phases=JUST_FIND))

@@ -1,0 +1,19 @@
+"""The promises hold in every story of the short profile. `make chaos` tells the long one."""
+
+from __future__ import annotations
+
+import pytest
+
+from helpdesk_assets import embedded
+from helpdesk_assets_tests.chaos.stage import Stage
+from helpdesk_assets_tests.chaos.stories import ON_THE_SLOWER, SHORT, profile, tell
+
+
+@pytest.mark.warehouse
+@pytest.mark.timeout(600)
+def test_no_story_ends_badly(stage: Stage) -> None:
+    """The same stories each time, so that a change is to blame where one fails."""
+    is_quick = embedded.installed().module == "bqemulator"
+    tell(stage, profile(SHORT if is_quick else ON_THE_SLOWER, derandomize=True))
+    assert stage.counts["settled"] > 0
+    assert stage.counts["syncs"] > stage.counts["stories"]
