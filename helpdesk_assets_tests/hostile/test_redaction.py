@@ -29,9 +29,16 @@ def rig(request: pytest.FixtureRequest, warehouse_endpoint: str) -> Iterator[Rig
         yield opened
 
 
+@pytest.fixture
+def plain_rig(warehouse_endpoint: str) -> Iterator[Rig]:
+    with open_rig(warehouse_endpoint, 6) as opened:
+        yield opened
+
+
 def everything(rig: Rig) -> str:
-    """All rows of all tables, as text."""
-    return str([rig.rows(item.table_id) for item in rig.warehouse.list_tables()])
+    """All rows of all tables, as text. What a view shows is in one of them."""
+    stored = (item for item in rig.warehouse.list_tables() if item.table_type != "VIEW")
+    return str([rig.rows(item.table_id) for item in stored])
 
 
 def delete_fetched_before(rig: Rig, moment: datetime) -> None:
@@ -53,8 +60,8 @@ def test_what_is_dropped_is_in_no_table(rig: Rig) -> None:
     assert all(subject not in row["raw_json"] for row in rig.tickets().values())
 
 
-def test_a_full_sync_takes_out_of_tickets_what_is_named_later(rig: Rig) -> None:
-    subject = rig.vendor.subject
+def test_a_full_sync_takes_out_of_tickets_what_is_named_later(plain_rig: Rig) -> None:
+    rig, subject = plain_rig, plain_rig.vendor.subject
     rig.desk.create(2, fields={subject: SECRET_WORD})
     rig.desk.advance(RIPE_SECONDS)
     rig.sync()
