@@ -12,7 +12,7 @@ BIN      := $(VENV)/bin
 STAMP    := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test quick chaos dev format lint types contracts unit constraints clean
+.PHONY: help install demo test quick chaos dev format lint types contracts unit fuzz audit constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,12 @@ chaos: install ## Stories that try to prove the promises wrong (CHAOS_STORIES, a
 	nice -n 5 $(BIN)/python -m helpdesk_assets_tests.chaos.long_run \
 		--stories $(CHAOS_STORIES) --out $(LOCAL)/chaos
 
+fuzz: install ## Look for input that breaks something, for as long as it takes
+	$(BIN)/pytest -q -n 2 --hypothesis-profile=fuzz --timeout 0 helpdesk_assets_tests/hostile $(PYTEST_ARGS)
+
+audit: install ## Known vulnerabilities of the pinned dependencies; ends with 75 where it cannot ask
+	@.ci/audit $(BIN)
+
 dev: install ## A helpdesk (HELPDESK=rt: a real one), local BigQuery and the Dagster UI
 	@case $(HELPDESK) in simulated) ;; rt) deploy/request-tracker.sh check ;; \
 		*) echo "HELPDESK is simulated or rt, not $(HELPDESK)" >&2; exit 1 ;; esac
@@ -59,6 +65,7 @@ dev: install ## A helpdesk (HELPDESK=rt: a real one), local BigQuery and the Dag
 	@# Dagster limits a pool only once it knows it, which without this is after the first run.
 	@test -s $(LOCAL)/helpdesk-since || { \
 		DAGSTER_HOME=$(abspath $(LOCAL))/dagster $(BIN)/dagster instance concurrency set helpdesk_sync 1 && \
+		DAGSTER_HOME=$(abspath $(LOCAL))/dagster $(BIN)/dagster instance concurrency set helpdesk_backfill 2 && \
 		date -u +%Y-%m-%dT%H:%M:%SZ > $(LOCAL)/helpdesk-since; }
 	DAGSTER_HOME=$(abspath $(LOCAL))/dagster TICKETS=$(TICKETS) LOCAL=$(LOCAL) \
 		HELPDESK=$(HELPDESK) WEBHOOK_SECRETS=$${WEBHOOK_SECRETS:-local-demo-secret} \

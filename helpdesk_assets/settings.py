@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from helpdesk_assets import subscription
+from helpdesk_assets import redaction, subscription
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.model import LedgerBy, WebhookPolicy
 
@@ -79,6 +79,9 @@ class Settings(AlertSettings, BackfillSettings):
     helpdesk_time_zone: str = ""
     helpdesk_backfill_share: float = Field(default=0.25, gt=0, le=1)
 
+    redact_fields: str = ""
+    redact_key: SecretStr = SecretStr("")
+
     zendesk_exports_per_minute: int = Field(default=10, ge=1)
 
     zoho_accounts_url: str = ""
@@ -137,6 +140,22 @@ class Settings(AlertSettings, BackfillSettings):
         subscription.left_out(text)
         return text
 
+    @field_validator("redact_fields")
+    @classmethod
+    def _names_fields(cls, text: str) -> str:
+        redaction.read_paths(text)
+        return text
+
+    @model_validator(mode="after")
+    def _has_a_key_for_hashes(self) -> Self:
+        hashed = any(path.hashed for path in redaction.read_paths(self.redact_fields))
+        if hashed and len(self.redact_key.get_secret_value()) < redaction.SHORTEST_KEY:
+            raise ValueError(
+                "REDACT_FIELDS hashes a field, and REDACT_KEY has fewer than "
+                f"{redaction.SHORTEST_KEY} characters; make one with `openssl rand -hex 32`"
+            )
+        return self
+
     @model_validator(mode="after")
     def _fill_in_the_embedded_default(self) -> Self:
         """With no project named, the warehouse is the local one; so too the helpdesk's token while
@@ -173,6 +192,13 @@ class Settings(AlertSettings, BackfillSettings):
     @property
     def grace(self) -> timedelta:
         return timedelta(seconds=self.webhook_grace_seconds)
+
+    @property
+    def redaction(self) -> redaction.Redaction | None:
+        """What is not to be stored of a ticket, None where all of it may be."""
+        paths = redaction.read_paths(self.redact_fields)
+        key = self.redact_key.get_secret_value().encode()
+        return redaction.Redaction(paths, key) if paths else None
 
     @property
     def webhooks(self) -> WebhookPolicy:

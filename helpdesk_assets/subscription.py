@@ -28,7 +28,7 @@ def left_out(text: str) -> tuple[LeftOut, ...]:
         return ()
     try:
         stated = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError(f"is not JSON; write a list such as {_EXAMPLE}") from None
     if not isinstance(stated, list):
         # A ValueError, for that is what settings are told mistakes by.

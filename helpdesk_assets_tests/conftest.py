@@ -1,7 +1,7 @@
 """One warehouse per test process, and a fresh dataset in it per test.
 
-Nothing is skipped where it cannot start: a suite that passes without it has proved nothing. What the
-chosen warehouse cannot do is listed in `warehouse_limits`.
+Nothing is skipped where it cannot start: a suite that passes without it has proved nothing. What
+the chosen warehouse cannot do is listed in `warehouse_limits`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from helpdesk_assets.settings import Settings
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from helpdesk_assets.warehouse.client import Warehouse
 
 # The same examples each time, so that a change is judged by what it changes; `make fuzz` looks for
-# new ones. A deadline would judge the machine.
-hypothesis_settings.register_profile("same", derandomize=True, deadline=None, database=None)
-hypothesis_settings.register_profile("fuzz", max_examples=3000, deadline=None, print_blob=True)
+# new ones. A deadline, or how slowly examples are made, would judge the machine.
+PATIENT = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.register_profile("same", PATIENT, derandomize=True, database=None)
+hypothesis_settings.register_profile("fuzz", PATIENT, max_examples=3000, print_blob=True)
 hypothesis_settings.load_profile("same")
 
 

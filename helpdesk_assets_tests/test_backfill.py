@@ -3,10 +3,12 @@ part is left to the sync."""
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,7 @@ from helpdesk_assets.warehouse.by_hand import Setting
 from helpdesk_assets_tests.conformance.vendors import VENDORS, Vendor
 from helpdesk_assets_tests.rig import RIPE_SECONDS, Rig, as_versions, connected, open_rig
 
+PAGE = Path(__file__).parents[1] / "docs" / "backfill.md"
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 
@@ -151,6 +154,24 @@ def test_an_older_version_is_never_put_over_a_newer_one(rig: Rig) -> None:
         )
     assert report is not None
     assert report.facts.rejected == 10
+    rig.assert_equal()
+
+
+def test_the_page_says_how_to_remove_a_row_too_many(rig: Rig) -> None:
+    rig.sync()
+    table = rig.warehouse.dataset.table_id("tickets")
+    first, second, *_ = sorted(rig.truth())
+    columns = "ticket_id, modifiedTime, _synced_at"
+    for ticket_id, days, seconds in ((first, 5, 0), (second, 0, 5)):
+        rig.warehouse._client.query(
+            f"INSERT INTO `{table}` ({columns}) SELECT ticket_id, "
+            f"TIMESTAMP_SUB(modifiedTime, INTERVAL {days} DAY), "
+            f"TIMESTAMP_SUB(_synced_at, INTERVAL {seconds} SECOND) "
+            f"FROM `{table}` WHERE ticket_id = '{ticket_id}'"
+        ).result()
+    assert len(rig.rows()) == 62
+    (example,) = re.findall(r"(?:^      .*\n)+", PAGE.read_text(), re.MULTILINE)
+    rig.warehouse._client.query(example.replace("helpdesk_data.tickets", table)).result()
     rig.assert_equal()
 
 

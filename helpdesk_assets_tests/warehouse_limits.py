@@ -21,7 +21,11 @@ class Limit:
     reason: str
 
 
-LIMITS: tuple[Limit, ...] = ()
+_NO_COLUMNS = "it learns of tables from bqemulator, which gives a view no columns"
+LIMITS: tuple[Limit, ...] = (
+    Limit(Kind.GOOGLESQL, "*/test_history.py::test_the_query_of_the_page_about_it", _NO_COLUMNS),
+    Limit(Kind.GOOGLESQL, "*/test_history.py::test_a_view_of_an_older_version_*", _NO_COLUMNS),
+)
 
 
 def limit_of(kind: Kind, node_id: str) -> str | None:

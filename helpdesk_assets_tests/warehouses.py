@@ -143,7 +143,7 @@ class Judge:
         listen = self.endpoint.removeprefix("http://")
         command = [judge_program(os.environ), "-listen", listen, "-upstream", self._upstream]
         with self.log.open("wb") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             self._wait_until_it_answers(self._process)
         except BaseException:

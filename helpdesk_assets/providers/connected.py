@@ -36,7 +36,10 @@ class ConnectedHelpdesk(ABC):
         self._at_once = connection.at_once
         self._capabilities = capabilities
         self._reader = TicketReader(
-            shape, skip_bad=skip_bad, kept_as_text=connection.api.meter.kept_as_text
+            shape,
+            skip_bad=skip_bad,
+            kept_as_text=connection.api.meter.kept_as_text,
+            redact=connection.redact,
         )
         self._sightings = SightingReader(shape, skip_bad=skip_bad)
 

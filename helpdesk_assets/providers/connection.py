@@ -17,6 +17,7 @@ from helpdesk_assets.providers.http import Api, Explain, explains_nothing
 from helpdesk_assets.providers.login import Auth
 from helpdesk_assets.providers.meter import Meter
 from helpdesk_assets.providers.retrying import Retry
+from helpdesk_assets.redaction import Redaction
 from helpdesk_assets.settings import Settings
 
 
@@ -36,12 +37,14 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One account's API, how its calls are tried again, how many run at once, and how to wait."""
+    """One account's API, how its calls are tried again, how many run at once, how to wait, and what
+    of its tickets must not be stored."""
 
     api: Api
     retry: Retry
     at_once: int
     sleep: Callable[[float], None]
+    redact: Redaction | None
 
 
 def connect(
@@ -98,4 +101,4 @@ def connect(
         clock=world.clock,
     )
     retry = Retry(meter, sleep=world.sleep, chance=world.chance)
-    return Connection(api, retry, places, world.sleep)
+    return Connection(api, retry, places, world.sleep, settings.redaction)

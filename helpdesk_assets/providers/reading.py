@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from helpdesk_assets.errors import EndpointFailed, TicketUnreadable
+from helpdesk_assets.errors import EndpointFailed, SettingsError, TicketUnreadable
 from helpdesk_assets.model import BadTicket, Ticket, utc
 from helpdesk_assets.providers import exact_json
+from helpdesk_assets.redaction import Redaction
 
 SHOWN_OF_A_VALUE = 60
 # BigQuery clusters by the first 1024 characters of the id; the longest that is known has 20.
@@ -82,9 +83,25 @@ class TicketReader:
     """Reads one vendor's tickets. With `skip_bad`, unreadable ones are named instead of raised."""
 
     def __init__(
-        self, shape: Shape, *, skip_bad: bool, kept_as_text: Callable[[], None] = lambda: None
+        self,
+        shape: Shape,
+        *,
+        skip_bad: bool,
+        kept_as_text: Callable[[], None] = lambda: None,
+        redact: Redaction | None = None,
     ) -> None:
-        """`kept_as_text` hears of each number that BigQuery's JSON cannot hold."""
+        """`kept_as_text` hears of each number that BigQuery's JSON cannot hold.
+
+        Raises:
+            SettingsError: what would be redacted is what tells one ticket or version from another.
+        """
+        for name in (shape.ticket_id, shape.created, shape.modified, shape.deleted):
+            if redact is not None and redact.reaches(name):
+                raise SettingsError(
+                    f"REDACT_FIELDS reaches the field {name}, without which no ticket can be "
+                    "stored. Name fields beside it."
+                )
+        self._redact = redact
         self._kept_as_text = kept_as_text
         self._shape = shape
         self._skip_bad = skip_bad
@@ -147,9 +164,18 @@ class TicketReader:
             )
         return ticket
 
+    def tombstone(self, ticket_id: str, gone_at: datetime, notice: Mapping[str, Any]) -> Ticket:
+        """See `tombstone`. A notice has fields of its own, a ticket's subject under another name,
+        which no path of REDACT_FIELDS is about; so with any, nothing of it is stored."""
+        return tombstone(ticket_id, gone_at, {"id": ticket_id} if self._redact else notice)
+
     def _ticket(self, row: Any, nameless: str) -> Ticket:
         shape = self._shape
         ticket_id = self._id(row, nameless)
+        # First, since whether it lives may be told by a field that is not stored.
+        created, modified, deleted = self._times(row, ticket_id)
+        if self._redact is not None:
+            row = self._redact(row)
         try:
             # Its keys sorted, once for the text and the hash: writing it twice cost a third of all.
             row, raw_json, content_hash = exact_json.storable(row, self._kept_as_text)
@@ -158,7 +184,6 @@ class TicketReader:
         if len(raw_json) > LARGEST_TICKET // 4 and len(raw_json.encode()) > LARGEST_TICKET:
             problem = f"has more than {LARGEST_TICKET} bytes, which BigQuery takes in no row"
             raise _Unreadable(BadTicket(ticket_id, "raw_json", problem))
-        created, modified, deleted = self._times(row, ticket_id)
         return Ticket(
             ticket_id=ticket_id,
             subject=self._subject(row.get(shape.subject)),

@@ -19,7 +19,7 @@ from helpdesk_assets.model import BadTicket, Page, Ticket
 from helpdesk_assets.providers.connection import Connection
 from helpdesk_assets.providers.details import Wanted, fetch_details
 from helpdesk_assets.providers.http import Reply
-from helpdesk_assets.providers.reading import TicketReader, iso_time, tombstone
+from helpdesk_assets.providers.reading import TicketReader, iso_time
 from helpdesk_assets.providers.sighting import sighting
 from helpdesk_assets.providers.token_paging import rows_and_token
 
@@ -89,7 +89,7 @@ class GoneTickets:
         if str(body.get("id")) == ticket_id:
             return self._reader.ticket(_as_listed(body), ticket_id)
         notices = self._retry(partial(self._notices, query, "0")).by_ticket
-        return _merged(ticket_id, body, notices.get(ticket_id, {}))
+        return self._merged(ticket_id, body, notices.get(ticket_id, {}))
 
     def _left(self, notices: Mapping[str, Row], ticket_id: str) -> Ticket | BadTicket | None:
         notice = notices[ticket_id]
@@ -97,13 +97,21 @@ class GoneTickets:
         if body is None:
             return None
         if str(body.get("id")) != ticket_id:
-            return _merged(ticket_id, body, notice)
+            return self._merged(ticket_id, body, notice)
         if body.get("Status") != DELETED:
             return None  # it is back, and the search tells of it
         ticket = self._reader.ticket(_as_listed(body), ticket_id)
         if isinstance(ticket, BadTicket) or notice.get("NewValue") != DELETED:
             return ticket
         return replace(ticket, deleted_time=_time_of(notice) or ticket.deleted_time)
+
+    def _merged(self, ticket_id: str, into: Row, notice: Row) -> Ticket | None:
+        """A ticket that is part of another one now."""
+        at = _time_of(notice) or _time_of(into, "LastUpdated")
+        if at is None:
+            return None
+        said = dict(notice) or {"EffectiveId": into.get("id")}
+        return self._reader.tombstone(ticket_id, at, said)
 
     def _body(self, ticket_id: str) -> Row | None:
         # The same beside as in lists, see the adapter.
@@ -153,14 +161,6 @@ def _read(reply: Reply) -> Notices:
             by_ticket[ticket_id] = row
     last = str(rows[-1]["id"]) if len(rows) >= MOST_ROWS else None
     return Notices(by_ticket, reply.served_at, last)
-
-
-def _merged(ticket_id: str, into: Row, notice: Row) -> Ticket | None:
-    """A ticket that is part of another one now."""
-    at = _time_of(notice) or _time_of(into, "LastUpdated")
-    if at is None:
-        return None
-    return tombstone(ticket_id, at, dict(notice) or {"EffectiveId": into.get("id")})
 
 
 def _went(ticket_id: str, notice: Row) -> Ticket:

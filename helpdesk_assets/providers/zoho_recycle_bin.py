@@ -21,7 +21,7 @@ from helpdesk_assets.errors import EndpointFailed
 from helpdesk_assets.model import BadTicket, Page, Ticket
 from helpdesk_assets.providers.connection import Connection
 from helpdesk_assets.providers.details import Wanted, fetch_details
-from helpdesk_assets.providers.reading import TicketReader, tombstone
+from helpdesk_assets.providers.reading import TicketReader
 from helpdesk_assets.providers.sighting import sighting
 from helpdesk_assets.providers.time_paging import MOST_PASSES, floor
 from helpdesk_assets.providers.token_paging import rows_and_token
@@ -165,7 +165,7 @@ class RecycleBin:
         return replace(ticket, deleted_time=self._at(notice))
 
     def _tombstone(self, ticket_id: str, notice: Row) -> Ticket:
-        gone = tombstone(ticket_id, self._at(notice), dict(notice))
+        gone = self._reader.tombstone(ticket_id, self._at(notice), dict(notice))
         return replace(gone, modified_time=self._went(notice))
 
     def _went(self, notice: Row) -> datetime:

@@ -19,8 +19,8 @@ from helpdesk_assets.receiver.app import build_app
 from helpdesk_assets.receiver.events import Delivery, Vendor
 from helpdesk_assets.receiver.group_commit import Pace
 from helpdesk_assets.receiver.parts import Parts, Pause
-from helpdesk_assets_tests.receiver.posting import SECRET, START
 from helpdesk_assets_tests.hostile.values import MODIFIED
+from helpdesk_assets_tests.receiver.posting import SECRET, START
 
 
 @dataclass

@@ -539,7 +539,21 @@ def test_a_transaction_without_a_time_ends_an_inventory(connect: Connect, at: An
     untimed = {**notice("4", "8"), "Created": at}
     with (
         answering(transactions=[untimed], tickets=[]) as server,
-        pytest.raises(EndpointFailed, match="Transaction 4 has no time"),
+        pytest.raises(EndpointFailed, match="Created of '4' is no time"),
+    ):
+        list(connect(helpdesk_base_url=server.url).inventory())
+
+
+def test_a_list_by_id_that_does_not_move_on_is_an_error(connect: Connect) -> None:
+    row = {"id": "7", "LastUpdated": "2026-11-23T09:00:00Z"}
+    body = {"items": [row], "total": 1, "per_page": 1, "page": 1, "next_page": "x"}
+
+    def respond(_: Seen) -> Said:
+        return Said(json.dumps(body).encode())
+
+    with (
+        loopback(respond) as server,
+        pytest.raises(EndpointFailed, match="the same page again"),
     ):
         list(connect(helpdesk_base_url=server.url).inventory())
 

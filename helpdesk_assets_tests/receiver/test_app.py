@@ -72,6 +72,20 @@ def test_a_whole_ticket_is_in_both_tables_when_it_is_answered(
     assert event["_run_id"] == stored["_run_id"]
 
 
+def test_what_must_not_be_stored_is_not_by_webhook_either(
+    open_receiver: Open, warehouse: Warehouse
+) -> None:
+    with open_receiver(redact_fields="subject, requester.email") as sender:
+        told = whole_ticket(1, subject="of xyzzy", requester={"email": "xyzzy"})
+        assert sender.send(rest_event(told, "first")).status_code == 200
+        gone = rest_event(told, "second", type="ticket.deleted", modifiedTime=told["modifiedTime"])
+        assert sender.send({**gone, "ticketId": "2"}).status_code == 200
+    stored = tickets(warehouse)
+    assert stored.keys() == {"1", "2"}
+    assert stored["1"]["subject"] is None
+    assert "xyzzy" not in f"{stored} {events(warehouse)}"
+
+
 def test_an_older_version_overwrites_nothing_and_is_still_an_event(
     sender: Sender, warehouse: Warehouse
 ) -> None:

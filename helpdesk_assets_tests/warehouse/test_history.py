@@ -72,8 +72,10 @@ def store(warehouse: Warehouse, rows: Iterable[dict[str, Any]], table: str) -> N
 
 
 def told(warehouse: Warehouse, columns: str = "ticket_id, status, valid_from, valid_to") -> Any:
-    view = warehouse.dataset.table_id("ticket_history")
-    found = warehouse._client.query(f"SELECT {columns} FROM `{view}`").result()
+    """By the view's statement and not by its name, so that what judges statements sees it."""
+    raw_json = Schema(warehouse).columns(tables.TICKETS)["raw_json"]
+    statement = view_query(warehouse.dataset, json_as_text=raw_json == "STRING")
+    found = warehouse._client.query(f"SELECT {columns} FROM (\n{statement}\n)").result()
     return sorted((tuple(row.values()) for row in found), key=repr)
 
 
@@ -244,7 +246,9 @@ def test_a_view_of_an_older_version_of_this_program_is_changed(warehouse: Wareho
     warehouse.get_table("ticket_history", fresh=True)
     prepared(warehouse)
     store(warehouse, [version("7", at(0), "open")], "raw_ticket_changes")
-    assert told(warehouse) == [("7", "open", at(0), None)]
+    view = warehouse.dataset.table_id("ticket_history")
+    found = warehouse._client.query(f"SELECT ticket_id, status, valid_to FROM `{view}`").result()
+    assert [tuple(row.values()) for row in found] == [("7", "open", None)]
 
 
 class Asked:

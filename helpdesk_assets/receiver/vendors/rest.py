@@ -13,9 +13,10 @@ it; without it the ticket is fetched. `ticket.deleted` has none: `modifiedTime` 
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from helpdesk_assets.model import Ticket
-from helpdesk_assets.providers.reading import Shape, TicketReader, tombstone
+from helpdesk_assets.providers.reading import Shape, TicketReader
 from helpdesk_assets.receiver.events import Event, Post, Vendor
 from helpdesk_assets.receiver.payloads import id_in, ticket_id_in, time_of, unix_time, word_in
 from helpdesk_assets.receiver.signatures import hex_digest, is_fresh, is_signed
@@ -26,11 +27,10 @@ SIGNATURE = "x-helpdesk-signature"
 DELETED = "ticket.deleted"
 WAITS = 30.0
 
-READER = TicketReader(Shape(), skip_bad=False)
-
 
 def vendor(settings: Settings) -> Vendor:
     tolerance = timedelta(seconds=settings.webhook_tolerance_seconds)
+    reader = TicketReader(Shape(), skip_bad=False, redact=settings.redaction)
 
     def verify(post: Post, secrets: tuple[str, ...]) -> bool:
         stamp = post.headers.get(TIMESTAMP, "")
@@ -38,10 +38,10 @@ def vendor(settings: Settings) -> Vendor:
         signed = is_signed(secrets, message, post.headers.get(SIGNATURE), hex_digest)
         return is_fresh(unix_time(stamp), post.received_at, tolerance) and signed
 
-    return Vendor("rest", WAITS, verify, read)
+    return Vendor("rest", WAITS, verify, partial(read, reader))
 
 
-def read(post: Post) -> list[Event]:
+def read(reader: TicketReader, post: Post) -> list[Event]:
     """See `Vendor.read`."""
     payload = post.payload()
     ticket_id = ticket_id_in(payload, ("ticketId",))
@@ -49,15 +49,15 @@ def read(post: Post) -> list[Event]:
     deleted = kind == DELETED
     ticket = None
     if deleted and at is not None:
-        ticket = tombstone(ticket_id, at, payload)
+        ticket = reader.tombstone(ticket_id, at, payload)
     elif payload.get("ticket") is not None:
-        ticket = _whole(payload["ticket"], ticket_id)
+        ticket = _whole(reader, payload["ticket"], ticket_id)
         at = ticket.modified_time
     return [Event(id_in(payload, ("id",)), ticket_id, kind, at, ticket, deleted, payload)]
 
 
-def _whole(row: object, ticket_id: str) -> Ticket:
-    ticket = READER.ticket(row, ticket_id)
+def _whole(reader: TicketReader, row: object, ticket_id: str) -> Ticket:
+    ticket = reader.ticket(row, ticket_id)
     if not isinstance(ticket, Ticket) or ticket.ticket_id != ticket_id:
         raise ValueError(f"the ticket is not that of ticketId {ticket_id}")
     return ticket

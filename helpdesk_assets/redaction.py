@@ -1,0 +1,134 @@
+"""What must not be stored of a ticket, by the paths of REDACT_FIELDS: left out, or hashed.
+
+Personal data that is never stored needs no rights, no retention and no deletion. It happens on the
+way in, before the digest, to all that becomes `raw_json` and to the columns made of it. Where a
+field is not what its path expects, more is taken out rather than less: a name that is for once a
+text where an object was must not get through. Must not know vendors, HTTP or where rows go.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# `customFields[*].value`, `requester['e-mail']:hash`, `$.description`; no comma but in quotes.
+_STEP = re.compile(
+    r"""\.?(?P<name>[^\W\d][\w-]*)|\.?(?P<any>\[\*\]|\*)|\.?\[(?P<place>\d{1,6})\]"""
+    r"""|\.?\['(?P<single>[^']+)'\]|\.?\["(?P<double>[^"]+)"\]"""
+)
+_PATH = re.compile(r"""(?:'[^']*'|"[^"]*"|[^,'"])+""")
+DROP, HASH = "drop", "hash"
+EXAMPLE = "description, requester.email:hash, customFields[*].value"
+SHORTEST_KEY = 16
+# Of 64 hexadecimal digits; 128 bits tell all values apart.
+DIGITS = 32
+_GONE = object()
+
+
+class _Any:
+    """Stands for each member of an object, or element of a list."""
+
+
+ANY = _Any()
+Step = str | int | _Any
+
+
+@dataclass(frozen=True, slots=True)
+class RedactedPath:
+    """Where in the vendor's object, and whether what is there is hashed instead of left out."""
+
+    steps: tuple[Step, ...]
+    hashed: bool
+
+
+def read_paths(text: str) -> tuple[RedactedPath, ...]:
+    """
+    Raises:
+        ValueError: what is no path, told with an example.
+    """
+    rest = _PATH.sub("", text).replace(",", "").strip()
+    if rest:
+        raise ValueError(f"has a quote without its end; write paths such as {EXAMPLE}")
+    return tuple(_path(each.strip()) for each in _PATH.findall(text) if each.strip())
+
+
+def _path(text: str) -> RedactedPath:
+    body, _, way = text.rpartition(":") if text.endswith((":drop", ":hash")) else (text, "", DROP)
+    body = body.strip().removeprefix("$")
+    steps, at = list[Step](), 0
+    while at < len(body):
+        found = _STEP.match(body, at)
+        # Two names need something between them, and the first may have a dot only after `$`.
+        if found is None or (at and found["name"] and body[at] != "."):
+            raise ValueError(f"holds {text[:60]!r}, which is no path; write them like {EXAMPLE}")
+        steps.append(_step(found))
+        at = found.end()
+    if not steps:
+        raise ValueError(f"holds {text[:60]!r}, which names no field; write them like {EXAMPLE}")
+    return RedactedPath(tuple(steps), way == HASH)
+
+
+def _step(found: re.Match[str]) -> Step:
+    if found["any"]:
+        return ANY
+    if found["place"]:
+        return int(found["place"])
+    return found["name"] or found["single"] or found["double"]
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """`key`: for the paths that are hashed. Without it an address could be found by hashing all
+    that there are."""
+
+    paths: tuple[RedactedPath, ...]
+    key: bytes = field(repr=False)
+
+    def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The row without what must not be stored; the given one stays as it is."""
+        redacted: Any = dict(row)
+        for path in self.paths:
+            redacted = _redacted(redacted, path.steps, self._hash if path.hashed else _drop)
+        return dict(redacted)
+
+    def reaches(self, name: str) -> bool:
+        """Whether anything of this field of the row may be redacted."""
+        return any(path.steps[0] in (name, ANY) for path in self.paths)
+
+    def _hash(self, value: Any) -> Any:
+        """Equal values have equal hashes, wherever they stand; None stays None."""
+        if value is None:
+            return None
+        text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+        message = text.encode("utf-8", "surrogatepass")
+        return f"hmac:{hmac.digest(self.key, message, 'sha256').hex()[:DIGITS]}"
+
+
+def _drop(_: Any) -> Any:
+    return _GONE
+
+
+def _redacted(value: Any, steps: tuple[Step, ...], act: Callable[[Any], Any]) -> Any:
+    if not steps or not isinstance(value, dict | list):
+        # At its end, or at what has no inside although the path goes on.
+        return None if value is None and steps else act(value)
+    step, rest = steps[0], steps[1:]
+    if isinstance(value, dict):
+        names = list(value) if step is ANY else [str(step)]
+        changed = {name: _redacted(value[name], rest, act) for name in names if name in value}
+        merged = {**value, **changed}
+        return {name: each for name, each in merged.items() if each is not _GONE}
+    if isinstance(step, str):
+        # A name of what is in a list is meant for each of them.
+        elements = [_redacted(each, steps, act) for each in value]
+    else:
+        elements = [
+            _redacted(each, rest, act) if step is ANY or step == place else each
+            for place, each in enumerate(value)
+        ]
+    # None in its place, or other elements would be taken for it.
+    return [None if each is _GONE else each for each in elements]

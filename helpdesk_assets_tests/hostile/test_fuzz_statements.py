@@ -1,0 +1,118 @@
+"""Names are quoted or refused, and no value ever enters the text of a statement."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from helpdesk_assets import tables
+from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.model import Column, ColumnType, LeftOut, Manifest, Version, WebhookPolicy
+from helpdesk_assets.warehouse import facts, ledger, queries
+from helpdesk_assets.warehouse.sql import (
+    Dataset,
+    Query,
+    merge_statement,
+    quote,
+    rows_source,
+    table_source,
+)
+from helpdesk_assets_tests.batches import SMALL
+from helpdesk_assets_tests.hostile.values import texts
+from helpdesk_assets_tests.warehouse.ledger_book import POLICY
+
+DATASET = Dataset("acme", "desk")
+QUOTED = re.compile(r"`(?:[a-z0-9.-]+:)?[A-Za-z0-9_.-]+`")
+names = (
+    texts | st.text("abzAZ019_-`.:; \n'\"\\/*", max_size=12) | st.from_regex(r"[A-Za-z_]\w{0,8}")
+)
+
+
+def quoted_or_refused(make: Callable[[], str]) -> str:
+    try:
+        made = make()
+    except SettingsError as error:
+        said, made = str(error), ""
+    else:
+        said = ""
+    assert not said or said.isprintable()
+    outside = QUOTED.sub("", made)
+    assert "`" not in outside
+    assert "--" not in outside
+    return made
+
+
+@given(names)
+@example("a` OR TRUE --")
+@example("column\n")
+@example("\uff43olumn")
+def test_a_column_is_quoted_or_refused(name: str) -> None:
+    made = quoted_or_refused(lambda: quote(name))
+    assert made in ("", f"`{name}`")
+
+
+@given(names, names, names)
+@example("acme", "desk", "tickets` WHERE TRUE --")
+@example("acme:evil", "desk\n", "tickets")
+def test_a_table_is_quoted_or_refused(project: str, dataset: str, table: str) -> None:
+    made = quoted_or_refused(lambda: Dataset(project, dataset).table(table))
+    assert made in ("", f"`{project}.{dataset}.{table}`")
+
+
+@given(st.lists(st.tuples(names, st.sampled_from(ColumnType)), min_size=1, max_size=4))
+def test_columns_of_a_batch_are_quoted_or_refused(columns: list[tuple[str, ColumnType]]) -> None:
+    held = tuple(Column(name, kind) for name, kind in columns)
+    spec = replace(tables.TICKETS, columns=held, write_once=(), partition_by=None)
+    for source in (lambda: rows_source(held), lambda: table_source("`a.b.c`", held)):
+        found = quoted_or_refused(source)
+        if found:
+            written = [column.name for column in held]
+            quoted_or_refused(lambda: merge_statement(spec, "`a.b.c`", found, written))  # noqa: B023
+
+
+def statements(manifest: Manifest, policy: WebhookPolicy) -> list[Query]:
+    return [
+        queries.batch(DATASET, manifest),
+        queries.tickets_source(DATASET, manifest),
+        ledger.by_table(DATASET, manifest, policy),
+        ledger.by_events(DATASET, manifest, policy),
+        facts.facts(DATASET, manifest, None),
+        facts.facts(DATASET, manifest, policy),
+    ]
+
+
+def parameters_of(query: Query) -> list[Any]:
+    values = (parameter.value for parameter in query.parameters)
+    return [each for value in values for each in (value if isinstance(value, tuple) else (value,))]
+
+
+@given(ticket_id=texts, digest=texts, run_id=texts, word=texts, column=st.sampled_from(["status"]))
+def test_values_are_parameters_and_nothing_else(
+    ticket_id: str, digest: str, run_id: str, word: str, column: str
+) -> None:
+    """A statement about hostile values is, letter for letter, the one about harmless ones."""
+    hostile = replace(
+        SMALL,
+        versions=(Version(ticket_id, digest),),
+        run_id=run_id,
+        batch_id=run_id,
+        reason=word,
+        cursor=word,
+    )
+    harmless = replace(SMALL, versions=(Version("7", "h1"),))
+    odd = replace(POLICY, left_out=(LeftOut(((column, (word,)),)),))
+    plain = replace(POLICY, left_out=(LeftOut(((column, ("closed",)),)),))
+    about_hostile, about_harmless = statements(hostile, odd), statements(harmless, plain)
+    assert [query.sql for query in about_hostile] == [query.sql for query in about_harmless]
+    assert ticket_id in parameters_of(about_hostile[0])
+
+
+@given(names)
+def test_a_staging_table_is_quoted_or_refused(staging: str) -> None:
+    manifest = replace(SMALL, versions=None, staging=staging)
+    quoted_or_refused(lambda: queries.batch(DATASET, manifest).sql)
