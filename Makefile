@@ -66,6 +66,7 @@ dev: install ## A helpdesk (HELPDESK=rt: a real one), local BigQuery and the Dag
 	@test -s $(LOCAL)/helpdesk-since || { \
 		DAGSTER_HOME=$(abspath $(LOCAL))/dagster $(BIN)/dagster instance concurrency set helpdesk_sync 1 && \
 		DAGSTER_HOME=$(abspath $(LOCAL))/dagster $(BIN)/dagster instance concurrency set helpdesk_backfill 2 && \
+		DAGSTER_HOME=$(abspath $(LOCAL))/dagster $(BIN)/dagster instance concurrency set helpdesk_reconcile 1 && \
 		date -u +%Y-%m-%dT%H:%M:%SZ > $(LOCAL)/helpdesk-since; }
 	DAGSTER_HOME=$(abspath $(LOCAL))/dagster TICKETS=$(TICKETS) LOCAL=$(LOCAL) \
 		HELPDESK=$(HELPDESK) WEBHOOK_SECRETS=$${WEBHOOK_SECRETS:-local-demo-secret} \
