@@ -12,7 +12,7 @@ BIN      := $(VENV)/bin
 STAMP    := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test quick chaos dev format lint types contracts unit constraints clean
+.PHONY: help install demo test quick chaos dev format lint types contracts unit fuzz audit constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,9 +51,11 @@ chaos: install ## Stories that try to prove the promises wrong (CHAOS_STORIES, a
 	nice -n 5 $(BIN)/python -m helpdesk_assets_tests.chaos.long_run \
 		--stories $(CHAOS_STORIES) --out $(LOCAL)/chaos
 
-# What writes to the warehouse and asks it, for the two targets below.
-SQL_TESTS := $(addprefix helpdesk_assets_tests/,googlesql warehouse dagster_rim receiver promises \
-	test_warehouses.py)
+# What sends statements of every kind, for the two targets below: not all that needs a warehouse.
+SQL_TESTS := $(addprefix helpdesk_assets_tests/, googlesql warehouse test_backfill.py \
+	$(addprefix dagster_rim/, test_bigquery_merge.py test_sync_job.py test_webhook_ledger.py) \
+	receiver/test_store.py \
+	$(addprefix promises/, test_missed_by_events.py test_reconciliation.py test_tombstones.py))
 
 test-googlesql: install googlesql-judge ## The warehouse's tests, judged by BigQuery's own analyser
 	$(BIN)/pytest -q -n 2 -m warehouse --warehouse=googlesql $(SQL_TESTS) $(PYTEST_ARGS)
@@ -67,6 +69,12 @@ googlesql-judge: ## Build what judges statements (Go 1.25, 8 GB of memory, minut
 	cd helpdesk_assets_tests/googlesql && CGO_ENABLED=0 go build \
 		-o $(abspath $(LOCAL))/bin/googlesql-judge .
 
+fuzz: install ## Look for input that breaks something, for as long as it takes
+	$(BIN)/pytest -q -n 2 --hypothesis-profile=fuzz --timeout 0 helpdesk_assets_tests/hostile $(PYTEST_ARGS)
+
+audit: install ## Known vulnerabilities of the pinned dependencies; ends with 75 where it cannot ask
+	@.ci/audit $(BIN)
+
 dev: install ## A helpdesk (HELPDESK=rt: a real one), local BigQuery and the Dagster UI
 	@case $(HELPDESK) in simulated) ;; rt) deploy/request-tracker.sh check ;; \
 		*) echo "HELPDESK is simulated or rt, not $(HELPDESK)" >&2; exit 1 ;; esac
@@ -76,6 +84,7 @@ dev: install ## A helpdesk (HELPDESK=rt: a real one), local BigQuery and the Dag
 	@test -s $(LOCAL)/helpdesk-since || { \
 		DAGSTER_HOME=$(abspath $(LOCAL))/dagster $(BIN)/dagster instance concurrency set helpdesk_sync 1 && \
 		DAGSTER_HOME=$(abspath $(LOCAL))/dagster $(BIN)/dagster instance concurrency set helpdesk_backfill 2 && \
+		DAGSTER_HOME=$(abspath $(LOCAL))/dagster $(BIN)/dagster instance concurrency set helpdesk_reconcile 1 && \
 		date -u +%Y-%m-%dT%H:%M:%SZ > $(LOCAL)/helpdesk-since; }
 	DAGSTER_HOME=$(abspath $(LOCAL))/dagster TICKETS=$(TICKETS) LOCAL=$(LOCAL) \
 		HELPDESK=$(HELPDESK) WEBHOOK_SECRETS=$${WEBHOOK_SECRETS:-local-demo-secret} \

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -139,7 +139,7 @@ def reconcile(
     refused = why_refused(sweep, sizes, gone, terms.most_gone_share)
     repaired = RepairReport()
     if found and not terms.only_look:
-        kinds = FETCHED if refused else (*FETCHED, Kind.GONE)
+        kinds = {each.kind for each in found} - ({Kind.GONE} if refused else set())
         repaired = _repair(helpdesk, sync_tables, sweep, terms, kinds)
         store.settle(sweep, gone_were_asked=refused is None)
         found = store.counted(sweep)
@@ -237,7 +237,7 @@ def _repair(
     sync_tables: SyncTables,
     sweep: Sweep,
     terms: Terms,
-    kinds: tuple[Kind, ...],
+    kinds: Collection[Kind],
 ) -> RepairReport:
     """First those that are fetched, then those that have gone: only these may be marked so."""
     store, report = sync_tables.sweeps(), RepairReport()

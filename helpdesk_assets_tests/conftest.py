@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from helpdesk_assets.settings import Settings
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     from helpdesk_assets.warehouse.client import Warehouse
 
 # The same examples each time, so that a change is judged by what it changes; `make fuzz` looks for
-# new ones. A deadline would judge the machine.
-hypothesis_settings.register_profile("same", derandomize=True, deadline=None, database=None)
-hypothesis_settings.register_profile("fuzz", max_examples=3000, deadline=None, print_blob=True)
+# new ones. A deadline, or how slowly examples are made, would judge the machine.
+PATIENT = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.register_profile("same", PATIENT, derandomize=True, database=None)
+hypothesis_settings.register_profile("fuzz", PATIENT, max_examples=3000, print_blob=True)
 hypothesis_settings.load_profile("same")
 
 

@@ -16,6 +16,7 @@ from helpdesk_assets.settings import (
     EMBEDDED_WAREHOUSE,
     Settings,
     alerts_wanted,
+    backfill_from,
     load_alert_settings,
     load_settings,
 )
@@ -141,3 +142,31 @@ def test_an_alert_setting_that_cannot_be_read_counts_as_a_wish(
     assert alerts_wanted() is not None
     with pytest.raises(SettingsError, match="ALERT_REMINDER_HOURS"):
         load_alert_settings()
+
+
+@pytest.mark.parametrize(("text", "days"), [("", None), ("0", 0), ("7", 7), ("400", 400)])
+def test_how_long_versions_are_kept(
+    monkeypatch: pytest.MonkeyPatch, text: str, days: int | None
+) -> None:
+    monkeypatch.setenv("HISTORY_DAYS", text)
+    assert load_settings().history_days == days
+
+
+@pytest.mark.parametrize("text", ["6", "-1", "a year"])
+def test_versions_are_kept_for_longer_than_a_step_may_wait(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("HISTORY_DAYS", text)
+    with pytest.raises(SettingsError, match="HISTORY_DAYS"):
+        load_settings()
+
+
+def test_a_first_month_that_is_none_is_told_by_a_run_and_not_while_definitions_load(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BACKFILL_FROM", "2024-03")
+    assert backfill_from() == load_settings().backfill_from == "2024-03"
+    monkeypatch.setenv("BACKFILL_FROM", "March")
+    assert backfill_from() == "2015-01"
+    with pytest.raises(SettingsError, match="BACKFILL_FROM"):
+        load_settings()

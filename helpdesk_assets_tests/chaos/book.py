@@ -29,12 +29,14 @@ class Brought:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Look:
-    """A run that may have judged or merged something."""
+    """A run that may have judged or merged something, from its beginning to its end: what changed
+    meanwhile it may have found as well, too young to be called missed."""
 
     order: int
     at: datetime
+    ended: datetime
 
 
 @dataclass(slots=True)
@@ -87,7 +89,7 @@ class Book:
 
     def _by_table(self, version: Version, ripe_until: datetime) -> tuple[str, set[str]] | None:
         _, modified = version
-        looks = [look for look in self.looks if look.at >= modified]
+        looks = [look for look in self.looks if look.ended >= modified]
         if not looks or modified > ripe_until:
             return None
         brought = [each.order for each in self._newer_or_same(version)]

@@ -42,8 +42,9 @@ class FaultProxy:
 
     def __init__(self, target: str) -> None:
         self.shown: Counter[str] = Counter()
-        # Told `before` and `after` each call; whether it has ended the caller.
-        self.kills: Callable[[str], bool] | None = None
+        # Told `before` and `after` each call, and whether it starts a job; says whether it has
+        # ended the caller.
+        self.kills: Callable[[str, bool], bool] | None = None
         self._fault: Fault | None = None
         self._lock = threading.Lock()
         # One stand-in has one connection to its data for all its threads, and two answers at once
@@ -93,8 +94,8 @@ class FaultProxy:
             self.shown[fault.kind] += 1
             return fault.kind
 
-    def ends_caller(self, moment: str) -> bool:
-        return self.kills is not None and self.kills(moment)
+    def ends_caller(self, moment: str, starts_a_job: bool) -> bool:
+        return self.kills is not None and self.kills(moment, starts_a_job)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -137,8 +138,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        kind = self.owner.take(self._starts_a_job())
-        if self.owner.ends_caller("before") or kind == "closed":
+        starts_a_job = self._starts_a_job()
+        kind = self.owner.take(starts_a_job)
+        if self.owner.ends_caller("before", starts_a_job) or kind == "closed":
             self.close_connection = True
             return
         if kind in ("500", "503"):
@@ -149,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         with self.owner.one_at_a_time:
             reply, content = self._asked(body)
-        if self.owner.ends_caller("after") or kind == "answer_lost":
+        if self.owner.ends_caller("after", starts_a_job) or kind == "answer_lost":
             self.close_connection = True
             return
         self.send_response_only(reply.status)

@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.chaos.counts import Counts
 from helpdesk_assets_tests.chaos.fault_proxy import FaultProxy
 from helpdesk_assets_tests.chaos.stand_in import quick_warehouse
 from helpdesk_assets_tests.chaos.waiting import no_waiting
 
-SECRET = "a-secret-of-more-than-sixteen"
+SECRET = SecretStr("a-secret-of-more-than-sixteen")
 
 
 @dataclass(frozen=True, slots=True)

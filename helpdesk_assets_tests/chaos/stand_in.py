@@ -69,7 +69,7 @@ def remember_translations() -> None:
 
     for place, name, kept in (
         (sqlglot, "parse_one", _with_copies(sqlglot.parse_one)),
-        (executor, "rewrite_table_refs", lru_cache(KEPT)(executor.rewrite_table_refs)),
+        (executor, "rewrite_table_refs", lru_cache(KEPT)(vars(executor)["rewrite_table_refs"])),
         (SQLTranslator, "translate", _by_columns(SQLTranslator.translate)),
         # A copy of the table after each statement, for questions about the past. Nobody asks any.
         (SnapshotManager, "capture", lambda *_, **__: None),

@@ -10,8 +10,8 @@ import os
 import signal
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -212,18 +212,18 @@ class Story:
     ) -> SyncReport | None:
         """One run. None where it failed in a way that says so, which is right only where something
         was in its way (`fails`)."""
-        self._looked()
         save_every = ALWAYS if self.kind.saves else SAVE_EVERY
-        report = self._tried(
-            fails,
-            lambda: run_once(
-                self.settings.model_copy(update=changed),
-                Options(ask, since, until),
-                self._world,
-                save_every=save_every,
-                on_phase=on_phase,
-            ),
-        )
+        with self._looking():
+            report = self._tried(
+                fails,
+                lambda: run_once(
+                    self.settings.model_copy(update=changed),
+                    Options(ask, since, until),
+                    self._world,
+                    save_every=save_every,
+                    on_phase=on_phase,
+                ),
+            )
         if report is not None:
             self._went_well(report)
         return report
@@ -231,8 +231,7 @@ class Story:
     def repair(self, ids: Sequence[str]) -> None:
         """By id, as a person does who fears that these are wrong."""
         self.counts["repairs"] += 1
-        self._looked()
-        with parts(self.settings, self._world) as (helpdesk, sync_tables):
+        with self._looking(), parts(self.settings, self._world) as (helpdesk, sync_tables):
             repair_tickets(
                 helpdesk,
                 sync_tables,
@@ -244,8 +243,7 @@ class Story:
     def reconcile(self, *, fails: bool = False) -> None:
         """What has gone is marked; of what lives nothing may be."""
         self.counts["reconciliations"] += 1
-        self._looked()
-        with parts(self.settings, self._world) as (helpdesk, sync_tables):
+        with self._looking(), parts(self.settings, self._world) as (helpdesk, sync_tables):
             has_begun = self.book.loaded_until is not None
             self._tried(
                 fails or not has_begun,
@@ -260,7 +258,7 @@ class Story:
     def backfill(self, back: timedelta) -> None:
         self.counts["backfills"] += 1
         now = self.desk.clock().now
-        with parts(self.settings, self._world) as (helpdesk, sync_tables):
+        with self._looking(), parts(self.settings, self._world) as (helpdesk, sync_tables):
             backfill(
                 helpdesk,
                 sync_tables,
@@ -287,14 +285,14 @@ class Story:
         phase: str | None = None,
         call: int | None = None,
         moment: str = "before",
-        since: datetime | None = None,
+        jobs: bool = False,
     ) -> None:
         """A run in a process of its own, which dies when a phase is done, or before or after its
-        n-th call of the warehouse. Where it never comes to that, it ends as any run."""
-        self._looked()
+        n-th call of the warehouse, or the n-th that starts a job. Where it never comes to that, it
+        ends as any run."""
         order = Order(
             self.settings,
-            Options(ask, since),
+            Options(ask),
             self.clock_off,
             ALWAYS if self.kind.saves else SAVE_EVERY,
             phase,
@@ -304,7 +302,9 @@ class Story:
         is_named = threading.Event()
         calls = {"before": 0, "after": 0}
 
-        def count(now: str) -> bool:
+        def count(now: str, starts_a_job: bool) -> bool:
+            if jobs and not starts_a_job:
+                return False
             calls[now] += 1
             if call is None or now != moment or calls[now] != call:
                 return False
@@ -315,9 +315,10 @@ class Story:
 
         self.stage.proxy.kills = count
         try:
-            process.start()
-            is_named.set()
-            process.join(timeout=120)
+            with self._looking():
+                process.start()
+                is_named.set()
+                process.join(timeout=120)
         finally:
             self.stage.proxy.kills = None
         assert process.exitcode in (-9, 0, 3), f"the run ended with {process.exitcode}"
@@ -335,9 +336,16 @@ class Story:
     def check(self) -> None:
         self.checks.always()
 
-    def _looked(self) -> None:
+    @contextmanager
+    def _looking(self) -> Iterator[None]:
         self.counts["syncs"] += 1
-        self.book.looks.append(Look(self._moment(), self.desk.clock().now))
+        now = self.desk.clock().now
+        look = Look(self._moment(), now, now)
+        self.book.looks.append(look)
+        try:
+            yield
+        finally:
+            look.ended = self.desk.clock().now
 
     def _went_well(self, report: SyncReport) -> None:
         until = report.manifest.window.until

@@ -62,21 +62,29 @@ def test_what_polling_never_gave_may_be_told_by_its_webhook() -> None:
 
 
 @pytest.mark.parametrize(
-    ("webhooks", "looked_at", "judged", "expected"),
+    ("webhooks", "began", "ended", "judged", "expected"),
     [
-        ((), 2000, True, (MUST, {"missing", "stale"})),
-        ((), 1100, True, (MAY, {"missing", "stale"})),
-        ((), 2000, False, (MAY, {"missing", "stale"})),
-        ((brought(1000, 1900, order=1),), 2000, True, None),
-        ((brought(1000, 2100, order=3),), 2000, True, (MAY, {"missing", "stale"})),
+        ((), 2000, 2001, True, (MUST, {"missing", "stale"})),
+        ((), 1100, 1101, True, (MAY, {"missing", "stale"})),
+        ((), 990, 1002, True, (MAY, {"missing", "stale"})),
+        ((), 2000, 2001, False, (MAY, {"missing", "stale"})),
+        ((brought(1000, 1900, order=1),), 2000, 2001, True, None),
+        ((brought(1000, 2100, order=3),), 2000, 2001, True, (MAY, {"missing", "stale"})),
     ],
-    ids=["lost", "merged while young", "only failed runs", "came before the look", "came after"],
+    ids=[
+        "lost",
+        "merged while young",
+        "changed meanwhile",
+        "only failed runs",
+        "came before the look",
+        "came after",
+    ],
 )
 def test_by_the_table(
-    webhooks: tuple[Brought, ...], looked_at: float, judged: bool, expected: object
+    webhooks: tuple[Brought, ...], began: float, ended: float, judged: bool, expected: object
 ) -> None:
     version = "1", after(1000)
-    paper = book(False, *webhooks, looks=[Look(2, after(looked_at))])
+    paper = book(False, *webhooks, looks=[Look(2, after(began), after(ended))])
     if judged:
         paper.judged.add(version)
     assert paper.expected([version], after(9000)).get(version) == expected

@@ -99,6 +99,6 @@ def test_other_calls_pass_where_only_jobs_are_to_fail(proxy: FaultProxy) -> None
 def test_a_caller_is_ended_before_or_after_its_call(
     proxy: FaultProxy, service: Service, moment: str, jobs: int
 ) -> None:
-    proxy.kills = lambda now: now == moment
+    proxy.kills = lambda now, starts_a_job: starts_a_job and now == moment
     assert post(proxy) is None
     assert service.jobs == jobs

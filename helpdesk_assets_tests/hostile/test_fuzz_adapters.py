@@ -1,4 +1,4 @@
-"""Whatever a helpdesk answers, an adapter gives tickets or one of our errors, and comes to an end."""
+"""Whatever a helpdesk answers, an adapter gives tickets or an error of ours, and ends."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def bodies(provider: str) -> st.SearchStrategy[bytes]:
     near_values = values | st.sampled_from((MODIFIED, "7", 7, "https://127.0.0.1/x?page=2"))
     rows = objects(names, of=near_values)
     answers = objects(names, of=near_values | rows | st.lists(rows, max_size=3))
-    return (values | st.lists(rows, max_size=3) | answers).map(written) | st.binary(max_size=8)
+    said: st.SearchStrategy[Any] = values | st.lists(rows, max_size=3) | answers
+    return said.map(written) | st.binary(max_size=8)
 
 
 ANSWERS = {provider: bodies(provider) for provider in ADAPTERS}

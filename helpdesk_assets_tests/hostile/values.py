@@ -14,7 +14,8 @@ MODIFIED = "2026-11-20T08:00:00Z"
 fewer = settings(max_examples=max(settings().max_examples // 4, 1))
 # What has broken a parser, a database or a log somewhere.
 ODD_TEXTS = (
-    "", " ", "\x00", "\ud800", "a\nb", "'; DROP TABLE tickets; --", "`", "\\", "\U0001d54f" * 300, "\u2028",
+    "", " ", "\x00", "\ud800", "a\nb", "'; DROP TABLE tickets; --", "`", "\\", "\U0001d54f" * 300,
+    "\u2028",
     "NaN", "null", "0", "-1", "1e999", "9" * 400, "../..", "%00", "{{7*7}}", MODIFIED,
     "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59.999999-23:59", "2026-02-30T00:00:00Z",
     "20261120T080000Z", "2026-W47-5", "2026-11-20", "2026-11-20T08:00:00", "2026-11-20 08:00:00Z",

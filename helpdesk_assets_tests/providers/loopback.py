@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -36,11 +38,19 @@ class Loopback:
     seen: list[Seen]
 
 
+class _Server(ThreadingHTTPServer):
+    """One that says nothing of a client that went away, as those do whom its certificate scares."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
 Respond = Callable[[Seen], Said | None]
 
 
 @contextmanager
-def loopback(respond: Respond) -> Iterator[Loopback]:
+def loopback(respond: Respond, *, tls: ssl.SSLContext | None = None) -> Iterator[Loopback]:
     """Serve until left; `respond` giving None drops the connection without a word."""
     seen: list[Seen] = []
 
@@ -67,11 +77,16 @@ def loopback(respond: Respond) -> Iterator[Loopback]:
         def log_message(self, *args: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with _Server(("127.0.0.1", 0), Handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(
+                server.socket, server_side=True, do_handshake_on_connect=False
+            )
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield Loopback(f"http://127.0.0.1:{server.server_port}", seen)
+            scheme = "http" if tls is None else "https"
+            yield Loopback(f"{scheme}://127.0.0.1:{server.server_port}", seen)
         finally:
             server.shutdown()
             thread.join()

@@ -16,7 +16,7 @@ from helpdesk_assets.providers.registry import ADAPTERS, looks_of, make_helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.wording import age
 
-OF_EVERY_HELPDESK = ("helpdesk_", "webhook")
+OF_EVERY_HELPDESK = ("helpdesk_", "webhook", "redact_")
 LOGIN_WINDOW = timedelta(minutes=1)
 # Clocks of two machines that are kept right differ by less than a second.
 WORTH_A_WORD = timedelta(seconds=30)

@@ -1,0 +1,89 @@
+"""What somebody meets who posts what no vendor would, over HTTP and with the warehouse behind."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from helpdesk_assets.receiver import bodies
+from helpdesk_assets.warehouse.client import Warehouse
+from helpdesk_assets_tests.hostile.raw_desk import row
+from helpdesk_assets_tests.hostile.test_tickets import BOTTOMLESS, DEEP, STORED
+from helpdesk_assets_tests.receiver.posting import (
+    Sender,
+    rest_event,
+    rest_headers,
+    whole_ticket,
+)
+from helpdesk_assets_tests.rig import Row
+
+
+def rows(warehouse: Warehouse, table: str) -> list[Row]:
+    return list(warehouse.list_rows(table)) if warehouse.get_table(table, fresh=True) else []
+
+
+def event(ticket_id: str, *members: str) -> bytes:
+    return (
+        f'{{"id":"event of {ticket_id}","type":"ticket.updated","ticketId":"{ticket_id}","ticket":'
+    ).encode() + b"%b}" % row(ticket_id, *members)
+
+
+def post(sender: Sender, body: bytes) -> int:
+    return sender.post(body, rest_headers(body)).status_code
+
+
+def test_tickets_that_break_tools_are_stored_by_webhook_too(
+    sender: Sender, warehouse: Warehouse
+) -> None:
+    for place, kept in enumerate(STORED.values()):
+        assert post(sender, event(str(place), *kept.members)) == 200
+    stored = {each["ticket_id"]: each for each in rows(warehouse, "tickets")}
+    for place, kept in enumerate(STORED.values()):
+        found = stored[str(place)]
+        assert {name: found[name] for name in kept.columns} == kept.columns
+
+
+@pytest.mark.parametrize(("deep", "status"), [(DEEP, 400), (BOTTOMLESS, 400)])
+def test_what_is_nested_too_deep_is_refused(
+    sender: Sender, warehouse: Warehouse, deep: str, status: int
+) -> None:
+    assert post(sender, event("1", deep)) == status
+    assert rows(warehouse, "tickets") == []
+
+
+def test_a_copy_of_a_post_is_one_row_while_it_is_fresh_and_none_later(
+    sender: Sender, warehouse: Warehouse
+) -> None:
+    body = event("1")
+    headers = rest_headers(body)
+    answers = [sender.post(body, headers).status_code for _ in range(3)]
+    old = rest_headers(body, at=time.time() - 301)
+    assert (answers, sender.post(body, old).status_code) == ([200, 200, 200], 401)
+    assert len(rows(warehouse, "webhook_events")) == 1
+
+
+def test_who_cannot_sign_is_counted(sender: Sender, warehouse: Warehouse) -> None:
+    before = sender.health()
+    told = rest_event(whole_ticket(1), "first")
+    assert sender.send(told, secret="another-secret-of-some-length").status_code == 401
+    assert _numbers(sender.health()) > _numbers(before)
+    assert rows(warehouse, "tickets") == []
+
+
+def _numbers(health: dict[str, Any]) -> int:
+    return int(health["refused"].get("401", 0))
+
+
+def test_a_body_that_drips_is_not_waited_for(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "READ_SECONDS", 0.2)
+    address = urlsplit(sender.url)
+    head = b"POST /webhooks/rest HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"
+    with socket.create_connection((address.hostname, address.port), timeout=30) as drip:
+        drip.sendall(head)
+        assert drip.recv(100).startswith(b"HTTP/1.1 408 ")
