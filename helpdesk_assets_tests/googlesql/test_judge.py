@@ -17,6 +17,8 @@ from helpdesk_assets.warehouse.sql import Query
 from helpdesk_assets_tests.datasets import fresh_dataset
 from helpdesk_assets_tests.warehouses import Judge, Verdicts
 
+pytestmark = pytest.mark.warehouse
+
 # Each runs on a stand-in, and BigQuery refuses it.
 WRONG = {
     "SELECT 1 AS at": "Unexpected keyword AT",
