@@ -198,7 +198,8 @@ class TableSpec:
     `key` columns are never NULL. `newest_first` is the total order by which one row is picked from
     a source that holds a key more than once: the columns are compared from left to right, all
     descending. With `Guard.NEWER_WINS`, `version` names the timestamp column a newer value of which
-    overwrites, and `fingerprint` the column whose difference decides between equal timestamps.
+    overwrites, and `fingerprint` the column whose difference decides between equal timestamps; of
+    those, a row that has `ended` is not replaced by one that has not.
     `write_once` columns are set by the insert and never by an update. A source row whose
     `partial_flag` is true knows only a part: an update by it leaves the `partial_keeps` columns.
     With `Guard.STATUS_MOVES`, a row is updated only where its column `status` makes one of `moves`,
@@ -212,6 +213,7 @@ class TableSpec:
     newest_first: tuple[str, ...] = ()
     version: str | None = None
     fingerprint: str | None = None
+    ended: str | None = None
     write_once: tuple[str, ...] = ()
     partial_flag: str | None = None
     partial_keeps: tuple[str, ...] = ()

@@ -100,6 +100,7 @@ TICKETS = TableSpec(
     newest_first=("modifiedTime", "_seq"),
     version="modifiedTime",
     fingerprint="_content_hash",
+    ended="deletedTime",
     write_once=("_first_synced_at",),
     partial_flag=TOMBSTONE.name,
     partial_keeps=("subject", "status", "priority", "assignee", "raw_json"),

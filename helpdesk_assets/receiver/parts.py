@@ -16,7 +16,7 @@ from helpdesk_assets.receiver.events import Vendor
 from helpdesk_assets.receiver.fetching import TicketFetcher
 from helpdesk_assets.receiver.group_commit import Pace
 from helpdesk_assets.receiver.signatures import secrets_of
-from helpdesk_assets.receiver.store import DeliveryStore
+from helpdesk_assets.receiver.store import UNDECIDED_FOR, DeliveryStore
 from helpdesk_assets.receiver.vendors import make_vendor
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.calls import Deadlines
@@ -84,7 +84,9 @@ def open_parts(settings: Settings, *, insecure: bool = False) -> Parts:
         vendor=vendor,
         secrets=secrets,
         fetcher=TicketFetcher(helpdesk, at_once=settings.helpdesk_concurrency),
-        store=DeliveryStore(warehouse),
+        store=DeliveryStore(
+            warehouse, undecided_for=min(UNDECIDED_FOR, settings.webhooks.reach / 2)
+        ),
         pace=Pace(
             settings.webhook_flush_events,
             settings.webhook_flush_seconds,

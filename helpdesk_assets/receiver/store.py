@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
 from helpdesk_assets import tables
-from helpdesk_assets.model import Ticket
+from helpdesk_assets.model import TableSpec, Ticket
 from helpdesk_assets.receiver.events import Delivery
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.client import Warehouse
@@ -28,19 +28,49 @@ SYNCED_BY = "webhook"
 MOST_INLINE = 8_000_000
 
 
+# Two edits within one tick of the helpdesk's clock look alike, and webhooks may come in any order.
+# Which of them is right is for the sync to say, which reads a tick when it is over, and again for
+# as long as windows overlap. What comes later than that must not have the last word.
+UNDECIDED_FOR = timedelta(seconds=60)
+
+
 class DeliveryStore:
     """May be used by two threads, one in each of the methods that write."""
 
     def __init__(
-        self, warehouse: Warehouse, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        warehouse: Warehouse,
+        *,
+        undecided_for: timedelta = UNDECIDED_FOR,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """`undecided_for`: how long after a change its webhook may replace a version of the same
+        tick; less than the sync's windows overlap."""
         self._warehouse = warehouse
         self._writer = TableWriter(warehouse, small_batch_bytes=MOST_INLINE)
+        self._undecided_for = undecided_for
         self._clock = clock
 
     def write_tickets(self, deliveries: Sequence[Delivery], run_id: str) -> None:
         """Make each delivery's version, or a newer one, the ticket's. Doing it again changes
         nothing."""
+        late = [each for each in deliveries if self._is_late(each)]
+        if len(late) < len(deliveries):
+            prompt = [each for each in deliveries if not self._is_late(each)]
+            self._merge(tables.TICKETS, prompt, run_id, SYNCED_BY)
+        if late:
+            only_newer = replace(tables.TICKETS, fingerprint=None)
+            self._merge(only_newer, late, run_id, f"{SYNCED_BY}-late")
+
+    def _is_late(self, delivery: Delivery) -> bool:
+        """A deletion is never: it is the last that happens within its tick."""
+        ticket = delivery.ticket
+        took = delivery.received_at - ticket.modified_time
+        return ticket.deleted_time is None and took > self._undecided_for
+
+    def _merge(
+        self, spec: TableSpec, deliveries: Sequence[Delivery], run_id: str, step: str
+    ) -> None:
         tickets = newest(delivery.ticket for delivery in deliveries)
         now = self._clock()
         partial = any(ticket.tombstone for ticket in tickets)
@@ -49,10 +79,10 @@ class DeliveryStore:
             for ticket in tickets:
                 spool.append(_line(_ticket_row(ticket, now, run_id, partial=partial)))
             self._writer.merge(
-                tables.TICKETS,
+                spec,
                 spool,
                 run_id=run_id,
-                step=SYNCED_BY,
+                step=step,
                 columns=columns,
                 prune=_prune(tickets),
                 partial=partial,
@@ -80,7 +110,7 @@ class DeliveryStore:
 
 
 def newest(tickets: Iterable[Ticket]) -> list[Ticket]:
-    """One version of each ticket: the newest, of equal ones the last.
+    """One version of each ticket: the newest, of equal ones the last, or the one that has gone.
 
     A tombstone knows only that its ticket has gone; what else a version of the same group tells
     would be lost, since one row per ticket is merged, so it takes that over.
@@ -90,9 +120,15 @@ def newest(tickets: Iterable[Ticket]) -> list[Ticket]:
     for ticket in tickets:
         for kept in (found, *([] if ticket.tombstone else [whole])):
             before = kept.get(ticket.ticket_id)
-            if before is None or before.modified_time <= ticket.modified_time:
+            if before is None or _follows(ticket, before):
                 kept[ticket.ticket_id] = ticket
     return [_filled(ticket, whole.get(ticket.ticket_id)) for ticket in found.values()]
+
+
+def _follows(ticket: Ticket, before: Ticket) -> bool:
+    if ticket.modified_time == before.modified_time:
+        return ticket.deleted_time is not None or before.deleted_time is None
+    return ticket.modified_time > before.modified_time
 
 
 def _filled(ticket: Ticket, known: Ticket | None) -> Ticket:

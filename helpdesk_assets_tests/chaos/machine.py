@@ -65,6 +65,7 @@ class Chaos(RuleBasedStateMachine):
         saves=st.sampled_from((False, False, True)),
         stages=st.sampled_from((False, False, False, True)),
         loaded=st.sampled_from((True, True, True, False)),
+        days_off=st.sampled_from((0, 1, -1)),
     )
     def begin(
         self,
@@ -74,9 +75,11 @@ class Chaos(RuleBasedStateMachine):
         saves: bool,
         stages: bool,
         loaded: bool,
+        days_off: int,
     ) -> None:
         kind = Kind(tickets, by_events, page_size, saves, stages)
         self.story = Story(self.stage, kind).__enter__()
+        self.story.clock_off = days_off * DAY
         if loaded:
             self.story.run()
             self.story.desk.advance(1000)
@@ -189,6 +192,15 @@ class Chaos(RuleBasedStateMachine):
         since = story.desk.clock().now - timedelta(seconds=back)
         until = None if length is None else since + timedelta(seconds=length)
         story.run(since=since, until=until)
+
+    @rule(which=st.integers(0, 7), newest_first=st.booleans())
+    def change_and_delete_in_one_second(self, which: int, newest_first: bool) -> None:
+        story = self.now
+        if len(story.living()) > 1:
+            ids = self._ids([which])
+            story.changed(story.desk.change(ids=ids))
+            story.gone(story.desk.delete(ids=ids))
+            story.deliver([-1, -2] if newest_first else [-2, -1])
 
     @rule(which=which)
     def repair_by_id(self, which: list[int]) -> None:

@@ -78,6 +78,19 @@ def test_a_newer_row_wins() -> None:
     """)
 
 
+def test_of_equal_times_what_has_ended_stays() -> None:
+    ended = merge_statement(replace(SPEC, ended="raw"), TARGET, "SELECT 1", NAMES)
+    assert ended == merge_statement(SPEC, TARGET, "SELECT 1", NAMES).replace(
+        "  OR (T.`moved` = S.`moved` AND T.`mark` IS DISTINCT FROM S.`mark`)",
+        "  OR (T.`moved` = S.`moved` AND T.`mark` IS DISTINCT FROM S.`mark`\n"
+        "    AND (T.`raw` IS NULL OR S.`raw` IS NOT NULL))",
+    )
+    without = [name for name in NAMES if name != "raw"]
+    assert merge_statement(replace(SPEC, ended="raw"), TARGET, "SELECT 1", without) == (
+        merge_statement(SPEC, TARGET, "SELECT 1", without)
+    )
+
+
 def test_a_row_that_knows_only_a_part_leaves_the_rest() -> None:
     spec = replace(SPEC, partial_flag="part", partial_keeps=("raw",))
     whole = merge_statement(spec, TARGET, "SELECT 1", NAMES)

@@ -1,0 +1,75 @@
+"""Promises 1 and 2 where two things happen to a ticket within one second: they carry one time, and
+their webhooks may come in any order."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import pytest
+
+from helpdesk_assets.model import Ticket
+from helpdesk_assets.providers.reading import Shape, TicketReader, tombstone
+from helpdesk_assets.receiver.events import Delivery
+from helpdesk_assets.receiver.store import DeliveryStore
+from helpdesk_assets.simulator.control import TrueTicket
+from helpdesk_assets_tests.rig import RIPE_SECONDS, Rig
+
+
+def whole(change: TrueTicket) -> Ticket:
+    (ticket,) = TicketReader(Shape(), skip_bad=False).page([change.whole]).tickets
+    return ticket
+
+
+def arrive(rig: Rig, tickets: Sequence[Ticket], at: datetime) -> None:
+    """Webhooks that come to the receiver together."""
+    deliveries = [
+        Delivery(uuid.uuid4().hex, "ticket.updated", "rest", at, ticket) for ticket in tickets
+    ]
+    DeliveryStore(rig.warehouse).write_tickets(deliveries, uuid.uuid4().hex)
+
+
+def twice_in_a_second(rig: Rig) -> tuple[Ticket, Ticket]:
+    rig.desk.freeze()
+    (first,) = rig.desk.change(1)
+    (second,) = rig.desk.change(ids=[first.ticket_id])
+    assert first.modified_time == second.modified_time
+    rig.desk.thaw()
+    return whole(first), whole(second)
+
+
+def test_a_webhook_that_comes_late_has_not_the_last_word(rig: Rig) -> None:
+    rig.sync()
+    first, second = twice_in_a_second(rig)
+    for _ in range(2):
+        # Beyond what windows read again.
+        rig.desk.advance(RIPE_SECONDS)
+        rig.sync()
+    for ticket in (second, first):
+        arrive(rig, [ticket], rig.desk.clock().now)
+    rig.assert_equal()
+
+
+def test_one_that_comes_at_once_is_stored_and_the_sync_decides(rig: Rig) -> None:
+    rig.sync()
+    first, second = twice_in_a_second(rig)
+    for ticket in (second, first):
+        arrive(rig, [ticket], ticket.modified_time + timedelta(seconds=2))
+        assert rig.tickets()[ticket.ticket_id]["raw_json"] == json.loads(ticket.raw_json)
+    rig.settle()
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_deletion_is_the_last_that_happens(rig: Rig, together: bool) -> None:
+    rig.sync()
+    (change,) = rig.desk.change(1)
+    ticket = whole(change)
+    gone = tombstone(ticket.ticket_id, ticket.modified_time, {"gone": True})
+    at = ticket.modified_time + timedelta(seconds=2)
+    for group in [[gone, ticket]] if together else [[gone], [ticket]]:
+        arrive(rig, group, at)
+    stored = rig.tickets()[ticket.ticket_id]
+    assert stored["deletedTime"] == stored["modifiedTime"] == ticket.modified_time
+    assert stored["subject"]
