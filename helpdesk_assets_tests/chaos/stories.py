@@ -16,7 +16,7 @@ STEPS = 8
 # Whether the stand-in of this Python is the one that remembers; with the other one a story takes
 # six times as long, and it tells a few of them only.
 IS_QUICK = embedded.installed().module == "bqemulator"
-SHORT = 24 if IS_QUICK else 8
+SHORT = 40 if IS_QUICK else 8
 JUST_FIND = (Phase.generate,)
 FIND_AND_SHORTEN = (Phase.generate, Phase.shrink)
 
