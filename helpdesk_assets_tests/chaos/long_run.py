@@ -25,8 +25,9 @@ BATCH = 25
 
 
 def main() -> int:
-    # Whoever stops it shall not leave a warehouse behind.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # Whoever stops it shall not leave a warehouse behind. An exit would pass for a bad story.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     asked = _arguments()
     asked.out.mkdir(parents=True, exist_ok=True)
     if asked.part is not None:

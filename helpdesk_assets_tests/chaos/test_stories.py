@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from helpdesk_assets import embedded
 from helpdesk_assets_tests.chaos.stage import Stage
-from helpdesk_assets_tests.chaos.stories import ON_THE_SLOWER, SHORT, profile, tell
+from helpdesk_assets_tests.chaos.stories import SHORT, profile, tell
 
 
 @pytest.mark.warehouse
 @pytest.mark.timeout(600)
 def test_no_story_ends_badly(stage: Stage) -> None:
     """The same stories each time, so that a change is to blame where one fails."""
-    is_quick = embedded.installed().module == "bqemulator"
-    tell(stage, profile(SHORT if is_quick else ON_THE_SLOWER, derandomize=True))
+    tell(stage, profile(SHORT, derandomize=True))
     assert stage.counts["settled"] > 0
     assert stage.counts["syncs"] > stage.counts["stories"]
