@@ -66,7 +66,7 @@ test-bigquery: install ## The same on the real service: BIGQUERY_PROJECT and cre
 googlesql-judge: ## Build what judges statements (Go 1.25, 8 GB of memory, minutes the first time)
 	@command -v go >/dev/null || \
 		{ echo "Go is not installed: the GoogleSQL judge needs Go 1.25 or newer" >&2; exit 1; }
-	cd helpdesk_assets_tests/googlesql && CGO_ENABLED=0 go build \
+	cd helpdesk_assets_tests/googlesql && CGO_ENABLED=0 go build -buildvcs=false \
 		-o $(abspath $(LOCAL))/bin/googlesql-judge .
 
 fuzz: install ## Look for input that breaks something, for as long as it takes
