@@ -43,6 +43,7 @@ HELPDESK_FAULTS: dict[str, dict[str, Any]] = {
     "latency": {"seconds": 0.002},
     "bad_ticket": {},
 }
+TROUBLES = ("hidden", "killed", "failed", "twice", "cut", "repeated", "none")
 which = st.lists(st.integers(0, 7), min_size=1, max_size=4)
 asks = st.sampled_from((Ask.AUTO, Ask.AUTO, Ask.FULL))
 waits = st.sampled_from(WAITS)
@@ -66,6 +67,8 @@ class Chaos(RuleBasedStateMachine):
         stages=st.sampled_from((False, False, False, True)),
         loaded=st.sampled_from((True, True, True, False)),
         days_off=st.sampled_from((0, 1, -1)),
+        trouble=st.sampled_from(TROUBLES),
+        at=st.integers(1, 4),
     )
     def begin(
         self,
@@ -76,6 +79,8 @@ class Chaos(RuleBasedStateMachine):
         stages: bool,
         loaded: bool,
         days_off: int,
+        trouble: str,
+        at: int,
     ) -> None:
         kind = Kind(tickets, by_events, page_size, saves, stages)
         self.story = Story(self.stage, kind).__enter__()
@@ -83,6 +88,26 @@ class Chaos(RuleBasedStateMachine):
         if loaded:
             self.story.run()
             self.story.desk.advance(1000)
+            self._begin_with(trouble, at)
+
+    def _begin_with(self, trouble: str, at: int) -> None:
+        """Each story is given one of the oldest troubles on its way: left to chance alone, what
+        needs three things to come together would not happen within a short profile."""
+        story = self.now
+        match trouble:
+            case "hidden":
+                self.lose_the_older_and_hear_the_newer(at)
+            case "killed":
+                self.change_and_kill_a_run_at_a_job(at, "before", Ask.AUTO)
+            case "failed":
+                self.change_and_run_while_the_warehouse_fails("503", 99, at, True, Ask.AUTO)
+            case "twice":
+                self.change_one_twice(at, 0, True)
+            case "cut" | "repeated":
+                story.changed(story.desk.create(4), "created")
+                story.desk.advance(60)
+                fault = "page_cut_short" if trouble == "cut" else "repeated_rows"
+                self.run_while_the_helpdesk_fails(fault, "all", -1, 0, Ask.AUTO)
 
     @property
     def now(self) -> Story:
