@@ -37,7 +37,7 @@ def die(progress, say):
         os.kill(os.getpid(), signal.SIGKILL)
 
 save_every_page()
-raw_ticket_changes._tell = die
+raw_ticket_changes.tell = die
 with dg.DagsterInstance.ephemeral() as instance:
     defs.resolve_job_def("helpdesk_sync").execute_in_process(instance=instance)
 """
@@ -77,7 +77,7 @@ def test_a_step_that_failed_half_way_goes_on_when_the_run_is_executed_again(
             refuse()
 
     with monkeypatch.context() as plug:
-        plug.setattr(raw_ticket_changes, "_tell", fail)
+        plug.setattr(raw_ticket_changes, "tell", fail)
         success, dead = run(saving)
     assert not success
     saving.helpdesk.reset_counters()
