@@ -43,7 +43,7 @@ HELPDESK_FAULTS: dict[str, dict[str, Any]] = {
     "latency": {"seconds": 0.002},
     "bad_ticket": {},
 }
-TROUBLES = ("hidden", "killed", "failed", "twice", "cut", "repeated", "none")
+TROUBLES = ("hidden", "missed", "killed", "failed", "twice", "stale", "cut", "repeated", "none")
 which = st.lists(st.integers(0, 7), min_size=1, max_size=4)
 asks = st.sampled_from((Ask.AUTO, Ask.AUTO, Ask.FULL))
 waits = st.sampled_from(WAITS)
@@ -53,7 +53,7 @@ class Chaos(RuleBasedStateMachine):
     """One story each. `stage` is set before the first one."""
 
     stage: Stage
-    by_events: tuple[bool, ...] = (True, True, False)
+    by_events: tuple[bool, ...] = (True, False)
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,6 +103,15 @@ class Chaos(RuleBasedStateMachine):
                 self.change_and_run_while_the_warehouse_fails("503", 99, at, True, Ask.AUTO)
             case "twice":
                 self.change_one_twice(at, 0, True)
+            case "missed":
+                story.desk.change(ids=self._ids([at]))
+                story.settle()
+            case "stale":
+                self.change_one_twice(at, 5, False)
+                # The newer webhook, and then the older one.
+                for _ in range(2):
+                    story.deliver([-1])
+                    story.check()
             case "cut" | "repeated":
                 for _ in range(4):
                     story.changed(story.desk.create(1), "created")
