@@ -52,7 +52,7 @@ chaos: install ## Stories that try to prove the promises wrong (CHAOS_STORIES, a
 		--stories $(CHAOS_STORIES) --out $(LOCAL)/chaos
 
 # What sends statements of every kind, for the two targets below: not all that needs a warehouse.
-SQL_TESTS := $(addprefix helpdesk_assets_tests/, googlesql warehouse test_backfill.py \
+SQL_TESTS := $(addprefix helpdesk_assets_tests/, googlesql warehouse \
 	$(addprefix dagster_rim/, test_bigquery_merge.py test_sync_job.py test_webhook_ledger.py) \
 	receiver/test_store.py \
 	$(addprefix promises/, test_missed_by_events.py test_reconciliation.py test_tombstones.py))
