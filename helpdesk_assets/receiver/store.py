@@ -55,8 +55,8 @@ class DeliveryStore:
         """Make each delivery's version, or a newer one, the ticket's. Doing it again changes
         nothing."""
         late = [each for each in deliveries if self._is_late(each)]
-        if len(late) < len(deliveries):
-            prompt = [each for each in deliveries if not self._is_late(each)]
+        prompt = [each for each in deliveries if not self._is_late(each)]
+        if prompt:
             self._merge(tables.TICKETS, prompt, run_id, SYNCED_BY)
         if late:
             only_newer = replace(tables.TICKETS, fingerprint=None)
