@@ -44,7 +44,8 @@ def _make_dataset(settings: Settings) -> None:
     from google.cloud import bigquery
 
     dataset = bigquery.Dataset(f"{settings.bigquery_project}.{settings.bigquery_dataset}")
-    dataset.location = settings.bigquery_location
+    if settings.bigquery_location is not None:  # an explicit null is a 500 of bqemulator
+        dataset.location = settings.bigquery_location
     dataset.default_table_expiration_ms = LEFTOVERS_LIVE_MS
     client = _client(settings)
     client.create_dataset(dataset)
