@@ -33,9 +33,6 @@ from helpdesk_assets.warehouse.sync_tables import SyncTables
 
 log = logging.getLogger(__name__)
 
-# Search indexes lag by seconds to minutes, and servers of one helpdesk may differ by as much.
-SETTLED_AFTER = timedelta(minutes=15)
-
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -43,6 +40,7 @@ class Terms:
     many may be marked as gone at once. With `only_look` nothing is repaired."""
 
     webhooks: WebhookPolicy
+    settled_after: timedelta
     at_once: int = 8
     most_gone_share: float = 0.01
     only_look: bool = False
@@ -51,6 +49,7 @@ class Terms:
     def from_settings(cls, settings: Settings, *, only_look: bool = False) -> Terms:
         return cls(
             settings.webhooks,
+            settings.settled_after,
             settings.helpdesk_concurrency,
             settings.reconcile_most_gone_share,
             only_look,
@@ -132,7 +131,7 @@ def reconcile(
         sweep_id = tables.batch_id(clock(), run_id, attempt)
         sweep = take_inventory(helpdesk, lines, sweep_id, run_id, on_page)
         sizes = store.store(sweep, lines)
-    cuts = cuts_of(sweep, watermark, helpdesk.capabilities)
+    cuts = cuts_of(sweep, watermark, helpdesk.capabilities, terms.settled_after)
     store.compare(sweep, cuts)
     found = store.counted(sweep)
     gone = sum(each.count for each in found if each.kind is Kind.GONE)
@@ -192,9 +191,11 @@ def take_inventory(
     return sweep
 
 
-def cuts_of(sweep: Sweep, watermark: datetime, capabilities: Capabilities) -> Cuts:
+def cuts_of(
+    sweep: Sweep, watermark: datetime, capabilities: Capabilities, settled_after: timedelta
+) -> Cuts:
     """Up to when things count."""
-    reach = max(SETTLED_AFTER, capabilities.held_back + capabilities.minimum_overlap)
+    reach = max(settled_after, capabilities.held_back + capabilities.minimum_overlap)
     begun = sweep.listed_at - reach
     return Cuts(begun, min(begun, watermark))
 

@@ -29,6 +29,8 @@ SHARED = (
     "freshdesk_lists_per_minute",
 )
 SHORTEST_HISTORY = 7
+# Search indexes lag by seconds to minutes, and servers of one helpdesk may differ by as much.
+SETTLED_AFTER = timedelta(minutes=15)
 
 
 class AlertSettings(BaseSettings):
@@ -188,6 +190,12 @@ class Settings(AlertSettings, BackfillSettings):
     @property
     def overlap(self) -> timedelta:
         return timedelta(seconds=self.helpdesk_overlap_seconds)
+
+    @property
+    def settled_after(self) -> timedelta:
+        """How long after a change each listing of the helpdesk has it, whatever index it is from.
+        Who raises the overlap has seen one that lags by more."""
+        return max(SETTLED_AFTER, self.overlap)
 
     @property
     def grace(self) -> timedelta:

@@ -34,6 +34,7 @@ class ConnectedHelpdesk(ABC):
         self._api = connection.api
         self._retry = connection.retry
         self._at_once = connection.at_once
+        self._settled_after = connection.settled_after
         self._capabilities = capabilities
         self._reader = TicketReader(
             shape,
@@ -73,7 +74,11 @@ class ConnectedHelpdesk(ABC):
     def _walk(self, fetch: FetchPage) -> TimeWalk:
         can = self._capabilities
         return TimeWalk(
-            fetch, tick=can.time_resolution, held_back=can.held_back, at_once=self._at_once
+            fetch,
+            tick=can.time_resolution,
+            held_back=can.held_back,
+            settled_after=self._settled_after,
+            at_once=self._at_once,
         )
 
     def _sweep(self, fetch: FetchPage) -> Iterator[Page]:
@@ -83,7 +88,13 @@ class ConnectedHelpdesk(ABC):
         for page in self._walk(fetch).pages(None, None):
             reach = reach or page.until
             yield page
-        again = TimeWalk(fetch, tick=can.time_resolution, held_back=can.held_back, chases=True)
+        again = TimeWalk(
+            fetch,
+            tick=can.time_resolution,
+            held_back=can.held_back,
+            settled_after=self._settled_after,
+            chases=True,
+        )
         yield from again.pages(reach, None)
 
     def _made_whole(self, page: Page) -> Page:

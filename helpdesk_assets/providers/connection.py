@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from helpdesk_assets.providers.budget import ACCOUNT, Left, RateBudget, tells_nothing
 from helpdesk_assets.providers.http import Api, Explain, explains_nothing
@@ -38,13 +38,14 @@ class World:
 @dataclass(frozen=True, slots=True)
 class Connection:
     """One account's API, how its calls are tried again, how many run at once, how to wait, and what
-    of its tickets must not be stored."""
+    of its tickets must not be stored. `settled_after`: see `TimeWalk`."""
 
     api: Api
     retry: Retry
     at_once: int
     sleep: Callable[[float], None]
     redact: Redaction | None
+    settled_after: timedelta
 
 
 def connect(
@@ -101,4 +102,4 @@ def connect(
         clock=world.clock,
     )
     retry = Retry(meter, sleep=world.sleep, chance=world.chance)
-    return Connection(api, retry, places, world.sleep, settings.redaction)
+    return Connection(api, retry, places, world.sleep, settings.redaction, settings.settled_after)

@@ -42,9 +42,6 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # 2099 by mistake is a ticket too.
 END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 MOST_PASSES = 10
-# A search index may lag behind by minutes. What changed so shortly before a window was opened is
-# read once more by a walk that goes on; the next window's overlap would not reach back to it.
-SETTLED_AFTER = timedelta(minutes=15)
 
 Key = tuple[str, str] | BadTicket
 FetchPage = Callable[[datetime, datetime, str | None], Answer[Ticket]]
@@ -85,15 +82,17 @@ class TimeWalk:
         *,
         tick: timedelta,
         held_back: timedelta,
+        settled_after: timedelta,
         at_once: int = 1,
         time_of: Callable[[Ticket], datetime] = _modified,
-        settled_after: timedelta = SETTLED_AFTER,
         chases: bool = False,
     ) -> None:
-        """`at_once`: how many stretches of a long window are read side by side. `time_of`: the time
-        that `fetch` goes by, where that is another one; what is said here of the modified time is
-        then true of it. `chases`: changes made meanwhile are read as well, up to a page without
-        a next one; for short windows and one reader."""
+        """`settled_after`: what changed so shortly before a window was opened is read once more by
+        a walk that goes on, since an index that lags may not have had it, and the next window's
+        overlap would not reach back to it. `at_once`: how many stretches of a long window are read
+        side by side. `time_of`: the time that `fetch` goes by, where that is another one; what is
+        said here of the modified time is then true of it. `chases`: changes made meanwhile are read
+        as well, up to a page without a next one; for short windows and one reader."""
         self._fetch = fetch
         self._tick = tick
         self._held_back = held_back

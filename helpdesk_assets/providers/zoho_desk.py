@@ -148,7 +148,14 @@ class ZohoDeskHelpdesk(ConnectedHelpdesk):
             yield replace(self._made_whole(page), until=min(reach, page.until))
 
     def _walk_by(self, by: By, fetch: FetchPage) -> TimeWalk:
-        return TimeWalk(fetch, tick=TICK, held_back=TICK, at_once=self._at_once, time_of=by.time_of)
+        return TimeWalk(
+            fetch,
+            tick=TICK,
+            held_back=TICK,
+            settled_after=self._settled_after,
+            at_once=self._at_once,
+            time_of=by.time_of,
+        )
 
     def _fetch(
         self, by: By, reader: TicketReader, start: datetime, end: datetime, token: str | None

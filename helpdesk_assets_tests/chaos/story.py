@@ -250,7 +250,7 @@ class Story:
                 lambda: reconcile(
                     helpdesk,
                     sync_tables,
-                    Terms(self.settings.webhooks, most_gone_share=0.5),
+                    Terms(self.settings.webhooks, self.settings.settled_after, most_gone_share=0.5),
                     run_id=uuid.uuid4().hex,
                 ),
             )

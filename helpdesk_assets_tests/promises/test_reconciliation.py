@@ -112,16 +112,26 @@ def test_tickets_that_change_while_the_sweep_runs_are_no_differences(
     assert rig.reconcile().found == ()
 
 
+@pytest.mark.parametrize(
+    ("late", "overlap", "counts"), [(60, 300, False), (1200, 300, True), (1200, 1800, False)]
+)
 def test_a_change_that_the_listing_is_late_with_is_no_difference(
-    rig: Rig, ids: list[str], monkeypatch: pytest.MonkeyPatch
+    rig: Rig,
+    ids: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    late: float,
+    overlap: int,
+    counts: bool,
 ) -> None:
-    """Delivered a minute before the sweep, whose index has not got it yet."""
+    """Delivered before the sweep, whose index has not got it yet. A quarter of an hour is given to
+    any index, and more where the overlap says that this one lags by more."""
     made = rig.desk.create(2)
     rig.deliver(made)
-    rig.desk.advance(60)
+    rig.desk.advance(late)
     rig.sync()
     _without(monkeypatch, {ticket.ticket_id for ticket in made})
-    assert rig.reconcile(reconcile_most_gone_share=1.0).found == ()
+    report = rig.reconcile(reconcile_most_gone_share=1.0, helpdesk_overlap_seconds=overlap)
+    assert bool(report.found) is counts
 
 
 def test_gone_tickets_are_marked_after_each_was_asked_for(rig: Rig, ids: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -45,6 +46,14 @@ def connected(slept: list[float]) -> Iterator[Connect]:
             return connection
 
         yield make
+
+
+@pytest.mark.parametrize(("overlap", "minutes"), [(300, 15), (1800, 30)])
+def test_what_a_raised_overlap_says_of_the_index_reaches_the_adapter(
+    connected: Connect, overlap: int, minutes: int
+) -> None:
+    connection = connected("http://127.0.0.1:1", set_to={"helpdesk_overlap_seconds": overlap})
+    assert connection.settled_after == timedelta(minutes=minutes)
 
 
 def read_left(headers: Mapping[str, str]) -> tuple[Left, ...]:

@@ -62,7 +62,7 @@ def test_a_ticket_that_changes_at_a_page_edge_is_seen_anew() -> None:
         read = STRICT.page(pages.pop(0))
         return Answer(read.tickets, (), "more" if pages else None, TEN + 60 * SECOND)
 
-    walk = TimeWalk(fetch, tick=60 * SECOND, held_back=SECOND)
+    walk = TimeWalk(fetch, tick=60 * SECOND, held_back=SECOND, settled_after=0 * SECOND)
     seen = [each for page in walk.pages(TEN - 60 * SECOND, None) for each in page.tickets]
     assert [(each.ticket_id, each.modified_time) for each in seen] == [
         ("1", TEN),

@@ -102,12 +102,18 @@ def test_a_walk_may_go_by_another_time() -> None:
         assert row.created_time
         return row.created_time
 
-    by_creation = TimeWalk(fetch, tick=SECOND, held_back=SECOND, time_of=created)
+    by_creation = TimeWalk(
+        fetch, tick=SECOND, held_back=SECOND, settled_after=0 * SECOND, time_of=created
+    )
     pages = list(by_creation.pages(None, None))
     assert ids(pages) == [str(n) for n in range(1, 8)]
     assert [page.share for page in pages][-1] == 1.0
     with pytest.raises(EndpointFailed, match="does not keep to the window and the order"):
-        list(TimeWalk(fetch, tick=SECOND, held_back=SECOND).pages(None, None))
+        list(
+            TimeWalk(fetch, tick=SECOND, held_back=SECOND, settled_after=0 * SECOND).pages(
+                None, None
+            )
+        )
 
 
 def test_a_start_within_a_tick_reaches_back_to_the_tick() -> None:
@@ -232,7 +238,11 @@ def test_rows_out_of_order_or_before_the_window_are_an_error(times: tuple[float,
         return Answer(rows, (), None, at(NOW))
 
     with pytest.raises(EndpointFailed, match="the order that it was asked for"):
-        list(TimeWalk(fetch, tick=SECOND, held_back=SECOND).pages(at(5), None))
+        list(
+            TimeWalk(fetch, tick=SECOND, held_back=SECOND, settled_after=0 * SECOND).pages(
+                at(5), None
+            )
+        )
 
 
 @pytest.mark.parametrize("chases", [True, False])
@@ -249,7 +259,9 @@ def test_changes_made_meanwhile_are_chased_where_that_is_asked_for(chases: bool)
 
     old = {"w": 985.0, "x": 988.0, "y": 990.0, "z": 995.0}
     busy = desk(*((name, 10.0) for name in names), *old.items(), between=bulk)
-    walk = TimeWalk(busy.fetch, tick=SECOND, held_back=SECOND, chases=chases)
+    walk = TimeWalk(
+        busy.fetch, tick=SECOND, held_back=SECOND, settled_after=0 * SECOND, chases=chases
+    )
     found = set(ids(list(walk.pages(at(980), None))))
     assert old.keys() <= found
     assert (found == {*names, *old}) is chases
@@ -261,7 +273,7 @@ def test_a_row_repeated_within_a_page_comes_once() -> None:
     def fetch(start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
         return Answer((twice, twice), (), None, at(NOW))
 
-    walk = TimeWalk(fetch, tick=SECOND, held_back=SECOND)
+    walk = TimeWalk(fetch, tick=SECOND, held_back=SECOND, settled_after=0 * SECOND)
     assert ids(list(walk.pages(None, None))) == ["a"]
 
 
