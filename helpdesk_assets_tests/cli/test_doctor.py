@@ -39,7 +39,10 @@ def test_nothing_stays_behind(environment: Settings, warehouse: Warehouse, run: 
     result = run("doctor")
 
     assert result.exit_code == 0
-    assert result.stdout.count("not there yet; the first sync makes it") == len(tables.ALL)
+    for maker, count in (("sync", len(tables.ALL)), ("reconciliation", 2), ("receiver", 1)):
+        assert result.stdout.count(f"not there yet; the first {maker} makes it") == count
+    for name in ("ticket_inventory", "inventory_differences", "webhook_events"):
+        assert f"table {name}: not there yet" in result.stdout
     assert list(warehouse.list_tables()) == []
 
 

@@ -24,6 +24,11 @@ from helpdesk_assets.warehouse.sql import Query
 
 # Shorter than a sync's: who asks the doctor sits there and waits.
 PATIENCE = Deadlines(request=20.0, call=20.0, job=60.0)
+MADE_BY = {
+    "sync": tables.ALL,
+    "reconciliation": tables.OF_SWEEPS,
+    "receiver": (tables.WEBHOOK_EVENTS,),
+}
 
 
 def bigquery_findings(settings: Settings) -> Iterator[Finding]:
@@ -53,8 +58,9 @@ def _in(warehouse: Warehouse, settings: Settings) -> Iterator[Finding]:
     if dataset.verdict is not Verdict.OK:
         yield skipped("tables and the right to make them", "need the dataset")
         return
-    for spec in tables.ALL:
-        yield examined(f"table {spec.name}", partial(_table, warehouse, spec))
+    for maker, made in MADE_BY.items():
+        for spec in made:
+            yield examined(f"table {spec.name}", partial(_table, warehouse, spec, maker))
     yield examined("right to create and drop a table", lambda: _create_and_drop(warehouse))
 
 
@@ -87,16 +93,16 @@ def _dataset(warehouse: Warehouse) -> str:
     return f"{warehouse.dataset.project}.{warehouse.dataset.name} is there{place}"
 
 
-def _table(warehouse: Warehouse, spec: TableSpec) -> str:
+def _table(warehouse: Warehouse, spec: TableSpec, maker: str) -> str:
     found = warehouse.get_table(spec.name, fresh=True)
     if found is None:
-        return "not there yet; the first sync makes it"
+        return f"not there yet; the first {maker} makes it"
     missing = absent(spec.name, spec.columns, Schema(warehouse).columns(spec))
     # The local stand-ins count a table's rows when it is made, and then no more.
     rows = "" if warehouse.is_emulator else f"{int(found.num_rows or 0):,} rows, "
     if missing:
         names = ", ".join(column.name for column in missing)
-        return f"{rows}lacks {names}; the next sync adds them"
+        return f"{rows}lacks {names}; the next {maker} adds them"
     return f"{rows}columns as they should be"
 
 
