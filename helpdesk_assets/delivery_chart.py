@@ -11,7 +11,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from helpdesk_assets.model import WebhookDay
+from helpdesk_assets.deliveries import WebhookDay
 
 WIDTH, HEIGHT = 720, 200
 LEFT, TOP, BOTTOM = 44, 24, 32

@@ -14,24 +14,14 @@ from typing import Any
 import dagster as dg
 
 from helpdesk_assets import delivery_chart
+from helpdesk_assets.deliveries import MissedUpdate, WebhookDay, WebhookFacts
 from helpdesk_assets.differences import Found, Kind, Outcome
 from helpdesk_assets.errors import UserMistake
-from helpdesk_assets.model import (
-    BadTicket,
-    Column,
-    ColumnType,
-    Guard,
-    Manifest,
-    MergeReport,
-    MissedUpdate,
-    RunFacts,
-    SyncState,
-    TableSpec,
-    WebhookDay,
-    WebhookFacts,
-)
+from helpdesk_assets.model import BadTicket, Manifest
 from helpdesk_assets.reconcile import ReconcileReport
 from helpdesk_assets.sync.handover import facts_to_json, manifest_to_json
+from helpdesk_assets.sync_state import RunFacts, SyncState
+from helpdesk_assets.table_spec import Column, ColumnType, Guard, MergeReport, TableSpec
 
 Metadata = dict[str, Any]
 

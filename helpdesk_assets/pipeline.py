@@ -16,14 +16,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from helpdesk_assets import tables
-from helpdesk_assets.model import (
-    Manifest,
-    MergeReport,
-    RunFacts,
-    SyncState,
-    Unfinished,
-    WebhookPolicy,
-)
+from helpdesk_assets.deliveries import WebhookPolicy
+from helpdesk_assets.model import Manifest
 from helpdesk_assets.providers.base import Capabilities, Helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.spool import Spool
@@ -31,6 +25,8 @@ from helpdesk_assets.sync.fetch import Batch, Fetch
 from helpdesk_assets.sync.plan import Options, plan_run, reach
 from helpdesk_assets.sync.progress import Progress
 from helpdesk_assets.sync.saving import GOES_ON_WITHIN, SAVE_EVERY, Keeping
+from helpdesk_assets.sync_state import RunFacts, SyncState, Unfinished
+from helpdesk_assets.table_spec import MergeReport
 from helpdesk_assets.warehouse.sync_tables import SyncTables
 
 log = logging.getLogger(__name__)

@@ -20,10 +20,10 @@ from datetime import UTC, datetime, timedelta
 import orjson
 
 from helpdesk_assets import tables
+from helpdesk_assets.deliveries import WebhookPolicy
 from helpdesk_assets.differences import FETCHED, Found, Kind, Outcome, Sizes, Sweep
 from helpdesk_assets.errors import EndpointFailed, UserMistake
 from helpdesk_assets.inventory import InventoryPage
-from helpdesk_assets.model import WebhookPolicy
 from helpdesk_assets.providers.base import Capabilities, Helpdesk
 from helpdesk_assets.repair import RepairReport, repair_tickets
 from helpdesk_assets.settings import Settings

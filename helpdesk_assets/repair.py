@@ -18,8 +18,9 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from helpdesk_assets import tables
+from helpdesk_assets.deliveries import WebhookPolicy
 from helpdesk_assets.errors import TicketUnreadable
-from helpdesk_assets.model import ApiUse, Manifest, Mode, Page, Ticket, WebhookPolicy, Window
+from helpdesk_assets.model import ApiUse, Manifest, Mode, Page, Ticket, Window
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.providers.reading import tombstone
 from helpdesk_assets.spool import Spool

@@ -13,8 +13,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from helpdesk_assets import redaction, subscription
+from helpdesk_assets.deliveries import LedgerBy, WebhookPolicy
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.model import LedgerBy, WebhookPolicy
 
 EMBEDDED_HELPDESK = "http://127.0.0.1:8420"
 EMBEDDED_WAREHOUSE = "http://127.0.0.1:9050"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from helpdesk_assets.model import LeftOut
+from helpdesk_assets.deliveries import LeftOut
 
 CHANGES = ("created", "updated", "deleted")
 COLUMNS = ("change", "status", "priority", "assignee")

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+from helpdesk_assets.deliveries import Reason
 from helpdesk_assets.differences import Outcome
-from helpdesk_assets.model import Column, ColumnType, Guard, Reason, TableSpec
+from helpdesk_assets.table_spec import Column, ColumnType, Guard, TableSpec
 
 STRING, INT64, FLOAT64 = ColumnType.STRING, ColumnType.INT64, ColumnType.FLOAT64
 TIMESTAMP, JSON, BOOL = ColumnType.TIMESTAMP, ColumnType.JSON, ColumnType.BOOL

@@ -17,7 +17,6 @@ from itertools import islice
 from typing import Any
 
 from helpdesk_assets import tables
-from helpdesk_assets.model import ColumnType, SyncState
 from helpdesk_assets.pipeline import Policy, SyncReport, run_sync
 from helpdesk_assets.providers.connection import World
 from helpdesk_assets.providers.reading import Shape, TicketReader
@@ -29,6 +28,8 @@ from helpdesk_assets.simulator.control import TrueTicket
 from helpdesk_assets.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.sync.plan import Ask, Options
 from helpdesk_assets.sync.saving import SAVE_EVERY
+from helpdesk_assets.sync_state import SyncState
+from helpdesk_assets.table_spec import ColumnType
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.connection import connect
 from helpdesk_assets.warehouse.sql import Parameter, Query

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from helpdesk_assets.backfill import backfill
-from helpdesk_assets.model import Mode, SyncState
+from helpdesk_assets.model import Mode
 from helpdesk_assets.pipeline import Policy, SyncReport
 from helpdesk_assets.providers.registry import make_helpdesk
+from helpdesk_assets.sync_state import SyncState
 from helpdesk_assets.warehouse.by_hand import Setting
 from helpdesk_assets_tests.conformance.vendors import VENDORS, Vendor
 from helpdesk_assets_tests.rig import RIPE_SECONDS, Rig, as_versions, connected, open_rig

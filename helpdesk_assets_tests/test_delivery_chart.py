@@ -8,7 +8,7 @@ from datetime import date
 from xml.etree import ElementTree
 
 from helpdesk_assets import delivery_chart
-from helpdesk_assets.model import WebhookDay
+from helpdesk_assets.deliveries import WebhookDay
 
 DAYS = (
     WebhookDay(date(2026, 11, 1), delivered=90, late=10, missed=10),

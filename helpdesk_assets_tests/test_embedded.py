@@ -13,8 +13,8 @@ import requests
 from helpdesk_assets import embedded
 from helpdesk_assets.embedded import EmbeddedWarehouse, StandIn, free_port
 from helpdesk_assets.errors import SettingsError, WarehouseUnavailable
-from helpdesk_assets.model import Column, ColumnType, Guard, TableSpec
 from helpdesk_assets.settings import Settings
+from helpdesk_assets.table_spec import Column, ColumnType, Guard, TableSpec
 from helpdesk_assets.warehouse.connection import connect
 from helpdesk_assets.warehouse.sql import Query
 from helpdesk_assets.warehouse.writer import TableWriter

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from helpdesk_assets.deliveries import LeftOut
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.model import LeftOut
 from helpdesk_assets.settings import (
     EMBEDDED_HELPDESK,
     EMBEDDED_PROJECT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from helpdesk_assets.model import LeftOut
+from helpdesk_assets.deliveries import LeftOut
 from helpdesk_assets.subscription import left_out
 
 

@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from helpdesk_assets import tables
-from helpdesk_assets.model import MergeReport, Ticket
+from helpdesk_assets.model import Ticket
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.spool import Spool
+from helpdesk_assets.table_spec import MergeReport
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.writer import TableWriter
 

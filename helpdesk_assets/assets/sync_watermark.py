@@ -7,10 +7,11 @@ import dagster as dg
 from helpdesk_assets import metadata, tables
 from helpdesk_assets.assets.attributes import sync_asset
 from helpdesk_assets.errors import UserMistake
-from helpdesk_assets.model import Manifest, RunFacts
+from helpdesk_assets.model import Manifest
 from helpdesk_assets.resources.failures import as_failure
 from helpdesk_assets.resources.handed_on import handed_on, jobs_of_batch, told_of_batch
 from helpdesk_assets.resources.watermark import WatermarkResource
+from helpdesk_assets.sync_state import RunFacts
 
 
 @sync_asset(

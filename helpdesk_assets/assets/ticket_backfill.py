@@ -9,12 +9,12 @@ from helpdesk_assets import metadata
 from helpdesk_assets.assets.attributes import BACKFILL_POOL, RETRIES
 from helpdesk_assets.assets.raw_ticket_changes import tell
 from helpdesk_assets.backfill import backfill
-from helpdesk_assets.model import RunFacts
 from helpdesk_assets.pipeline import Policy, SyncReport
 from helpdesk_assets.resources.bigquery import HelpdeskBigQuery
 from helpdesk_assets.resources.failures import as_failure
 from helpdesk_assets.resources.helpdesk import HelpdeskResource
 from helpdesk_assets.settings import backfill_from, load_settings
+from helpdesk_assets.sync_state import RunFacts
 
 # The month that is not over as well: a backfill reads of it what the sync has passed.
 MONTHS = dg.MonthlyPartitionsDefinition(start_date=backfill_from(), fmt="%Y-%m", end_offset=1)

@@ -8,12 +8,13 @@ import dagster as dg
 from helpdesk_assets import metadata
 from helpdesk_assets.checks import verdicts
 from helpdesk_assets.checks.evidence import Evidence, Limits, Verdict
-from helpdesk_assets.model import Manifest, RunFacts, SyncState
+from helpdesk_assets.model import Manifest
 from helpdesk_assets.resources.failures import as_failure
 from helpdesk_assets.resources.handed_on import handed_on, told_of_batch
 from helpdesk_assets.resources.watermark import WatermarkResource
 from helpdesk_assets.settings import load_settings
 from helpdesk_assets.sync.handover import facts_from_json
+from helpdesk_assets.sync_state import RunFacts, SyncState
 
 # Check -> (its asset, what it asks).
 CHECKS: Mapping[str, tuple[str, str]] = {

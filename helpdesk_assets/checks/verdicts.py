@@ -17,7 +17,8 @@ from helpdesk_assets.checks.webhook_verdicts import (
     webhook_latency,
     webhook_silence,
 )
-from helpdesk_assets.model import Manifest, RunFacts
+from helpdesk_assets.model import Manifest
+from helpdesk_assets.sync_state import RunFacts
 
 # Two ticks of the two-hour schedule: one that is late is noise. Twice that: nobody looked.
 STALE_AFTER = timedelta(hours=4)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from math import ceil
 
 from helpdesk_assets.checks.evidence import Evidence, Limits, Severity, Verdict
-from helpdesk_assets.model import RunFacts
+from helpdesk_assets.sync_state import RunFacts
 
 NAMED_TICKETS = 10
 # Found this close to where a window begins, the next change like it lies outside.

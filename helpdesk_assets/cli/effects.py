@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from helpdesk_assets.model import RunRecord, SyncState
+from helpdesk_assets.sync_state import RunRecord, SyncState
 from helpdesk_assets.wording import age, moment
 
 

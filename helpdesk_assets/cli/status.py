@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from helpdesk_assets.cli.parts import open_tables
-from helpdesk_assets.model import RunRecord, SyncState, Unfinished
 from helpdesk_assets.settings import Settings, load_settings
+from helpdesk_assets.sync_state import RunRecord, SyncState, Unfinished
 from helpdesk_assets.warehouse.run_records import remembered
 from helpdesk_assets.wording import age, moment
 

@@ -17,8 +17,8 @@ import click
 from helpdesk_assets.cli import effects
 from helpdesk_assets.cli.parts import open_tables
 from helpdesk_assets.errors import UserMistake
-from helpdesk_assets.model import RunRecord, SyncState
 from helpdesk_assets.settings import Settings, load_settings
+from helpdesk_assets.sync_state import RunRecord, SyncState
 from helpdesk_assets.warehouse.by_hand import Setting
 from helpdesk_assets.wording import age, moment
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from helpdesk_assets.demo.compare import Comparison
-from helpdesk_assets.model import RunFacts
 from helpdesk_assets.simulator.control import TrueTicket
+from helpdesk_assets.sync_state import RunFacts
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ import dagster as dg
 
 from helpdesk_assets import metadata
 from helpdesk_assets.errors import UserMistake
-from helpdesk_assets.model import MergeReport, TableSpec
 from helpdesk_assets.resources.bigquery import HelpdeskBigQuery
 from helpdesk_assets.resources.failures import as_failure
 from helpdesk_assets.settings import load_settings
 from helpdesk_assets.spool import Spool
+from helpdesk_assets.table_spec import MergeReport, TableSpec
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.frames import read_frame, spool_frame
 from helpdesk_assets.warehouse.sql import Query

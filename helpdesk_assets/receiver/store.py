@@ -15,9 +15,10 @@ from typing import Any
 import orjson
 
 from helpdesk_assets import tables
-from helpdesk_assets.model import TableSpec, Ticket
+from helpdesk_assets.model import Ticket
 from helpdesk_assets.receiver.events import Delivery
 from helpdesk_assets.spool import Spool
+from helpdesk_assets.table_spec import TableSpec
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.sql import Prune
 from helpdesk_assets.warehouse.writer import TableWriter

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import dagster as dg
 
 from helpdesk_assets.errors import AnotherWriter
-from helpdesk_assets.model import Manifest, RunFacts, SyncState
+from helpdesk_assets.model import Manifest
 from helpdesk_assets.resources.bigquery import HelpdeskBigQuery
+from helpdesk_assets.sync_state import RunFacts, SyncState
 from helpdesk_assets.warehouse.client import JobUse
 
 

@@ -12,8 +12,9 @@ from datetime import datetime
 
 import orjson
 
-from helpdesk_assets.model import BadTicket, Page, Ticket, Unfinished, Version
+from helpdesk_assets.model import BadTicket, Page, Ticket, Version
 from helpdesk_assets.spool import Spool
+from helpdesk_assets.sync_state import Unfinished
 
 # Percentiles over a fair sample of this many lags are steady to a percent, whatever the batch.
 LAG_SAMPLE = 4096

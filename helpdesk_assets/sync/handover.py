@@ -11,18 +11,9 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
-from helpdesk_assets.model import (
-    WEBHOOK_TIMES,
-    ApiUse,
-    BadTicket,
-    Manifest,
-    MissedUpdate,
-    Mode,
-    RunFacts,
-    Version,
-    WebhookFacts,
-    Window,
-)
+from helpdesk_assets.deliveries import WEBHOOK_TIMES, MissedUpdate, WebhookFacts
+from helpdesk_assets.model import ApiUse, BadTicket, Manifest, Mode, Version, Window
+from helpdesk_assets.sync_state import RunFacts
 
 
 def manifest_to_json(manifest: Manifest) -> dict[str, Any]:

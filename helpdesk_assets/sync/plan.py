@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from helpdesk_assets.errors import UserMistake
-from helpdesk_assets.model import Mode, SyncState, Unfinished, utc
+from helpdesk_assets.model import Mode, utc
 from helpdesk_assets.providers.base import Capabilities
+from helpdesk_assets.sync_state import SyncState, Unfinished
 
 WENT_ON = ", gone on with where it was interrupted"
 

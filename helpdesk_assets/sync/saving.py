@@ -14,10 +14,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from helpdesk_assets import tables
-from helpdesk_assets.model import Page, Unfinished
+from helpdesk_assets.model import Page
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.sync.batch import BatchWriter
 from helpdesk_assets.sync.plan import Plan
+from helpdesk_assets.sync_state import Unfinished
 
 # Each time is a load job, of which BigQuery allows 1,500 a day for a table.
 SAVE_EVERY = timedelta(minutes=2)

@@ -13,7 +13,9 @@ from datetime import datetime
 
 from helpdesk_assets import tables
 from helpdesk_assets.errors import AnotherWriter
-from helpdesk_assets.model import ColumnType, Mode, SyncState
+from helpdesk_assets.model import Mode
+from helpdesk_assets.sync_state import SyncState
+from helpdesk_assets.table_spec import ColumnType
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.run_records import history
 from helpdesk_assets.warehouse.sql import Dataset, Parameter, Query

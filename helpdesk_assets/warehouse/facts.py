@@ -13,16 +13,16 @@ from textwrap import indent
 from typing import Any
 
 from helpdesk_assets import tables
-from helpdesk_assets.model import (
+from helpdesk_assets.deliveries import (
     NEVER_CAME,
     WEBHOOK_TIMES,
-    ColumnType,
-    Manifest,
     MissedUpdate,
-    RunFacts,
     WebhookFacts,
     WebhookPolicy,
 )
+from helpdesk_assets.model import Manifest
+from helpdesk_assets.sync_state import RunFacts
+from helpdesk_assets.table_spec import ColumnType
 from helpdesk_assets.warehouse import ledger_facts
 from helpdesk_assets.warehouse.queries import batch
 from helpdesk_assets.warehouse.sql import Dataset, Parameter, Query

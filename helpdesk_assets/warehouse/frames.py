@@ -14,8 +14,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from helpdesk_assets.errors import DataRefused
-from helpdesk_assets.model import Column, ColumnType, TableSpec, utc
+from helpdesk_assets.model import utc
 from helpdesk_assets.spool import Spool
+from helpdesk_assets.table_spec import Column, ColumnType, TableSpec
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.schema import Schema
 

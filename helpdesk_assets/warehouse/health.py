@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from helpdesk_assets import tables
-from helpdesk_assets.model import NEVER_CAME, ColumnType, WebhookDay
+from helpdesk_assets.deliveries import NEVER_CAME, WebhookDay
+from helpdesk_assets.table_spec import ColumnType
 from helpdesk_assets.warehouse.sql import Dataset, Parameter, Query
 
 # Polling has seen a change by then; a first load, which finds old ones, tells nothing of webhooks.

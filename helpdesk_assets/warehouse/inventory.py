@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 from helpdesk_assets import tables
 from helpdesk_assets.differences import FETCHED, Kind, Outcome, Sweep
-from helpdesk_assets.model import ColumnType
+from helpdesk_assets.table_spec import ColumnType
 from helpdesk_assets.warehouse.sql import Dataset, Parameter, Query
 
 # Two servers of one helpdesk may differ a little; what is dated later than this was not changed

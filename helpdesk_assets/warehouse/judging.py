@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from helpdesk_assets.model import ColumnType, LeftOut, Manifest, Mode, WebhookPolicy
+from helpdesk_assets.deliveries import LeftOut, WebhookPolicy
+from helpdesk_assets.model import Manifest, Mode
+from helpdesk_assets.table_spec import ColumnType
 from helpdesk_assets.warehouse.sql import Parameter
 
 # A vendor that has not got its webhook through in a week has given it up.

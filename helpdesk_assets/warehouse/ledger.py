@@ -18,7 +18,9 @@ from datetime import timedelta
 from textwrap import indent
 
 from helpdesk_assets import tables
-from helpdesk_assets.model import ColumnType, LeftOut, Manifest, WebhookPolicy
+from helpdesk_assets.deliveries import LeftOut, WebhookPolicy
+from helpdesk_assets.model import Manifest
+from helpdesk_assets.table_spec import ColumnType
 from helpdesk_assets.warehouse.judging import Judging, judging, left_out_as_sql
 from helpdesk_assets.warehouse.queries import batch
 from helpdesk_assets.warehouse.sql import Dataset, Parameter, Query

@@ -6,7 +6,9 @@ Both are parts of the one statement that closes the run, so that no check has to
 from __future__ import annotations
 
 from helpdesk_assets import tables
-from helpdesk_assets.model import ColumnType, Manifest, Mode, WebhookPolicy
+from helpdesk_assets.deliveries import WebhookPolicy
+from helpdesk_assets.model import Manifest, Mode
+from helpdesk_assets.table_spec import ColumnType
 from helpdesk_assets.warehouse.judging import judging, left_out_as_sql
 from helpdesk_assets.warehouse.sql import Dataset, Parameter, Query
 

@@ -13,7 +13,9 @@ import json
 from collections.abc import Sequence
 
 from helpdesk_assets import tables
-from helpdesk_assets.model import NEVER_CAME, ColumnType, Manifest
+from helpdesk_assets.deliveries import NEVER_CAME
+from helpdesk_assets.model import Manifest
+from helpdesk_assets.table_spec import ColumnType
 from helpdesk_assets.warehouse.sql import Dataset, Parameter, Query
 
 

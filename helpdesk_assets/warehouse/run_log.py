@@ -13,15 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from helpdesk_assets import tables
-from helpdesk_assets.model import (
-    ColumnType,
-    MergeReport,
-    Mode,
-    Reading,
-    RunRecord,
-    SyncState,
-    Window,
-)
+from helpdesk_assets.model import Mode, Window
+from helpdesk_assets.sync_state import Reading, RunRecord, SyncState
+from helpdesk_assets.table_spec import ColumnType, MergeReport
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.run_records import remembered
 from helpdesk_assets.warehouse.schema import Schema

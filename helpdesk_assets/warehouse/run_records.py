@@ -12,7 +12,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from helpdesk_assets.model import Mode, Reading, RunFacts, RunRecord, SyncState, Window
+from helpdesk_assets.model import Mode, Window
+from helpdesk_assets.sync_state import Reading, RunFacts, RunRecord, SyncState
 
 REMEMBERED_RUNS = 20
 _COUNTS = ("inserted", "updated", "unchanged", "rejected")

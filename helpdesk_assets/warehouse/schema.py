@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from google.cloud import bigquery
 
 from helpdesk_assets.errors import SchemaMismatch
-from helpdesk_assets.model import Column, ColumnType, TableSpec
+from helpdesk_assets.table_spec import Column, ColumnType, TableSpec
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.sql import Query, quote
 

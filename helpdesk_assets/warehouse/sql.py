@@ -13,7 +13,7 @@ from datetime import datetime
 from textwrap import indent
 
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.model import Column, ColumnType, Guard, TableSpec
+from helpdesk_assets.table_spec import Column, ColumnType, Guard, TableSpec
 
 Scalar = str | int | float | bool | datetime | None
 

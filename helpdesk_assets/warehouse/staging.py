@@ -15,8 +15,8 @@ from google.cloud import bigquery
 
 from helpdesk_assets import tables
 from helpdesk_assets.errors import BatchGone, WarehouseUnavailable
-from helpdesk_assets.model import Column
 from helpdesk_assets.spool import Spool
+from helpdesk_assets.table_spec import Column
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.schema import fields
 

@@ -15,16 +15,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from helpdesk_assets import tables
+from helpdesk_assets.deliveries import WebhookPolicy
 from helpdesk_assets.errors import AnotherWriter
-from helpdesk_assets.model import (
-    ColumnType,
-    Manifest,
-    Reading,
-    RunFacts,
-    SyncState,
-    WebhookPolicy,
-    Window,
-)
+from helpdesk_assets.model import Manifest, Window
+from helpdesk_assets.sync_state import Reading, RunFacts, SyncState
+from helpdesk_assets.table_spec import ColumnType
 from helpdesk_assets.warehouse import unfinished
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.facts import facts, facts_from

@@ -13,21 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from helpdesk_assets import tables
+from helpdesk_assets.deliveries import LedgerBy, WebhookDay, WebhookPolicy
 from helpdesk_assets.errors import BatchGone, HelpdeskAssetsError
-from helpdesk_assets.model import (
-    LedgerBy,
-    Manifest,
-    MergeReport,
-    Mode,
-    RunFacts,
-    RunRecord,
-    SyncState,
-    TableSpec,
-    Unfinished,
-    WebhookDay,
-    WebhookPolicy,
-)
+from helpdesk_assets.model import Manifest, Mode
 from helpdesk_assets.spool import Spool
+from helpdesk_assets.sync_state import RunFacts, RunRecord, SyncState, Unfinished
+from helpdesk_assets.table_spec import MergeReport, TableSpec
 from helpdesk_assets.warehouse import health, history, ledger, queries
 from helpdesk_assets.warehouse.by_hand import Setting, set_state
 from helpdesk_assets.warehouse.client import JobUse, Warehouse

@@ -14,8 +14,10 @@ from typing import Any
 
 from helpdesk_assets import tables
 from helpdesk_assets.errors import AnotherWriter
-from helpdesk_assets.model import BadTicket, ColumnType, Mode, Unfinished
+from helpdesk_assets.model import BadTicket, Mode
 from helpdesk_assets.spool import Spool
+from helpdesk_assets.sync_state import Unfinished
+from helpdesk_assets.table_spec import ColumnType
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.schema import Schema
 from helpdesk_assets.warehouse.sql import Dataset, Parameter, Query

@@ -16,8 +16,8 @@ from datetime import UTC, datetime, timedelta
 
 from helpdesk_assets import tables
 from helpdesk_assets.errors import NullKey
-from helpdesk_assets.model import Column, ColumnType, Guard, MergeReport, TableSpec
 from helpdesk_assets.spool import Spool
+from helpdesk_assets.table_spec import Column, ColumnType, Guard, MergeReport, TableSpec
 from helpdesk_assets.warehouse.client import JobUse, Outcome, Warehouse
 from helpdesk_assets.warehouse.jobs import JobName
 from helpdesk_assets.warehouse.schema import Schema, is_json_as_text

@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 from pydantic import SecretStr
 
 from helpdesk_assets.backfill import backfill
+from helpdesk_assets.deliveries import LedgerBy
 from helpdesk_assets.errors import HelpdeskAssetsError
-from helpdesk_assets.model import LedgerBy
 from helpdesk_assets.pipeline import Policy, SyncReport
 from helpdesk_assets.reconcile import Terms, reconcile
 from helpdesk_assets.repair import repair_tickets

@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from helpdesk_assets import tables
+from helpdesk_assets.deliveries import MissedUpdate
 from helpdesk_assets.errors import UserMistake
 from helpdesk_assets.metadata import (
     NAMED_TICKETS,
@@ -21,15 +22,8 @@ from helpdesk_assets.metadata import (
     plain,
     spec_from,
 )
-from helpdesk_assets.model import (
-    BadTicket,
-    Column,
-    ColumnType,
-    Guard,
-    MergeReport,
-    MissedUpdate,
-    TableSpec,
-)
+from helpdesk_assets.model import BadTicket
+from helpdesk_assets.table_spec import Column, ColumnType, Guard, MergeReport, TableSpec
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 KEY = dg.AssetKey(["helpdesk", "orders"])

@@ -13,7 +13,7 @@ from helpdesk_assets import tables
 from helpdesk_assets.alerts.findings import Finding
 from helpdesk_assets.alerts.runs import Ours, report_of
 from helpdesk_assets.checks.evidence import Severity
-from helpdesk_assets.model import ColumnType
+from helpdesk_assets.table_spec import ColumnType
 from helpdesk_assets.warehouse.sql import Parameter, Query
 from helpdesk_assets_tests.dagster_rim.conftest import World, checks_of
 

@@ -12,12 +12,8 @@ import pytest
 from helpdesk_assets.checks import verdicts
 from helpdesk_assets.checks.evidence import Evidence, Severity, Verdict
 from helpdesk_assets.checks.verdicts import judge
-from helpdesk_assets.model import (
-    ApiUse,
-    Manifest,
-    RunFacts,
-    SyncState,
-)
+from helpdesk_assets.model import ApiUse, Manifest
+from helpdesk_assets.sync_state import RunFacts, SyncState
 from helpdesk_assets_tests.batches import NOON, SMALL
 
 MANIFEST = replace(SMALL, api=ApiUse(calls=1, bytes_received=9000))

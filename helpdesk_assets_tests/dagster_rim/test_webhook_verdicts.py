@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from helpdesk_assets.checks.evidence import Evidence, Limits, Severity, Verdict
-from helpdesk_assets.model import MissedUpdate, RunFacts, WebhookFacts
+from helpdesk_assets.deliveries import MissedUpdate, WebhookFacts
 from helpdesk_assets.settings import Settings
+from helpdesk_assets.sync_state import RunFacts
 from helpdesk_assets_tests.batches import NOON
 from helpdesk_assets_tests.dagster_rim.test_verdicts import GOOD, one, with_facts
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from helpdesk_assets import tables
 from helpdesk_assets.demo.compare import COLUMNS, Comparison, compare
-from helpdesk_assets.model import ColumnType
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.simulator.control import TrueTicket
 from helpdesk_assets.simulator.server import SimulatedHelpdesk
+from helpdesk_assets.table_spec import ColumnType
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.sql import Parameter, Query
 from helpdesk_assets_tests.webhook_function import deliver

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from helpdesk_assets.deliveries import MissedUpdate
 from helpdesk_assets.demo.compare import Comparison
 from helpdesk_assets.demo.outcome import (
     Changes,
@@ -15,8 +16,8 @@ from helpdesk_assets.demo.outcome import (
     SyncOutcome,
     unexpected,
 )
-from helpdesk_assets.model import MissedUpdate, RunFacts
 from helpdesk_assets.simulator.control import TrueTicket
+from helpdesk_assets.sync_state import RunFacts
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PASSED = CheckOutcome("webhook_gaps", passed=True, severity="WARN", description="")

@@ -11,8 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from helpdesk_assets import tables
+from helpdesk_assets.deliveries import LeftOut, WebhookPolicy
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.model import Column, ColumnType, LeftOut, Manifest, Version, WebhookPolicy
+from helpdesk_assets.model import Manifest, Version
+from helpdesk_assets.table_spec import Column, ColumnType
 from helpdesk_assets.warehouse import facts, ledger, queries
 from helpdesk_assets.warehouse.sql import (
     Dataset,

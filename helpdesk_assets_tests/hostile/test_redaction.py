@@ -11,10 +11,10 @@ import pytest
 from pydantic import SecretStr
 
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.model import ColumnType
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.providers.time_paging import floor
 from helpdesk_assets.sync.plan import Ask
+from helpdesk_assets.table_spec import ColumnType
 from helpdesk_assets.warehouse.sql import Parameter, Query
 from helpdesk_assets_tests.conformance.vendors import VENDORS
 from helpdesk_assets_tests.rig import RIPE_SECONDS, Rig, open_rig

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from helpdesk_assets.errors import AnotherWriter
-from helpdesk_assets.model import Mode, SyncState
+from helpdesk_assets.model import Mode
 from helpdesk_assets.sync.plan import Ask
+from helpdesk_assets.sync_state import SyncState
 from helpdesk_assets.warehouse.by_hand import Setting
 from helpdesk_assets_tests.conformance.vendors import REST, ZENDESK, Vendor
 from helpdesk_assets_tests.rig import RIPE_SECONDS, Rig, connected, open_rig

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from helpdesk_assets.errors import EndpointFailed
-from helpdesk_assets.model import RunFacts
+from helpdesk_assets.sync_state import RunFacts
 from helpdesk_assets_tests.rig import RIPE_SECONDS, Rig, as_versions
 
 

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from helpdesk_assets.errors import BatchGone, EndpointFailed
-from helpdesk_assets.model import BadTicket, Page, SyncState
+from helpdesk_assets.model import BadTicket, Page
 from helpdesk_assets.pipeline import Policy, SyncReport, run_sync
 from helpdesk_assets.providers.reading import tombstone
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.sync.plan import Options
 from helpdesk_assets.sync.saving import GOES_ON_WITHIN
+from helpdesk_assets.sync_state import SyncState
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.connection import connect
 from helpdesk_assets.warehouse.sync_tables import SyncTables

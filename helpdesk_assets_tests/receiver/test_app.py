@@ -17,12 +17,12 @@ import requests
 from pydantic import SecretStr
 
 from helpdesk_assets import tables
-from helpdesk_assets.model import TableSpec
 from helpdesk_assets.receiver import bodies
 from helpdesk_assets.receiver.events import Delivery
 from helpdesk_assets.receiver.vendors import make_vendor
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.simulator.server import SimulatedHelpdesk
+from helpdesk_assets.table_spec import TableSpec
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets_tests.receiver.conftest import Open
 from helpdesk_assets_tests.receiver.posting import (

@@ -12,10 +12,11 @@ from google.cloud import bigquery
 
 from helpdesk_assets import tables
 from helpdesk_assets.errors import WarehouseUnavailable
-from helpdesk_assets.model import TableSpec, Ticket
+from helpdesk_assets.model import Ticket
 from helpdesk_assets.providers.reading import Shape, TicketReader, tombstone
 from helpdesk_assets.receiver.events import Delivery
 from helpdesk_assets.receiver.store import DeliveryStore, newest
+from helpdesk_assets.table_spec import TableSpec
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets_tests.receiver.posting import START, whole_ticket
 

@@ -9,22 +9,15 @@ from typing import Any
 
 import pytest
 
-from helpdesk_assets.model import (
-    ApiUse,
-    BadTicket,
-    Manifest,
-    MissedUpdate,
-    Mode,
-    RunFacts,
-    Version,
-    Window,
-)
+from helpdesk_assets.deliveries import MissedUpdate
+from helpdesk_assets.model import ApiUse, BadTicket, Manifest, Mode, Version, Window
 from helpdesk_assets.sync.handover import (
     facts_from_json,
     facts_to_json,
     manifest_from_json,
     manifest_to_json,
 )
+from helpdesk_assets.sync_state import RunFacts
 
 NOON = datetime(2026, 11, 1, 12, 0, 0, 123456, tzinfo=UTC)
 

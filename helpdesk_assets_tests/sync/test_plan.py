@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from helpdesk_assets.errors import UserMistake
-from helpdesk_assets.model import Mode, SyncState
+from helpdesk_assets.model import Mode
 from helpdesk_assets.providers.base import Capabilities
 from helpdesk_assets.sync.plan import Ask, Options, Plan, plan_run
+from helpdesk_assets.sync_state import SyncState
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 FIVE_MINUTES = timedelta(minutes=5)

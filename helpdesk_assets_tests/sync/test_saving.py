@@ -11,11 +11,12 @@ from itertools import count
 import pytest
 
 from helpdesk_assets.errors import EndpointFailed
-from helpdesk_assets.model import Manifest, Mode, SyncState, Unfinished
+from helpdesk_assets.model import Manifest, Mode
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.sync.fetch import Fetch
 from helpdesk_assets.sync.plan import WENT_ON, Ask, Options, Plan, plan_run
 from helpdesk_assets.sync.saving import Keeping
+from helpdesk_assets.sync_state import SyncState, Unfinished
 from helpdesk_assets_tests.sync.paper_helpdesk import NOON, PaperHelpdesk, page, ticket
 
 

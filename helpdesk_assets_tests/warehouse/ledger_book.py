@@ -14,8 +14,10 @@ from itertools import count
 from typing import Any
 
 from helpdesk_assets import tables
-from helpdesk_assets.model import LedgerBy, Manifest, TableSpec, Version, WebhookPolicy, Window
+from helpdesk_assets.deliveries import LedgerBy, WebhookPolicy
+from helpdesk_assets.model import Manifest, Version, Window
 from helpdesk_assets.spool import Spool
+from helpdesk_assets.table_spec import TableSpec
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.sync_tables import SyncTables
 from helpdesk_assets.warehouse.writer import TableWriter

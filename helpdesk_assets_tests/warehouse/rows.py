@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from helpdesk_assets.model import Column, ColumnType, Guard, TableSpec
 from helpdesk_assets.spool import Spool
+from helpdesk_assets.table_spec import Column, ColumnType, Guard, TableSpec
 from helpdesk_assets.warehouse.client import Warehouse
 
 PARCELS = TableSpec(

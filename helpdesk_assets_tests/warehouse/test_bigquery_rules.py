@@ -14,7 +14,7 @@ import pytest
 
 import helpdesk_assets
 from helpdesk_assets import tables
-from helpdesk_assets.model import LedgerBy
+from helpdesk_assets.deliveries import LedgerBy
 from helpdesk_assets.sync.plan import Ask
 from helpdesk_assets.sync.saving import SAVE_EVERY
 from helpdesk_assets.warehouse.by_hand import Setting

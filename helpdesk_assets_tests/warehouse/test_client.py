@@ -9,7 +9,7 @@ from google.api_core import exceptions as google
 from google.cloud import bigquery
 
 from helpdesk_assets.errors import WarehouseRefused, WarehouseUnavailable
-from helpdesk_assets.model import ColumnType
+from helpdesk_assets.table_spec import ColumnType
 from helpdesk_assets.warehouse.client import MAX_TRIES, JobUse, Warehouse
 from helpdesk_assets.warehouse.sql import Dataset, Parameter, Query
 from helpdesk_assets_tests.warehouse.test_failures import LASTING, PASSING

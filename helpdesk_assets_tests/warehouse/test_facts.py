@@ -7,7 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from helpdesk_assets.model import LeftOut, Manifest, Mode, RunFacts, WebhookFacts, Window
+from helpdesk_assets.deliveries import LeftOut, WebhookFacts
+from helpdesk_assets.model import Manifest, Mode, Window
+from helpdesk_assets.sync_state import RunFacts
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.facts import facts
 from helpdesk_assets.warehouse.ledger_facts import behind

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from helpdesk_assets.errors import DataRefused
-from helpdesk_assets.model import ColumnType
+from helpdesk_assets.table_spec import ColumnType
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.frames import read_frame, spool_frame
 from helpdesk_assets.warehouse.writer import TableWriter

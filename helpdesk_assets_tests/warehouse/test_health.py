@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 
-from helpdesk_assets.model import WebhookDay
+from helpdesk_assets.deliveries import WebhookDay
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.health import by_day
 from helpdesk_assets_tests.batches import NOON

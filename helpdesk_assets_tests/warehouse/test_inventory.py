@@ -12,8 +12,8 @@ import pytest
 
 from helpdesk_assets import tables
 from helpdesk_assets.differences import FETCHED, Found, Kind, Outcome, Sizes, Sweep
-from helpdesk_assets.model import TableSpec
 from helpdesk_assets.spool import Spool
+from helpdesk_assets.table_spec import TableSpec
 from helpdesk_assets.warehouse import inventory
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.inventory import Cuts

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from helpdesk_assets.model import LedgerBy, LeftOut, Mode, Window
+from helpdesk_assets.deliveries import LedgerBy, LeftOut
+from helpdesk_assets.model import Mode, Window
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.judging import OPEN_FOR, judging
 from helpdesk_assets_tests.batches import NOON, SMALL

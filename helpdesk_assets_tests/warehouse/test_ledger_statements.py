@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from helpdesk_assets.model import LeftOut
+from helpdesk_assets.deliveries import LeftOut
 from helpdesk_assets.warehouse.judging import left_out_as_sql
 from helpdesk_assets.warehouse.ledger import by_events, by_table
 from helpdesk_assets.warehouse.sql import Query

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from textwrap import dedent
 
-from helpdesk_assets.model import ColumnType
+from helpdesk_assets.table_spec import ColumnType
 from helpdesk_assets.warehouse import queries
 from helpdesk_assets.warehouse.sql import Dataset, Parameter, Query
 from helpdesk_assets_tests.batches import SMALL

@@ -10,17 +10,10 @@ from operator import itemgetter
 import pytest
 
 from helpdesk_assets import tables
+from helpdesk_assets.deliveries import LedgerBy, WebhookPolicy
 from helpdesk_assets.errors import WarehouseUnavailable
-from helpdesk_assets.model import (
-    ApiUse,
-    LedgerBy,
-    Manifest,
-    Mode,
-    Reading,
-    RunRecord,
-    WebhookPolicy,
-    Window,
-)
+from helpdesk_assets.model import ApiUse, Manifest, Mode, Window
+from helpdesk_assets.sync_state import Reading, RunRecord
 from helpdesk_assets.warehouse import sync_tables as sync_tables_module
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.run_log import RunLog, lines_source, newest_lines

@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from helpdesk_assets.model import Mode, Reading, RunFacts, SyncState
+from helpdesk_assets.model import Mode
+from helpdesk_assets.sync_state import Reading, RunFacts, SyncState
 from helpdesk_assets.warehouse.run_records import (
     REMEMBERED_RUNS,
     history,

@@ -7,8 +7,8 @@ from google.cloud import bigquery
 
 from helpdesk_assets import tables
 from helpdesk_assets.errors import SchemaMismatch
-from helpdesk_assets.model import Column, ColumnType
 from helpdesk_assets.settings import Settings
+from helpdesk_assets.table_spec import Column, ColumnType
 from helpdesk_assets.warehouse.client import JobUse, Warehouse
 from helpdesk_assets.warehouse.connection import connect
 from helpdesk_assets.warehouse.schema import Schema, absent

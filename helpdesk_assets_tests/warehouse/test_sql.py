@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.model import Column, ColumnType, Guard, TableSpec
+from helpdesk_assets.table_spec import Column, ColumnType, Guard, TableSpec
 from helpdesk_assets.warehouse.sql import (
     Dataset,
     Prune,

@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from helpdesk_assets.errors import AnotherWriter
-from helpdesk_assets.model import Manifest, RunFacts, SyncState
+from helpdesk_assets.model import Manifest
+from helpdesk_assets.sync_state import RunFacts, SyncState
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.run_records import REMEMBERED_RUNS
 from helpdesk_assets.warehouse.state import StateTable, closing_statement

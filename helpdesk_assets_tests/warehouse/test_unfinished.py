@@ -10,8 +10,9 @@ import pytest
 
 from helpdesk_assets import tables
 from helpdesk_assets.errors import AnotherWriter, BatchGone
-from helpdesk_assets.model import BadTicket, Mode, Unfinished
+from helpdesk_assets.model import BadTicket, Mode
 from helpdesk_assets.spool import Spool
+from helpdesk_assets.sync_state import Unfinished
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.sql import Query
 from helpdesk_assets.warehouse.staging import Staging

@@ -12,7 +12,7 @@ import pytest
 from google.cloud import bigquery
 
 from helpdesk_assets.errors import HelpdeskAssetsError, NullKey, SchemaMismatch
-from helpdesk_assets.model import Column, ColumnType, MergeReport
+from helpdesk_assets.table_spec import Column, ColumnType, MergeReport
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.sql import Prune, Query
 from helpdesk_assets.warehouse.writer import TableWriter, whole_partitions

@@ -14,8 +14,8 @@ from helpdesk_assets import tables
 from helpdesk_assets.cli.doctor.findings import Finding, Verdict, examined, skipped
 from helpdesk_assets.cli.parts import is_listening
 from helpdesk_assets.errors import HelpdeskAssetsError, WarehouseUnavailable
-from helpdesk_assets.model import TableSpec
 from helpdesk_assets.settings import Settings
+from helpdesk_assets.table_spec import TableSpec
 from helpdesk_assets.warehouse.calls import Deadlines
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.connection import connect

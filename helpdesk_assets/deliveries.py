@@ -1,0 +1,115 @@
+"""What is expected of webhooks, and what came of it: words of the ledger, facts of a run and a day.
+
+Values alone: no SQL, no HTTP, no Dagster. Every datetime is aware.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a change is in the ledger `missed_updates`.
+
+    By the events of our receiver: `missed` (its event never came), `late` (it came after the grace,
+    or after the change had been called missed), `not_subscribed` (the subscription leaves this kind
+    of change out) and `webhook_only` (its event came, and polling did not return the ticket). By
+    the tickets table alone: `missing` (no such ticket) and `stale` (an older version).
+    """
+
+    MISSED = "missed"
+    LATE = "late"
+    NOT_SUBSCRIBED = "not_subscribed"
+    WEBHOOK_ONLY = "webhook_only"
+    MISSING = "missing"
+    STALE = "stale"
+
+
+# These count as missed updates; the others are known not to be.
+NEVER_CAME = (Reason.MISSED, Reason.MISSING, Reason.STALE)
+
+
+class LedgerBy(StrEnum):
+    """What tells whether a webhook delivered a change. `auto`: events, once there is one."""
+
+    AUTO = "auto"
+    EVENTS = "events"
+    TABLE = "table"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A kind of change that the webhook's subscription leaves out. `where`: column and the words
+    that it may hold, each of which must hold; `change` is created, updated or deleted."""
+
+    where: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookPolicy:
+    """What is expected of webhooks. `grace`: how long one may take. `reach`: how far a window goes
+    back behind the watermark at least, so that what was younger than the grace is seen again."""
+
+    enabled: bool
+    by: LedgerBy
+    grace: timedelta
+    reach: timedelta
+    left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MissedUpdate:
+    """One line of the ledger that counts as missed; see `Reason`."""
+
+    ticket_id: str
+    modified_time: datetime
+    reason: str
+    lag_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookFacts:
+    """What was counted of our receiver's events when a run closed.
+
+    `judged`: changes that grew older than the grace since the last run, those left out by the
+    subscription not among them. `late`, `not_subscribed` and `webhook_only`: lines of the ledger
+    that this run wrote. `events`: those of the time that the run judged, and `latency_p50` and
+    `latency_p95` their seconds from the change to the commit; None without any. `last_event` is
+    the last one's time; since then `unheard` changes came, the first at `unheard_since`.
+    """
+
+    judged: int = 0
+    late: int = 0
+    not_subscribed: int = 0
+    webhook_only: int = 0
+    events: int = 0
+    latency_p50: float | None = None
+    latency_p95: float | None = None
+    last_event: datetime | None = None
+    unheard: int = 0
+    unheard_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookDay:
+    """What became of one day's changes, by UTC. `late` is a part of `delivered`; the percentiles
+    are seconds from the change to the commit, None where nobody tells."""
+
+    day: date
+    delivered: int
+    late: int
+    missed: int
+    latency_p50: float | None = None
+    latency_p95: float | None = None
+    latency_p99: float | None = None
+
+    @property
+    def missed_share(self) -> float:
+        changes = self.delivered + self.missed
+        return self.missed / changes if changes else 0.0
+
+
+# The fields of WebhookFacts that are times, for whoever writes them as text.
+WEBHOOK_TIMES = ("last_event", "unheard_since")
