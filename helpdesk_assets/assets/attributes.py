@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from helpdesk_assets.metadata import describe
+from helpdesk_assets.table_metadata import describe
 from helpdesk_assets.table_spec import TableSpec
 
 IO_MANAGER = "bigquery_merge"

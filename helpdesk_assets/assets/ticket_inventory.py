@@ -19,6 +19,7 @@ from helpdesk_assets.resources.bigquery import HelpdeskBigQuery
 from helpdesk_assets.resources.failures import as_failure
 from helpdesk_assets.resources.helpdesk import HelpdeskResource
 from helpdesk_assets.settings import Settings
+from helpdesk_assets.table_metadata import COLUMN_SCHEMA, column_schema
 
 # Not the sync's, which it would hold up for as long as a sweep takes.
 POOL = "helpdesk_reconcile"
@@ -50,7 +51,7 @@ class ReconcileConfig(dg.Config):
     "one query. Absent and stale tickets are fetched and merged; those gone are asked for one by "
     "one and then marked. Every difference is a row of inventory_differences.",
     metadata={
-        metadata.COLUMN_SCHEMA: metadata.column_schema(tables.TICKET_INVENTORY),
+        COLUMN_SCHEMA: column_schema(tables.TICKET_INVENTORY),
         "dagster/storage_kind": "bigquery",
     },
     # A group of its own, so that materialising the sync's does not sweep.

@@ -2,7 +2,7 @@
 
 dagster-gcp's IO manager empties the table before it loads, so a crash in between leaves nothing,
 and an incremental batch would replace the history. Key and guard are in the definition metadata
-(see `metadata.describe`), so any asset can be stored this way. Must not know tickets.
+(see `table_metadata.describe`), so any asset can be stored this way. Must not know tickets.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from helpdesk_assets.resources.bigquery import HelpdeskBigQuery
 from helpdesk_assets.resources.failures import as_failure
 from helpdesk_assets.settings import load_settings
 from helpdesk_assets.spool import Spool
+from helpdesk_assets.table_metadata import spec_from
 from helpdesk_assets.table_spec import MergeReport, TableSpec
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.frames import read_frame, spool_frame
@@ -45,7 +46,7 @@ class BigQueryMergeIOManager(dg.ConfigurableIOManager):
         try:
             with as_failure(), self.bigquery.warehouse(self._dataset(stated)) as warehouse:
                 description = context.asset_spec.description
-                spec = metadata.spec_from(context.asset_key, stated, description)
+                spec = spec_from(context.asset_key, stated, description)
                 report = write(warehouse, spec, obj, run_id=context.run_id, attempt=_attempt())
                 table_id = warehouse.dataset.table_id(spec.name)
         finally:
@@ -58,7 +59,7 @@ class BigQueryMergeIOManager(dg.ConfigurableIOManager):
         stated = (upstream.definition_metadata if upstream else None) or {}
         columns = context.definition_metadata.get("columns")
         with as_failure(), self.bigquery.warehouse(self._dataset(stated)) as warehouse:
-            return read_frame(warehouse, metadata.spec_from(context.asset_key, stated), columns)
+            return read_frame(warehouse, spec_from(context.asset_key, stated), columns)
 
     def _dataset(self, stated: Any) -> str | None:
         return stated.get("schema") or self.dataset or None

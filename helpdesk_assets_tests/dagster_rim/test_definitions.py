@@ -14,7 +14,7 @@ import pytest
 from helpdesk_assets import tables
 from helpdesk_assets.alerts.runs import Ours, check_subject
 from helpdesk_assets.definitions import assets, checks, defs, jobs
-from helpdesk_assets.metadata import spec_from
+from helpdesk_assets.table_metadata import spec_from
 
 SPECS = {
     "raw_ticket_changes": tables.RAW_TICKET_CHANGES,
