@@ -79,6 +79,21 @@ class RunRecord:
     unchanged: int = 0
     rejected: int = 0
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """What the run asked for and what came of it, by the names that people read."""
+        return {
+            "rows_read": self.reading.rows,
+            "pages": self.reading.pages,
+            "api_calls": self.reading.calls,
+            "tickets": self.tickets,
+            "inserted": self.inserted,
+            "updated": self.updated,
+            "unchanged": self.unchanged,
+            "rejected": self.rejected,
+            "missed": self.missed,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:

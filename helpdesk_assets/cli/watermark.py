@@ -154,15 +154,7 @@ def _advance(run: RunRecord) -> dict[str, Any]:
         "until": _iso(run.window.until if run.window else None),
         "watermark": _iso(run.watermark),
         "cursor": run.cursor,
-        "rows_read": run.reading.rows,
-        "pages": run.reading.pages,
-        "api_calls": run.reading.calls,
-        "tickets": run.tickets,
-        "inserted": run.inserted,
-        "updated": run.updated,
-        "unchanged": run.unchanged,
-        "rejected": run.rejected,
-        "missed": run.missed,
+        **run.counts,
     }
 
 

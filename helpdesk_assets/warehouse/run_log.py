@@ -100,15 +100,7 @@ def _line(sync_name: str, run: RunRecord) -> dict[str, Any]:
         "watermark": run.watermark.isoformat() if run.watermark else None,
         "cursor": run.cursor,
         "closed_at": run.closed_at.isoformat(),
-        "rows_read": run.reading.rows,
-        "pages": run.reading.pages,
-        "api_calls": run.reading.calls,
-        "tickets": run.tickets,
-        "inserted": run.inserted,
-        "updated": run.updated,
-        "unchanged": run.unchanged,
-        "rejected": run.rejected,
-        "missed": run.missed,
+        **run.counts,
     }
 
 
