@@ -10,6 +10,8 @@ VENV     ?= .venv
 LOCAL    ?= .local
 BIN      := $(VENV)/bin
 STAMP    := $(VENV)/installed
+# One process with all that is slow would hold up the other for minutes: it takes from its queue.
+SHARED   := -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test quick chaos dev format lint types contracts unit fuzz audit constraints clean
@@ -42,10 +44,10 @@ contracts: install
 	$(BIN)/lint-imports --config setup.cfg
 
 unit: install
-	$(BIN)/pytest -q -n 2 $(PYTEST_ARGS)
+	$(BIN)/pytest -q $(SHARED) $(PYTEST_ARGS)
 
 quick: install ## The tests that need no warehouse, in a minute or so
-	$(BIN)/pytest -q -n 2 -m "not warehouse" $(PYTEST_ARGS)
+	$(BIN)/pytest -q $(SHARED) -m "not warehouse" $(PYTEST_ARGS)
 
 chaos: install ## Stories that try to prove the promises wrong (CHAOS_STORIES, an hour or so)
 	nice -n 5 $(BIN)/python -m helpdesk_assets_tests.chaos.long_run \
@@ -58,7 +60,7 @@ SQL_TESTS := $(addprefix helpdesk_assets_tests/, googlesql warehouse \
 	$(addprefix promises/, test_missed_by_events.py test_reconciliation.py test_tombstones.py))
 
 test-googlesql: install googlesql-judge ## The warehouse's tests, judged by BigQuery's own analyser
-	$(BIN)/pytest -q -n 2 -m warehouse --warehouse=googlesql $(SQL_TESTS) $(PYTEST_ARGS)
+	$(BIN)/pytest -q $(SHARED) -m warehouse --warehouse=googlesql $(SQL_TESTS) $(PYTEST_ARGS)
 
 test-bigquery: install ## The same on the real service: BIGQUERY_PROJECT and credentials
 	$(BIN)/pytest -q -m warehouse --warehouse=bigquery $(SQL_TESTS) $(PYTEST_ARGS)
@@ -70,7 +72,7 @@ googlesql-judge: ## Build what judges statements (Go 1.25, 8 GB of memory, minut
 		-o $(abspath $(LOCAL))/bin/googlesql-judge .
 
 fuzz: install ## Look for input that breaks something, for as long as it takes
-	$(BIN)/pytest -q -n 2 --hypothesis-profile=fuzz --timeout 0 helpdesk_assets_tests/hostile $(PYTEST_ARGS)
+	$(BIN)/pytest -q $(SHARED) --hypothesis-profile=fuzz --timeout 0 helpdesk_assets_tests/hostile $(PYTEST_ARGS)
 
 audit: install ## Known vulnerabilities of the pinned dependencies; ends with 75 where it cannot ask
 	@.ci/audit $(BIN)
