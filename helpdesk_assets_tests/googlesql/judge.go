@@ -17,7 +17,10 @@ import (
 // The project names a table in one pair of backticks, with its project and dataset.
 var tableName = regexp.MustCompile("`([a-z0-9:-]+)\\.([A-Za-z0-9_]+)\\.([A-Za-z0-9_-]+)`")
 
-// judge is the reverse proxy; whatever is not a query passes it unread.
+// What a statement makes is not there before it.
+var made = regexp.MustCompile("(?is)^\\s*CREATE\\s+(OR\\s+REPLACE\\s+)?(TABLE|VIEW)\\s+(IF\\s+NOT\\s+EXISTS\\s+)?`[^`]+`")
+
+// judge is the reverse proxy; whatever is neither a query nor a view to make passes it unread.
 type judge struct {
 	upstream *url.URL
 	proxy    *httputil.ReverseProxy
@@ -27,6 +30,8 @@ type judge struct {
 	accepted int
 	refused  []string
 	passed   []query
+	// By the path of a view its query: one stand-in tells neither that nor the columns.
+	views map[string]string
 }
 
 // verdicts is what GET /verdicts answers. Unjudged is what the stand-in ran although a table of it
@@ -61,6 +66,7 @@ func newJudge(upstream *url.URL, analyser *analyser) *judge {
 		upstream: upstream,
 		proxy:    httputil.NewSingleHostReverseProxy(upstream),
 		analyser: analyser,
+		views:    map[string]string{},
 	}
 }
 
@@ -70,6 +76,9 @@ func (j *judge) ServeHTTP(answer http.ResponseWriter, request *http.Request) {
 		return
 	}
 	asked, err := queryOf(request)
+	if err == nil && asked == nil {
+		err = j.rememberView(request)
+	}
 	if err != nil {
 		http.Error(answer, err.Error(), http.StatusBadRequest)
 		return
@@ -142,18 +151,17 @@ func (j *judge) get(path string, into any) (bool, error) {
 	return true, json.NewDecoder(response.Body).Decode(into)
 }
 
-// queryOf is the query that a request carries, or nil; the request can be read again afterwards.
+// queryOf is the query that a request carries, or nil.
 func queryOf(request *http.Request) (*query, error) {
 	path := request.URL.Path
 	isQuery := strings.HasSuffix(path, "/jobs") || strings.HasSuffix(path, "/queries")
 	if request.Method != http.MethodPost || !isQuery || strings.HasPrefix(path, "/upload/") {
 		return nil, nil
 	}
-	body, err := io.ReadAll(request.Body)
+	body, err := bodyOf(request)
 	if err != nil {
 		return nil, err
 	}
-	request.Body = io.NopCloser(bytes.NewReader(body))
 	var told job
 	if err := json.Unmarshal(body, &told); err != nil {
 		return nil, fmt.Errorf("a job that is no JSON: %w", err)
@@ -172,11 +180,41 @@ func queryOf(request *http.Request) (*query, error) {
 	return asked, nil
 }
 
+// rememberView keeps the query of a view that a request makes.
+func (j *judge) rememberView(request *http.Request) error {
+	if request.Method != http.MethodPost || !strings.HasSuffix(request.URL.Path, "/tables") {
+		return nil
+	}
+	body, err := bodyOf(request)
+	if err != nil {
+		return err
+	}
+	var told struct {
+		table
+		Reference struct {
+			ID string `json:"tableId"`
+		} `json:"tableReference"`
+	}
+	if err := json.Unmarshal(body, &told); err != nil {
+		return fmt.Errorf("a table that is no JSON: %w", err)
+	}
+	path := request.URL.Path + "/" + url.PathEscape(told.Reference.ID)
+	j.note(func() { j.views[path] = told.View.Query })
+	return nil
+}
+
+// bodyOf reads a request, which can be read again afterwards.
+func bodyOf(request *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(request.Body)
+	request.Body = io.NopCloser(bytes.NewReader(body))
+	return body, err
+}
+
 // tablesOf are the tables that a statement names, as the stand-in has them now, by full name, and
 // those that are behind a view; absent is true where one is not there.
 func (j *judge) tablesOf(statement string) (tables map[string]table, absent bool, err error) {
 	tables = map[string]table{}
-	for unread := []string{statement}; len(unread) > 0; unread = unread[1:] {
+	for unread := []string{made.ReplaceAllString(statement, "")}; len(unread) > 0; unread = unread[1:] {
 		for _, found := range tableName.FindAllStringSubmatch(unread[0], -1) {
 			name := strings.Trim(found[0], "`")
 			if _, known := tables[name]; known {
@@ -188,6 +226,9 @@ func (j *judge) tablesOf(statement string) (tables map[string]table, absent bool
 			present, err := j.get(path, &described)
 			if err != nil || !present {
 				return nil, !present, err
+			}
+			if described.View.Query == "" {
+				j.note(func() { described.View.Query = j.views[path] })
 			}
 			tables[name] = described
 			if described.isBare() {
