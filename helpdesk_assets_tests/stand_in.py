@@ -1,10 +1,11 @@
 """The local BigQuery, run so that it translates each statement once.
 
-Nine tenths of what a statement takes there is parsing the same text a dozen times, and the stories
+Nine tenths of what a statement takes there is parsing the same text a dozen times, and the tests
 ask the same few dozen statements some ten thousand times. Translating is a pure function of the
-text and of the tables' columns, so what comes of it is kept; what is executed is the same. With it
-a sync takes 0.4 s in place of 3. The other stand-in (Python from 3.13 on) has no such seam and is
-run as it is. Runs inside the stand-in's process, and must know nothing of the project.
+text and of the tables' columns, so what comes of it is kept; what is executed is the same. The
+other stand-in (Python from 3.13 on) has no such seam and is run as it is, and so is this one where
+it is tested itself and where people would start it. Runs inside the stand-in's process, and must
+know nothing of the project.
 """
 
 from __future__ import annotations
@@ -53,11 +54,14 @@ def quick_warehouse(data_dir: Path) -> Iterator[EmbeddedWarehouse]:
     from helpdesk_assets import embedded
 
     remembers = replace(embedded.BQEMULATOR, code=_CODE)
-    with (
-        mock.patch.object(embedded, "BQEMULATOR", remembers),
-        embedded.EmbeddedWarehouse(data_dir) as warehouse,
-    ):
+    warehouse = embedded.EmbeddedWarehouse(data_dir)
+    # No longer than that: others are started as they are.
+    with mock.patch.object(embedded, "BQEMULATOR", remembers):
+        warehouse.start()
+    try:
         yield warehouse
+    finally:
+        warehouse.stop()
 
 
 def remember_translations() -> None:

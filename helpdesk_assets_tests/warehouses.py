@@ -20,7 +20,8 @@ from typing import Any
 
 import requests
 
-from helpdesk_assets.embedded import HOST, EmbeddedWarehouse, free_port
+from helpdesk_assets.embedded import HOST, free_port
+from helpdesk_assets_tests.stand_in import quick_warehouse
 
 ROOT = Path(__file__).parent.parent
 JUDGE = "googlesql-judge"
@@ -175,7 +176,7 @@ def open_warehouse(kind: Kind, directory: Path) -> Iterator[str]:
     if kind is Kind.BIGQUERY:
         yield ""
         return
-    with EmbeddedWarehouse(directory) as embedded:
+    with quick_warehouse(directory) as embedded:
         if kind is Kind.EMBEDDED:
             yield embedded.endpoint
             return

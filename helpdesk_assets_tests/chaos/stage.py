@@ -18,8 +18,8 @@ from pydantic import SecretStr
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.chaos.counts import Counts
 from helpdesk_assets_tests.chaos.fault_proxy import FaultProxy
-from helpdesk_assets_tests.chaos.stand_in import quick_warehouse
 from helpdesk_assets_tests.chaos.waiting import no_waiting
+from helpdesk_assets_tests.stand_in import quick_warehouse
 
 SECRET = SecretStr("a-secret-of-more-than-sixteen")
 
