@@ -25,6 +25,7 @@ from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.providers.reading import tombstone
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.sync.batch import BatchWriter
+from helpdesk_assets.sync_state import SyncState
 from helpdesk_assets.warehouse.sync_tables import SyncTables
 
 log = logging.getLogger(__name__)
@@ -106,15 +107,11 @@ def repair_tickets(
         EndpointFailed, CredentialsRefused: as `Helpdesk.ticket`. What was merged before stays.
     """
     sync_tables.prepare()
-    state = sync_tables.read_state()
-    first_load = state is None or state.watermark is None
     report, pending = RepairReport(), iter(ids)
     number = 0
     while wanted := list(dict.fromkeys(islice(pending, chunk))):
         one = _Chunk(helpdesk, sync_tables, run_id, number, clock)
-        report += one.repair(
-            wanted, webhooks, at_once, first_load=first_load, gone_is_deleted=gone_is_deleted
-        )
+        report += one.repair(wanted, webhooks, at_once, gone_is_deleted=gone_is_deleted)
         number += 1
     return report
 
@@ -143,9 +140,9 @@ class _Chunk:
         webhooks: WebhookPolicy,
         at_once: int,
         *,
-        first_load: bool,
         gone_is_deleted: bool,
     ) -> RepairReport:
+        state = self._tables.read_state()
         with Spool(self._tables.small_batch_bytes) as spool:
             writer = BatchWriter(
                 spool,
@@ -155,7 +152,7 @@ class _Chunk:
             )
             answers = self._fetch(writer, wanted, at_once)
             deleted = self._bury(writer, answers.gone) if gone_is_deleted else []
-            manifest = self._manifest(writer, spool, first_load=first_load)
+            manifest = self._manifest(writer, spool, state)
             counts = self._merge(manifest, spool, webhooks)
         lost = [ticket_id for ticket_id in answers.gone if ticket_id not in deleted]
         return replace(
@@ -213,7 +210,7 @@ class _Chunk:
             rejected=counts.rejected,
         )
 
-    def _manifest(self, writer: BatchWriter, spool: Spool, *, first_load: bool) -> Manifest:
+    def _manifest(self, writer: BatchWriter, spool: Spool, state: SyncState | None) -> Manifest:
         """A batch like that of a range: it leaves the state row alone."""
         now, span = self._now(), writer.created_span()
         is_small = writer.versions is not None
@@ -226,9 +223,9 @@ class _Chunk:
             window=Window(None, now),
             served_at=now,
             moves_watermark=False,
-            seen_version=0,
+            seen_version=state.version if state else 0,
             seen_watermark=None,
-            first_load=first_load,
+            first_load=state is None or state.watermark is None,
             rows=writer.rows,
             pages=writer.pages,
             api=ApiUse(),

@@ -5,8 +5,9 @@ The tables themselves are in `tables.py`; no SQL and no client in here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Self
 
 
 class Guard(StrEnum):
@@ -67,6 +68,11 @@ class TableSpec:
     partition_unit: str = "MONTH"
     cluster_by: tuple[str, ...] = ()
     description: str = ""
+
+    def only_newer(self) -> Self:
+        """The same table for rows that must not have the last word: of equal timestamps what is
+        stored stays."""
+        return replace(self, fingerprint=None)
 
 
 @dataclass(frozen=True, slots=True)

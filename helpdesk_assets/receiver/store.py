@@ -60,8 +60,7 @@ class DeliveryStore:
         if prompt:
             self._merge(tables.TICKETS, prompt, run_id, SYNCED_BY)
         if late:
-            only_newer = replace(tables.TICKETS, fingerprint=None)
-            self._merge(only_newer, late, run_id, f"{SYNCED_BY}-late")
+            self._merge(tables.TICKETS.only_newer(), late, run_id, f"{SYNCED_BY}-late")
 
     def _is_late(self, delivery: Delivery) -> bool:
         """A deletion is never: it is the last that happens within its tick."""

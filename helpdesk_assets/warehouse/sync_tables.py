@@ -47,12 +47,14 @@ class MergeRequest:
 
     `staging` names the table that a large batch is loaded into; it outlives this merge, because
     later steps read the batch there. `partial`: some rows know only a part of a ticket.
+    `only_newer`: see `TableSpec.only_newer`.
     """
 
     source: Spool | Query | None
     prune: Prune | None = None
     staging: str | None = None
     partial: bool = False
+    only_newer: bool = False
 
 
 class SyncTables:
@@ -158,7 +160,24 @@ class SyncTables:
         if manifest.created_from and manifest.created_to and not manifest.saved:
             prune = Prune("createdTime", manifest.created_from, manifest.created_to)
         source = queries.tickets_source(self._warehouse.dataset, manifest)
-        return MergeRequest(source, prune, partial=manifest.may_have_tombstones)
+        return MergeRequest(
+            source,
+            prune,
+            partial=manifest.may_have_tombstones,
+            only_newer=self._is_overtaken(manifest),
+        )
+
+    def _is_overtaken(self, manifest: Manifest) -> bool:
+        """Whether another run has closed since this one began. It may have read a later version
+        of the same second, and moved the watermark on so far that no window reaches back to it:
+        what this run read before must not replace that."""
+        state = self.read_state()
+        return state is not None and any(
+            run.version > manifest.seen_version
+            and run.run_id != manifest.run_id
+            and run.mode is not Mode.BY_HAND
+            for run in remembered(state)
+        )
 
     def write(
         self, spec: TableSpec, request: MergeRequest, *, run_id: str, attempt: int = 0
@@ -168,7 +187,7 @@ class SyncTables:
             self._schema.ensure(spec)
             return MergeReport(spec.name, changed=0, inserted=0, updated=0)
         return self._writer.merge(
-            spec,
+            spec.only_newer() if request.only_newer else spec,
             request.source,
             run_id=run_id,
             step=spec.name,
