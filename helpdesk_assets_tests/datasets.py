@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import cycle
+from itertools import count
 from typing import TYPE_CHECKING
 
 from helpdesk_assets.settings import Settings
+from helpdesk_assets_tests.stand_in import remembers
 from helpdesk_assets_tests.warehouses import real_project
 
 if TYPE_CHECKING:
@@ -17,9 +19,11 @@ if TYPE_CHECKING:
 
 # What a killed test process leaves in the real BigQuery is gone by the next day.
 LEFTOVERS_LIVE_MS = 24 * 3600 * 1000
-# In a stand-in of the test process's own names come back, since it remembers statements by their
-# text; late, so that no thread of an earlier test is still about its dataset.
-_NAMES = cycle(f"test_{number}" for number in range(4))
+# One stand-in remembers statements by their text, so names come back; late, so that no thread of an
+# earlier test is still about its dataset.
+_free_names: deque[str] = deque()
+_numbers = count()
+RESTING = 4
 
 
 @contextmanager
@@ -33,7 +37,7 @@ def fresh_dataset(endpoint: str) -> Iterator[Settings]:
     settings = Settings(  # type: ignore[call-arg,unused-ignore]  # pydantic-settings' own
         _env_file=None,
         bigquery_project="test-project" if endpoint else real_project(os.environ),
-        bigquery_dataset=next(_NAMES) if endpoint else f"test_{uuid.uuid4().hex[:12]}",
+        bigquery_dataset=_free_name() if endpoint else f"test_{uuid.uuid4().hex[:12]}",
         bigquery_emulator_host=endpoint,
     )
     try:
@@ -42,6 +46,14 @@ def fresh_dataset(endpoint: str) -> Iterator[Settings]:
         yield settings
     finally:
         _drop_dataset(settings)
+    if endpoint:
+        _free_names.append(settings.bigquery_dataset)
+
+
+def _free_name() -> str:
+    if len(_free_names) >= RESTING and remembers():
+        return _free_names.popleft()
+    return f"test_{next(_numbers)}"
 
 
 def _make_dataset(settings: Settings) -> None:
