@@ -14,7 +14,8 @@ STAMP    := $(VENV)/installed
 SHARED   := -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test quick chaos dev format lint types contracts unit fuzz audit constraints clean
+.PHONY: help install demo test quick chaos test-googlesql test-bigquery googlesql-judge dev format lint \
+	types contracts unit fuzz audit constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

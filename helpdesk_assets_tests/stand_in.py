@@ -53,10 +53,10 @@ def quick_warehouse(data_dir: Path) -> Iterator[EmbeddedWarehouse]:
 
     from helpdesk_assets import embedded
 
-    remembers = replace(embedded.BQEMULATOR, code=_CODE)
+    remembering = replace(embedded.BQEMULATOR, code=_CODE)
     warehouse = embedded.EmbeddedWarehouse(data_dir)
     # No longer than that: others are started as they are.
-    with mock.patch.object(embedded, "BQEMULATOR", remembers):
+    with mock.patch.object(embedded, "BQEMULATOR", remembering):
         warehouse.start()
     try:
         yield warehouse
