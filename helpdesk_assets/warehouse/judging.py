@@ -16,6 +16,9 @@ from helpdesk_assets.warehouse.sql import Parameter
 
 # A vendor that has not got its webhook through in a week has given it up.
 OPEN_FOR = timedelta(days=7)
+# A run that was held up may store what it read after others have judged that time, and then fail or
+# die. A batch lives for a day.
+STORED_LATE_BY = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +26,14 @@ class Judging:
     """Bounds of what one run judges by events, all by the helpdesk's clock.
 
     Changes after `since` and up to `delivered_by` are judged; those after `counted_after` for the
-    first time. Events up to `settled` must have been polled by now, since no later window reaches
-    back to them; None where the run did not read a whole window. Rows called missed since
-    `open_since` may still turn late. No older event or version than `reads_from` is looked at.
+    first time, those after `stored_since` if another run has stored them late. Events up to
+    `settled` must have been polled by now, since no later window reaches back to them; None where
+    the run did not read a whole window. Rows called missed since `open_since` may still turn late.
+    No older event or version than `reads_from` is looked at.
     """
 
     since: datetime
+    stored_since: datetime
     counted_after: datetime
     delivered_by: datetime
     settled: datetime | None
@@ -36,22 +41,24 @@ class Judging:
 
     @property
     def reads_from(self) -> datetime:
-        return min(self.since, self.open_since)
+        return min(self.stored_since, self.open_since)
 
 
 def judging(manifest: Manifest, policy: WebhookPolicy) -> Judging:
     """The bounds of a run. On the first load, and over a range that somebody asked for, nothing is
     judged by its time: what webhooks were expected then is not known."""
     served, watermark = manifest.served_at, manifest.seen_watermark
-    since = served
+    since = stored_since = served
     if not manifest.first_load and not manifest.is_range:
         if manifest.mode is Mode.INCREMENTAL and manifest.window.since is not None:
             since = manifest.window.since
         elif watermark is not None:
             since = watermark - policy.reach
+        stored_since = min(stored_since, since - STORED_LATE_BY)
     reach = watermark - since if watermark is not None else policy.reach
     return Judging(
         since=since,
+        stored_since=stored_since,
         counted_after=max(since, watermark - policy.grace) if watermark is not None else since,
         delivered_by=served - policy.grace,
         settled=manifest.window.until - reach

@@ -29,7 +29,9 @@ from helpdesk_assets.warehouse.sql import Dataset, Parameter, Query
 DELETION_TOLERANCE = timedelta(minutes=10)
 
 
-# What came of each version: its own event, and any that delivered it in time.
+# What came of each version: its own event, and any that delivered it in time. An event without a
+# version is about the newest change before it, so for one that was to be judged before it must have
+# come in time.
 JUDGED = """\
   SELECT
     V.ticket_id,
@@ -50,7 +52,11 @@ JUDGED = """\
       OR (V.is_end AND E.is_end
         AND TIMESTAMP_DIFF(V.modifiedTime, E.brings, MILLISECOND) <= @deletion_tolerance_ms)
     )
-    AND (E.version IS NOT NULL OR NOT V.is_open)
+    AND (
+      E.version IS NOT NULL
+      OR NOT (V.is_open OR V.is_past)
+      OR (V.is_past AND TIMESTAMP_DIFF(E.committed_at, V.modifiedTime, MILLISECOND) <= @grace_ms)
+    )
   WHERE V.modifiedTime <= @delivered_by
   GROUP BY V.ticket_id, V.modifiedTime"""
 
@@ -103,10 +109,12 @@ def by_events(dataset: Dataset, manifest: Manifest, policy: WebhookPolicy) -> Qu
     """Changes that our receiver's events did not deliver in time, and events that polling missed.
 
     Judged are the versions that polling has stored since the window's beginning, also by runs that
-    found them too young; what the batch has and the tickets table lacks, however old; and the rows
-    called missed, for which the event may have come. Changes before the first event ever are not
-    judged by their time, for there was nobody to send it to. Notices that a ticket has gone are
-    judged while the tickets table does not know it, since their times may differ each time.
+    found them too young, and for a day before it, for a run that was held up may have stored one
+    after its time and closed nothing; what the batch has and the tickets table lacks, however old;
+    and the rows called missed, for which the event may have come. Changes before the first event
+    ever are not judged by their time, for there was nobody to send it to. Notices that a ticket has
+    gone are judged while the tickets table does not know it, since their times may differ each
+    time.
     """
     bounds = judging(manifest, policy)
     left_out, words = left_out_as_sql("R", policy.left_out)
@@ -129,14 +137,15 @@ versions AS (
     {left_out} AS left_out,
     R.deletedTime IS NOT NULL AS is_end,
     IFNULL(R._tombstone, FALSE) AS is_notice,
-    FALSE AS is_open
+    FALSE AS is_open,
+    R.modifiedTime <= @counted_after AS is_past
   FROM {raw} AS R
   CROSS JOIN listening AS L
-  WHERE R._fetched_at >= @since
-    AND R.modifiedTime > @since
+  WHERE R._fetched_at >= @stored_since
+    AND R.modifiedTime > @stored_since
     AND (L.since IS NULL OR R.modifiedTime >= L.since)
 {lacking}  UNION ALL
-  SELECT O.ticket_id, O.modifiedTime, O._content_hash, FALSE, FALSE, FALSE, TRUE
+  SELECT O.ticket_id, O.modifiedTime, O._content_hash, FALSE, FALSE, FALSE, TRUE, FALSE
   FROM {dataset.table(tables.MISSED_UPDATES.name)} AS O
   WHERE O.detected_at >= @open_since
     AND O.reason = 'missed'
@@ -223,7 +232,8 @@ SELECT
   {kinds} AS left_out,
   S.deletedTime IS NOT NULL AS is_end,
   {notice} AS is_notice,
-  FALSE AS is_open
+  FALSE AS is_open,
+  FALSE AS is_past
 FROM (
 {indent(source.sql, "  ")}
 ) AS S
@@ -269,13 +279,14 @@ WHERE E.version > @since
 
 def _bounds_of(bounds: Judging) -> tuple[Parameter, ...]:
     named = {
-        "since": bounds.since,
+        "stored_since": bounds.stored_since,
+        "counted_after": bounds.counted_after,
         "delivered_by": bounds.delivered_by,
         "open_since": bounds.open_since,
         "reads_from": bounds.reads_from,
     }
     if bounds.settled is not None:
-        named["settled"] = bounds.settled
+        named |= {"since": bounds.since, "settled": bounds.settled}
     return tuple(Parameter(name, ColumnType.TIMESTAMP, at) for name, at in named.items())
 
 

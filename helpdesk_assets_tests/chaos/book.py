@@ -3,9 +3,9 @@
 A model on paper: which webhooks were brought and when, which versions polling was given, and when
 runs looked. It says of each version whether the ledger must, may or must not name it. `may` is
 there for three reasons only: a first load judges nothing by its time, and what it brought is judged
-afterwards or not, by where its window ended; a run that failed may have got as far as judging, or
-not; and by the tickets table alone it is no longer to be seen afterwards what a run found too young
-and merged.
+afterwards or not, by how long before its end it changed; a run that failed may have got as far as
+judging, or not; and by the tickets table alone it is no longer to be seen afterwards what a run
+found too young and merged.
 """
 
 from __future__ import annotations

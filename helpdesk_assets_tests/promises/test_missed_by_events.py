@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from helpdesk_assets.errors import AnotherWriter
 from helpdesk_assets_tests.promises.test_cost import run
 from helpdesk_assets_tests.rig import RIPE_SECONDS, Rig, as_versions
 
@@ -69,6 +70,27 @@ def test_a_grace_longer_than_the_overlap_loses_nothing_to_judge(heard: Rig) -> N
         heard.desk.advance(500)
         heard.sync(webhook_grace_seconds=1200, helpdesk_overlap_seconds=10)
     assert heard.reasons() == dict.fromkeys(as_versions(lost), "missed")
+
+
+def test_what_only_a_run_has_read_that_was_overtaken_is_judged_by_the_next(heard: Rig) -> None:
+    """It stores that version once the other has passed its time, and finds it too young itself.
+    (Found by a story of chaos.)"""
+    (lost,) = heard.desk.change(1)
+
+    def overtaken(done: str) -> None:
+        if done != "fetch":
+            return
+        heard.desk.advance(RIPE_SECONDS)
+        heard.hear(heard.desk.change(ids=[lost.ticket_id]))
+        heard.sync()
+
+    with pytest.raises(AnotherWriter):
+        heard.sync(on_phase=overtaken)
+    heard.desk.advance(RIPE_SECONDS)
+    report = heard.sync()
+    assert heard.reasons() == dict.fromkeys(as_versions([lost]), "missed")
+    assert report.facts.missed_total == 1
+    heard.assert_equal()
 
 
 def test_what_webhooks_brought_and_polling_did_not_is_told(heard: Rig) -> None:

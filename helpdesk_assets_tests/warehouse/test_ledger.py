@@ -11,7 +11,7 @@ import pytest
 from helpdesk_assets.deliveries import LedgerBy, LeftOut
 from helpdesk_assets.model import Mode, Window
 from helpdesk_assets.warehouse.client import Warehouse
-from helpdesk_assets.warehouse.judging import OPEN_FOR, judging
+from helpdesk_assets.warehouse.judging import OPEN_FOR, STORED_LATE_BY, judging
 from helpdesk_assets_tests.batches import NOON, SMALL
 from helpdesk_assets_tests.warehouse.ledger_book import POLICY, Book, at
 
@@ -259,10 +259,27 @@ def test_a_notice_of_a_ticket_that_is_known_to_have_gone_is_not_news(book: Book)
     assert book.judge(manifest) == {"unknown": "missed"}
 
 
+def test_what_another_run_stored_after_its_time_is_judged_as_well(book: Book) -> None:
+    """For a day. An event without a version is about the newest change before it: of one that was
+    to be judged before, it says something only where it came in time."""
+    late: dict[str, Any] = {"seen": -61, "run": "held up"}
+    book.poll("lost", -700, **late)
+    book.poll("told", -700, **late)
+    book.event("told", -700, -699)
+    book.poll("hinted", -700, **late)
+    book.event("hinted", None, -699)
+    book.poll("hinted later", -700, **late)
+    book.event("hinted later", None, -600)
+    book.poll("days ago", -3 * 24 * 60, **late)
+    book.event("first of all", -9_000, -9_000)
+    assert book.judge(book.manifest()) == {"lost": "missed", "hinted later": "missed"}
+
+
 def test_the_bounds_of_an_incremental_run() -> None:
     since = NOON - timedelta(hours=2, minutes=7)
     bounds = judging(replace(SMALL, window=Window(since, NOON - timedelta(minutes=1))), POLICY)
     assert bounds.since == since
+    assert bounds.stored_since == since - STORED_LATE_BY
     assert bounds.counted_after == NOON - timedelta(hours=2, minutes=5)
     assert bounds.delivered_by == NOON - timedelta(minutes=5)
     # As far back as the next window will reach.
@@ -278,4 +295,4 @@ def test_the_bounds_of_a_full_run_are_those_of_the_watermark_it_saw() -> None:
 def test_after_a_long_pause_older_rows_are_read() -> None:
     paused = NOON - timedelta(days=30)
     manifest = replace(SMALL, window=Window(paused, NOON), seen_watermark=paused)
-    assert judging(manifest, POLICY).reads_from == paused
+    assert judging(manifest, POLICY).reads_from == paused - timedelta(hours=24)

@@ -88,11 +88,12 @@ versions AS (
     FALSE AS left_out,
     R.deletedTime IS NOT NULL AS is_end,
     IFNULL(R._tombstone, FALSE) AS is_notice,
-    FALSE AS is_open
+    FALSE AS is_open,
+    R.modifiedTime <= @counted_after AS is_past
   FROM `acme.desk.raw_ticket_changes` AS R
   CROSS JOIN listening AS L
-  WHERE R._fetched_at >= @since
-    AND R.modifiedTime > @since
+  WHERE R._fetched_at >= @stored_since
+    AND R.modifiedTime > @stored_since
     AND (L.since IS NULL OR R.modifiedTime >= L.since)
   UNION ALL
   SELECT
@@ -102,7 +103,8 @@ versions AS (
     FALSE AS left_out,
     S.deletedTime IS NOT NULL AS is_end,
     FALSE AS is_notice,
-    FALSE AS is_open
+    FALSE AS is_open,
+    FALSE AS is_past
   FROM (
     SELECT <batch columns>, B._seq
     FROM `acme.desk.raw_ticket_changes__stg_x` AS B
@@ -111,7 +113,7 @@ versions AS (
   ON K.ticket_id = S.ticket_id
   WHERE (K.ticket_id IS NULL OR K.modifiedTime < S.modifiedTime)
   UNION ALL
-  SELECT O.ticket_id, O.modifiedTime, O._content_hash, FALSE, FALSE, FALSE, TRUE
+  SELECT O.ticket_id, O.modifiedTime, O._content_hash, FALSE, FALSE, FALSE, TRUE, FALSE
   FROM `acme.desk.missed_updates` AS O
   WHERE O.detected_at >= @open_since
     AND O.reason = 'missed'
@@ -136,7 +138,11 @@ judged AS (
       OR (V.is_end AND E.is_end
         AND TIMESTAMP_DIFF(V.modifiedTime, E.brings, MILLISECOND) <= @deletion_tolerance_ms)
     )
-    AND (E.version IS NOT NULL OR NOT V.is_open)
+    AND (
+      E.version IS NOT NULL
+      OR NOT (V.is_open OR V.is_past)
+      OR (V.is_past AND TIMESTAMP_DIFF(E.committed_at, V.modifiedTime, MILLISECOND) <= @grace_ms)
+    )
   WHERE V.modifiedTime <= @delivered_by
   GROUP BY V.ticket_id, V.modifiedTime
 )
@@ -196,6 +202,8 @@ def test_by_events_those_are_missed_for_which_none_came_in_time() -> None:
     assert query.sql == sql(BY_EVENTS)
     assert values(query) == {
         "since": NOON - timedelta(hours=2),
+        "stored_since": NOON - timedelta(hours=26),
+        "counted_after": NOON - timedelta(hours=2),
         "delivered_by": NOON - timedelta(minutes=5),
         "settled": NOON,
         "open_since": NOON - timedelta(days=7),
