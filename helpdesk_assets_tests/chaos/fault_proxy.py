@@ -15,15 +15,11 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPResponse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
-from urllib.parse import urlsplit
+from typing import Any
+
+from helpdesk_assets_tests.reverse_proxy import Call, Reply, ReverseProxy
 
 KINDS = ("closed", "500", "503", "job_fails", "answer_lost")
-# Named by the protocol for one connection only, or made anew by whoever sends.
-_OWN_HEADERS = {"connection", "content-length", "transfer-encoding", "keep-alive", "date", "server"}
 
 
 @dataclass(slots=True)
@@ -37,10 +33,9 @@ class Fault:
     on_jobs: bool = True
 
 
-class FaultProxy:
-    """A reverse proxy on a free loopback port, alive inside its `with` block."""
-
+class FaultProxy(ReverseProxy):
     def __init__(self, target: str) -> None:
+        super().__init__(target)
         self.shown: Counter[str] = Counter()
         # Told `before` and `after` each call, and whether it starts a job; says whether it has
         # ended the caller.
@@ -50,22 +45,6 @@ class FaultProxy:
         # One stand-in has one connection to its data for all its threads, and two answers at once
         # get mixed up. Runs still take turns between any two of their calls.
         self.one_at_a_time = threading.Lock()
-        self._target = urlsplit(target).netloc
-        proxy = self
-
-        class Handler(_Handler):
-            owner = proxy
-
-        self._server = _Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    @property
-    def target(self) -> str:
-        return self._target
 
     def order(self, fault: Fault) -> None:
         with self._lock:
@@ -77,7 +56,21 @@ class FaultProxy:
             self._fault = None
         self.kills = None
 
-    def take(self, starts_a_job: bool) -> str | None:
+    def answer(self, call: Call, forward: Callable[[], Reply]) -> Reply | None:
+        kind = self._take(call.starts_a_job)
+        if self._ends_caller("before", call) or kind == "closed":
+            return None
+        if kind in ("500", "503"):
+            return _said(int(kind), _refusal(int(kind)))
+        if kind == "job_fails" and (failed := _failed_job(call.body)) is not None:
+            return _said(200, failed)
+        with self.one_at_a_time:
+            reply = forward()
+        if self._ends_caller("after", call) or kind == "answer_lost":
+            return None
+        return reply
+
+    def _take(self, starts_a_job: bool) -> str | None:
         """What shall become of a call; counts it."""
         with self._lock:
             fault = self._fault
@@ -94,102 +87,12 @@ class FaultProxy:
             self.shown[fault.kind] += 1
             return fault.kind
 
-    def ends_caller(self, moment: str, starts_a_job: bool) -> bool:
-        return self.kills is not None and self.kills(moment, starts_a_job)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    def _ends_caller(self, moment: str, call: Call) -> bool:
+        return self.kills is not None and self.kills(moment, call.starts_a_job)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    # Whoever calls may be dead by now, which is no news here.
-    block_on_close = False
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Quiet."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    owner: FaultProxy
-    protocol_version = "HTTP/1.1"
-    # Head and body in one packet: in two, each answer waits 40 ms for the other side's kernel.
-    wbufsize = 1 << 16
-    disable_nagle_algorithm = True
-
-    def setup(self) -> None:
-        super().setup()
-        self._warehouse = HTTPConnection(self.owner.target, timeout=60)
-
-    def finish(self) -> None:
-        self._warehouse.close()
-        super().finish()
-
-    def _answer(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        starts_a_job = self._starts_a_job()
-        kind = self.owner.take(starts_a_job)
-        if self.owner.ends_caller("before", starts_a_job) or kind == "closed":
-            self.close_connection = True
-            return
-        if kind in ("500", "503"):
-            self._say(int(kind), _refusal(int(kind)))
-            return
-        if kind == "job_fails" and (failed := _failed_job(body)) is not None:
-            self._say(200, failed)
-            return
-        with self.owner.one_at_a_time:
-            reply, content = self._asked(body)
-        if self.owner.ends_caller("after", starts_a_job) or kind == "answer_lost":
-            self.close_connection = True
-            return
-        self.send_response_only(reply.status)
-        for name, value in reply.getheaders():
-            if name.lower() not in _OWN_HEADERS:
-                self.send_header(name, value.replace(self.owner.target, self.headers["Host"]))
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815 - the server's names
-
-    def _starts_a_job(self) -> bool:
-        path = self.path.partition("?")[0]
-        return self.command == "POST" and path.endswith(("/jobs", "/queries"))
-
-    def _asked(self, body: bytes) -> tuple[HTTPResponse, bytes]:
-        headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "connection")}
-        try:
-            self._warehouse.request(self.command, self.path, body, headers)
-            reply = self._warehouse.getresponse()
-        except (HTTPException, ConnectionError):
-            # A connection that was left idle for too long; it is asked once more on a new one.
-            self._warehouse.close()
-            self._warehouse.request(self.command, self.path, body, headers)
-            reply = self._warehouse.getresponse()
-        return reply, reply.read()
-
-    def _say(self, status: int, content: Any) -> None:
-        text = json.dumps(content).encode()
-        self.send_response_only(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Quiet."""
+def _said(status: int, content: Any) -> Reply:
+    return Reply(status, json.dumps(content).encode())
 
 
 def _refusal(status: int) -> dict[str, Any]:

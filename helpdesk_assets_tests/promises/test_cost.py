@@ -12,7 +12,7 @@ def run(rig: Rig) -> tuple[int, Counter[str]]:
     """API calls and warehouse jobs of one ordinary run."""
     rig.desk.reset_counters()
     with CountingProxy(rig.settings.bigquery_emulator_host) as proxy:
-        report = rig.sync(bigquery_emulator_host=proxy.base_url)
+        report = rig.sync(bigquery_emulator_host=proxy.endpoint)
     assert report.query_jobs == proxy.jobs["query"]
     assert report.load_jobs == proxy.jobs["load"]
     assert report.manifest.api.calls == rig.desk.counters().total
