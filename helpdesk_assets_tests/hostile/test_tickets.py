@@ -120,13 +120,22 @@ REFUSED = {
         "modifiedTime",
     ),
 }
+# Nothing is wrong with these but the id.
+UNNAMED = b'{"modifiedTime":"' + MODIFIED.encode() + b'","id":%s}'
 NAMELESS = (
-    b'{"id":"","modifiedTime":"' + MODIFIED.encode() + b'"}',
-    b'{"id":["1"],"modifiedTime":"x"}',
-    b'{"id":true}',
-    b'{"id":1.5}',
-    b'{"id":"' + b"9" * 2000 + b'"}',
-    b'{"id":' + b"9" * 5000 + b"}",
+    *(
+        UNNAMED % ticket_id
+        for ticket_id in (
+            b'""',
+            b'" "',
+            b'["1"]',
+            b"true",
+            b"1.5",
+            b"null",
+            b'"' + b"9" * 2000 + b'"',
+            b"9" * 5000,
+        )
+    ),
     b"[]",
     b'"text"',
     b"null",
@@ -159,7 +168,7 @@ def test_without_leave_to_skip_the_run_says_which_ticket(desk: RawDesk, name: st
 
 
 def test_an_id_that_cannot_stand_in_a_line_is_shown_as_one(desk: RawDesk) -> None:
-    ticket_id = "7\n" + "ERROR all is lost " * 60
+    ticket_id = "7\n" + "ERROR all is lost " * 50
     desk.rows = {"7": row(ticket_id, modified="never")}
     with pytest.raises(TicketUnreadable) as refused:
         desk.sync()
