@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from helpdesk_assets.receiver.vendors import VENDORS, make_vendor
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.hostile.posts import answer
-from helpdesk_assets_tests.hostile.values import fewer, objects, values, written
+from helpdesk_assets_tests.hostile.values import MODIFIED, fewer, objects, values, written
 from helpdesk_assets_tests.receiver.posting import (
     SECRET,
     START,
@@ -70,6 +70,17 @@ def test_every_body_has_an_answer(name: str, body: bytes) -> None:
         assert answered.rows == []
     for row in answered.rows:
         assert json.loads(row)["ticket_id"]
+
+
+@pytest.mark.parametrize(
+    "ticket_id", ["7\n8", "\x1b[2J7", "\u20287", "", "  ", "7" * 101, True, 1.5, None, ["7"], {}]
+)
+def test_what_can_be_no_id_is_refused(ticket_id: Any) -> None:
+    """It would be asked for at the helpdesk, and stand in lines of the log."""
+    event = {"id": "1", "type": "ticket.deleted", "modifiedTime": MODIFIED, "ticketId": ticket_id}
+    body = json.dumps(event).encode()
+    answered = answer(made("rest"), body, signed("rest", body))
+    assert (answered.status, answered.rows) == (400, [])
 
 
 header_values = st.binary(max_size=60).map(
