@@ -51,7 +51,7 @@ class StandIn:
 BQEMULATOR = StandIn(
     module="bqemulator",
     extensions=("spatial",),
-    code="from bqemulator.cli import main; main()",
+    code="from helpdesk_assets.embedded_bqemulator import main; main()",
     # In memory it grows to 6 GB within 30 MERGEs into 52,000 rows; on disk it stays below 1 GB.
     arguments=(
         "start", "--rest-host", HOST, "--rest-port", "{port}", "--grpc-host", HOST,

@@ -39,7 +39,7 @@ ONLY_LOOK = frozenset(
     }
 )
 _CODE = """\
-from bqemulator.cli import main
+from helpdesk_assets.embedded_bqemulator import main
 from helpdesk_assets_tests.stand_in import remember_translations
 remember_translations()
 main()

@@ -22,11 +22,13 @@ from helpdesk_assets.warehouse.writer import TableWriter
 NOTES = TableSpec("notes", (Column("id", ColumnType.STRING),), key=("id",), guard=Guard.INSERT_ONLY)
 
 
+def settings_for(endpoint: str) -> Settings:
+    return Settings(bigquery_project="p", bigquery_dataset="d", bigquery_emulator_host=endpoint)
+
+
 def add(endpoint: str, note: str) -> list[str]:
     """Store a note; all notes there are."""
-    warehouse = connect(
-        Settings(bigquery_project="p", bigquery_dataset="d", bigquery_emulator_host=endpoint)
-    )
+    warehouse = connect(settings_for(endpoint))
     writer = TableWriter(warehouse)
     writer.merge(NOTES, Query(f"SELECT '{note}' AS id"), run_id=note, step="notes")
     notes = sorted(row["id"] for row in warehouse.list_rows("notes"))
@@ -46,6 +48,34 @@ def test_data_outlive_a_kill_and_a_stop(tmp_path: Path) -> None:
         running.start()
         assert add(running.endpoint, "c") == ["a", "b", "c"]
     assert not embedded.answers(running.endpoint)
+
+
+def test_rows_that_are_read_beside_statements_are_the_tables_own(tmp_path: Path) -> None:
+    with EmbeddedWarehouse(tmp_path) as running:
+        add(running.endpoint, "a")
+        right: dict[str, list[object]] = {"table": [{"id": "a"}], "statement": [{"n": 0}, {"n": 1}]}
+        wrong: list[object] = []
+
+        def ask(what: str) -> None:
+            warehouse = connect(settings_for(running.endpoint))
+            for n in range(60):
+                try:
+                    if what == "table":
+                        rows = list(warehouse.list_rows("notes"))
+                    else:
+                        numbers = Query("SELECT n FROM UNNEST([0, 1]) AS n ORDER BY n")
+                        rows = list(warehouse.run(numbers, run_id=f"{n}", step="n").rows)
+                except Exception as error:  # noqa: BLE001 - told by the test's own thread
+                    rows = [{"error": error}]
+                wrong.extend(row for row in rows if row not in right[what])
+            warehouse.close()
+
+        threads = [threading.Thread(target=ask, args=(what,)) for what in [*right, *right]]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
 
 
 def test_it_listens_on_loopback_only(tmp_path: Path) -> None:

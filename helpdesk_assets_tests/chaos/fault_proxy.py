@@ -42,9 +42,6 @@ class FaultProxy(ReverseProxy):
         self.kills: Callable[[str, bool], bool] | None = None
         self._fault: Fault | None = None
         self._lock = threading.Lock()
-        # One stand-in has one connection to its data for all its threads, and two answers at once
-        # get mixed up. Runs still take turns between any two of their calls.
-        self.one_at_a_time = threading.Lock()
 
     def order(self, fault: Fault) -> None:
         with self._lock:
@@ -64,8 +61,7 @@ class FaultProxy(ReverseProxy):
             return _said(int(kind), _refusal(int(kind)))
         if kind == "job_fails" and (failed := _failed_job(call.body)) is not None:
             return _said(200, failed)
-        with self.one_at_a_time:
-            reply = forward()
+        reply = forward()
         if self._ends_caller("after", call) or kind == "answer_lost":
             return None
         return reply
