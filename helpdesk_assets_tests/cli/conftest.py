@@ -21,16 +21,10 @@ Run = Callable[..., Result]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@pytest.fixture(scope="session")
-def shared_desk() -> Iterator[SimulatedHelpdesk]:
+@pytest.fixture
+def desk() -> Iterator[SimulatedHelpdesk]:
     with SimulatedHelpdesk(tickets=TICKETS, seed=5) as desk:
         yield desk
-
-
-@pytest.fixture
-def desk(shared_desk: SimulatedHelpdesk) -> Iterator[SimulatedHelpdesk]:
-    yield shared_desk
-    shared_desk.clear_faults()
 
 
 @pytest.fixture(autouse=True)

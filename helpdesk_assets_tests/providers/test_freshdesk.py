@@ -25,19 +25,12 @@ SECOND = timedelta(seconds=1)
 Connect = Callable[..., FreshdeskHelpdesk]
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[SimulatedHelpdesk]:
-    with SimulatedHelpdesk(tickets=130, start=START, frozen=True, dialect="freshdesk") as desk:
-        yield desk
-
-
 @pytest.fixture
-def desk(running: SimulatedHelpdesk) -> Iterator[SimulatedHelpdesk]:
+def desk() -> Iterator[SimulatedHelpdesk]:
     """Its clock has moved on by an hour, so what a test changes is later than all before."""
-    running.advance(3600)
-    running.reset_counters()
-    yield running
-    running.clear_faults()
+    with SimulatedHelpdesk(tickets=130, start=START, frozen=True, dialect="freshdesk") as desk:
+        desk.advance(3600)
+        yield desk
 
 
 @pytest.fixture
@@ -279,7 +272,7 @@ def test_times_with_offsets(desk: SimulatedHelpdesk, connect: Connect) -> None:
     assert json.loads(ticket.raw_json)["updated_at"] == east
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def capped() -> Iterator[SimulatedHelpdesk]:
     """60 rows, six pages of ten, are all that one query gives."""
     with SimulatedHelpdesk(

@@ -36,21 +36,14 @@ TICKETS = 130
 Connect = Callable[..., RequestTracker]
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[SimulatedHelpdesk]:
+@pytest.fixture
+def desk() -> Iterator[SimulatedHelpdesk]:
+    """Its clock has moved on, so what a test changes is later than all before."""
     with SimulatedHelpdesk(
         tickets=TICKETS, start=START, frozen=True, dialect="request_tracker"
     ) as desk:
+        desk.advance(1200)
         yield desk
-
-
-@pytest.fixture
-def desk(running: SimulatedHelpdesk) -> Iterator[SimulatedHelpdesk]:
-    """Its clock has moved on, so what a test changes is later than all before."""
-    running.advance(1200)
-    running.reset_counters()
-    yield running
-    running.clear_faults()
 
 
 @pytest.fixture

@@ -26,20 +26,12 @@ TICKETS = 350
 Connect = Callable[..., RestHelpdesk]
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[SimulatedHelpdesk]:
-    with SimulatedHelpdesk(tickets=TICKETS, start=START, frozen=True) as desk:
-        yield desk
-
-
 @pytest.fixture
-def desk(running: SimulatedHelpdesk) -> Iterator[SimulatedHelpdesk]:
+def desk() -> Iterator[SimulatedHelpdesk]:
     """Its clock has moved on by an hour, so what a test changes is later than all before."""
-    running.clear_faults()
-    running.advance(3600)
-    running.reset_counters()
-    yield running
-    running.clear_faults()
+    with SimulatedHelpdesk(tickets=TICKETS, start=START, frozen=True) as desk:
+        desk.advance(3600)
+        yield desk
 
 
 @pytest.fixture

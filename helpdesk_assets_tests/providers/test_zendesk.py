@@ -35,19 +35,12 @@ EXPORT = "/api/v2/incremental/tickets/cursor.json"
 Connect = Callable[..., ZendeskHelpdesk]
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[SimulatedHelpdesk]:
-    with SimulatedHelpdesk(tickets=120, start=START, frozen=True, dialect="zendesk") as desk:
-        yield desk
-
-
 @pytest.fixture
-def desk(running: SimulatedHelpdesk) -> Iterator[SimulatedHelpdesk]:
+def desk() -> Iterator[SimulatedHelpdesk]:
     """Its clock has moved on by an hour, so what a test changes is later than all before."""
-    running.advance(3600)
-    running.reset_counters()
-    yield running
-    running.clear_faults()
+    with SimulatedHelpdesk(tickets=120, start=START, frozen=True, dialect="zendesk") as desk:
+        desk.advance(3600)
+        yield desk
 
 
 @pytest.fixture

@@ -32,20 +32,12 @@ TICK = timedelta(milliseconds=1)
 Connect = Callable[..., ZohoDeskHelpdesk]
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[SimulatedHelpdesk]:
-    with SimulatedHelpdesk(tickets=130, start=START, frozen=True, dialect="zoho_desk") as desk:
-        yield desk
-
-
 @pytest.fixture
-def desk(running: SimulatedHelpdesk) -> Iterator[SimulatedHelpdesk]:
-    """Its clock has moved on by an hour, so what a test changes is later than all before, and the
-    token requests of the test before are forgotten."""
-    running.advance(3600)
-    running.reset_counters()
-    yield running
-    running.clear_faults()
+def desk() -> Iterator[SimulatedHelpdesk]:
+    """Its clock has moved on by an hour, so what a test changes is later than all before."""
+    with SimulatedHelpdesk(tickets=130, start=START, frozen=True, dialect="zoho_desk") as desk:
+        desk.advance(3600)
+        yield desk
 
 
 @pytest.fixture
@@ -283,7 +275,7 @@ def test_a_row_of_2099_is_given_and_moves_nothing(
 # --- caps -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def capped() -> Iterator[SimulatedHelpdesk]:
     """60 rows, six pages of ten, are all that one query gives."""
     with SimulatedHelpdesk(

@@ -20,17 +20,10 @@ from helpdesk_assets_tests.receiver.running import served
 Open = Callable[..., AbstractContextManager[Sender]]
 
 
-@pytest.fixture(scope="session")
-def shared_desk() -> Iterator[SimulatedHelpdesk]:
+@pytest.fixture
+def desk() -> Iterator[SimulatedHelpdesk]:
     with SimulatedHelpdesk(tickets=30, seed=5) as desk:
         yield desk
-
-
-@pytest.fixture
-def desk(shared_desk: SimulatedHelpdesk) -> Iterator[SimulatedHelpdesk]:
-    yield shared_desk
-    shared_desk.clear_faults()
-    shared_desk.send_webhooks(url="", lose=0, hold=0, double=0, hint=False, tries=1)
 
 
 @pytest.fixture

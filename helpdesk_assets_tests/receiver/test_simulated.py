@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from helpdesk_assets import tables
 from helpdesk_assets.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets_tests.receiver.posting import SECRET, Sender
-
-
-@pytest.fixture
-def desk() -> Iterator[SimulatedHelpdesk]:
-    """Nobody else's: its clock runs ahead after these, and a hint that comes later is dated by the
-    receiver's."""
-    with SimulatedHelpdesk(tickets=30, seed=5) as own:
-        yield own
 
 
 def test_what_was_not_lost_is_in_the_tables(

@@ -46,20 +46,11 @@ class Caller:
             query["pageToken"] = page["nextPageToken"]
 
 
-@pytest.fixture(scope="session")
-def shared_desk() -> Iterator[SimulatedHelpdesk]:
+@pytest.fixture
+def desk() -> Iterator[SimulatedHelpdesk]:
+    """A helpdesk of 250 tickets whose clock stands still."""
     with SimulatedHelpdesk(tickets=250, seed=11, frozen=True) as desk:
         yield desk
-
-
-@pytest.fixture
-def desk(shared_desk: SimulatedHelpdesk) -> Iterator[SimulatedHelpdesk]:
-    """A helpdesk of about 250 tickets whose clock stands still."""
-    shared_desk.reset_counters()
-    yield shared_desk
-    shared_desk.clear_faults()
-    # Nobody's changes share a second with the next test's.
-    shared_desk.advance(1000)
 
 
 @pytest.fixture

@@ -56,20 +56,14 @@ def _text(moment: Any) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Caller]:
+@pytest.fixture
+def caller() -> Iterator[Caller]:
+    """All changes of the past are long ago."""
     with SimulatedHelpdesk(tickets=130, seed=11, frozen=True, dialect="freshdesk") as desk:
+        desk.advance(1000)
         caller = Caller(desk)
         with caller.session:
             yield caller
-
-
-@pytest.fixture
-def caller(running: Caller) -> Iterator[Caller]:
-    """Nobody's changes share a second with another test's."""
-    running.desk.advance(1000)
-    yield running
-    running.desk.clear_faults()
 
 
 @pytest.fixture

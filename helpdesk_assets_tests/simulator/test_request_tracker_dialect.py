@@ -27,19 +27,13 @@ WHOLE = ",".join((*FIELDS, *FIELDS_OF_LISTS))
 Get = Callable[..., dict[str, Any]]
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[SimulatedHelpdesk]:
+@pytest.fixture
+def desk() -> Iterator[SimulatedHelpdesk]:
     with SimulatedHelpdesk(
         tickets=TICKETS, start=START, frozen=True, dialect="request_tracker"
     ) as desk:
+        desk.advance(3600)
         yield desk
-
-
-@pytest.fixture
-def desk(running: SimulatedHelpdesk) -> Iterator[SimulatedHelpdesk]:
-    running.advance(3600)
-    yield running
-    running.clear_faults()
 
 
 @pytest.fixture

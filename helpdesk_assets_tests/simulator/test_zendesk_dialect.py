@@ -48,20 +48,14 @@ class Caller:
         return int(self.desk.clock().now.timestamp())
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Caller]:
+@pytest.fixture
+def caller() -> Iterator[Caller]:
+    """No change of the past is in the last minute."""
     with SimulatedHelpdesk(tickets=130, seed=11, frozen=True, dialect="zendesk") as desk:
+        desk.advance(1000)
         caller = Caller(desk)
         with caller.session:
             yield caller
-
-
-@pytest.fixture
-def caller(running: Caller) -> Iterator[Caller]:
-    """Nobody's changes are in the last minute, nor share a second with another test's."""
-    running.desk.advance(1000)
-    yield running
-    running.desk.clear_faults()
 
 
 @pytest.fixture

@@ -78,21 +78,15 @@ def _text(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.000Z"
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Caller]:
+@pytest.fixture
+def caller() -> Iterator[Caller]:
+    """All changes of the past are long ago."""
     with SimulatedHelpdesk(tickets=130, seed=11, frozen=True, dialect="zoho_desk") as desk:
+        desk.advance(1000)
         caller = Caller(desk)
         with caller.session:
+            caller.use(caller.log_in())
             yield caller
-
-
-@pytest.fixture
-def caller(running: Caller) -> Iterator[Caller]:
-    """Nobody's changes share a second with another test's, nor its token requests ten minutes."""
-    running.desk.advance(1000)
-    running.use(running.log_in())
-    yield running
-    running.desk.clear_faults()
 
 
 @pytest.fixture
