@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 from helpdesk_assets.model import Ticket
 from helpdesk_assets.providers.base import Helpdesk
@@ -20,6 +21,11 @@ class TicketFetcher:
         self._places = asyncio.Semaphore(at_once)
         self._threads = ThreadPoolExecutor(at_once, "webhook-fetch")
         self._about_to_begin: dict[str, asyncio.Task[Ticket | None]] = {}
+
+    @property
+    def served_at(self) -> datetime | None:
+        """The helpdesk's clock at its last answer, None before the first."""
+        return self._helpdesk.served_at
 
     async def ticket(self, ticket_id: str) -> Ticket | None:
         """The ticket as it is now or a moment later, None where there is none with this id.

@@ -95,15 +95,17 @@ class Intake:
     async def _fetch(self, event: Event, received_at: datetime) -> Ticket:
         """The ticket of a hint; where it has gone, what is known of that.
 
-        A notice of the deletion says when. Where the ticket had changed before it went, only our
-        clock can say: the change's own time would not be newer than what is stored.
+        A notice of the deletion says when. Where the ticket had changed before it went, the time of
+        the change would not be newer than what is stored; so it has gone by now, by the later of
+        the two clocks, since changes are dated by the helpdesk's.
         """
         ticket = await self._fetcher.ticket(event.ticket_id)
         if ticket is not None:
             return ticket
         told = event.modified_time if event.deleted else None
+        now = max(received_at, self._fetcher.served_at or received_at)
         notice = {"id": event.ticket_id, "event": event.type, "gone": True}
-        return tombstone(event.ticket_id, told or received_at, notice)
+        return tombstone(event.ticket_id, told or now, notice)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         """A post that was answered before is nobody's to raise for any more."""
