@@ -7,7 +7,7 @@ Every datetime in here is aware; `utc` is the one door through which outside tim
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 
@@ -115,6 +115,10 @@ class Version:
 
     ticket_id: str
     content_hash: str
+
+
+# How long a batch can be merged after it was fetched; what is left of one then is removed.
+BATCH_LIVES = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from helpdesk_assets.deliveries import LeftOut, WebhookPolicy
-from helpdesk_assets.model import Manifest, Mode
+from helpdesk_assets.model import BATCH_LIVES, Manifest, Mode
 from helpdesk_assets.table_spec import ColumnType
 from helpdesk_assets.warehouse.sql import Parameter
 
 # A vendor that has not got its webhook through in a week has given it up.
 OPEN_FOR = timedelta(days=7)
-# A run that was held up may store what it read after others have judged that time, and then fail or
-# die. A batch lives for a day.
-STORED_LATE_BY = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,9 @@ def judging(manifest: Manifest, policy: WebhookPolicy) -> Judging:
             since = manifest.window.since
         elif watermark is not None:
             since = watermark - policy.reach
-        stored_since = min(stored_since, since - STORED_LATE_BY)
+        # A run that was held up may store what it read after others have judged that time, and
+        # then fail or die.
+        stored_since = since - BATCH_LIVES
     reach = watermark - since if watermark is not None else policy.reach
     return Judging(
         since=since,

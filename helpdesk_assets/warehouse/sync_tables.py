@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from helpdesk_assets import tables
 from helpdesk_assets.deliveries import LedgerBy, WebhookDay, WebhookPolicy
 from helpdesk_assets.errors import BatchGone, HelpdeskAssetsError
-from helpdesk_assets.model import Manifest, Mode
+from helpdesk_assets.model import BATCH_LIVES, Manifest, Mode
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.sync_state import RunFacts, RunRecord, SyncState, Unfinished
 from helpdesk_assets.table_spec import MergeReport, TableSpec
@@ -35,7 +35,6 @@ from helpdesk_assets.warehouse.writer import TableWriter
 
 log = logging.getLogger(__name__)
 
-ORPHANED_AFTER = timedelta(hours=24)
 # A line of the run log costs a query job, which every run would have one more of. Until then the
 # state row remembers the runs; where it is lost meanwhile, rebuilding it begins a few windows back.
 LOGGED_TOGETHER = 10
@@ -217,7 +216,7 @@ class SyncTables:
                 self._log_run(state, attempt)
             closed = state.facts, state
         self.drop_staging(manifest)
-        self._staging.sweep(ORPHANED_AFTER, kept=self._state.stagings_in_use())
+        self._staging.sweep(BATCH_LIVES, kept=self._state.stagings_in_use())
         return closed
 
     def alive_among(self, ids: Sequence[str], *, run_id: str) -> list[str]:
@@ -322,7 +321,7 @@ class SyncTables:
             return False
         raise BatchGone(
             f"The batch of run {manifest.run_id} was staged in {manifest.staging}, which is gone "
-            f"(staging tables live {ORPHANED_AFTER}). Materialise raw_ticket_changes and what "
+            f"(staging tables live {BATCH_LIVES}). Materialise raw_ticket_changes and what "
             "follows it again; nothing is lost."
         )
 

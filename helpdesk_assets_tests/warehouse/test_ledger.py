@@ -11,7 +11,7 @@ import pytest
 from helpdesk_assets.deliveries import LedgerBy, LeftOut
 from helpdesk_assets.model import Mode, Window
 from helpdesk_assets.warehouse.client import Warehouse
-from helpdesk_assets.warehouse.judging import OPEN_FOR, STORED_LATE_BY, judging
+from helpdesk_assets.warehouse.judging import OPEN_FOR, judging
 from helpdesk_assets_tests.batches import NOON, SMALL
 from helpdesk_assets_tests.warehouse.ledger_book import POLICY, Book, at
 
@@ -279,7 +279,7 @@ def test_the_bounds_of_an_incremental_run() -> None:
     since = NOON - timedelta(hours=2, minutes=7)
     bounds = judging(replace(SMALL, window=Window(since, NOON - timedelta(minutes=1))), POLICY)
     assert bounds.since == since
-    assert bounds.stored_since == since - STORED_LATE_BY
+    assert bounds.stored_since == since - timedelta(hours=24)
     assert bounds.counted_after == NOON - timedelta(hours=2, minutes=5)
     assert bounds.delivered_by == NOON - timedelta(minutes=5)
     # As far back as the next window will reach.
