@@ -63,7 +63,7 @@ def _started(out: Path, number: int, stories: int) -> subprocess.Popen[bytes]:
 
 def _tell_part(out: Path, number: int, stories: int) -> int:
     from helpdesk_assets_tests.chaos.stage import open_stage
-    from helpdesk_assets_tests.chaos.stories import profile, tell
+    from helpdesk_assets_tests.chaos.stories import tell
 
     # What runs warn of is what the stories do to them.
     logging.disable(logging.CRITICAL)
@@ -71,7 +71,7 @@ def _tell_part(out: Path, number: int, stories: int) -> int:
     with tempfile.TemporaryDirectory() as directory, open_stage(Path(directory)) as stage:
         while (left := stories - stage.counts["stories"]) > 0:
             try:
-                tell(stage, profile(min(BATCH, left), derandomize=False))
+                tell(stage, min(BATCH, left))
             except Exception as error:  # noqa: BLE001 - told, and the others are still to come
                 bad += 1
                 text = "".join(traceback.format_exception(error))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from helpdesk_assets_tests.chaos.stage import Stage
-from helpdesk_assets_tests.chaos.stories import SHORT, profile, tell
+from helpdesk_assets_tests.chaos.stories import tell_short
 
 
 @pytest.mark.warehouse
 @pytest.mark.timeout(600)
 def test_no_story_ends_badly(stage: Stage) -> None:
     """The same stories each time, so that a change is to blame where one fails."""
-    tell(stage, profile(SHORT, derandomize=True))
+    tell_short(stage)
     assert stage.counts["settled"] > 0
     assert stage.counts["syncs"] > stage.counts["stories"]
