@@ -275,6 +275,23 @@ def test_what_another_run_stored_after_its_time_is_judged_as_well(book: Book) ->
     assert book.judge(book.manifest()) == {"lost": "missed", "hinted later": "missed"}
 
 
+def test_over_an_adopted_table_a_full_run_judges_what_it_reads_of_its_last_day(book: Book) -> None:
+    for ticket, minutes in (("told", -700), ("lost", -700), ("days ago", -3 * 24 * 60)):
+        book.poll(ticket, minutes)
+    book.event("told", -700, -699)
+    adopting = book.manifest(mode=Mode.FULL, window=Window(None, NOON), seen_watermark=None)
+    assert book.judge(adopting) == {"lost": "missed"}
+    assert judging(adopting, POLICY).settled is None
+
+
+def test_a_first_load_judges_nothing_by_its_time(book: Book) -> None:
+    book.poll("lost", -700)
+    first = book.manifest(
+        mode=Mode.FULL, window=Window(None, NOON), seen_watermark=None, first_load=True
+    )
+    assert book.judge(first) == {}
+
+
 def test_the_bounds_of_an_incremental_run() -> None:
     since = NOON - timedelta(hours=2, minutes=7)
     bounds = judging(replace(SMALL, window=Window(since, NOON - timedelta(minutes=1))), POLICY)
