@@ -74,14 +74,18 @@ class Schema:
 
     def ensure_view(self, name: str, sql: str, description: str) -> None:
         """Make the view, or make it say what it should. It is told by a label whether it does: one
-        stand-in does not give a view's text back."""
+        stand-in does not give a view's text back.
+
+        Raises:
+            SchemaMismatch: a table has the name.
+        """
         view = bigquery.Table(self._warehouse.dataset.table_id(name))
         view.view_query = sql
         view.description = description
         text = f"{description}\n{sql}"
         mark = hashlib.sha256(text.encode()).hexdigest()[:16]
         view.labels = {"app": "helpdesk-assets", "text": mark}
-        found = self._warehouse.get_table(name)
+        found = self.view(name)
         if found is None:
             self._warehouse.create_table(view)
         elif found.labels.get("text") != mark:
@@ -91,6 +95,20 @@ class Schema:
                 self._warehouse.create_table(view)
             else:
                 self._warehouse.update_view(view)
+
+    def view(self, name: str) -> bigquery.Table | None:
+        """
+        Raises:
+            SchemaMismatch: what has the name is no view, and may be somebody's only copy.
+        """
+        found = self._warehouse.get_table(name)
+        if found is not None and found.table_type != "VIEW":
+            raise SchemaMismatch(
+                f"{name} is a {found.table_type}, and a sync keeps a view of that name. No ticket "
+                f"was written. Rename it, or set BIGQUERY_DATASET to a dataset without {name}, "
+                "and run again."
+            )
+        return found
 
     def _described(self, spec: TableSpec, columns: Sequence[Column]) -> bigquery.Table:
         table = bigquery.Table(self._warehouse.dataset.table_id(spec.name), fields(columns))

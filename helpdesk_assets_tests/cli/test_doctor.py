@@ -29,7 +29,7 @@ def test_all_is_well(environment: Settings, run: Run) -> None:
         "settings", "HELPDESK_PROVIDER", "HELPDESK_BASE_URL", "HELPDESK_API_TOKEN",
         "WEBHOOKS_ENABLED", "helpdesk login", "helpdesk clock", "BIGQUERY_PROJECT",
         "BigQuery access", "right to run a query", "dataset", "table raw_ticket_changes",
-        "table missed_updates", "table tickets", "table sync_state",
+        "table missed_updates", "table tickets", "table sync_state", "view ticket_history",
         "right to create and drop a table",
     } <= set(verdicts)  # fmt: skip
     assert "local-demo-token" not in result.output
@@ -39,10 +39,11 @@ def test_nothing_stays_behind(environment: Settings, warehouse: Warehouse, run: 
     result = run("doctor")
 
     assert result.exit_code == 0
-    for maker, count in (("sync", len(tables.ALL)), ("reconciliation", 2), ("receiver", 1)):
+    for maker, count in (("sync", len(tables.ALL) + 1), ("reconciliation", 2), ("receiver", 1)):
         assert result.stdout.count(f"not there yet; the first {maker} makes it") == count
     for name in ("ticket_inventory", "inventory_differences", "webhook_events"):
         assert f"table {name}: not there yet" in result.stdout
+    assert "view ticket_history: not there yet" in result.stdout
     assert list(warehouse.list_tables()) == []
 
 
@@ -127,6 +128,24 @@ def test_a_column_of_another_type(environment: Settings, warehouse: Warehouse, r
     assert verdicts["table tickets"] == "FAILED"
     assert verdicts["table sync_state"] == "ok"
     assert "ticket_id is INT64 in the table" in result.stdout
+
+
+def test_a_table_where_the_view_should_be(
+    environment: Settings, warehouse: Warehouse, run: Run
+) -> None:
+    columns = [bigquery.SchemaField("status", "STRING")]
+    warehouse.create_table(bigquery.Table(warehouse.dataset.table_id("ticket_history"), columns))
+
+    doctor, sync = run("doctor"), run("sync")
+
+    assert lines_of(doctor.stdout)["view ticket_history"] == "FAILED"
+    advice = "ticket_history is a TABLE, and a sync keeps a view of that name."
+    assert advice in doctor.stdout
+    assert advice in sync.stderr
+    assert sync.exit_code == 1
+    found = warehouse.get_table("ticket_history", fresh=True)
+    assert found is not None
+    assert found.table_type == "TABLE"
 
 
 def test_clocks_that_differ_are_told(

@@ -16,6 +16,7 @@ from helpdesk_assets.cli.parts import is_listening
 from helpdesk_assets.errors import HelpdeskAssetsError, WarehouseUnavailable
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.table_spec import TableSpec
+from helpdesk_assets.warehouse import history
 from helpdesk_assets.warehouse.calls import Deadlines
 from helpdesk_assets.warehouse.client import Warehouse
 from helpdesk_assets.warehouse.connection import connect
@@ -29,6 +30,7 @@ MADE_BY = {
     "reconciliation": tables.OF_SWEEPS,
     "receiver": (tables.WEBHOOK_EVENTS,),
 }
+NOT_THERE = "not there yet; the first {} makes it"
 
 
 def bigquery_findings(settings: Settings) -> Iterator[Finding]:
@@ -61,6 +63,7 @@ def _in(warehouse: Warehouse, settings: Settings) -> Iterator[Finding]:
     for maker, made in MADE_BY.items():
         for spec in made:
             yield examined(f"table {spec.name}", partial(_table, warehouse, spec, maker))
+    yield examined(f"view {history.NAME}", lambda: _view(warehouse))
     yield examined("right to create and drop a table", lambda: _create_and_drop(warehouse))
 
 
@@ -96,7 +99,7 @@ def _dataset(warehouse: Warehouse) -> str:
 def _table(warehouse: Warehouse, spec: TableSpec, maker: str) -> str:
     found = warehouse.get_table(spec.name, fresh=True)
     if found is None:
-        return f"not there yet; the first {maker} makes it"
+        return NOT_THERE.format(maker)
     missing = absent(spec.name, spec.columns, Schema(warehouse).columns(spec))
     # The local stand-ins count a table's rows when it is made, and then no more.
     rows = "" if warehouse.is_emulator else f"{int(found.num_rows or 0):,} rows, "
@@ -104,6 +107,12 @@ def _table(warehouse: Warehouse, spec: TableSpec, maker: str) -> str:
         names = ", ".join(column.name for column in missing)
         return f"{rows}lacks {names}; the next {maker} adds them"
     return f"{rows}columns as they should be"
+
+
+def _view(warehouse: Warehouse) -> str:
+    if Schema(warehouse).view(history.NAME) is None:
+        return NOT_THERE.format("sync")
+    return "there; each sync keeps it as it should be"
 
 
 def _create_and_drop(warehouse: Warehouse) -> str:
