@@ -6,6 +6,7 @@ the chosen warehouse cannot do is listed in `warehouse_limits`.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -76,6 +77,16 @@ def _interrupts_arrive() -> None:
     """A shell starts what runs in its background with SIGINT ignored, and Dagster then treats
     SIGTERM alike. Processes that tests start would inherit both and never stop when told."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """For what goes to the bottom of Python's recursion. Another test's sessions may be collected
+    down there, closing them then fails for want of stack, and this test with it."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -143,6 +143,7 @@ NAMELESS = (
 )
 
 
+@pytest.mark.usefixtures("uncollected")
 def test_refused_by_name_and_the_others_stored(desk: RawDesk) -> None:
     desk.rows = {name: body for name, (body, _) in REFUSED.items()}
     desk.rows |= {f"nameless {place}": body for place, body in enumerate(NAMELESS)}
@@ -155,6 +156,7 @@ def test_refused_by_name_and_the_others_stored(desk: RawDesk) -> None:
     assert desk.stored().keys() == {"good"}
 
 
+@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("name", REFUSED)
 def test_without_leave_to_skip_the_run_says_which_ticket(desk: RawDesk, name: str) -> None:
     body, field_name = REFUSED[name]

@@ -74,11 +74,13 @@ def test_what_is_no_json_is_refused(body: bytes) -> None:
         parse(body)
 
 
+@pytest.mark.usefixtures("uncollected")
 def test_bottomless_nesting_is_refused() -> None:
     with pytest.raises(ValueError, match="nested too deep"):
         parse(b"[" * 200_000)
 
 
+@pytest.mark.usefixtures("uncollected")
 def test_what_is_cut_for_being_deep_is_still_too_deep_to_be_stored() -> None:
     deep = b"[" * 200_000 + b"]" * 200_000
     page = parse(b'{"a":{"s":"]}\\"["},"b":' + deep + b',"c":1}')

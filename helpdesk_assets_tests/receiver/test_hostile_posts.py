@@ -47,6 +47,7 @@ def test_tickets_that_break_tools_are_stored_by_webhook_too(
         assert {name: found[name] for name in kept.columns} == kept.columns
 
 
+@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize(("deep", "status"), [(DEEP, 400), (BOTTOMLESS, 400)])
 def test_what_is_nested_too_deep_is_refused(
     sender: Sender, warehouse: Warehouse, deep: str, status: int

@@ -59,6 +59,7 @@ def test_every_adapter_has_its_webhooks() -> None:
     assert [vendor(name).name for name in VENDORS] == list(VENDORS)
 
 
+@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("name", VENDORS)
 @pytest.mark.parametrize(
     "payload", [b"", b"{", b"ticket=1", b'{"a": NaN}', b"\xff", b"[" * 100_000]
