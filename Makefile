@@ -56,9 +56,9 @@ chaos: install ## Stories that try to prove the promises wrong (CHAOS_STORIES, a
 
 # What sends statements of every kind, for the two targets below: not all that needs a warehouse.
 SQL_TESTS := $(addprefix helpdesk_assets_tests/, googlesql warehouse \
-	$(addprefix dagster_rim/, test_bigquery_merge.py test_sync_job.py test_webhook_ledger.py) \
+	$(addprefix defs/, test_bigquery_merge.py test_sync_job.py test_webhook_ledger.py) \
 	receiver/test_store.py \
-	$(addprefix promises/, test_missed_by_events.py test_reconciliation.py test_tombstones.py))
+	$(addprefix promises/, test_missed_updates_by_webhooks.py test_reconciliation.py test_tombstones.py))
 
 test-googlesql: install googlesql-judge ## The warehouse's tests, judged by BigQuery's own analyser
 	$(BIN)/pytest -q $(SHARED) -m warehouse --warehouse=googlesql $(SQL_TESTS) $(PYTEST_ARGS)

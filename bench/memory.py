@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from bench.parts import SYNC, embedded_parts, run
+from bench.environment import SYNC, embedded_parts, run
 
 FEW, MANY = 10_000, 200_000
 ALLOWED_MIB = 100

@@ -28,14 +28,14 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from bench.parts import embedded_parts
-from helpdesk_assets.model import Ticket
-from helpdesk_assets.providers.reading import Shape, TicketReader, tombstone
-from helpdesk_assets.receiver.events import Delivery
+from bench.environment import embedded_parts
+from helpdesk_assets.local.simulator.admin_client import HelpdeskControl
+from helpdesk_assets.model.tickets import Ticket
+from helpdesk_assets.providers.parsing.tickets import Shape, TicketReader, tombstone
+from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.receiver.store import DeliveryStore
 from helpdesk_assets.settings import load_settings
-from helpdesk_assets.simulator.control import HelpdeskControl
-from helpdesk_assets.warehouse.connection import connect
+from helpdesk_assets.warehouse.bigquery.connection import connect
 
 TICKETS = 2_000
 FEW, MANY = (1, 16), 64

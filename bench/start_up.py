@@ -10,7 +10,7 @@ from __future__ import annotations
 import statistics
 import sys
 
-from bench.parts import SYNC, embedded_parts, run
+from bench.environment import SYNC, embedded_parts, run
 
 ROUNDS = 5
 ALLOWED_RATIO = 2.0

@@ -5,22 +5,22 @@ with which month a backfill would begin.
 
 import dagster as dg
 
-from helpdesk_assets.alerts.runs import Ours
-from helpdesk_assets.alerts.sensor import AlertsResource, alert_sensors
-from helpdesk_assets.assets.attributes import IO_MANAGER
-from helpdesk_assets.assets.missed_updates import missed_updates
-from helpdesk_assets.assets.raw_ticket_changes import raw_ticket_changes
-from helpdesk_assets.assets.sync_watermark import sync_watermark
-from helpdesk_assets.assets.ticket_backfill import ticket_backfill
-from helpdesk_assets.assets.ticket_inventory import ticket_inventory
-from helpdesk_assets.assets.tickets_table import tickets_table
-from helpdesk_assets.assets.webhook_health import webhook_health
-from helpdesk_assets.checks.sync_checks import sync_checks
-from helpdesk_assets.io_managers.bigquery_merge import BigQueryMergeIOManager
-from helpdesk_assets.resources.bigquery import HelpdeskBigQuery
-from helpdesk_assets.resources.helpdesk import HelpdeskResource
-from helpdesk_assets.resources.watermark import WatermarkResource
-from helpdesk_assets.schedules import (
+from helpdesk_assets.defs.alerts.run_reports import Ours
+from helpdesk_assets.defs.alerts.sensor import AlertsResource, alert_sensors
+from helpdesk_assets.defs.assets.factory import IO_MANAGER
+from helpdesk_assets.defs.assets.missed_updates import missed_updates
+from helpdesk_assets.defs.assets.raw_ticket_changes import raw_ticket_changes
+from helpdesk_assets.defs.assets.sync_watermark import sync_watermark
+from helpdesk_assets.defs.assets.ticket_backfill import ticket_backfill
+from helpdesk_assets.defs.assets.ticket_inventory import ticket_inventory
+from helpdesk_assets.defs.assets.tickets_table import tickets_table
+from helpdesk_assets.defs.assets.webhook_health import webhook_health
+from helpdesk_assets.defs.checks.sync_checks import sync_checks
+from helpdesk_assets.defs.io_managers.bigquery_merge import BigQueryMergeIOManager
+from helpdesk_assets.defs.resources.bigquery import HelpdeskBigQuery
+from helpdesk_assets.defs.resources.helpdesk import HelpdeskResource
+from helpdesk_assets.defs.resources.watermark import WatermarkResource
+from helpdesk_assets.defs.schedules import (
     daily_webhook_health,
     every_two_hours,
     helpdesk_backfill,

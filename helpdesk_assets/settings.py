@@ -12,9 +12,9 @@ from typing import Self, TypeVar
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from helpdesk_assets import redaction, subscription
-from helpdesk_assets.deliveries import LedgerBy, WebhookPolicy
+from helpdesk_assets.config import redaction, unsubscribed
 from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.model.webhooks import LedgerBy, WebhookPolicy
 
 EMBEDDED_HELPDESK = "http://127.0.0.1:8420"
 EMBEDDED_WAREHOUSE = "http://127.0.0.1:9050"
@@ -139,7 +139,7 @@ class Settings(AlertSettings, BackfillSettings):
     @field_validator("webhook_not_subscribed")
     @classmethod
     def _is_read_by_us(cls, text: str) -> str:
-        subscription.left_out(text)
+        unsubscribed.left_out(text)
         return text
 
     @field_validator("redact_fields")
@@ -216,7 +216,7 @@ class Settings(AlertSettings, BackfillSettings):
             by=self.webhook_ledger,
             grace=self.grace,
             reach=max(self.overlap, self.grace) if self.webhooks_enabled else self.overlap,
-            left_out=subscription.left_out(self.webhook_not_subscribed),
+            left_out=unsubscribed.left_out(self.webhook_not_subscribed),
         )
 
 

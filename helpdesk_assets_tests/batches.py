@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from helpdesk_assets.model import ApiUse, Manifest, Mode, Version, Window
+from helpdesk_assets.model.batch import Manifest, Mode, Version
+from helpdesk_assets.model.tickets import ApiUse, Window
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 SMALL = Manifest(

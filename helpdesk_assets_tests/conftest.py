@@ -23,7 +23,7 @@ from helpdesk_assets_tests.warehouse_limits import limit_of
 from helpdesk_assets_tests.warehouses import Kind, NotThere, open_warehouse, require
 
 if TYPE_CHECKING:
-    from helpdesk_assets.warehouse.client import Warehouse
+    from helpdesk_assets.warehouse.bigquery.client import Warehouse
 
 # The same examples each time, so that a change is judged by what it changes; `make fuzz` looks for
 # new ones. A deadline, or how slowly examples are made, would judge the machine.
@@ -109,7 +109,7 @@ def warehouse_settings(warehouse_endpoint: str) -> Iterator[Settings]:
 @pytest.fixture
 def warehouse(warehouse_settings: Settings) -> Iterator[Warehouse]:
     """A warehouse on its own empty dataset."""
-    from helpdesk_assets.warehouse.connection import connect
+    from helpdesk_assets.warehouse.bigquery.connection import connect
 
     connected = connect(warehouse_settings)
     connected.ensure_dataset()

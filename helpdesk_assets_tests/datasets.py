@@ -11,7 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from helpdesk_assets.settings import Settings
-from helpdesk_assets_tests.stand_in import remembers
+from helpdesk_assets_tests.caching_warehouse import remembers
 from helpdesk_assets_tests.warehouses import real_project
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _client(settings: Settings) -> bigquery.Client:
     # Not imported for tests that need no warehouse: the client takes a while.
     from google.cloud import bigquery
 
-    from helpdesk_assets.warehouse.connection import emulator_arguments
+    from helpdesk_assets.warehouse.bigquery.connection import emulator_arguments
 
     arguments = emulator_arguments(settings.bigquery_emulator_host)
     return bigquery.Client(project=settings.bigquery_project, **arguments)

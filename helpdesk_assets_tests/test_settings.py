@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from helpdesk_assets.deliveries import LeftOut
 from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.local.simulator.server import DEFAULT_TOKEN
+from helpdesk_assets.model.webhooks import LeftOut
 from helpdesk_assets.settings import (
     EMBEDDED_HELPDESK,
     EMBEDDED_PROJECT,
@@ -20,7 +21,6 @@ from helpdesk_assets.settings import (
     load_alert_settings,
     load_settings,
 )
-from helpdesk_assets.simulator.server import DEFAULT_TOKEN
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from google.auth import environment_vars
 from google.cloud import bigquery
 
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.connection import emulator_arguments
+from helpdesk_assets.warehouse.bigquery.connection import emulator_arguments
 from helpdesk_assets_tests import datasets, warehouse_limits, warehouses
 from helpdesk_assets_tests.datasets import fresh_dataset
 from helpdesk_assets_tests.warehouse_limits import Limit, limit_of
@@ -58,7 +58,7 @@ def test_without_the_judge_it_is_said_how_to_build_it(
 def test_pytest_ends_with_one_line_before_the_first_test() -> None:
     command = [sys.executable, "-m", "pytest", "--warehouse=bigquery", "--co", "-q"]
     found = subprocess.run(
-        [*command, str(Path(__file__).parent / "test_wording.py")],
+        [*command, str(Path(__file__).parent / "test_formatting.py")],
         cwd=ROOT,
         env={"PYTHONPATH": str(ROOT), "PATH": ""},
         capture_output=True,
@@ -106,7 +106,7 @@ def test_a_limit_is_of_one_warehouse_and_of_the_tests_it_names(
 ) -> None:
     limit = Limit(Kind.BIGQUERY, "*/test_writer.py::test_bounds*", "it has no small tables")
     monkeypatch.setattr(warehouse_limits, "LIMITS", (limit,))
-    named = "helpdesk_assets_tests/warehouse/test_writer.py::test_bounds_are_used[made]"
+    named = "helpdesk_assets_tests/warehouse/merge/test_writer.py::test_bounds_are_used[made]"
     assert limit_of(Kind.BIGQUERY, named) == "it has no small tables"
     assert limit_of(Kind.GOOGLESQL, named) is None
     assert limit_of(Kind.BIGQUERY, named.replace("bounds", "rows")) is None

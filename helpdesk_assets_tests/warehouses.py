@@ -20,8 +20,8 @@ from typing import Any
 
 import requests
 
-from helpdesk_assets.embedded import HOST, free_port
-from helpdesk_assets_tests.stand_in import quick_warehouse
+from helpdesk_assets.local.warehouse import HOST, free_port
+from helpdesk_assets_tests.caching_warehouse import quick_warehouse
 
 ROOT = Path(__file__).parent.parent
 JUDGE = "googlesql-judge"

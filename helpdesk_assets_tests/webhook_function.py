@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from helpdesk_assets import tables
-from helpdesk_assets.model import Ticket
+from helpdesk_assets.model.tickets import Ticket
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.table_spec import MergeReport
-from helpdesk_assets.warehouse.client import Warehouse
-from helpdesk_assets.warehouse.writer import TableWriter
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.merge.writer import TableWriter
+from helpdesk_assets.warehouse.table_spec import MergeReport
 
 SMALL_BATCH_BYTES = 4_000_000
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from helpdesk_assets.alerts.channel import Answer, Channel, Outcome
-from helpdesk_assets.alerts.episodes import Episode, Episodes, Kind, Trying, due
+from helpdesk_assets.alerts.apprise_channel import Answer, Channel, Outcome
+from helpdesk_assets.alerts.incidents import Episode, Episodes, Kind, Trying, due
 from helpdesk_assets.alerts.message import Terms, compose
-from helpdesk_assets.wording import age
+from helpdesk_assets.formatting import age
 
 log = logging.getLogger(__name__)
 

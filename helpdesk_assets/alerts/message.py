@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from helpdesk_assets.alerts.episodes import Episode, Kind
 from helpdesk_assets.alerts.findings import Finding
+from helpdesk_assets.alerts.incidents import Episode, Kind
 from helpdesk_assets.checks.evidence import Severity
-from helpdesk_assets.wording import age, moment
+from helpdesk_assets.formatting import age, moment
 
 TITLE_CHARS = 120
 TEXT_CHARS = 400

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from helpdesk_assets.model import Manifest
+from helpdesk_assets.model.batch import Manifest
+from helpdesk_assets.model.state import RunFacts, SyncState
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.sync_state import RunFacts, SyncState
 
 
 class Severity(StrEnum):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from helpdesk_assets.alerts.channel import Outcome, open_channels
+from helpdesk_assets.alerts.apprise_channel import Outcome, open_channels
 from helpdesk_assets.alerts.message import sample
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.settings import load_alert_settings

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import click
 
-from helpdesk_assets.cli.ids import read_ids
-from helpdesk_assets.cli.lean import import_google_without_pandas
+from helpdesk_assets.cli.lazy_imports import import_google_without_pandas
 from helpdesk_assets.cli.root import Root, verbose_option
-from helpdesk_assets.cli.times import read_moment
+from helpdesk_assets.cli.times import read_ids, read_moment
 
 SIMULATOR_PORT = 8420
 WAREHOUSE_PORT = 9050

@@ -34,7 +34,7 @@ def serve_helpdesk(
 ) -> None:
     """Run the simulated helpdesk until it is interrupted."""
     with _extra_needed(), port_needed(HOST, port):
-        from helpdesk_assets.simulator.server import DEFAULT_TOKEN, serve
+        from helpdesk_assets.local.simulator.server import DEFAULT_TOKEN, serve
 
         def announce(url: str) -> None:
             click.echo(f"Simulated helpdesk ({dialect}) with {tickets:,} tickets at {url}")
@@ -56,7 +56,7 @@ def serve_helpdesk(
 def serve_warehouse(*, port: int, data_dir: Path) -> None:
     """Become the local warehouse; its process replaces this one."""
     with _extra_needed(), port_needed(HOST, port):
-        from helpdesk_assets.embedded import free_port, installed, serve
+        from helpdesk_assets.local.warehouse import free_port, installed, serve
 
         installed()
 
@@ -73,7 +73,7 @@ def tell_story(*, tickets: int) -> None:
     """Run the demo; exit 1 when anything came out otherwise than it should."""
     signal.signal(signal.SIGTERM, _end_in_order)
     with _extra_needed():
-        from helpdesk_assets.demo.story import run_demo
+        from helpdesk_assets.local.demo.run import run_demo
 
         if not run_demo(tickets):
             raise click.exceptions.Exit(1)

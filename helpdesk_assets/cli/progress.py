@@ -15,7 +15,7 @@ import click
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
-    from helpdesk_assets.sync.progress import Progress
+    from helpdesk_assets.extract.progress import Progress
 
 SECONDS_PER_LINE = 30.0
 _AFTER = {"fetch": "storing versions", "store": "looking for missed updates"}

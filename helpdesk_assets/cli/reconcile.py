@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from helpdesk_assets.checks.inventory_verdict import inventory_matches
-from helpdesk_assets.cli.parts import open_parts
+from helpdesk_assets.checks.inventory import inventory_matches
+from helpdesk_assets.cli.connections import open_parts
 from helpdesk_assets.cli.progress import counting
-from helpdesk_assets.differences import Kind, Outcome
-from helpdesk_assets.reconcile import ReconcileReport, Terms, reconcile
+from helpdesk_assets.formatting import moment
+from helpdesk_assets.model.reconciliation import Kind, Outcome
+from helpdesk_assets.operations.reconcile import ReconcileReport, Terms, reconcile
 from helpdesk_assets.settings import load_settings
-from helpdesk_assets.wording import moment
 
 if TYPE_CHECKING:
     from rich.table import Table

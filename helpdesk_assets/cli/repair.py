@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from helpdesk_assets.cli.parts import open_parts
+from helpdesk_assets.cli.connections import open_parts
 from helpdesk_assets.cli.sync import run_and_tell
-from helpdesk_assets.repair import RepairReport, repair_tickets
+from helpdesk_assets.extract.plan import Options
+from helpdesk_assets.operations.repair import RepairReport, repair_tickets
 from helpdesk_assets.settings import load_settings
-from helpdesk_assets.sync.plan import Options
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from helpdesk_assets.cli.parts import open_tables
+from helpdesk_assets.cli.connections import open_tables
+from helpdesk_assets.formatting import age, moment
+from helpdesk_assets.model.run_history import remembered
+from helpdesk_assets.model.state import RunRecord, SyncState, Unfinished
 from helpdesk_assets.settings import Settings, load_settings
-from helpdesk_assets.sync_state import RunRecord, SyncState, Unfinished
-from helpdesk_assets.warehouse.run_records import remembered
-from helpdesk_assets.wording import age, moment
 
 HOURS = 24
 SHOWN_RUNS = 8

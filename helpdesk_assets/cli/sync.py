@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from helpdesk_assets.cli.parts import open_parts
+from helpdesk_assets.cli.connections import open_parts
 from helpdesk_assets.cli.progress import watching
-from helpdesk_assets.pipeline import Policy, SyncReport, run_sync
+from helpdesk_assets.extract.plan import Ask, Options
+from helpdesk_assets.formatting import moment, sized, summed
+from helpdesk_assets.operations.sync import Policy, SyncReport, run_sync
 from helpdesk_assets.settings import load_settings
-from helpdesk_assets.sync.plan import Ask, Options
-from helpdesk_assets.wording import moment, sized, summed
 
 if TYPE_CHECKING:
     from rich.table import Table

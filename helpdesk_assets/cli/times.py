@@ -26,3 +26,17 @@ def read_moment(_ctx: click.Context, _param: click.Parameter, text: str | None) 
             f"{text!r} has no zone; write it like {EXAMPLE} or 2026-11-23T11:00:00+01:00"
         )
     return moment.astimezone(UTC)
+
+
+def read_ids(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tuple[str, ...]:
+    """Callback of an option that takes ids separated by commas; nothing where it is not given.
+
+    Raises:
+        click.BadParameter: there is no id in it.
+    """
+    if text is None:
+        return ()
+    ids = tuple(dict.fromkeys(each.strip() for each in text.split(",") if each.strip()))
+    if not ids:
+        raise click.BadParameter("names no ticket; write it like 1001,1002")
+    return ids

@@ -14,13 +14,13 @@ from typing import Any
 
 import click
 
-from helpdesk_assets.cli import effects
-from helpdesk_assets.cli.parts import open_tables
+from helpdesk_assets.cli import watermark_effects
+from helpdesk_assets.cli.connections import open_tables
 from helpdesk_assets.errors import UserMistake
+from helpdesk_assets.formatting import age, moment
+from helpdesk_assets.model.state import RunRecord, SyncState
 from helpdesk_assets.settings import Settings, load_settings
-from helpdesk_assets.sync_state import RunRecord, SyncState
-from helpdesk_assets.warehouse.by_hand import Setting
-from helpdesk_assets.wording import age, moment
+from helpdesk_assets.warehouse.statements.sync_state import Setting
 
 SHOWN_ADVANCES = 10
 # The cheapest call that tells the helpdesk's clock.
@@ -53,7 +53,7 @@ def set_to(to: datetime, *, consent: bool) -> bool:
             return True
         if now is None or to > now:
             _refuse_ahead(settings, to)
-        if not _agreed(effects.of_setting(state, to), consent=consent):
+        if not _agreed(watermark_effects.of_setting(state, to), consent=consent):
             return False
         setting = Setting(
             watermark=to,
@@ -90,7 +90,7 @@ def rebuild(*, consent: bool) -> bool:
                 "rebuild its state from. Run `helpdesk-assets sync`: it reads every ticket, and "
                 "nothing is lost."
             )
-        if not _agreed(effects.of_rebuilding(state, line), consent=consent):
+        if not _agreed(watermark_effects.of_rebuilding(state, line), consent=consent):
             return False
         setting = Setting(
             watermark=line.watermark,

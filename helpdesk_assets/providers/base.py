@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from helpdesk_assets.inventory import InventoryPage
-from helpdesk_assets.model import ApiUse, Page, Ticket
+from helpdesk_assets.model.tickets import ApiUse, InventoryPage, Page, Ticket
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING
 
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.providers.base import Helpdesk
+from helpdesk_assets.providers.webhooks.events import Vendor
 from helpdesk_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from helpdesk_assets.providers.connection import World
+    from helpdesk_assets.providers.client.connection import World
 
 # Each module has `from_settings(settings, world=None) -> Helpdesk`, and `looks(settings)` for the
 # doctor: by name of a setting that only this helpdesk uses or reads in its own way, a function that
 # says what it is set to, or raises SettingsError.
 ADAPTERS = {
-    "rest": "helpdesk_assets.providers.rest",
-    "request_tracker": "helpdesk_assets.providers.request_tracker",
-    "zendesk": "helpdesk_assets.providers.zendesk",
-    "zoho_desk": "helpdesk_assets.providers.zoho_desk",
-    "freshdesk": "helpdesk_assets.providers.freshdesk",
+    "rest": "helpdesk_assets.providers.rest.adapter",
+    "request_tracker": "helpdesk_assets.providers.request_tracker.adapter",
+    "zendesk": "helpdesk_assets.providers.zendesk.adapter",
+    "zoho_desk": "helpdesk_assets.providers.zoho_desk.adapter",
+    "freshdesk": "helpdesk_assets.providers.freshdesk.adapter",
 }
 
 
@@ -57,3 +58,21 @@ def _adapter(settings: Settings) -> ModuleType:
             f"{', '.join(sorted(ADAPTERS))}."
         )
     return import_module(ADAPTERS[name])
+
+
+VENDORS = ("rest", "zendesk", "zoho_desk", "freshdesk", "request_tracker")
+
+
+def make_vendor(settings: Settings) -> Vendor:
+    """
+    Raises:
+        SettingsError: HELPDESK_PROVIDER is not known, or a setting of its webhooks cannot be.
+    """
+    name = settings.helpdesk_provider
+    if name not in VENDORS:
+        raise SettingsError(
+            f"HELPDESK_PROVIDER is {name!r}, and no webhooks of a helpdesk of that name are known. "
+            f"Known: {', '.join(VENDORS)}."
+        )
+    made: Vendor = import_module(f"helpdesk_assets.providers.{name}.webhooks").vendor(settings)
+    return made

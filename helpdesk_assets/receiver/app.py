@@ -20,13 +20,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from helpdesk_assets.errors import HelpdeskAssetsError, TicketUnreadable
-from helpdesk_assets.receiver.bodies import read_body
-from helpdesk_assets.receiver.counters import Counters
-from helpdesk_assets.receiver.events import Event, Post, Vendor
+from helpdesk_assets.providers.webhooks.events import Event, Post, Vendor
+from helpdesk_assets.receiver.admission import Hold, Room, read_body
 from helpdesk_assets.receiver.intake import Intake
-from helpdesk_assets.receiver.parts import Parts, open_parts
-from helpdesk_assets.receiver.refusals import RETRY_AFTER, Refusal, refusal_for
-from helpdesk_assets.receiver.room import Hold, Room
+from helpdesk_assets.receiver.rejections import RETRY_AFTER, Refusal, refusal_for
+from helpdesk_assets.receiver.stats import Counters
+from helpdesk_assets.receiver.wiring import Parts, open_parts
 from helpdesk_assets.settings import Settings, load_settings
 
 # What has been answered by then and is still being written; see `server` for those under way.

@@ -25,8 +25,8 @@ from datetime import datetime
 from typing import Protocol
 
 from helpdesk_assets.errors import DataRefused, HelpdeskAssetsError, WarehouseRefused
-from helpdesk_assets.receiver.counters import Counters
-from helpdesk_assets.receiver.events import Delivery
+from helpdesk_assets.receiver.delivery import Delivery
+from helpdesk_assets.receiver.stats import Counters
 
 # Half of what a statement may carry: a body grows a little when it becomes a row.
 MOST_BYTES = 4_000_000

@@ -10,14 +10,15 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from helpdesk_assets.model import Ticket
-from helpdesk_assets.providers.reading import tombstone
-from helpdesk_assets.receiver.counters import Counters
-from helpdesk_assets.receiver.events import Delivery, Event, digest_of
-from helpdesk_assets.receiver.fetching import TicketFetcher
+from helpdesk_assets.model.tickets import Ticket
+from helpdesk_assets.providers.parsing.tickets import tombstone
+from helpdesk_assets.providers.webhooks.events import Event, digest_of
+from helpdesk_assets.receiver.admission import Hold
+from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.receiver.group_commit import GroupCommit, Pace, Store
-from helpdesk_assets.receiver.refusals import Stopping
-from helpdesk_assets.receiver.room import Hold
+from helpdesk_assets.receiver.rejections import Stopping
+from helpdesk_assets.receiver.stats import Counters
+from helpdesk_assets.receiver.ticket_fetcher import TicketFetcher
 
 
 class Intake:

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.receiver.app import create_app
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.connection import is_loopback
+from helpdesk_assets.warehouse.bigquery.connection import is_loopback
 
 # Most platforms give a process thirty seconds to end; `app` takes some for what was answered.
 STOP_SECONDS = 20

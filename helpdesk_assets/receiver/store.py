@@ -14,14 +14,14 @@ from typing import Any
 
 import orjson
 
-from helpdesk_assets import tables
-from helpdesk_assets.model import Ticket
-from helpdesk_assets.receiver.events import Delivery
+from helpdesk_assets.model.tickets import Ticket
+from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.table_spec import TableSpec
-from helpdesk_assets.warehouse.client import Warehouse
-from helpdesk_assets.warehouse.sql import Prune
-from helpdesk_assets.warehouse.writer import TableWriter
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.merge.statement import Prune
+from helpdesk_assets.warehouse.merge.writer import TableWriter
+from helpdesk_assets.warehouse.table_spec import TableSpec
 
 SYNCED_BY = "webhook"
 # All of a group travels inside its statement, of which BigQuery takes 10 MB. A load job per second

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from helpdesk_assets.settings import Settings
-from helpdesk_assets_tests.alerts.receiver import Receiver
+from helpdesk_assets_tests.alerts.alert_server import Receiver
 
 
 @pytest.fixture

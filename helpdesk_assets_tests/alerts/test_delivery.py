@@ -8,13 +8,13 @@ from datetime import timedelta
 
 import pytest
 
-from helpdesk_assets.alerts.channel import Answer, Outcome
+from helpdesk_assets.alerts.apprise_channel import Answer, Outcome
 from helpdesk_assets.alerts.delivery import MOST_TRIES, Delivery, deliver
-from helpdesk_assets.alerts.episodes import Episodes, Trying
 from helpdesk_assets.alerts.findings import Finding
+from helpdesk_assets.alerts.incidents import Episodes, Trying
 from helpdesk_assets.alerts.message import Message, Terms
 from helpdesk_assets.checks.evidence import Severity
-from helpdesk_assets_tests.alerts.stories import BEGIN, DAY, episode
+from helpdesk_assets_tests.alerts.samples import BEGIN, DAY, episode
 
 TERMS = Terms(BEGIN, DAY)
 MANY: Episodes = {

@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from helpdesk_assets.alerts.episodes import Kind
 from helpdesk_assets.alerts.findings import Finding
+from helpdesk_assets.alerts.incidents import Kind
 from helpdesk_assets.alerts.message import Level, Message, Terms, bounded, compose, sample
 from helpdesk_assets.checks.evidence import Severity
-from helpdesk_assets_tests.alerts.stories import BEGIN, DAY, FAILS, GAPS, WARNS, episode
+from helpdesk_assets_tests.alerts.samples import BEGIN, DAY, FAILS, GAPS, WARNS, episode
 
 TERMS = Terms(BEGIN + timedelta(hours=26), DAY, "https://dagster.example.com")
 

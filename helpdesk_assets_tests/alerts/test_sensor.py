@@ -9,10 +9,10 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
-from helpdesk_assets.alerts.memory import from_text
+from helpdesk_assets.alerts.cursor import from_text
 from helpdesk_assets.errors import AlertNotDelivered
-from helpdesk_assets_tests.alerts.office import ERROR, WARN, Office
-from helpdesk_assets_tests.alerts.receiver import TOKEN, Receiver
+from helpdesk_assets_tests.alerts.alert_env import ERROR, WARN, Office
+from helpdesk_assets_tests.alerts.alert_server import TOKEN, Receiver
 
 GAPS = "helpdesk-assets: stored.gaps"
 JOB = "helpdesk-assets: job sync"

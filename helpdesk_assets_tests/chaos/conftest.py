@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from helpdesk_assets_tests.chaos.stage import Stage, open_stage
+from helpdesk_assets_tests.chaos.environment import Stage, open_stage
 
 
 @pytest.fixture(scope="package")

@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from helpdesk_assets import tables
-from helpdesk_assets.providers import http, rest
-from helpdesk_assets.warehouse import sql
-from helpdesk_assets.warehouse.sync_tables import SyncTables
+from helpdesk_assets.providers.client import http
+from helpdesk_assets.providers.rest import adapter
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.merge import statement
+from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 
 # Where a guard is, its name there, and what stands in its place.
 Change = tuple[Any, str, Any]
@@ -26,8 +27,8 @@ def _stale_writes() -> list[Change]:
     def when_matched(spec: Any, columns: Any, flag: Any) -> str:
         return "WHEN MATCHED THEN" + guarded(spec, columns, flag).split("THEN", 1)[1]
 
-    guarded = sql._when_newer
-    return [(sql, "_when_newer", when_matched)]
+    guarded = statement._when_newer
+    return [(statement, "_when_newer", when_matched)]
 
 
 def _equal_times() -> list[Change]:
@@ -42,8 +43,8 @@ def _dedupe() -> list[Change]:
         # What the source picks for itself stays.
         return guarded(*arguments).rpartition("QUALIFY")[0]
 
-    guarded = sql._deduplicated
-    return [(sql, "_deduplicated", as_they_came)]
+    guarded = statement._deduplicated
+    return [(statement, "_deduplicated", as_they_came)]
 
 
 def _watermark_after_merge() -> list[Change]:
@@ -98,14 +99,14 @@ def _clock_of_the_helpdesk() -> list[Change]:
 
 def _listing_cut() -> list[Change]:
     """A page that is not full is taken for the last one."""
-    whole = rest.RestHelpdesk._page
+    whole = adapter.RestHelpdesk._page
 
     def page(self: Any, *asked: Any) -> Any:
         answer = whole(self, *asked)
         is_full = len(answer.rows) >= self._capabilities.page_size
         return answer if is_full else replace(answer, next_token=None)
 
-    return [(rest.RestHelpdesk, "_page", page)]
+    return [(adapter.RestHelpdesk, "_page", page)]
 
 
 GUARDS: Mapping[str, Callable[[], list[Change]]] = {

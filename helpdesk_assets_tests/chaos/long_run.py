@@ -19,7 +19,7 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
-from helpdesk_assets_tests.chaos.counts import Counts
+from helpdesk_assets_tests.chaos.scenario_counts import Counts
 
 BATCH = 25
 
@@ -62,8 +62,8 @@ def _started(out: Path, number: int, stories: int) -> subprocess.Popen[bytes]:
 
 
 def _tell_part(out: Path, number: int, stories: int) -> int:
-    from helpdesk_assets_tests.chaos.stage import open_stage
-    from helpdesk_assets_tests.chaos.stories import tell
+    from helpdesk_assets_tests.chaos.environment import open_stage
+    from helpdesk_assets_tests.chaos.scenario_runner import tell
 
     # What runs warn of is what the stories do to them.
     logging.disable(logging.CRITICAL)

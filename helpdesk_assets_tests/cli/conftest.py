@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from helpdesk_assets.cli.commands import root
+from helpdesk_assets.local.simulator.server import DEFAULT_TOKEN, SimulatedHelpdesk
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.simulator.server import DEFAULT_TOKEN, SimulatedHelpdesk
 
 TICKETS = 60
 Run = Callable[..., Result]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from helpdesk_assets_tests.alerts.receiver import TOKEN, Receiver
+from helpdesk_assets_tests.alerts.alert_server import TOKEN, Receiver
 from helpdesk_assets_tests.cli.conftest import Command, Run
 
 

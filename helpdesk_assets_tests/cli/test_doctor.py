@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from google.cloud import bigquery
 
-from helpdesk_assets import tables
+from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.settings import EMBEDDED_HELPDESK, EMBEDDED_WAREHOUSE, Settings
-from helpdesk_assets.simulator.server import SimulatedHelpdesk
-from helpdesk_assets.warehouse.client import Warehouse
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
 from helpdesk_assets_tests.cli.conftest import Run
 
 
@@ -48,7 +48,7 @@ def test_nothing_stays_behind(environment: Settings, warehouse: Warehouse, run: 
 
 
 def test_the_embedded_default_that_does_not_run(bare: Path, run: Run) -> None:
-    from helpdesk_assets.cli.parts import is_listening
+    from helpdesk_assets.cli.connections import is_listening
 
     if is_listening(EMBEDDED_HELPDESK) or is_listening(EMBEDDED_WAREHOUSE):
         pytest.fail("Something runs at the default ports: stop `make dev`, then test again.")

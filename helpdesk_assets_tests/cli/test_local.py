@@ -79,7 +79,7 @@ def test_an_absent_warehouse_is_told_before_anything_is_announced(
 
 
 def test_the_absent_extra_is_told(bare: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "helpdesk_assets.simulator.server")
+    monkeypatch.delitem(sys.modules, "helpdesk_assets.local.simulator.server")
     monkeypatch.setitem(sys.modules, "uvicorn", None)
 
     result = run("simulate")
@@ -91,6 +91,6 @@ def test_the_absent_extra_is_told(bare: Path, run: Run, monkeypatch: pytest.Monk
 
 def test_simulate_offers_every_dialect() -> None:
     from helpdesk_assets.cli.commands import DIALECTS
-    from helpdesk_assets.simulator import dialects
+    from helpdesk_assets.local.simulator import dialects
 
     assert tuple(dialects.DIALECTS) == DIALECTS

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import Progress as Bars
 
 from helpdesk_assets.cli.progress import FetchBar, FetchLines, watching
-from helpdesk_assets.sync.progress import Progress
+from helpdesk_assets.extract.progress import Progress
 
 NOW = datetime.now(UTC)
 

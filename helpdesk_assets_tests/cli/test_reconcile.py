@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from helpdesk_assets.cli.parts import open_warehouse
+from helpdesk_assets.cli.connections import open_warehouse
+from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.settings import Settings, load_settings
-from helpdesk_assets.simulator.server import SimulatedHelpdesk
-from helpdesk_assets.warehouse.sql import Query
+from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets_tests.cli.conftest import TICKETS, Run
 
 

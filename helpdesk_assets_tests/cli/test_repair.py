@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from helpdesk_assets.cli.status import read_status
+from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.settings import Settings, load_settings
-from helpdesk_assets.simulator.server import SimulatedHelpdesk
 from helpdesk_assets_tests.cli.conftest import TICKETS, Run
 
 

@@ -4,10 +4,10 @@ import json
 from datetime import UTC, datetime
 
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.client import Warehouse
-from helpdesk_assets.warehouse.sync_tables import SyncTables
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets_tests.cli.conftest import TICKETS, Run
-from helpdesk_assets_tests.warehouse.test_unfinished import BEGUN
+from helpdesk_assets_tests.warehouse.stores.test_checkpoints import BEGUN
 
 
 def test_before_the_first_run(environment: Settings, run: Run) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.simulator.server import SimulatedHelpdesk
 from helpdesk_assets_tests.cli.conftest import TICKETS, Command, Run
 
 
@@ -69,7 +69,7 @@ def test_a_failed_change_endpoint_is_warned_of(
     result = run("sync", "--json")
 
     assert json.loads(result.stdout)["mode"] == "full"
-    assert result.stderr.startswith("WARNING helpdesk_assets.sync.fetch: ")
+    assert result.stderr.startswith("WARNING helpdesk_assets.extract.fetch: ")
     assert result.stderr.count("\n") == 1
 
 

@@ -6,9 +6,9 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.simulator.server import SimulatedHelpdesk
-from helpdesk_assets.warehouse.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
 from helpdesk_assets_tests.cli.conftest import TICKETS, Run
 
 

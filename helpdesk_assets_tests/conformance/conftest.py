@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pytest
 
 from helpdesk_assets_tests.conformance.vendors import VENDORS, Vendor
-from helpdesk_assets_tests.rig import RIPE_SECONDS, Rig, open_rig
+from helpdesk_assets_tests.harness import RIPE_SECONDS, Rig, open_rig
 
 TICKETS = 300
 PAGE = 20

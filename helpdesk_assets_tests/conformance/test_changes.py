@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from helpdesk_assets.model import Mode
-from helpdesk_assets.sync.plan import Ask
+from helpdesk_assets.extract.plan import Ask
+from helpdesk_assets.model.batch import Mode
 from helpdesk_assets_tests.conformance.conftest import PAGE, TICKETS, MakeRig
 from helpdesk_assets_tests.conformance.vendors import Vendor
-from helpdesk_assets_tests.rig import RIPE_SECONDS, Rig
+from helpdesk_assets_tests.harness import RIPE_SECONDS, Rig
 
 
 def test_first_load(make_rig: MakeRig) -> None:

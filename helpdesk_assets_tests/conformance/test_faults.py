@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from helpdesk_assets.errors import CredentialsRefused, EndpointFailed
-from helpdesk_assets.model import Mode
+from helpdesk_assets.model.batch import Mode
 from helpdesk_assets_tests.conformance.vendors import Vendor
-from helpdesk_assets_tests.rig import RIPE_SECONDS, Rig
+from helpdesk_assets_tests.harness import RIPE_SECONDS, Rig
 
 # Of the calls for changes, the first passes and the next ones show it.
 PASSING: Mapping[str, Mapping[str, Any]] = {

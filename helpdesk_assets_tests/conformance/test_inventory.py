@@ -11,14 +11,14 @@ from typing import Any, NamedTuple, Protocol
 import pytest
 
 from helpdesk_assets.errors import CredentialsRefused, EndpointFailed, TicketUnreadable
-from helpdesk_assets.inventory import InventoryLine, InventoryPage
+from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
+from helpdesk_assets.model.tickets import InventoryLine, InventoryPage
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.simulator.server import SimulatedHelpdesk
 from helpdesk_assets_tests.conformance.conftest import PAGE
 from helpdesk_assets_tests.conformance.vendors import Gone, Vendor
-from helpdesk_assets_tests.rig import RIPE_SECONDS, world_of
+from helpdesk_assets_tests.harness import RIPE_SECONDS, world_of
 
 TICKETS = 150
 TELLS = (Gone.TOLD, Gone.NOTICED)

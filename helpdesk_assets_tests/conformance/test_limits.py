@@ -6,7 +6,7 @@ import pytest
 
 from helpdesk_assets.errors import WindowTooDense
 from helpdesk_assets_tests.conformance.conftest import MakeRig
-from helpdesk_assets_tests.rig import RIPE_SECONDS, Rig
+from helpdesk_assets_tests.harness import RIPE_SECONDS, Rig
 
 CAP = 60
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from helpdesk_assets.differences import Kind
+from helpdesk_assets.model.reconciliation import Kind
 from helpdesk_assets_tests.conformance.conftest import STAGED, MakeRig
 from helpdesk_assets_tests.conformance.vendors import Gone
-from helpdesk_assets_tests.rig import COLUMNS
+from helpdesk_assets_tests.harness import COLUMNS
 
 HOUR = 3600.0
 

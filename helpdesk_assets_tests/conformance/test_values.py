@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from helpdesk_assets_tests.conformance.conftest import MakeRig
 from helpdesk_assets_tests.conformance.vendors import Vendor
-from helpdesk_assets_tests.rig import RIPE_SECONDS, Rig
+from helpdesk_assets_tests.harness import RIPE_SECONDS, Rig
 
 SUBJECTS = (
     "Ärger mit dem Größenwähler, naïve façade",

@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from helpdesk_assets.simulator.dialects import zoho_desk_tokens as zoho
-from helpdesk_assets.simulator.server import SimulatedHelpdesk
+from helpdesk_assets.local.simulator.dialects import zoho_desk_tokens as zoho
+from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 
 Json = Mapping[str, Any]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from helpdesk_assets_tests.alerts.receiver import Receiver
-from helpdesk_assets_tests.dagster_rim.conftest import environment as environment
-from helpdesk_assets_tests.dagster_rim.conftest import helpdesk as helpdesk
-from helpdesk_assets_tests.dagster_rim.conftest import no_settings as no_settings
-from helpdesk_assets_tests.dagster_rim.conftest import world as world
-from helpdesk_assets_tests.dagster_rim.real_daemon import make_home
+from helpdesk_assets_tests.alerts.alert_server import Receiver
+from helpdesk_assets_tests.defs.conftest import environment as environment
+from helpdesk_assets_tests.defs.conftest import helpdesk as helpdesk
+from helpdesk_assets_tests.defs.conftest import no_settings as no_settings
+from helpdesk_assets_tests.defs.conftest import world as world
+from helpdesk_assets_tests.defs.real_daemon import make_home
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ people are told."""
 
 from __future__ import annotations
 
-from helpdesk_assets_tests.end_to_end.listening import listening
-from helpdesk_assets_tests.rig import RIPE_SECONDS, as_versions, open_rig
+from helpdesk_assets_tests.end_to_end.subscribed_receiver import listening
+from helpdesk_assets_tests.harness import RIPE_SECONDS, as_versions, open_rig
 
 # More than the grace, less than what makes a change ripe.
 LATE_SECONDS = 400.0

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from helpdesk_assets import tables
-from helpdesk_assets.embedded import EmbeddedWarehouse
 from helpdesk_assets.errors import WarehouseRefused
-from helpdesk_assets.warehouse.client import Warehouse
-from helpdesk_assets.warehouse.connection import connect
-from helpdesk_assets.warehouse.schema import Schema
-from helpdesk_assets.warehouse.sql import Query
+from helpdesk_assets.local.warehouse import EmbeddedWarehouse
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.connection import connect
+from helpdesk_assets.warehouse.merge.schema import Schema
+from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets_tests.datasets import fresh_dataset
 from helpdesk_assets_tests.warehouses import Judge, Verdicts
 

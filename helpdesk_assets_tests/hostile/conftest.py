@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.client import Warehouse
-from helpdesk_assets_tests.hostile.raw_desk import RawDesk, raw_desk
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets_tests.hostile.raw_helpdesk import RawDesk, raw_desk
 
 
 @pytest.fixture

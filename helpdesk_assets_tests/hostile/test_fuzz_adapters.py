@@ -18,13 +18,13 @@ from pydantic import SecretStr
 
 import helpdesk_assets
 from helpdesk_assets.errors import EndpointFailed, HelpdeskAssetsError
-from helpdesk_assets.model import Page, Ticket
+from helpdesk_assets.model.tickets import Page, Ticket
 from helpdesk_assets.providers.base import Helpdesk
-from helpdesk_assets.providers.connection import World
-from helpdesk_assets.providers.http import Api, Reply
+from helpdesk_assets.providers.client.connection import World
+from helpdesk_assets.providers.client.http import Api, Reply
 from helpdesk_assets.providers.registry import ADAPTERS, make_helpdesk
 from helpdesk_assets.settings import Settings
-from helpdesk_assets_tests.hostile.values import MODIFIED, fewer, objects, values, written
+from helpdesk_assets_tests.hostile.strategies import MODIFIED, fewer, objects, values, written
 
 NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
 SINCE = NOW - timedelta(days=2)

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from helpdesk_assets.receiver.vendors import VENDORS, make_vendor
+from helpdesk_assets.providers.registry import VENDORS, make_vendor
 from helpdesk_assets.settings import Settings
-from helpdesk_assets_tests.hostile.posts import answer
-from helpdesk_assets_tests.hostile.values import MODIFIED, fewer, objects, values, written
-from helpdesk_assets_tests.receiver.posting import (
+from helpdesk_assets_tests.hostile.in_memory_receiver import answer
+from helpdesk_assets_tests.hostile.strategies import MODIFIED, fewer, objects, values, written
+from helpdesk_assets_tests.receiver.webhook_posts import (
     SECRET,
     START,
     rest_headers,

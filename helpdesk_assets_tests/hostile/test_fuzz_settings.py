@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from helpdesk_assets import settings
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.providers.registry import ADAPTERS, make_helpdesk
-from helpdesk_assets.receiver.signatures import secrets_of
-from helpdesk_assets.receiver.vendors import make_vendor
+from helpdesk_assets.providers.registry import ADAPTERS, make_helpdesk, make_vendor
+from helpdesk_assets.providers.webhooks.verification import secrets_of
 from helpdesk_assets.settings import Settings
-from helpdesk_assets_tests.hostile.values import objects, texts, values, written
+from helpdesk_assets_tests.hostile.strategies import objects, texts, values, written
 
 SECRETS = (
     "helpdesk_api_token", "zoho_client_secret", "zoho_refresh_token", "webhook_secrets"

@@ -10,23 +10,17 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from helpdesk_assets import tables
-from helpdesk_assets.deliveries import LeftOut, WebhookPolicy
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.model import Manifest, Version
-from helpdesk_assets.table_spec import Column, ColumnType
-from helpdesk_assets.warehouse import facts, ledger, queries
-from helpdesk_assets.warehouse.sql import (
-    Dataset,
-    Query,
-    merge_statement,
-    quote,
-    rows_source,
-    table_source,
-)
+from helpdesk_assets.model.batch import Manifest, Version
+from helpdesk_assets.model.webhooks import LeftOut, WebhookPolicy
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.merge.statement import merge_statement, rows_source, table_source
+from helpdesk_assets.warehouse.query import Dataset, Query, quote
+from helpdesk_assets.warehouse.statements import batch, missed_updates, run_counts
+from helpdesk_assets.warehouse.table_spec import Column, ColumnType
 from helpdesk_assets_tests.batches import SMALL
-from helpdesk_assets_tests.hostile.values import texts
-from helpdesk_assets_tests.warehouse.ledger_book import POLICY
+from helpdesk_assets_tests.hostile.strategies import texts
+from helpdesk_assets_tests.warehouse.ledger_cases import POLICY
 
 DATASET = Dataset("acme", "desk")
 QUOTED = re.compile(r"`(?:[a-z0-9.-]+:)?[A-Za-z0-9_.-]+`")
@@ -79,12 +73,12 @@ def test_columns_of_a_batch_are_quoted_or_refused(columns: list[tuple[str, Colum
 
 def statements(manifest: Manifest, policy: WebhookPolicy) -> list[Query]:
     return [
-        queries.batch(DATASET, manifest),
-        queries.tickets_source(DATASET, manifest),
-        ledger.by_table(DATASET, manifest, policy),
-        ledger.by_events(DATASET, manifest, policy),
-        facts.facts(DATASET, manifest, None),
-        facts.facts(DATASET, manifest, policy),
+        batch.batch(DATASET, manifest),
+        batch.tickets_source(DATASET, manifest),
+        missed_updates.by_table(DATASET, manifest, policy),
+        missed_updates.by_events(DATASET, manifest, policy),
+        run_counts.facts(DATASET, manifest, None),
+        run_counts.facts(DATASET, manifest, policy),
     ]
 
 
@@ -117,4 +111,4 @@ def test_values_are_parameters_and_nothing_else(
 @given(names)
 def test_a_staging_table_is_quoted_or_refused(staging: str) -> None:
     manifest = replace(SMALL, versions=None, staging=staging)
-    quoted_or_refused(lambda: queries.batch(DATASET, manifest).sql)
+    quoted_or_refused(lambda: batch.batch(DATASET, manifest).sql)

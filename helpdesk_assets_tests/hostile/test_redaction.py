@@ -11,13 +11,13 @@ import pytest
 from pydantic import SecretStr
 
 from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.extract.plan import Ask
+from helpdesk_assets.providers.paging.by_time import floor
 from helpdesk_assets.providers.registry import make_helpdesk
-from helpdesk_assets.providers.time_paging import floor
-from helpdesk_assets.sync.plan import Ask
-from helpdesk_assets.table_spec import ColumnType
-from helpdesk_assets.warehouse.sql import Parameter, Query
+from helpdesk_assets.warehouse.query import Parameter, Query
+from helpdesk_assets.warehouse.table_spec import ColumnType
 from helpdesk_assets_tests.conformance.vendors import VENDORS
-from helpdesk_assets_tests.rig import RIPE_SECONDS, Rig, open_rig
+from helpdesk_assets_tests.harness import RIPE_SECONDS, Rig, open_rig
 
 SECRET_WORD = "xyzzy-of-nobody"
 KEY = SecretStr("0123456789abcdef")

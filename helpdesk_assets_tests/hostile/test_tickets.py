@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from helpdesk_assets.errors import EndpointFailed, TicketUnreadable
-from helpdesk_assets.providers import http, reading
-from helpdesk_assets_tests.hostile.raw_desk import MODIFIED, RawDesk, row
+from helpdesk_assets.providers.client import http
+from helpdesk_assets.providers.parsing import tickets
+from helpdesk_assets_tests.hostile.raw_helpdesk import MODIFIED, RawDesk, row
 
 WAYS = {"inside the statement": 8_000_000, "by a load job": 1}
 
@@ -191,7 +192,7 @@ def test_a_ticket_that_no_row_can_hold_is_refused_by_name(
     desk: RawDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A hundredth of the true limit, counted in bytes and not in characters."""
-    monkeypatch.setattr(reading, "LARGEST_TICKET", 490_000)
+    monkeypatch.setattr(tickets, "LARGEST_TICKET", 490_000)
     fits, too_large = "ß" * 240_000, "ß" * 245_000
     desk.rows = {
         "fits": row("fits", f'"subject":"{fits}"'),

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 import helpdesk_assets
 from helpdesk_assets.errors import EndpointFailed, HelpdeskAssetsError
-from helpdesk_assets.providers.connection import World
+from helpdesk_assets.providers.client.connection import World
 from helpdesk_assets.providers.registry import ADAPTERS, make_helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.providers.loopback import Loopback, Said, Seen, loopback

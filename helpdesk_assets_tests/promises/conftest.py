@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pytest
 
-from helpdesk_assets_tests.rig import Rig, open_rig
+from helpdesk_assets_tests.harness import Rig, open_rig
 
 
 class MakeRig(Protocol):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from helpdesk_assets_tests.harness import RIPE_SECONDS, Rig
 from helpdesk_assets_tests.promises.counting_proxy import CountingProxy
-from helpdesk_assets_tests.rig import RIPE_SECONDS, Rig
 
 
 def run(rig: Rig) -> tuple[int, Counter[str]]:

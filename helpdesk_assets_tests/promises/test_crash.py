@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from helpdesk_assets_tests.rig import RIPE_SECONDS, Rig, as_versions
+from helpdesk_assets_tests.harness import RIPE_SECONDS, Rig, as_versions
 
 PHASES = ("fetch", "store", "missed", "merge", "close")
 # The run of the command line, killed for real when the phase named by its argument is done.
 KILLED = """
 import os, signal, sys, uuid
-from helpdesk_assets.pipeline import Policy, run_sync
+from helpdesk_assets.operations.sync import Policy, run_sync
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import load_settings
-from helpdesk_assets.sync.plan import Options
-from helpdesk_assets_tests.rig import connected
+from helpdesk_assets.extract.plan import Options
+from helpdesk_assets_tests.harness import connected
 
 def die(phase):
     if phase == sys.argv[1]:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from helpdesk_assets.errors import BatchGone
-from helpdesk_assets.pipeline import SyncReport
-from helpdesk_assets.sync.plan import Ask
+from helpdesk_assets.extract.plan import Ask
+from helpdesk_assets.operations.sync import SyncReport
+from helpdesk_assets_tests.harness import Rig
 from helpdesk_assets_tests.promises.conftest import MakeRig
-from helpdesk_assets_tests.rig import Rig
 
 TICKETS, PAGE = 2000, 50
 # The run of the command line, saving after every page, and killed for real when it has read so
@@ -24,12 +24,12 @@ KILLED = """
 import os, signal, sys, uuid
 from dataclasses import replace
 from datetime import timedelta
-from helpdesk_assets.pipeline import Policy, run_sync
+from helpdesk_assets.operations.sync import Policy, run_sync
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import load_settings
-from helpdesk_assets.sync.plan import Options
-from helpdesk_assets.warehouse.unfinished import LoadStore
-from helpdesk_assets_tests.rig import connected
+from helpdesk_assets.extract.plan import Options
+from helpdesk_assets.warehouse.stores.checkpoints import LoadStore
+from helpdesk_assets_tests.harness import connected
 
 where, enough = sys.argv[1], int(sys.argv[2])
 noted = LoadStore.note
@@ -147,7 +147,7 @@ def test_what_has_expired_is_read_again(make_rig: MakeRig, tmp_path: Path) -> No
 
 def test_an_adopted_table_is_still_adopted(make_rig: MakeRig, tmp_path: Path) -> None:
     """The state row that keeps the place of a reading is none that a run has closed."""
-    from helpdesk_assets_tests.promises.test_adoption import leave_an_older_table
+    from helpdesk_assets_tests.promises.test_existing_table import leave_an_older_table
 
     rig = make_rig(TICKETS)
     leave_an_older_table(rig)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from helpdesk_assets.errors import HelpdeskAssetsError
-from helpdesk_assets.model import Mode
+from helpdesk_assets.model.batch import Mode
+from helpdesk_assets_tests.harness import Rig
 from helpdesk_assets_tests.promises.conftest import MakeRig
-from helpdesk_assets_tests.rig import Rig
 
 # Every fault of the simulated helpdesk that can befall a run, where and as harshly as it hurts.
 FAULTS: dict[str, dict[str, Any]] = {

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from helpdesk_assets import reconcile as module
 from helpdesk_assets.errors import EndpointFailed, UserMistake
-from helpdesk_assets.reconcile import ReconcileReport
+from helpdesk_assets.operations import reconcile as module
+from helpdesk_assets.operations.reconcile import ReconcileReport
+from helpdesk_assets_tests.harness import Rig
 from helpdesk_assets_tests.promises.conftest import MakeRig
-from helpdesk_assets_tests.rig import Rig
 
 HOUR = 3600.0
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from helpdesk_assets.errors import EndpointFailed
-from helpdesk_assets.sync_state import RunFacts
-from helpdesk_assets_tests.rig import RIPE_SECONDS, Rig, as_versions
+from helpdesk_assets.model.state import RunFacts
+from helpdesk_assets_tests.harness import RIPE_SECONDS, Rig, as_versions
 
 
 @pytest.fixture

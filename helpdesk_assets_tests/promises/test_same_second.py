@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 import pytest
 
 from helpdesk_assets.errors import AnotherWriter
-from helpdesk_assets.model import Ticket
-from helpdesk_assets.providers.reading import Shape, TicketReader, tombstone
-from helpdesk_assets.receiver.events import Delivery
+from helpdesk_assets.local.simulator.admin_client import TrueTicket
+from helpdesk_assets.model.tickets import Ticket
+from helpdesk_assets.providers.parsing.tickets import Shape, TicketReader, tombstone
+from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.receiver.store import DeliveryStore
-from helpdesk_assets.simulator.control import TrueTicket
-from helpdesk_assets_tests.promises.test_by_hand import set_by_hand
-from helpdesk_assets_tests.rig import RIPE_SECONDS, Rig
+from helpdesk_assets_tests.harness import RIPE_SECONDS, Rig
+from helpdesk_assets_tests.promises.test_manual_watermark import set_by_hand
 
 
 def whole(change: TrueTicket) -> Ticket:

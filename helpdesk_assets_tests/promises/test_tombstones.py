@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from helpdesk_assets.model import Ticket
-from helpdesk_assets.pipeline import Policy, SyncReport, run_sync
-from helpdesk_assets.providers.reading import tombstone
+from helpdesk_assets.extract.plan import Options
+from helpdesk_assets.model.tickets import Ticket
+from helpdesk_assets.operations.sync import Policy, SyncReport, run_sync
+from helpdesk_assets.providers.parsing.tickets import tombstone
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.sync.plan import Options
-from helpdesk_assets.warehouse.client import Warehouse
-from helpdesk_assets.warehouse.sync_tables import SyncTables
-from helpdesk_assets_tests.sync.paper_helpdesk import NOON, PaperHelpdesk, page, ticket
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
+from helpdesk_assets_tests.extract.fake_helpdesk import NOON, PaperHelpdesk, page, ticket
 
 LATER = NOON + timedelta(hours=2)
 GONE_AT = NOON + timedelta(hours=1)

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from helpdesk_assets.errors import AnotherWriter
-from helpdesk_assets.model import Mode
-from helpdesk_assets.sync.plan import Ask
+from helpdesk_assets.extract.plan import Ask
+from helpdesk_assets.model.batch import Mode
+from helpdesk_assets_tests.harness import RIPE_SECONDS, Rig, as_versions
 from helpdesk_assets_tests.promises.conftest import MakeRig
-from helpdesk_assets_tests.rig import RIPE_SECONDS, Rig, as_versions
 
 
 def test_the_watermark_is_the_helpdesks_clock_when_it_was_first_asked(rig: Rig) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from helpdesk_assets.model import Page, Ticket
+from helpdesk_assets.model.tickets import Page, Ticket
 
 
 def newest(pages: Iterable[Page]) -> dict[str, Ticket]:

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.receiver.app import build_app
-from helpdesk_assets.receiver.parts import Parts, open_parts
+from helpdesk_assets.receiver.wiring import Parts, open_parts
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.simulator.server import SimulatedHelpdesk
-from helpdesk_assets_tests.receiver.posting import SECRET, Sender
-from helpdesk_assets_tests.receiver.running import served
+from helpdesk_assets_tests.receiver.receiver_process import served
+from helpdesk_assets_tests.receiver.webhook_posts import SECRET, Sender
 
 Open = Callable[..., AbstractContextManager[Sender]]
 

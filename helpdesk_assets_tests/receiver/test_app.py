@@ -16,16 +16,16 @@ import pytest
 import requests
 from pydantic import SecretStr
 
-from helpdesk_assets import tables
-from helpdesk_assets.receiver import bodies
-from helpdesk_assets.receiver.events import Delivery
-from helpdesk_assets.receiver.vendors import make_vendor
+from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
+from helpdesk_assets.providers.registry import make_vendor
+from helpdesk_assets.receiver import admission
+from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.simulator.server import SimulatedHelpdesk
-from helpdesk_assets.table_spec import TableSpec
-from helpdesk_assets.warehouse.client import Warehouse
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.table_spec import TableSpec
 from helpdesk_assets_tests.receiver.conftest import Open
-from helpdesk_assets_tests.receiver.posting import (
+from helpdesk_assets_tests.receiver.webhook_posts import (
     SECRET,
     START,
     Sender,
@@ -164,7 +164,7 @@ def test_a_look_is_answered(sender: Sender) -> None:
 
 
 def test_a_body_over_a_mebibyte_is_413_whatever_is_announced(sender: Sender) -> None:
-    too_much = b" " * (bodies.MOST_BYTES + 1)
+    too_much = b" " * (admission.MOST_BYTES + 1)
     read: list[int] = []
 
     def chunks() -> Iterator[bytes]:
@@ -176,7 +176,7 @@ def test_a_body_over_a_mebibyte_is_413_whatever_is_announced(sender: Sender) -> 
     with suppress(requests.ConnectionError):  # cut while it is still being sent
         assert sender.post(chunks(), {}).status_code == 413
     assert sender.health()["refused"] == {"413": 2}
-    fits = json.dumps(rest_event(whole_ticket(1), "fits")).encode().ljust(bodies.MOST_BYTES)
+    fits = json.dumps(rest_event(whole_ticket(1), "fits")).encode().ljust(admission.MOST_BYTES)
     assert sender.post(fits, rest_headers(fits)).status_code == 200
 
 

@@ -12,12 +12,18 @@ import pytest
 import requests
 from pydantic import SecretStr
 
-from helpdesk_assets import tables
-from helpdesk_assets.embedded import EmbeddedWarehouse
+from helpdesk_assets.local.warehouse import EmbeddedWarehouse
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.connection import connect
-from helpdesk_assets_tests.receiver.posting import SECRET, START, Sender, rest_event, whole_ticket
-from helpdesk_assets_tests.receiver.running import ReceiverProcess, environment_of
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.bigquery.connection import connect
+from helpdesk_assets_tests.receiver.receiver_process import ReceiverProcess, environment_of
+from helpdesk_assets_tests.receiver.webhook_posts import (
+    SECRET,
+    START,
+    Sender,
+    rest_event,
+    whole_ticket,
+)
 
 SENDERS = 12
 TICKETS_OF_EACH = 3

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from helpdesk_assets.errors import DataRefused, WarehouseRefused, WarehouseUnavailable
-from helpdesk_assets.providers.reading import tombstone
+from helpdesk_assets.providers.parsing.tickets import tombstone
 from helpdesk_assets.receiver import group_commit
-from helpdesk_assets.receiver.counters import Counters
-from helpdesk_assets.receiver.events import Delivery
+from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.receiver.group_commit import GroupCommit, Pace
-from helpdesk_assets_tests.receiver.posting import START
+from helpdesk_assets.receiver.stats import Counters
+from helpdesk_assets_tests.receiver.webhook_posts import START
 
 EAGER = Pace(events=500, seconds=1.0, quiet=0.01)
 

@@ -20,9 +20,9 @@ from helpdesk_assets_tests.conformance.vendors import (
     ZOHO_DESK,
     Vendor,
 )
-from helpdesk_assets_tests.receiver.posting import SECRET, Sender, zendesk_headers
-from helpdesk_assets_tests.receiver.running import served
-from helpdesk_assets_tests.rig import Rig, open_rig
+from helpdesk_assets_tests.harness import Rig, open_rig
+from helpdesk_assets_tests.receiver.receiver_process import served
+from helpdesk_assets_tests.receiver.webhook_posts import SECRET, Sender, zendesk_headers
 
 SHOWN = {"X-Webhook-Secret": SECRET}
 

@@ -9,17 +9,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from helpdesk_assets.receiver import bodies
-from helpdesk_assets.warehouse.client import Warehouse
-from helpdesk_assets_tests.hostile.raw_desk import row
+from helpdesk_assets.receiver import admission
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets_tests.harness import Row
+from helpdesk_assets_tests.hostile.raw_helpdesk import row
 from helpdesk_assets_tests.hostile.test_tickets import BOTTOMLESS, DEEP, STORED
-from helpdesk_assets_tests.receiver.posting import (
+from helpdesk_assets_tests.receiver.webhook_posts import (
     Sender,
     rest_event,
     rest_headers,
     whole_ticket,
 )
-from helpdesk_assets_tests.rig import Row
 
 
 def rows(warehouse: Warehouse, table: str) -> list[Row]:
@@ -82,7 +82,7 @@ def _numbers(health: dict[str, Any]) -> int:
 def test_a_body_that_drips_is_not_waited_for(
     sender: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(admission, "READ_SECONDS", 0.2)
     address = urlsplit(sender.url)
     head = b"POST /webhooks/rest HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"
     with socket.create_connection((address.hostname, address.port), timeout=30) as drip:

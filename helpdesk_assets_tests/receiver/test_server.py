@@ -11,11 +11,11 @@ from pydantic import SecretStr
 
 from helpdesk_assets.cli.commands import root
 from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.providers.webhooks.verification import SHORTEST_SECRET
 from helpdesk_assets.receiver.app import create_app
-from helpdesk_assets.receiver.signatures import SHORTEST_SECRET
 from helpdesk_assets.settings import Settings
-from helpdesk_assets_tests.receiver.posting import Sender, rest_event, whole_ticket
-from helpdesk_assets_tests.receiver.running import ReceiverProcess, environment_of
+from helpdesk_assets_tests.receiver.receiver_process import ReceiverProcess, environment_of
+from helpdesk_assets_tests.receiver.webhook_posts import Sender, rest_event, whole_ticket
 
 NO_SECRETS = SecretStr("")
 

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from google.cloud import bigquery
 
-from helpdesk_assets import tables
 from helpdesk_assets.errors import WarehouseUnavailable
-from helpdesk_assets.model import Ticket
-from helpdesk_assets.providers.reading import Shape, TicketReader, tombstone
-from helpdesk_assets.receiver.events import Delivery
+from helpdesk_assets.model.tickets import Ticket
+from helpdesk_assets.providers.parsing.tickets import Shape, TicketReader, tombstone
+from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.receiver.store import DeliveryStore, newest
-from helpdesk_assets.table_spec import TableSpec
-from helpdesk_assets.warehouse.client import Warehouse
-from helpdesk_assets_tests.receiver.posting import START, whole_ticket
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.table_spec import TableSpec
+from helpdesk_assets_tests.receiver.webhook_posts import START, whole_ticket
 
 READER = TicketReader(Shape(), skip_bad=False)
 LATER = START + timedelta(hours=1)
@@ -146,7 +146,7 @@ def test_who_dies_in_between_has_claimed_nothing(warehouse: Warehouse) -> None:
 def test_a_table_that_was_dropped_is_made_again_once_it_is_looked_for(
     warehouse: Warehouse, warehouse_settings: Any
 ) -> None:
-    from helpdesk_assets.warehouse.connection import connect
+    from helpdesk_assets.warehouse.bigquery.connection import connect
 
     store = DeliveryStore(warehouse)
     store.write_tickets(deliveries(ticket(1, 1)), "first")

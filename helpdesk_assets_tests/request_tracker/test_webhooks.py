@@ -14,12 +14,12 @@ import pytest
 from pydantic import SecretStr
 
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.client import Warehouse
-from helpdesk_assets_tests.receiver.posting import SECRET
-from helpdesk_assets_tests.receiver.running import ReceiverProcess, environment_of
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets_tests.receiver.receiver_process import ReceiverProcess, environment_of
+from helpdesk_assets_tests.receiver.webhook_posts import SECRET
 from helpdesk_assets_tests.request_tracker.conftest import Running
 from helpdesk_assets_tests.request_tracker.server import SCRIPT, RequestTracker
-from helpdesk_assets_tests.request_tracker.test_the_real_thing import (
+from helpdesk_assets_tests.request_tracker.test_real_server import (
     USER,
     assert_equal,
     settings_of,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
-from helpdesk_assets_tests.warehouse.recorded import Recording, Statement
+from helpdesk_assets_tests.warehouse.job_recorder import Recording, Statement
 
 # Quotas: 1 MB of query text, 10 MB of request with its parameters, 10,000 parameters.
 TEXT_BYTES = 1_000_000

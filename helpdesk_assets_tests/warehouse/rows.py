@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.table_spec import Column, ColumnType, Guard, TableSpec
-from helpdesk_assets.warehouse.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.table_spec import Column, ColumnType, Guard, TableSpec
 
 PARCELS = TableSpec(
     name="parcels",

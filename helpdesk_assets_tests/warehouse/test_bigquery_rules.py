@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 
 import helpdesk_assets
-from helpdesk_assets import tables
-from helpdesk_assets.deliveries import LedgerBy
-from helpdesk_assets.sync.plan import Ask
-from helpdesk_assets.sync.saving import SAVE_EVERY
-from helpdesk_assets.warehouse.by_hand import Setting
-from helpdesk_assets.warehouse.staging import stamp_of
-from helpdesk_assets_tests.end_to_end.listening import listening
-from helpdesk_assets_tests.rig import RIPE_SECONDS, Rig, connected, open_rig
+from helpdesk_assets.extract.checkpoint import SAVE_EVERY
+from helpdesk_assets.extract.plan import Ask
+from helpdesk_assets.model.webhooks import LedgerBy
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.merge.staging import stamp_of
+from helpdesk_assets.warehouse.statements.sync_state import Setting
+from helpdesk_assets_tests.end_to_end.subscribed_receiver import listening
+from helpdesk_assets_tests.harness import RIPE_SECONDS, Rig, connected, open_rig
 from helpdesk_assets_tests.warehouse import bigquery_rules as rules
-from helpdesk_assets_tests.warehouse.recorded import Recording, Statement, parse, recording
+from helpdesk_assets_tests.warehouse.job_recorder import Recording, Statement, parse, recording
 
 Rule = Callable[[Statement], Iterator[str]]
 EVERY_TABLE = (*tables.ALL, *tables.OF_SWEEPS, tables.WEBHOOK_EVENTS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import click
 
-from helpdesk_assets.cli.doctor.findings import Finding, Verdict, examined
+from helpdesk_assets.cli.doctor.report import Finding, Verdict, examined
 from helpdesk_assets.settings import EMBEDDED_HELPDESK, EMBEDDED_WAREHOUSE, Settings, load_settings
 
 COLOURS = {Verdict.OK: "green", Verdict.FAILED: "red", Verdict.SKIPPED: "yellow"}
@@ -45,7 +45,7 @@ def _told(finding: Finding) -> bool:
 
 def _hint(settings: Settings) -> None:
     """Where the embedded default is used and does not run, that is all there is to it."""
-    from helpdesk_assets.cli.parts import is_listening
+    from helpdesk_assets.cli.connections import is_listening
 
     embedded = {
         EMBEDDED_HELPDESK: (settings.helpdesk_base_url, "helpdesk-assets simulate"),

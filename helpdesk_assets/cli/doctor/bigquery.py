@@ -10,18 +10,19 @@ from functools import partial
 
 from google.cloud import bigquery
 
-from helpdesk_assets import tables
-from helpdesk_assets.cli.doctor.findings import Finding, Verdict, examined, skipped
-from helpdesk_assets.cli.parts import is_listening
+from helpdesk_assets.cli.connections import is_listening
+from helpdesk_assets.cli.doctor.report import Finding, Verdict, examined, skipped
 from helpdesk_assets.errors import HelpdeskAssetsError, WarehouseUnavailable
+from helpdesk_assets.model.batch import batch_id, batch_staging_name
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.table_spec import TableSpec
-from helpdesk_assets.warehouse import history
-from helpdesk_assets.warehouse.calls import Deadlines
-from helpdesk_assets.warehouse.client import Warehouse
-from helpdesk_assets.warehouse.connection import connect
-from helpdesk_assets.warehouse.schema import Schema, absent
-from helpdesk_assets.warehouse.sql import Query
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.connection import connect
+from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
+from helpdesk_assets.warehouse.merge.schema import Schema, absent
+from helpdesk_assets.warehouse.query import Query
+from helpdesk_assets.warehouse.statements import history_view
+from helpdesk_assets.warehouse.table_spec import TableSpec
 
 # Shorter than a sync's: who asks the doctor sits there and waits.
 PATIENCE = Deadlines(request=20.0, call=20.0, job=60.0)
@@ -63,7 +64,7 @@ def _in(warehouse: Warehouse, settings: Settings) -> Iterator[Finding]:
     for maker, made in MADE_BY.items():
         for spec in made:
             yield examined(f"table {spec.name}", partial(_table, warehouse, spec, maker))
-    yield examined(f"view {history.NAME}", lambda: _view(warehouse))
+    yield examined(f"view {history_view.NAME}", lambda: _view(warehouse))
     yield examined("right to create and drop a table", lambda: _create_and_drop(warehouse))
 
 
@@ -110,15 +111,15 @@ def _table(warehouse: Warehouse, spec: TableSpec, maker: str) -> str:
 
 
 def _view(warehouse: Warehouse) -> str:
-    if Schema(warehouse).view(history.NAME) is None:
+    if Schema(warehouse).view(history_view.NAME) is None:
         return NOT_THERE.format("sync")
     return "there; each sync keeps it as it should be"
 
 
 def _create_and_drop(warehouse: Warehouse) -> str:
     # Named like a staging table: should the drop fail, the sweep of a later run removes it.
-    batch = tables.batch_id(datetime.now(UTC), uuid.uuid4().hex, 0)
-    name = tables.staging_name(tables.RAW_TICKET_CHANGES.name, batch)
+    batch = batch_id(datetime.now(UTC), uuid.uuid4().hex, 0)
+    name = batch_staging_name(batch)
     column = bigquery.SchemaField("probe", "STRING")
     warehouse.create_table(bigquery.Table(warehouse.dataset.table_id(name), [column]))
     warehouse.drop_table(name)

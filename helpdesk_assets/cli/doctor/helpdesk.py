@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from helpdesk_assets.cli.doctor.findings import Finding, Verdict, examined, skipped
+from helpdesk_assets.cli.doctor.report import Finding, Verdict, examined, skipped
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.model import Page
+from helpdesk_assets.formatting import age
+from helpdesk_assets.model.tickets import Page
 from helpdesk_assets.providers.registry import ADAPTERS, looks_of, make_helpdesk
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.wording import age
 
 OF_EVERY_HELPDESK = ("helpdesk_", "webhook", "redact_")
 LOGIN_WINDOW = timedelta(minutes=1)

@@ -1,0 +1,44 @@
+"""What the measurements share: the embedded parts, and one timed process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from helpdesk_assets.local.demo.environment import set_up
+from helpdesk_assets.local.simulator.admin_client import HelpdeskControl
+
+SYNC = (sys.executable, "-m", "helpdesk_assets.cli", "sync", "--json")
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """One finished process: wall seconds, processor seconds, peak memory in MiB."""
+
+    wall: float
+    cpu: float
+    peak_mib: float
+
+
+@contextmanager
+def embedded_parts(tickets: int) -> Iterator[HelpdeskControl]:
+    """A simulated helpdesk and a local warehouse, each a process; the environment names both."""
+    with set_up(tickets, datetime.now(UTC) - timedelta(hours=1)) as stage:
+        yield stage.control
+
+
+def run(command: Sequence[str]) -> Ran:
+    """Run to the end and account for that process alone."""
+    began = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    return Ran(time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)

@@ -1,0 +1,77 @@
+"""The parts of a run, made from settings and given back at the end.
+
+Knows how a helpdesk and a warehouse are made; must not know what a command does with them.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from helpdesk_assets.errors import WarehouseUnavailable
+from helpdesk_assets.providers.base import Helpdesk
+from helpdesk_assets.settings import Settings
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
+
+_KNOCK_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    helpdesk: Helpdesk
+    tables: SyncTables
+
+
+@contextmanager
+def open_parts(settings: Settings) -> Iterator[Parts]:
+    """Both ends of the sync. Only the local warehouse is asked whether it is there."""
+    from helpdesk_assets.providers.registry import make_helpdesk
+
+    with closing(make_helpdesk(settings)) as helpdesk, open_tables(settings) as tables:
+        yield Parts(helpdesk, tables)
+
+
+@contextmanager
+def open_tables(settings: Settings) -> Iterator[SyncTables]:
+    with open_warehouse(settings) as warehouse:
+        yield SyncTables(
+            warehouse,
+            sync_name=settings.sync_name,
+            small_batch_bytes=settings.bigquery_small_batch_bytes,
+            history_days=settings.history_days,
+        )
+
+
+@contextmanager
+def open_warehouse(settings: Settings) -> Iterator[Warehouse]:
+    """
+    Raises:
+        WarehouseUnavailable: the local warehouse is not running.
+    """
+    from helpdesk_assets.warehouse.bigquery.connection import connect
+
+    # The first call, so that a host that may not be one is refused before anything is sent there.
+    with closing(connect(settings)) as warehouse:
+        if settings.bigquery_emulator_host and not is_listening(settings.bigquery_emulator_host):
+            # google's client would knock for half a minute before it says so.
+            raise WarehouseUnavailable(
+                f"No warehouse answers at {settings.bigquery_emulator_host}. Start the local one "
+                "with `helpdesk-assets warehouse` or `make dev`, or set BIGQUERY_PROJECT to use "
+                "the real BigQuery."
+            )
+        yield warehouse
+
+
+def is_listening(url: str) -> bool:
+    """Whether somebody takes connections there."""
+    try:
+        where = urlsplit(url)
+        port = where.port or (443 if where.scheme == "https" else 80)
+        with socket.create_connection((where.hostname or "", port), timeout=_KNOCK_SECONDS):
+            return True
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,55 @@
+"""Moves the watermark, last of all: a crash before this only repeats work."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from helpdesk_assets.defs import metadata
+from helpdesk_assets.defs.assets.factory import sync_asset
+from helpdesk_assets.defs.failures import as_failure
+from helpdesk_assets.defs.latest_batch import handed_on, jobs_of_batch, told_of_batch
+from helpdesk_assets.defs.resources.watermark import WatermarkResource
+from helpdesk_assets.errors import UserMistake
+from helpdesk_assets.model.batch import Manifest
+from helpdesk_assets.model.state import RunFacts
+from helpdesk_assets.warehouse import tables
+
+
+@sync_asset(
+    "sync_watermark",
+    tables.SYNC_STATE,
+    deps=[metadata.TICKETS_TABLE],
+    more="Stored as `sync_state`. The watermark is the sync's own and never taken from rows "
+    "that webhooks write. It moves only forwards, only over a window that was read whole, and "
+    "only once the window's tickets are in the table.",
+)
+def sync_watermark(
+    context: dg.AssetExecutionContext, watermark: WatermarkResource
+) -> dg.MaterializeResult[None]:
+    now = datetime.now(UTC)
+    with as_failure():
+        manifest = handed_on(context.instance, context.run)
+        if manifest is None:
+            told = metadata.closed(None, RunFacts(), watermark.read(), {}, now)
+            return dg.MaterializeResult(metadata=told)
+        require_merged(context.instance, manifest)
+        closed = watermark.close_run(manifest, attempt=context.retry_number)
+    jobs = jobs_of_batch(context.instance, manifest.batch_id)
+    for name in metadata.JOB_COUNTS:
+        jobs[name] += getattr(closed.use, name)
+    return dg.MaterializeResult(
+        metadata=metadata.closed(manifest, closed.facts, closed.state, jobs, now)
+    )
+
+
+def require_merged(instance: dg.DagsterInstance, manifest: Manifest) -> None:
+    """Raises:
+    UserMistake: the batch is not in the tickets table yet, and a watermark that passed it would
+        hide its changes from every later run.
+    """
+    if told_of_batch(instance, metadata.TICKETS_TABLE, manifest.batch_id) is None:
+        raise UserMistake(
+            f"Batch {manifest.batch_id} has not been merged: the latest materialisation of "
+            "tickets_table is of another batch. Materialise missed_updates and tickets_table "
+            "first, then sync_watermark."
+        )

@@ -1,0 +1,112 @@
+"""All checks as one step after the sync: under other executors each step costs a process."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from helpdesk_assets.checks import tables
+from helpdesk_assets.checks.evidence import Evidence, Limits, Verdict
+from helpdesk_assets.defs import metadata
+from helpdesk_assets.defs.failures import as_failure
+from helpdesk_assets.defs.latest_batch import handed_on, told_of_batch
+from helpdesk_assets.defs.resources.watermark import WatermarkResource
+from helpdesk_assets.model.batch import Manifest
+from helpdesk_assets.model.codec import facts_from_json
+from helpdesk_assets.model.state import RunFacts, SyncState
+from helpdesk_assets.settings import load_settings
+
+# Check -> (its asset, what it asks).
+CHECKS: Mapping[str, tuple[str, str]] = {
+    "webhook_gaps": (
+        metadata.MISSED_UPDATES,
+        "Did webhooks deliver every change? An error above WEBHOOK_GAP_ERROR_SHARE of the changes.",
+    ),
+    "webhook_silence": (
+        metadata.MISSED_UPDATES,
+        "Does the receiver hear of changes at all? Not if they came and no event did.",
+    ),
+    "webhook_latency": (
+        metadata.MISSED_UPDATES,
+        "Are changes in the table soon? 95 of 100 within WEBHOOK_LATENCY_SECONDS.",
+    ),
+    "overlap_too_small": (
+        metadata.RAW_TICKET_CHANGES,
+        "Does polling find changes well before its windows have passed them?",
+    ),
+    "no_fallback": (metadata.RAW_TICKET_CHANGES, "Did the change endpoint answer?"),
+    "read_whole": (
+        metadata.RAW_TICKET_CHANGES,
+        "Is every ticket that was fetched accounted for in the table?",
+    ),
+    "one_row_per_ticket": (metadata.TICKETS_TABLE, "Does no ticket have two rows?"),
+    "no_null_keys_or_times": (metadata.TICKETS_TABLE, "Has every row its id and its time?"),
+    "no_time_in_the_future": (
+        metadata.TICKETS_TABLE,
+        "Is no row dated ahead of the helpdesk's clock?",
+    ),
+    "watermark_fresh": (metadata.SYNC_WATERMARK, "Is the watermark at most two ticks old?"),
+}
+
+
+def _spec(name: str) -> dg.AssetCheckSpec:
+    asset, question = CHECKS[name]
+    # Every check waits for the watermark, since it is judged by what is counted there.
+    last = [] if asset == metadata.SYNC_WATERMARK else [metadata.SYNC_WATERMARK]
+    return dg.AssetCheckSpec(name, asset=asset, description=question, additional_deps=last)
+
+
+@dg.multi_asset_check(
+    name="sync_checks",
+    specs=[_spec(name) for name in CHECKS],
+    can_subset=True,
+    pool="helpdesk_sync",
+)
+def sync_checks(
+    context: dg.AssetCheckExecutionContext, watermark: WatermarkResource
+) -> Iterator[dg.AssetCheckResult]:
+    with as_failure():
+        evidence = gather(context.instance, context.run, watermark)
+    for verdict in tables.judge(evidence):
+        key = dg.AssetCheckKey(dg.AssetKey(CHECKS[verdict.name][0]), verdict.name)
+        if key in context.selected_asset_check_keys:
+            yield result(key, verdict)
+
+
+def gather(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, watermark: WatermarkResource
+) -> Evidence:
+    """The latest batch and the state row. Two reads, no query job."""
+    manifest = handed_on(instance, run)
+    state = watermark.read()
+    return Evidence(
+        manifest=manifest,
+        facts=_facts(instance, manifest, state),
+        state=state,
+        now=datetime.now(UTC),
+        limits=Limits.from_settings(load_settings()),
+    )
+
+
+def result(key: dg.AssetCheckKey, verdict: Verdict) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=key.asset_key,
+        check_name=key.name,
+        passed=verdict.passed,
+        severity=dg.AssetCheckSeverity(verdict.severity.value),
+        description=verdict.description,
+        metadata=metadata.plain(verdict.facts),
+    )
+
+
+def _facts(
+    instance: dg.DagsterInstance, manifest: Manifest | None, state: SyncState | None
+) -> RunFacts | None:
+    """What was counted when the batch closed: in the state row, except for a run over a range,
+    which leaves that row alone."""
+    if manifest is None:
+        return None
+    if state is not None and state.run_id == manifest.run_id:
+        return state.facts
+    told = told_of_batch(instance, metadata.SYNC_WATERMARK, manifest.batch_id)
+    return facts_from_json(told[metadata.FACTS]) if told else None

@@ -1,0 +1,76 @@
+"""Finds what an earlier step said in its materialisation: the batch to work on, and its numbers.
+
+The steps may run in one run, in a re-execution after a failure, or each alone from the UI, so the
+event log and not memory is what connects them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from helpdesk_assets.defs import metadata
+from helpdesk_assets.model.batch import Manifest
+from helpdesk_assets.model.codec import manifest_from_json
+
+# Every run leaves one; materialisations reported by hand say nothing and are passed over.
+LOOK_BACK = 50
+
+
+def handed_on(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Manifest | None:
+    """The batch that `run` is to work on: its own; else that of the run it re-executes; else the
+    latest one at all. None where nothing was ever fetched."""
+    batches = _batches(instance, limit=1)
+    if run.run_id not in batches:  # then it is not the usual chain of steps
+        batches = _batches(instance, limit=LOOK_BACK)
+    for run_id in line_of(instance, run):
+        if run_id in batches:
+            return manifest_from_json(batches[run_id])
+    return next((manifest_from_json(batch) for batch in batches.values()), None)
+
+
+def told_of_batch(
+    instance: dg.DagsterInstance, asset: str, batch_id: str
+) -> Mapping[str, Any] | None:
+    """What the asset's latest materialisation said, if that was about this batch."""
+    for _, told in _told(instance, asset, limit=1):
+        return told if told.get(metadata.BATCH_ID) == batch_id else None
+    return None
+
+
+def jobs_of_batch(instance: dg.DagsterInstance, batch_id: str) -> dict[str, int]:
+    """Query jobs, load jobs and bytes billed by the steps of this batch that wrote a table."""
+    writers = (metadata.RAW_TICKET_CHANGES, metadata.MISSED_UPDATES, metadata.TICKETS_TABLE)
+    told = [told_of_batch(instance, asset, batch_id) or {} for asset in writers]
+    return {name: sum(int(step.get(name, 0)) for step in told) for name in metadata.JOB_COUNTS}
+
+
+def line_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:
+    """The run, the one that it re-executes, the one that that one did, and so on."""
+    ancestor: dg.DagsterRun | None = run
+    while ancestor is not None:
+        yield ancestor.run_id
+        parent = ancestor.parent_run_id
+        ancestor = instance.get_run_by_id(parent) if parent else None
+
+
+def _batches(instance: dg.DagsterInstance, *, limit: int) -> dict[str, Any]:
+    """The latest batches by the run that fetched them, newest first."""
+    batches: dict[str, Any] = {}
+    for run_id, told in _told(instance, metadata.RAW_TICKET_CHANGES, limit=limit):
+        if metadata.MANIFEST in told:
+            batches.setdefault(run_id, told[metadata.MANIFEST])
+    return batches
+
+
+def _told(
+    instance: dg.DagsterInstance, asset: str, *, limit: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Run id and metadata of the asset's materialisations, newest first."""
+    found = instance.fetch_materializations(dg.AssetKey(asset), limit=limit)
+    for record in found.records:
+        materialization = record.asset_materialization
+        if materialization is not None:
+            yield record.run_id, {k: v.value for k, v in materialization.metadata.items()}

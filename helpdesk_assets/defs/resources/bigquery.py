@@ -1,0 +1,92 @@
+"""BigQuery as an asset asks for it: dagster-gcp's resource, filled from our settings.
+
+Settings are read when a run asks, never at import, so that definitions load anywhere. With nothing
+set at all the local stand-in is used. Must not know SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dagster_gcp import BigQueryResource
+from google.cloud import bigquery
+from pydantic import Field
+
+from helpdesk_assets.settings import Settings, load_settings
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.connection import connect, emulator_arguments, wrap
+from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
+
+
+class HelpdeskBigQuery(BigQueryResource):
+    """A `BigQueryResource` that also gives our `Warehouse`. What is left empty comes from the
+    settings (`BIGQUERY_PROJECT`, `BIGQUERY_LOCATION`, `BIGQUERY_EMULATOR_HOST`)."""
+
+    api_endpoint: str | None = Field(
+        default=None,
+        description="Address of a local stand-in, on this machine only; no credentials are sent"
+        " to it. A project that is set here without it is one of the real service.",
+    )
+
+    def settings(self, dataset: str | None = None) -> Settings:
+        """The settings as this resource completes them."""
+        settings = load_settings()
+        filled: dict[str, object] = {}
+        if self.project:
+            filled = {"bigquery_project": self.project, "bigquery_emulator_host": ""}
+        if self.api_endpoint:
+            filled["bigquery_emulator_host"] = self.api_endpoint
+        if self.location:
+            filled["bigquery_location"] = self.location
+        if dataset:
+            filled["bigquery_dataset"] = dataset
+        return settings.model_copy(update=filled)
+
+    @contextmanager
+    def get_client(self) -> Iterator[bigquery.Client]:
+        """A client: anonymous where it is a local stand-in, else as dagster-gcp makes it."""
+        settings = self.settings()
+        if settings.bigquery_emulator_host:
+            client = bigquery.Client(
+                project=settings.bigquery_project,
+                **emulator_arguments(settings.bigquery_emulator_host),
+            )
+            try:
+                yield client
+            finally:
+                client.close()  # type: ignore[no-untyped-call]
+            return
+        filled = BigQueryResource(
+            project=settings.bigquery_project,
+            location=settings.bigquery_location,
+            gcp_credentials=self.gcp_credentials,
+        )
+        with filled.get_client() as client:
+            yield client
+
+    @contextmanager
+    def warehouse(self, dataset: str | None = None) -> Iterator[Warehouse]:
+        """The dataset of the settings, or another one of the same project."""
+        settings = self.settings(dataset)
+        if self.gcp_credentials and not settings.bigquery_emulator_host:
+            with self.get_client() as client:
+                yield wrap(client, settings)
+            return
+        warehouse = connect(settings)
+        try:
+            yield warehouse
+        finally:
+            warehouse.close()
+
+    @contextmanager
+    def sync_tables(self) -> Iterator[SyncTables]:
+        """The four tables of the sync."""
+        settings = self.settings()
+        with self.warehouse() as warehouse:
+            yield SyncTables(
+                warehouse,
+                sync_name=settings.sync_name,
+                small_batch_bytes=settings.bigquery_small_batch_bytes,
+                history_days=settings.history_days,
+            )

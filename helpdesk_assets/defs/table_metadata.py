@@ -1,0 +1,149 @@
+"""A table as an asset's definition metadata, and back: what the IO manager goes by.
+
+The only place that names these keys. Must not know tickets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from helpdesk_assets.errors import UserMistake
+from helpdesk_assets.warehouse.table_spec import Column, ColumnType, Guard, TableSpec
+
+COLUMN_SCHEMA = "dagster/column_schema"
+_ALIASES = {"INT": "INT64", "INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
+
+
+def describe(spec: TableSpec) -> dict[str, Any]:
+    """An asset's definition metadata: all that the IO manager has to know of its table."""
+    stated: dict[str, Any] = {
+        "table": spec.name,
+        "merge_key": list(spec.key),
+        "merge_guard": spec.guard.value,
+        "newest_first": list(spec.newest_first),
+        "version_column": spec.version,
+        "fingerprint_column": spec.fingerprint,
+        "ended_column": spec.ended,
+        "write_once": list(spec.write_once),
+        "partial_flag": spec.partial_flag,
+        "partial_keeps": list(spec.partial_keeps),
+        "status_column": spec.status,
+        "status_moves": [list(move) for move in spec.moves],
+        "partition_by": spec.partition_by,
+        "partition_unit": spec.partition_unit if spec.partition_by else None,
+        "cluster_by": list(spec.cluster_by),
+        COLUMN_SCHEMA: column_schema(spec) if spec.columns else None,
+    }
+    return {key: value for key, value in stated.items() if value}
+
+
+def column_schema(spec: TableSpec) -> dg.TableSchema:
+    """The table's columns as the UI shows them."""
+    return dg.TableSchema(columns=[_to_dagster(column, spec) for column in spec.columns])
+
+
+def spec_from(
+    asset_key: dg.AssetKey, metadata: Mapping[str, Any], description: str | None = None
+) -> TableSpec:
+    """The table that an asset's definition metadata describes.
+
+    Without `dagster/column_schema` the spec has no columns: a DataFrame brings its own. Without
+    `merge_guard` rows are only ever inserted.
+
+    Raises:
+        UserMistake: the metadata lack the key or contradict themselves.
+    """
+    stated = {key: _plain(value) for key, value in metadata.items()}
+    asset = asset_key.to_user_string()
+    version = stated.get("version_column")
+    spec = TableSpec(
+        name=stated.get("table") or asset_key.path[-1],
+        columns=_columns(asset, stated.get(COLUMN_SCHEMA)),
+        key=_names(stated.get("merge_key")),
+        guard=_guard(asset, stated.get("merge_guard")),
+        newest_first=_names(stated.get("newest_first")) or _names(version),
+        version=version,
+        fingerprint=stated.get("fingerprint_column"),
+        ended=stated.get("ended_column"),
+        write_once=_names(stated.get("write_once")),
+        partial_flag=stated.get("partial_flag"),
+        partial_keeps=_names(stated.get("partial_keeps")),
+        status=stated.get("status_column"),
+        moves=tuple((before, after) for before, after in stated.get("status_moves") or ()),
+        partition_by=stated.get("partition_by"),
+        partition_unit=stated.get("partition_unit") or "MONTH",
+        cluster_by=_names(stated.get("cluster_by")),
+        description=(description or "").partition("\n\n")[0],
+    )
+    _refuse_contradictions(asset, spec)
+    return spec
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, dg.MetadataValue) else value
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value or ())
+
+
+def _to_dagster(column: Column, spec: TableSpec) -> dg.TableColumn:
+    return dg.TableColumn(
+        column.name,
+        column.type.value,
+        column.description or None,
+        constraints=dg.TableColumnConstraints(nullable=column.name not in spec.key),
+    )
+
+
+def _columns(asset: str, schema: dg.TableSchema | None) -> tuple[Column, ...]:
+    if schema is None:
+        return ()
+    return tuple(Column(c.name, _type(asset, c), c.description or "") for c in schema.columns)
+
+
+def _type(asset: str, column: dg.TableColumn) -> ColumnType:
+    name = column.type.upper()
+    try:
+        return ColumnType(_ALIASES.get(name, name))
+    except ValueError:
+        raise UserMistake(
+            f"Asset {asset}: column {column.name} in {COLUMN_SCHEMA} has the type {column.type!r}. "
+            f"Use one of {', '.join(ColumnType)}."
+        ) from None
+
+
+def _guard(asset: str, stated: str | None) -> Guard:
+    try:
+        return Guard(stated or Guard.INSERT_ONLY)
+    except ValueError:
+        raise UserMistake(
+            f"Asset {asset}: merge_guard is {stated!r}. Use one of {', '.join(Guard)}."
+        ) from None
+
+
+def _refuse_contradictions(asset: str, spec: TableSpec) -> None:
+    if not spec.key:
+        raise UserMistake(
+            f"Asset {asset} has no merge_key in its metadata, so its rows cannot be told apart. "
+            'Name the columns that make a row unique: metadata={"merge_key": ["ticket_id"]}.'
+        )
+    if spec.guard is Guard.NEWER_WINS and spec.version is None:
+        raise UserMistake(
+            f"Asset {asset}: merge_guard newer_wins needs version_column in the metadata, the "
+            "timestamp column that tells which of two rows is newer."
+        )
+    if spec.guard is Guard.STATUS_MOVES and not (spec.status and spec.moves):
+        raise UserMistake(
+            f"Asset {asset}: merge_guard status_moves needs status_column and status_moves in the "
+            'metadata, such as "status" and [["open", "done"]].'
+        )
+    declared = {column.name for column in spec.columns}
+    absent = [name for name in spec.key if declared and name not in declared]
+    if absent:
+        raise UserMistake(
+            f"Asset {asset}: merge_key names {', '.join(absent)}, which {COLUMN_SCHEMA} lacks."
+        )

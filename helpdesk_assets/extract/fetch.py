@@ -1,0 +1,216 @@
+"""Read one window from the helpdesk into a batch; list everything when the change endpoint fails.
+
+Knows pages and plans. It must not know which vendor answers, nor where the batch is stored.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from helpdesk_assets.errors import EndpointFailed
+from helpdesk_assets.extract.batch_writer import BatchWriter
+from helpdesk_assets.extract.checkpoint import Keeping, Saving
+from helpdesk_assets.extract.plan import Plan
+from helpdesk_assets.extract.progress import Pace, Progress
+from helpdesk_assets.model.batch import Manifest, Mode, batch_id
+from helpdesk_assets.model.tickets import ApiUse, Page, Window
+from helpdesk_assets.providers.base import Helpdesk
+from helpdesk_assets.spool import Spool
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a run fetched: the manifest says what it is, the spool holds the rows."""
+
+    manifest: Manifest
+    spool: Spool
+
+
+class Fetch:
+    """One run's reading. `on_page` hears of every page; `clock` is for names and order, and decides
+    nothing about windows."""
+
+    def __init__(
+        self,
+        helpdesk: Helpdesk,
+        spool: Spool,
+        *,
+        run_id: str,
+        attempt: int = 0,
+        keeping: Keeping | None = None,
+        on_page: Callable[[Progress], None] = lambda _: None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        timer: Callable[[], float] = time.monotonic,
+        pick: random.Random | None = None,
+    ) -> None:
+        """`keeping`: how a long reading is made durable while it goes on."""
+        self._helpdesk = helpdesk
+        self._spool = spool
+        self._run_id = run_id
+        self._clock = clock
+        self._attempt = attempt
+        self._keeping = keeping
+        self._on_page = on_page
+        self._timer = timer
+        self._pick = pick or random.Random(0)  # noqa: S311 - a sample, no secret
+
+    def run(self, plan: Plan) -> Batch:
+        """Read what the plan asks for.
+
+        Any failure of the change endpoint leads to the listing at once: it has other limits, and
+        trying the same thing again would spend the time the listing needs. Bad credentials,
+        unreadable tickets and an over-full tick are no such failures and end the run. So does a
+        failure while a range was asked for, since listing everything is not what was asked. What
+        is durable of a long reading is not thrown away for the listing either.
+
+        Raises:
+            EndpointFailed: the listing failed as well, or a range could not be read.
+            CredentialsRefused, TicketUnreadable, WindowTooDense: see `Helpdesk.changes`.
+        """
+        began, used = self._timer(), self._helpdesk.use
+        self._begin(plan)
+        try:
+            plan, last = self._read_changes(plan)
+        except EndpointFailed as error:
+            if self._saving.is_begun:
+                raise EndpointFailed(
+                    f"{error} What has been read is kept, and the next run goes on from there."
+                ) from error
+            if plan.is_range or not self._helpdesk.capabilities.listing_is_another_way:
+                raise
+            log.warning("%s Listing every ticket instead.", error)
+            plan, last = self._read_listing(plan, error)
+        self._saving.finish()
+        manifest = self._manifest(plan, last)
+        manifest = replace(
+            manifest, api=_since(used, self._helpdesk.use), seconds=self._timer() - began
+        )
+        return Batch(manifest, self._spool)
+
+    def _begin(self, plan: Plan) -> None:
+        before, helpdesk = plan.unfinished, self._helpdesk
+        # A batch of its own also where it goes on with another: that one may have been merged, and
+        # must not pass for this one.
+        self._batch_id = batch_id(self._clock(), self._run_id, self._attempt)
+        self._writer = BatchWriter(
+            self._spool,
+            run_id=self._run_id,
+            batch_id=self._batch_id,
+            pick=self._pick,
+            # Rows that were stored and not noted come once more, and win over those.
+            first_seq=_microseconds(self._clock()) if before else 0,
+            before=before,
+        )
+        self._saving = Saving(
+            None if plan.is_range else self._keeping,
+            plan,
+            provider=helpdesk.capabilities.name,
+            batch_id=self._batch_id,
+            spool=self._spool,
+            writer=self._writer,
+        )
+        self._pace = Pace(
+            timer=self._timer,
+            calls=lambda: helpdesk.use.calls,
+            share=before.share if before else None,
+        )
+
+    def _read_changes(self, plan: Plan) -> tuple[Plan, Page]:
+        resume = plan.unfinished.resume if plan.unfinished else None
+        pages = self._helpdesk.changes(plan.since, plan.until, plan.cursor, resume)
+        last = self._take(pages)
+        if plan.until is None and plan.since is not None and last.until < plan.since:
+            # The helpdesk's clock was set back behind our watermark (it had run ahead). What
+            # changed since then carries times that no window behind the watermark will hold.
+            log.warning("The helpdesk's clock is behind the watermark; reading everything.")
+            reason = "the helpdesk's clock is behind the watermark"
+            plan = replace(plan, mode=Mode.FULL, since=None, cursor=None, reason=reason)
+            self._saving.plan = plan
+            last = self._take(self._helpdesk.changes(None))
+        return plan, last
+
+    def _read_listing(self, plan: Plan, error: EndpointFailed) -> tuple[Plan, Page]:
+        """The listing repairs what it sees. Pages that shift while tickets change skip old ones in
+        silence, so it moves the watermark only where its order is known to be stable."""
+        last = self._take(self._helpdesk.listing())
+        plan = replace(
+            plan,
+            mode=Mode.FULL,
+            since=None,
+            reason=f"fallback to the listing: {error}",
+            moves_watermark=self._helpdesk.capabilities.listing_is_stable,
+            fallback=True,
+        )
+        return plan, last
+
+    def _take(self, pages: Iterator[Page]) -> Page:
+        last = None
+        for page in self._pages(pages):
+            last = page
+        if last is None:
+            raise EndpointFailed("The helpdesk gave no page at all. Try again later.")
+        return last
+
+    def _pages(self, pages: Iterator[Page]) -> Iterator[Page]:
+        for page in pages:
+            self._writer.add(page)
+            self._saving.after(page)
+            self._on_page(self._pace.progress(self._writer.rows, self._writer.pages, page))
+            yield page
+
+    def _manifest(self, plan: Plan, last: Page) -> Manifest:
+        writer = self._writer
+        is_small = writer.versions is not None and not self._saving.is_begun
+        span = writer.created_span()
+        p50, p95, longest = writer.lag_percentiles()
+        return Manifest(
+            batch_id=self._batch_id,
+            run_id=self._run_id,
+            mode=plan.mode,
+            reason=plan.reason,
+            window=Window(plan.since, last.until),
+            served_at=last.served_at,
+            moves_watermark=plan.moves_watermark,
+            seen_version=plan.seen_version,
+            seen_watermark=plan.seen_watermark,
+            first_load=plan.first_load,
+            rows=writer.rows,
+            pages=writer.pages,
+            api=ApiUse(),
+            batch_bytes=self._spool.size,
+            versions=tuple(writer.versions or ()) if is_small else None,
+            staging=None if is_small else self._saving.staging,
+            created_from=span[0] if span else None,
+            created_to=span[1] if span else None,
+            lag_p50=p50,
+            lag_p95=p95,
+            lag_max=longest,
+            cursor=last.cursor,
+            fallback=plan.fallback,
+            is_range=plan.is_range,
+            bad=tuple(writer.bad),
+            bad_count=writer.bad_count,
+            tombstones=writer.tombstones,
+            saved=self._saving.is_begun,
+        )
+
+
+def _since(before: ApiUse, now: ApiUse) -> ApiUse:
+    return ApiUse(
+        calls=now.calls - before.calls,
+        bytes_received=now.bytes_received - before.bytes_received,
+        retries=now.retries - before.retries,
+        seconds_waited=now.seconds_waited - before.seconds_waited,
+        numbers_as_text=now.numbers_as_text - before.numbers_as_text,
+    )
+
+
+def _microseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000_000)

@@ -1,0 +1,84 @@
+"""How far a reading has come, how fast it goes, and how long it will take.
+
+No helpdesk says how many tickets are to come. What can be told is how much of the window has been
+read, by time; where tickets are crowded, it goes more slowly there. Must not know who is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from helpdesk_assets.model.tickets import Page
+
+# Before so much has been read, a guess of the rest would be one of chance.
+SHARE_WORTH_A_GUESS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Told after every page. `reached`: the newest modified time of the page; `share`: how much of
+    the window has been read, 0 to 1, None where the adapter cannot tell; `seconds_left`: a guess.
+    """
+
+    rows: int
+    pages: int
+    reached: datetime | None
+    share: float | None = None
+    calls_per_minute: float = 0.0
+    seconds_left: float | None = None
+
+    def told(self) -> str:
+        """In words, for logs and bars."""
+        parts = [f"{self.rows:,} tickets in {self.pages:,} pages"]
+        if self.share is not None:
+            parts.append(f"{self.share:.0%} of the time they lie in")
+        if self.calls_per_minute:
+            parts.append(f"{self.calls_per_minute:,.0f} calls a minute")
+        if self.seconds_left is not None:
+            parts.append(f"about {_duration(self.seconds_left)} to go")
+        return ", ".join(parts)
+
+
+class Pace:
+    """Watches one reading."""
+
+    def __init__(
+        self,
+        *,
+        timer: Callable[[], float],
+        calls: Callable[[], int],
+        share: float | None,
+    ) -> None:
+        """`share`: what an interrupted reading had read already."""
+        self._timer = timer
+        self._calls = calls
+        self._began = timer()
+        self._calls_before = calls()
+        self._share_before = share or 0.0
+
+    def progress(self, rows: int, pages: int, page: Page) -> Progress:
+        seconds = self._timer() - self._began
+        calls = self._calls() - self._calls_before
+        return Progress(
+            rows,
+            pages,
+            max((ticket.modified_time for ticket in page.tickets), default=None),
+            page.share,
+            calls * 60 / seconds if seconds > 0 else 0.0,
+            self._seconds_left(page.share, seconds),
+        )
+
+    def _seconds_left(self, share: float | None, seconds: float) -> float | None:
+        gained = (share or 0.0) - self._share_before
+        if share is None or gained < SHARE_WORTH_A_GUESS:
+            return None
+        return seconds * (1 - share) / gained
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -1,0 +1,92 @@
+"""Compare the tickets table with the helpdesk's own truth, ticket by ticket and field by field.
+
+Both sides are streams. Of the truth a time and a digest per ticket are kept, of the table nothing,
+so 52,000 tickets need a few megabytes. Knows neither HTTP nor SQL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from helpdesk_assets.local.simulator.admin_client import TrueTicket
+
+COLUMNS = ("ticket_id", "modifiedTime", "raw_json")
+
+
+@dataclass(slots=True)
+class Comparison:
+    """How many were compared, and the ids of what differs, by kind."""
+
+    tickets: int = 0
+    rows: int = 0
+    absent: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    other_time: list[str] = field(default_factory=list)
+    other_content: list[str] = field(default_factory=list)
+
+    @property
+    def differences(self) -> dict[str, list[str]]:
+        """By kind, kinds without any left out."""
+        kinds = {
+            "not in the table": self.absent,
+            "not in the helpdesk": self.unknown,
+            "more than once in the table": self.doubled,
+            "another modified time": self.other_time,
+            "another content": self.other_content,
+        }
+        return {kind: ids for kind, ids in kinds.items() if ids}
+
+    @property
+    def is_equal(self) -> bool:
+        return not self.differences and self.tickets == self.rows
+
+
+def compare(truth: Iterable[TrueTicket], rows: Iterable[Mapping[str, Any]]) -> Comparison:
+    """
+    Args:
+        truth: every ticket of the helpdesk, whole.
+        rows: every row of the table, with at least `COLUMNS`.
+    """
+    true = {each.ticket_id: (each.modified_time, _digest(each.whole)) for each in truth}
+    result = Comparison(tickets=len(true))
+    seen: set[str] = set()
+    for row in rows:
+        result.rows += 1
+        ticket_id = str(row["ticket_id"])
+        if ticket_id in seen:
+            result.doubled.append(ticket_id)
+            continue
+        seen.add(ticket_id)
+        if ticket_id not in true:
+            result.unknown.append(ticket_id)
+            continue
+        _compare_one(ticket_id, true[ticket_id], row, result)
+    result.absent = [ticket_id for ticket_id in true if ticket_id not in seen]
+    return result
+
+
+def _compare_one(
+    ticket_id: str, true: tuple[datetime, bytes], row: Mapping[str, Any], result: Comparison
+) -> None:
+    modified, digest = true
+    if row["modifiedTime"] != modified:
+        result.other_time.append(ticket_id)
+    elif _digest(_parsed(row["raw_json"])) != digest:
+        result.other_content.append(ticket_id)
+
+
+def _parsed(value: Any) -> Any:
+    """One of the stand-ins gives JSON text where the other gives the value."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _digest(value: Any) -> bytes:
+    """Of the content alone: the order of an object's fields does not count."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()

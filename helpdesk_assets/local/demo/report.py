@@ -1,0 +1,100 @@
+"""The demo's words and tables. Every figure comes in from a counter; none is made here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from helpdesk_assets.local.demo.results import Story, SyncOutcome
+
+NAMED = 5
+SYNC_ROWS: dict[str, Callable[[SyncOutcome], str]] = {
+    "mode": lambda sync: sync.mode,
+    "tickets": lambda sync: f"{sync.tickets:,}",
+    "  inserted": lambda sync: f"{sync.facts.inserted:,}",
+    "  updated": lambda sync: f"{sync.facts.updated:,}",
+    "  up to date already": lambda sync: f"{sync.facts.unchanged:,}",
+    "missed updates found": lambda sync: f"{sync.facts.missed_total:,}",
+    "API calls": lambda sync: f"{sync.api_calls:,}",
+    "query jobs": lambda sync: f"{sync.query_jobs:,}",
+    "load jobs": lambda sync: f"{sync.load_jobs:,}",
+    "seconds reading the helpdesk": lambda sync: f"{sync.fetch_seconds:.1f}",
+    "seconds in all, checks included": lambda sync: f"{sync.seconds:.1f}",
+}
+
+
+def step(console: Console, text: str) -> None:
+    console.print(f"[bold]>[/] {text}")
+
+
+def tell(console: Console, story: Story) -> None:
+    for table in (_syncs(story), _lost(story), _checks(story), _comparison(story)):
+        console.print()
+        console.print(table)
+
+
+def conclude(console: Console, surprises: Sequence[str], seconds: float) -> None:
+    console.print()
+    for surprise in surprises:
+        console.print(f"[bold red]Not as expected[/] {surprise}", markup=True)
+    verdict = (
+        f"[bold red]{len(surprises)} things are not as they should be.[/]"
+        if surprises
+        else "[bold green]Everything is as it should be.[/]"
+    )
+    console.print(f"{verdict} {seconds:.0f} s in all; all that was started has been stopped.")
+
+
+def _table(title: str, *columns: str) -> Table:
+    return Table(
+        *columns, title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
+    )
+
+
+def _syncs(story: Story) -> Table:
+    table = _table("What the two syncs did", "", "first", "second")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, value in SYNC_ROWS.items():
+        table.add_row(name, value(story.first), value(story.second))
+    return table
+
+
+def _lost(story: Story) -> Table:
+    table = _table("Webhooks that got lost", "ticket", "changed at", "found", "")
+    found = {missed.ticket_id: missed for missed in story.second.facts.missed}
+    hidden = {ticket.ticket_id for ticket in story.changes.hidden}
+    for ticket in story.changes.lost:
+        missed = found.get(ticket.ticket_id)
+        late = f"yes, {missed.lag_seconds / 60:.0f} min later" if missed else "[bold red]NO[/]"
+        note = "MAX(modifiedTime) hides it" if ticket.ticket_id in hidden else ""
+        table.add_row(ticket.ticket_id, f"{ticket.modified_time:%H:%M:%S}Z", late, note)
+    return table
+
+
+def _checks(story: Story) -> Table:
+    table = _table("Checks after the second sync", "check", "result", "")
+    for check in story.second.checks:
+        verdict = "[green]passed[/]" if check.passed else f"[yellow]{check.severity}[/]"
+        reason = "" if check.passed else check.description.partition(". ")[0]
+        table.add_row(check.name, verdict, reason)
+    return table
+
+
+def _comparison(story: Story) -> Table:
+    compared = story.comparison
+    table = _table("Table against helpdesk", "", "")
+    table.show_header = False
+    table.add_row("tickets in the helpdesk", f"{compared.tickets:,}")
+    table.add_row("rows in the table", f"{compared.rows:,}")
+    for kind, ids in compared.differences.items():
+        more = ", ..." if len(ids) > NAMED else ""
+        table.add_row(kind, f"[bold red]{len(ids):,}[/]: {', '.join(ids[:NAMED])}{more}")
+    if compared.is_equal:
+        table.add_row("differences in any field", "[green]none[/]")
+    return table

@@ -1,0 +1,114 @@
+"""What a call to Freshdesk's list asks for, and what the list refuses.
+
+Must not know tickets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from helpdesk_assets.local.simulator.helpdesk import End
+from helpdesk_assets.local.simulator.middleware import Refusal
+
+LARGEST_PAGE = 100
+DEFAULT_PAGE = 30
+MOST_PAGES = 300
+
+FILTERS = {"deleted": End.DELETED, "spam": End.SPAM}
+ORDERS = ("created_at", "due_by", "updated_at", "status")
+PARAMETERS = (
+    "updated_since", "order_by", "order_type", "per_page", "page", "filter", "include",
+)  # fmt: skip
+LIST_INCLUDES = ("requester", "stats", "description")
+TICKET_INCLUDES = ("conversations", "requester", "company", "stats")
+
+
+class BadField(Refusal):
+    """400, naming the parameter."""
+
+    def __init__(self, field: str, message: str, code: str = "invalid_value") -> None:
+        super().__init__(400, message, code=code)
+        self.field = field
+
+
+class Ask(NamedTuple):
+    """One page of the list as it was asked for; `since` None: not given."""
+
+    end: End | None
+    since: int | None
+    order_by: str
+    is_ascending: bool
+    size: int
+    page: int
+    include: Sequence[str]
+
+    @property
+    def offset(self) -> int:
+        return (self.page - 1) * self.size
+
+    @property
+    def endpoint(self) -> str:
+        return "gone" if self.end else "search"
+
+
+def read_ask(query: Mapping[str, str], cap: int | None) -> Ask:
+    """The page wanted; `cap`: rows that one query may reach, where it is not 300 pages.
+
+    Raises:
+        BadField: a parameter is not known, or is not what it must be.
+    """
+    for name in query:
+        if name not in PARAMETERS:
+            raise BadField(name, "Unexpected/invalid field in request", "invalid_field")
+    end = _choice(query, "filter", tuple(FILTERS), "")
+    size = _whole_number(query, "per_page", DEFAULT_PAGE)
+    if size > LARGEST_PAGE:
+        raise BadField("per_page", f"It should be less than or equal to {LARGEST_PAGE}")
+    page = _whole_number(query, "page", 1)
+    pages = MOST_PAGES if cap is None else cap // size
+    if page > pages:
+        raise BadField(
+            "page",
+            f"You cannot access tickets beyond the {pages}th page. Please provide a smaller "
+            "page number.",
+        )
+    return Ask(
+        FILTERS[end] if end else None,
+        _second(query["updated_since"]) if "updated_since" in query else None,
+        _choice(query, "order_by", ORDERS, "created_at"),
+        _choice(query, "order_type", ("asc", "desc"), "desc") == "asc",
+        size,
+        page,
+        read_include(query, LIST_INCLUDES),
+    )
+
+
+def _choice(query: Mapping[str, str], name: str, known: Sequence[str], default: str) -> str:
+    value = query.get(name, default)
+    if value not in (*known, default):
+        raise BadField(name, f"It should be one of these values: '{','.join(known)}'")
+    return value
+
+
+def read_include(query: Mapping[str, str], known: Sequence[str]) -> Sequence[str]:
+    names = query["include"].split(",") if "include" in query else []
+    if set(names) - set(known):
+        raise BadField("include", f"It should be one of these values: '{','.join(known)}'")
+    return names
+
+
+def _whole_number(query: Mapping[str, str], name: str, default: int) -> int:
+    text = query.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise BadField(name, "It should be a Positive Integer", "datatype_mismatch")
+    return int(text)
+
+
+def _second(text: str) -> int:
+    try:
+        return int(datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        message = "It should be in the 'combined date and time ISO8601' format"
+        raise BadField("updated_since", message, "invalid_date") from None

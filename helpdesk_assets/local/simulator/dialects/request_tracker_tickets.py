@@ -1,0 +1,89 @@
+"""Tickets as the simulated Request Tracker writes them. Must not know queries or pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from helpdesk_assets.local.simulator.clock import to_text
+from helpdesk_assets.local.simulator.ticket_factory import Json, Version
+
+SITE = "https://rt.example.com/REST/2.0"
+NOT_SET = to_text(0)
+STATUSES = {
+    "Open": "open",
+    "On Hold": "stalled",
+    "Escalated": "open",
+    "Waiting on Customer": "stalled",
+    "Closed": "resolved",
+}
+PRIORITIES = {"Low": "0", "Medium": "50", "High": "80", "Urgent": "100", None: "0"}
+# What a single ticket has and lists give when asked, in the list's order; and what only lists have.
+FIELDS = (
+    "Subject", "Status", "Priority", "InitialPriority", "FinalPriority", "Type", "Queue", "Owner",
+    "Requestor", "Cc", "AdminCc", "Creator", "LastUpdatedBy", "Created", "LastUpdated", "Started",
+    "Starts", "Due", "Resolved", "TimeEstimated", "TimeWorked", "TimeLeft", "CustomFields",
+)  # fmt: skip
+FIELDS_OF_LISTS = ("Told", "SLA", "CustomRoles")
+
+
+def renamed(body: Json, version: Version) -> Json:
+    """A ticket in RT's words, with every field that a list can be asked for."""
+    state = STATUSES[body["status"]]
+    owner = (body["assignee"] or "Nobody").removesuffix("@example.com")
+    return {
+        **link("ticket", version.ticket_id),
+        "Subject": body["subject"],
+        "Status": state,
+        "Priority": PRIORITIES[body["priority"]],
+        "InitialPriority": "0",
+        "FinalPriority": "0",
+        "Type": "ticket",
+        "SLA": "",
+        "Queue": {**link("queue", "1"), "Name": body["department"]["name"]},
+        "Owner": link("user", owner),
+        "Requestor": [link("user", body["requester"]["email"])],
+        "Cc": [],
+        "AdminCc": [],
+        "Creator": link("user", body["requester"]["email"]),
+        "LastUpdatedBy": link("user", owner),
+        "Created": to_text(version.created),
+        "LastUpdated": to_text(version.shown_time),
+        "Started": to_text(version.created),
+        "Starts": NOT_SET,
+        "Due": body["dueDate"] or NOT_SET,
+        "Resolved": to_text(version.modified) if state == "resolved" else NOT_SET,
+        "Told": NOT_SET,
+        "TimeEstimated": "0",
+        "TimeWorked": str(body["updateCount"]),
+        "TimeLeft": "0",
+        "CustomFields": [
+            {**link("customfield", str(place)), "name": field["name"], "values": [_text(field)]}
+            for place, field in enumerate(body["customFields"], 1)
+        ]
+        # An empty text in lists where a ticket has none.
+        if body["attachments"]
+        else "",
+        "CustomRoles": {},
+    }
+
+
+def _text(field: Json) -> str:
+    """RT keeps the values of custom fields as text."""
+    value = field["value"]
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def link(kind: str, key: str) -> Json:
+    """How RT points at anything."""
+    return {"id": key, "type": kind, "_url": f"{SITE}/{kind}/{key}"}
+
+
+def shown(row: Json, query: Mapping[str, str]) -> Json:
+    """What was asked for; without `fields`, an id and nothing else."""
+    names = [name for name in query.get("fields", "").split(",") if name]
+    told: Json = {name: row[name] for name in ("id", "type", "_url")}
+    told |= {name: row.get(name, "") for name in names}
+    if "Queue" in told and "fields[Queue]" not in query:
+        told["Queue"] = link("queue", row["Queue"]["id"])
+    return told

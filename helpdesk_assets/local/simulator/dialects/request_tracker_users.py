@@ -1,0 +1,65 @@
+"""Who may ask the simulated Request Tracker, and what it tells of them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import NamedTuple
+
+from helpdesk_assets.local.simulator.dialects.request_tracker_tickets import NOT_SET, link
+from helpdesk_assets.local.simulator.ticket_factory import Json
+
+
+class User(NamedTuple):
+    """`zone` empty: the server's. Whoever may see nothing is told so by empty lists."""
+
+    number: int
+    zone: str
+    is_superuser: bool = False
+    sees_tickets: bool = True
+
+
+SERVER_ZONE = "Europe/Berlin"
+# All have the simulator's token for a password.
+USERS = {
+    "root": User(14, "", is_superuser=True),
+    "sync": User(61, "UTC"),
+    "sync-new-york": User(62, "America/New_York"),
+    "sync-kolkata": User(63, "Asia/Kolkata"),
+    "sync-zoneless": User(64, ""),
+    "sync-blind": User(65, "UTC", sees_tickets=False),
+}
+
+
+def told_of(name: str, asks: User) -> Json:
+    """Everything of oneself, and to a superuser of all, less what is empty; of others a summary."""
+    user = USERS[name]
+    told: Json = {"Name": name, "RealName": name, "EmailAddress": f"{name}@example.com"}
+    told["Privileged"] = 1
+    return {**told, **_rest_of(user)} if user is asks or asks.is_superuser else told
+
+
+def who(authorization: str) -> tuple[str, str]:
+    """The name of a user and the password, or the end of the auth token, that are sent."""
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() == "basic":
+        return _basic(value)
+    if scheme == "token":
+        number, password = value.removeprefix("1-").partition("-")[::2]
+        return next((n for n, user in USERS.items() if str(user.number) == number), ""), password
+    return "", ""
+
+
+def _rest_of(user: User) -> Json:
+    root = link("user", "root")
+    told: Json = {"id": user.number, "Disabled": "0", "Memberships": []}
+    told |= {"Created": NOT_SET, "Creator": root, "LastUpdated": NOT_SET, "LastUpdatedBy": root}
+    return {**told, "Timezone": user.zone} if user.zone else told
+
+
+def _basic(value: str) -> tuple[str, str]:
+    try:
+        user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except (ValueError, binascii.Error):
+        return "", ""
+    return user, password

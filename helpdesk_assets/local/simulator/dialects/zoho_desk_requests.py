@@ -1,0 +1,139 @@
+"""What calls to Zoho Desk ask for, and what it refuses: an unknown parameter is an error here, not
+something to pass over.
+
+Must not know tickets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from helpdesk_assets.local.simulator.middleware import Refusal
+
+LARGEST_PAGE = 100
+DEFAULT_PAGE = 10
+# `from` may be one less.
+CAP = 5_000
+LARGEST_BIN_PAGE = 50
+
+# Documented filters of the search that are not simulated are refused like unknown ones.
+SEARCH_PARAMETERS = ("modifiedTimeRange", "createdTimeRange", "id", "sortBy", "limit", "from")
+BIN_PARAMETERS = ("limit", "from", "departmentId", "moduleId")
+TICKET_PARAMETERS = ("include",)
+# It may stand in the query in place of the header.
+ORG = "orgId"
+INCLUDES = {
+    "contacts": "contact",
+    "products": "product",
+    "departments": "department",
+    "team": "team",
+    "assignee": "assignee",
+    "contract": "contract",
+    "isRead": "isRead",
+    "skills": "skills",
+}
+ORDERS = ("relevance", "modifiedTime", "createdTime")
+
+# Offsets such as +05:30 do not fit.
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
+
+Range = tuple[int, int]
+
+
+class Unprocessable(Refusal):
+    def __init__(self, message: str) -> None:
+        super().__init__(422, message)
+
+
+class SearchAsk(NamedTuple):
+    """One page of a search; ranges in milliseconds since 1970, None where not given."""
+
+    modified: Range | None
+    created: Range | None
+    ids: Collection[str] | None
+    order_by: str
+    is_ascending: bool
+    limit: int
+    offset: int
+
+    @property
+    def endpoint(self) -> str:
+        """Tickets by their creation are all there are; by their change, those that changed."""
+        return "listing" if self.modified is None and self.created is not None else "search"
+
+
+def read_search(query: Mapping[str, str], cap: int | None) -> SearchAsk:
+    """
+    Raises:
+        Unprocessable: a parameter is not known, or is not what it must be.
+    """
+    _refuse_unknown(query, SEARCH_PARAMETERS)
+    sort_by = query.get("sortBy", "relevance")
+    order_by = sort_by.removeprefix("-")
+    if order_by not in ORDERS:
+        raise Unprocessable("The value passed for the 'sortBy' parameter is invalid.")
+    return SearchAsk(
+        _range(query, "modifiedTimeRange"),
+        _range(query, "createdTimeRange"),
+        frozenset(query["id"].split(",")) if "id" in query else None,
+        order_by,
+        not sort_by.startswith("-"),
+        _number(query, "limit", DEFAULT_PAGE, 1, LARGEST_PAGE),
+        _number(query, "from", 0, 0, (CAP if cap is None else cap) - 1),
+    )
+
+
+def read_bin(query: Mapping[str, str]) -> tuple[int, int]:
+    """Offset and limit.
+
+    Raises:
+        Unprocessable: as above.
+    """
+    _refuse_unknown(query, BIN_PARAMETERS)
+    limit = _number(query, "limit", DEFAULT_PAGE, 1, LARGEST_BIN_PAGE)
+    return _number(query, "from", 0, 0, None), limit
+
+
+def read_includes(query: Mapping[str, str]) -> Collection[str]:
+    """The fields that are wanted beside the usual ones.
+
+    Raises:
+        Unprocessable: as above.
+    """
+    _refuse_unknown(query, TICKET_PARAMETERS)
+    names = query["include"].split(",") if "include" in query else []
+    if set(names) - set(INCLUDES):
+        raise Unprocessable("The value passed for the 'include' parameter is invalid.")
+    return [INCLUDES[name] for name in names]
+
+
+def _refuse_unknown(query: Mapping[str, str], known: Collection[str]) -> None:
+    for name in query:
+        if name not in (*known, ORG):
+            raise Unprocessable(f"Extra query parameter '{name}' is present in the input.")
+
+
+def _number(query: Mapping[str, str], name: str, default: int, least: int, most: int | None) -> int:
+    text = query.get(name, str(default))
+    is_number = text.isascii() and text.isdigit()
+    if not is_number or int(text) < least or (most is not None and int(text) > most):
+        raise Unprocessable(f"The value passed for the '{name}' parameter is invalid.")
+    return int(text)
+
+
+def _range(query: Mapping[str, str], name: str) -> Range | None:
+    if name not in query:
+        return None
+    start, _, end = query[name].partition(",")
+    if not (_TIME.fullmatch(start) and _TIME.fullmatch(end)):
+        raise Unprocessable(f"The value passed for the '{name}' parameter is invalid.")
+    try:
+        low, high = (round(datetime.fromisoformat(t).timestamp() * 1000) for t in (start, end))
+    except ValueError:
+        raise Unprocessable(f"The value passed for the '{name}' parameter is invalid.") from None
+    if low > high:
+        raise Unprocessable(f"The value passed for the '{name}' parameter is invalid.")
+    return low, high

@@ -1,0 +1,241 @@
+"""The local stand-in for BigQuery: started here, whichever of the two is installed.
+
+bqemulator runs on Python before 3.13, local-bigquery from there on; nobody else in the project
+knows which one answers. Both are DuckDB underneath and have neither rights nor passwords, so they
+listen on 127.0.0.1 and nowhere else.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn, Self
+
+import requests
+
+from helpdesk_assets.errors import SettingsError, WarehouseUnavailable
+
+HOST = "127.0.0.1"
+START_SECONDS = 90.0  # a cold start takes 4 to 9 s; a CI machine may be ten times slower
+STOP_SECONDS = 10.0
+_LOG_TAIL = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """How one stand-in is run: its module, its DuckDB extensions, arguments and environment."""
+
+    module: str
+    extensions: tuple[str, ...]
+    code: str
+    arguments: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...] = ()
+
+    def command(self, port: int, data_dir: Path) -> list[str]:
+        values = {"port": str(port), "grpc": str(free_port()), "data": str(data_dir)}
+        arguments = [argument.format(**values) for argument in self.arguments]
+        return [sys.executable, "-c", self.code, *arguments]
+
+
+BQEMULATOR = StandIn(
+    module="bqemulator",
+    extensions=("spatial",),
+    code="from helpdesk_assets.local.bqemulator import main; main()",
+    # In memory it grows to 6 GB within 30 MERGEs into 52,000 rows; on disk it stays below 1 GB.
+    arguments=(
+        "start", "--rest-host", HOST, "--rest-port", "{port}", "--grpc-host", HOST,
+        "--grpc-port", "{grpc}", "--persistent", "--data-dir", "{data}", "--log-level", "error",
+    ),
+    environment=(
+        # It would download another extension at start.
+        ("BQEMU_ENABLE_FORMAT_EXTENSIONS", "false"),
+        # Otherwise it keeps a copy of each table for every statement of the last seven days.
+        ("BQEMU_TIME_TRAVEL_RETENTION_DAYS", "0"),
+    ),
+)  # fmt: skip
+LOCAL_BIGQUERY = StandIn(
+    module="local_bigquery",
+    extensions=("icu", "ducklake"),
+    code="from local_bigquery.cli import main; main()",
+    arguments=(
+        "--host", HOST, "--port", "{port}", "--grpc-port", "{grpc}", "--data-dir", "{data}",
+    ),
+)  # fmt: skip
+
+
+def installed() -> StandIn:
+    """The stand-in of this environment.
+
+    Raises:
+        SettingsError: none is installed.
+    """
+    for stand_in in (BQEMULATOR, LOCAL_BIGQUERY):
+        if importlib.util.find_spec(stand_in.module) is not None:
+            return stand_in
+    raise SettingsError(
+        "The local warehouse is not installed: pip install 'helpdesk-assets[local]'. "
+        "Or set BIGQUERY_PROJECT to use the real BigQuery."
+    )
+
+
+def serve(port: int, data_dir: Path) -> NoReturn:
+    """Become the stand-in: replaces this process, so signals and exit code are its own."""
+    stand_in = installed()
+    command, environment = _prepared(stand_in, port, data_dir)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(command[0], command, environment)  # noqa: S606 - our own interpreter, no shell
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+class EmbeddedWarehouse:
+    """The stand-in as a child process; use it as a context manager. May be started again on the
+    same data after `stop` or `kill`."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int = 0,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._data_dir = data_dir
+        self._port = port or free_port()
+        self._clock = clock
+        self._sleep = sleep
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://{HOST}:{self._port}"
+
+    @property
+    def log(self) -> Path:
+        return self._data_dir / "warehouse.log"
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Start it and return once it answers.
+
+        Raises:
+            WarehouseUnavailable: it ended or kept silent, with the end of its log.
+        """
+        if self._process is not None:
+            return
+        command, environment = _prepared(installed(), self._port, self._data_dir)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, no shell
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            self._wait_until_it_answers(self._process)
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self) -> None:
+        """Ask it to end, and insist after ten seconds."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+        self._process = None
+
+    def kill(self) -> None:
+        """End it in the middle of whatever it does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
+        until = self._clock() + START_SECONDS
+        while self._clock() < until:
+            if process.poll() is not None:
+                raise self._silent(f"ended with exit code {process.returncode}")
+            if answers(self.endpoint):
+                return
+            self._sleep(0.1)
+        raise self._silent(f"did not answer within {START_SECONDS:.0f} s")
+
+    def _silent(self, what: str) -> WarehouseUnavailable:
+        tail = self.log.read_bytes()[-_LOG_TAIL:].decode(errors="replace").strip()
+        return WarehouseUnavailable(
+            f"The local warehouse {what} at {self.endpoint}. Its log {self.log} ends with:\n{tail}"
+        )
+
+
+def answers(endpoint: str) -> bool:
+    """Whether a warehouse is there and takes requests."""
+    try:
+        url = f"{endpoint}/bigquery/v2/projects/helpdesk-local/datasets"
+        return requests.get(url, timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
+def _prepared(stand_in: StandIn, port: int, data_dir: Path) -> tuple[list[str], dict[str, str]]:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    _import_extensions(stand_in.extensions)
+    environment = {**os.environ, **dict(stand_in.environment)}
+    return stand_in.command(port, data_dir), environment
+
+
+def _import_extensions(names: tuple[str, ...]) -> None:
+    """Copy DuckDB's extensions from their wheels to where DuckDB looks for them.
+
+    In a process of its own, because importing DuckDB here would keep its memory; under a lock,
+    because two starts at once would copy over each other and leave a torn file.
+    """
+    script = "import sys, duckdb_extensions as d; [d.import_extension(n) for n in sys.argv[1:]]"
+    lock = Path(tempfile.gettempdir()) / f"helpdesk-assets-duckdb-{os.getuid()}.lock"
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = subprocess.run(  # noqa: S603 - our own interpreter, no shell
+            [sys.executable, "-c", script, *names], capture_output=True, text=True, check=False
+        )
+    if done.returncode:
+        raise SettingsError(
+            "The local warehouse lacks a DuckDB extension: pip install 'helpdesk-assets[local]' "
+            f"again. {done.stderr.strip()[-300:]}"
+        )

@@ -1,0 +1,102 @@
+"""A batch: what one run fetched, and how batches, staging tables and runs are named in short."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from helpdesk_assets.model.tickets import ApiUse, BadTicket, Window
+
+
+class Mode(StrEnum):
+    """How a batch was fetched: by the change endpoint behind a watermark, or everything. By hand:
+    nothing was fetched, a person has set the watermark."""
+
+    FULL = "full"
+    INCREMENTAL = "incremental"
+    BY_HAND = "by_hand"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Points at one row of raw_ticket_changes."""
+
+    ticket_id: str
+    content_hash: str
+
+
+# How long a batch can be merged after it was fetched; what is left of one then is removed.
+BATCH_LIVES = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What one run fetched, in a size that can be handed from step to step.
+
+    The rows themselves are in raw_ticket_changes. Which of them are this batch's is told by
+    `versions` (in order of arrival) for a small batch and by the table `staging` for a large one.
+    `moves_watermark` is False where the window was not read whole or was asked for by hand.
+    A run with `is_range` leaves the state row alone; one with `fallback` used the listing.
+    `seen_version` and `seen_watermark` are the state row as it was when the run began. A batch that
+    was `saved` while it was read may hold rows that are not counted here: of a run that was killed
+    before it had noted them, or of one that went on with it beside this one.
+    """
+
+    batch_id: str
+    run_id: str
+    mode: Mode
+    reason: str
+    window: Window
+    served_at: datetime
+    moves_watermark: bool
+    seen_version: int
+    seen_watermark: datetime | None
+    first_load: bool
+    rows: int
+    pages: int
+    api: ApiUse
+    batch_bytes: int
+    versions: tuple[Version, ...] | None
+    staging: str | None
+    created_from: datetime | None
+    created_to: datetime | None
+    lag_p50: float = 0.0
+    lag_p95: float = 0.0
+    lag_max: float = 0.0
+    cursor: str | None = None
+    fallback: bool = False
+    is_range: bool = False
+    bad: tuple[BadTicket, ...] = ()
+    bad_count: int = 0
+    tombstones: int = 0
+    saved: bool = False
+    seconds: float = 0.0
+
+    @property
+    def may_have_tombstones(self) -> bool:
+        return self.tombstones > 0 or self.saved
+
+
+STAMP = "%Y%m%dT%H%M%SZ"
+
+
+def batch_id(at: datetime, run_id: str, attempt: int) -> str:
+    """Name of one try to fetch a batch; the time in it lets orphans be told by their names."""
+    return f"{at.astimezone(UTC):{STAMP}}_{short_run_id(run_id)}_{attempt}"
+
+
+def staging_name(table: str, batch: str) -> str:
+    """The staging table of one batch."""
+    return f"{table}__stg_{batch}"
+
+
+def short_run_id(run_id: str) -> str:
+    """The first eight characters of a run id that names of jobs and tables can hold."""
+    return re.sub(r"[^A-Za-z0-9]+", "", run_id)[:8].lower() or "norun"
+
+
+def batch_staging_name(batch: str) -> str:
+    """The staging table that a large batch is loaded into."""
+    return staging_name("raw_ticket_changes", batch)

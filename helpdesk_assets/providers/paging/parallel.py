@@ -1,0 +1,118 @@
+"""Several threads read the stretches of a window; one iterator gives what they have read.
+
+Few results wait to be fetched, so memory does not grow with what there is to read. Must not know
+what is read, nor how a stretch is divided (`spans`).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from typing import Generic, TypeVar
+
+from helpdesk_assets.providers.paging.work_split import Span, Spans
+
+Step = TypeVar("Step")
+
+WAITING_PER_READER = 2
+# A reader may be in the midst of a call when the others are stopped.
+JOIN_SECONDS = 10.0
+
+
+def read_side_by_side(
+    spans: Spans, read: Callable[[Span], Iterator[Step]], at_once: int
+) -> Iterator[Step]:
+    """Everything that `read` gives for each stretch, in whatever order.
+
+    The first steps are made in the calling thread: a window of a page or two needs no others. The
+    first failure of a reader is raised here, after what was read before it, and ends all.
+    """
+    alone = _read_all(spans, read)
+    for step in alone:
+        yield step
+        if at_once > 1 and spans.are_worth_sharing:
+            break
+    else:
+        return
+    readers = [alone, *(_read_all(spans, read) for _ in range(at_once - 1))]
+    yield from _Together(readers, spans).steps()
+
+
+def _read_all(spans: Spans, read: Callable[[Span], Iterator[Step]]) -> Generator[Step, None, None]:
+    while (span := spans.take()) is not None:
+        try:
+            yield from read(span)
+        finally:
+            spans.give_back(span)
+
+
+class _Together(Generic[Step]):
+    """The threads of one reading, and what they have not handed over yet."""
+
+    def __init__(self, readers: list[Generator[Step, None, None]], spans: Spans) -> None:
+        self._spans = spans
+        self._most = WAITING_PER_READER * len(readers)
+        self._steps: deque[Step] = deque()
+        self._error: BaseException | None = None
+        self._closed = False
+        self._changed = threading.Condition()
+        self._at_work = len(readers)
+        self._threads = [
+            threading.Thread(target=self._work, args=(reader,), name=f"reader-{n}", daemon=True)
+            for n, reader in enumerate(readers)
+        ]
+
+    def steps(self) -> Iterator[Step]:
+        try:
+            for thread in self._threads:
+                thread.start()
+            while (step := self._next()) is not None:
+                yield step[0]
+        finally:
+            self._close()
+
+    def _next(self) -> tuple[Step] | None:
+        """The next step, None after the last one."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._steps or self._error or not self._at_work)
+            if self._steps:
+                self._changed.notify_all()
+                return (self._steps.popleft(),)
+            if self._error is not None:
+                raise self._error
+            return None
+
+    def _work(self, reader: Generator[Step, None, None]) -> None:
+        try:
+            for step in reader:
+                if not self._put(step):
+                    break
+        except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits for it
+            with self._changed:
+                self._error = self._error or error
+        finally:
+            reader.close()
+            with self._changed:
+                self._at_work -= 1
+                self._changed.notify_all()
+
+    def _put(self, step: Step) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._steps) < self._most or self._closed)
+            if self._closed:
+                return False
+            self._steps.append(step)
+            self._changed.notify_all()
+            return True
+
+    def _close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._spans.stop()
+        until = time.monotonic() + JOIN_SECONDS
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(max(until - time.monotonic(), 0.0))

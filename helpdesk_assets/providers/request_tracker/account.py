@@ -1,0 +1,168 @@
+"""Who the `request_tracker` adapter is to RT: the login, and the time zone that searches are read
+in, which is the user's and costs tickets in silence where it is taken for another.
+
+RT names it for the user itself only. A user without one has the server's, which RT tells nobody;
+then HELPDESK_TIME_ZONE has to, and what it says is tried on a ticket before it is believed.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from helpdesk_assets.errors import EndpointFailed, SettingsError
+from helpdesk_assets.providers.client.auth import Auth, BasicAuth, TokenAuth, token_of
+from helpdesk_assets.providers.client.connection import Connection
+from helpdesk_assets.providers.paging.by_token import rows_and_token
+from helpdesk_assets.providers.parsing.tickets import iso_time
+from helpdesk_assets.providers.request_tracker.local_times import at_or_after, at_or_before, zone
+from helpdesk_assets.settings import Settings
+
+API = "/REST/2.0"
+TICKETS = "/tickets"
+LARGEST_PAGE = 100
+# RT's auth tokens begin with a version and the number of the user they are of.
+USER_IN_TOKEN = re.compile(r"\d+-(\d+)-\S+")
+NAMELESS = (
+    "HELPDESK_API_TOKEN does not name its user, as RT's auth tokens do (1-14-...), so RT cannot be "
+    "asked for the user's time zone. Copy it again, or set HELPDESK_TIME_ZONE."
+)
+# The newest ticket may change between two calls, but hardly so often in a row.
+TRIALS = 5
+
+
+def login(settings: Settings) -> Auth:
+    """
+    Raises:
+        SettingsError: HELPDESK_API_TOKEN is empty or can be no token.
+    """
+    token = token_of(settings)
+    if settings.helpdesk_user:
+        return BasicAuth(settings.helpdesk_user, token)
+    return TokenAuth(token, scheme="token")
+
+
+class Account:
+    """The API user, for any number of threads."""
+
+    def __init__(self, settings: Settings, connection: Connection) -> None:
+        self._named = settings.helpdesk_time_zone
+        self._user = settings.helpdesk_user or _user_of(token_of(settings))
+        self._api = connection.api
+        self._retry = connection.retry
+        self._lock = threading.Lock()
+        self._zone: ZoneInfo | None = None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone that RT reads times in, asked for once.
+
+        Raises:
+            SettingsError: it cannot be known, or HELPDESK_TIME_ZONE is not the right one.
+        """
+        with self._lock:
+            self._zone = self._zone or (self._tried() if self._named else self._told())
+            return self._zone
+
+    def _told(self) -> ZoneInfo:
+        if not self._user:
+            raise SettingsError(NAMELESS)
+        body = self._get(f"/user/{quote(self._user, safe='')}", {})
+        name = body.get("Timezone")
+        if not name or not isinstance(name, str):
+            raise SettingsError(
+                "The API user has no time zone of its own in RT, so RT reads times in the "
+                "server's, which it does not tell. Set the user's to UTC in RT, or "
+                "HELPDESK_TIME_ZONE to the server's."
+            )
+        return zone(name, "The API user's time zone in RT")
+
+    def _tried(self) -> ZoneInfo:
+        """The zone of the settings, if the newest ticket is found by its time in it."""
+        named = zone(self._named, "HELPDESK_TIME_ZONE")
+        before = None
+        for _ in range(TRIALS):
+            newest = self._last_update("id > 0", "DESC")
+            if newest is None:
+                return named
+            start, end = at_or_before(newest, named), at_or_after(newest, named)
+            query = f"LastUpdated >= '{start}' AND LastUpdated <= '{end}'"
+            if start != end or self._last_update(query, "ASC") == newest:
+                return named
+            if newest == before:
+                raise SettingsError(
+                    f"HELPDESK_TIME_ZONE is {self._named!r}, but RT reads the times of this user "
+                    "in another zone: a ticket is not found by its time. Set it to the user's "
+                    "zone in RT, or to the server's where the user has none."
+                )
+            before = newest
+        raise EndpointFailed(
+            "Tickets change too fast to try HELPDESK_TIME_ZONE on one. Try again later."
+        )
+
+    def _last_update(self, query: str, order: str) -> datetime | None:
+        """When the first ticket of a search was last updated."""
+        params = {
+            "query": query,
+            "orderby": "LastUpdated",
+            "order": order,
+            "per_page": "1",
+            "fields": "LastUpdated",
+        }
+        rows, _ = rows_and_token(self._get(TICKETS, params), TICKETS, "items", "next_page")
+        try:
+            return iso_time(rows[0]["LastUpdated"]) if rows else None
+        except (TypeError, KeyError, ValueError, OverflowError):
+            raise EndpointFailed(
+                f"GET {TICKETS} gives a ticket without a time that can be read as LastUpdated. "
+                "Check HELPDESK_BASE_URL and HELPDESK_PROVIDER."
+            ) from None
+
+    def _get(self, path: str, params: Mapping[str, str]) -> Mapping[str, Any]:
+        return self._retry(lambda: self._api.get(path, params).json_object())
+
+
+def looks(settings: Settings) -> Mapping[str, Callable[[], str]]:
+    """What the doctor says of the settings that RT reads in its own way."""
+    return {
+        "helpdesk_user": lambda: settings.helpdesk_user or "empty: the token is an auth token",
+        "helpdesk_api_token": lambda: _secret(settings),
+        "helpdesk_page_size": lambda: str(page_size(settings)),
+        "helpdesk_time_zone": lambda: _time_zone(settings),
+    }
+
+
+def page_size(settings: Settings) -> int:
+    """RT gives no more than 100, and does not say so."""
+    return min(settings.helpdesk_page_size, LARGEST_PAGE)
+
+
+def _user_of(token: str) -> str | None:
+    found = USER_IN_TOKEN.fullmatch(token)
+    return found[1] if found else None
+
+
+def _secret(settings: Settings) -> str:
+    token = token_of(settings)
+    if settings.helpdesk_user:
+        return "set (not shown), the password of HELPDESK_USER"
+    user = _user_of(token)
+    return f"set (not shown), the auth token of user {user}" if user else "set (not shown)"
+
+
+def _time_zone(settings: Settings) -> str:
+    """
+    Raises:
+        SettingsError: it is no zone, or it is empty where RT could not be asked.
+    """
+    name = settings.helpdesk_time_zone
+    if name:
+        return str(zone(name, "HELPDESK_TIME_ZONE"))
+    if not settings.helpdesk_user and not _user_of(token_of(settings)):
+        raise SettingsError(NAMELESS)
+    return "empty: the API user's in RT"

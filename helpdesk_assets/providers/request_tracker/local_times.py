@@ -1,0 +1,82 @@
+"""Write a moment as the local time of a helpdesk that takes no zone, so that no ticket is lost.
+
+Local times are no measure of time: one hour of a year comes twice and another never. Worse, what
+reads them may be simple about it: Request Tracker takes off the offset that was in force when the
+clocks of Greenwich showed the same figures, which is another one for some hours around each change;
+with a setting of its own it reads them right. So a bound is written such that either reading puts
+it where it should be or further out, never further in. Must not know vendors or queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.model.tickets import utc
+
+SECOND = timedelta(seconds=1)
+DAY = timedelta(days=1)
+
+
+def zone(name: str, named_by: str) -> ZoneInfo:
+    """The zone of that name; `named_by` says where the name is from.
+
+    Raises:
+        SettingsError: there is none, or this machine has no database of zones.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise SettingsError(
+            f"{named_by} is {name!r}, and no such time zone is known here. Write it like "
+            "Europe/Berlin or UTC, or install the package tzdata."
+        ) from None
+
+
+def at_or_before(moment: datetime, where: ZoneInfo) -> str:
+    """The latest local time that cannot be read as later than the moment."""
+    start = utc(moment).replace(microsecond=0, tzinfo=None)
+    return _text(next(at for at in _nearest(start, where, -1) if _fits(at, start, where, -1)))
+
+
+def at_or_after(moment: datetime, where: ZoneInfo) -> str:
+    """The earliest local time that cannot be read as earlier than the moment."""
+    end = utc(moment).replace(tzinfo=None)
+    if end.microsecond:
+        end = end.replace(microsecond=0) + SECOND
+    return _text(next(at for at in _nearest(end, where, 1) if _fits(at, end, where, 1)))
+
+
+def _nearest(moment: datetime, where: ZoneInfo, side: int) -> Iterator[datetime]:
+    """Local times that may stand for the moment, from those further in to those further out."""
+    offsets = sorted({_offset(moment + days * DAY, where) for days in (-1, 0, 1)})
+    step = offsets[-1] - offsets[0]
+    if side < 0:
+        offsets.reverse()
+    for offset in offsets:
+        yield moment + offset
+    for times in count(1):
+        yield moment + offsets[-1] + side * times * (step or SECOND)
+
+
+def _fits(local: datetime, moment: datetime, where: ZoneInfo, side: int) -> bool:
+    readings = [local - _offset(local, where)]
+    for fold in (0, 1):
+        read = local.replace(tzinfo=where, fold=fold).astimezone(UTC)
+        if read.astimezone(where).replace(tzinfo=None) != local:
+            # An hour that never was: who reads times right refuses it, and then finds nothing.
+            return False
+        readings.append(read.replace(tzinfo=None))
+    return all(side * (read - moment) >= timedelta(0) for read in readings)
+
+
+def _offset(moment: datetime, where: ZoneInfo) -> timedelta:
+    """The zone's distance from UTC at a moment of UTC."""
+    return moment.replace(tzinfo=UTC).astimezone(where).utcoffset() or timedelta(0)
+
+
+def _text(local: datetime) -> str:
+    return local.isoformat(" ", "seconds")

@@ -1,0 +1,70 @@
+"""Reading what vendors put into a webhook's body: ids and times, or nothing where there is none.
+
+Bodies are made by vendors, admins and rules, so a field may be absent or of another kind; the id
+of a ticket may not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from helpdesk_assets.model.tickets import utc
+from helpdesk_assets.providers.parsing.exact_json import storable_text
+
+LONGEST_ID = 100
+LONGEST_TYPE = 200
+
+
+def id_in(row: Any, names: Iterable[str]) -> str | None:
+    """The first of these fields that can be an id, as text."""
+    if not isinstance(row, Mapping):
+        return None
+    return next((found for name in names if (found := as_id(row.get(name)))), None)
+
+
+def as_id(value: Any) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str) and value.isprintable() and 0 < len(value.strip()) <= LONGEST_ID:
+        return value.strip()
+    return None
+
+
+def ticket_id_in(row: Any, names: Iterable[str]) -> str:
+    """
+    Raises:
+        ValueError: none of the fields is there.
+    """
+    names = tuple(names)
+    found = id_in(row, names)
+    if found is None:
+        raise ValueError(f"no ticket id: {' or '.join(names)} is absent or no id")
+    return found
+
+
+def word_in(row: Any, name: str, otherwise: str) -> str:
+    value = row.get(name) if isinstance(row, Mapping) else None
+    return storable_text(value[:LONGEST_TYPE]) if isinstance(value, str) and value else otherwise
+
+
+def time_of(value: Any) -> datetime | None:
+    """A time as ISO 8601 text with a zone; None for all else: a hint's time may be anything."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return utc(datetime.fromisoformat(value))
+    except (ValueError, OverflowError):
+        return None
+
+
+def unix_time(value: Any, *, per_second: int = 1) -> datetime | None:
+    """A number of seconds since 1970, or of parts of one, also as text."""
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not text.isascii() or not text.isdecimal() or len(text) > 16:
+        return None
+    try:
+        return datetime.fromtimestamp(int(text) / per_second, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

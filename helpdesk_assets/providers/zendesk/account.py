@@ -1,0 +1,80 @@
+"""What is Zendesk's own about an account: who logs in, what it may ask for, and what is left of it.
+
+Must not know tickets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.providers.client.auth import Auth, BasicAuth, TokenAuth, token_of
+from helpdesk_assets.providers.client.rate_limit import Left
+from helpdesk_assets.settings import Settings
+
+LARGEST_PAGE = 1000
+# The lane of the exports: their limit is far below the account's.
+EXPORTS = "export"
+EXPORT_LIMIT = "zendesk-ratelimit-incremental"
+
+
+def looks(settings: Settings) -> Mapping[str, Callable[[], str]]:
+    """What the doctor says of the settings that Zendesk reads in its own way."""
+    return {
+        "helpdesk_user": lambda: _email(settings) or "empty: the token is an OAuth access token",
+        "helpdesk_page_size": lambda: str(page_size(settings)),
+        "helpdesk_concurrency": lambda: "1 (the export has one cursor)",
+        "zendesk_exports_per_minute": lambda: str(settings.zendesk_exports_per_minute),
+    }
+
+
+def read_left(headers: Mapping[str, str]) -> tuple[Left, ...]:
+    """What is left of the account's minute, and of an endpoint's where a header tells:
+    `total=10; remaining=9; resets=41`."""
+    told = []
+    remaining = headers.get("ratelimit-remaining") or headers.get("X-Rate-Limit-Remaining") or ""
+    if remaining.isdecimal():
+        limit = headers.get("ratelimit-limit") or headers.get("X-Rate-Limit")
+        told.append(Left(int(remaining), _count(limit), _count(headers.get("ratelimit-reset"))))
+    for name, value in headers.items():
+        if name.lower().startswith(EXPORT_LIMIT):
+            parts = {key: int(number) for key, number in re.findall(r"(\w+)=(\d+)", value)}
+            if "remaining" in parts:
+                left = parts["remaining"]
+                told.append(Left(left, parts.get("total"), parts.get("resets"), EXPORTS))
+    return tuple(told)
+
+
+def login(settings: Settings) -> Auth:
+    """An API token is the password of `{email}/token`, an OAuth access token is a bearer's.
+
+    Raises:
+        SettingsError: HELPDESK_USER is no e-mail address, or the token is empty.
+    """
+    token, email = token_of(settings), _email(settings)
+    return BasicAuth(f"{email}/token", token) if email else TokenAuth(token)
+
+
+def page_size(settings: Settings) -> int:
+    """The most that there is, unless the user wants less: 10 calls a minute are all one has."""
+    is_set = "helpdesk_page_size" in settings.model_fields_set
+    return settings.helpdesk_page_size if is_set else LARGEST_PAGE
+
+
+def _email(settings: Settings) -> str:
+    """
+    Raises:
+        SettingsError: HELPDESK_USER is no e-mail address.
+    """
+    user = settings.helpdesk_user.strip().removesuffix("/token")
+    if user and ("@" not in user or ":" in user or not user.isprintable()):
+        raise SettingsError(
+            "HELPDESK_USER is no e-mail address. Set it to the address that the API token is used "
+            "with, or leave it empty where HELPDESK_API_TOKEN is an OAuth access token."
+        )
+    return user
+
+
+def _count(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None

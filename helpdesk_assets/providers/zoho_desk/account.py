@@ -1,0 +1,244 @@
+"""What is Zoho Desk's own about an account: its data centre, its settings, limits and errors.
+
+Must not know tickets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from helpdesk_assets.errors import (
+    AllowanceSpent,
+    CredentialsRefused,
+    HelpdeskAssetsError,
+    SettingsError,
+)
+from helpdesk_assets.providers.client import errors
+from helpdesk_assets.providers.client.http import Reply
+from helpdesk_assets.providers.client.rate_limit import Left
+from helpdesk_assets.providers.client.retry import LONGEST_IN_ALL
+from helpdesk_assets.providers.client.token_cache import users_folder
+from helpdesk_assets.providers.zoho_desk.oauth import Client
+from helpdesk_assets.settings import Settings
+
+# Each data centre has its own. A client of one is unknown to the others.
+ACCOUNTS = {
+    "desk.zoho.com": "https://accounts.zoho.com",
+    "desk.zoho.eu": "https://accounts.zoho.eu",
+    "desk.zoho.in": "https://accounts.zoho.in",
+    "desk.zoho.com.au": "https://accounts.zoho.com.au",
+    "desk.zoho.jp": "https://accounts.zoho.jp",
+    "desk.zoho.com.cn": "https://accounts.zoho.com.cn",
+    "desk.zohocloud.ca": "https://accounts.zohocloud.ca",
+    "desk.zoho.sa": "https://accounts.zoho.sa",
+    "desk.zoho.sg": "https://accounts.zoho.sg",
+    "desk.zoho.ae": "https://accounts.zoho.ae",
+}
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LARGEST_PAGE = 100
+# `from` is 4999 at most; one revision of the vendor's API description has 999.
+CAP = 5_000
+# Of the Free plan; the others allow 10 to 25.
+AT_ONCE = 5
+OFF = "off"
+RECYCLE_BIN = "/recycleBin"
+# By path; a single ticket needs the last one.
+SCOPES = {RECYCLE_BIN: "Desk.settings.READ", "/tickets/search": "Desk.search.READ"}
+TICKETS_SCOPE = "Desk.tickets.READ"
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much is asked for: rows a page, rows a query, whether each ticket is fetched by its id as
+    well, and whether the recycle bin is read."""
+
+    page_size: int
+    cap: int
+    details: bool
+    recycle_bin: bool
+
+
+def client(settings: Settings) -> Client:
+    """
+    Raises:
+        SettingsError: a part of it is empty or cannot be what it must be.
+    """
+    return Client(
+        accounts_url(settings),
+        _filled(settings.zoho_client_id, "ZOHO_CLIENT_ID"),
+        _filled(settings.zoho_client_secret.get_secret_value(), "ZOHO_CLIENT_SECRET"),
+        _filled(settings.zoho_refresh_token.get_secret_value(), "ZOHO_REFRESH_TOKEN"),
+    )
+
+
+def accounts_url(settings: Settings) -> str:
+    """Where tokens are issued: what is set, or the data centre's of HELPDESK_BASE_URL.
+
+    Raises:
+        SettingsError: nothing is set and the data centre is not known, or what is set cannot be
+            trusted with a refresh token.
+    """
+    url = settings.zoho_accounts_url.strip().rstrip("/")
+    if not url:
+        host = urlsplit(settings.helpdesk_base_url).hostname or ""
+        if host not in ACCOUNTS:
+            raise SettingsError(
+                "ZOHO_ACCOUNTS_URL is empty, and the host of HELPDESK_BASE_URL is none of Zoho's "
+                f"data centres: {', '.join(ACCOUNTS)}. Correct HELPDESK_BASE_URL, or set "
+                "ZOHO_ACCOUNTS_URL."
+            )
+        return ACCOUNTS[host]
+    parts = _parts(url)
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+    if not (is_safe and parts.hostname) or parts.username or parts.path or parts.query:
+        raise SettingsError(
+            "ZOHO_ACCOUNTS_URL is no address like https://accounts.zoho.eu. Leave it empty, and "
+            "that of HELPDESK_BASE_URL's data centre is used."
+        )
+    return url
+
+
+def org_id(settings: Settings) -> str:
+    """
+    Raises:
+        SettingsError: it is no number.
+    """
+    number = settings.zoho_org_id.strip()
+    if not (number.isascii() and number.isdigit()):
+        raise SettingsError(
+            "ZOHO_ORG_ID is not the number of an organisation. Zoho Desk shows it under Setup, "
+            "Developer Space, API."
+        )
+    return number
+
+
+def extent(settings: Settings) -> Extent:
+    """
+    Raises:
+        SettingsError: more is asked for than there is.
+    """
+    cap = settings.helpdesk_result_cap or CAP
+    size = min(_page_size(settings), cap)
+    return Extent(size, cap, settings.helpdesk_fetch_details, settings.zoho_recycle_bin)
+
+
+def at_once(settings: Settings) -> int:
+    """Calls that Zoho Desk allows at a time on every plan, unless the user has said otherwise."""
+    is_set = "helpdesk_concurrency" in settings.model_fields_set
+    return settings.helpdesk_concurrency if is_set else AT_ONCE
+
+
+def cache_folder(settings: Settings) -> Path | None:
+    """Where access tokens are kept, None for nowhere."""
+    said = settings.zoho_token_cache.strip()
+    if said.casefold() == OFF:
+        return None
+    return Path(said).expanduser() if said else users_folder()
+
+
+def looks(settings: Settings) -> Mapping[str, Callable[[], str]]:
+    """What the doctor says of the settings that are Zoho's, or that it reads in its own way."""
+    return {
+        "helpdesk_api_token": lambda: "not used: ZOHO_REFRESH_TOKEN is",
+        "helpdesk_page_size": lambda: str(_page_size(settings)),
+        "helpdesk_result_cap": lambda: str(settings.helpdesk_result_cap or CAP),
+        "helpdesk_concurrency": lambda: str(at_once(settings)),
+        "zoho_accounts_url": lambda: accounts_url(settings),
+        "zoho_org_id": lambda: org_id(settings),
+        "zoho_client_id": lambda: _filled(settings.zoho_client_id, "ZOHO_CLIENT_ID"),
+        "zoho_client_secret": lambda: _hidden(settings.zoho_client_secret, "ZOHO_CLIENT_SECRET"),
+        "zoho_refresh_token": lambda: _hidden(settings.zoho_refresh_token, "ZOHO_REFRESH_TOKEN"),
+        "zoho_token_cache": lambda: str(cache_folder(settings) or "off: a new token for each run"),
+        "zoho_recycle_bin": lambda: (
+            "read" if settings.zoho_recycle_bin else "not read: deleted tickets stay as they were"
+        ),
+    }
+
+
+def read_left(headers: Mapping[str, str]) -> tuple[Left, ...]:
+    """What is left of the day's credits, as calls of the last one's cost."""
+    told = (headers.get(f"X-Rate-Limit-{name}-v3", "") for name in ("Remaining", "Request-Weight"))
+    left, cost = (int(text) if text.isdecimal() else None for text in told)
+    return () if left is None else (Left(left // (cost or 1)),)
+
+
+def explain(reply: Reply) -> HelpdeskAssetsError | None:
+    """What the vendor's own word for an error means, where it says more than the status does."""
+    code = _code(reply)
+    if code == "THRESHOLD_EXCEEDED":
+        return _credits_spent(reply)
+    if reply.status not in (401, 403):
+        return None
+    scope = SCOPES.get(reply.path, TICKETS_SCOPE)
+    bin_is_optional = " or set ZOHO_RECYCLE_BIN=false" if reply.path == RECYCLE_BIN else ""
+    means = {
+        "SCOPE_MISMATCH": f"the refresh token was made without the scope {scope}; make another "
+        f"with it, set it as ZOHO_REFRESH_TOKEN{bin_is_optional}",
+        "OAUTH_ORG_MISMATCH": "the refresh token belongs to another organisation than ZOHO_ORG_ID; "
+        "correct one of them",
+        "LICENSE_ACCESS_LIMITED": "the plan or the agent's licence does not allow it; see the plan "
+        "of ZOHO_ORG_ID",
+        "FORBIDDEN": "the agent who made ZOHO_REFRESH_TOKEN lacks the right; give it to the "
+        f"agent's profile{bin_is_optional}",
+    }
+    unknown = (
+        "it does not accept the access token; check that HELPDESK_BASE_URL is of the data centre "
+        "that ZOHO_REFRESH_TOKEN was made in"
+    )
+    said = f" ({code})" if code in means else ""
+    return CredentialsRefused(
+        f"Zoho Desk answered {reply.status}{said} to GET {reply.path}: {means.get(code, unknown)}."
+    )
+
+
+def _credits_spent(reply: Reply) -> AllowanceSpent | None:
+    """A short wait is waited out like any other."""
+    asked = errors.retry_after(reply.headers.get("Retry-After"), reply.served_at)
+    if asked is not None and asked <= LONGEST_IN_ALL:
+        return None
+    when = "tomorrow" if asked is None else f"in {asked / 60:.0f} minutes"
+    return AllowanceSpent(
+        f"Zoho Desk answered {reply.status} (THRESHOLD_EXCEEDED) to GET {reply.path}: the day's "
+        f"API credits of the whole portal are used up. Run again {when}, or see under Setup, "
+        "Developer Space, API what has used them."
+    )
+
+
+def _code(reply: Reply) -> str:
+    try:
+        body: Any = reply.json()
+    except errors.PassingFailure:
+        return ""
+    return str(body.get("errorCode", "")) if isinstance(body, dict) else ""
+
+
+def _page_size(settings: Settings) -> int:
+    if settings.helpdesk_page_size > LARGEST_PAGE:
+        raise SettingsError(
+            f"HELPDESK_PAGE_SIZE is {settings.helpdesk_page_size}, and a page of Zoho Desk has "
+            f"{LARGEST_PAGE} tickets at most. Set it to {LARGEST_PAGE}."
+        )
+    return settings.helpdesk_page_size
+
+
+def _hidden(secret: Any, name: str) -> str:
+    return "set (not shown)" if _filled(secret.get_secret_value(), name) else ""
+
+
+def _filled(value: str, name: str) -> str:
+    if not value.strip():
+        raise SettingsError(f"{name} is empty. Zoho's API console, Self Client, shows or makes it.")
+    return value.strip()
+
+
+def _parts(url: str) -> Any:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return urlsplit("")
+    return parts

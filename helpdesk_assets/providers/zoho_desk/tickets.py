@@ -1,0 +1,72 @@
+"""How the `zoho_desk` adapter reads a ticket: its fields, its times, and whether it is gone.
+
+Must not know calls or pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from helpdesk_assets.model.tickets import BadTicket, Ticket
+from helpdesk_assets.providers.paging.by_time import EPOCH
+from helpdesk_assets.providers.parsing.tickets import Shape, iso_time, unreadable, word
+
+NO_PRIORITY = "-None-"
+# What a ticket says of itself when it is in the recycle bin.
+SIGNS = ("isTrashed", "isDeleted")
+
+
+def zoho_time(value: Any) -> datetime | None:
+    """ISO 8601, or milliseconds since 1970 as a number, which some published samples show.
+
+    Raises:
+        ValueError, OverflowError: it is neither.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return EPOCH + timedelta(milliseconds=value)
+    return iso_time(value)
+
+
+def deleted_at(row: Mapping[str, Any]) -> Any:
+    """A ticket that is spam or in the bin does not tell since when. It was its last change, unless
+    something was done to it afterwards; the recycle bin knows better."""
+    is_gone = row.get("isSpam") or any(row.get(sign) for sign in SIGNS)
+    return row.get("modifiedTime") if is_gone else None
+
+
+def priority(value: Any) -> str | None:
+    """`-None-` is how older tickets say that there is none."""
+    return None if value == NO_PRIORITY else word(value)
+
+
+SHAPE = Shape(
+    assignee="assigneeId",
+    words={"priority": priority},
+    time=zoho_time,
+    deleted_at=deleted_at,
+)
+
+
+def _modified(ticket: Ticket) -> datetime:
+    return ticket.modified_time
+
+
+def _created(ticket: Ticket) -> datetime:
+    if ticket.created_time is None:
+        raise unreadable(BadTicket(ticket.ticket_id, "createdTime", "is absent"))
+    return ticket.created_time
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """The time that a search goes by: its name, and where a ticket has it."""
+
+    name: str
+    time_of: Callable[[Ticket], datetime]
+
+
+MODIFIED = By("modifiedTime", _modified)
+CREATED = By("createdTime", _created)

@@ -1,0 +1,86 @@
+"""The tokens by which Zoho says that it is Zoho: RS256, with keys that Zoho publishes.
+
+Its documents speak of milliseconds for the times in it and show seconds, so both are read. Keys are
+fetched when one is not known, from the one address that the settings name.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.providers.webhooks.payloads import unix_time
+from helpdesk_assets.settings import Settings
+
+if TYPE_CHECKING:
+    import jwt
+
+log = logging.getLogger(__name__)
+
+LEEWAY = timedelta(seconds=60)
+FETCH_SECONDS = 3
+LONGEST_TOKEN = 8192
+# No second since 1970 is that large, and every millisecond since 1971 is.
+MILLISECONDS_FROM = 10**11
+
+
+class ZohoTokens:
+    def __init__(self, keys: jwt.PyJWKClient, issuer: str | None) -> None:
+        """`issuer`: whom a token must be of, None where the organisation is not known."""
+        self._keys = keys
+        self._issuer = issuer
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self | None:
+        """None where ZOHO_JWKS_URL is not set: tokens are not looked at.
+
+        Raises:
+            SettingsError: the address is not https, or PyJWT is not installed.
+        """
+        url = settings.zoho_jwks_url
+        if not url:
+            return None
+        if not url.startswith("https://"):
+            raise SettingsError("ZOHO_JWKS_URL must begin with https://: keys decide who is Zoho.")
+        try:
+            import jwt
+        except ModuleNotFoundError:
+            raise SettingsError(
+                "ZOHO_JWKS_URL is set, which needs PyJWT: pip install 'pyjwt[crypto]'."
+            ) from None
+        issuer = f"orgId:{settings.zoho_org_id}" if settings.zoho_org_id else None
+        return cls(jwt.PyJWKClient(url, timeout=FETCH_SECONDS), issuer)
+
+    def are_good(self, token: str, now: datetime) -> bool:
+        """Whether Zoho has signed this token, for our organisation, and it has not ended."""
+        import jwt
+
+        if not token or len(token) > LONGEST_TOKEN:
+            return False
+        try:
+            key = self._keys.get_signing_key_from_jwt(token)
+            claims = jwt.decode(token, key, algorithms=["RS256"], options=_OURSELVES)
+        except jwt.PyJWKClientConnectionError:
+            log.warning("The keys of ZOHO_JWKS_URL could not be fetched; Zoho's posts are refused.")
+            return False
+        except (jwt.PyJWTError, RecursionError):
+            return False
+        ours = self._issuer is None or claims.get("iss") == self._issuer
+        ends = _moment(claims.get("exp"))
+        return ours and ends is not None and now <= ends + LEEWAY
+
+
+# Times and issuer are compared above: PyJWT knows seconds only, and a clock of its own.
+_OURSELVES: Any = {
+    "verify_exp": False, "verify_iat": False, "verify_nbf": False, "verify_aud": False,
+    "verify_iss": False,
+}  # fmt: skip
+
+
+def _moment(value: Any) -> datetime | None:
+    if isinstance(value, float):
+        value = int(value)
+    large = isinstance(value, int) and value >= MILLISECONDS_FROM
+    return unix_time(value, per_second=1000 if large else 1)

@@ -1,0 +1,194 @@
+"""Calls to BigQuery that start no job: datasets, tables, and rows read straight from a table.
+
+Each has a timeout, a deadline for its retries, and ends in one of our errors. Table facts are asked
+for once. Must not know tickets or keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from google.api_core import exceptions as google
+from google.api_core.retry import Retry
+from google.cloud import bigquery
+
+from helpdesk_assets.errors import WarehouseRefused
+from helpdesk_assets.warehouse.bigquery.errors import TRANSPORT, Place, explain
+from helpdesk_assets.warehouse.query import Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """In seconds: one HTTP request, one API call with its retries, one job to its end."""
+
+    request: float
+    call: float
+    job: float
+
+
+REAL = Deadlines(request=60.0, call=120.0, job=900.0)
+# A stand-in that is silent for longer is stuck; google's default of ten minutes helps no one.
+EMULATOR = Deadlines(request=30.0, call=30.0, job=120.0)
+
+
+class TableCalls:
+    """A dataset and the client that reaches it, without jobs."""
+
+    def __init__(
+        self,
+        client: bigquery.Client,
+        dataset: Dataset,
+        *,
+        location: str | None,
+        is_emulator: bool,
+        deadlines: Deadlines | None,
+    ) -> None:
+        self._client = client
+        self.dataset = dataset
+        self.is_emulator = is_emulator
+        self._deadlines = deadlines or (EMULATOR if is_emulator else REAL)
+        self._tables: dict[str, bigquery.Table] = {}
+        endpoint = str(getattr(client._connection, "API_BASE_URL", ""))  # noqa: SLF001
+        self.place = Place(dataset.project, dataset.name, location, endpoint, is_emulator)
+
+    def __repr__(self) -> str:
+        return f"Warehouse({self.dataset.project}.{self.dataset.name} at {self.place.endpoint})"
+
+    @property
+    def location(self) -> str | None:
+        return self.place.location
+
+    def list_rows(
+        self,
+        table: str,
+        columns: Sequence[str] | None = None,
+        max_results: int | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Rows straight from the table, without a query job and without the Storage API (whose
+        client asks googleapis.com even when the warehouse is local)."""
+        found = self.get_table(table)
+        if found is None:
+            raise WarehouseRefused(
+                f"There is no table {self.dataset.table_id(table)} to read. Run a sync first, or "
+                f"check BIGQUERY_DATASET ({self.dataset.name})."
+            )
+        with self.explained(f"reading table {table}"):
+            # The service answers in the table's order whatever order one asks in.
+            fields = [f for f in found.schema if columns is None or f.name in columns]
+            rows = self._client.list_rows(
+                found,
+                selected_fields=fields,
+                max_results=max_results,
+                retry=self._retry(),
+                timeout=self._deadlines.request,
+            )
+            for row in rows:
+                yield dict(row)
+
+    def get_table(self, table: str, *, fresh: bool = False) -> bigquery.Table | None:
+        """The table's facts, asked for once; None where there is no such table."""
+        if not fresh and table in self._tables:
+            return self._tables[table]
+        with self.explained(f"looking at table {table}"):
+            try:
+                found = self._client.get_table(
+                    self.dataset.table_id(table),
+                    retry=self._retry(),
+                    timeout=self._deadlines.request,
+                )
+            except google.NotFound:
+                self._tables.pop(table, None)
+                return None
+        self._tables[table] = found
+        return found
+
+    def create_table(self, table: bigquery.Table) -> bigquery.Table:
+        """Make a table, or take the one that somebody else made a moment ago."""
+        with self.explained(f"creating table {table.table_id}"):
+            created = self._client.create_table(
+                table, exists_ok=True, retry=self._retry(), timeout=self._deadlines.request
+            )
+        self._tables[table.table_id] = created
+        return created
+
+    def update_schema(self, table: bigquery.Table) -> None:
+        with self.explained(f"adding columns to table {table.table_id}"):
+            self._client.update_table(
+                table, ["schema"], retry=self._retry(), timeout=self._deadlines.request
+            )
+        self._tables.pop(table.table_id, None)
+
+    def update_expiry(self, table: bigquery.Table) -> None:
+        with self.explained(f"keeping table {table.table_id} for longer"):
+            self._client.update_table(
+                table, ["expires"], retry=self._retry(), timeout=self._deadlines.request
+            )
+
+    def update_partitioning(self, table: bigquery.Table) -> None:
+        with self.explained(f"setting how long partitions of table {table.table_id} are kept"):
+            self._client.update_table(
+                table, ["time_partitioning"], retry=self._retry(), timeout=self._deadlines.request
+            )
+
+    def update_view(self, view: bigquery.Table) -> None:
+        with self.explained(f"changing view {view.table_id}"):
+            self._client.update_table(
+                view,
+                ["view_query", "description", "labels"],
+                retry=self._retry(),
+                timeout=self._deadlines.request,
+            )
+
+    def drop_table(self, table: str) -> None:
+        """Remove a table, or let it be gone already."""
+        self._tables.pop(table, None)
+        with self.explained(f"dropping table {table}"):
+            self._client.delete_table(
+                self.dataset.table_id(table),
+                not_found_ok=True,
+                retry=self._retry(),
+                timeout=self._deadlines.request,
+            )
+
+    def list_tables(self) -> Iterator[Any]:
+        with self.explained("listing tables"):
+            yield from self._client.list_tables(
+                f"{self.dataset.project}.{self.dataset.name}",
+                retry=self._retry(),
+                timeout=self._deadlines.request,
+            )
+
+    def ensure_dataset(self) -> None:
+        """Make the dataset where it is not there. On the real service an admin usually has: the
+        right to write into a dataset does not cover making one."""
+        found = bigquery.Dataset(f"{self.dataset.project}.{self.dataset.name}")
+        if self.location is not None:  # an explicit null is an internal error to bqemulator
+            found.location = self.location
+        with self.explained(f"looking for dataset {self.dataset.name}"):
+            try:
+                found = self._client.get_dataset(
+                    found.reference, retry=self._retry(), timeout=self._deadlines.request
+                )
+            except google.NotFound:
+                found = self._client.create_dataset(
+                    found, exists_ok=True, retry=self._retry(), timeout=self._deadlines.request
+                )
+        if self.location is None:
+            self.place = replace(self.place, location=found.location)
+
+    def close(self) -> None:
+        self._client.close()  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def explained(self, doing: str) -> Iterator[None]:
+        """Turn google's exceptions into ours."""
+        try:
+            yield
+        except TRANSPORT as error:
+            raise explain(error, doing, self.place) from error
+
+    def _retry(self) -> Retry:
+        return bigquery.DEFAULT_RETRY.with_timeout(self._deadlines.call)

@@ -1,0 +1,196 @@
+"""pandas at the border: a DataFrame becomes rows for the warehouse, a table becomes a DataFrame.
+
+pandas is imported inside the functions, since most runs never need it and its import takes a
+third of a second.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from helpdesk_assets.errors import DataRefused
+from helpdesk_assets.model.tickets import utc
+from helpdesk_assets.spool import Spool
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.merge.schema import Schema
+from helpdesk_assets.warehouse.table_spec import Column, ColumnType, TableSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRows:
+    """A DataFrame's rows, and the columns that they hold, as `TableWriter.merge` takes them. The
+    spool is the caller's to close."""
+
+    spool: Spool
+    columns: tuple[Column, ...]
+
+
+def spool_frame(frame: pd.DataFrame, spec: TableSpec, small_bytes: int) -> FrameRows:
+    """Rows of a DataFrame. A column that the spec does not know gets the type its values have.
+
+    Raises:
+        DataRefused: a value that the column's type cannot hold, such as a time without a zone.
+    """
+    known = {column.name: column for column in spec.columns}
+    columns = tuple(
+        known.get(str(name)) or Column(str(name), _type_of(frame[name])) for name in frame.columns
+    )
+    spool = Spool(small_bytes)
+    try:
+        for place, values in enumerate(frame.itertuples(index=False, name=None), start=1):
+            row = {
+                column.name: _cell(column, value, place)
+                for column, value in zip(columns, values, strict=True)
+            }
+            spool.append(json.dumps(row, ensure_ascii=False, allow_nan=False).encode())
+    except BaseException:
+        spool.close()
+        raise
+    return FrameRows(spool, columns)
+
+
+def read_frame(
+    warehouse: Warehouse, spec: TableSpec, columns: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """A table as a DataFrame: times in UTC, whole numbers as Int64, JSON as text.
+
+    A table read: it runs no query job and holds every row in memory.
+    """
+    import pandas as pd
+
+    types = Schema(warehouse).columns(spec)
+    names = [name for name in types if columns is None or name in columns]
+    rows = [
+        [_plain(row[name], types[name], is_emulator=warehouse.is_emulator) for name in names]
+        for row in warehouse.list_rows(spec.name, names)
+    ]
+    frame = pd.DataFrame(rows, columns=names, dtype=object)
+    return frame.astype({name: _DTYPES.get(types[name], "object") for name in names})
+
+
+_DTYPES = {
+    "INT64": "Int64",
+    "FLOAT64": "Float64",
+    "BOOL": "boolean",
+    "TIMESTAMP": "datetime64[us, UTC]",
+}
+
+
+def _plain(value: Any, kind: str, *, is_emulator: bool) -> Any:
+    if kind != "JSON" or value is None:
+        return value
+    if is_emulator and isinstance(value, str) and _is_json(value):
+        return value  # bqemulator gives the JSON text where the service gives the value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _type_of(values: pd.Series[Any]) -> ColumnType:
+    from pandas.api import types
+
+    if types.is_bool_dtype(values.dtype):
+        return ColumnType.BOOL
+    if types.is_integer_dtype(values.dtype):
+        return ColumnType.INT64
+    if types.is_float_dtype(values.dtype):
+        return ColumnType.FLOAT64
+    if types.is_datetime64_any_dtype(values.dtype):
+        return ColumnType.TIMESTAMP
+    return _type_of_objects(values)
+
+
+def _type_of_objects(values: pd.Series[Any]) -> ColumnType:
+    first = next((value for value in values if not _is_null(value)), None)
+    match first:
+        case bool():
+            return ColumnType.BOOL
+        case int():
+            return ColumnType.INT64
+        case float():
+            return ColumnType.FLOAT64
+        case datetime():
+            return ColumnType.TIMESTAMP
+        case dict() | list():
+            return ColumnType.JSON
+        case _:
+            return ColumnType.STRING
+
+
+def _is_null(value: object) -> bool:
+    import pandas as pd
+
+    # Lists and dicts first: pandas would answer for each of their elements.
+    return not isinstance(value, dict | list | tuple) and bool(pd.isna(value))  # type: ignore[call-overload]
+
+
+def _cell(column: Column, value: Any, place: int) -> Any:
+    if _is_null(value):
+        return None
+    try:
+        return _CONVERT[column.type](value)
+    except (TypeError, ValueError) as error:
+        raise DataRefused(
+            f"Column {column.name}, row {place}: {str(value)[:60]!r} cannot be stored as "
+            f"{column.type}: {error}. Nothing was written."
+        ) from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} is not text")
+    return value
+
+
+def _whole(value: Any) -> int:
+    if int(value) != value:
+        raise ValueError("not a whole number")
+    return int(value)
+
+
+def _real(value: Any) -> float:
+    if not math.isfinite(value):
+        raise ValueError("JSON has no such number")
+    return float(value)
+
+
+def _truth(value: Any) -> bool:
+    if value not in (True, False):
+        raise ValueError("neither true nor false")
+    return bool(value)
+
+
+def _rfc3339(value: Any) -> str:
+    moment = value.to_pydatetime(warn=False) if hasattr(value, "to_pydatetime") else value
+    if not isinstance(moment, datetime):
+        raise TypeError(f"{type(value).__name__} is not a time")
+    return utc(moment).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _json(value: Any) -> Any:
+    """Text in a JSON column is JSON text, as `read_frame` gives it."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+_CONVERT: dict[ColumnType, Callable[[Any], Any]] = {
+    ColumnType.STRING: _text,
+    ColumnType.INT64: _whole,
+    ColumnType.FLOAT64: _real,
+    ColumnType.BOOL: _truth,
+    ColumnType.TIMESTAMP: _rfc3339,
+    ColumnType.JSON: _json,
+}

@@ -1,0 +1,210 @@
+"""The statements that write, built from a table's description as text that a person can read.
+
+Pure text: this module must not know a client, a clock or any google library.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from textwrap import indent
+
+from helpdesk_assets.warehouse.query import NULL_KEY, _check, quote
+from helpdesk_assets.warehouse.table_spec import Column, ColumnType, Guard, TableSpec
+
+_STATUS = re.compile(r"[a-z_]{1,60}")
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Constant bounds on the target's partition column, both inclusive.
+
+    BigQuery prunes by constants only. A target row outside the bounds counts as absent and is
+    inserted a second time, so they must cover every row that the source can match: the column
+    never changes for a key, and no source row is NULL there while the stored row is not.
+    """
+
+    column: str
+    start: datetime
+    end: datetime
+
+
+def rows_source(columns: Sequence[Column], *, json_as_text: Collection[str] = ()) -> str:
+    """A SELECT that reads the rows of a JSON array from the parameter `@batch`."""
+    values = ",\n".join(
+        f"  {_from_json(column, json_as_text)} AS {quote(column.name)}" for column in columns
+    )
+    # Without a wide_number_mode a number that BigQuery's JSON cannot hold exactly is refused, not
+    # rounded; who makes the rows gives such numbers as text.
+    rows = "UNNEST(JSON_QUERY_ARRAY(PARSE_JSON(@batch))) AS r"
+    return f"SELECT\n{values}\nFROM {rows}"
+
+
+def _from_json(column: Column, json_as_text: Collection[str]) -> str:
+    path = f"'$.{column.name}'"
+    if column.name in json_as_text:
+        # Here and not around this SELECT, where bqemulator takes the JSON for a string.
+        return f"NULLIF(TO_JSON_STRING(JSON_QUERY(r, {path})), 'null')"
+    match column.type:
+        case ColumnType.STRING:
+            return f"JSON_VALUE(r, {path})"
+        case ColumnType.JSON:
+            # A JSON null is a value; what the row means is SQL's NULL, as a load job reads it.
+            query = f"JSON_QUERY(r, {path})"
+            return f"IF(TO_JSON_STRING({query}) = 'null', NULL, {query})"
+        case _:
+            return f"CAST(JSON_VALUE(r, {path}) AS {column.type})"
+
+
+def table_source(table: str, columns: Sequence[Column]) -> str:
+    """A SELECT that reads the rows of a staging table; `table` is quoted already."""
+    names = ",\n".join(f"  {quote(column.name)}" for column in columns)
+    return f"SELECT\n{names}\nFROM {table}"
+
+
+def merge_statement(
+    spec: TableSpec,
+    target: str,
+    source_sql: str,
+    columns: Sequence[str],
+    *,
+    order: Sequence[str] | None = None,
+    json_as_text: Collection[str] = (),
+    prune: Prune | None = None,
+    partial: bool = False,
+) -> str:
+    """The one statement that writes a batch into a table, safe to repeat.
+
+    Args:
+        target: the table, quoted.
+        source_sql: a SELECT with at least `columns` and `order`.
+        columns: what is written; holds the key.
+        order: newest first, by which one source row per key is picked; the spec's when None. May
+            name columns that only the source has.
+        json_as_text: columns that the source gives as JSON and the target has as STRING.
+        partial: the source has the spec's `partial_flag`, and rows for which it is true.
+    """
+    flag = spec.partial_flag if partial else None
+    parts = [
+        f"MERGE INTO {target} AS T",
+        "USING (",
+        indent(_deduplicated(spec, source_sql, columns, order, json_as_text, flag), "  "),
+        ") AS S",
+        _on(spec, prune),
+    ]
+    if spec.guard is Guard.NEWER_WINS:
+        parts += [_when_newer(spec, columns, flag)]
+    if spec.guard is Guard.STATUS_MOVES:
+        parts += [_when_moved(spec, columns)]
+    names = ", ".join(map(quote, columns))
+    values = ", ".join(f"S.{quote(name)}" for name in columns)
+    parts += [f"WHEN NOT MATCHED THEN INSERT ({names})", f"VALUES ({values})"]
+    return "\n".join(parts)
+
+
+def _deduplicated(
+    spec: TableSpec,
+    source_sql: str,
+    columns: Sequence[str],
+    order: Sequence[str] | None,
+    json_as_text: Collection[str],
+    flag: str | None,
+) -> str:
+    """One row per key: two source rows for one target row fail the statement, and two for none
+    are both inserted."""
+    held = [*columns, *([flag] if flag else [])]
+    values = ",\n".join(f"  {_value(spec, name, json_as_text)}" for name in held)
+    newest = spec.newest_first if order is None else order
+    window = [f"    PARTITION BY {', '.join(f'B.{quote(name)}' for name in spec.key)}"]
+    if newest:
+        window += [f"    ORDER BY {', '.join(f'B.{quote(name)} DESC' for name in newest)}"]
+    return "\n".join(
+        [
+            "SELECT",
+            values,
+            "FROM (",
+            indent(source_sql.strip(), "  "),
+            ") AS B",
+            "WHERE TRUE",
+            "QUALIFY ROW_NUMBER() OVER (",
+            *(line[2:] for line in window),
+            ") = 1",
+        ]
+    )
+
+
+def _value(spec: TableSpec, name: str, json_as_text: Collection[str]) -> str:
+    column = f"B.{quote(name)}"
+    if name in spec.key:
+        # A NULL never equals anything, so such a row would be inserted again on every run.
+        return f"IFNULL({column}, ERROR('{NULL_KEY} {spec.name}.{name}')) AS {quote(name)}"
+    if name in json_as_text:
+        return f"NULLIF(TO_JSON_STRING({column}), 'null') AS {quote(name)}"
+    return column
+
+
+def _on(spec: TableSpec, prune: Prune | None) -> str:
+    # A plain `=` lets BigQuery skip clustered blocks; a null-safe comparison would read them all.
+    equal = " AND ".join(f"T.{quote(name)} = S.{quote(name)}" for name in spec.key)
+    if prune is None:
+        return f"ON {equal}"
+    part = f"T.{quote(prune.column)}"
+    return f"ON {equal}\n  AND ({part} IS NULL OR {part} BETWEEN @prune_from AND @prune_to)"
+
+
+def _when_newer(spec: TableSpec, columns: Sequence[str], flag: str | None) -> str:
+    if spec.version is None:
+        raise ValueError(f"{spec.name}: Guard.NEWER_WINS needs a version column")
+    version = quote(spec.version)
+    tests = [f"  T.{version} IS NULL", f"  OR T.{version} < S.{version}"]
+    if spec.fingerprint in columns:
+        mark = quote(str(spec.fingerprint))
+        same = f"T.{version} = S.{version} AND T.{mark} IS DISTINCT FROM S.{mark}"
+        tests += [f"  OR ({same}{_and_not_back_to_life(spec, columns)})"]
+    kept = {*spec.key, *spec.write_once}
+    updates = ",\n".join(f"  {_update(spec, name, flag)}" for name in columns if name not in kept)
+    return "\n".join(["WHEN MATCHED AND (", *tests, ") THEN UPDATE SET", updates])
+
+
+def _and_not_back_to_life(spec: TableSpec, columns: Sequence[str]) -> str:
+    """A change and the deletion within one tick look alike, and webhooks of both may come in either
+    order. No later run would tell of the deletion again."""
+    if spec.ended not in columns:
+        return ""
+    ended = quote(str(spec.ended))
+    return f"\n    AND (T.{ended} IS NULL OR S.{ended} IS NOT NULL)"
+
+
+def _when_moved(spec: TableSpec, columns: Sequence[str]) -> str:
+    if spec.status is None or not spec.moves:
+        raise ValueError(f"{spec.name}: Guard.STATUS_MOVES needs a status column and its moves")
+    status = quote(spec.status)
+    tests = [
+        f"(T.{status} = {_word(before)} AND S.{status} = {_word(after)})"
+        for before, after in spec.moves
+    ]
+    kept = {*spec.key, *spec.write_once}
+    updates = ",\n".join(
+        f"  {quote(name)} = S.{quote(name)}" for name in columns if name not in kept
+    )
+    return "\n".join(
+        ["WHEN MATCHED AND (", "  " + "\n  OR ".join(tests), ") THEN UPDATE SET", updates]
+    )
+
+
+def _word(status: str) -> str:
+    """A word of a table's own description, as a literal."""
+    _check(_STATUS, status, "status", "a status in lower-case letters")
+    return f"'{status}'"
+
+
+def _update(spec: TableSpec, name: str, flag: str | None) -> str:
+    column = quote(name)
+    if flag and name in spec.partial_keeps:
+        return f"{column} = IF(S.{quote(flag)}, T.{column}, S.{column})"
+    if name == spec.partition_by:
+        # A version that does not say when the ticket was made must not move the row's partition.
+        return f"{column} = COALESCE(S.{column}, T.{column})"
+    return f"{column} = S.{column}"

@@ -1,0 +1,151 @@
+"""The project's own questions to the warehouse, as pure text with parameters.
+
+Each function returns the source of a MERGE (see `sql.merge_statement`) or a SELECT. What they have
+in common is the batch: the ticket versions that one run fetched, told by the manifest. A small
+batch is found in raw_ticket_changes by its versions; a large one in its staging table. Looking in
+raw_ticket_changes by run id would not do: a version that a run stored before it died is not stored
+again by the next run, and would be forgotten.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from helpdesk_assets.model.batch import Manifest
+from helpdesk_assets.model.webhooks import NEVER_CAME
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
+from helpdesk_assets.warehouse.table_spec import ColumnType
+
+
+def batch(dataset: Dataset, manifest: Manifest) -> Query:
+    """The versions of a batch: the columns of tickets that the helpdesk gives, `_seq`, and where
+    there are tombstones `_tombstone`."""
+    names = [*(column.name for column in tables.TICKET_COLUMNS), tables.CONTENT_HASH.name]
+    flag = tables.TOMBSTONE.name
+    if manifest.staging is not None:
+        names += ["_seq", *([flag] if manifest.may_have_tombstones else [])]
+        columns = ", ".join(f"B.{name}" for name in names)
+        return Query(f"SELECT {columns}\nFROM {dataset.table(manifest.staging)} AS B", ())
+    columns = ", ".join(f"B.{name}" for name in names)
+    if manifest.may_have_tombstones:
+        # Rows of a table that is older than the column have nothing there.
+        columns += f", IFNULL(B.{flag}, FALSE) AS {flag}"
+    versions = [
+        {"id": version.ticket_id, "hash": version.content_hash, "seq": seq}
+        for seq, version in enumerate(manifest.versions or ())
+    ]
+    # The ids stand in a constant list too, so that clustering on ticket_id prunes the scan; a join
+    # alone would not.
+    ids = tuple(dict.fromkeys(version.ticket_id for version in manifest.versions or ()))
+    sql = f"""\
+SELECT {columns}, V._seq
+FROM {dataset.table(tables.RAW_TICKET_CHANGES.name)} AS B
+JOIN (
+  SELECT
+    JSON_VALUE(v, '$.id') AS ticket_id,
+    JSON_VALUE(v, '$.hash') AS _content_hash,
+    CAST(JSON_VALUE(v, '$.seq') AS INT64) AS _seq
+  FROM UNNEST(JSON_QUERY_ARRAY(PARSE_JSON(@versions))) AS v
+) AS V
+ON B.ticket_id = V.ticket_id AND B._content_hash = V._content_hash
+WHERE B.ticket_id IN UNNEST(@ticket_ids)"""
+    return Query(
+        sql,
+        (
+            Parameter("versions", ColumnType.STRING, json.dumps(versions)),
+            Parameter("ticket_ids", ColumnType.STRING, ids),
+        ),
+    )
+
+
+def tickets_source(dataset: Dataset, manifest: Manifest) -> Query:
+    """The batch as rows of tickets, stamped by the warehouse's clock."""
+    source = batch(dataset, manifest)
+    if manifest.may_have_tombstones:
+        source = _with_what_is_known(source)
+    sql = f"""\
+SELECT
+  S.*,
+  CURRENT_TIMESTAMP() AS _synced_at,
+  CURRENT_TIMESTAMP() AS _first_synced_at,
+  'sync' AS _synced_by,
+  @run_id AS _run_id
+FROM (
+{_indented(source.sql)}
+) AS S"""
+    run_id = Parameter("run_id", ColumnType.STRING, manifest.run_id)
+    return Query(sql, (*source.parameters, run_id))
+
+
+def _with_what_is_known(source: Query) -> Query:
+    """The batch with each tombstone filled from the newest whole version of its ticket in the same
+    batch: one row per ticket is merged, and what the older row tells would be lost with it."""
+    names = (*tables.TICKETS.partial_keeps, "createdTime")
+    kept = ",\n".join(f"  IF(S._tombstone, W.{name}, S.{name}) AS {name}" for name in names)
+    sql = f"""\
+SELECT
+  S.* REPLACE (
+{_indented(kept)},
+    S._tombstone AND W.ticket_id IS NULL AS _tombstone
+  )
+FROM (
+{_indented(source.sql)}
+) AS S
+LEFT JOIN (
+  SELECT *
+  FROM (
+{_indented(source.sql, "    ")}
+  )
+  WHERE NOT _tombstone
+  QUALIFY ROW_NUMBER() OVER (
+    PARTITION BY ticket_id
+    ORDER BY modifiedTime DESC, _seq DESC
+  ) = 1
+) AS W
+ON W.ticket_id = S.ticket_id"""
+    return Query(sql, source.parameters)
+
+
+def alive_among(dataset: Dataset, ids: Sequence[str]) -> Query:
+    """Which of these tickets the table has, as tickets that have not gone."""
+    sql = f"""\
+SELECT ticket_id
+FROM {dataset.table(tables.TICKETS.name)}
+WHERE ticket_id IN UNNEST(@ticket_ids)
+  AND deletedTime IS NULL"""
+    return Query(sql, (Parameter("ticket_ids", ColumnType.STRING, tuple(ids)),))
+
+
+def newest_stored(dataset: Dataset) -> Query:
+    """The newest modified time of a tickets table that an older sync has filled.
+
+    Rows dated in the future, by the warehouse's clock, do not count: one row of 2099 would hide
+    every change until then.
+    """
+    sql = f"""\
+SELECT MAX(modifiedTime) AS watermark
+FROM {dataset.table(tables.TICKETS.name)}
+WHERE modifiedTime <= CURRENT_TIMESTAMP()"""
+    return Query(sql, ())
+
+
+def missed_since(dataset: Dataset, hours: int) -> Query:
+    """How many missed updates were recorded in the last hours, as `missed`."""
+    sql = f"""\
+SELECT COUNT(*) AS missed
+FROM {dataset.table(tables.MISSED_UPDATES.name)}
+WHERE detected_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL @hours HOUR)
+  AND reason IN UNNEST(@never_came)"""
+    return Query(
+        sql,
+        (
+            Parameter("hours", ColumnType.INT64, hours),
+            Parameter("never_came", ColumnType.STRING, NEVER_CAME),
+        ),
+    )
+
+
+def _indented(sql: str, by: str = "  ") -> str:
+    return "\n".join(by + line for line in sql.splitlines())

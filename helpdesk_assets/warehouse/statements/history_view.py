@@ -1,0 +1,67 @@
+"""The view `ticket_history`: from when until when each version of a ticket was the current one.
+
+A view, and no table: what it tells follows from raw_ticket_changes at any moment, and nothing has
+to be kept in step. Pure text.
+"""
+
+from __future__ import annotations
+
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.query import Dataset
+
+NAME = "ticket_history"
+DESCRIPTION = (
+    "Each version of each ticket, valid from valid_from to before valid_to (NULL: it is the "
+    "current one). deletedTime: this version ended with its ticket."
+)
+_PLAIN = ("ticket_id", "subject", "status", "priority", "assignee", "createdTime", "modifiedTime")
+
+
+def view_query(dataset: Dataset, *, json_as_text: bool) -> str:
+    """The view's SELECT. `json_as_text`: the tickets table is an adopted one that keeps the
+    vendor's object as STRING.
+
+    A version ends where the next one begins; of those within one tick of the helpdesk's clock the
+    one that came last is valid, and the others for no time at all. A deleted ticket's last version
+    ends when it was deleted, which is no version of its own, and it may be restored.
+
+    The current row of tickets is a version too where no kept version is as new: a webhook brought
+    it, or its versions have expired.
+    """
+    columns = ", ".join((*_PLAIN, "deletedTime"))
+    raw_json = "SAFE.PARSE_JSON(T.raw_json)" if json_as_text else "T.raw_json"
+    own = ", ".join(f"T.{name}" for name in (*_PLAIN, "deletedTime"))
+    changes = dataset.table(tables.RAW_TICKET_CHANGES.name)
+    shown = ",\n".join(f"  {name}" for name in _PLAIN)
+    return f"""\
+SELECT
+{shown},
+  next_deleted AS deletedTime,
+  raw_json,
+  modifiedTime AS valid_from,
+  IF(next_deleted IS NULL, next_modified, GREATEST(modifiedTime, next_deleted)) AS valid_to
+FROM (
+  SELECT
+    {columns}, raw_json,
+    LEAD(modifiedTime) OVER (
+      PARTITION BY ticket_id ORDER BY modifiedTime, _fetched_at, _seq
+    ) AS next_modified,
+    LEAD(deletedTime) OVER (
+      PARTITION BY ticket_id ORDER BY modifiedTime, _fetched_at, _seq
+    ) AS next_deleted
+  FROM (
+    SELECT {columns}, raw_json, _fetched_at, _seq
+    FROM {changes}
+    UNION ALL
+    SELECT {own}, {raw_json}, T._synced_at, 0
+    FROM {dataset.table(tables.TICKETS.name)} AS T
+    LEFT JOIN (
+      SELECT ticket_id, MAX(modifiedTime) AS modifiedTime
+      FROM {changes}
+      GROUP BY ticket_id
+    ) AS N
+    ON N.ticket_id = T.ticket_id
+    WHERE N.modifiedTime IS NULL OR T.modifiedTime > N.modifiedTime
+  )
+)
+WHERE deletedTime IS NULL"""

@@ -1,0 +1,125 @@
+"""How webhooks did, day by day: one query, and its rows read.
+
+Days are days of the change, in UTC. By the events of our receiver delivered means stored by one,
+in time or late; by the tickets table alone, that polling found the change there already. Either
+way only what somebody missed is in the ledger, so delivered is told from what is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from helpdesk_assets.model.webhooks import NEVER_CAME, WebhookDay
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
+from helpdesk_assets.warehouse.table_spec import ColumnType
+
+# Polling has seen a change by then; a first load, which finds old ones, tells nothing of webhooks.
+SEEN_WITHIN = timedelta(days=1)
+# Rows are found by when they came, by other clocks than those of their changes.
+CLOCKS_APART = timedelta(days=1)
+
+
+def by_day(dataset: Dataset, since: datetime, grace: timedelta, *, by_events: bool) -> Query:
+    """The days since then, one row for each in which something changed. `grace`: what polling saw
+    sooner, nobody judged."""
+    delivered = _heard(dataset) if by_events else _found_there(dataset)
+    parameters: tuple[Parameter, ...] = (
+        Parameter("since", ColumnType.TIMESTAMP, since),
+        Parameter("reads_from", ColumnType.TIMESTAMP, since - CLOCKS_APART),
+        Parameter("never_came", ColumnType.STRING, NEVER_CAME),
+    )
+    if not by_events:
+        parameters += (
+            Parameter("grace", ColumnType.INT64, _seconds(grace)),
+            Parameter("seen_within", ColumnType.INT64, _seconds(SEEN_WITHIN)),
+        )
+    sql = f"""\
+WITH ledger AS (
+  SELECT
+    DATE(modifiedTime) AS day,
+    COUNTIF(reason IN UNNEST(@never_came)) AS missed,
+    COUNTIF(reason = 'late') AS late
+  FROM {dataset.table(tables.MISSED_UPDATES.name)}
+  WHERE detected_at >= @reads_from
+  GROUP BY day
+),
+delivered AS (
+{delivered}
+)
+SELECT
+  day,
+  IFNULL(D.changes, 0) AS delivered,
+  IFNULL(L.late, 0) AS late,
+  IFNULL(L.missed, 0) AS missed,
+  D.latency_p50,
+  D.latency_p95,
+  D.latency_p99
+FROM delivered AS D
+FULL JOIN ledger AS L
+USING (day)
+WHERE day >= DATE(@since)
+ORDER BY day"""
+    return Query(sql, parameters)
+
+
+def _heard(dataset: Dataset) -> str:
+    """Changes that an event brought, an event without a version being one of its own."""
+    return f"""\
+  SELECT
+    DATE(changed) AS day,
+    COUNT(*) AS changes,
+    APPROX_QUANTILES(latency, 100)[SAFE_OFFSET(50)] AS latency_p50,
+    APPROX_QUANTILES(latency, 100)[SAFE_OFFSET(95)] AS latency_p95,
+    APPROX_QUANTILES(latency, 100)[SAFE_OFFSET(99)] AS latency_p99
+  FROM (
+    SELECT
+      ticket_id,
+      IFNULL(modifiedTime, received_at) AS changed,
+      MIN(IF(modifiedTime IS NULL, NULL,
+        GREATEST(0, TIMESTAMP_DIFF(committed_at, modifiedTime, MILLISECOND) / 1000))) AS latency
+    FROM {dataset.table(tables.WEBHOOK_EVENTS.name)}
+    WHERE received_at >= @reads_from
+    GROUP BY ticket_id, changed
+  )
+  GROUP BY day"""
+
+
+def _found_there(dataset: Dataset) -> str:
+    """Changes that polling saw soon, less those in the ledger. Nobody tells how long they took."""
+    return f"""\
+  SELECT
+    DATE(changed) AS day,
+    COUNT(*) AS changes,
+    CAST(NULL AS FLOAT64) AS latency_p50,
+    CAST(NULL AS FLOAT64) AS latency_p95,
+    CAST(NULL AS FLOAT64) AS latency_p99
+  FROM (
+    SELECT R.ticket_id, R.modifiedTime AS changed
+    FROM {dataset.table(tables.RAW_TICKET_CHANGES.name)} AS R
+    LEFT JOIN {dataset.table(tables.MISSED_UPDATES.name)} AS M
+    ON M.ticket_id = R.ticket_id AND M.modifiedTime = R.modifiedTime
+    WHERE R._fetched_at >= @reads_from
+      AND TIMESTAMP_DIFF(R._fetched_at, R.modifiedTime, SECOND) BETWEEN @grace AND @seen_within
+      AND M.ticket_id IS NULL
+    GROUP BY R.ticket_id, R.modifiedTime
+  )
+  GROUP BY day"""
+
+
+def day_from(row: Mapping[str, Any]) -> WebhookDay:
+    return WebhookDay(
+        day=row["day"],
+        delivered=int(row["delivered"]),
+        late=int(row["late"]),
+        missed=int(row["missed"]),
+        latency_p50=row["latency_p50"],
+        latency_p95=row["latency_p95"],
+        latency_p99=row["latency_p99"],
+    )
+
+
+def _seconds(length: timedelta) -> int:
+    return length // timedelta(seconds=1)

@@ -1,0 +1,52 @@
+"""Where a long reading is kept while it goes on: its rows in a staging table, its place in the
+state row.
+
+The place is written by compare-and-set on the state row's version, without moving it: a run that
+has been overtaken by another one must not leave its own place there. Must not know helpdesks.
+"""
+
+from __future__ import annotations
+
+from helpdesk_assets.errors import AnotherWriter
+from helpdesk_assets.model.state import Unfinished
+from helpdesk_assets.spool import Spool
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.merge.schema import Schema
+from helpdesk_assets.warehouse.merge.staging import Staging
+from helpdesk_assets.warehouse.statements.sync_state import noting_statement
+
+
+class LoadStore:
+    """Keeps the reading of one run."""
+
+    def __init__(self, warehouse: Warehouse, *, sync_name: str, run_id: str) -> None:
+        self._warehouse = warehouse
+        self._schema = Schema(warehouse)
+        self._staging = Staging(warehouse)
+        self._sync_name = sync_name
+        self._run_id = run_id
+
+    def begin(self, staging: str) -> None:
+        """See `sync.saving.Store`."""
+        # On the first load the dataset may not be there either.
+        self._schema.ensure(tables.SYNC_STATE)
+        self._staging.begin(staging, tables.RAW_TICKET_CHANGES.columns)
+
+    def add_rows(self, spool: Spool, staging: str) -> None:
+        """See `sync.saving.Store`."""
+        columns = tables.RAW_TICKET_CHANGES.columns
+        self._staging.add(staging, columns, spool, run_id=self._run_id, step="raw_ticket_changes")
+
+    def note(self, unfinished: Unfinished, seen_version: int) -> None:
+        """See `sync.saving.Store`."""
+        statement = noting_statement(
+            self._warehouse.dataset, self._sync_name, unfinished, seen_version
+        )
+        outcome = self._warehouse.run(statement, run_id=self._run_id, step="unfinished")
+        if not outcome.changed:  # two, where two first runs have both made the row
+            raise AnotherWriter(
+                f"Noting how far the reading of sync {self._sync_name!r} has come: another run has "
+                "moved its state meanwhile. No ticket is lost; run the sync again, and let one "
+                "schedule or person at a time run it."
+            )

@@ -1,0 +1,127 @@
+"""The run log: every advance of a watermark, one row each, in `sync_runs`.
+
+The row follows the state row by a statement of its own, and a run may die between the two. So each
+time all that the state row remembers is offered, and a MERGE that only inserts takes what the log
+lacks. A load job would be free and would append, but nothing could tell then whether the row of the
+run before is there; and BigQuery allows 1,500 loads a day into one table.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from helpdesk_assets.model.batch import Mode
+from helpdesk_assets.model.run_history import remembered
+from helpdesk_assets.model.state import Reading, RunRecord, SyncState
+from helpdesk_assets.model.tickets import Window
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.merge.schema import Schema
+from helpdesk_assets.warehouse.merge.statement import Prune, rows_source
+from helpdesk_assets.warehouse.merge.writer import TableWriter
+from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
+from helpdesk_assets.warehouse.table_spec import ColumnType, MergeReport
+
+
+class RunLog:
+    """The rows of sync_runs that belong to `sync_name`."""
+
+    def __init__(self, warehouse: Warehouse, sync_name: str) -> None:
+        self._warehouse = warehouse
+        self._sync_name = sync_name
+
+    def write(self, state: SyncState, *, attempt: int = 0) -> MergeReport | None:
+        """Add what the log lacks of the runs that the state row remembers. Doing it again changes
+        nothing."""
+        # An older version of this program remembered runs without their version.
+        runs = [run for run in remembered(state) if run.version]
+        if not runs:
+            return None
+        return TableWriter(self._warehouse).merge(
+            tables.SYNC_RUNS,
+            lines_source(self._sync_name, runs),
+            run_id=runs[0].run_id,
+            step=tables.SYNC_RUNS.name,
+            attempt=attempt,
+            prune=Prune(
+                "closed_at",
+                min(run.closed_at for run in runs),
+                max(run.closed_at for run in runs),
+            ),
+        )
+
+    def newest(self, limit: int) -> tuple[RunRecord, ...]:
+        """The last advances, newest first; none where there is no log yet."""
+        if not Schema(self._warehouse).exists(tables.SYNC_RUNS):
+            return ()
+        outcome = self._warehouse.run(
+            newest_lines(self._warehouse.dataset, self._sync_name, limit),
+            run_id="log",
+            step=tables.SYNC_RUNS.name,
+        )
+        return tuple(_record_from(row) for row in outcome.rows)
+
+
+def lines_source(sync_name: str, runs: Sequence[RunRecord]) -> Query:
+    """Runs as rows of the log."""
+    rows = [_line(sync_name, run) for run in runs]
+    batch = Parameter("batch", ColumnType.STRING, json.dumps(rows))
+    return Query(rows_source(tables.SYNC_RUNS.columns), (batch,))
+
+
+def newest_lines(dataset: Dataset, sync_name: str, limit: int) -> Query:
+    """The last lines of one sync. By their time first: versions begin anew where a state row was
+    lost."""
+    sql = f"""\
+SELECT *
+FROM {dataset.table(tables.SYNC_RUNS.name)}
+WHERE sync_name = @sync_name
+ORDER BY closed_at DESC, version DESC
+LIMIT @limit"""
+    return Query(
+        sql,
+        (
+            Parameter("sync_name", ColumnType.STRING, sync_name),
+            Parameter("limit", ColumnType.INT64, limit),
+        ),
+    )
+
+
+def _line(sync_name: str, run: RunRecord) -> dict[str, Any]:
+    window = run.window
+    return {
+        "sync_name": sync_name,
+        "version": run.version,
+        "run_id": run.run_id,
+        "mode": run.mode.value,
+        "reason": run.reason,
+        "window_since": window.since.isoformat() if window and window.since else None,
+        "window_until": window.until.isoformat() if window else None,
+        "watermark": run.watermark.isoformat() if run.watermark else None,
+        "cursor": run.cursor,
+        "closed_at": run.closed_at.isoformat(),
+        **run.counts,
+    }
+
+
+def _record_from(row: Mapping[str, Any]) -> RunRecord:
+    until = row["window_until"]
+    return RunRecord(
+        run_id=row["run_id"],
+        closed_at=row["closed_at"],
+        mode=Mode(row["mode"]),
+        reason=row["reason"],
+        window=Window(row["window_since"], until) if until else None,
+        tickets=row["tickets"],
+        missed=row["missed"],
+        version=row["version"],
+        watermark=row["watermark"],
+        cursor=row["cursor"],
+        reading=Reading(row["rows_read"], row["pages"], row["api_calls"]),
+        inserted=row["inserted"],
+        updated=row["updated"],
+        unchanged=row["unchanged"],
+        rejected=row["rejected"],
+    )

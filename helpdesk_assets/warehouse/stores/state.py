@@ -1,0 +1,111 @@
+"""The state row: how far a sync has come, moved by compare-and-set and never backwards.
+
+The watermark is the sync's own. It is not derived from the tickets table, because webhooks write
+there too: `MAX(modifiedTime)` runs ahead of what the sync has seen and hides exactly the updates
+that it should find. Losing the row loses no ticket, the next run is then a full load.
+
+Reading is a table read, which costs no query job. The statement that moves the row also stores
+what the warehouse counts at that moment, so that reading the row back tells a run's whole outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from helpdesk_assets.errors import AnotherWriter
+from helpdesk_assets.model.batch import Manifest
+from helpdesk_assets.model.codec import from_text
+from helpdesk_assets.model.run_history import history, reading_from, records_from
+from helpdesk_assets.model.state import RunFacts, SyncState
+from helpdesk_assets.model.tickets import Window
+from helpdesk_assets.model.webhooks import WebhookPolicy
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.statements.run_counts import facts, facts_from
+from helpdesk_assets.warehouse.statements.sync_state import closing_statement
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class StateTable:
+    """The one row of sync_state that belongs to `sync_name`."""
+
+    def __init__(self, warehouse: Warehouse, sync_name: str) -> None:
+        self._warehouse = warehouse
+        self._sync_name = sync_name
+
+    def read(self) -> SyncState | None:
+        """The state as it is now; None before the first run has closed.
+
+        Two first runs at once can both insert the row, since keys are not enforced. Both windows
+        were durable then; the lower watermark is believed, which costs a re-read and loses nothing.
+        """
+        states = [state for state in self._read_all() if state.sync_name == self._sync_name]
+        return min(states, key=lambda state: state.watermark or EPOCH, default=None)
+
+    def stagings_in_use(self) -> set[str]:
+        """The tables that interrupted readings go on with, of whichever sync."""
+        return {state.unfinished.staging for state in self._read_all() if state.unfinished}
+
+    def _read_all(self) -> list[SyncState]:
+        return [_state_from(row) for row in self._warehouse.list_rows(tables.SYNC_STATE.name)]
+
+    def close_run(
+        self, manifest: Manifest, *, events: WebhookPolicy | None = None, attempt: int = 0
+    ) -> SyncState:
+        """Record that the batch is durable in tickets, and move the watermark if it may move.
+        `events`: see `facts`.
+
+        Call it only after the MERGE into tickets has succeeded. Calling it again for the same run
+        changes nothing.
+
+        Raises:
+            AnotherWriter: the row is no longer the one that the run began with.
+        """
+        seen = self.read()
+        if seen is not None and seen.run_id == manifest.run_id:
+            return seen
+        statement = closing_statement(
+            self._warehouse.dataset, self._sync_name, manifest, history(seen), events
+        )
+        self._warehouse.run(statement, run_id=manifest.run_id, step="sync_state", attempt=attempt)
+        state = self.read()
+        if state is None or state.run_id != manifest.run_id:
+            raise AnotherWriter(
+                f"Moving the watermark of sync {self._sync_name!r} from version "
+                f"{manifest.seen_version}: another run has moved it meanwhile. No ticket is lost; "
+                "run the sync again, and let one schedule or person at a time run it."
+            )
+        return state
+
+    def count_facts(
+        self, manifest: Manifest, *, events: WebhookPolicy | None = None, attempt: int = 0
+    ) -> RunFacts:
+        """What closing the run would have counted, without touching the state row."""
+        outcome = self._warehouse.run(
+            facts(self._warehouse.dataset, manifest, events),
+            run_id=manifest.run_id,
+            step="facts",
+            attempt=attempt,
+        )
+        return next(facts_from(row["facts"]) for row in outcome.rows)
+
+
+def _state_from(row: Mapping[str, Any]) -> SyncState:
+    until = row["window_until"]
+    return SyncState(
+        sync_name=row["sync_name"],
+        watermark=row["watermark"],
+        version=row["version"],
+        cursor=row["cursor"],
+        window=Window(row["window_since"], until) if until else None,
+        run_id=row["run_id"],
+        reason=row["reason"],
+        closed_at=row["closed_at"],
+        facts=facts_from(row["facts"]),
+        reading=reading_from(row.get("reading")),
+        recent_runs=records_from(row["recent_runs"]),
+        unfinished=from_text(row.get("unfinished")),
+    )

@@ -1,0 +1,145 @@
+"""A small team with a job, checks and a sensor, and the hours that pass there.
+
+Nothing but the cursor outlives a tick: sensor, resource and context are made anew for each, as by a
+process that has just been started.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+# What a daemon writes into the runs that it starts; there is no public way to make one.
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+
+from helpdesk_assets.defs.alerts.run_reports import Ours
+from helpdesk_assets.defs.alerts.sensor import AlertsResource, build_alert_sensor
+
+WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
+
+
+@dataclass
+class Day:
+    """How things are when the next run looks."""
+
+    missed: int = 0
+    severity: dg.AssetCheckSeverity = ERROR
+    helpdesk_down: bool = False
+    counting_crashes: bool = False
+    blocking_fails: bool = False
+
+
+def definitions(day: Day) -> tuple[list[dg.AssetsDefinition], dg.Definitions]:
+    """Two assets with three checks, one of which crashes at will and one blocks."""
+
+    @dg.asset
+    def fetched() -> None:
+        if day.helpdesk_down:
+            raise dg.Failure("The helpdesk did not answer. Try again later.", allow_retries=False)
+
+    @dg.asset(deps=[fetched])
+    def stored() -> None:
+        pass
+
+    @dg.asset_check(asset=stored)
+    def gaps() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(
+            passed=not day.missed,
+            severity=day.severity,
+            description=f"{day.missed} of 40 changes were missed." if day.missed else "All came.",
+            metadata={
+                "missed": day.missed,
+                "ticket_ids": dg.MetadataValue.json([str(1000 + n) for n in range(day.missed)]),
+            },
+        )
+
+    @dg.asset_check(asset=stored)
+    def counted() -> dg.AssetCheckResult:
+        if day.counting_crashes:
+            raise ValueError("not a number")
+        return dg.AssetCheckResult(passed=True)
+
+    @dg.asset_check(asset=fetched, blocking=True)
+    def whole() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=not day.blocking_fails, description="A page was short.")
+
+    assets: list[dg.AssetsDefinition] = [fetched, stored, gaps, counted, whole]
+    job = dg.define_asset_job("sync", selection=dg.AssetSelection.all())
+    defs = dg.Definitions(assets=[fetched, stored], asset_checks=[gaps, counted, whole], jobs=[job])
+    return assets, defs
+
+
+@dataclass
+class Office:
+    instance: dg.DagsterInstance
+    day: Day = field(default_factory=Day)
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    cursor: str | None = None
+
+    def __post_init__(self) -> None:
+        self.assets, self.defs = definitions(self.day)
+        self.ours = Ours(
+            assets=frozenset(("fetched", "stored")),
+            checks=frozenset(("stored.gaps", "stored.counted", "fetched.whole")),
+            jobs=frozenset(("sync",)),
+        )
+
+    def run(self, tags: dict[str, str] | None = None, run_id: str | None = None) -> str:
+        """One run of the job; its id."""
+        job = self.defs.resolve_job_def("sync")
+        done = job.execute_in_process(
+            instance=self.instance, raise_on_error=False, tags=tags, run_id=run_id
+        )
+        return done.run_id
+
+    def materialize(self, *assets: str) -> str:
+        """These alone, put together by hand as in the UI."""
+        job = self.defs.resolve_implicit_global_asset_job_def()
+        return job.execute_in_process(
+            instance=self.instance,
+            asset_selection=[dg.AssetKey(asset) for asset in assets],
+            raise_on_error=False,
+        ).run_id
+
+    def cancel(self) -> str:
+        """A run that somebody cancelled before it began."""
+        run = self.instance.create_run_for_job(self.defs.resolve_job_def("sync"))
+        self.instance.report_run_canceled(run)
+        return run.run_id
+
+    def die(self, location: str | None = None) -> str:
+        """A run whose process was killed, as Dagster's monitoring finds it; started by that code
+        location, or from a shell."""
+        origin = (
+            RemoteJobOrigin(
+                RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), "__repository__"),
+                "sync",
+            )
+            if location
+            else None
+        )
+        run = self.instance.create_run_for_job(
+            self.defs.resolve_job_def("sync"), remote_job_origin=origin
+        )
+        self.instance.report_run_failed(run, "Run worker was killed.")
+        return run.run_id
+
+    def tick(self) -> str:
+        """One tick of the daemon, which keeps the cursor only where the tick does not fail."""
+        sensor = build_alert_sensor(self.ours, clock=lambda: self.now)
+        with dg.build_sensor_context(
+            instance=self.instance, cursor=self.cursor, resources={"alerts": AlertsResource()}
+        ) as context:
+            skipped = sensor(context)
+            self.cursor = context.cursor
+        assert isinstance(skipped, dg.SkipReason)
+        return skipped.skip_message or ""
+
+    def later(self, span: timedelta) -> None:
+        self.now += span

@@ -1,0 +1,56 @@
+"""What all stories of a process share: a warehouse, the proxy before it, and a place to fork from.
+
+One dataset is used over and over, emptied before each story: its name is part of every statement,
+and so of what the stand-in remembers.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from helpdesk_assets.settings import Settings
+from helpdesk_assets_tests.caching_warehouse import quick_warehouse
+from helpdesk_assets_tests.chaos.fault_proxy import FaultProxy
+from helpdesk_assets_tests.chaos.instant_sleep import no_waiting
+from helpdesk_assets_tests.chaos.scenario_counts import Counts
+
+SECRET = SecretStr("a-secret-of-more-than-sixteen")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """`guards`: those that are turned off, for processes that are started; see `guards`."""
+
+    warehouse: str
+    proxy: FaultProxy
+    forks: ForkServerContext
+    counts: Counts = field(default_factory=Counts)
+    guards: tuple[str, ...] = ()
+
+    def settings(self) -> Settings:
+        return Settings(  # type: ignore[call-arg,unused-ignore]  # pydantic-settings' own
+            _env_file=None,
+            bigquery_project="test-project",
+            bigquery_dataset="chaos",
+            bigquery_emulator_host=self.warehouse,
+            webhook_secrets=SECRET,
+        )
+
+
+@contextmanager
+def open_stage(directory: Path) -> Iterator[Stage]:
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload(["helpdesk_assets_tests.chaos.killable_run"])
+    with (
+        no_waiting(),
+        quick_warehouse(directory) as warehouse,
+        FaultProxy(warehouse.endpoint) as proxy,
+    ):
+        yield Stage(warehouse.endpoint, proxy, forks)

@@ -1,0 +1,130 @@
+"""What must hold after everything that happens, and once all is quiet and one run went well."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+
+from helpdesk_assets_tests.chaos.expected_ledger import MUST, Book
+from helpdesk_assets_tests.chaos.scenario_counts import Counts
+from helpdesk_assets_tests.harness import Rig
+
+SHOWN = 4
+
+
+class Checks:
+    """Of one story; knows what it saw last."""
+
+    def __init__(self, rig: Rig, book: Book, counts: Counts) -> None:
+        self._rig, self._book, self._counts = rig, book, counts
+        self._newest: dict[str, datetime] = {}
+        self._watermark: datetime | None = None
+        # How late polling may see a change; what windows reach back for.
+        self.lag = timedelta(0)
+
+    def always(self) -> None:
+        """Promises 2, 3 and 4, and of 5 that nothing is recorded twice."""
+        self._counts["checks"] += 1
+        tickets = self._rows_by_id("tickets", ("ticket_id",))
+        self._rows_by_id("missed_updates", ("ticket_id", "modifiedTime"))
+        self._rows_by_id("raw_ticket_changes", ("ticket_id", "modifiedTime", "_content_hash"))
+        living = {ticket.ticket_id for ticket in self._rig.desk.truth()}
+        buried = {key[0] for key, row in tickets.items() if row["deletedTime"] and key[0] in living}
+        assert not buried, f"promise 1: the table says that {buried} have gone, and they live"
+        self._no_step_back({key[0]: row["modifiedTime"] for key, row in tickets.items()})
+        self._watermark_is_right({key[0]: row["modifiedTime"] for key, row in tickets.items()})
+
+    def _no_step_back(self, now: dict[str, datetime]) -> None:
+        for ticket_id, before in self._newest.items():
+            assert ticket_id in now, f"promise 1: ticket {ticket_id} was there and is not any more"
+            assert now[ticket_id] >= before, (
+                f"promise 2: ticket {ticket_id} stepped back from {before} to {now[ticket_id]}"
+            )
+        self._newest = now
+
+    def _watermark_is_right(self, now: dict[str, datetime]) -> None:
+        rows = self._rows("sync_state")
+        assert len(rows) <= 1, f"promise 4: the sync has {len(rows)} state rows"
+        watermark = rows[0]["watermark"] if rows else None
+        if self._watermark is not None:
+            assert watermark is not None, "promise 4: the watermark is gone"
+            assert watermark >= self._watermark, (
+                f"promise 4: the watermark went back from {self._watermark} to {watermark}"
+            )
+        self._watermark = watermark
+        if watermark is None:
+            return
+        clock = self._rig.desk.clock().now
+        assert watermark < clock, (
+            f"promise 4: the watermark {watermark} is ahead of the helpdesk's clock {clock}"
+        )
+        late = {
+            ticket.ticket_id: (ticket.modified_time, now.get(ticket.ticket_id))
+            for ticket in self._rig.desk.truth()
+            if ticket.modified_time <= watermark - self.lag
+            and (ticket.ticket_id not in now or now[ticket.ticket_id] < ticket.modified_time)
+        }
+        assert not late, (
+            f"promise 4: the watermark is {watermark}, and by ticket is true and stored: "
+            f"{_some(late)}"
+        )
+
+    def after_quiet(self, ripe_until: datetime) -> None:
+        """Promises 1 and 5."""
+        self.always()
+        stored, living = self._rig.tickets(), {t.ticket_id for t in self._rig.desk.truth()}
+        true = {key: row for key, row in self._rig.truth().items() if key in living}
+        wrong = {
+            (ticket_id, column): (stored.get(ticket_id, {}).get(column), row[column])
+            for ticket_id, row in true.items()
+            for column in self._rig.columns
+            if stored.get(ticket_id, {}).get(column, "absent") != row[column]
+        }
+        self._counts["differences"] += len(wrong)
+        assert not wrong, f"promise 1: stored and true are {_some(wrong)}"
+        ended = {each.ticket_id for each in self._book.brought if each.is_end} - living
+        alive = {ticket_id for ticket_id in ended if stored[ticket_id]["deletedTime"] is None}
+        assert not alive, f"promise 1: webhooks said that {alive} have gone, the table does not"
+        self._ledger_is_right(ripe_until)
+
+    def _ledger_is_right(self, ripe_until: datetime) -> None:
+        seen = {
+            (row["ticket_id"], row["modifiedTime"])
+            for row in self._rows("raw_ticket_changes")
+            # That a ticket has gone is for no webhook of its own to have told.
+            if not row["_tombstone"]
+        }
+        ledger = {
+            (row["ticket_id"], row["modifiedTime"]): row["reason"]
+            for row in self._rows("missed_updates")
+        }
+        expected = self._book.expected(seen, ripe_until)
+        self._counts["missed recorded"] += len(ledger)
+        self._counts["late recorded"] += sum(reason == "late" for reason in ledger.values())
+        absent = {key for key, (how, _) in expected.items() if how == MUST and key not in ledger}
+        assert not absent, f"promise 5: missed and not recorded: {_some(absent)}"
+        wrong = {
+            key: (reason, expected.get(key))
+            for key, reason in ledger.items()
+            if key not in expected or reason not in expected[key][1]
+        }
+        assert not wrong, f"promise 5: recorded, and not so: {_some(wrong)}"
+
+    def _rows_by_id(self, table: str, key: tuple[str, ...]) -> dict[tuple[Any, ...], Any]:
+        rows = self._rows(table)
+        found = {tuple(row[name] for name in key): row for row in rows}
+        often = Counter(tuple(row[name] for name in key) for row in rows)
+        twice = {each: times for each, times in often.items() if times > 1}
+        assert not twice, f"promise 3 or 5: rows of {table} with one key: {_some(twice)}"
+        return found
+
+    def _rows(self, table: str) -> list[dict[str, Any]]:
+        if self._rig.warehouse.get_table(table, fresh=True) is None:
+            return []
+        return self._rig.rows(table)
+
+
+def _some(found: Any) -> str:
+    few = list(found.items() if isinstance(found, dict) else found)[:SHOWN]
+    return f"{len(found)}, of them {few}"

@@ -1,0 +1,107 @@
+"""Posts webhooks to the real receiver, in this process: its application, its queue, its store.
+
+Letters of one round are posted at once and in order, so that which of them the receiver sees first
+is part of the story and not of chance.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Self, TypeVar
+
+from starlette.applications import Starlette
+
+from helpdesk_assets.receiver.app import build_app
+from helpdesk_assets.receiver.group_commit import Pace
+from helpdesk_assets.receiver.store import DeliveryStore
+from helpdesk_assets.receiver.wiring import open_parts
+from helpdesk_assets.settings import Settings
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets_tests.receiver.webhook_posts import rest_headers
+
+T = TypeVar("T")
+# Written once nobody has come for as long; every letter of a round is there by then.
+PACE = Pace(events=500, seconds=0.05, quiet=0.005)
+
+
+class Postman:
+    """A receiver between `start` and `stop`. `clock` is the receiver's."""
+
+    def __init__(
+        self, settings: Settings, warehouse: Warehouse, clock: Callable[[], datetime]
+    ) -> None:
+        parts = open_parts(settings)
+        parts.store.close()
+        store = DeliveryStore(warehouse, clock=clock)
+        self._secret = settings.webhook_secrets.get_secret_value()
+        self._path = f"/webhooks/{settings.helpdesk_provider}"
+        self._clock = clock
+        self._app = build_app(replace(parts, store=store, pace=PACE), clock=clock)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="receiver")
+        self._living = self._app.router.lifespan_context(self._app)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._wait_for(self._living.__aenter__())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._wait_for(self._living.__aexit__(None, None, None))
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def post(self, events: Sequence[dict[str, Any]]) -> list[int]:
+        """The status that each got."""
+        at = self._clock().timestamp()
+        bodies = [json.dumps(event).encode() for event in events]
+        return self._wait_for(self._post_all(bodies, at))
+
+    async def _post_all(self, bodies: Sequence[bytes], at: float) -> list[int]:
+        sent = (
+            _exchange(self._app, self._path, body, rest_headers(body, self._secret, at))
+            for body in bodies
+        )
+        return list(await asyncio.gather(*sent))
+
+    def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=120)
+
+
+async def _exchange(app: Starlette, path: str, body: bytes, headers: dict[str, str]) -> int:
+    """One POST as a server hands it to an application; the status of the answer."""
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            *((name.lower().encode(), value.encode()) for name, value in headers.items()),
+        ],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+    }
+    statuses: list[int] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    await app(scope, receive, send)
+    return statuses[0]

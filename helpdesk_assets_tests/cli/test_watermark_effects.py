@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from helpdesk_assets.cli import watermark_effects
+from helpdesk_assets_tests.batches import NOON
+from helpdesk_assets_tests.model.test_run_history import STATE
+from helpdesk_assets_tests.warehouse.stores.test_checkpoints import BEGUN
+from helpdesk_assets_tests.warehouse.stores.test_run_log import LINE
+
+CLOSING = "A run that is under way now will fail when it closes; the next one will not."
+
+
+def test_back() -> None:
+    assert watermark_effects.of_setting(replace(STATE, cursor=None), NOON - timedelta(days=2)) == [
+        (
+            "The watermark goes back by 2 d, from 2026-11-01 12:00:00Z to 2026-10-30 12:00:00Z. "
+            "The next run reads what changed from there on again. Nothing is lost or doubled by "
+            "that."
+        ),
+        CLOSING,
+    ]
+
+
+def test_forwards() -> None:
+    to = NOON + timedelta(hours=1, microseconds=5)
+    assert watermark_effects.of_setting(replace(STATE, cursor=None), to) == [
+        (
+            "The watermark goes on by 1 h, from 2026-11-01 12:00:00Z to 2026-11-01 13:00:00Z. What "
+            "changed between the two is never looked at unless by `sync --full` or "
+            "`sync --since 2026-11-01T12:00:00Z --until 2026-11-01T13:00:00.000005Z`."
+        ),
+        CLOSING,
+    ]
+
+
+def test_where_there_is_none() -> None:
+    assert watermark_effects.of_setting(None, NOON) == [
+        (
+            "There is no watermark yet. With 2026-11-01 12:00:00Z the next run reads what changed "
+            "from there on, and what is older is never looked at unless by `sync --full` or "
+            "`sync --until 2026-11-01T12:00:00Z`."
+        ),
+        CLOSING,
+    ]
+
+
+def test_what_is_given_up() -> None:
+    state = replace(STATE, unfinished=BEGUN)
+    _, cursor, unfinished, _ = watermark_effects.of_setting(state, NOON - timedelta(days=1))
+    assert cursor == "The helpdesk's own cursor is dropped: the next run asks by time."
+    assert unfinished.startswith("The unfinished reading, 250 tickets stored at ")
+    assert unfinished.endswith(", is given up.")
+
+
+def test_rebuilding() -> None:
+    assert watermark_effects.of_rebuilding(None, LINE) == [
+        (
+            "The state row is made again from run run-7, which closed at 2026-11-01 12:00:00Z. "
+            "Watermark: 2026-11-01 12:00:00Z. What a later run has read is read again, and nothing "
+            "is lost."
+        ),
+        CLOSING,
+    ]
+    first, *_ = watermark_effects.of_rebuilding(None, replace(LINE, watermark=None))
+    assert "Watermark: none, as no window had been read whole." in first

@@ -1,0 +1,124 @@
+"""A world per test: a simulated helpdesk, a dataset of its own, a Dagster instance, and the
+environment that names them. Everything goes over HTTP, as it does for a user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
+from helpdesk_assets.settings import Settings
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+
+TOKEN = "a-token-that-nobody-may-see"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a test moves (`helpdesk`), and what it looks at."""
+
+    helpdesk: SimulatedHelpdesk
+    warehouse: Warehouse
+    instance: dg.DagsterInstance
+
+    def sync(self, run_config: dict[str, Any] | None = None) -> dg.ExecuteInProcessResult:
+        """One run of the job; whether it succeeded is for the test to ask."""
+        from helpdesk_assets.definitions import defs
+
+        return defs.resolve_job_def("helpdesk_sync").execute_in_process(
+            instance=self.instance, run_config=run_config, raise_on_error=False
+        )
+
+    def materialize(self, *assets: str) -> dg.ExecuteInProcessResult:
+        """These assets alone, as from the UI."""
+        from helpdesk_assets.definitions import defs
+
+        return defs.resolve_implicit_global_asset_job_def().execute_in_process(
+            instance=self.instance,
+            asset_selection=[dg.AssetKey(asset) for asset in assets],
+            raise_on_error=False,
+        )
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        return list(self.warehouse.list_rows(table))
+
+    def stored(self) -> list[tuple[str, Any]]:
+        """Every row of tickets as (id, modified time)."""
+        return sorted((row["ticket_id"], row["modifiedTime"]) for row in self.rows("tickets"))
+
+    def truth(self) -> list[tuple[str, Any]]:
+        """What `stored` has to be."""
+        return sorted((t.ticket_id, t.modified_time) for t in self.helpdesk.truth())
+
+    def missed(self) -> list[str]:
+        return sorted(row["ticket_id"] for row in self.rows(tables.MISSED_UPDATES.name))
+
+    def watermark(self) -> Any:
+        return self.rows(tables.SYNC_STATE.name)[0]["watermark"]
+
+    def told(self, asset: str) -> dict[str, Any]:
+        """Metadata of the asset's latest materialisation, as plain values."""
+        event = self.instance.get_latest_materialization_event(dg.AssetKey(asset))
+        assert event is not None
+        assert event.asset_materialization is not None
+        return {key: value.value for key, value in event.asset_materialization.metadata.items()}
+
+
+def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
+    return {check.check_name: check for check in result.get_asset_check_evaluations()}
+
+
+@pytest.fixture
+def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable of ours, and no .env either."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def helpdesk() -> Iterator[SimulatedHelpdesk]:
+    with SimulatedHelpdesk(tickets=40, token=TOKEN) as running:
+        yield running
+
+
+@pytest.fixture
+def environment(
+    no_settings: None,
+    helpdesk: SimulatedHelpdesk,
+    warehouse_settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The settings of this test, where production reads its own."""
+    named = {
+        "HELPDESK_BASE_URL": helpdesk.base_url,
+        "HELPDESK_API_TOKEN": TOKEN,
+        "BIGQUERY_PROJECT": warehouse_settings.bigquery_project,
+        "BIGQUERY_DATASET": warehouse_settings.bigquery_dataset,
+        "BIGQUERY_EMULATOR_HOST": warehouse_settings.bigquery_emulator_host,
+    }
+    for name, value in named.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+@pytest.fixture
+def world(
+    environment: None,
+    helpdesk: SimulatedHelpdesk,
+    warehouse: Warehouse,
+    instance: dg.DagsterInstance,
+) -> World:
+    return World(helpdesk, warehouse, instance)

@@ -1,0 +1,65 @@
+"""A Dagster daemon on SQLite as `make dev` has it, which runs our sensor."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+
+from helpdesk_assets.defs.alerts.sensor import NAME
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 90
+
+
+def make_home(parent: Path) -> Path:
+    """A DAGSTER_HOME as `make dev` makes it."""
+    home = parent / "dagster"
+    home.mkdir()
+    shutil.copy(ROOT / "deploy" / "dagster.yaml", home / "dagster.yaml")
+    return home
+
+
+@contextmanager
+def daemon(home: Path, log: Path) -> Iterator[None]:
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "dagster._daemon", "run"),
+                *("-m", "helpdesk_assets_tests.defs.unscheduled_definitions"),
+            ],
+            cwd=home,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def until(what: Callable[[], bool], log: Path) -> None:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not what():
+        assert time.monotonic() < end, log.read_text()[-5000:]
+        time.sleep(0.1)
+
+
+def ticks(instance: dg.DagsterInstance) -> int:
+    """How many ticks of the sensor have been saved."""
+    sensors = [s for s in instance.all_instigator_state() if s.instigator_name == NAME]
+    found = [instance.get_ticks(s.instigator_origin_id, s.selector_id) for s in sensors]
+    return sum(tick.is_completed for ticks in found for tick in ticks)

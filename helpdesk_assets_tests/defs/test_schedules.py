@@ -1,0 +1,164 @@
+"""The job as a schedule and a user start it, and what keeps two of them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from helpdesk_assets.definitions import defs
+from helpdesk_assets.defs.metadata import ASSET_NAMES
+from helpdesk_assets.defs.run_guard import (
+    SILENT_AFTER,
+    WAITING,
+    WORKING,
+    ZOMBIE_AFTER,
+    in_progress,
+    refuse_beside_an_older_run,
+)
+from helpdesk_assets.defs.schedules import every_two_hours
+from helpdesk_assets.errors import UserMistake
+from helpdesk_assets_tests.defs.conftest import World
+
+TICK = datetime(2026, 11, 23, 10, tzinfo=UTC)
+# A queued run needs a code server; Dagster's filters treat one that is not started alike.
+STARTED, WAITS = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.NOT_STARTED
+
+
+@pytest.fixture(scope="module")
+def with_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
+    """As `dagster dev` has one: a schedule is only told of such an instance."""
+    home = str(tmp_path_factory.mktemp("dagster"))
+    quiet = {"telemetry": {"enabled": False}}
+    with dg.DagsterInstance.local_temp(home, overrides=quiet) as local:
+        yield local
+
+
+@pytest.fixture
+def instance(with_files: dg.DagsterInstance) -> Iterator[dg.DagsterInstance]:
+    """The same for all, without the runs of the test before."""
+    yield with_files
+    for record in with_files.get_run_records():
+        with_files.delete_run(record.dagster_run.run_id)
+
+
+def a_run(
+    instance: dg.DagsterInstance, status: dg.DagsterRunStatus, *, by_hand: bool = False
+) -> str:
+    """A run that somebody else has begun and that does nothing."""
+    job = (
+        defs.resolve_implicit_global_asset_job_def().get_subset(
+            asset_selection={dg.AssetKey("tickets_table")}
+        )
+        if by_hand
+        else defs.resolve_job_def("helpdesk_sync")
+    )
+    return instance.create_run_for_job(job, status=status).run_id
+
+
+def tick(instance: dg.DagsterInstance) -> dg.RunRequest | str:
+    with dg.build_schedule_context(instance=instance, scheduled_execution_time=TICK) as context:
+        data = every_two_hours.evaluate_tick(context)
+    return data.run_requests[0] if data.run_requests else data.skip_message or ""
+
+
+def test_a_tick_asks_for_one_run_however_often_it_is_evaluated(
+    instance: dg.DagsterInstance,
+) -> None:
+    first, second = tick(instance), tick(instance)
+    assert isinstance(first, dg.RunRequest)
+    assert isinstance(second, dg.RunRequest)
+    assert first.run_key == second.run_key == TICK.isoformat()
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+@pytest.mark.parametrize("status", [WAITS, STARTED])
+def test_a_tick_is_skipped_while_a_sync_waits_or_works(
+    instance: dg.DagsterInstance, status: dg.DagsterRunStatus, by_hand: bool
+) -> None:
+    run_id = a_run(instance, status, by_hand=by_hand)
+    assert run_id in str(tick(instance))
+
+
+def test_other_jobs_and_ended_runs_do_not_hold_a_tick_up(instance: dg.DagsterInstance) -> None:
+    @dg.asset
+    def somebody_elses() -> None: ...
+
+    other = dg.Definitions(assets=[somebody_elses]).resolve_implicit_global_asset_job_def()
+    instance.create_run_for_job(other, status=STARTED)
+    a_run(instance, dg.DagsterRunStatus.FAILURE)
+    assert isinstance(tick(instance), dg.RunRequest)
+
+
+@pytest.mark.parametrize(("status", "limit"), [(STARTED, SILENT_AFTER), (WAITS, ZOMBIE_AFTER)])
+def test_a_run_that_died_without_a_word_does_not_hold_ticks_up_for_good(
+    instance: dg.DagsterInstance, status: dg.DagsterRunStatus, limit: timedelta
+) -> None:
+    a_run(instance, status)
+    now = datetime.now(UTC)
+    margin = timedelta(minutes=1)
+    assert list(in_progress(instance, (*WAITING, *WORKING), now + limit - margin))
+    assert not list(in_progress(instance, (*WAITING, *WORKING), now + limit + margin))
+
+
+def test_a_run_is_refused_beside_an_older_one_and_not_beside_a_younger(
+    instance: dg.DagsterInstance,
+) -> None:
+    older, younger = (instance.get_run_by_id(a_run(instance, STARTED)) for _ in "12")
+    assert older is not None
+    assert younger is not None
+    refuse_beside_an_older_run(instance, older)
+    with pytest.raises(UserMistake, match=f"Run {older.run_id} is syncing already"):
+        refuse_beside_an_older_run(instance, younger)
+
+
+def test_the_run_that_is_re_executed_does_not_stand_in_its_own_way(
+    instance: dg.DagsterInstance,
+) -> None:
+    killed = a_run(instance, STARTED)
+    again = instance.create_run_for_job(
+        defs.resolve_job_def("helpdesk_sync"),
+        status=STARTED,
+        parent_run_id=killed,
+        root_run_id=killed,
+    )
+    refuse_beside_an_older_run(instance, again)
+
+
+def test_three_ways_to_run_give_the_same(world: World) -> None:
+    """The job, what the schedule asks for, and the assets selected by hand."""
+    assert world.sync().success
+    world.helpdesk.advance(3600)
+    world.helpdesk.change(4)
+    world.helpdesk.advance(600)
+    request = tick(world.instance)
+    assert isinstance(request, dg.RunRequest)
+    assert every_two_hours.job_name == "helpdesk_sync"
+    scheduled_run = defs.resolve_job_def(every_two_hours.job_name).execute_in_process(
+        instance=world.instance, run_config=request.run_config, tags=request.tags
+    )
+    assert scheduled_run.success
+    assert world.stored() == world.truth()
+    scheduled = world.told("sync_watermark")
+
+    world.helpdesk.advance(3600)
+    world.helpdesk.change(4)
+    world.helpdesk.advance(600)
+    assert world.materialize(*ASSET_NAMES).success
+    assert world.stored() == world.truth()
+    by_hand = world.told("sync_watermark")
+    same = ("mode", "reason", "tickets_synced", "rows_updated", "missed", "table_rows")
+    assert {k: scheduled[k] for k in same} == {k: by_hand[k] for k in same}
+
+
+def test_the_guard_ends_a_run_with_a_clear_line_and_changes_nothing(world: World) -> None:
+    older = a_run(world.instance, STARTED)
+    result = world.sync()
+    assert not result.success
+    (failed,) = [event for event in result.all_events if event.is_step_failure]
+    failure = failed.step_failure_data.user_failure_data
+    assert failure is not None
+    assert older in (failure.description or "")
+    assert world.helpdesk.counters().total == 0

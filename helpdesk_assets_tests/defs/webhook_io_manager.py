@@ -1,0 +1,17 @@
+"""A webhook receiver, as users have one: it writes whole tickets into the tickets table."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from helpdesk_assets.providers.registry import make_helpdesk
+from helpdesk_assets.settings import load_settings
+from helpdesk_assets_tests import webhook_function as webhooks
+from helpdesk_assets_tests.defs.conftest import World
+
+
+def deliver(world: World, ticket_ids: Collection[str]) -> None:
+    """Write these tickets as they are now, marked `_synced_by` webhook."""
+    helpdesk = make_helpdesk(load_settings())
+    webhooks.deliver(helpdesk, world.warehouse, ticket_ids, run_id="webhook")
+    helpdesk.close()

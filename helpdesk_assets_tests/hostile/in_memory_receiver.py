@@ -1,0 +1,110 @@
+"""A receiver in memory, asked as a server would ask it; for thousands of posts in a few seconds.
+
+Its tables are a list: what the warehouse does with rows is shown elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+
+from helpdesk_assets.model.tickets import Ticket
+from helpdesk_assets.providers.parsing.tickets import Shape, TicketReader
+from helpdesk_assets.providers.webhooks.events import Vendor
+from helpdesk_assets.receiver import store
+from helpdesk_assets.receiver.app import build_app
+from helpdesk_assets.receiver.delivery import Delivery
+from helpdesk_assets.receiver.group_commit import Pace
+from helpdesk_assets.receiver.wiring import Parts, Pause
+from helpdesk_assets_tests.hostile.strategies import MODIFIED
+from helpdesk_assets_tests.receiver.webhook_posts import SECRET, START
+
+
+@dataclass
+class Lines:
+    """The rows as they would go to the warehouse, byte for byte."""
+
+    rows: list[bytes] = field(default_factory=list)
+
+    def write_tickets(self, deliveries: Sequence[Delivery], run_id: str) -> None:
+        for ticket in store.newest(each.ticket for each in deliveries):
+            self.rows.append(store._line(store._ticket_row(ticket, START, run_id, partial=True)))
+
+    def write_events(
+        self, deliveries: Sequence[Delivery], run_id: str, committed_at: datetime
+    ) -> int:
+        for each in deliveries:
+            self.rows.append(store._line(store._event_row(each, committed_at, run_id)))
+        return len(deliveries)
+
+    def look_again(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class EveryTicket:
+    """A helpdesk that has whatever ticket is asked for."""
+
+    async def ticket(self, ticket_id: str) -> Ticket:
+        found = TicketReader(Shape(), skip_bad=False).ticket(
+            {"id": ticket_id, "modifiedTime": MODIFIED}, ticket_id
+        )
+        assert isinstance(found, Ticket)
+        return found
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Answered:
+    status: int
+    body: Any
+    rows: list[bytes]
+
+
+def answer(
+    vendor: Vendor, body: bytes, headers: Mapping[str, bytes], query: bytes = b""
+) -> Answered:
+    """What a receiver of its own answers to one post."""
+    lines = Lines()
+    parts = Parts(
+        vendor,
+        (SECRET,),
+        fetcher=cast(Any, EveryTicket()),
+        store=cast(Any, lines),
+        pace=Pace(10, 0.0, 0.0),
+        queue_size=10,
+        pause=Pause(),
+    )
+    app = build_app(parts, clock=lambda: START)
+    said: list[Any] = []
+
+    async def ask() -> None:
+        incoming = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+        async def receive() -> Any:
+            return next(incoming, {"type": "http.disconnect"})
+
+        async def send(message: Any) -> None:
+            said.append(message)
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": f"/webhooks/{vendor.name}",
+            "query_string": query,
+            "headers": [(name.encode("latin-1"), value) for name, value in headers.items()],
+        }
+        async with app.router.lifespan_context(app):
+            await app(scope, receive, send)
+
+    asyncio.run(ask())
+    whole = b"".join(message.get("body", b"") for message in said)
+    return Answered(said[0]["status"], json.loads(whole), lines.rows)

@@ -1,0 +1,82 @@
+"""A helpdesk of the `rest` kind whose tickets are bytes: what no JSON library would write."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import SecretStr
+
+from helpdesk_assets.extract.plan import Options
+from helpdesk_assets.operations.sync import Policy, SyncReport, run_sync
+from helpdesk_assets.providers.registry import make_helpdesk
+from helpdesk_assets.settings import Settings
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets_tests.harness import connected
+from helpdesk_assets_tests.providers.loopback import Said, Seen, loopback
+
+MODIFIED = "2026-11-20T08:00:00Z"
+
+
+def row(ticket_id: str, *members: str, modified: str = MODIFIED) -> bytes:
+    """A ticket of an id, a time, and members as they stand in a JSON text."""
+    own = (f'"id":{json.dumps(ticket_id)}', f'"modifiedTime":"{modified}"')
+    return f"{{{','.join((*own, *members))}}}".encode()
+
+
+@dataclass
+class RawDesk:
+    """Tickets by id as the helpdesk writes them, and the tables of one dataset."""
+
+    warehouse: Warehouse
+    settings: Settings
+    rows: dict[str, bytes] = field(default_factory=dict)
+    before_all: bytes = b""
+    is_packed: bool = False
+
+    def sync(self, **changed: Any) -> SyncReport:
+        """One run as the command line makes it; `changed` are settings."""
+        settings = self.settings.model_copy(update=changed)
+        helpdesk = make_helpdesk(settings)
+        try:
+            with connected(settings) as tables:
+                policy = Policy.from_settings(settings)
+                return run_sync(helpdesk, tables, Options(), policy, run_id=uuid.uuid4().hex)
+        finally:
+            helpdesk.close()
+
+    def stored(self) -> dict[str, Mapping[str, Any]]:
+        """The tickets table by id, `raw_json` as a value."""
+        found: dict[str, Mapping[str, Any]] = {}
+        for each in self.warehouse.list_rows("tickets"):
+            raw = each["raw_json"]
+            value = json.loads(raw) if isinstance(raw, str) else raw
+            found[each["ticket_id"]] = {**each, "raw_json": value}
+        return found
+
+    def answer(self, seen: Seen) -> Said:
+        path = seen.path.partition("?")[0]
+        if path in ("/v2/tickets", "/v2/tickets/search"):
+            page = b'{"tickets":[' + b",".join(self.rows.values()) + b"]}"
+            return self._said(self.before_all + page)
+        body = self.rows.get(path.rpartition("/")[2])
+        return Said(status=404) if body is None else self._said(self.before_all + body)
+
+    def _said(self, body: bytes) -> Said:
+        if self.is_packed:
+            return Said(gzip.compress(body), headers={"Content-Encoding": "gzip"})
+        return Said(body)
+
+
+@contextmanager
+def raw_desk(warehouse: Warehouse, settings: Settings) -> Iterator[RawDesk]:
+    desk = RawDesk(warehouse, settings)
+    with loopback(desk.answer) as served:
+        login = {"helpdesk_base_url": served.url, "helpdesk_api_token": SecretStr("a-token")}
+        desk.settings = settings.model_copy(update=login)
+        yield desk

@@ -1,0 +1,61 @@
+"""One helpdesk for the folder, put right again after each test; and a caller of its API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+
+from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
+
+EVER = "2000-01-01T00:00:00Z,2098-01-01T00:00:00Z"
+
+
+@dataclass
+class Caller:
+    """Speaks the production API as an adapter would, and checks nothing."""
+
+    base_url: str
+    session: requests.Session
+
+    def get(self, path: str, **query: object) -> requests.Response:
+        params = {key: str(value) for key, value in query.items()}
+        return self.session.get(self.base_url + path, params=params, timeout=10)
+
+    def search(self, **query: object) -> requests.Response:
+        query = {"modifiedTimeRange": EVER, "sortBy": "modifiedTime", "pageSize": 100, **query}
+        return self.get("/v2/tickets/search", **query)
+
+    def listing(self, **query: object) -> requests.Response:
+        return self.get("/v2/tickets", **{"pageSize": 100, **query})
+
+    def ticket(self, ticket_id: str) -> requests.Response:
+        return self.get(f"/v2/tickets/{ticket_id}")
+
+    def all_rows(self, path: str, **query: object) -> list[dict[str, Any]]:
+        """Follow the tokens to the end."""
+        rows: list[dict[str, Any]] = []
+        while True:
+            page = self.get(path, **query).json()
+            rows += page["tickets"]
+            if page.get("nextPageToken") is None:
+                return rows
+            query["pageToken"] = page["nextPageToken"]
+
+
+@pytest.fixture
+def desk() -> Iterator[SimulatedHelpdesk]:
+    """A helpdesk of 250 tickets whose clock stands still."""
+    with SimulatedHelpdesk(tickets=250, seed=11, frozen=True) as desk:
+        yield desk
+
+
+@pytest.fixture
+def caller(desk: SimulatedHelpdesk) -> Iterator[Caller]:
+    with requests.Session() as session:
+        session.trust_env = False
+        session.headers["Authorization"] = f"Bearer {desk.token}"
+        yield Caller(desk.base_url, session)

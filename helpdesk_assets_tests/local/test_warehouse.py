@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import requests
+
+from helpdesk_assets.errors import SettingsError, WarehouseUnavailable
+from helpdesk_assets.local import warehouse
+from helpdesk_assets.local.warehouse import EmbeddedWarehouse, StandIn, free_port
+from helpdesk_assets.settings import Settings
+from helpdesk_assets.warehouse.bigquery.connection import connect
+from helpdesk_assets.warehouse.merge.writer import TableWriter
+from helpdesk_assets.warehouse.query import Query
+from helpdesk_assets.warehouse.table_spec import Column, ColumnType, Guard, TableSpec
+
+NOTES = TableSpec("notes", (Column("id", ColumnType.STRING),), key=("id",), guard=Guard.INSERT_ONLY)
+
+
+def settings_for(endpoint: str) -> Settings:
+    return Settings(bigquery_project="p", bigquery_dataset="d", bigquery_emulator_host=endpoint)
+
+
+def add(endpoint: str, note: str) -> list[str]:
+    """Store a note; all notes there are."""
+    warehouse = connect(settings_for(endpoint))
+    writer = TableWriter(warehouse)
+    writer.merge(NOTES, Query(f"SELECT '{note}' AS id"), run_id=note, step="notes")
+    notes = sorted(row["id"] for row in warehouse.list_rows("notes"))
+    warehouse.close()
+    return notes
+
+
+def test_data_outlive_a_kill_and_a_stop(tmp_path: Path) -> None:
+    running = EmbeddedWarehouse(tmp_path / "data")
+    with running:
+        assert add(running.endpoint, "a") == ["a"]
+        running.kill()
+        assert not warehouse.answers(running.endpoint)
+        running.start()
+        assert add(running.endpoint, "b") == ["a", "b"]
+        running.stop()
+        running.start()
+        assert add(running.endpoint, "c") == ["a", "b", "c"]
+    assert not warehouse.answers(running.endpoint)
+
+
+def test_rows_that_are_read_beside_statements_are_the_tables_own(tmp_path: Path) -> None:
+    with EmbeddedWarehouse(tmp_path) as running:
+        add(running.endpoint, "a")
+        right: dict[str, list[object]] = {"table": [{"id": "a"}], "statement": [{"n": 0}, {"n": 1}]}
+        wrong: list[object] = []
+
+        def ask(what: str) -> None:
+            warehouse = connect(settings_for(running.endpoint))
+            for n in range(60):
+                try:
+                    if what == "table":
+                        rows = list(warehouse.list_rows("notes"))
+                    else:
+                        numbers = Query("SELECT n FROM UNNEST([0, 1]) AS n ORDER BY n")
+                        rows = list(warehouse.run(numbers, run_id=f"{n}", step="n").rows)
+                except Exception as error:  # noqa: BLE001 - told by the test's own thread
+                    rows = [{"error": error}]
+                wrong.extend(row for row in rows if row not in right[what])
+            warehouse.close()
+
+        threads = [threading.Thread(target=ask, args=(what,)) for what in [*right, *right]]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+
+
+def test_it_listens_on_loopback_only(tmp_path: Path) -> None:
+    command = warehouse.installed().command(9050, tmp_path)
+    hosts = [value for flag, value in itertools.pairwise(command) if "host" in flag]
+    assert hosts
+    assert set(hosts) == {"127.0.0.1"}
+
+
+def test_serve_becomes_the_warehouse(tmp_path: Path) -> None:
+    port = free_port()
+    code = (
+        "import pathlib, sys; from helpdesk_assets.local.warehouse import serve; "
+        "serve(int(sys.argv[1]), pathlib.Path(sys.argv[2]))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(port), str(tmp_path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            waiting = EmbeddedWarehouse(tmp_path, port)
+            tmp_path.joinpath("warehouse.log").touch()
+            waiting._wait_until_it_answers(process)
+            url = f"http://127.0.0.1:{port}/bigquery/v2/projects/p/datasets"
+            assert requests.get(url, timeout=10).ok
+        finally:
+            process.kill()
+
+
+def test_one_that_cannot_start_shows_the_end_of_its_log(tmp_path: Path) -> None:
+    broken = StandIn("x", (), "print('no such door'); raise SystemExit(3)", ())
+    with (
+        mock.patch.object(warehouse, "installed", return_value=broken),
+        mock.patch.object(warehouse, "_import_extensions"),
+        pytest.raises(WarehouseUnavailable, match=r"exit code 3(.|\n)*no such door"),
+    ):
+        EmbeddedWarehouse(tmp_path).start()
+
+
+def test_one_that_keeps_silent_is_ended(tmp_path: Path) -> None:
+    silent = StandIn("x", (), "import time; time.sleep(600)", ())
+    ticks = iter([0.0, 1.0, 1000.0])
+    running = EmbeddedWarehouse(tmp_path, clock=lambda: next(ticks), sleep=lambda _: None)
+    with (
+        mock.patch.object(warehouse, "installed", return_value=silent),
+        mock.patch.object(warehouse, "_import_extensions"),
+        pytest.raises(WarehouseUnavailable, match="did not answer within 90 s"),
+    ):
+        running.start()
+    assert running.pid is None
+
+
+def test_none_installed_says_how_to_install_it() -> None:
+    with (
+        mock.patch("importlib.util.find_spec", return_value=None),
+        pytest.raises(SettingsError, match=r"pip install 'helpdesk-assets\[local\]'"),
+    ):
+        warehouse.installed()
+
+
+def test_a_missing_extension_says_how_to_install_it() -> None:
+    with pytest.raises(SettingsError, match=r"helpdesk-assets\[local\]"):
+        warehouse._import_extensions(("no_such_extension",))
+
+
+def test_two_starts_at_once_install_extensions_one_after_the_other() -> None:
+    """Whoever holds the lock is alone in it."""
+    inside, most = [0], [0]
+    gate = threading.Lock()
+
+    def install(*_: object, **__: object) -> subprocess.CompletedProcess[str]:
+        with gate:
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+        threading.Event().wait(0.02)
+        with gate:
+            inside[0] -= 1
+        return subprocess.CompletedProcess([], 0, "", "")
+
+    with mock.patch("subprocess.run", install):
+        threads = [
+            threading.Thread(target=warehouse._import_extensions, args=(("x",),)) for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert most[0] == 1

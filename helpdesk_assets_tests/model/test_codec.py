@@ -1,0 +1,85 @@
+"""The manifest and the facts survive the way through JSON, also to and from other releases."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from helpdesk_assets.model.batch import Manifest, Mode, Version
+from helpdesk_assets.model.codec import (
+    facts_from_json,
+    facts_to_json,
+    manifest_from_json,
+    manifest_to_json,
+)
+from helpdesk_assets.model.state import RunFacts
+from helpdesk_assets.model.tickets import ApiUse, BadTicket, Window
+from helpdesk_assets.model.webhooks import MissedUpdate
+
+NOON = datetime(2026, 11, 1, 12, 0, 0, 123456, tzinfo=UTC)
+
+SMALL = Manifest(
+    batch_id="20261101T120000Z_run1_0",
+    run_id="run-1",
+    mode=Mode.INCREMENTAL,
+    reason="changes since the watermark",
+    window=Window(NOON - timedelta(hours=2), NOON),
+    served_at=NOON,
+    moves_watermark=True,
+    seen_version=4,
+    seen_watermark=NOON - timedelta(hours=2),
+    first_load=False,
+    rows=2,
+    pages=1,
+    api=ApiUse(calls=1, bytes_received=7000, retries=2, seconds_waited=1.5),
+    batch_bytes=6800,
+    versions=(Version("421370000000000001", "h1"), Version("421370000000000002", "h2")),
+    staging=None,
+    created_from=NOON - timedelta(days=30),
+    created_to=NOON - timedelta(days=1),
+    lag_p50=10.0,
+    lag_p95=20.0,
+    lag_max=30.0,
+    cursor="c1",
+    bad=(BadTicket("7", "modifiedTime", "is no time"),),
+    bad_count=1,
+    seconds=0.25,
+)
+LARGE = replace(
+    SMALL,
+    mode=Mode.FULL,
+    window=Window(None, NOON),
+    versions=None,
+    staging="raw_ticket_changes__stg_x",
+    seen_watermark=None,
+    created_from=None,
+    created_to=None,
+    fallback=True,
+)
+
+
+def through_text(stored: dict[str, Any]) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(json.dumps(stored))
+    return read
+
+
+@pytest.mark.parametrize("manifest", [SMALL, LARGE, replace(SMALL, versions=(), bad=(), rows=0)])
+def test_a_manifest_comes_back_as_it_was(manifest: Manifest) -> None:
+    assert manifest_from_json(through_text(manifest_to_json(manifest))) == manifest
+
+
+def test_a_manifest_of_another_release_is_read_as_far_as_it_is_known() -> None:
+    stored = through_text(manifest_to_json(SMALL)) | {"from_a_later_release": 1}
+    del stored["fallback"], stored["seconds"]
+    assert manifest_from_json(stored) == replace(SMALL, seconds=0.0)
+
+
+def test_facts_come_back_as_they_were() -> None:
+    missed = (MissedUpdate("7", NOON, "stale", 612.5),)
+    facts = RunFacts(rows=40, inserted=1, unchanged=39, missed_total=1, missed=missed)
+    assert facts_from_json(through_text(facts_to_json(facts))) == facts
+    assert facts_from_json({"from_a_later_release": 1}) == RunFacts()

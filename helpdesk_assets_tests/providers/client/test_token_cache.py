@@ -1,0 +1,178 @@
+"""A token kept in a file: for its owner alone, whole or not there, and never in anybody's way."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from helpdesk_assets.providers.client.token_cache import Noted, TokenCache, users_folder
+
+NOTED = Noted("t0ken", 2000.5, (1000.0, 1001.25))
+
+
+def test_what_is_kept_is_read_by_another_of_the_same_client(tmp_path: Path) -> None:
+    TokenCache(tmp_path, "accounts", "client", "refresh").write(NOTED)
+    assert TokenCache(tmp_path, "accounts", "client", "refresh").read() == NOTED
+    assert TokenCache(tmp_path, "accounts", "client", "other").read() == Noted()
+    assert TokenCache(tmp_path, "accounts", "clientr", "efresh").read() == Noted()
+
+
+def test_names_and_shows_nothing_of_the_client_or_the_token(tmp_path: Path) -> None:
+    TokenCache(tmp_path, "https://accounts.example", "cl1ent", "r3fresh").write(NOTED)
+    (file,) = tmp_path.iterdir()
+    assert "cl1ent" not in file.name
+    assert "r3fresh" not in file.name + file.read_text()
+    assert "t0ken" not in repr(NOTED)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_its_owner_alone_may_read_it(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        cache = TokenCache(tmp_path / "new" / "folder", "client")
+        with cache.alone(1.0):
+            cache.write(NOTED)
+            cache.write(NOTED)
+    finally:
+        os.umask(before)
+    modes = {path.name[-5:]: stat.S_IMODE(path.stat().st_mode) for path in cache_files(tmp_path)}
+    assert modes == {".json": 0o600, ".lock": 0o600}
+    assert stat.S_IMODE((tmp_path / "new" / "folder").stat().st_mode) == 0o700
+
+
+def cache_files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"token": "t0ken"}',
+        '{"token": "t0ken", "ends_at": "soon", "requested": []}',
+        '{"token": "t0ken", "ends_at": 1, "requested": 5}',
+        "\udcff",
+    ],
+)
+def test_a_broken_file_is_as_good_as_none_and_is_put_right(
+    tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    TokenCache(tmp_path, "client").write(NOTED)
+    (file,) = tmp_path.iterdir()
+    file.write_text(text, errors="surrogateescape")
+    cache = TokenCache(tmp_path, "client")
+    assert [cache.read(), cache.read()] == [Noted(), Noted()]
+    assert len(caplog.messages) == 1
+    assert "t0ken" not in caplog.text
+    cache.write(NOTED)
+    assert cache.read() == NOTED
+
+
+def test_a_folder_that_cannot_be_made_is_no_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Root may write everywhere, so a file stands where the folder should be."""
+    caplog.set_level(logging.INFO)
+    (tmp_path / "taken").write_text("")
+    cache = TokenCache(tmp_path / "taken" / "folder", "client")
+    with cache.alone(1.0):
+        cache.write(NOTED)
+        assert cache.read() == Noted()
+    assert len(caplog.messages) == 1
+    assert "cannot be kept in" in caplog.text
+    assert "t0ken" not in caplog.text
+
+
+def test_a_write_that_fails_leaves_what_was_there_and_no_rubbish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = TokenCache(tmp_path, "client")
+    cache.write(NOTED)
+
+    def fail(path: Path, target: Path) -> Path:
+        raise OSError("full")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    cache.write(Noted("other", 1.0, ()))
+    assert cache.read() == NOTED
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_without_a_folder_nothing_is_kept() -> None:
+    cache = TokenCache(None, "client")
+    with cache.alone(1.0):
+        cache.write(NOTED)
+    assert cache.read() == Noted()
+
+
+def test_one_at_a_time_and_nobody_waits_for_ever(tmp_path: Path) -> None:
+    """Held by another process, or by one that hangs."""
+    held, order = threading.Event(), []
+
+    def hold() -> None:
+        with TokenCache(tmp_path, "client").alone(5.0):
+            held.set()
+            go_on.wait(5.0)
+            order.append("first")
+
+    go_on = threading.Event()
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(5.0)
+    with TokenCache(tmp_path, "client").alone(0.01):
+        order.append("tired of waiting")
+    go_on.set()
+    with TokenCache(tmp_path, "client").alone(5.0):
+        order.append("second")
+    thread.join()
+    assert order == ["tired of waiting", "first", "second"]
+
+
+def test_a_process_that_dies_holds_nothing(tmp_path: Path) -> None:
+    TokenCache(tmp_path, "client").write(NOTED)
+    (file,) = tmp_path.iterdir()
+    lock = file.with_suffix(".lock")
+    code = (
+        "import os, sys; from filelock import FileLock; "
+        "FileLock(sys.argv[1]).acquire(timeout=1); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(lock)], check=True)
+    with TokenCache(tmp_path, "client").alone(0.0):
+        assert not _can_lock(lock)
+
+
+def _can_lock(path: Path) -> bool:
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except OSError:
+        return False
+    lock.release()
+    return True
+
+
+def test_the_folder_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    if sys.platform == "linux":
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        assert users_folder() == tmp_path / "helpdesk-assets"
+    assert users_folder() is not None
+
+
+def test_without_a_home_there_is_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless(*_: object, **__: object) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("platformdirs.user_cache_path", homeless)
+    assert users_folder() is None

@@ -1,0 +1,70 @@
+"""What has been read is kept exactly, in as few pieces as there are."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpdesk_assets.errors import EndpointFailed
+from helpdesk_assets.providers.paging.coverage import Coverage
+from helpdesk_assets_tests.providers.shifting_helpdesk import at
+
+STRETCHES = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=15)
+
+
+def covered(*stretches: tuple[int, int]) -> Coverage:
+    made = Coverage()
+    for start, end in stretches:
+        made.add(at(start), at(end))
+    return made
+
+
+def gaps(read: Coverage, start: int, end: int) -> list[tuple[float, float]]:
+    return [(a.timestamp(), b.timestamp()) for a, b in read.gaps(at(start), at(end))]
+
+
+def test_what_touches_is_one() -> None:
+    read = covered((0, 5), (10, 15), (5, 10))
+    assert json.loads(read.to_text())["read"] == [[at(0).isoformat(), at(15).isoformat()]]
+
+
+def test_nothing_read_leaves_the_whole_window() -> None:
+    assert gaps(covered(), 3, 9) == [(3, 9)]
+
+
+def test_the_last_gap_is_there_also_when_all_has_been_read() -> None:
+    assert gaps(covered((0, 20)), 3, 9) == [(9, 9)]
+
+
+@given(STRETCHES, st.integers(0, 40), st.integers(0, 40))
+def test_gaps_are_what_was_not_read(stretches: list[tuple[int, int]], start: int, end: int) -> None:
+    read = covered(*stretches)
+    again = Coverage.from_text(read.to_text())
+    for one in (read, again):
+        found = gaps(one, start, end)
+        inside = {n for a, b in found[:-1] for n in range(int(a), int(b))}
+        inside |= set(range(int(found[-1][0]), int(found[-1][1])))
+        true = {n for a, b in stretches for n in range(a, b)}
+        assert inside == set(range(start, end)) - true
+        assert found[-1][1] == end
+    # In order, and none touches the next: else they would have been one.
+    pairs = json.loads(read.to_text())["read"]
+    edges = [moment for pair in pairs for moment in pair]
+    assert edges == sorted(set(edges))
+
+
+def test_the_share_is_counted_from_the_oldest_ticket() -> None:
+    read = covered((0, 1000))
+    assert read.share(at(0), at(2000)) == 0.5
+    read.first = at(900)
+    assert read.share(at(0), at(2000)) == pytest.approx(100 / 1100)
+    assert covered().share(at(5), at(5)) == 1.0
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"first": null, "read": [["x", "y"]]}', "[1]"])
+def test_what_is_not_its_own_text_is_refused(text: str) -> None:
+    with pytest.raises(EndpointFailed, match="full sync"):
+        Coverage.from_text(text)

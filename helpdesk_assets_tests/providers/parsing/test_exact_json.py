@@ -1,0 +1,142 @@
+"""Numbers and characters come through exactly or as text."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpdesk_assets.providers.parsing.exact_json import compose, parse, storable
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("9007199254740993", 9007199254740993),
+        (str(2**64 - 1), 2**64 - 1),
+        (str(-(2**63)), -(2**63)),
+        (str(2**64), str(2**64)),
+        (str(-(2**63) - 1), str(-(2**63) - 1)),
+        ("1" * 5000, "1" * 5000),
+        ("0.1", 0.1),
+        ("1.50", 1.5),
+        ("1E2", 100.0),
+        ("0.1234567890123456789", "0.1234567890123456789"),
+        ("1e400", "1e400"),
+        ("1e-400", "1e-400"),
+        ("1e99999999999999999999999", "1e99999999999999999999999"),
+    ],
+)
+def test_a_number_is_kept_exactly_or_as_its_text(text: str, value: Any) -> None:
+    heard: list[None] = []
+    row = parse(f'{{"n":{text}}}'.encode(), lambda: heard.append(None))
+    stored, raw, _ = storable(row, lambda: heard.append(None))
+    assert stored["n"] == json.loads(raw)["n"] == value
+    assert type(stored["n"]) is type(json.loads(raw)["n"]) is type(value)
+    assert len(heard) == isinstance(value, str)
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False) | st.integers().map(Decimal))
+def test_no_number_changes_its_value(number: Decimal) -> None:
+    kept = parse(str(number).encode())
+    assert Decimal(kept if isinstance(kept, str) else repr(kept)) == number
+
+
+numbers = st.decimals(allow_nan=False, allow_infinity=False).map(str) | st.integers().map(str)
+
+
+@given(st.lists(numbers | st.text().map(json.dumps), max_size=6))
+def test_the_quick_way_reads_what_the_exact_way_reads(values: list[str]) -> None:
+    """Half a surrogate pair sends the whole text the other way; it changes no number."""
+    text = f"[{','.join(values)}]"
+    quick, _, _ = storable(parse(text.encode()))
+    exact, _, _ = storable(parse(f'[{text},"\\ud800"]'.encode()))
+    assert exact == [quick, "\ufffd"]
+    assert list(map(type, quick)) == list(map(type, exact[0]))
+
+
+def test_what_is_nested_too_deep_to_be_stored_is_refused() -> None:
+    assert storable(parse(b"[" * 200 + b"]" * 200))[1] == "[" * 200 + "]" * 200
+    with pytest.raises(RecursionError):
+        storable(parse(b"[" * 300 + b"]" * 300))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"nan", b"[-NaN]", b'{"a":', b"\xff\xfe", b"<html>", b"{} {}"],
+)
+def test_what_is_no_json_is_refused(body: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse(body)
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_bottomless_nesting_is_refused() -> None:
+    with pytest.raises(ValueError, match="nested too deep"):
+        parse(b"[" * 200_000)
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_what_is_cut_for_being_deep_is_still_too_deep_to_be_stored() -> None:
+    deep = b"[" * 200_000 + b"]" * 200_000
+    page = parse(b'{"a":{"s":"]}\\"["},"b":' + deep + b',"c":1}')
+    assert (page["a"], page["c"]) == ({"s": ']}"['}, 1)
+    with pytest.raises(RecursionError):
+        storable(page["b"])
+
+
+def test_numbers_that_are_none_are_kept_as_text() -> None:
+    heard: list[None] = []
+    body = b'{"a":NaN,"b":[Infinity,-Infinity],"c":"NaN"}'
+    value = parse(body, lambda: heard.append(None))
+    assert value == {"a": "NaN", "b": ["Infinity", "-Infinity"], "c": "NaN"}
+    assert len(heard) == 3
+
+
+def test_control_characters_need_no_escape() -> None:
+    assert parse(b'{"a":"\x01\t\n"}') == {"a": "\x01\t\n"}
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
+    assert parse(b'\xef\xbb\xbf{"a":1}') == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (r'"a\ud800b"', "a\ufffdb"),
+        (r'"\udc00\ud83d"', "\ufffd\ufffd"),
+        (r'"\ud83d\ude00"', "😀"),
+        (r'"Stra\u00dfe"', "Straße"),
+    ],
+)
+def test_half_a_surrogate_pair_is_replaced(text: str, kept: str) -> None:
+    value, raw, _ = storable(parse(f'{{"s":{text},{text}:1}}'.encode()))
+    assert value == {"s": kept, kept: 1}
+    assert json.loads(raw.encode()) == value
+
+
+def test_text_is_compact_and_not_escaped() -> None:
+    assert compose({"b": "ß", "a": [1, None]}) == '{"a":[1,null],"b":"ß"}'
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(), json_values, max_size=6))
+def test_digest_tells_contents_apart_and_not_the_order_of_keys(value: dict[str, Any]) -> None:
+    backwards = dict(reversed(value.items()))
+    assert storable(value)[2] == storable(backwards)[2]
+    assert storable({**value, "\0new": 1})[2] != storable(value)[2]

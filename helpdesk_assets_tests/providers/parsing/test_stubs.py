@@ -1,0 +1,81 @@
+"""A sighting is of the same rows as a ticket, and of nothing in them but the id and the times."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from helpdesk_assets.errors import TicketUnreadable
+from helpdesk_assets.model.tickets import BadTicket, InventoryLine, InventoryPage, Page, Ticket
+from helpdesk_assets.providers.paging.by_time import TimeWalk
+from helpdesk_assets.providers.paging.by_token import Answer
+from helpdesk_assets.providers.parsing.stubs import SightingReader, as_inventory
+from helpdesk_assets.providers.parsing.tickets import Shape, TicketReader
+
+TEN = datetime(2026, 11, 23, 10, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+STRICT = SightingReader(Shape(), skip_bad=False)
+LENIENT = SightingReader(Shape(), skip_bad=True)
+
+
+def row(ticket_id: Any = "1", **fields: Any) -> dict[str, Any]:
+    return {"id": ticket_id, "modifiedTime": "2026-11-23T10:00:00Z", "subject": "s", **fields}
+
+
+def test_the_id_and_the_times_are_a_tickets() -> None:
+    given = row(createdTime="2026-11-01T08:00:00Z", deletedTime="2026-11-23T10:00:00Z")
+    (seen,) = STRICT.page([given]).tickets
+    (whole,) = TicketReader(Shape(), skip_bad=False).page([given]).tickets
+    for name in ("ticket_id", "created_time", "modified_time", "deleted_time"):
+        assert getattr(seen, name) == getattr(whole, name)
+    assert (seen.subject, seen.raw_json) == (None, "")
+
+
+@pytest.mark.parametrize("bad", [row(None), row(modifiedTime=None), row(modifiedTime="noon"), "x"])
+def test_what_is_no_ticket_is_no_sighting(bad: Any) -> None:
+    with pytest.raises(TicketUnreadable) as refused:
+        STRICT.page([bad])
+    with pytest.raises(TicketUnreadable) as of_tickets:
+        TicketReader(Shape(), skip_bad=False).page([bad])
+    assert str(refused.value) == str(of_tickets.value)
+    read = LENIENT.page([row("2"), bad])
+    assert [seen.ticket_id for seen in read.tickets] == ["2"]
+    assert len(read.bad) == 1
+
+
+def test_what_a_text_would_be_refused_for_is_not_looked_at() -> None:
+    deep: Any = None
+    for _ in range(100_000):
+        deep = [deep]
+    assert STRICT.page([row(body=deep)]).tickets
+
+
+def test_a_ticket_that_changes_at_a_page_edge_is_seen_anew() -> None:
+    """A walk drops what it has seen already; here the same id comes with a later time."""
+    later = {"modifiedTime": "2026-11-23T10:00:30Z"}
+    pages = [[row("1"), row("2")], [row("2", **later)]]
+
+    def fetch(start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
+        read = STRICT.page(pages.pop(0))
+        return Answer(read.tickets, (), "more" if pages else None, TEN + 60 * SECOND)
+
+    walk = TimeWalk(fetch, tick=60 * SECOND, held_back=SECOND, settled_after=0 * SECOND)
+    seen = [each for page in walk.pages(TEN - 60 * SECOND, None) for each in page.tickets]
+    assert [(each.ticket_id, each.modified_time) for each in seen] == [
+        ("1", TEN),
+        ("2", TEN),
+        ("2", TEN + 30 * SECOND),
+    ]
+
+
+def test_a_page_of_sightings_is_a_page_of_an_inventory() -> None:
+    read = LENIENT.page([row("1"), row("2", deletedTime="2026-11-23T09:00:00Z")])
+    page = Page(read.tickets, TEN, TEN - SECOND, bad=(BadTicket("3", "modifiedTime", "is absent"),))
+    assert as_inventory(page, total=3) == InventoryPage(
+        lines=(InventoryLine("1", TEN), InventoryLine("2", TEN, gone=True)),
+        served_at=TEN,
+        total=3,
+        unreadable=("3",),
+    )

@@ -1,0 +1,206 @@
+"""What is Zoho Desk's own about settings, limits and errors."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpdesk_assets.errors import AllowanceSpent, CredentialsRefused, SettingsError
+from helpdesk_assets.providers.client.http import Reply
+from helpdesk_assets.providers.client.rate_limit import Left
+from helpdesk_assets.providers.zoho_desk.account import (
+    at_once,
+    client,
+    explain,
+    extent,
+    looks,
+    read_left,
+)
+from helpdesk_assets.settings import Settings
+
+SERVED_AT = datetime(2026, 11, 23, 10, tzinfo=UTC)
+GIVEN = {
+    "helpdesk_base_url": "https://desk.zoho.eu",
+    "zoho_org_id": "60001280952",
+    "zoho_client_id": "1000.ABC",
+    "zoho_client_secret": "s3cret",
+    "zoho_refresh_token": "r3fresh",
+}
+
+
+def settings(**more: Any) -> Settings:
+    return Settings.model_validate({**GIVEN, **more})
+
+
+def look(name: str, **more: Any) -> str:
+    return looks(settings(**more))[name]()
+
+
+@pytest.mark.parametrize(
+    ("desk", "accounts"),
+    [
+        ("https://desk.zoho.com", "https://accounts.zoho.com"),
+        ("https://desk.zoho.eu", "https://accounts.zoho.eu"),
+        ("https://desk.zoho.in", "https://accounts.zoho.in"),
+        ("https://desk.zoho.com.au", "https://accounts.zoho.com.au"),
+        ("https://desk.zoho.jp", "https://accounts.zoho.jp"),
+        ("https://desk.zoho.com.cn", "https://accounts.zoho.com.cn"),
+        ("https://desk.zohocloud.ca", "https://accounts.zohocloud.ca"),
+        ("https://desk.zoho.sa", "https://accounts.zoho.sa"),
+        ("https://desk.zoho.sg", "https://accounts.zoho.sg"),
+        ("https://DESK.zoho.ae/", "https://accounts.zoho.ae"),
+    ],
+)
+def test_each_data_centre_has_its_accounts_server(desk: str, accounts: str) -> None:
+    assert client(settings(helpdesk_base_url=desk)).accounts_url == accounts
+
+
+def test_an_accounts_server_that_is_set_goes_before() -> None:
+    there = settings(helpdesk_base_url="https://desk.acme.com", zoho_accounts_url="https://a.b/")
+    assert client(there).accounts_url == "https://a.b"
+    here = settings(zoho_accounts_url="http://127.0.0.1:8420")
+    assert client(here).accounts_url == "http://127.0.0.1:8420"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"helpdesk_base_url": "https://desk.zoho.com.evil.example"},
+        {"helpdesk_base_url": "https://zoho.eu"},
+        # A refresh token lasts for years and goes through no open line.
+        {"zoho_accounts_url": "http://accounts.zoho.eu"},
+        {"zoho_accounts_url": "accounts.zoho.eu"},
+        {"zoho_accounts_url": "https://"},
+        {"zoho_accounts_url": "https://me:s3cret@accounts.zoho.eu"},
+        {"zoho_accounts_url": "https://accounts.zoho.eu/oauth/v2/token"},
+        {"zoho_accounts_url": "https://accounts.zoho.eu?a=b"},
+        {"zoho_accounts_url": "https://accounts.zoho.eu:port"},
+    ],
+)
+def test_no_refresh_token_goes_to_an_address_that_is_none(more: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="ZOHO_ACCOUNTS_URL") as caught:
+        look("zoho_accounts_url", **more)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", ["", "acme", "60 00", "-5", "\u0665"])
+def test_an_organisation_has_a_number(number: str) -> None:
+    with pytest.raises(SettingsError, match=r"ZOHO_ORG_ID.*Setup"):
+        look("zoho_org_id", zoho_org_id=number)
+
+
+@pytest.mark.parametrize("name", ["zoho_client_id", "zoho_client_secret", "zoho_refresh_token"])
+def test_each_part_of_the_client_is_needed(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name.upper()} is empty"):
+        look(name, **{name: "  "})
+    with pytest.raises(SettingsError, match=f"{name.upper()} is empty"):
+        client(settings(**{name: ""}))
+
+
+def test_the_doctor_hears_of_each_setting_and_of_no_secret() -> None:
+    told = {name: say() for name, say in looks(settings(zoho_token_cache="/var/c")).items()}
+    assert told == {
+        "helpdesk_api_token": "not used: ZOHO_REFRESH_TOKEN is",
+        "helpdesk_page_size": "100",
+        "helpdesk_result_cap": "5000",
+        "helpdesk_concurrency": "5",
+        "zoho_accounts_url": "https://accounts.zoho.eu",
+        "zoho_org_id": "60001280952",
+        "zoho_client_id": "1000.ABC",
+        "zoho_client_secret": "set (not shown)",
+        "zoho_refresh_token": "set (not shown)",
+        "zoho_token_cache": "/var/c",
+        "zoho_recycle_bin": "read",
+    }
+    assert look("zoho_token_cache", zoho_token_cache="Off").startswith("off")
+    assert "stay as they were" in look("zoho_recycle_bin", zoho_recycle_bin=False)
+    assert Path(look("zoho_token_cache")).is_absolute()
+    assert look("zoho_token_cache", zoho_token_cache="~/c") == str(Path.home() / "c")
+
+
+def test_as_many_at_once_as_every_plan_allows_unless_said_otherwise() -> None:
+    assert [at_once(settings()), at_once(settings(helpdesk_concurrency=8))] == [5, 8]
+
+
+def test_how_much_is_asked_for() -> None:
+    assert (extent(settings()).page_size, extent(settings()).cap) == (100, 5000)
+    small = extent(settings(helpdesk_result_cap=60))
+    assert (small.page_size, small.cap) == (60, 60)
+    with pytest.raises(SettingsError, match="HELPDESK_PAGE_SIZE is 101"):
+        extent(settings(helpdesk_page_size=101))
+
+
+@pytest.mark.parametrize(
+    ("headers", "left"),
+    [
+        ({}, ()),
+        ({"X-Rate-Limit-Remaining-v3": "300"}, (Left(300),)),
+        (
+            {"X-Rate-Limit-Remaining-v3": "300", "X-Rate-Limit-Request-Weight-v3": "3"},
+            (Left(100),),
+        ),
+        ({"X-Rate-Limit-Remaining-v3": "2", "X-Rate-Limit-Request-Weight-v3": "3"}, (Left(0),)),
+        ({"X-Rate-Limit-Remaining-v3": "2", "X-Rate-Limit-Request-Weight-v3": "0"}, (Left(2),)),
+        ({"X-Rate-Limit-Remaining-v3": "many"}, ()),
+    ],
+)
+def test_credits_become_calls(headers: dict[str, str], left: tuple[Left, ...]) -> None:
+    assert read_left(headers) == left
+
+
+def reply(status: int, code: str, path: str = "/tickets/search", **headers: str) -> Reply:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    body = json.dumps({"errorCode": code, "message": "s3cret"}).encode()
+    return Reply(path, status, named, body, SERVED_AT)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (reply(403, "SCOPE_MISMATCH"), "without the scope Desk.search.READ; make another"),
+        (reply(403, "SCOPE_MISMATCH", "/tickets/7"), "the scope Desk.tickets.READ;"),
+        (
+            reply(403, "SCOPE_MISMATCH", "/recycleBin"),
+            "set it as ZOHO_REFRESH_TOKEN or set ZOHO_RECYCLE_BIN=false.",
+        ),
+        (reply(403, "FORBIDDEN", "/recycleBin"), "profile or set ZOHO_RECYCLE_BIN=false."),
+        (reply(403, "FORBIDDEN"), "lacks the right; give it to the agent's profile."),
+        (reply(403, "OAUTH_ORG_MISMATCH"), "another organisation than ZOHO_ORG_ID"),
+        (reply(401, "OAUTH_ORG_MISMATCH"), "another organisation than ZOHO_ORG_ID"),
+        (reply(403, "LICENSE_ACCESS_LIMITED"), "the plan or the agent's licence"),
+        (reply(401, "INVALID_OAUTH"), "does not accept the access token; check that HELPDESK_BASE"),
+        (reply(401, "s3cret"), "does not accept the access token; check that HELPDESK_BASE"),
+    ],
+)
+def test_what_a_refusal_means(answer: Reply, told: str) -> None:
+    error = explain(answer)
+    assert isinstance(error, CredentialsRefused)
+    assert told in str(error)
+    assert f"answered {answer.status}" in str(error)
+    assert "s3cret" not in str(error)
+
+
+def test_spent_credits_are_told_at_once_with_when_they_come_back() -> None:
+    error = explain(reply(429, "THRESHOLD_EXCEEDED", Retry_After="43200"))
+    assert isinstance(error, AllowanceSpent)
+    assert "credits of the whole portal are used up. Run again in 720 minutes" in str(error)
+    assert "Run again tomorrow" in str(explain(reply(429, "THRESHOLD_EXCEEDED")))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(429, "THRESHOLD_EXCEEDED", Retry_After="30"),
+        reply(429, "TOO_MANY_REQUESTS"),
+        reply(422, "UNPROCESSABLE_ENTITY"),
+        reply(500, "INTERNAL_SERVER_ERROR"),
+        Reply("/tickets/search", 502, {}, b"<html>", SERVED_AT),
+        Reply("/tickets/search", 429, {}, b"[]", SERVED_AT),
+    ],
+)
+def test_all_else_means_what_its_status_does(answer: Reply) -> None:
+    assert explain(answer) is None

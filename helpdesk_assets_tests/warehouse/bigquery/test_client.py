@@ -1,0 +1,157 @@
+"""Jobs: names, retries, lost answers. A thin fake stands in where no stand-in can fail that way."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from google.api_core import exceptions as google
+from google.cloud import bigquery
+
+from helpdesk_assets.errors import WarehouseRefused, WarehouseUnavailable
+from helpdesk_assets.warehouse.bigquery.client import MAX_TRIES, JobUse, Warehouse
+from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
+from helpdesk_assets.warehouse.table_spec import ColumnType
+from helpdesk_assets_tests.warehouse.bigquery.test_errors import LASTING, PASSING
+
+MERGE = Query("MERGE INTO x", (Parameter("a", ColumnType.INT64, 1),))
+
+
+class FakeJob:
+    dml_stats = None
+    total_bytes_billed = 10
+    num_dml_affected_rows = 3
+
+    def __init__(self, job_id: str, error: Exception | None = None) -> None:
+        self.job_id = job_id
+        self._error = error
+
+    def result(self, **_: Any) -> list[Any]:
+        if self._error is not None:
+            raise self._error
+        return []
+
+
+class FakeClient:
+    """Answers each started job with the next of `fates`: an error of the job, or success."""
+
+    _connection = None
+
+    def __init__(self, fates: list[Exception | None], known: dict[str, FakeJob] | None = None):
+        self.fates = fates
+        self.jobs = known or {}
+        self.started: list[str] = []
+        self.lost: set[int] = set()
+
+    def query(self, sql: str, *, job_id: str, location: str, **_: Any) -> FakeJob:
+        if job_id in self.jobs:
+            raise google.Conflict(f"Already Exists: Job {job_id}")  # type: ignore[no-untyped-call]
+        self.started.append(job_id)
+        self.jobs[job_id] = FakeJob(job_id, self.fates.pop(0) if self.fates else None)
+        return self.jobs[job_id]
+
+    def get_job(self, job_id: str, *, location: str, **_: Any) -> FakeJob:
+        assert location == "EU"
+        return self.jobs[job_id]
+
+
+def over(client: FakeClient, waits: list[float] | None = None) -> Warehouse:
+    return Warehouse(
+        cast("bigquery.Client", client),
+        Dataset("p", "d"),
+        location="EU",
+        sleep=(waits if waits is not None else []).append,
+        random=lambda: 0.5,
+    )
+
+
+@pytest.mark.parametrize("error", PASSING, ids=str)
+def test_a_lost_race_is_run_again_as_a_job_of_its_own(error: Exception) -> None:
+    client, waits = FakeClient([error, error, None]), list[float]()
+    warehouse = over(client, waits)
+    assert warehouse.run(MERGE, run_id="r1", step="tickets").changed == 3
+    assert [job_id.split("_")[3] for job_id in client.started] == ["0", "1", "2"]
+    assert waits == [0.5, 1.0]
+    assert warehouse.use == JobUse(query_jobs=1, bytes_billed=10)
+
+
+def test_patience_ends() -> None:
+    client = FakeClient([PASSING[0]] * 99)
+    with pytest.raises(WarehouseUnavailable, match="Nothing is half-written"):
+        over(client).run(MERGE, run_id="r1", step="tickets")
+    assert len(client.started) == MAX_TRIES
+
+
+def test_a_full_quota_is_not_asked_again() -> None:
+    client = FakeClient([LASTING[0]])
+    with pytest.raises(WarehouseRefused, match="quota"):
+        over(client).run(MERGE, run_id="r1", step="tickets")
+    assert len(client.started) == 1
+
+
+def test_a_lost_answer_finds_its_job_again() -> None:
+    client = FakeClient([])
+    first = over(client).run(MERGE, run_id="r1", step="tickets")
+    second = over(client).run(MERGE, run_id="r1", step="tickets")
+    assert second.job_id == first.job_id
+    assert len(client.started) == 1
+
+
+def test_a_job_found_again_that_had_failed_is_run_as_the_next_attempt() -> None:
+    client = FakeClient([LASTING[2], None])
+    with pytest.raises(WarehouseRefused):
+        over(client).run(MERGE, run_id="r1", step="tickets")
+    assert over(client).run(MERGE, run_id="r1", step="tickets").changed == 3
+    assert [job_id.split("_")[3] for job_id in client.started] == ["0", "1"]
+
+
+def test_a_read_never_gets_an_older_answer() -> None:
+    client = FakeClient([])
+    for _ in range(2):
+        over(client).run(Query("SELECT 1"), run_id="status", step="missed")
+    assert len(set(client.started)) == 2
+
+
+def test_the_same_job_asked_for_twice_on_a_real_server(warehouse: Warehouse) -> None:
+    """bqemulator runs it twice, local-bigquery answers 409: either way the row is there once."""
+    warehouse.run(
+        Query(f"CREATE TABLE {warehouse.dataset.table('t')} (a INT64)"), run_id="r", step="c"
+    )
+    table = warehouse.dataset.table("t")
+    merge = Query(
+        f"MERGE INTO {table} AS T USING (SELECT @a AS a) AS S ON T.a = S.a\n"
+        "WHEN NOT MATCHED THEN INSERT (a) VALUES (S.a)",
+        (Parameter("a", ColumnType.INT64, 7),),
+    )
+    first = warehouse.run(merge, run_id="r1", step="t")
+    warehouse.run(merge, run_id="r1", step="t")
+    assert first.changed == 1
+    assert list(warehouse.list_rows("t")) == [{"a": 7}]
+
+
+def test_parameters_of_every_type_arrive(warehouse: Warehouse) -> None:
+    nasty = "'; DROP TABLE x; -- `\"\\ \n\u2028 🎫"
+    query = Query(
+        "SELECT @s AS s, @i AS i, @f AS f, @b AS b, @n IS NULL AS n, "
+        "ARRAY_LENGTH(@many) AS many, 'y' IN UNNEST(@many) AS has",
+        (
+            Parameter("s", ColumnType.STRING, nasty),
+            Parameter("i", ColumnType.INT64, 2**63 - 1),
+            Parameter("f", ColumnType.FLOAT64, 0.5),
+            Parameter("b", ColumnType.BOOL, value=True),
+            Parameter("n", ColumnType.STRING, None),
+            Parameter("many", ColumnType.STRING, ("x", "y")),
+        ),
+    )
+    rows = list(warehouse.run(query, run_id="r1", step="read").rows)
+    assert rows == [
+        {"s": nasty, "i": 2**63 - 1, "f": 0.5, "b": True, "n": True, "many": 2, "has": True}
+    ]
+
+
+def test_a_missing_table_is_a_refusal_that_names_the_dataset(warehouse: Warehouse) -> None:
+    query = Query(f"SELECT 1 FROM {warehouse.dataset.table('nope')}")
+    with pytest.raises(WarehouseRefused, match="BIGQUERY_DATASET"):
+        warehouse.run(query, run_id="r1", step="read")
+    with pytest.raises(WarehouseRefused, match="There is no table"):
+        list(warehouse.list_rows("nope"))

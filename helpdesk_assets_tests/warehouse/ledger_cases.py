@@ -1,0 +1,147 @@
+"""The ledger on paper: changes that polling saw, events that came, and what a run makes of them.
+
+Rows are written by the sync's own writer, as the receiver writes its events. Times are minutes
+around noon, by one clock.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+from helpdesk_assets.model.batch import Manifest, Version
+from helpdesk_assets.model.tickets import Window
+from helpdesk_assets.model.webhooks import LedgerBy, WebhookPolicy
+from helpdesk_assets.spool import Spool
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.merge.writer import TableWriter
+from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
+from helpdesk_assets.warehouse.table_spec import TableSpec
+from helpdesk_assets_tests.batches import NOON, SMALL
+
+GRACE = timedelta(minutes=5)
+POLICY = WebhookPolicy(enabled=True, by=LedgerBy.AUTO, grace=GRACE, reach=GRACE)
+BIG = 1_000_000
+
+
+def at(minutes: float) -> datetime:
+    return NOON + timedelta(minutes=minutes)
+
+
+class Book:
+    """One dataset. `poll` stores versions as a run does that found them, `event` what came."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self.warehouse = warehouse
+        self.sync_tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=BIG)
+        self.sync_tables.prepare()
+        self._changes: list[dict[str, Any]] = []
+        self._events: list[dict[str, Any]] = []
+        self._numbers = count()
+
+    def poll(
+        self, ticket_id: str, changed: float, *, seen: float = 0, run: str = "run-1", **columns: Any
+    ) -> None:
+        """Polling saw the version of `changed` at `seen`."""
+        self._changes.append(
+            {
+                "ticket_id": ticket_id,
+                "createdTime": at(-10_000).isoformat(),
+                "modifiedTime": at(changed).isoformat(),
+                "_content_hash": _hash(ticket_id, changed),
+                "_run_id": run,
+                "_fetched_at": at(seen).isoformat(),
+                "_seq": len(self._changes),
+                "_tombstone": False,
+                **columns,
+            }
+        )
+
+    def event(
+        self,
+        ticket_id: str,
+        version: float | None,
+        came: float,
+        *,
+        committed: float | None = None,
+        deleted: bool = False,
+    ) -> None:
+        """An event came that brought the version; None where it did not say."""
+        self._events.append(
+            {
+                "event_id": f"event {next(self._numbers)}",
+                "ticket_id": ticket_id,
+                "type": "ticket.updated",
+                "modifiedTime": None if version is None else at(version).isoformat(),
+                "deleted": deleted,
+                "helpdesk": "rest",
+                "received_at": at(came).isoformat(),
+                "committed_at": at(came if committed is None else committed).isoformat(),
+                "_run_id": "receiver",
+            }
+        )
+
+    def store(self, ticket_id: str, changed: float, **columns: Any) -> None:
+        """The tickets table has this version."""
+        row = {"ticket_id": ticket_id, "modifiedTime": at(changed).isoformat(), **columns}
+        self._write(tables.TICKETS, [row], columns=row)
+
+    def written(self) -> None:
+        """Put down what was noted since."""
+        self._write(tables.RAW_TICKET_CHANGES, self._changes)
+        self._write(tables.WEBHOOK_EVENTS, self._events)
+        self._changes.clear()
+        self._events.clear()
+
+    def manifest(self, *versions: tuple[str, float], **changed: Any) -> Manifest:
+        """A run at noon over the last two hours; `versions` are its batch."""
+        batch = tuple(Version(ticket, _hash(ticket, when)) for ticket, when in versions)
+        plain = replace(
+            SMALL,
+            versions=batch,
+            rows=len(batch),
+            window=Window(at(-125), at(0)),
+            seen_watermark=at(-120),
+        )
+        return replace(plain, **changed)
+
+    def judge(self, manifest: Manifest, policy: WebhookPolicy = POLICY) -> dict[str, str]:
+        """What the ledger says afterwards, by ticket; fails where it says two things."""
+        self.written()
+        request = self.sync_tables.missed_request(manifest, policy)
+        self.sync_tables.write(tables.MISSED_UPDATES, request, run_id=manifest.run_id)
+        rows = self.rows()
+        found = {row["ticket_id"]: row["reason"] for row in rows}
+        assert len(found) == len(rows)
+        return found
+
+    def rows(self) -> list[dict[str, Any]]:
+        return list(self.warehouse.list_rows(tables.MISSED_UPDATES.name))
+
+    def row(self, ticket_id: str) -> Mapping[str, Any]:
+        return next(row for row in self.rows() if row["ticket_id"] == ticket_id)
+
+    def _write(
+        self,
+        spec: TableSpec,
+        rows: Iterable[Mapping[str, Any]],
+        columns: Mapping[str, Any] | None = None,
+    ) -> None:
+        held = [c for c in spec.columns if columns is None or c.name in columns]
+        with Spool(BIG) as spool:
+            for row in rows:
+                spool.append(json.dumps(row).encode())
+            if not spool.rows:
+                return
+            TableWriter(self.warehouse, small_batch_bytes=BIG).merge(
+                replace(spec, newest_first=()), spool, run_id="book", step=spec.name, columns=held
+            )
+
+
+def _hash(ticket_id: str, changed: float) -> str:
+    return f"{ticket_id} at {float(changed)}"

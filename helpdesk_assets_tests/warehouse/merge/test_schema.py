@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from google.cloud import bigquery
+
+from helpdesk_assets.errors import SchemaMismatch
+from helpdesk_assets.settings import Settings
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.bigquery.client import JobUse, Warehouse
+from helpdesk_assets.warehouse.bigquery.connection import connect
+from helpdesk_assets.warehouse.merge.schema import Schema, absent
+from helpdesk_assets.warehouse.table_spec import Column, ColumnType
+
+NEW = Column("channel", ColumnType.STRING, "Where it came in.")
+
+
+def widened(*columns: Column) -> tuple[Column, ...]:
+    return (*tables.TICKETS.columns, *columns)
+
+
+def test_a_new_table_is_as_described_and_costs_no_job(warehouse: Warehouse) -> None:
+    Schema(warehouse).ensure(tables.TICKETS)
+    table = warehouse.get_table("tickets", fresh=True)
+    assert table is not None
+    assert table.time_partitioning is not None
+    assert (table.time_partitioning.type_, table.time_partitioning.field) == (
+        "MONTH",
+        "createdTime",
+    )
+    assert table.clustering_fields == ["ticket_id"]
+    assert table.description == tables.TICKETS.description
+    assert [field.mode for field in table.schema] == ["NULLABLE"] * len(tables.TICKETS.columns)
+    types = Schema(warehouse).columns(tables.TICKETS)
+    assert types == {column.name: column.type for column in tables.TICKETS.columns}
+    assert warehouse.use == JobUse()
+
+
+def test_the_dataset_is_made_with_the_first_table(warehouse_settings: Settings) -> None:
+    warehouse = connect(warehouse_settings)
+    Schema(warehouse).ensure(tables.SYNC_STATE)
+    assert Schema(warehouse).exists(tables.SYNC_STATE)
+    assert not Schema(warehouse).exists(tables.TICKETS)
+    warehouse.close()
+
+
+def test_making_a_table_that_somebody_made_meanwhile(
+    warehouse: Warehouse, warehouse_settings: Settings
+) -> None:
+    other = connect(warehouse_settings)
+    assert not Schema(warehouse).exists(tables.TICKETS)
+    Schema(other).ensure(tables.TICKETS)
+    raced = warehouse.create_table(Schema(warehouse)._described(tables.TICKETS, widened()))
+    assert len(raced.schema) == len(tables.TICKETS.columns)
+    other.close()
+
+
+def test_a_new_column_is_added_and_can_be_written(
+    warehouse: Warehouse, warehouse_settings: Settings
+) -> None:
+    schema = Schema(warehouse)
+    schema.ensure(tables.TICKETS)
+    schema.ensure(tables.TICKETS, widened(NEW, Column("score", ColumnType.FLOAT64)))
+    schema.ensure(tables.TICKETS, widened(NEW))
+    other = connect(warehouse_settings)
+    columns = Schema(other).columns(tables.TICKETS)
+    assert (columns["channel"], columns["score"]) == ("STRING", "FLOAT64")
+    other.close()
+
+
+def test_an_adopted_table_keeps_its_columns_and_gets_ours(warehouse: Warehouse) -> None:
+    field = bigquery.SchemaField
+    warehouse.create_table(
+        bigquery.Table(
+            warehouse.dataset.table_id("tickets"),
+            [field("ticket_id", "STRING"), field("raw_json", "STRING"), field("own", "INTEGER")],
+        )
+    )
+    schema = Schema(warehouse)
+    schema.ensure(tables.TICKETS)
+    columns = schema.columns(tables.TICKETS)
+    assert list(columns)[:3] == ["ticket_id", "raw_json", "own"]
+    assert columns["raw_json"] == "STRING"
+    assert {column.name for column in tables.TICKETS.columns} <= set(columns)
+
+
+def test_a_changed_type_is_refused_by_name(warehouse: Warehouse) -> None:
+    schema = Schema(warehouse)
+    schema.ensure(tables.TICKETS)
+    changed = replace(tables.TICKETS.columns[1], type=ColumnType.INT64)
+    with pytest.raises(SchemaMismatch) as refused:
+        schema.ensure(tables.TICKETS, [changed])
+    assert "Table tickets: subject is STRING in the table and INT64 in the batch" in str(
+        refused.value
+    )
+
+
+def test_names_differ_by_more_than_case() -> None:
+    assert absent("t", [Column("Channel", ColumnType.STRING)], {"channel": "STRING"}) == []
+
+
+def test_facts_are_asked_for_once(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    Schema(warehouse).ensure(tables.TICKETS)
+    monkeypatch.setattr(warehouse._client, "get_table", None)
+    Schema(warehouse).ensure(tables.TICKETS)
+    assert Schema(warehouse).exists(tables.TICKETS)

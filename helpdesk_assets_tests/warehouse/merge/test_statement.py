@@ -1,0 +1,236 @@
+"""The statements, whole, as a reviewer would read them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.warehouse.merge.statement import (
+    Prune,
+    merge_statement,
+    rows_source,
+    table_source,
+)
+from helpdesk_assets.warehouse.query import Dataset, quote
+from helpdesk_assets.warehouse.table_spec import Column, ColumnType, Guard, TableSpec
+
+SPEC = TableSpec(
+    name="tickets",
+    columns=tuple(
+        Column(name, ColumnType.STRING) for name in ("id", "made", "moved", "raw", "mark", "first")
+    ),
+    key=("id",),
+    guard=Guard.NEWER_WINS,
+    newest_first=("moved", "_seq"),
+    version="moved",
+    fingerprint="mark",
+    write_once=("first",),
+    partition_by="made",
+)
+TARGET = "`p.d.tickets`"
+NAMES = [column.name for column in SPEC.columns]
+PRUNE = Prune("made", datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
+
+
+def text(block: str) -> str:
+    return dedent(block).strip()
+
+
+def test_a_newer_row_wins() -> None:
+    assert merge_statement(SPEC, TARGET, "SELECT 1", NAMES, prune=PRUNE) == text("""
+        MERGE INTO `p.d.tickets` AS T
+        USING (
+          SELECT
+            IFNULL(B.`id`, ERROR('NULL key in tickets.id')) AS `id`,
+            B.`made`,
+            B.`moved`,
+            B.`raw`,
+            B.`mark`,
+            B.`first`
+          FROM (
+            SELECT 1
+          ) AS B
+          WHERE TRUE
+          QUALIFY ROW_NUMBER() OVER (
+            PARTITION BY B.`id`
+            ORDER BY B.`moved` DESC, B.`_seq` DESC
+          ) = 1
+        ) AS S
+        ON T.`id` = S.`id`
+          AND (T.`made` IS NULL OR T.`made` BETWEEN @prune_from AND @prune_to)
+        WHEN MATCHED AND (
+          T.`moved` IS NULL
+          OR T.`moved` < S.`moved`
+          OR (T.`moved` = S.`moved` AND T.`mark` IS DISTINCT FROM S.`mark`)
+        ) THEN UPDATE SET
+          `made` = COALESCE(S.`made`, T.`made`),
+          `moved` = S.`moved`,
+          `raw` = S.`raw`,
+          `mark` = S.`mark`
+        WHEN NOT MATCHED THEN INSERT (`id`, `made`, `moved`, `raw`, `mark`, `first`)
+        VALUES (S.`id`, S.`made`, S.`moved`, S.`raw`, S.`mark`, S.`first`)
+    """)
+
+
+def test_of_equal_times_what_has_ended_stays() -> None:
+    ended = merge_statement(replace(SPEC, ended="raw"), TARGET, "SELECT 1", NAMES)
+    assert ended == merge_statement(SPEC, TARGET, "SELECT 1", NAMES).replace(
+        "  OR (T.`moved` = S.`moved` AND T.`mark` IS DISTINCT FROM S.`mark`)",
+        "  OR (T.`moved` = S.`moved` AND T.`mark` IS DISTINCT FROM S.`mark`\n"
+        "    AND (T.`raw` IS NULL OR S.`raw` IS NOT NULL))",
+    )
+    without = [name for name in NAMES if name != "raw"]
+    assert merge_statement(replace(SPEC, ended="raw"), TARGET, "SELECT 1", without) == (
+        merge_statement(SPEC, TARGET, "SELECT 1", without)
+    )
+
+
+def test_a_row_that_knows_only_a_part_leaves_the_rest() -> None:
+    spec = replace(SPEC, partial_flag="part", partial_keeps=("raw",))
+    whole = merge_statement(spec, TARGET, "SELECT 1", NAMES)
+    assert whole == merge_statement(SPEC, TARGET, "SELECT 1", NAMES)
+    partial = merge_statement(spec, TARGET, "SELECT 1", NAMES, partial=True)
+    changed = set(partial.splitlines()) ^ set(whole.splitlines())
+    assert changed == {
+        "    B.`first`",
+        "    B.`first`,",
+        "    B.`part`",
+        "  `raw` = S.`raw`,",
+        "  `raw` = IF(S.`part`, T.`raw`, S.`raw`),",
+    }
+
+
+def test_insert_only_never_updates() -> None:
+    spec = replace(SPEC, guard=Guard.INSERT_ONLY, key=("id", "moved"), newest_first=("_seq",))
+    assert merge_statement(spec, TARGET, "SELECT 1", ["id", "moved"]) == text("""
+        MERGE INTO `p.d.tickets` AS T
+        USING (
+          SELECT
+            IFNULL(B.`id`, ERROR('NULL key in tickets.id')) AS `id`,
+            IFNULL(B.`moved`, ERROR('NULL key in tickets.moved')) AS `moved`
+          FROM (
+            SELECT 1
+          ) AS B
+          WHERE TRUE
+          QUALIFY ROW_NUMBER() OVER (
+            PARTITION BY B.`id`, B.`moved`
+            ORDER BY B.`_seq` DESC
+          ) = 1
+        ) AS S
+        ON T.`id` = S.`id` AND T.`moved` = S.`moved`
+        WHEN NOT MATCHED THEN INSERT (`id`, `moved`)
+        VALUES (S.`id`, S.`moved`)
+    """)
+
+
+MOVING = replace(
+    SPEC,
+    guard=Guard.STATUS_MOVES,
+    key=("id", "moved"),
+    newest_first=("_seq",),
+    write_once=("first",),
+    status="mark",
+    moves=(("open", "done"), ("open", "dropped")),
+)
+
+
+def test_of_a_row_whose_status_moves_the_rest_moves_with_it() -> None:
+    sql = merge_statement(MOVING, TARGET, "SELECT 1", ["id", "moved", "mark", "raw", "first"])
+    assert sql[sql.index("ON T") :] == text("""
+        ON T.`id` = S.`id` AND T.`moved` = S.`moved`
+        WHEN MATCHED AND (
+          (T.`mark` = 'open' AND S.`mark` = 'done')
+          OR (T.`mark` = 'open' AND S.`mark` = 'dropped')
+        ) THEN UPDATE SET
+          `mark` = S.`mark`,
+          `raw` = S.`raw`
+        WHEN NOT MATCHED THEN INSERT (`id`, `moved`, `mark`, `raw`, `first`)
+        VALUES (S.`id`, S.`moved`, S.`mark`, S.`raw`, S.`first`)
+    """)
+
+
+@pytest.mark.parametrize("lacking", [{"status": None}, {"moves": ()}])
+def test_a_status_that_has_nowhere_to_move_is_a_mistake_in_the_spec(lacking: Any) -> None:
+    with pytest.raises(ValueError, match=r"tickets: Guard\.STATUS_MOVES needs"):
+        merge_statement(replace(MOVING, **lacking), TARGET, "SELECT 1", NAMES)
+
+
+@pytest.mark.parametrize("word", ["it's", "", "Open", "a b"])
+def test_a_status_that_could_leave_its_quotes_is_refused(word: str) -> None:
+    with pytest.raises(SettingsError, match="status"):
+        merge_statement(replace(MOVING, moves=(("open", word),)), TARGET, "SELECT 1", NAMES)
+
+
+def test_a_text_column_takes_json_as_text() -> None:
+    sql = merge_statement(SPEC, TARGET, "SELECT 1", ["id", "raw"], json_as_text=["raw"])
+    assert "    NULLIF(TO_JSON_STRING(B.`raw`), 'null') AS `raw`\n" in sql
+
+
+def test_without_a_fingerprint_an_equal_time_changes_nothing() -> None:
+    sql = merge_statement(SPEC, TARGET, "SELECT 1", ["id", "moved"])
+    assert "IS DISTINCT FROM" not in sql
+    assert "OR T.`moved` < S.`moved`\n) THEN UPDATE SET\n  `moved` = S.`moved`\n" in sql
+
+
+def test_newer_wins_without_a_version_is_a_mistake_in_the_spec() -> None:
+    with pytest.raises(ValueError, match=r"tickets: Guard\.NEWER_WINS needs a version column"):
+        merge_statement(replace(SPEC, version=None), TARGET, "SELECT 1", NAMES)
+
+
+def test_rows_come_out_of_one_text_parameter() -> None:
+    columns = [Column(kind.lower(), kind) for kind in ColumnType]
+    assert rows_source(columns) == text("""
+        SELECT
+          JSON_VALUE(r, '$.string') AS `string`,
+          CAST(JSON_VALUE(r, '$.int64') AS INT64) AS `int64`,
+          CAST(JSON_VALUE(r, '$.float64') AS FLOAT64) AS `float64`,
+          CAST(JSON_VALUE(r, '$.bool') AS BOOL) AS `bool`,
+          CAST(JSON_VALUE(r, '$.timestamp') AS TIMESTAMP) AS `timestamp`,
+          IF(TO_JSON_STRING(JSON_QUERY(r, '$.json')) = 'null', NULL, JSON_QUERY(r, '$.json')) AS `json`
+        FROM UNNEST(JSON_QUERY_ARRAY(PARSE_JSON(@batch))) AS r
+    """)  # noqa: E501 - as it is sent
+
+
+def test_rows_of_a_parameter_can_give_json_as_text() -> None:
+    sql = rows_source([Column("raw", ColumnType.JSON)], json_as_text=["raw"])
+    assert "  NULLIF(TO_JSON_STRING(JSON_QUERY(r, '$.raw')), 'null') AS `raw`\n" in sql
+
+
+def test_rows_come_out_of_a_staging_table() -> None:
+    columns = [Column("id", ColumnType.STRING), Column("_seq", ColumnType.INT64)]
+    assert table_source("`p.d.s`", columns) == "SELECT\n  `id`,\n  `_seq`\nFROM `p.d.s`"
+
+
+@pytest.mark.parametrize("project", ["helpdesk-local", "example.com:some-project", "p"])
+def test_projects_that_bigquery_takes(project: str) -> None:
+    assert Dataset(project, "d").table("t__stg_1") == f"`{project}.d.t__stg_1`"
+
+
+@pytest.mark.parametrize(
+    ("project", "dataset"),
+    [
+        ("p`", "d"),
+        ("", "d"),
+        ("p.x", "d"),
+        ("P", "d"),
+        ("p", "d-d"),
+        ("p", "d`; DROP TABLE x"),
+        ("p", ""),
+    ],
+)
+def test_places_that_bigquery_does_not_take(project: str, dataset: str) -> None:
+    with pytest.raises(SettingsError, match=r"BIGQUERY_(PROJECT|DATASET)"):
+        Dataset(project, dataset)
+
+
+@pytest.mark.parametrize("name", ["a`b", "", "1a", "a b", "a.b", "a'b", "a" * 301, "a\n"])
+def test_columns_that_could_leave_their_quotes(name: str) -> None:
+    with pytest.raises(SettingsError, match="column"):
+        quote(name)
+    with pytest.raises(SettingsError, match="table"):
+        Dataset("p", "d").table(f"{name[:3]}`")

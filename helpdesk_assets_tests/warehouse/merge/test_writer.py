@@ -1,0 +1,312 @@
+"""The writer on a running warehouse: batches that come late, repeated, large or wrong."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from google.cloud import bigquery
+
+from helpdesk_assets.errors import HelpdeskAssetsError, NullKey, SchemaMismatch
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.merge.statement import Prune
+from helpdesk_assets.warehouse.merge.writer import TableWriter, whole_partitions
+from helpdesk_assets.warehouse.query import Query
+from helpdesk_assets.warehouse.table_spec import Column, ColumnType, MergeReport
+from helpdesk_assets_tests.warehouse.rows import (
+    EVENTS,
+    LARGE,
+    PARCELS,
+    SMALL,
+    WITH_SEQ,
+    as_value,
+    parcel,
+    spooled,
+    stored,
+)
+
+both_sizes = pytest.mark.parametrize("small_bytes", [SMALL, LARGE], ids=["small", "large"])
+
+
+def write(
+    warehouse: Warehouse,
+    rows: Sequence[Mapping[str, Any]],
+    small_bytes: int = SMALL,
+    columns: Sequence[Column] | None = None,
+    **options: Any,
+) -> MergeReport:
+    writer = TableWriter(warehouse, small_batch_bytes=small_bytes, prune_above_bytes=0)
+    with spooled(rows) as spool:
+        return writer.merge(
+            PARCELS,
+            spool,
+            run_id=uuid.uuid4().hex,
+            step="parcels",
+            columns=columns,
+            **options,
+        )
+
+
+def table_names(warehouse: Warehouse) -> set[str]:
+    return {item.table_id for item in warehouse.list_tables()}
+
+
+@both_sizes
+def test_new_rows_are_inserted_and_a_replay_changes_nothing(
+    warehouse: Warehouse, small_bytes: int
+) -> None:
+    rows = [parcel("a"), parcel("b", made=None)]
+    first = write(warehouse, rows, small_bytes)
+    before = stored(warehouse)
+    again = write(warehouse, rows, small_bytes)
+    assert (first.changed, again.changed) == (2, 0)
+    assert (first.query_jobs, first.load_jobs) == (1, int(small_bytes == LARGE))
+    assert stored(warehouse) == before
+    assert table_names(warehouse) == {"parcels"}
+
+
+@both_sizes
+def test_an_older_version_is_rejected_and_a_newer_one_stored(
+    warehouse: Warehouse, small_bytes: int
+) -> None:
+    write(warehouse, [parcel("a", 5, note="five")], small_bytes)
+    assert write(warehouse, [parcel("a", 4, note="four")], small_bytes).changed == 0
+    assert stored(warehouse)["a"]["note"] == "five"
+    assert write(warehouse, [parcel("a", 6, note="six")], small_bytes).changed == 1
+    assert stored(warehouse)["a"]["note"] == "six"
+
+
+def test_at_an_equal_time_only_other_content_overwrites(warehouse: Warehouse) -> None:
+    write(warehouse, [parcel("a", 5, note="first", mark="m")])
+    assert write(warehouse, [parcel("a", 5, note="same mark", mark="m")]).changed == 0
+    assert write(warehouse, [parcel("a", 5, note="other mark", mark="n")]).changed == 1
+    assert write(warehouse, [parcel("a", 5, note="no mark", mark=None)]).changed == 1
+    assert stored(warehouse)["a"]["note"] == "no mark"
+
+
+def test_a_row_without_a_version_counts_as_older(warehouse: Warehouse) -> None:
+    write(warehouse, [parcel("a", moved=None, note="when?")])
+    assert write(warehouse, [parcel("a", 1, note="then")]).changed == 1
+    assert write(warehouse, [parcel("a", moved=None, note="when?")]).changed == 0
+    assert stored(warehouse)["a"]["note"] == "then"
+
+
+@both_sizes
+def test_of_a_repeated_key_the_newest_row_wins(warehouse: Warehouse, small_bytes: int) -> None:
+    rows = [
+        parcel("a", 3, note="newest, first", _seq=9),
+        parcel("a", 3, note="newest, second", _seq=10),
+        parcel("a", 2, note="older", _seq=11),
+        parcel("b", 1, _seq=12),
+    ]
+    report = write(warehouse, rows, small_bytes, WITH_SEQ)
+    found = stored(warehouse)
+    assert report.changed == 2
+    assert found["a"]["note"] == "newest, second"
+    assert "_seq" not in found["a"]
+
+
+def test_what_is_written_once_stays_and_a_known_creation_is_not_lost(warehouse: Warehouse) -> None:
+    made = "2026-03-05T00:00:00Z"
+    write(warehouse, [parcel("a", 1, first_seen="run 1", made=made)])
+    write(warehouse, [parcel("a", 2, first_seen="run 2", made=None)])
+    row = stored(warehouse)["a"]
+    assert row["first_seen"] == "run 1"
+    assert row["made"] == datetime(2026, 3, 5, tzinfo=UTC)
+
+
+NASTY = {
+    "quotes": 'it\'s "quoted" `so`',
+    "sql": "'; DROP TABLE parcels; --",
+    "lines": "one\ntwo\r\nthree\ttab",
+    "backslash": "C:\\temp\\n \\u0041 \\",
+    "emoji": "🎫 naïve Ünï\u2028\u2029",
+    "json": '{"a": [1, "x"]}',
+    "null-word": "null",
+    "empty": "",
+    "parameter": "@batch ${x} {0} %s",
+}
+
+
+@both_sizes
+def test_values_come_back_as_they_went(warehouse: Warehouse, small_bytes: int) -> None:
+    deep = {"a": [1, {"b": None, "c": 'it\'s\n\\ "🎫"'}], "big": 2**63 - 1, "f": 0.1, "t": True}
+    rows = [parcel(key, note=note, raw_json={"v": note, **deep}) for key, note in NASTY.items()]
+    rows += [
+        parcel("numbers", weight=2**63 - 1, price=0.1, fragile=True),
+        parcel("negative", weight=-(2**63), price=-1.5e300, fragile=False),
+        {"id": "nulls", "moved": "2026-11-01T10:00:00.123456Z", "note": None, "raw_json": None},
+    ]
+    write(warehouse, rows, small_bytes)
+    found = stored(warehouse)
+    assert {key: found[key]["note"] for key in NASTY} == NASTY
+    assert all(as_value(found[k]["raw_json"]) == {"v": v, **deep} for k, v in NASTY.items())
+    numbers, negative, nulls = found["numbers"], found["negative"], found["nulls"]
+    assert (numbers["weight"], numbers["price"], numbers["fragile"]) == (2**63 - 1, 0.1, True)
+    assert (negative["weight"], negative["price"], negative["fragile"]) == (
+        -(2**63),
+        -1.5e300,
+        False,
+    )
+    moved = datetime(2026, 11, 1, 10, 0, 0, 123456, tzinfo=UTC)
+    assert {name: value for name, value in nulls.items() if value is not None} == {
+        "id": "nulls",
+        "moved": moved,
+    }
+
+
+def test_an_empty_batch_makes_the_table_and_runs_nothing(warehouse: Warehouse) -> None:
+    report = write(warehouse, [])
+    assert replace(report, seconds=0) == MergeReport("parcels", 0, inserted=0, updated=0)
+    assert stored(warehouse) == {}
+
+
+@both_sizes
+def test_a_row_without_its_key_stops_the_whole_batch(
+    warehouse: Warehouse, small_bytes: int
+) -> None:
+    write(warehouse, [parcel("a")], small_bytes)
+    with pytest.raises(NullKey, match=r"NULL key in parcels\.id"):
+        write(warehouse, [parcel("b"), parcel(None), parcel("c")], small_bytes)
+    assert set(stored(warehouse)) == {"a"}
+    assert table_names(warehouse) == {"parcels"}
+
+
+def test_a_small_batch_says_which_row_has_no_key(warehouse: Warehouse) -> None:
+    with pytest.raises(NullKey, match="row 2 of 3 has none"):
+        write(warehouse, [parcel("b"), {"note": "x"}, parcel("c")])
+
+
+def test_a_query_is_a_source_too_and_its_null_keys_are_refused(warehouse: Warehouse) -> None:
+    writer = TableWriter(warehouse)
+    rows = "SELECT 'a' AS id, TIMESTAMP '2026-01-01 00:00:00+00' AS `at`"
+    twice = Query(f"{rows}\nUNION ALL\n{rows}")
+    report = writer.merge(EVENTS, twice, run_id="r1", step="events")
+    assert (report.changed, report.inserted, report.updated) == (1, 1, 0)
+    assert (report.query_jobs, report.load_jobs) == (1, 0)
+    bad = Query(f"{rows}\nUNION ALL\nSELECT 'b' AS id, CAST(NULL AS TIMESTAMP) AS `at`")
+    with pytest.raises(NullKey, match=r"NULL key in events\.at"):
+        writer.merge(EVENTS, bad, run_id="r2", step="events")
+    assert len(list(warehouse.list_rows("events"))) == 1
+
+
+@both_sizes
+def test_a_new_column_is_added_with_the_batch(warehouse: Warehouse, small_bytes: int) -> None:
+    write(warehouse, [parcel("a")], small_bytes)
+    wider = (*PARCELS.columns, Column("colour", ColumnType.STRING))
+    write(warehouse, [parcel("b", colour="red")], small_bytes, wider)
+    found = stored(warehouse)
+    assert (found["a"]["colour"], found["b"]["colour"]) == (None, "red")
+
+
+@both_sizes
+def test_a_changed_type_writes_nothing(warehouse: Warehouse, small_bytes: int) -> None:
+    write(warehouse, [parcel("a")], small_bytes)
+    other = [replace(c, type=ColumnType.INT64) if c.name == "note" else c for c in PARCELS.columns]
+    with pytest.raises(SchemaMismatch, match="note is STRING in the table and INT64"):
+        write(warehouse, [parcel("b", note=1)], small_bytes, other)
+    assert set(stored(warehouse)) == {"a"}
+
+
+@both_sizes
+def test_an_adopted_table_keeps_json_as_text(warehouse: Warehouse, small_bytes: int) -> None:
+    field = bigquery.SchemaField
+    warehouse.create_table(
+        bigquery.Table(
+            warehouse.dataset.table_id("parcels"),
+            [field("id", "STRING"), field("raw_json", "STRING"), field("own", "STRING")],
+        )
+    )
+    seed = f"INSERT INTO {warehouse.dataset.table('parcels')} (id, own) VALUES ('a', 'kept')"
+    warehouse.run(Query(seed), run_id="seed", step="parcels")
+    nulls = parcel("c", raw_json=None)
+    write(warehouse, [parcel("a", raw_json={"x": ["it's", None]}), nulls], small_bytes)
+    found = stored(warehouse)
+    assert found["a"]["own"] == "kept"
+    assert isinstance(found["a"]["raw_json"], str)
+    assert as_value(found["a"]["raw_json"]) == {"x": ["it's", None]}
+    assert found["c"]["raw_json"] is None
+
+
+@pytest.mark.parametrize("bad", [{"moved": "yesterday"}, {"weight": "heavy"}])
+@both_sizes
+def test_a_batch_that_cannot_be_read_leaves_the_target_as_it_was(
+    warehouse: Warehouse, small_bytes: int, bad: dict[str, str]
+) -> None:
+    write(warehouse, [parcel("a", 1)], small_bytes)
+    before = stored(warehouse)
+    with pytest.raises(HelpdeskAssetsError):
+        write(warehouse, [parcel("a", 2), parcel("b", 2, **bad)], small_bytes)
+    assert stored(warehouse) == before
+    assert table_names(warehouse) == {"parcels"}
+
+
+def test_a_staging_table_can_outlive_its_merge(warehouse: Warehouse) -> None:
+    name = "parcels__stg_20261124T120000Z_r1_0"
+    write(warehouse, [parcel("a", _seq=1)], LARGE, WITH_SEQ, staging=name, keep_staging=True)
+    assert table_names(warehouse) == {"parcels", name}
+    staged = list(warehouse.list_rows(name, ["_seq", "id"]))
+    assert staged == [{"id": "a", "_seq": 1}]
+
+
+def test_a_failed_merge_drops_even_a_staging_table_that_was_to_stay(warehouse: Warehouse) -> None:
+    name = "parcels__stg_20261124T120000Z_r1_0"
+    with pytest.raises(NullKey):
+        write(warehouse, [parcel(None)], LARGE, staging=name, keep_staging=True)
+    assert table_names(warehouse) == {"parcels"}
+
+
+def test_bounds_on_the_partition_find_the_rows_within(warehouse: Warehouse) -> None:
+    made = "2026-03-05T00:00:00Z"
+    bounds = Prune("made", datetime(2026, 3, 5, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC))
+    write(warehouse, [parcel("a", 1, made=made), parcel("n", 1, made=None)])
+    rows = [parcel("a", 2, made=made), parcel("n", 2, made=made)]
+    assert write(warehouse, rows, prune=bounds).changed == 2
+    assert set(stored(warehouse)) == {"a", "n"}
+
+
+@pytest.mark.parametrize("column", ["made", "moved"])
+def test_bounds_are_used_only_on_a_big_table_that_is_partitioned_by_them(
+    warehouse: Warehouse, column: str
+) -> None:
+    write(warehouse, [parcel("a")])
+    bounds = Prune(column, datetime(2026, 3, 5, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC))
+    small_table = TableWriter(warehouse)
+    assert small_table._bounds(PARCELS, bounds) is None
+    big_table = TableWriter(warehouse, prune_above_bytes=0)
+    assert (big_table._bounds(PARCELS, bounds) is not None) == (column == "made")
+
+
+@pytest.mark.parametrize(
+    ("unit", "start", "end"),
+    [
+        ("HOUR", "2024-02-10T07:00:00+00:00", "2024-02-29T23:59:59.999999+00:00"),
+        ("DAY", "2024-02-10T00:00:00+00:00", "2024-02-29T23:59:59.999999+00:00"),
+        ("MONTH", "2024-02-01T00:00:00+00:00", "2024-02-29T23:59:59.999999+00:00"),
+        ("YEAR", "2024-01-01T00:00:00+00:00", "2024-12-31T23:59:59.999999+00:00"),
+    ],
+)
+def test_bounds_are_widened_to_whole_partitions(unit: str, start: str, end: str) -> None:
+    bounds = Prune(
+        "made",
+        datetime.fromisoformat("2024-02-10T08:30:00+01:00"),
+        datetime.fromisoformat("2024-02-29T23:10:00+00:00"),
+    )
+    wide = whole_partitions(bounds, unit)
+    assert (wide.start.isoformat(), wide.end.isoformat()) == (start, end)
+
+
+@pytest.mark.parametrize("unit", ["HOUR", "DAY", "MONTH", "YEAR"])
+def test_the_last_partition_of_all_has_bounds_too(unit: str) -> None:
+    last = datetime.max.replace(tzinfo=UTC)
+    assert whole_partitions(Prune("made", last, last), unit).end == last
+
+
+def test_a_leap_year_is_a_day_longer() -> None:
+    moment = datetime(2024, 3, 1, tzinfo=UTC)
+    wide = whole_partitions(Prune("made", moment, moment), "YEAR")
+    assert wide.end == datetime(2025, 1, 1, tzinfo=UTC) - timedelta(microseconds=1)

@@ -1,0 +1,141 @@
+"""The questions as whole statements. That they run, and are right, is in `promises`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from textwrap import dedent
+
+from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
+from helpdesk_assets.warehouse.statements import batch
+from helpdesk_assets.warehouse.table_spec import ColumnType
+from helpdesk_assets_tests.batches import SMALL
+
+DATASET = Dataset("acme", "desk")
+LARGE = replace(SMALL, versions=None, staging="raw_ticket_changes__stg_x")
+COLUMNS = "ticket_id, subject, status, priority, assignee, createdTime, modifiedTime, deletedTime"
+BATCH_COLUMNS = ", ".join(f"B.{name}" for name in f"{COLUMNS}, raw_json, _content_hash".split(", "))
+
+
+def sql(text: str) -> str:
+    return dedent(text).strip().replace("<batch columns>", BATCH_COLUMNS)
+
+
+def values(query: Query) -> dict[str, object]:
+    names = [parameter.name for parameter in query.parameters]
+    assert len(set(names)) == len(names), "a parameter is given twice"
+    return {parameter.name: parameter.value for parameter in query.parameters}
+
+
+def test_a_small_batch_is_found_by_its_versions() -> None:
+    query = batch.batch(DATASET, SMALL)
+    assert query.sql == sql(
+        """
+        SELECT <batch columns>, V._seq
+        FROM `acme.desk.raw_ticket_changes` AS B
+        JOIN (
+          SELECT
+            JSON_VALUE(v, '$.id') AS ticket_id,
+            JSON_VALUE(v, '$.hash') AS _content_hash,
+            CAST(JSON_VALUE(v, '$.seq') AS INT64) AS _seq
+          FROM UNNEST(JSON_QUERY_ARRAY(PARSE_JSON(@versions))) AS v
+        ) AS V
+        ON B.ticket_id = V.ticket_id AND B._content_hash = V._content_hash
+        WHERE B.ticket_id IN UNNEST(@ticket_ids)
+        """
+    )
+    versions, ids = query.parameters
+    assert versions.value == (
+        '[{"id": "7", "hash": "h1", "seq": 0}, {"id": "7", "hash": "h2", "seq": 1}, '
+        '{"id": "8", "hash": "h3", "seq": 2}]'
+    )
+    assert ids == Parameter("ticket_ids", ColumnType.STRING, ("7", "8"))
+
+
+def test_a_large_batch_is_its_staging_table() -> None:
+    query = batch.batch(DATASET, LARGE)
+    assert query.sql == sql(
+        """
+        SELECT <batch columns>, B._seq
+        FROM `acme.desk.raw_ticket_changes__stg_x` AS B
+        """
+    )
+    assert query.parameters == ()
+
+
+def test_tickets_are_stamped_by_the_warehouses_clock() -> None:
+    query = batch.tickets_source(DATASET, LARGE)
+    assert query.sql == sql(
+        """
+        SELECT
+          S.*,
+          CURRENT_TIMESTAMP() AS _synced_at,
+          CURRENT_TIMESTAMP() AS _first_synced_at,
+          'sync' AS _synced_by,
+          @run_id AS _run_id
+        FROM (
+          SELECT <batch columns>, B._seq
+          FROM `acme.desk.raw_ticket_changes__stg_x` AS B
+        ) AS S
+        """
+    )
+
+
+def test_a_tables_newest_row_does_not_count_when_it_is_of_the_future() -> None:
+    assert batch.newest_stored(DATASET).sql == sql(
+        """
+        SELECT MAX(modifiedTime) AS watermark
+        FROM `acme.desk.tickets`
+        WHERE modifiedTime <= CURRENT_TIMESTAMP()
+        """
+    )
+
+
+def test_tombstones_are_filled_from_the_batch_as_far_as_it_knows_their_tickets() -> None:
+    query = batch.tickets_source(DATASET, replace(LARGE, tombstones=1))
+    assert query.sql == sql(
+        """
+        SELECT
+          S.*,
+          CURRENT_TIMESTAMP() AS _synced_at,
+          CURRENT_TIMESTAMP() AS _first_synced_at,
+          'sync' AS _synced_by,
+          @run_id AS _run_id
+        FROM (
+          SELECT
+            S.* REPLACE (
+              IF(S._tombstone, W.subject, S.subject) AS subject,
+              IF(S._tombstone, W.status, S.status) AS status,
+              IF(S._tombstone, W.priority, S.priority) AS priority,
+              IF(S._tombstone, W.assignee, S.assignee) AS assignee,
+              IF(S._tombstone, W.raw_json, S.raw_json) AS raw_json,
+              IF(S._tombstone, W.createdTime, S.createdTime) AS createdTime,
+              S._tombstone AND W.ticket_id IS NULL AS _tombstone
+            )
+          FROM (
+            SELECT <batch columns>, B._seq, B._tombstone
+            FROM `acme.desk.raw_ticket_changes__stg_x` AS B
+          ) AS S
+          LEFT JOIN (
+            SELECT *
+            FROM (
+              SELECT <batch columns>, B._seq, B._tombstone
+              FROM `acme.desk.raw_ticket_changes__stg_x` AS B
+            )
+            WHERE NOT _tombstone
+            QUALIFY ROW_NUMBER() OVER (
+              PARTITION BY ticket_id
+              ORDER BY modifiedTime DESC, _seq DESC
+            ) = 1
+          ) AS W
+          ON W.ticket_id = S.ticket_id
+        ) AS S
+        """
+    )
+
+
+def test_rows_that_are_older_than_the_flag_are_no_tombstones() -> None:
+    query = batch.batch(DATASET, replace(SMALL, tombstones=1))
+    assert "V._seq, IFNULL(B._tombstone, FALSE)" not in query.sql
+    assert query.sql.startswith(
+        f"SELECT {BATCH_COLUMNS}, IFNULL(B._tombstone, FALSE) AS _tombstone, V"
+    )

@@ -1,0 +1,301 @@
+"""The view `ticket_history`: which version was valid when."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.cloud import bigquery
+
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.bigquery.client import JobUse, Warehouse
+from helpdesk_assets.warehouse.merge.schema import Schema
+from helpdesk_assets.warehouse.statements.history_view import view_query
+from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
+from helpdesk_assets_tests.warehouse.statements.test_batch import DATASET
+
+DAY = datetime(2026, 11, 1, tzinfo=UTC)
+DOCS = Path(__file__).parents[3] / "docs" / "history.md"
+
+
+def at(days: float) -> datetime:
+    return DAY + timedelta(days=days)
+
+
+def prepared(warehouse: Warehouse, days: int | None = None) -> SyncTables:
+    made = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000, history_days=days)
+    made.prepare()
+    return made
+
+
+def version(
+    ticket_id: str,
+    modified: datetime,
+    status: str | None,
+    *,
+    deleted: datetime | None = None,
+    fetched: datetime | None = None,
+    seq: int = 0,
+) -> dict[str, Any]:
+    return {
+        "ticket_id": ticket_id,
+        "status": status,
+        "modifiedTime": modified,
+        "deletedTime": deleted,
+        "_content_hash": f"{status}{seq}",
+        "_fetched_at": fetched or modified,
+        "_seq": seq,
+        "_tombstone": deleted is not None and status is None,
+    }
+
+
+def store(warehouse: Warehouse, rows: Iterable[dict[str, Any]], table: str) -> None:
+    """Plain INSERTs: what the rows are is this test's to say."""
+    types = {str: "STRING", datetime: "TIMESTAMP", int: "INT64", bool: "BOOL"}
+    for row in rows:
+        values = {name: value for name, value in row.items() if value is not None}
+        names = ", ".join(values)
+        places = ", ".join(f"@{name}" for name in values)
+        parameters = [
+            bigquery.ScalarQueryParameter(name, types[type(value)], value)
+            for name, value in values.items()
+        ]
+        warehouse._client.query(
+            f"INSERT INTO `{warehouse.dataset.table_id(table)}` ({names}) VALUES ({places})",
+            job_config=bigquery.QueryJobConfig(query_parameters=parameters),
+        ).result()
+
+
+def told(warehouse: Warehouse, columns: str = "ticket_id, status, valid_from, valid_to") -> Any:
+    """By the view's statement and not by its name, so that what judges statements sees it."""
+    raw_json = Schema(warehouse).columns(tables.TICKETS)["raw_json"]
+    statement = view_query(warehouse.dataset, json_as_text=raw_json == "STRING")
+    found = warehouse._client.query(f"SELECT {columns} FROM (\n{statement}\n)").result()
+    return sorted((tuple(row.values()) for row in found), key=repr)
+
+
+def test_the_statement() -> None:
+    assert view_query(DATASET, json_as_text=False) == (
+        """\
+SELECT
+  ticket_id,
+  subject,
+  status,
+  priority,
+  assignee,
+  createdTime,
+  modifiedTime,
+  next_deleted AS deletedTime,
+  raw_json,
+  modifiedTime AS valid_from,
+  IF(next_deleted IS NULL, next_modified, GREATEST(modifiedTime, next_deleted)) AS valid_to
+FROM (
+  SELECT
+    ticket_id, subject, status, priority, assignee, createdTime, modifiedTime, deletedTime, raw_json,
+    LEAD(modifiedTime) OVER (
+      PARTITION BY ticket_id ORDER BY modifiedTime, _fetched_at, _seq
+    ) AS next_modified,
+    LEAD(deletedTime) OVER (
+      PARTITION BY ticket_id ORDER BY modifiedTime, _fetched_at, _seq
+    ) AS next_deleted
+  FROM (
+    SELECT ticket_id, subject, status, priority, assignee, createdTime, modifiedTime, deletedTime, raw_json, _fetched_at, _seq
+    FROM `acme.desk.raw_ticket_changes`
+    UNION ALL
+    SELECT T.ticket_id, T.subject, T.status, T.priority, T.assignee, T.createdTime, T.modifiedTime, T.deletedTime, T.raw_json, T._synced_at, 0
+    FROM `acme.desk.tickets` AS T
+    LEFT JOIN (
+      SELECT ticket_id, MAX(modifiedTime) AS modifiedTime
+      FROM `acme.desk.raw_ticket_changes`
+      GROUP BY ticket_id
+    ) AS N
+    ON N.ticket_id = T.ticket_id
+    WHERE N.modifiedTime IS NULL OR T.modifiedTime > N.modifiedTime
+  )
+)
+WHERE deletedTime IS NULL"""  # noqa: E501
+    )
+
+
+def test_a_version_is_valid_until_the_next_one(warehouse: Warehouse) -> None:
+    prepared(warehouse)
+    rows = [version("7", at(0), "open"), version("7", at(2), "closed"), version("8", at(1), "new")]
+    store(warehouse, rows, "raw_ticket_changes")
+    assert told(warehouse) == [
+        ("7", "closed", at(2), None),
+        ("7", "open", at(0), at(2)),
+        ("8", "new", at(1), None),
+    ]
+
+
+def test_within_one_tick_the_one_that_came_last_counts(warehouse: Warehouse) -> None:
+    prepared(warehouse)
+    rows = [
+        version("7", at(0), "third", fetched=at(1), seq=5),
+        version("7", at(0), "second", fetched=at(0), seq=9),
+        version("7", at(0), "first", fetched=at(0), seq=2),
+    ]
+    store(warehouse, rows, "raw_ticket_changes")
+    assert told(warehouse, "status, valid_to") == [
+        ("first", at(0)),
+        ("second", at(0)),
+        ("third", None),
+    ]
+
+
+@pytest.mark.parametrize("status", ["deleted", None], ids=["whole", "tombstone"])
+def test_a_deleted_ticket_ends_and_a_restored_one_begins_again(
+    warehouse: Warehouse, status: str | None
+) -> None:
+    """One vendor does not move the modified time when it deletes."""
+    prepared(warehouse)
+    rows = [
+        version("7", at(0), "open"),
+        version("7", at(0), status, deleted=at(1), seq=1),
+        version("7", at(3), "open again"),
+        version("8", at(0), "open"),
+        version("8", at(2), status, deleted=at(1)),
+    ]
+    store(warehouse, rows, "raw_ticket_changes")
+    assert told(warehouse, "ticket_id, status, valid_from, valid_to, deletedTime") == [
+        ("7", "open again", at(3), None, None),
+        ("7", "open", at(0), at(1), at(1)),
+        ("8", "open", at(0), at(1), at(1)),
+    ]
+
+
+def test_the_current_row_is_there_though_its_versions_are_not(warehouse: Warehouse) -> None:
+    """Those of ticket 6 have expired, and a webhook has brought the newest of ticket 7."""
+    prepared(warehouse)
+    store(warehouse, [version("7", at(0), "open")], "raw_ticket_changes")
+    store(warehouse, [version("8", at(0), "open")], "raw_ticket_changes")
+    rows = [
+        {"ticket_id": "5", "modifiedTime": at(0), "deletedTime": at(0), "_synced_at": at(1)},
+        {"ticket_id": "6", "modifiedTime": at(0), "status": "old", "_synced_at": at(1)},
+        {"ticket_id": "7", "modifiedTime": at(1), "status": "hooked", "_synced_at": at(1)},
+        {"ticket_id": "8", "modifiedTime": at(0), "status": "open", "_synced_at": at(1)},
+    ]
+    store(warehouse, rows, "tickets")
+    assert told(warehouse) == [
+        ("6", "old", at(0), None),
+        ("7", "hooked", at(1), None),
+        ("7", "open", at(0), at(1)),
+        ("8", "open", at(0), None),
+    ]
+
+
+def test_the_query_of_the_page_about_it(warehouse: Warehouse) -> None:
+    prepared(warehouse)
+    rows = [
+        version("1", at(0), "open"),
+        version("1", at(5), "closed"),
+        version("2", at(0.5), "open"),
+        version("3", at(0), "new"),
+        version("3", at(1), "closed"),
+        version("4", at(0), "open"),
+        version("4", at(1), None, deleted=at(1)),
+        version("5", at(3), "new"),
+    ]
+    store(warehouse, rows, "raw_ticket_changes")
+    (example,) = re.findall(r"(?:^    .*\n)+", DOCS.read_text(), re.MULTILINE)
+    sql = textwrap.dedent(example).replace(
+        "helpdesk_data.ticket_history", warehouse.dataset.table_id("ticket_history")
+    )
+    found = [tuple(row.values()) for row in warehouse._client.query(sql).result()]
+    assert found == [("closed", 1), ("open", 2)]
+
+
+def test_an_adopted_table_keeps_its_json_as_text(warehouse: Warehouse) -> None:
+    field = bigquery.SchemaField
+    names = {"ticket_id": "STRING", "raw_json": "STRING", "modifiedTime": "TIMESTAMP"}
+    warehouse.create_table(
+        bigquery.Table(
+            warehouse.dataset.table_id("tickets"), [field(*each) for each in names.items()]
+        )
+    )
+    prepared(warehouse)
+    rows = [
+        {"ticket_id": "1", "raw_json": '{"a": 5}', "modifiedTime": at(0)},
+        {"ticket_id": "2", "raw_json": "no JSON", "modifiedTime": at(0)},
+    ]
+    store(warehouse, rows, "tickets")
+    assert told(warehouse, "ticket_id, JSON_VALUE(raw_json, '$.a')") == [("1", "5"), ("2", None)]
+
+
+def test_making_it_costs_no_job_and_once_is_enough(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared(warehouse)
+    assert warehouse.use == JobUse()
+    monkeypatch.setattr(warehouse, "create_table", None)
+    monkeypatch.setattr(warehouse, "drop_table", None)
+    warehouse.get_table("ticket_history", fresh=True)
+    prepared(warehouse)
+
+
+def test_a_view_of_an_older_version_of_this_program_is_changed(warehouse: Warehouse) -> None:
+    prepared(warehouse)
+    name = warehouse.dataset.table("raw_ticket_changes")
+    old = f"SELECT ticket_id FROM {name}"
+    Schema(warehouse).ensure_view("ticket_history", old, "An older one.")
+    warehouse.get_table("ticket_history", fresh=True)
+    prepared(warehouse)
+    store(warehouse, [version("7", at(0), "open")], "raw_ticket_changes")
+    view = warehouse.dataset.table_id("ticket_history")
+    found = warehouse._client.query(f"SELECT ticket_id, status, valid_to FROM `{view}`").result()
+    assert [tuple(row.values()) for row in found] == [("7", "open", None)]
+
+
+class Asked:
+    """Hears what is asked of the real service about a view."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self.updated: list[str] = []
+        self._warehouse = warehouse
+
+    def update_view(self, view: bigquery.Table) -> None:
+        self.updated.append(view.view_query)
+
+
+def test_the_real_service_changes_it_in_place_so_that_readers_keep_their_right(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared(warehouse)
+    asked = Asked(warehouse)
+    monkeypatch.setattr(warehouse, "is_emulator", False)
+    monkeypatch.setattr(warehouse, "update_view", asked.update_view)
+    monkeypatch.setattr(warehouse, "drop_table", None)
+    Schema(warehouse).ensure_view("ticket_history", "SELECT 1 AS a", "Another.")
+    assert asked.updated == ["SELECT 1 AS a"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        ([None], None),
+        ([30], 31),
+        ([30, None], 31),
+        ([30, 400], 401),
+        ([30, 0], None),
+    ],
+)
+def test_versions_are_kept_as_long_as_is_set(
+    warehouse: Warehouse, settings: list[int | None], kept: int | None
+) -> None:
+    for days in settings:
+        warehouse.get_table("raw_ticket_changes", fresh=True)
+        prepared(warehouse, days)
+    table = warehouse.get_table("raw_ticket_changes", fresh=True)
+    assert table is not None
+    assert table.time_partitioning.field == "_fetched_at"
+    assert table.time_partitioning.type_ == "DAY"
+    milliseconds = table.time_partitioning.expiration_ms
+    assert milliseconds == (kept * 86_400_000 if kept else None)
+    assert [field.name for field in table.schema] == [
+        column.name for column in tables.RAW_TICKET_CHANGES.columns
+    ]

@@ -1,0 +1,242 @@
+"""What judges webhooks, as whole statements. What they say of each case is in `test_ledger`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from helpdesk_assets.model.webhooks import LeftOut
+from helpdesk_assets.warehouse.query import Query
+from helpdesk_assets.warehouse.statements.judging_window import left_out_as_sql
+from helpdesk_assets.warehouse.statements.missed_updates import by_events, by_table
+from helpdesk_assets_tests.batches import NOON, SMALL
+from helpdesk_assets_tests.warehouse.ledger_cases import POLICY
+from helpdesk_assets_tests.warehouse.statements.test_batch import DATASET, LARGE, sql, values
+
+EMPTY = replace(SMALL, rows=0, versions=())
+
+
+BY_TABLE = """
+SELECT
+  S.ticket_id,
+  S.modifiedTime,
+  CASE
+    WHEN FALSE THEN 'not_subscribed'
+    WHEN K.ticket_id IS NULL THEN 'missing'
+    ELSE 'stale'
+  END AS reason,
+  K.modifiedTime AS stored_modifiedTime,
+  @detected_at AS detected_at,
+  TIMESTAMP_DIFF(@detected_at, S.modifiedTime, MILLISECOND) / 1000 AS lag_seconds,
+  CAST(NULL AS TIMESTAMP) AS delivered_at,
+  S._content_hash,
+  @run_id AS _run_id,
+  @run_id AS _judged_by
+FROM (
+  SELECT <batch columns>, B._seq
+  FROM `acme.desk.raw_ticket_changes__stg_x` AS B
+) AS S
+LEFT JOIN `acme.desk.tickets` AS K
+ON K.ticket_id = S.ticket_id
+WHERE S.modifiedTime <= @delivered_by
+  AND (K.ticket_id IS NULL OR K.modifiedTime < S.modifiedTime)
+"""
+
+
+def test_by_the_table_those_are_missed_that_are_older_than_the_grace_and_not_there() -> None:
+    query = by_table(DATASET, LARGE, POLICY)
+    assert query.sql == sql(BY_TABLE)
+    assert values(query) == {
+        "detected_at": NOON,
+        "delivered_by": NOON - timedelta(minutes=5),
+        "run_id": "run-1",
+    }
+
+
+def test_on_the_first_load_absence_is_no_miss() -> None:
+    query = by_table(DATASET, replace(LARGE, first_load=True), POLICY)
+    assert query.sql == sql(BY_TABLE.replace("K.ticket_id IS NULL OR ", ""))
+
+
+def test_an_end_that_the_table_knows_of_is_not_missed() -> None:
+    assert by_table(DATASET, replace(LARGE, tombstones=1), POLICY).sql.endswith(
+        "  AND (K.ticket_id IS NULL OR K.modifiedTime < S.modifiedTime)\n"
+        "  AND NOT (S._tombstone AND K.deletedTime IS NOT NULL)"
+    )
+
+
+BY_EVENTS = """
+WITH events AS (
+  SELECT
+    ticket_id,
+    modifiedTime AS version,
+    IFNULL(modifiedTime, received_at) AS brings,
+    IFNULL(deleted, FALSE) AS is_end,
+    committed_at
+  FROM `acme.desk.webhook_events`
+  WHERE received_at >= @reads_from
+),
+listening AS (
+  SELECT MIN(received_at) AS since
+  FROM `acme.desk.webhook_events`
+),
+versions AS (
+  SELECT
+    R.ticket_id,
+    R.modifiedTime,
+    R._content_hash,
+    FALSE AS left_out,
+    R.deletedTime IS NOT NULL AS is_end,
+    IFNULL(R._tombstone, FALSE) AS is_notice,
+    FALSE AS is_open,
+    R.modifiedTime <= @counted_after AS is_past
+  FROM `acme.desk.raw_ticket_changes` AS R
+  CROSS JOIN listening AS L
+  WHERE R._fetched_at >= @stored_since
+    AND R.modifiedTime > @stored_since
+    AND (L.since IS NULL OR R.modifiedTime >= L.since)
+  UNION ALL
+  SELECT
+    S.ticket_id,
+    S.modifiedTime,
+    S._content_hash,
+    FALSE AS left_out,
+    S.deletedTime IS NOT NULL AS is_end,
+    FALSE AS is_notice,
+    FALSE AS is_open,
+    FALSE AS is_past
+  FROM (
+    SELECT <batch columns>, B._seq
+    FROM `acme.desk.raw_ticket_changes__stg_x` AS B
+  ) AS S
+  LEFT JOIN `acme.desk.tickets` AS K
+  ON K.ticket_id = S.ticket_id
+  WHERE (K.ticket_id IS NULL OR K.modifiedTime < S.modifiedTime)
+  UNION ALL
+  SELECT O.ticket_id, O.modifiedTime, O._content_hash, FALSE, FALSE, FALSE, TRUE, FALSE
+  FROM `acme.desk.missed_updates` AS O
+  WHERE O.detected_at >= @open_since
+    AND O.reason = 'missed'
+),
+judged AS (
+  SELECT
+    V.ticket_id,
+    V.modifiedTime,
+    MAX(V._content_hash) AS _content_hash,
+    LOGICAL_OR(V.left_out) AS left_out,
+    LOGICAL_OR(V.is_notice) AS is_notice,
+    LOGICAL_OR(V.is_open) AS is_open,
+    MIN(IF(E.version = V.modifiedTime OR E.version IS NULL OR (V.is_end AND E.is_end),
+      E.committed_at, NULL)) AS own_at,
+    MIN(IF(TIMESTAMP_DIFF(E.committed_at, V.modifiedTime, MILLISECOND) <= @grace_ms,
+      E.committed_at, NULL)) AS in_time_at
+  FROM versions AS V
+  LEFT JOIN events AS E
+  ON E.ticket_id = V.ticket_id
+    AND (
+      E.brings >= V.modifiedTime
+      OR (V.is_end AND E.is_end
+        AND TIMESTAMP_DIFF(V.modifiedTime, E.brings, MILLISECOND) <= @deletion_tolerance_ms)
+    )
+    AND (
+      E.version IS NOT NULL
+      OR NOT (V.is_open OR V.is_past)
+      OR (V.is_past AND TIMESTAMP_DIFF(E.committed_at, V.modifiedTime, MILLISECOND) <= @grace_ms)
+    )
+  WHERE V.modifiedTime <= @delivered_by
+  GROUP BY V.ticket_id, V.modifiedTime
+)
+SELECT
+  J.ticket_id,
+  J.modifiedTime,
+  CASE
+    WHEN COALESCE(J.own_at, J.in_time_at) IS NOT NULL THEN 'late'
+    WHEN J.left_out THEN 'not_subscribed'
+    ELSE 'missed'
+  END AS reason,
+  K.modifiedTime AS stored_modifiedTime,
+  @detected_at AS detected_at,
+  GREATEST(0, TIMESTAMP_DIFF(COALESCE(J.own_at, J.in_time_at, @detected_at), J.modifiedTime,
+    MILLISECOND) / 1000) AS lag_seconds,
+  COALESCE(J.own_at, J.in_time_at) AS delivered_at,
+  J._content_hash,
+  @run_id AS _run_id,
+  @run_id AS _judged_by
+FROM judged AS J
+LEFT JOIN `acme.desk.tickets` AS K
+ON K.ticket_id = J.ticket_id
+WHERE IF(J.is_open, COALESCE(J.own_at, J.in_time_at) IS NOT NULL, J.in_time_at IS NULL)
+  AND NOT (J.is_notice AND K.deletedTime IS NOT NULL)
+UNION ALL
+SELECT
+  E.ticket_id,
+  E.version,
+  'webhook_only' AS reason,
+  K.modifiedTime,
+  @detected_at,
+  TIMESTAMP_DIFF(@detected_at, E.version, MILLISECOND) / 1000,
+  E.committed_at,
+  CAST(NULL AS STRING),
+  @run_id,
+  @run_id
+FROM events AS E
+LEFT JOIN (
+  SELECT ticket_id, MAX(modifiedTime) AS newest
+  FROM `acme.desk.raw_ticket_changes`
+  WHERE _fetched_at >= @since
+  GROUP BY ticket_id
+) AS P
+ON P.ticket_id = E.ticket_id
+LEFT JOIN `acme.desk.tickets` AS K
+ON K.ticket_id = E.ticket_id
+WHERE E.version > @since
+  AND E.version <= @settled
+  AND NOT E.is_end
+  AND K.deletedTime IS NULL
+  AND (P.newest IS NULL OR P.newest < E.version)
+"""
+
+
+def test_by_events_those_are_missed_for_which_none_came_in_time() -> None:
+    query = by_events(DATASET, LARGE, POLICY)
+    assert query.sql == sql(BY_EVENTS)
+    assert values(query) == {
+        "since": NOON - timedelta(hours=2),
+        "stored_since": NOON - timedelta(hours=26),
+        "counted_after": NOON - timedelta(hours=2),
+        "delivered_by": NOON - timedelta(minutes=5),
+        "settled": NOON,
+        "open_since": NOON - timedelta(days=7),
+        "reads_from": NOON - timedelta(days=7),
+        "grace_ms": 300_000,
+        "deletion_tolerance_ms": 600_000,
+        "detected_at": NOON,
+        "run_id": "run-1",
+    }
+
+
+def test_an_empty_batch_lacks_nothing() -> None:
+    query = by_events(DATASET, EMPTY, POLICY)
+    lacking = BY_EVENTS[BY_EVENTS.index("  UNION ALL\n  SELECT\n    S.") :]
+    lacking = lacking[: lacking.index("  UNION ALL\n  SELECT O.")]
+    assert query.sql == sql(BY_EVENTS.replace(lacking, ""))
+
+
+def test_what_is_left_out_is_told_by_a_versions_own_columns() -> None:
+    kinds = (
+        LeftOut((("change", ("deleted",)),)),
+        LeftOut((("status", ("closed", "solved")), ("priority", ("low",)))),
+    )
+    text, parameters = left_out_as_sql("R", kinds)
+    assert text == (
+        "((IF(R.deletedTime IS NOT NULL, 'deleted', IF(TIMESTAMP_DIFF(R.modifiedTime, "
+        "R.createdTime, MILLISECOND) <= 1000, 'created', 'updated')) IN UNNEST(@left_out_0_change))"
+        " OR (IFNULL(R.status, '') IN UNNEST(@left_out_1_status)"
+        " AND IFNULL(R.priority, '') IN UNNEST(@left_out_1_priority)))"
+    )
+    assert values(Query("", parameters)) == {
+        "left_out_0_change": ("deleted",),
+        "left_out_1_status": ("closed", "solved"),
+        "left_out_1_priority": ("low",),
+    }
+    assert values(by_events(DATASET, LARGE, replace(POLICY, left_out=kinds)))

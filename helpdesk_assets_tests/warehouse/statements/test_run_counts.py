@@ -1,0 +1,290 @@
+"""What is counted when a run closes: the statement whole, and what it counts on a warehouse."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from helpdesk_assets.model.batch import Manifest, Mode
+from helpdesk_assets.model.state import RunFacts
+from helpdesk_assets.model.tickets import Window
+from helpdesk_assets.model.webhooks import LeftOut, WebhookFacts
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.statements.run_counts import facts
+from helpdesk_assets.warehouse.statements.webhook_counts import behind
+from helpdesk_assets.warehouse.stores.state import StateTable
+from helpdesk_assets_tests.batches import NOON, SMALL
+from helpdesk_assets_tests.warehouse.ledger_cases import POLICY, Book, at
+from helpdesk_assets_tests.warehouse.statements.test_batch import DATASET, LARGE, sql, values
+
+EMPTY = replace(SMALL, rows=0, versions=())
+
+FACTS = """
+SELECT TO_JSON_STRING(STRUCT(
+  W.row_count AS row_count,
+  W.repeated_keys AS repeated_keys,
+  W.null_keys AS null_keys,
+  W.null_times AS null_times,
+  W.future_times AS future_times,
+  C.inserted AS inserted,
+  C.updated AS updated,
+  C.unchanged AS unchanged,
+  C.rejected AS rejected,
+  M.missed_total AS missed_total,
+  M.missed_since AS missed_since,
+  M.missed AS missed,
+  L.behind_p99 AS behind_p99,
+  STRUCT(
+    E.judged AS judged,
+    E.late AS late,
+    E.not_subscribed AS not_subscribed,
+    E.webhook_only AS webhook_only,
+    E.events AS events,
+    E.latency_p50 AS latency_p50,
+    E.latency_p95 AS latency_p95,
+    E.last_event AS last_event,
+    E.unheard AS unheard,
+    E.unheard_since AS unheard_since
+  ) AS webhooks
+)) AS facts
+FROM (
+  SELECT
+    COUNT(*) AS row_count,
+    COUNT(ticket_id) - COUNT(DISTINCT ticket_id) AS repeated_keys,
+    COUNTIF(ticket_id IS NULL) AS null_keys,
+    COUNTIF(modifiedTime IS NULL) AS null_times,
+    COUNTIF(modifiedTime > @future_after) AS future_times
+  FROM `acme.desk.tickets`
+) AS W
+CROSS JOIN (
+  SELECT
+    COUNTIF(T._run_id = @run_id AND T._first_synced_at = T._synced_at) AS inserted,
+    COUNTIF(T._run_id = @run_id AND T._first_synced_at IS DISTINCT FROM T._synced_at) AS updated,
+    COUNTIF(T._run_id IS DISTINCT FROM @run_id AND T.modifiedTime <= B.modifiedTime) AS unchanged,
+    COUNTIF(T._run_id IS DISTINCT FROM @run_id AND T.modifiedTime > B.modifiedTime) AS rejected
+  FROM (
+    SELECT ticket_id, MAX(modifiedTime) AS modifiedTime
+    FROM (
+      SELECT <batch columns>, B._seq
+      FROM `acme.desk.raw_ticket_changes__stg_x` AS B
+    )
+    GROUP BY ticket_id
+  ) AS B
+  JOIN `acme.desk.tickets` AS T
+  ON T.ticket_id = B.ticket_id
+) AS C
+CROSS JOIN (
+  SELECT
+    COUNT(*) AS missed_total,
+    UNIX_MICROS(MIN(modifiedTime)) AS missed_since,
+    ARRAY_AGG(
+      STRUCT(
+        ticket_id AS ticket_id,
+        UNIX_MICROS(modifiedTime) AS modified_time,
+        reason AS reason,
+        lag_seconds AS lag_seconds
+      )
+      ORDER BY lag_seconds DESC, ticket_id LIMIT 100
+    ) AS missed
+  FROM `acme.desk.missed_updates`
+  WHERE _run_id = @run_id
+    AND reason IN UNNEST(@never_came)
+) AS M
+CROSS JOIN (
+  SELECT
+    APPROX_QUANTILES(
+      GREATEST(0, TIMESTAMP_DIFF(@seen_watermark, N.modifiedTime, MILLISECOND) / 1000), 100
+    )[OFFSET(99)] AS behind_p99
+  FROM (
+    SELECT ticket_id, modifiedTime
+    FROM `acme.desk.raw_ticket_changes`
+    WHERE _fetched_at >= @behind_from
+      AND modifiedTime >= @behind_from
+    GROUP BY ticket_id, modifiedTime
+    HAVING LOGICAL_AND(_run_id = @run_id)
+  ) AS N
+) AS L
+CROSS JOIN (
+  WITH events AS (
+    SELECT
+      GREATEST(received_at, IF(modifiedTime <= @served_at, modifiedTime, received_at)) AS heard_at,
+      IF(modifiedTime IS NULL, NULL,
+        GREATEST(0, TIMESTAMP_DIFF(committed_at, modifiedTime, MILLISECOND) / 1000)) AS latency
+    FROM `acme.desk.webhook_events`
+    WHERE received_at >= @reads_from
+  ),
+  heard AS (
+    SELECT
+      COUNTIF(heard_at > @counted_after) AS events,
+      APPROX_QUANTILES(IF(heard_at > @counted_after, latency, NULL), 100) AS latencies,
+      MAX(heard_at) AS last_event
+    FROM events
+  ),
+  versions AS (
+    SELECT R.ticket_id, R.modifiedTime
+    FROM `acme.desk.raw_ticket_changes` AS R
+    WHERE R._fetched_at >= @reads_from
+      AND R.modifiedTime > @reads_from
+      AND R.modifiedTime <= @delivered_by
+      AND NOT FALSE
+    GROUP BY R.ticket_id, R.modifiedTime
+  ),
+  polled AS (
+    SELECT
+      COUNTIF(V.modifiedTime > @counted_after) AS judged,
+      COUNTIF(H.last_event IS NULL OR V.modifiedTime > H.last_event) AS unheard,
+      MIN(IF(H.last_event IS NULL OR V.modifiedTime > H.last_event, V.modifiedTime, NULL))
+        AS unheard_since
+    FROM versions AS V
+    CROSS JOIN heard AS H
+  ),
+  written AS (
+    SELECT
+      COUNTIF(reason = 'late') AS late,
+      COUNTIF(reason = 'not_subscribed') AS not_subscribed,
+      COUNTIF(reason = 'webhook_only') AS webhook_only
+    FROM `acme.desk.missed_updates`
+    WHERE _judged_by = @run_id
+  )
+  SELECT
+    P.judged,
+    W.late,
+    W.not_subscribed,
+    W.webhook_only,
+    H.events,
+    H.latencies[SAFE_OFFSET(50)] AS latency_p50,
+    H.latencies[SAFE_OFFSET(95)] AS latency_p95,
+    UNIX_MICROS(H.last_event) AS last_event,
+    P.unheard,
+    UNIX_MICROS(P.unheard_since) AS unheard_since
+  FROM heard AS H
+  CROSS JOIN polled AS P
+  CROSS JOIN written AS W
+) AS E
+"""
+# Where there is no receiver of ours.
+HEARD = (
+    FACTS[FACTS.index(",\n  STRUCT(\n    E.") : FACTS.index("\n)) AS facts")],
+    FACTS[FACTS.index("\nCROSS JOIN (\n  WITH events") :].rstrip(),
+)
+
+
+def test_facts_are_counted_in_one_row() -> None:
+    query = facts(DATASET, LARGE, POLICY)
+    assert query.sql == sql(FACTS)
+    assert values(query) == {
+        "seen_watermark": NOON - timedelta(hours=2),
+        "behind_from": NOON - timedelta(hours=2),
+        "served_at": NOON,
+        "reads_from": NOON - timedelta(days=7),
+        "counted_after": NOON - timedelta(hours=2),
+        "delivered_by": NOON - timedelta(minutes=5),
+        "never_came": ("missed", "missing", "stale"),
+        "future_after": NOON + timedelta(minutes=15),
+        "run_id": "run-1",
+    }
+
+
+def test_without_events_nothing_is_counted_of_them() -> None:
+    query = facts(DATASET, LARGE, None)
+    assert query.sql == sql(FACTS.replace(HEARD[0], "").replace(HEARD[1], ""))
+
+
+def test_an_empty_batch_is_not_looked_for() -> None:
+    text = facts(DATASET, EMPTY, None).sql
+    assert "SELECT 0 AS inserted, 0 AS updated, 0 AS unchanged, 0 AS rejected\n" in text
+    assert "raw_ticket_changes" not in text
+
+
+def test_only_a_window_with_an_edge_tells_how_far_behind_it_changes_are_found() -> None:
+    full = replace(SMALL, mode=Mode.FULL, window=Window(None, NOON))
+    for manifest in (EMPTY, full, replace(SMALL, is_range=True)):
+        assert behind(DATASET, manifest).sql == "SELECT 0.0 AS behind_p99"
+
+
+@pytest.fixture
+def book(warehouse: Warehouse) -> Book:
+    return Book(warehouse)
+
+
+def counted(book: Book, manifest: Manifest, **policy: object) -> RunFacts:
+    """What closing the run would count, once the ledger is written."""
+    webhooks = replace(POLICY, **policy)  # type: ignore[arg-type]
+    book.judge(manifest, webhooks)
+    return StateTable(book.warehouse, "tickets").count_facts(manifest, events=webhooks)
+
+
+def test_webhooks_are_counted_by_what_came_of_each_change(book: Book) -> None:
+    book.poll("before", -130)
+    book.event("before", -130, -129.5)
+    for number, minutes in enumerate((0.1, 0.2, 0.3, 0.4, 8)):
+        book.poll(f"heard {number}", -100)
+        book.event(f"heard {number}", -100, -100 + minutes)
+    book.poll("hinted", -100)
+    book.event("hinted", None, -99)
+    book.event("unpolled", -90, -89.9)
+    book.poll("lost", -80)
+    book.poll("lost too", -70)
+    book.poll("closed", -60, status="closed")
+    book.poll("young", -2)
+    # Seen again in the overlap, and judged by the run before.
+    book.poll("judged before", -125.5)
+    book.event("judged before", -125.5, -125.4)
+    further_back = book.manifest(window=Window(at(-140), at(0)))
+    told = counted(book, further_back, left_out=(LeftOut((("status", ("closed",)),)),))
+    heard = told.webhooks
+    assert heard is not None
+    # The approximate quantiles of two stand-ins differ by a place.
+    assert heard.latency_p50 in (pytest.approx(12), pytest.approx(18), pytest.approx(24))
+    assert heard.latency_p95 == pytest.approx(480)
+    assert replace(heard, latency_p50=None, latency_p95=None) == WebhookFacts(
+        judged=8,
+        late=1,
+        not_subscribed=1,
+        webhook_only=1,
+        events=7,
+        last_event=at(-89.9),
+        unheard=2,
+        unheard_since=at(-80),
+    )
+    assert told.missed_total == 2
+    assert told.missed_since == at(-80)
+    assert {missed.ticket_id for missed in told.missed} == {"lost", "lost too"}
+
+
+def test_an_event_dated_ahead_hides_no_silence(book: Book) -> None:
+    book.event("of 2099", 40_000_000, -100)
+    book.poll("lost", -60)
+    heard = counted(book, book.manifest()).webhooks
+    assert heard is not None
+    assert (heard.last_event, heard.unheard) == (at(-100), 1)
+
+
+def test_a_receiver_whose_clock_is_behind_has_heard_what_its_events_brought(book: Book) -> None:
+    book.event("one", -60, -400)
+    book.poll("one", -60)
+    heard = counted(book, book.manifest()).webhooks
+    assert heard is not None
+    assert (heard.last_event, heard.unheard, heard.latency_p95) == (at(-60), 0, 0.0)
+
+
+def test_where_no_event_ever_came_all_is_unheard(book: Book) -> None:
+    book.poll("lost", -60)
+    book.event("long ago", -20_000, -20_000)
+    heard = counted(book, book.manifest()).webhooks
+    assert heard is not None
+    assert (heard.last_event, heard.unheard, heard.events) == (None, 1, 0)
+    assert (heard.latency_p50, heard.latency_p95) == (None, None)
+
+
+def test_how_far_behind_the_watermark_new_changes_are_found(book: Book) -> None:
+    book.event("long ago", -20_000, -20_000)
+    book.poll("after", -60)
+    book.poll("behind", -124)
+    book.poll("known", -124.9, run="run-0")
+    book.poll("other content", -124.9, run="run-0")
+    book.poll("other content", -124.9, _content_hash="h2")
+    batch = book.manifest(("after", -60), ("behind", -124))
+    assert counted(book, batch).behind_p99 == 240

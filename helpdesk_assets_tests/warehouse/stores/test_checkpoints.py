@@ -1,0 +1,177 @@
+"""Where a long reading is kept: its place in the state row, its rows in a table of its own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from helpdesk_assets.errors import AnotherWriter, BatchGone
+from helpdesk_assets.model.batch import Mode, batch_id, staging_name
+from helpdesk_assets.model.codec import from_text, to_text
+from helpdesk_assets.model.state import Unfinished
+from helpdesk_assets.model.tickets import BadTicket
+from helpdesk_assets.spool import Spool
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.merge.staging import Staging
+from helpdesk_assets.warehouse.query import Query
+from helpdesk_assets.warehouse.statements.sync_state import noting_statement
+from helpdesk_assets.warehouse.stores.checkpoints import LoadStore
+from helpdesk_assets.warehouse.stores.state import StateTable
+from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
+from helpdesk_assets_tests.batches import NOON, SMALL
+from helpdesk_assets_tests.warehouse.statements.test_batch import DATASET
+
+NAME = staging_name("raw_ticket_changes", batch_id(NOON, "7f3c9a1e", 0))
+BEGUN = Unfinished(
+    provider="rest",
+    staging=NAME,
+    resume='{"read": []}',
+    saved_at=NOON,
+    mode=Mode.FULL,
+    reason="first load",
+    since=None,
+    first_load=True,
+    rows=250,
+    pages=3,
+    tombstones=1,
+    bad=(BadTicket("7", "modifiedTime", "is absent"),),
+    bad_count=2,
+    share=0.4,
+)
+
+
+def test_the_statement_notes_and_moves_nothing() -> None:
+    query = noting_statement(DATASET, "tickets", BEGUN, 3)
+    assert query.sql == (
+        """\
+MERGE INTO `acme.desk.sync_state` AS T
+USING (
+  SELECT
+    @sync_name AS sync_name,
+    @unfinished AS unfinished
+) AS S
+ON T.sync_name = S.sync_name
+WHEN MATCHED AND T.version = @seen_version THEN UPDATE SET
+  unfinished = S.unfinished
+WHEN NOT MATCHED AND @seen_version = 0 THEN INSERT
+  (sync_name, version, unfinished)
+VALUES
+  (S.sync_name, 0, S.unfinished)"""
+    )
+    assert {p.name: p.value for p in query.parameters} == {
+        "sync_name": "tickets",
+        "unfinished": to_text(BEGUN),
+        "seen_version": 3,
+    }
+
+
+@pytest.mark.parametrize("begun", [BEGUN, replace(BEGUN, since=NOON, share=None, bad=())])
+def test_it_is_read_as_it_was_written(begun: Unfinished) -> None:
+    assert from_text(to_text(begun)) == begun
+
+
+def test_what_another_version_has_noted_otherwise_begins_anew() -> None:
+    stored = json.loads(to_text(BEGUN))
+    del stored["tombstones"]
+    assert from_text(json.dumps(stored)) is None
+    assert from_text(json.dumps({**json.loads(to_text(BEGUN)), "more": 1})) == BEGUN
+    assert from_text(None) is None
+
+
+def test_a_first_load_is_noted_before_any_run_has_closed(warehouse: Warehouse) -> None:
+    sync_tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
+    store = sync_tables.load_store("run-1")
+    store.begin(NAME)
+    store.note(BEGUN, 0)
+    state = sync_tables.read_state()
+    assert state is not None
+    assert (state.version, state.watermark, state.run_id) == (0, None, None)
+    assert state.unfinished == BEGUN
+    store.note(replace(BEGUN, rows=400), 0)
+    state = sync_tables.read_state()
+    assert state is not None
+    assert state.unfinished is not None
+    assert state.unfinished.rows == 400
+
+
+def test_closing_a_run_forgets_it(warehouse: Warehouse) -> None:
+    sync_tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
+    sync_tables.prepare()
+    sync_tables.load_store("run-1").note(BEGUN, 0)
+    empty = replace(SMALL, rows=0, versions=(), seen_version=0, seen_watermark=None)
+    state = StateTable(warehouse, "tickets").close_run(empty)
+    assert (state.version, state.unfinished) == (1, None)
+
+
+def test_who_was_overtaken_leaves_no_place(warehouse: Warehouse) -> None:
+    sync_tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
+    sync_tables.prepare()
+    empty = replace(SMALL, rows=0, versions=(), seen_version=0, seen_watermark=None)
+    StateTable(warehouse, "tickets").close_run(empty)
+    with pytest.raises(AnotherWriter, match="run the sync again"):
+        LoadStore(warehouse, sync_name="tickets", run_id="run-2").note(BEGUN, 0)
+
+
+def test_rows_are_added_to_one_table_which_no_sweep_takes(warehouse: Warehouse) -> None:
+    sync_tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
+    store = sync_tables.load_store("run-1")
+    store.begin(NAME)
+    for number in range(2):
+        with Spool(1) as spool:
+            row = {"ticket_id": str(number), "modifiedTime": NOON.isoformat(), "_seq": number}
+            spool.append(json.dumps(row).encode())
+            store.add_rows(spool, NAME)
+    assert sorted(row["ticket_id"] for row in warehouse.list_rows(NAME)) == ["0", "1"]
+    store.note(BEGUN, 0)
+    assert sync_tables.can_go_on(BEGUN)
+    staging = Staging(warehouse, now=lambda: datetime.now(UTC) + timedelta(days=400))
+    kept = StateTable(warehouse, "another").stagings_in_use()
+    assert kept == {NAME}
+    assert staging.sweep(timedelta(0), kept=kept) == []
+    assert staging.sweep(timedelta(0)) == [NAME]
+    assert not sync_tables.can_go_on(BEGUN)
+
+
+def test_a_table_that_is_gone_is_not_made_anew(warehouse: Warehouse) -> None:
+    """It would lack what was added before, in silence."""
+    store = LoadStore(warehouse, sync_name="tickets", run_id="run-1")
+    store.begin(NAME)
+    warehouse.drop_table(NAME)
+    with Spool(1) as spool:
+        spool.append(b'{"ticket_id": "1"}')
+        with pytest.raises(BatchGone, match="begins anew"):
+            store.add_rows(spool, NAME)
+    assert not Staging(warehouse).exists(NAME)
+
+
+def test_rows_that_are_added_keep_the_table_for_longer(warehouse: Warehouse) -> None:
+    later = NOON + timedelta(days=3000)
+    Staging(warehouse, now=lambda: later).begin(NAME, tables.RAW_TICKET_CHANGES.columns)
+    staging = Staging(warehouse, now=lambda: later + timedelta(days=3))
+    with Spool(1) as spool:
+        spool.append(b'{"ticket_id": "1"}')
+        staging.add(NAME, tables.RAW_TICKET_CHANGES.columns, spool, run_id="run-1", step="load")
+    found = warehouse.get_table(NAME, fresh=True)
+    assert found is not None
+    # One stand-in knows of no expiry.
+    assert found.expires in {None, later + timedelta(days=7)}
+    assert len(list(warehouse.list_rows(NAME))) == 1
+
+
+def test_two_rows_of_two_first_runs_are_both_noted_in(warehouse: Warehouse) -> None:
+    """Keys are not enforced, so two first runs at once may both make the row; neither has been
+    overtaken."""
+    sync_tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
+    sync_tables.prepare()
+    table = warehouse.dataset.table("sync_state")
+    for number in range(2):
+        made = Query(f"INSERT INTO {table} (sync_name, version) VALUES ('tickets', 0)")
+        warehouse.run(made, run_id=f"run-{number}", step="made")
+    sync_tables.load_store("run-1").note(BEGUN, 0)
+    state = sync_tables.read_state()
+    assert state is not None
+    assert state.unfinished == BEGUN
