@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import socket
 from collections.abc import Callable
 
 import uvicorn
 from starlette.applications import Starlette
 
 from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.http_server import Server, listen
 from helpdesk_assets.receiver.app import create_app
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.connection import is_loopback
@@ -21,17 +21,6 @@ from helpdesk_assets.warehouse.bigquery.connection import is_loopback
 STOP_SECONDS = 20
 # Connections beyond those that can be held in the queue: bodies under way, and looks.
 SPARE_CONNECTIONS = 500
-
-
-class _AnnouncingServer(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._announce = announce
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._announce()
 
 
 def serve(
@@ -62,9 +51,9 @@ def serve(
             "and localhost; anywhere else set WEBHOOK_SECRETS."
         )
     app = create_app(settings, insecure=insecure)
-    with _listen(host, port) as listener:
+    with listen(host, port) as listener:
         url = f"http://{shown}:{listener.getsockname()[1]}"
-        server = _AnnouncingServer(configure(app, settings), lambda: announce(url))
+        server = Server(configure(app, settings), lambda: announce(url))
         # uvicorn has shut down in order by the time it passes the signal on, which would then end
         # the process as if it had not.
         before = signal.signal(signal.SIGTERM, lambda *_: None)
@@ -89,17 +78,3 @@ def configure(app: Starlette, settings: Settings) -> uvicorn.Config:
         limit_concurrency=settings.webhook_queue_size + SPARE_CONNECTIONS,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Not create_server: asyncio leaves Nagle's algorithm on for sockets that do not say TCP.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(1024)
-    except OSError:
-        listener.close()
-        raise
-    return listener

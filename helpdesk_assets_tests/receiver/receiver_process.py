@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -12,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import uvicorn
 from starlette.applications import Starlette
 
+from helpdesk_assets.http_server import Server, listen
 from helpdesk_assets.receiver.server import configure
 from helpdesk_assets.settings import Settings
 
@@ -22,14 +21,14 @@ from helpdesk_assets.settings import Settings
 @contextmanager
 def served(app: Starlette, settings: Settings) -> Iterator[str]:
     """The address of an application that runs in a thread."""
-    with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
-        server = uvicorn.Server(configure(app, settings))
+    with listen("127.0.0.1", 0) as listener:
+        server = Server(configure(app, settings))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
-            server.should_exit = True
+            server.stop()
             thread.join()
 
 

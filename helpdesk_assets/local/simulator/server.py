@@ -15,6 +15,7 @@ from typing import Self
 import requests
 import uvicorn
 
+from helpdesk_assets.http_server import Server, listen
 from helpdesk_assets.local.simulator.admin_client import HelpdeskControl
 from helpdesk_assets.local.simulator.app import build_app
 from helpdesk_assets.local.simulator.helpdesk import Desk
@@ -23,16 +24,6 @@ DEFAULT_TOKEN = "local-demo-token"  # noqa: S105 - opens no door to anything rea
 _START_SECONDS = 30.0
 # Calls still waiting (the fault `latency`) are given up after this when the server stops.
 _STOP_SECONDS = 1
-
-
-class _AnnouncingServer(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._announce = announce
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._announce()
 
 
 def serve(
@@ -64,11 +55,11 @@ def serve(
     Raises:
         OSError: the address cannot be listened on.
     """
-    with _listen(host, port) as listener:
+    with listen(host, port) as listener:
         desk = Desk(tickets, seed, start, history_until=history_until)
         config = _config(desk, token, dialect, webhooks)
         url = _url(listener)
-        server = _AnnouncingServer(config, lambda: announce(url) if announce else None)
+        server = Server(config, lambda: announce(url) if announce else None)
         # uvicorn has shut down in order by the time it passes the interrupt on.
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
@@ -104,8 +95,8 @@ class SimulatedHelpdesk(HelpdeskControl):
         """
         self.token = token
         desk = Desk(tickets, seed, start, frozen, cap=cap)
-        self._server = uvicorn.Server(_config(desk, token, dialect))
-        self._listener = _listen("127.0.0.1", port)
+        self._server = Server(_config(desk, token, dialect))
+        self._listener = listen("127.0.0.1", port)
         super().__init__(_url(self._listener))
         self._thread = threading.Thread(
             target=self._server.run,
@@ -133,7 +124,7 @@ class SimulatedHelpdesk(HelpdeskControl):
     def stop(self) -> None:
         """Stop it and give everything back; harmless when it was never started."""
         self.close()
-        self._server.should_exit = True
+        self._server.stop()
         if self._thread.ident is not None:
             self._thread.join()
         self._listener.close()
@@ -150,23 +141,9 @@ class SimulatedHelpdesk(HelpdeskControl):
         self.stop()
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    # Not create_server: its sockets do not say that they are TCP, asyncio then leaves Nagle's
-    # algorithm on, and every call takes 40 ms longer.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(128)
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
-
 def _url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://{host}:{port}"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _config(

@@ -1,0 +1,90 @@
+"""What the project's two HTTP servers share: how they listen, tell that they answer, and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+
+# uvicorn rewrites the Date header at this pace.
+_TICK_SECONDS = 1.0
+
+
+class Server(uvicorn.Server):
+    """Tells when it answers, and stops at once when asked.
+
+    uvicorn itself looks ten times a second whether to stop, and sleeps as long again before it
+    does.
+    """
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None] | None = None) -> None:
+        """
+        Args:
+            config: of the application and its protocol.
+            announce: called once calls are answered.
+        """
+        super().__init__(config)
+        self._announce = announce
+        self._asked = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def stop(self) -> None:
+        """Ask it to stop, from any thread; calls under way get their answers first."""
+        self.should_exit = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has stopped already
+                self._loop.call_soon_threadsafe(self._asked.set)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal asks it to stop."""
+        super().handle_exit(sig, frame)
+        self.stop()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and tell."""
+        await super().startup(sockets)
+        if self.started and self._announce is not None:
+            self._announce()
+
+    async def main_loop(self) -> None:
+        """Run until asked to stop."""
+        self._loop = asyncio.get_running_loop()
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._asked.wait(), _TICK_SECONDS)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close what is idle at once; uvicorn waits for the rest."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await asyncio.sleep(0)  # idle connections are gone after one turn of the loop
+        if self.server_state.connections or self.server_state.tasks:
+            await super().shutdown(sockets)
+        else:
+            await self.lifespan.shutdown()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Not create_server: its sockets do not say that they are TCP, asyncio then leaves Nagle's
+    # algorithm on, and every call takes 40 ms longer.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
+    return listener
