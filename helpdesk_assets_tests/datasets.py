@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING
 
+from helpdesk_assets.local import warehouse as local_warehouse
 from helpdesk_assets.settings import Settings
-from helpdesk_assets_tests.caching_warehouse import remembers
 from helpdesk_assets_tests.warehouses import real_project
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def fresh_dataset(endpoint: str) -> Iterator[Settings]:
 
 
 def _free_name() -> str:
-    if len(_free_names) >= RESTING and remembers():
+    if len(_free_names) >= RESTING and local_warehouse.installed() is local_warehouse.BQEMULATOR:
         return _free_names.popleft()
     return f"test_{next(_numbers)}"
 

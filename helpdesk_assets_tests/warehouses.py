@@ -20,8 +20,7 @@ from typing import Any
 
 import requests
 
-from helpdesk_assets.local.warehouse import HOST, free_port
-from helpdesk_assets_tests.caching_warehouse import quick_warehouse
+from helpdesk_assets.local.warehouse import HOST, EmbeddedWarehouse, free_port
 
 ROOT = Path(__file__).parent.parent
 JUDGE = "googlesql-judge"
@@ -176,7 +175,7 @@ def open_warehouse(kind: Kind, directory: Path) -> Iterator[str]:
     if kind is Kind.BIGQUERY:
         yield ""
         return
-    with quick_warehouse(directory) as embedded:
+    with EmbeddedWarehouse(directory) as embedded:
         if kind is Kind.EMBEDDED:
             yield embedded.endpoint
             return

@@ -60,8 +60,6 @@ BQEMULATOR = StandIn(
     environment=(
         # It would download another extension at start.
         ("BQEMU_ENABLE_FORMAT_EXTENSIONS", "false"),
-        # Otherwise it keeps a copy of each table for every statement of the last seven days.
-        ("BQEMU_TIME_TRAVEL_RETENTION_DAYS", "0"),
     ),
 )  # fmt: skip
 LOCAL_BIGQUERY = StandIn(

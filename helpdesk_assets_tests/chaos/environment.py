@@ -15,8 +15,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from helpdesk_assets.local.warehouse import EmbeddedWarehouse
 from helpdesk_assets.settings import Settings
-from helpdesk_assets_tests.caching_warehouse import quick_warehouse
 from helpdesk_assets_tests.chaos.fault_proxy import FaultProxy
 from helpdesk_assets_tests.chaos.instant_sleep import no_waiting
 from helpdesk_assets_tests.chaos.scenario_counts import Counts
@@ -50,7 +50,7 @@ def open_stage(directory: Path) -> Iterator[Stage]:
     forks.set_forkserver_preload(["helpdesk_assets_tests.chaos.killable_run"])
     with (
         no_waiting(),
-        quick_warehouse(directory) as warehouse,
+        EmbeddedWarehouse(directory) as warehouse,
         FaultProxy(warehouse.endpoint) as proxy,
     ):
         yield Stage(warehouse.endpoint, proxy, forks)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from helpdesk_assets.providers.client import http
-from helpdesk_assets.providers.rest.adapter import adapter
+from helpdesk_assets.providers.rest import adapter
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.merge import statement
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables

@@ -28,7 +28,7 @@ ENOUGH = 24
 KILLED = """
 import os, signal
 import dagster as dg
-from helpdesk_assets.defs.assets import raw_ticket_changes
+from helpdesk_assets.assets import raw_ticket_changes
 from helpdesk_assets.definitions import defs
 from helpdesk_assets_tests.defs.test_interrupted import ENOUGH, save_every_page
 

@@ -32,6 +32,7 @@ from helpdesk_assets.providers.client.errors import PassingFailure
 from helpdesk_assets.providers.paging.by_token import Answer, rows_and_token
 from helpdesk_assets.providers.parsing.stubs import as_inventory
 from helpdesk_assets.providers.parsing.tickets import Shape
+from helpdesk_assets.providers.request_tracker import search as sql
 from helpdesk_assets.providers.request_tracker.account import (
     API,
     TICKETS,
@@ -40,7 +41,6 @@ from helpdesk_assets.providers.request_tracker.account import (
     looks,
     page_size,
 )
-from helpdesk_assets.providers.request_tracker.adapter import search as sql
 from helpdesk_assets.providers.request_tracker.deletions import DELETED, GoneTickets
 from helpdesk_assets.settings import Settings
 
