@@ -10,23 +10,28 @@ VENV     ?= .venv
 LOCAL    ?= .local
 BIN      := $(VENV)/bin
 STAMP    := $(VENV)/installed
+SECOND   := .venv-second-opinion
 # One process with all that is slow would hold up the other for minutes: it takes from its queue.
 SHARED   := -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test quick chaos test-googlesql test-bigquery googlesql-judge dev format lint \
-	types contracts unit fuzz audit constraints clean
+.PHONY: help install demo test quick chaos test-local-bigquery test-googlesql test-bigquery googlesql-judge \
+	dev format lint types contracts unit fuzz audit constraints clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Make the virtual environment and install everything
 
+$(STAMP): EXTRAS := local,dev
 $(STAMP): pyproject.toml constraints.txt
+$(SECOND)/installed: EXTRAS := second-opinion,dev
+$(SECOND)/installed: pyproject.toml constraints-second-opinion.txt
+$(STAMP) $(SECOND)/installed:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "$(PYTHON) is older than 3.11: name a newer one, make PYTHON=python3.13 ..." >&2; exit 1; }
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[local,dev]'
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --constraint $(word 2,$^) --editable '.[$(EXTRAS)]'
 	@touch $@
 
 demo: install ## First sync, lost webhooks, second sync, checks, comparison; stops all it started
@@ -54,14 +59,19 @@ chaos: install ## Stories that try to prove the promises wrong (CHAOS_STORIES, a
 	nice -n 5 $(BIN)/python -m helpdesk_assets_tests.chaos.long_run \
 		--stories $(CHAOS_STORIES) --out $(LOCAL)/chaos
 
-# What sends statements of every kind, for the two targets below: not all that needs a warehouse.
-SQL_TESTS := $(addprefix helpdesk_assets_tests/, googlesql warehouse \
+# What sends statements of every kind, for the three targets below: not all that needs a warehouse.
+SQL_TESTS := $(addprefix helpdesk_assets_tests/, warehouse \
 	$(addprefix defs/, test_bigquery_merge.py test_sync_job.py test_webhook_ledger.py) \
 	receiver/test_store.py \
 	$(addprefix promises/, test_missed_updates_by_webhooks.py test_reconciliation.py test_tombstones.py))
 
+# The two stand-ins cannot be in one environment, and this one runs on Python 3.13 alone.
+test-local-bigquery: $(SECOND)/installed ## The warehouse's tests on another stand-in (PYTHON=python3.13)
+	$(SECOND)/bin/pytest -q $(SHARED) -m warehouse --warehouse=local-bigquery $(SQL_TESTS) $(PYTEST_ARGS)
+
 test-googlesql: install googlesql-judge ## The warehouse's tests, judged by BigQuery's own analyser
-	$(BIN)/pytest -q $(SHARED) -m warehouse --warehouse=googlesql $(SQL_TESTS) $(PYTEST_ARGS)
+	$(BIN)/pytest -q $(SHARED) -m warehouse --warehouse=googlesql \
+		helpdesk_assets_tests/googlesql $(SQL_TESTS) $(PYTEST_ARGS)
 
 test-bigquery: install ## The same on the real service: BIGQUERY_PROJECT and credentials
 	$(BIN)/pytest -q -m warehouse --warehouse=bigquery $(SQL_TESTS) $(PYTEST_ARGS)
@@ -98,10 +108,13 @@ format: install ## Rewrite the sources in the one format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+PINNED := uv pip compile --quiet --upgrade --no-annotate --no-header --no-emit-index-url --extra dev
+
 constraints: install ## Pin the newest dependencies that fit, for every supported Python
-	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --no-annotate \
-		--no-header --no-emit-index-url --extra local --extra dev pyproject.toml \
+	$(BIN)/$(PINNED) --universal --python-version 3.11 --extra local pyproject.toml \
 		--output-file constraints.txt
+	$(BIN)/$(PINNED) --python-version 3.13 --extra second-opinion pyproject.toml \
+		--output-file constraints-second-opinion.txt
 
 clean: ## Remove the virtual environment and all local state
-	rm -rf $(VENV) $(LOCAL) build dist *.egg-info
+	rm -rf $(VENV) $(SECOND) $(LOCAL) build dist *.egg-info

@@ -37,8 +37,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--warehouse",
         choices=[kind.value for kind in Kind],
-        default=Kind.EMBEDDED.value,
-        help="which BigQuery: the local stand-in, the same behind GoogleSQL, or the real service",
+        default=Kind.BQEMULATOR.value,
+        help="which BigQuery: the local stand-in, another one, GoogleSQL before it, or the service",
     )
 
 

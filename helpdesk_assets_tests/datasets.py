@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING
 
-from helpdesk_assets.local import warehouse as local_warehouse
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.warehouses import real_project
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 # What a killed test process leaves in the real BigQuery is gone by the next day.
 LEFTOVERS_LIVE_MS = 24 * 3600 * 1000
-# One stand-in remembers statements by their text, so names come back; late, so that no thread of an
+# bqemulator remembers statements by their text, so names come back; late, so that no thread of an
 # earlier test is still about its dataset.
 _free_names: deque[str] = deque()
 _numbers = count()
@@ -31,8 +30,7 @@ def fresh_dataset(endpoint: str) -> Iterator[Settings]:
     """Settings that name a dataset which nobody else has; without an endpoint it is one of the real
     service, and is there already.
 
-    It is dropped afterwards: local-bigquery takes longer for everything with each table it has,
-    so that the suite took four times as long on 3.13.
+    It is dropped afterwards: local-bigquery takes longer for everything with each table it has.
     """
     settings = Settings(  # type: ignore[call-arg,unused-ignore]  # pydantic-settings' own
         _env_file=None,
@@ -51,7 +49,7 @@ def fresh_dataset(endpoint: str) -> Iterator[Settings]:
 
 
 def _free_name() -> str:
-    if len(_free_names) >= RESTING and local_warehouse.installed() is local_warehouse.BQEMULATOR:
+    if len(_free_names) >= RESTING:
         return _free_names.popleft()
     return f"test_{next(_numbers)}"
 

@@ -55,6 +55,12 @@ def test_without_the_judge_it_is_said_how_to_build_it(
     require(Kind.GOOGLESQL, {"PATH": ""})
 
 
+def test_another_stand_in_needs_an_environment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warehouses, "find_spec", lambda _: None)
+    with pytest.raises(NotThere, match="run `make test-local-bigquery`"):
+        require(Kind.LOCAL_BIGQUERY, {})
+
+
 def test_pytest_ends_with_one_line_before_the_first_test() -> None:
     command = [sys.executable, "-m", "pytest", "--warehouse=bigquery", "--co", "-q"]
     found = subprocess.run(

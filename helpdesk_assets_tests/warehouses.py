@@ -1,8 +1,10 @@
-"""Which BigQuery the tests meet: `pytest --warehouse=embedded|googlesql|bigquery`.
+"""Which BigQuery the tests meet: `pytest --warehouse=...`.
 
-embedded   the local stand-in of this interpreter.
-googlesql  the same, behind BigQuery's own parser and analyser, which judges each statement first.
-bigquery   the real service, in datasets that are made for the tests and removed after them.
+bqemulator      the local stand-in, as users have it.
+local-bigquery  another one, in an environment of its own: `make test-local-bigquery`.
+googlesql       bqemulator behind BigQuery's own parser and analyser, which judges each statement
+                first.
+bigquery        the real service, in datasets that are made for the tests and removed after them.
 """
 
 from __future__ import annotations
@@ -15,22 +17,32 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import requests
 
-from helpdesk_assets.local.warehouse import HOST, EmbeddedWarehouse, free_port
+from helpdesk_assets.local.warehouse import BQEMULATOR, HOST, EmbeddedWarehouse, StandIn, free_port
 
 ROOT = Path(__file__).parent.parent
 JUDGE = "googlesql-judge"
 # Where `make googlesql-judge` puts it.
 LOCAL_PROGRAMS = ROOT / ".local" / "bin"
 START_SECONDS = 60.0
+LOCAL_BIGQUERY = StandIn(
+    module="local_bigquery",
+    extensions=("icu", "ducklake"),
+    code="from local_bigquery.cli import main; main()",
+    arguments=(
+        "--host", HOST, "--port", "{port}", "--grpc-port", "{grpc}", "--data-dir", "{data}",
+    ),
+)  # fmt: skip
 
 
 class Kind(StrEnum):
-    EMBEDDED = "embedded"
+    BQEMULATOR = "bqemulator"
+    LOCAL_BIGQUERY = "local-bigquery"
     GOOGLESQL = "googlesql"
     BIGQUERY = "bigquery"
 
@@ -55,6 +67,11 @@ def require(kind: Kind, environ: Mapping[str, str]) -> None:
     Raises:
         NotThere: the program is not built, or the project or the credentials are missing.
     """
+    if kind is Kind.LOCAL_BIGQUERY and find_spec(LOCAL_BIGQUERY.module) is None:
+        raise NotThere(
+            "--warehouse=local-bigquery needs an environment of its own: run "
+            "`make test-local-bigquery`."
+        )
     if kind is Kind.GOOGLESQL:
         judge_program(environ)
     if kind is Kind.BIGQUERY:
@@ -175,8 +192,9 @@ def open_warehouse(kind: Kind, directory: Path) -> Iterator[str]:
     if kind is Kind.BIGQUERY:
         yield ""
         return
-    with EmbeddedWarehouse(directory) as embedded:
-        if kind is Kind.EMBEDDED:
+    stand_in = LOCAL_BIGQUERY if kind is Kind.LOCAL_BIGQUERY else BQEMULATOR
+    with EmbeddedWarehouse(directory, stand_in=stand_in) as embedded:
+        if kind is not Kind.GOOGLESQL:
             yield embedded.endpoint
             return
         with Judge(embedded.endpoint, directory) as judge:

@@ -56,11 +56,11 @@ def serve_helpdesk(
 def serve_warehouse(*, port: int, data_dir: Path) -> None:
     """Become the local warehouse; its process replaces this one."""
     with _extra_needed(), port_needed(HOST, port):
-        from helpdesk_assets.local.warehouse import free_port, installed, serve
+        from helpdesk_assets.local.warehouse import check_installed, free_port, serve
 
-        installed()
+        check_installed()
 
-        # The stand-ins say it in a page of traceback, or not at all.
+        # The stand-in says it in a page of traceback, or not at all.
         socket.create_server((HOST, port)).close()
         port = port or free_port()
         click.echo(

@@ -1,8 +1,7 @@
-"""The local stand-in for BigQuery: started here, whichever of the two is installed.
+"""The local stand-in for BigQuery: started here, and known to nobody else in the project.
 
-bqemulator runs on Python before 3.13, local-bigquery from there on; nobody else in the project
-knows which one answers. Both are DuckDB underneath and have neither rights nor passwords, so they
-listen on 127.0.0.1 and nowhere else.
+It is bqemulator, DuckDB underneath, and has neither rights nor passwords, so it listens on
+127.0.0.1 and nowhere else.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _LOG_TAIL = 2000
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """How one stand-in is run: its module, its DuckDB extensions, arguments and environment."""
+    """How a stand-in is run: its module, its DuckDB extensions, arguments and environment."""
 
     module: str
     extensions: tuple[str, ...]
@@ -62,35 +61,23 @@ BQEMULATOR = StandIn(
         ("BQEMU_ENABLE_FORMAT_EXTENSIONS", "false"),
     ),
 )  # fmt: skip
-LOCAL_BIGQUERY = StandIn(
-    module="local_bigquery",
-    extensions=("icu", "ducklake"),
-    code="from local_bigquery.cli import main; main()",
-    arguments=(
-        "--host", HOST, "--port", "{port}", "--grpc-port", "{grpc}", "--data-dir", "{data}",
-    ),
-)  # fmt: skip
 
 
-def installed() -> StandIn:
-    """The stand-in of this environment.
-
-    Raises:
-        SettingsError: none is installed.
+def check_installed(stand_in: StandIn = BQEMULATOR) -> None:
     """
-    for stand_in in (BQEMULATOR, LOCAL_BIGQUERY):
-        if importlib.util.find_spec(stand_in.module) is not None:
-            return stand_in
-    raise SettingsError(
-        "The local warehouse is not installed: pip install 'helpdesk-assets[local]'. "
-        "Or set BIGQUERY_PROJECT to use the real BigQuery."
-    )
+    Raises:
+        SettingsError: it is not.
+    """
+    if importlib.util.find_spec(stand_in.module) is None:
+        raise SettingsError(
+            "The local warehouse is not installed: pip install 'helpdesk-assets[local]'. "
+            "Or set BIGQUERY_PROJECT to use the real BigQuery."
+        )
 
 
 def serve(port: int, data_dir: Path) -> NoReturn:
     """Become the stand-in: replaces this process, so signals and exit code are its own."""
-    stand_in = installed()
-    command, environment = _prepared(stand_in, port, data_dir)
+    command, environment = _prepared(BQEMULATOR, port, data_dir)
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(command[0], command, environment)  # noqa: S606 - our own interpreter, no shell
@@ -111,11 +98,13 @@ class EmbeddedWarehouse:
         data_dir: Path,
         port: int = 0,
         *,
+        stand_in: StandIn = BQEMULATOR,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._data_dir = data_dir
         self._port = port or free_port()
+        self._stand_in = stand_in
         self._clock = clock
         self._sleep = sleep
         self._process: subprocess.Popen[bytes] | None = None
@@ -140,7 +129,7 @@ class EmbeddedWarehouse:
         """
         if self._process is not None:
             return
-        command, environment = _prepared(installed(), self._port, self._data_dir)
+        command, environment = _prepared(self._stand_in, self._port, self._data_dir)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, no shell
                 command,
@@ -213,6 +202,7 @@ def answers(endpoint: str) -> bool:
 
 
 def _prepared(stand_in: StandIn, port: int, data_dir: Path) -> tuple[list[str], dict[str, str]]:
+    check_installed(stand_in)
     data_dir.mkdir(parents=True, exist_ok=True)
     _import_extensions(stand_in.extensions)
     environment = {**os.environ, **dict(stand_in.environment)}

@@ -7,16 +7,12 @@ from collections.abc import Collection
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from helpdesk_assets.local import warehouse
 from helpdesk_assets_tests.chaos import guards
 from helpdesk_assets_tests.chaos.environment import Stage
 from helpdesk_assets_tests.chaos.state_machine import TROUBLES, on_stage
 
 STEPS = 8
-# Whether the stand-in of this Python is the one that remembers; with the other one a story takes
-# six times as long, and it tells a few of them only.
-IS_QUICK = warehouse.installed().module == "bqemulator"
-SHORT = 32 if IS_QUICK else 8
+SHORT = 32
 JUST_FIND = (Phase.generate,)
 FIND_AND_SHORTEN = (Phase.generate, Phase.shrink)
 
@@ -38,10 +34,9 @@ def tell_short(stage: Stage, phases: Collection[Phase] = FIND_AND_SHORTEN) -> No
     Raises:
         AssertionError: as `tell`.
     """
-    deals = [(trouble,) for trouble in TROUBLES] if IS_QUICK else [TROUBLES]
-    how = _profile(SHORT // len(deals), derandomize=True, phases=phases)
-    for troubles in deals:
-        run_state_machine_as_test(on_stage(stage, troubles), settings=how)
+    how = _profile(SHORT // len(TROUBLES), derandomize=True, phases=phases)
+    for trouble in TROUBLES:
+        run_state_machine_as_test(on_stage(stage, (trouble,)), settings=how)
 
 
 def tell_short_without(stage: Stage, guard: str) -> None:

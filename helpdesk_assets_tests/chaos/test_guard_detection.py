@@ -12,7 +12,7 @@ import pytest
 
 from helpdesk_assets_tests.chaos.environment import Stage
 from helpdesk_assets_tests.chaos.guards import GUARDS
-from helpdesk_assets_tests.chaos.scenario_runner import IS_QUICK, tell_short_without
+from helpdesk_assets_tests.chaos.scenario_runner import tell_short_without
 
 # What may be found first: which promise each guard stands under.
 PROMISES = {
@@ -26,9 +26,6 @@ PROMISES = {
     "listing-cut guard": "promise 4|promise 1",
 }
 
-# Guards are the project's, not the stand-in's: they are judged where stories are quick.
-JUDGED_HERE = tuple(GUARDS) if IS_QUICK else ("stale-write guard",)
-
 
 def test_each_guard_has_its_promise() -> None:
     assert PROMISES.keys() == GUARDS.keys()
@@ -36,7 +33,7 @@ def test_each_guard_has_its_promise() -> None:
 
 @pytest.mark.warehouse
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("guard", JUDGED_HERE)
+@pytest.mark.parametrize("guard", GUARDS)
 def test_a_guard_that_is_off_is_found_out(stage: Stage, guard: str) -> None:
     with pytest.raises((AssertionError, ExceptionGroup)) as found:
         tell_short_without(stage, guard)

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from helpdesk_assets.errors import SettingsError, WarehouseUnavailable
-from helpdesk_assets.local import warehouse
+from helpdesk_assets.local import warehouse as local_warehouse
 from helpdesk_assets.local.warehouse import EmbeddedWarehouse, StandIn, free_port
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.connection import connect
@@ -41,13 +41,13 @@ def test_data_outlive_a_kill_and_a_stop(tmp_path: Path) -> None:
     with running:
         assert add(running.endpoint, "a") == ["a"]
         running.kill()
-        assert not warehouse.answers(running.endpoint)
+        assert not local_warehouse.answers(running.endpoint)
         running.start()
         assert add(running.endpoint, "b") == ["a", "b"]
         running.stop()
         running.start()
         assert add(running.endpoint, "c") == ["a", "b", "c"]
-    assert not warehouse.answers(running.endpoint)
+    assert not local_warehouse.answers(running.endpoint)
 
 
 def test_rows_that_are_read_beside_statements_are_the_tables_own(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_rows_that_are_read_beside_statements_are_the_tables_own(tmp_path: Path)
 
 
 def test_it_listens_on_loopback_only(tmp_path: Path) -> None:
-    command = warehouse.installed().command(9050, tmp_path)
+    command = local_warehouse.BQEMULATOR.command(9050, tmp_path)
     hosts = [value for flag, value in itertools.pairwise(command) if "host" in flag]
     assert hosts
     assert set(hosts) == {"127.0.0.1"}
@@ -107,39 +107,39 @@ def test_serve_becomes_the_warehouse(tmp_path: Path) -> None:
 
 
 def test_one_that_cannot_start_shows_the_end_of_its_log(tmp_path: Path) -> None:
-    broken = StandIn("x", (), "print('no such door'); raise SystemExit(3)", ())
+    broken = StandIn("json", (), "print('no such door'); raise SystemExit(3)", ())
     with (
-        mock.patch.object(warehouse, "installed", return_value=broken),
-        mock.patch.object(warehouse, "_import_extensions"),
+        mock.patch.object(local_warehouse, "_import_extensions"),
         pytest.raises(WarehouseUnavailable, match=r"exit code 3(.|\n)*no such door"),
     ):
-        EmbeddedWarehouse(tmp_path).start()
+        EmbeddedWarehouse(tmp_path, stand_in=broken).start()
 
 
 def test_one_that_keeps_silent_is_ended(tmp_path: Path) -> None:
-    silent = StandIn("x", (), "import time; time.sleep(600)", ())
+    silent = StandIn("json", (), "import time; time.sleep(600)", ())
     ticks = iter([0.0, 1.0, 1000.0])
-    running = EmbeddedWarehouse(tmp_path, clock=lambda: next(ticks), sleep=lambda _: None)
+    running = EmbeddedWarehouse(
+        tmp_path, stand_in=silent, clock=lambda: next(ticks), sleep=lambda _: None
+    )
     with (
-        mock.patch.object(warehouse, "installed", return_value=silent),
-        mock.patch.object(warehouse, "_import_extensions"),
+        mock.patch.object(local_warehouse, "_import_extensions"),
         pytest.raises(WarehouseUnavailable, match="did not answer within 90 s"),
     ):
         running.start()
     assert running.pid is None
 
 
-def test_none_installed_says_how_to_install_it() -> None:
+def test_one_that_is_not_installed_says_how_to_install_it() -> None:
     with (
         mock.patch("importlib.util.find_spec", return_value=None),
         pytest.raises(SettingsError, match=r"pip install 'helpdesk-assets\[local\]'"),
     ):
-        warehouse.installed()
+        local_warehouse.check_installed()
 
 
 def test_a_missing_extension_says_how_to_install_it() -> None:
     with pytest.raises(SettingsError, match=r"helpdesk-assets\[local\]"):
-        warehouse._import_extensions(("no_such_extension",))
+        local_warehouse._import_extensions(("no_such_extension",))
 
 
 def test_two_starts_at_once_install_extensions_one_after_the_other() -> None:
@@ -158,7 +158,8 @@ def test_two_starts_at_once_install_extensions_one_after_the_other() -> None:
 
     with mock.patch("subprocess.run", install):
         threads = [
-            threading.Thread(target=warehouse._import_extensions, args=(("x",),)) for _ in range(4)
+            threading.Thread(target=local_warehouse._import_extensions, args=(("x",),))
+            for _ in range(4)
         ]
         for thread in threads:
             thread.start()

@@ -102,7 +102,7 @@ def _table(warehouse: Warehouse, spec: TableSpec, maker: str) -> str:
     if found is None:
         return NOT_THERE.format(maker)
     missing = absent(spec.name, spec.columns, Schema(warehouse).columns(spec))
-    # The local stand-ins count a table's rows when it is made, and then no more.
+    # The local stand-in counts a table's rows when it is made, and then no more.
     rows = "" if warehouse.is_emulator else f"{int(found.num_rows or 0):,} rows, "
     if missing:
         names = ", ".join(column.name for column in missing)

@@ -82,7 +82,7 @@ def _compare_one(
 
 
 def _parsed(value: Any) -> Any:
-    """One of the stand-ins gives JSON text where the other gives the value."""
+    """The stand-in gives JSON text where BigQuery gives the value."""
     return json.loads(value) if isinstance(value, str) else value
 
 
