@@ -15,6 +15,8 @@ from helpdesk_assets.model.batch import Mode
 from helpdesk_assets_tests.harness import Rig
 from helpdesk_assets_tests.promises.conftest import MakeRig
 
+# Small pages: what counts are the calls, of which 2,000 tickets in pages of 100 make as many.
+TICKETS, PAGE, CHANGES = 400, 20, 200
 # Every fault of the simulated helpdesk that can befall a run, where and as harshly as it hurts.
 FAULTS: dict[str, dict[str, Any]] = {
     "error_500": {"on": "search", "after": 3},
@@ -49,7 +51,7 @@ def _suffer(rig: Rig, story: str) -> None:
         rig.desk.fault("error_500", on="search", after=2)
     rig.desk.fault(params.pop("name", story), **params)
     try:
-        report = rig.sync(helpdesk_timeout_seconds=5.0)
+        report = rig.sync(helpdesk_timeout_seconds=5.0, helpdesk_page_size=PAGE)
     except HelpdeskAssetsError:
         pass
     else:
@@ -61,11 +63,11 @@ def _suffer(rig: Rig, story: str) -> None:
 
 @pytest.mark.parametrize("story", FAULTS)
 def test_under_a_fault(make_rig: MakeRig, story: str) -> None:
-    """A first load of 2,000 tickets, then an incremental run of 1,000 changes."""
-    rig = make_rig(2000)
+    """A first load, then an incremental run."""
+    rig = make_rig(TICKETS)
     _suffer(rig, story)
     _quiet_and_equal(rig, story)
-    rig.desk.change(1000, spread_seconds=1100)
+    rig.desk.change(CHANGES, spread_seconds=1100)
     rig.desk.advance(60)
     _suffer(rig, story)
     _quiet_and_equal(rig, story)
@@ -83,17 +85,22 @@ def _quiet_and_equal(rig: Rig, story: str) -> None:
     rig.assert_equal()
 
 
-def test_a_helpdesk_that_never_stands_still(make_rig: MakeRig) -> None:
-    """10 tickets change between every two calls, offsets underneath: first load, then 1,000
-    changes, then one quiet run."""
-    rig = make_rig(2000)
+@pytest.mark.parametrize(
+    ("tickets", "page", "changes"), [(TICKETS, PAGE, CHANGES), (2000, 100, 1000)]
+)
+def test_a_helpdesk_that_never_stands_still(
+    make_rig: MakeRig, tickets: int, page: int, changes: int
+) -> None:
+    """10 tickets change between every two calls, offsets underneath: first load, then changes,
+    then one quiet run."""
+    rig = make_rig(tickets)
     rig.desk.fault("changes_while_paging", changes=10, advance_seconds=15.0)
-    first = rig.sync()
+    first = rig.sync(helpdesk_page_size=page)
     assert (first.manifest.mode, first.manifest.fallback) == (Mode.FULL, False)
     rig.desk.clear_faults()
-    rig.desk.change(1000, spread_seconds=900)
+    rig.desk.change(changes, spread_seconds=900)
     rig.desk.fault("changes_while_paging", changes=10, advance_seconds=15.0)
-    second = rig.sync()
+    second = rig.sync(helpdesk_page_size=page)
     assert (second.manifest.mode, second.manifest.fallback) == (Mode.INCREMENTAL, False)
     rig.desk.clear_faults()
     rig.sync()

@@ -1,10 +1,13 @@
-"""A receiver over the local warehouse, and a simulated helpdesk behind it."""
+"""A receiver over the local warehouse or over none, and a simulated helpdesk behind it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import socket
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ from pydantic import SecretStr
 
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.receiver.app import build_app
+from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.receiver.wiring import Parts, open_parts
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.receiver.receiver_process import served
@@ -37,25 +41,75 @@ def settings(warehouse_settings: Settings, desk: SimulatedHelpdesk) -> Settings:
     )
 
 
+class MemoryStore:
+    """A warehouse for what needs none: only the ids of what was written are kept."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+
+    def write_tickets(self, deliveries: Sequence[Delivery], run_id: str) -> None: ...
+
+    def write_events(
+        self, deliveries: Sequence[Delivery], run_id: str, committed_at: datetime
+    ) -> int:
+        self.written += [delivery.event_id for delivery in deliveries]
+        return len(deliveries)
+
+    def look_again(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@contextmanager
+def _opened(settings: Settings, **changed: Any) -> Iterator[Sender]:
+    """A receiver in a thread; `changed` are settings, and parts to be put in place of others."""
+    own = settings.model_copy(update=changed)
+    with (
+        served(build_app(with_parts(open_parts(own), changed)), own) as url,
+        closing(Sender(url, own.helpdesk_provider)) as sender,
+    ):
+        yield sender
+
+
 @pytest.fixture
 def open_receiver(settings: Settings) -> Open:
-    """A receiver in a thread; `changed` are settings, and parts to be put in place of others."""
+    return partial(_opened, settings)
 
-    @contextmanager
-    def opened(**changed: Any) -> Iterator[Sender]:
-        own = settings.model_copy(update=changed)
-        with (
-            served(build_app(with_parts(open_parts(own), changed)), own) as url,
-            closing(Sender(url, own.helpdesk_provider)) as sender,
-        ):
-            yield sender
 
-    return opened
+@pytest.fixture
+def settings_alone() -> Settings:
+    """They name a warehouse and a helpdesk that are not there."""
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        gone = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    return Settings(  # type: ignore[call-arg,unused-ignore]  # pydantic-settings' own
+        _env_file=None,
+        helpdesk_base_url=gone,
+        helpdesk_api_token=SecretStr("nobody-asks"),
+        bigquery_project="test-project",
+        bigquery_emulator_host=gone,
+        webhook_secrets=SecretStr(SECRET),
+    )
+
+
+@pytest.fixture
+def open_alone(settings_alone: Settings) -> Open:
+    return partial(_opened, settings_alone)
 
 
 def with_parts(parts: Parts, changed: dict[str, Any]) -> Parts:
     fields = ("vendor", "store", "fetcher", "pace")
     return replace(parts, **{name: changed[name] for name in fields if name in changed})
+
+
+@pytest.fixture
+def memory() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def sender_alone(open_alone: Open, memory: MemoryStore) -> Iterator[Sender]:
+    with open_alone(store=memory) as opened:
+        yield opened
 
 
 @pytest.fixture
