@@ -18,47 +18,47 @@ from itertools import pairwise
 
 import requests
 
-from bench.environment import embedded_parts
-from helpdesk_assets.cli.connections import open_parts
-from helpdesk_assets.extract.plan import Ask, Options
-from helpdesk_assets.local.simulator.admin_client import HelpdeskControl
-from helpdesk_assets.operations.sync import Policy, SyncReport, run_sync
+from bench.environment import embedded_services
+from helpdesk_assets.cli.connections import open_connections
+from helpdesk_assets.extract.plan import RequestedMode, SyncRequest
+from helpdesk_assets.local.simulator.admin_client import AdminClient
+from helpdesk_assets.operations.sync import SyncPolicy, SyncReport, run_sync
 from helpdesk_assets.settings import load_settings
 
 TICKETS = 52_000
 PAGE = 100
 SECONDS_A_CALL = 0.02
-AT_ONCE = 8
+CONCURRENCY = 8
 TIMES_AS_FAST = 5.0
 OF_BARE_THREADS = 1.5
 
 
 def main() -> int:
-    with embedded_parts(TICKETS) as control:
+    with embedded_services(TICKETS) as control:
         pages = _windows(control)
         _fetch(pages)  # the helpdesk writes each ticket once; from here on it only sends
         control.fault("latency", seconds=SECONDS_A_CALL)
         alone = _sync(control, 1)
-        together = _sync(control, AT_ONCE)
+        together = _sync(control, CONCURRENCY)
         bare = _fetch(pages)
     faster = alone.seconds["fetch"] / together.seconds["fetch"]
     of_bare = together.seconds["fetch"] / bare
-    print(f"{AT_ONCE} bare threads, the same {len(pages)} pages: {bare:6.2f} s")
+    print(f"{CONCURRENCY} bare threads, the same {len(pages)} pages: {bare:6.2f} s")
     print(f"faster than one at a time: {faster:.1f} times, {TIMES_AS_FAST} asked for")
     print(f"of what bare threads take: {of_bare:.2f} times, {OF_BARE_THREADS} allowed")
     return int(faster < TIMES_AS_FAST or of_bare > OF_BARE_THREADS)
 
 
-def _sync(control: HelpdeskControl, at_once: int) -> SyncReport:
+def _sync(control: AdminClient, at_once: int) -> SyncReport:
     os.environ["HELPDESK_CONCURRENCY"] = str(at_once)
     settings = load_settings()
     control.reset_counters()
-    with open_parts(settings) as parts:
+    with open_connections(settings) as parts:
         report = run_sync(
             parts.helpdesk,
             parts.tables,
-            Options(Ask.FULL),
-            Policy.from_settings(settings),
+            SyncRequest(RequestedMode.FULL),
+            SyncPolicy.from_settings(settings),
             run_id=f"bench{at_once}",
         )
     fetch = report.seconds["fetch"]
@@ -68,7 +68,7 @@ def _sync(control: HelpdeskControl, at_once: int) -> SyncReport:
     return report
 
 
-def _windows(control: HelpdeskControl) -> list[str]:
+def _windows(control: AdminClient) -> list[str]:
     """The pages of a whole read, as windows of the search."""
     times = sorted(ticket.modified_time for ticket in control.truth())
     edges = [*times[::PAGE], times[-1]]
@@ -78,11 +78,11 @@ def _windows(control: HelpdeskControl) -> list[str]:
 
 def _fetch(windows: Sequence[str]) -> float:
     settings = load_settings()
-    with requests.Session() as session, ThreadPoolExecutor(AT_ONCE) as pool:
+    with requests.Session() as session, ThreadPoolExecutor(CONCURRENCY) as pool:
         session.headers["Authorization"] = (
             f"Bearer {settings.helpdesk_api_token.get_secret_value()}"
         )
-        session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=AT_ONCE))
+        session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=CONCURRENCY))
 
         def fetch(window: str) -> int:
             answer = session.get(

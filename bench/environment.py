@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from helpdesk_assets.local.demo.environment import set_up
-from helpdesk_assets.local.simulator.admin_client import HelpdeskControl
+from helpdesk_assets.local.demo.environment import start_environment
+from helpdesk_assets.local.simulator.admin_client import AdminClient
 
 SYNC = (sys.executable, "-m", "helpdesk_assets.cli", "sync", "--json")
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class ProcessUsage:
     """One finished process: wall seconds, processor seconds, peak memory in MiB."""
 
     wall: float
@@ -27,13 +27,13 @@ class Ran:
 
 
 @contextmanager
-def embedded_parts(tickets: int) -> Iterator[HelpdeskControl]:
+def embedded_services(tickets: int) -> Iterator[AdminClient]:
     """A simulated helpdesk and a local warehouse, each a process; the environment names both."""
-    with set_up(tickets, datetime.now(UTC) - timedelta(hours=1)) as stage:
-        yield stage.control
+    with start_environment(tickets, datetime.now(UTC) - timedelta(hours=1)) as environment:
+        yield environment.admin_client
 
 
-def run(command: Sequence[str]) -> Ran:
+def run(command: Sequence[str]) -> ProcessUsage:
     """Run to the end and account for that process alone."""
     began = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -41,4 +41,6 @@ def run(command: Sequence[str]) -> Ran:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    return Ran(time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return ProcessUsage(
+        time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from bench.environment import SYNC, embedded_parts, run
+from bench.environment import SYNC, embedded_services, run
 
 FEW, MANY = 10_000, 200_000
 ALLOWED_MIB = 100
@@ -16,7 +16,7 @@ ALLOWED_MIB = 100
 def main() -> int:
     peaks = {}
     for tickets in (FEW, MANY):
-        with embedded_parts(tickets):
+        with embedded_services(tickets):
             ran = run([*SYNC, "--full"])
         peaks[tickets] = ran.peak_mib
         print(f"{tickets:>8,} tickets: peak {ran.peak_mib:6.0f} MiB, {ran.wall:6.1f} s", flush=True)

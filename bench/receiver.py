@@ -28,10 +28,10 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from bench.environment import embedded_parts
-from helpdesk_assets.local.simulator.admin_client import HelpdeskControl
+from bench.environment import embedded_services
+from helpdesk_assets.local.simulator.admin_client import AdminClient
 from helpdesk_assets.model.tickets import Ticket
-from helpdesk_assets.providers.parsing.tickets import Shape, TicketReader, tombstone
+from helpdesk_assets.providers.parsing.tickets import FieldMap, TicketReader, tombstone
 from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.receiver.store import DeliveryStore
 from helpdesk_assets.settings import load_settings
@@ -65,12 +65,12 @@ class Measured:
 
 def main() -> int:
     ratios = []
-    with embedded_parts(TICKETS) as control, _receiver() as url:
-        whole = list(_whole(control))
+    with embedded_services(TICKETS) as control, _receiver() as url:
+        raw_ticket = list(_whole(control))
         for senders in FEW:
-            print(f"receiver, {senders:2} senders: {_send(url, whole, senders)}", flush=True)
+            print(f"receiver, {senders:2} senders: {_send(url, raw_ticket, senders)}", flush=True)
         for _ in range(ROUNDS):
-            alone, many = _one_merge_each(whole), _send(url, whole, MANY)
+            alone, many = _one_merge_each(raw_ticket), _send(url, raw_ticket, MANY)
             ratios.append(many.rate / alone.rate)
             print(f"one MERGE per event:  {alone}")
             print(f"receiver, {MANY} senders: {many}", flush=True)
@@ -79,14 +79,14 @@ def main() -> int:
     return int(ratio < TIMES_AS_MANY)
 
 
-def _whole(control: HelpdeskControl) -> Iterator[Json]:
-    for ticket in control.truth(whole=True):
-        assert ticket.whole is not None
-        yield ticket.whole
+def _whole(control: AdminClient) -> Iterator[Json]:
+    for ticket in control.truth(raw_ticket=True):
+        assert ticket.raw_ticket is not None
+        yield ticket.raw_ticket
 
 
-def _one_merge_each(whole: list[Json]) -> Measured:
-    reader = TicketReader(Shape(), skip_bad=False)
+def _one_merge_each(raw_ticket: list[Json]) -> Measured:
+    reader = TicketReader(FieldMap(), skip_bad=False)
     took: list[float] = []
     with closing(connect(load_settings())) as warehouse:
         store = DeliveryStore(warehouse)
@@ -94,7 +94,7 @@ def _one_merge_each(whole: list[Json]) -> Measured:
         store.write_tickets([_delivery(tombstone("warm", datetime.now(UTC), {}))], "warm")
         began = time.monotonic()
         while time.monotonic() < began + SECONDS:
-            ticket = reader.ticket(whole[len(took) % len(whole)], "")
+            ticket = reader.ticket(raw_ticket[len(took) % len(raw_ticket)], "")
             assert isinstance(ticket, Ticket)
             before = time.monotonic()
             store.write_tickets([_delivery(ticket)], uuid.uuid4().hex)
@@ -121,12 +121,12 @@ def _receiver() -> Iterator[str]:
         process.communicate()
 
 
-def _send(url: str, whole: list[Json], senders: int) -> Measured:
+def _send(url: str, raw_ticket: list[Json], senders: int) -> Measured:
     began = time.monotonic()
     until = began + SECONDS
     took: list[float] = []
     threads = [
-        threading.Thread(target=_sender, args=(url, whole[number::senders], until, took))
+        threading.Thread(target=_sender, args=(url, raw_ticket[number::senders], until, took))
         for number in range(senders)
     ]
     for thread in threads:
@@ -136,12 +136,12 @@ def _send(url: str, whole: list[Json], senders: int) -> Measured:
     return Measured(len(took) / (time.monotonic() - began), took)
 
 
-def _sender(url: str, whole: list[Json], until: float, took: list[float]) -> None:
+def _sender(url: str, raw_ticket: list[Json], until: float, took: list[float]) -> None:
     """`http.client`, since a heavier one would be what is measured."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=120)
     number = 0
     while time.monotonic() < until:
-        body, headers = _signed(whole[number % len(whole)])
+        body, headers = _signed(raw_ticket[number % len(raw_ticket)])
         number += 1
         before = time.monotonic()
         connection.request("POST", "/webhooks/rest", body, headers)
@@ -156,13 +156,13 @@ def _sender(url: str, whole: list[Json], until: float, took: list[float]) -> Non
 def _signed(ticket: Json) -> tuple[bytes, dict[str, str]]:
     """Each time a newer version, so that every MERGE has something to write."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    told = {
+    event = {
         "id": uuid.uuid4().hex,
         "type": "ticket.updated",
         "ticketId": ticket["id"],
         "ticket": {**ticket, "modifiedTime": now},
     }
-    body, stamp = json.dumps(told).encode(), str(int(time.time()))
+    body, stamp = json.dumps(event).encode(), str(int(time.time()))
     signature = hmac.new(SECRET.encode(), stamp.encode() + body, "sha256").hexdigest()
     return body, {"X-Helpdesk-Timestamp": stamp, "X-Helpdesk-Signature": signature}
 

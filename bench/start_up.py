@@ -10,7 +10,7 @@ from __future__ import annotations
 import statistics
 import sys
 
-from bench.environment import SYNC, embedded_parts, run
+from bench.environment import SYNC, embedded_services, run
 
 ROUNDS = 5
 ALLOWED_RATIO = 2.0
@@ -33,7 +33,7 @@ with dg.DagsterInstance.ephemeral() as instance:
 
 def main() -> int:
     ratios, ours, theirs = [], [], []
-    with embedded_parts(5_000) as control:
+    with embedded_services(5_000) as control:
         run(SYNC)
         for _ in range(ROUNDS):
             control.change(count=40)

@@ -5,9 +5,9 @@ with which month a backfill would begin.
 
 import dagster as dg
 
-from helpdesk_assets.defs.alerts.run_reports import Ours
+from helpdesk_assets.defs.alerts.run_reports import AlertScope
 from helpdesk_assets.defs.alerts.sensor import AlertsResource, alert_sensors
-from helpdesk_assets.defs.assets.factory import IO_MANAGER
+from helpdesk_assets.defs.assets.factory import IO_MANAGER_KEY
 from helpdesk_assets.defs.assets.missed_updates import missed_updates
 from helpdesk_assets.defs.assets.raw_ticket_changes import raw_ticket_changes
 from helpdesk_assets.defs.assets.sync_watermark import sync_watermark
@@ -48,13 +48,13 @@ defs = dg.Definitions(
     asset_checks=checks,
     jobs=jobs,
     schedules=[every_two_hours, daily_webhook_health, weekly_reconciliation],
-    sensors=alert_sensors(Ours.of([*assets, *checks], jobs)),
+    sensors=alert_sensors(AlertScope.of([*assets, *checks], jobs)),
     resources={
         "alerts": AlertsResource(),
         "helpdesk": HelpdeskResource(),
         "bigquery": bigquery,
         "watermark": WatermarkResource(bigquery=bigquery),
-        IO_MANAGER: BigQueryMergeIOManager(bigquery=bigquery),
+        IO_MANAGER_KEY: BigQueryMergeIOManager(bigquery=bigquery),
     },
     executor=dg.in_process_executor,
 )

@@ -2,10 +2,10 @@
 
 | class | what to do |
 | --- | --- |
-| `UserMistake` and below | stop; a person changes a setting, a right or a table; no retry helps |
-| `TryAgainLater` and below | nothing is half-written; the same run later may pass |
+| `UserError` and below | stop; a person changes a setting, a right or a table; no retry helps |
+| `RetryableError` and below | nothing is half-written; the same run later may pass |
 | `DataRefused` and below | stop; a row is not what it must be; the message names it |
-| `AnotherWriter` | stop; somebody else moved the state; the next run starts from theirs |
+| `ConcurrentUpdate` | stop; somebody else moved the state; the next run starts from theirs |
 
 Each message says what was tried, on what, and what to do next, in one line and without secrets.
 """
@@ -17,51 +17,51 @@ class HelpdeskAssetsError(Exception):
     """Root of all errors that this package raises on purpose."""
 
 
-class UserMistake(HelpdeskAssetsError):
+class UserError(HelpdeskAssetsError):
     """Something outside the code has to be changed by a person."""
 
 
-class SettingsError(UserMistake):
+class SettingsError(UserError):
     """A setting is absent or cannot be read."""
 
 
-class CredentialsRefused(UserMistake):
+class CredentialsRefused(UserError):
     """401 or 403 from the helpdesk, or no right in BigQuery."""
 
 
-class WarehouseRefused(UserMistake):
+class WarehouseRefused(UserError):
     """BigQuery understood and said no: a right, a dataset, a location or a quota for the day."""
 
 
-class SchemaMismatch(UserMistake):
+class SchemaMismatch(UserError):
     """A column of the batch has another type than the table's."""
 
 
-class BatchGone(UserMistake):
+class BatchExpired(UserError):
     """A step was run again, but the staged batch it should read has expired."""
 
 
-class TryAgainLater(HelpdeskAssetsError):
+class RetryableError(HelpdeskAssetsError):
     """The other side failed in a way that passes."""
 
 
-class EndpointFailed(TryAgainLater):
+class EndpointFailed(RetryableError):
     """One helpdesk endpoint did not give a whole, well-formed answer.
 
     From the change endpoint this leads to the full listing; from the listing it ends the run.
     """
 
 
-class AllowanceSpent(TryAgainLater):
+class RateLimitExhausted(RetryableError):
     """The helpdesk will answer no call of any kind for longer than a run waits: no endpoint is
     another way, and asking on would only be refused."""
 
 
-class WarehouseUnavailable(TryAgainLater):
+class WarehouseUnavailable(RetryableError):
     """BigQuery did not answer, or kept failing until the retries were used up."""
 
 
-class AlertNotDelivered(TryAgainLater):
+class AlertNotDelivered(RetryableError):
     """Nobody was there to take a message: no connection, a limit, or trouble of their own."""
 
 
@@ -81,5 +81,5 @@ class WindowTooDense(DataRefused):
     """One tick of the helpdesk's clock holds more tickets than one query may return."""
 
 
-class AnotherWriter(HelpdeskAssetsError):
+class ConcurrentUpdate(HelpdeskAssetsError):
     """Compare-and-set on the state row failed: another run has moved it meanwhile."""

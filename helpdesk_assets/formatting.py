@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 
-def moment(when: datetime | None) -> str:
+def format_time(when: datetime | None) -> str:
     """`2026-11-23 10:00:00Z`; None is how far back a window without a beginning reaches."""
     return "the beginning" if when is None else f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
-def age(span: timedelta) -> str:
+def format_duration(duration: timedelta) -> str:
     """`3 h 12 min`, by the two largest units."""
-    seconds = int(abs(span.total_seconds()))
+    seconds = int(abs(duration.total_seconds()))
     units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
     parts: list[str] = []
     for name, size in units:
@@ -23,7 +23,7 @@ def age(span: timedelta) -> str:
     return " ".join(parts[:2])
 
 
-def sized(count: int) -> str:
+def format_bytes(count: int) -> str:
     """`412 B`, `3.1 kB`, `24.0 MB`."""
     size = float(count)
     for unit in ("B", "kB", "MB"):
@@ -33,7 +33,7 @@ def sized(count: int) -> str:
     return f"{size:.1f} GB"
 
 
-def summed(seconds: Mapping[str, float]) -> str:
+def format_phases(seconds: Mapping[str, float]) -> str:
     """`1.2 (fetch 0.1, merge 0.8, ...)`."""
     phases = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items())
     return f"{sum(seconds.values()):.1f} ({phases})"

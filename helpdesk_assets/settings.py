@@ -14,23 +14,23 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from helpdesk_assets.config import redaction, unsubscribed
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.model.webhooks import LedgerBy, WebhookPolicy
+from helpdesk_assets.model.webhooks import LedgerSource, WebhookPolicy
 
-EMBEDDED_HELPDESK = "http://127.0.0.1:8420"
-EMBEDDED_WAREHOUSE = "http://127.0.0.1:9050"
-EMBEDDED_PROJECT = "helpdesk-local"
+LOCAL_HELPDESK_URL = "http://127.0.0.1:8420"
+LOCAL_WAREHOUSE_URL = "http://127.0.0.1:9050"
+LOCAL_PROJECT = "helpdesk-local"
 # The simulated helpdesk accepts this and nothing else; it opens no door to anything real.
-EMBEDDED_TOKEN = "local-demo-token"  # noqa: S105
+LOCAL_TOKEN = "local-demo-token"  # noqa: S105
 # What a helpdesk limits for all callers together, as far as a setting tells it.
-SHARED = (
+SHARED_LIMITS = (
     "helpdesk_concurrency",
     "helpdesk_calls_per_minute",
     "zendesk_exports_per_minute",
     "freshdesk_lists_per_minute",
 )
-SHORTEST_HISTORY = 7
+MIN_HISTORY_DAYS = 7
 # Search indexes lag by seconds to minutes, and servers of one helpdesk may differ by as much.
-SETTLED_AFTER = timedelta(minutes=15)
+MIN_LISTING_DELAY = timedelta(minutes=15)
 
 
 class AlertSettings(BaseSettings):
@@ -67,7 +67,7 @@ class Settings(AlertSettings, BackfillSettings):
     """One field per environment variable, named like it. `.env.example` lists them all."""
 
     helpdesk_provider: str = "rest"
-    helpdesk_base_url: str = EMBEDDED_HELPDESK
+    helpdesk_base_url: str = LOCAL_HELPDESK_URL
     helpdesk_user: str = ""
     helpdesk_api_token: SecretStr = SecretStr("")
     helpdesk_page_size: int = Field(default=100, ge=1, le=1000)
@@ -100,7 +100,7 @@ class Settings(AlertSettings, BackfillSettings):
 
     webhooks_enabled: bool = True
     webhook_grace_seconds: int = Field(default=300, ge=0)
-    webhook_ledger: LedgerBy = LedgerBy.AUTO
+    webhook_ledger: LedgerSource = LedgerSource.AUTO
     webhook_not_subscribed: str = ""
     webhook_gap_warn_count: int = Field(default=1, ge=1)
     webhook_gap_error_share: float = Field(default=0.2, ge=0, le=1)
@@ -130,50 +130,50 @@ class Settings(AlertSettings, BackfillSettings):
 
     @field_validator("history_days")
     @classmethod
-    def _outlasts_a_batch(cls, days: int | None) -> int | None:
+    def _check_history_days(cls, days: int | None) -> int | None:
         """A step that is run again days later reads its batch among the versions."""
-        if days and days < SHORTEST_HISTORY:
-            raise ValueError(f"at least {SHORTEST_HISTORY}, or 0 for ever")
+        if days and days < MIN_HISTORY_DAYS:
+            raise ValueError(f"at least {MIN_HISTORY_DAYS}, or 0 for ever")
         return days
 
     @field_validator("webhook_not_subscribed")
     @classmethod
-    def _is_read_by_us(cls, text: str) -> str:
-        unsubscribed.left_out(text)
+    def _check_not_subscribed(cls, text: str) -> str:
+        unsubscribed.unsubscribed(text)
         return text
 
     @field_validator("redact_fields")
     @classmethod
-    def _names_fields(cls, text: str) -> str:
-        redaction.read_paths(text)
+    def _check_redact_fields(cls, text: str) -> str:
+        redaction.parse_paths(text)
         return text
 
     @model_validator(mode="after")
-    def _has_a_key_for_hashes(self) -> Self:
-        hashed = any(path.hashed for path in redaction.read_paths(self.redact_fields))
-        if hashed and len(self.redact_key.get_secret_value()) < redaction.SHORTEST_KEY:
+    def _check_redact_key(self) -> Self:
+        hashed = any(path.hashed for path in redaction.parse_paths(self.redact_fields))
+        if hashed and len(self.redact_key.get_secret_value()) < redaction.MIN_KEY_LENGTH:
             raise ValueError(
                 "REDACT_FIELDS hashes a field, and REDACT_KEY has fewer than "
-                f"{redaction.SHORTEST_KEY} characters; make one with `openssl rand -hex 32`"
+                f"{redaction.MIN_KEY_LENGTH} characters; make one with `openssl rand -hex 32`"
             )
         return self
 
     @model_validator(mode="after")
-    def _fill_in_the_embedded_default(self) -> Self:
+    def _fill_local_defaults(self) -> Self:
         """With no project named, the warehouse is the local one; so too the helpdesk's token while
         its address is the simulated helpdesk's."""
         fill = object.__setattr__
         if not self.bigquery_project:
-            fill(self, "bigquery_project", EMBEDDED_PROJECT)
-            fill(self, "bigquery_emulator_host", self.bigquery_emulator_host or EMBEDDED_WAREHOUSE)
+            fill(self, "bigquery_project", LOCAL_PROJECT)
+            fill(self, "bigquery_emulator_host", self.bigquery_emulator_host or LOCAL_WAREHOUSE_URL)
         host = self.bigquery_emulator_host
         if host and "://" not in host:
             fill(self, "bigquery_emulator_host", f"http://{host}")
         fill(self, "helpdesk_base_url", self.helpdesk_base_url.rstrip("/"))
         if not self.helpdesk_api_token.get_secret_value() and (
-            self.helpdesk_base_url == EMBEDDED_HELPDESK
+            self.helpdesk_base_url == LOCAL_HELPDESK_URL
         ):
-            fill(self, "helpdesk_api_token", SecretStr(EMBEDDED_TOKEN))
+            fill(self, "helpdesk_api_token", SecretStr(LOCAL_TOKEN))
         return self
 
     @property
@@ -182,7 +182,7 @@ class Settings(AlertSettings, BackfillSettings):
         return self.model_copy(
             update={
                 name: max(1, int(getattr(self, name) * self.helpdesk_backfill_share))
-                for name in SHARED
+                for name in SHARED_LIMITS
                 if getattr(self, name)
             }
         )
@@ -192,10 +192,10 @@ class Settings(AlertSettings, BackfillSettings):
         return timedelta(seconds=self.helpdesk_overlap_seconds)
 
     @property
-    def settled_after(self) -> timedelta:
+    def listing_delay(self) -> timedelta:
         """How long after a change each listing of the helpdesk has it, whatever index it is from.
         Who raises the overlap has seen one that lags by more."""
-        return max(SETTLED_AFTER, self.overlap)
+        return max(MIN_LISTING_DELAY, self.overlap)
 
     @property
     def grace(self) -> timedelta:
@@ -204,7 +204,7 @@ class Settings(AlertSettings, BackfillSettings):
     @property
     def redaction(self) -> redaction.Redaction | None:
         """What is not to be stored of a ticket, None where all of it may be."""
-        paths = redaction.read_paths(self.redact_fields)
+        paths = redaction.parse_paths(self.redact_fields)
         key = self.redact_key.get_secret_value().encode()
         return redaction.Redaction(paths, key) if paths else None
 
@@ -213,10 +213,10 @@ class Settings(AlertSettings, BackfillSettings):
         """What is expected of webhooks. With them a window reaches back over the grace at least."""
         return WebhookPolicy(
             enabled=self.webhooks_enabled,
-            by=self.webhook_ledger,
+            ledger_source=self.webhook_ledger,
             grace=self.grace,
-            reach=max(self.overlap, self.grace) if self.webhooks_enabled else self.overlap,
-            left_out=unsubscribed.left_out(self.webhook_not_subscribed),
+            lookback=max(self.overlap, self.grace) if self.webhooks_enabled else self.overlap,
+            unsubscribed=unsubscribed.unsubscribed(self.webhook_not_subscribed),
         )
 
 
@@ -238,7 +238,7 @@ def load_alert_settings() -> AlertSettings:
     return _load(AlertSettings)
 
 
-def alerts_wanted() -> AlertSettings | None:
+def configured_alerts() -> AlertSettings | None:
     """What the environment says of alerts, None where it says nothing. Never raises, since it is
     asked while definitions load: a value that cannot be read counts as a wish, with defaults in its
     place, and whoever then loads the settings says what is wrong with it."""
@@ -250,7 +250,7 @@ def alerts_wanted() -> AlertSettings | None:
 
 
 def backfill_from() -> str:
-    """The first month of the backfill. Never raises, as `alerts_wanted`."""
+    """The first month of the backfill. Never raises, as `configured_alerts`."""
     try:
         return BackfillSettings().backfill_from
     except ValidationError:

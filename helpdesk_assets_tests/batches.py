@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from helpdesk_assets.model.batch import Manifest, Mode, Version
-from helpdesk_assets.model.tickets import ApiUse, Window
+from helpdesk_assets.model.tickets import ApiUsage, Window
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 SMALL = Manifest(
@@ -15,13 +15,13 @@ SMALL = Manifest(
     reason="changes since the watermark",
     window=Window(NOON - timedelta(hours=2), NOON),
     served_at=NOON,
-    moves_watermark=True,
-    seen_version=3,
-    seen_watermark=NOON - timedelta(hours=2),
+    advances_watermark=True,
+    expected_version=3,
+    initial_watermark=NOON - timedelta(hours=2),
     first_load=False,
     rows=3,
     pages=1,
-    api=ApiUse(calls=1),
+    api=ApiUsage(calls=1),
     batch_bytes=100,
     versions=(Version("7", "h1"), Version("7", "h2"), Version("8", "h3")),
     staging=None,

@@ -20,24 +20,29 @@ from hypothesis import settings as hypothesis_settings
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.datasets import fresh_dataset
 from helpdesk_assets_tests.warehouse_limits import limit_of
-from helpdesk_assets_tests.warehouses import Kind, NotThere, open_warehouse, require
+from helpdesk_assets_tests.warehouses import (
+    WarehouseKind,
+    WarehouseMissing,
+    open_warehouse,
+    require,
+)
 
 if TYPE_CHECKING:
     from helpdesk_assets.warehouse.bigquery.client import Warehouse
 
 # The same examples each time, so that a change is judged by what it changes; `make fuzz` looks for
 # new ones. A deadline, or how slowly examples are made, would judge the machine.
-PATIENT = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-hypothesis_settings.register_profile("same", PATIENT, derandomize=True, database=None)
-hypothesis_settings.register_profile("fuzz", PATIENT, max_examples=3000, print_blob=True)
+NO_DEADLINE = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.register_profile("same", NO_DEADLINE, derandomize=True, database=None)
+hypothesis_settings.register_profile("fuzz", NO_DEADLINE, max_examples=3000, print_blob=True)
 hypothesis_settings.load_profile("same")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--warehouse",
-        choices=[kind.value for kind in Kind],
-        default=Kind.BQEMULATOR.value,
+        choices=[kind.value for kind in WarehouseKind],
+        default=WarehouseKind.BQEMULATOR.value,
         help="which BigQuery: the local stand-in, another one, GoogleSQL before it, or the service",
     )
 
@@ -45,19 +50,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     try:
         require(_kind(config), os.environ)
-    except NotThere as error:
+    except WarehouseMissing as error:
         raise pytest.UsageError(str(error)) from None
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """What tests the judge itself needs it built."""
-    if collection_path.name == "googlesql" and _kind(config) is not Kind.GOOGLESQL:
+    if collection_path.name == "googlesql" and _kind(config) is not WarehouseKind.GOOGLESQL:
         return True
     return None
 
 
-def _kind(config: pytest.Config) -> Kind:
-    return Kind(config.getoption("--warehouse"))
+def _kind(config: pytest.Config) -> WarehouseKind:
+    return WarehouseKind(config.getoption("--warehouse"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -73,14 +78,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _interrupts_arrive() -> None:
+def _restore_sigint() -> None:
     """A shell starts what runs in its background with SIGINT ignored, and Dagster then treats
     SIGTERM alike. Processes that tests start would inherit both and never stop when told."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
-def uncollected() -> Iterator[None]:
+def no_garbage_collection() -> Iterator[None]:
     """For what goes to the bottom of Python's recursion. Another test's sessions may be collected
     down there, closing them then fails for want of stack, and this test with it."""
     gc.collect()

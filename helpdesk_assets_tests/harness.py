@@ -16,16 +16,16 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from helpdesk_assets.extract.checkpoint import SAVE_EVERY
-from helpdesk_assets.extract.plan import Ask, Options
+from helpdesk_assets.extract.checkpoint import CHECKPOINT_EVERY
+from helpdesk_assets.extract.plan import RequestedMode, SyncRequest
 from helpdesk_assets.local.simulator.admin_client import TrueTicket
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.model.state import SyncState
-from helpdesk_assets.operations.reconcile import ReconcileReport, Terms, reconcile
-from helpdesk_assets.operations.repair import CHUNK, RepairReport, repair_tickets
-from helpdesk_assets.operations.sync import Policy, SyncReport, run_sync
-from helpdesk_assets.providers.client.connection import World
-from helpdesk_assets.providers.parsing.tickets import Shape, TicketReader
+from helpdesk_assets.operations.reconcile import ReconcilePolicy, ReconcileReport, reconcile
+from helpdesk_assets.operations.repair import CHUNK_SIZE, RepairReport, repair_tickets
+from helpdesk_assets.operations.sync import SyncPolicy, SyncReport, run_sync
+from helpdesk_assets.providers.client.connection import Runtime
+from helpdesk_assets.providers.parsing.tickets import FieldMap, TicketReader
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
@@ -35,14 +35,14 @@ from helpdesk_assets.warehouse.query import Parameter, Query
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets.warehouse.table_spec import ColumnType
 from helpdesk_assets_tests import webhook_function as webhooks
-from helpdesk_assets_tests.conformance.vendors import REST, Gone, Vendor
+from helpdesk_assets_tests.conformance.vendors import REST, DeletionVisibility, Vendor
 from helpdesk_assets_tests.datasets import fresh_dataset
 from helpdesk_assets_tests.webhook_events import store_events
 
 # More than the grace, so that a change is ripe to be called missed.
-RIPE_SECONDS = 700.0
+SECONDS_PAST_GRACE = 700.0
 # Wrong values in the text of a failure; one is a whole ticket.
-SHOWN = 3
+MAX_SHOWN = 3
 COLUMNS = (
     "subject", "status", "priority", "assignee",
     "createdTime", "modifiedTime", "deletedTime", "raw_json",
@@ -52,58 +52,58 @@ COLUMNS = (
 Row = Mapping[str, Any]
 
 
-class Rig:
+class Harness:
     """`columns`: those of the tickets table that must be right."""
 
     def __init__(
         self,
-        desk: SimulatedHelpdesk,
+        simulator: SimulatedHelpdesk,
         settings: Settings,
         warehouse: Warehouse,
         vendor: Vendor = REST,
     ) -> None:
-        self.desk = desk
+        self.simulator = simulator
         self.warehouse = warehouse
         self.vendor = vendor
         self.settings = settings
         self.log_in()
         self.columns: tuple[str, ...] = COLUMNS
-        self._world = world_of(desk)
+        self._runtime = runtime_of(simulator)
         # The table when it was last found equal: what a ticket was before it went.
-        self._before: dict[str, Row] = {}
+        self._last_verified: dict[str, Row] = {}
 
     def log_in(self) -> None:
         """Set what it takes now: the helpdesk's token may be another one than it was."""
-        login = self.vendor.settings(self.desk)
+        login = self.vendor.settings(self.simulator)
         self.settings = self.settings.model_copy(
             update={
                 "helpdesk_provider": self.vendor.name,
-                "helpdesk_base_url": self.desk.base_url,
+                "helpdesk_base_url": self.simulator.base_url,
                 **login,
             }
         )
 
     def sync(
         self,
-        ask: Ask = Ask.AUTO,
+        requested_mode: RequestedMode = RequestedMode.AUTO,
         *,
         since: datetime | None = None,
         until: datetime | None = None,
         run_id: str | None = None,
         on_phase: Callable[[str], None] = lambda _: None,
-        save_every: timedelta = SAVE_EVERY,
+        checkpoint_every: timedelta = CHECKPOINT_EVERY,
         **changed: Any,
     ) -> SyncReport:
         """One run; `changed` overrides settings for it."""
         settings = self.settings.model_copy(update=changed)
         with connected(settings) as sync_tables:
-            helpdesk = make_helpdesk(settings, self._world)
+            helpdesk = make_helpdesk(settings, self._runtime)
             try:
                 return run_sync(
                     helpdesk,
                     sync_tables,
-                    Options(ask, since, until),
-                    replace(Policy.from_settings(settings), save_every=save_every),
+                    SyncRequest(requested_mode, since, until),
+                    replace(SyncPolicy.from_settings(settings), checkpoint_every=checkpoint_every),
                     run_id=run_id or uuid.uuid4().hex,
                     on_phase=on_phase,
                 )
@@ -114,16 +114,16 @@ class Rig:
         self,
         ids: Iterable[str],
         *,
-        gone_is_deleted: bool = False,
+        mark_deleted: bool = False,
         run_id: str | None = None,
-        chunk: int = CHUNK,
+        chunk: int = CHUNK_SIZE,
         **changed: Any,
     ) -> RepairReport:
         """One repair by id; `changed` overrides settings for it."""
         settings = self.settings.model_copy(update=changed)
         with (
             connected(settings) as sync_tables,
-            closing(make_helpdesk(settings, self._world)) as helpdesk,
+            closing(make_helpdesk(settings, self._runtime)) as helpdesk,
         ):
             return repair_tickets(
                 helpdesk,
@@ -131,14 +131,14 @@ class Rig:
                 ids,
                 run_id=run_id or uuid.uuid4().hex,
                 webhooks=settings.webhooks,
-                gone_is_deleted=gone_is_deleted,
+                mark_deleted=mark_deleted,
                 chunk=chunk,
             )
 
     def reconcile(
         self,
         *,
-        only_look: bool = False,
+        dry_run: bool = False,
         run_id: str | None = None,
         attempt: int = 0,
         **changed: Any,
@@ -147,21 +147,21 @@ class Rig:
         settings = self.settings.model_copy(update=changed)
         with (
             connected(settings) as sync_tables,
-            closing(make_helpdesk(settings, self._world)) as helpdesk,
+            closing(make_helpdesk(settings, self._runtime)) as helpdesk,
         ):
             return reconcile(
                 helpdesk,
                 sync_tables,
-                Terms.from_settings(settings, only_look=only_look),
+                ReconcilePolicy.from_settings(settings, dry_run=dry_run),
                 run_id=run_id or uuid.uuid4().hex,
                 attempt=attempt,
             )
 
-    def lose(self, ids: Iterable[str]) -> None:
+    def delete_rows(self, ids: Iterable[str]) -> None:
         """Somebody deletes these rows by hand."""
         self._tamper("DELETE FROM {table} WHERE ticket_id IN UNNEST(@ids)", ids)
 
-    def make_older(self, ids: Iterable[str]) -> None:
+    def make_stale(self, ids: Iterable[str]) -> None:
         """Somebody puts yesterday's rows back."""
         self._tamper(
             "UPDATE {table} SET modifiedTime = TIMESTAMP_SUB(modifiedTime, INTERVAL 1 DAY), "
@@ -169,7 +169,7 @@ class Rig:
             ids,
         )
 
-    def make_newer(self, ids: Iterable[str]) -> None:
+    def make_ahead(self, ids: Iterable[str]) -> None:
         """Somebody writes rows that are ahead of the helpdesk."""
         self._tamper(
             "UPDATE {table} SET modifiedTime = TIMESTAMP_ADD(modifiedTime, INTERVAL 1 HOUR), "
@@ -183,14 +183,14 @@ class Rig:
         query = Query(sql.format(table=table), (which,))
         self.warehouse.run(query, run_id=uuid.uuid4().hex, step="tamper")
 
-    def settle(self) -> SyncReport:
+    def sync_and_verify(self) -> SyncReport:
         """Faults have stopped, the helpdesk is quiet, and one ordinary run makes all equal.
 
         It comes so much later that it does not read again what an earlier run believes to have
         read: only what that run did not believe can be put right.
         """
-        self.desk.clear_faults()
-        self.desk.advance(RIPE_SECONDS)
+        self.simulator.clear_faults()
+        self.simulator.advance(SECONDS_PAST_GRACE)
         report = self.sync()
         self.assert_equal()
         return report
@@ -199,7 +199,7 @@ class Rig:
         with connected(self.settings) as sync_tables:
             return sync_tables.read_state()
 
-    def sync_tables_exist(self) -> None:
+    def prepare_tables(self) -> None:
         """Make the tables, as a run does that dies right afterwards."""
         with connected(self.settings) as sync_tables:
             sync_tables.prepare()
@@ -222,8 +222,8 @@ class Rig:
     def truth(self) -> dict[str, Row]:
         """What the tickets table must hold, by id."""
         rows = {
-            ticket.ticket_id: self._true_row(ticket)
-            for ticket in self.desk.truth(whole=True, gone=True)
+            ticket.ticket_id: self._expected_row(ticket)
+            for ticket in self.simulator.truth(raw_ticket=True, gone=True)
         }
         return {ticket_id: row for ticket_id, row in rows.items() if row is not None}
 
@@ -239,8 +239,8 @@ class Rig:
             if stored[ticket_id][column] != true[ticket_id][column]
         }
         assert (absent, surplus) == (set(), set())
-        assert not wrong, f"{len(wrong)} wrong: {dict(islice(wrong.items(), SHOWN))}"
-        self._before = stored
+        assert not wrong, f"{len(wrong)} wrong: {dict(islice(wrong.items(), MAX_SHOWN))}"
+        self._last_verified = stored
 
     def missed(self) -> set[tuple[str, datetime]]:
         """The ledger; fails where a missed update is recorded twice."""
@@ -250,11 +250,11 @@ class Rig:
 
     def deliver(self, changed: Iterable[TrueTicket]) -> None:
         """What a webhook function does: write these versions into tickets, never older ones."""
-        reader = TicketReader(Shape(), skip_bad=False)
-        tickets = reader.page([change.whole for change in changed]).tickets
+        reader = TicketReader(FieldMap(), skip_bad=False)
+        tickets = reader.page([change.raw_ticket for change in changed]).tickets
         webhooks.store(self.warehouse, tickets, run_id=uuid.uuid4().hex)
 
-    def hear(self, changed: Iterable[TrueTicket], *, delay: float = 1.0) -> None:
+    def deliver_to_receiver(self, changed: Iterable[TrueTicket], *, delay: float = 1.0) -> None:
         """What our receiver does with the webhooks of these changes: it stores the tickets, then
         the events, each so many seconds after its change. Heard again it is another event."""
         changes = list(changed)
@@ -269,26 +269,30 @@ class Rig:
             for row in self.rows("missed_updates")
         }
 
-    def _true_row(self, ticket: TrueTicket) -> Row | None:
+    def _expected_row(self, ticket: TrueTicket) -> Row | None:
         """None for a ticket that nobody could have stored."""
-        assert ticket.whole is not None
-        gone = Gone.LIVES if ticket.end is None else self.vendor.ends[ticket.end]
-        before = self._before.get(ticket.ticket_id)
-        if gone is Gone.UNTOLD:
+        assert ticket.raw_ticket is not None
+        gone = (
+            DeletionVisibility.STAYS_LIVE
+            if ticket.end is None
+            else self.vendor.removals[ticket.end]
+        )
+        before = self._last_verified.get(ticket.ticket_id)
+        if gone is DeletionVisibility.INVISIBLE:
             return before
         newest = {
-            **self.vendor.columns(ticket.whole),
-            "deletedTime": None if gone is Gone.LIVES else ticket.ended_at,
-            "raw_json": as_stored(ticket.whole),
+            **self.vendor.columns(ticket.raw_ticket),
+            "deletedTime": None if gone is DeletionVisibility.STAYS_LIVE else ticket.removed_at,
+            "raw_json": as_stored(ticket.raw_ticket),
         }
-        if gone is not Gone.NOTICED or before is None:
+        if gone is not DeletionVisibility.TOMBSTONE or before is None:
             return newest
-        kept = {"modifiedTime": ticket.ended_at, "deletedTime": ticket.ended_at}
+        kept = {"modifiedTime": ticket.removed_at, "deletedTime": ticket.removed_at}
         return {**before, **kept}
 
 
 @contextmanager
-def open_rig(
+def open_harness(
     endpoint: str,
     tickets: int,
     vendor: Vendor = REST,
@@ -296,15 +300,15 @@ def open_rig(
     start: datetime | None = None,
     cap: int | None = None,
     **changed: Any,
-) -> Iterator[Rig]:
+) -> Iterator[Harness]:
     """A helpdesk and an empty dataset of the warehouse at `endpoint`; `changed` are settings."""
     with (
         fresh_dataset(endpoint) as settings,
-        SimulatedHelpdesk(tickets=tickets, start=start, dialect=vendor.name, cap=cap) as desk,
+        SimulatedHelpdesk(tickets=tickets, start=start, dialect=vendor.name, cap=cap) as simulator,
         closing(connect(settings)) as warehouse,
     ):
         warehouse.ensure_dataset()
-        yield Rig(desk, settings.model_copy(update=changed), warehouse, vendor)
+        yield Harness(simulator, settings.model_copy(update=changed), warehouse, vendor)
 
 
 @contextmanager
@@ -343,7 +347,7 @@ def _as_values(row: Mapping[str, Any]) -> Row:
     return {**values, "raw_json": json.loads(raw) if isinstance(raw, str) else raw}
 
 
-def world_of(desk: SimulatedHelpdesk) -> World:
+def runtime_of(simulator: SimulatedHelpdesk) -> Runtime:
     """Waiting takes no time of ours: it moves the clocks instead, the helpdesk's and the run's.
 
     Waits of several threads add up, so that none of them calls sooner than it would.
@@ -354,12 +358,12 @@ def world_of(desk: SimulatedHelpdesk) -> World:
     def sleep(seconds: float) -> None:
         nonlocal moved
         with lock:
-            desk.advance(seconds)
+            simulator.advance(seconds)
             moved += seconds
 
-    return World(
-        clock=lambda: datetime.now(UTC) + timedelta(seconds=moved),
-        timer=lambda: time.monotonic() + moved,
+    return Runtime(
+        now=lambda: datetime.now(UTC) + timedelta(seconds=moved),
+        monotonic=lambda: time.monotonic() + moved,
         sleep=sleep,
-        chance=lambda: 0.5,
+        rng=lambda: 0.5,
     )

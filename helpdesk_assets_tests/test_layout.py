@@ -13,7 +13,7 @@ from helpdesk_assets.settings import Settings
 ROOT = Path(__file__).parent.parent
 
 
-def test_both_ways_to_load_name_the_same_module_and_location() -> None:
+def test_both_loading_ways_name_the_same_module_and_location() -> None:
     """Dagster reads workspace.yaml only where pyproject.toml says nothing, so a difference would
     show up in one place and not in another."""
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["dagster"]
@@ -24,7 +24,7 @@ def test_both_ways_to_load_name_the_same_module_and_location() -> None:
     assert module["working_directory"] == "."
 
 
-def test_the_example_environment_names_every_setting_and_no_other() -> None:
+def test_example_environment_names_exactly_the_settings() -> None:
     lines = (ROOT / ".env.example").read_text().splitlines()
     named = [m[1] for line in lines if (m := re.match(r"([A-Z_]+)=", line))]
     assert sorted(named) == sorted(name.upper() for name in Settings.model_fields)

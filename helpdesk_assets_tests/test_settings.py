@@ -9,15 +9,15 @@ import pytest
 
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.local.simulator.server import DEFAULT_TOKEN
-from helpdesk_assets.model.webhooks import LeftOut
+from helpdesk_assets.model.webhooks import Unsubscribed
 from helpdesk_assets.settings import (
-    EMBEDDED_HELPDESK,
-    EMBEDDED_PROJECT,
-    EMBEDDED_TOKEN,
-    EMBEDDED_WAREHOUSE,
+    LOCAL_HELPDESK_URL,
+    LOCAL_PROJECT,
+    LOCAL_TOKEN,
+    LOCAL_WAREHOUSE_URL,
     Settings,
-    alerts_wanted,
     backfill_from,
+    configured_alerts,
     load_alert_settings,
     load_settings,
 )
@@ -30,26 +30,26 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def test_with_nothing_set_the_embedded_default_is_used() -> None:
+def test_defaults_are_the_embedded_services() -> None:
     settings = load_settings()
-    assert settings.helpdesk_base_url == EMBEDDED_HELPDESK
-    assert settings.helpdesk_api_token.get_secret_value() == EMBEDDED_TOKEN
-    assert settings.bigquery_project == EMBEDDED_PROJECT
-    assert settings.bigquery_emulator_host == EMBEDDED_WAREHOUSE
+    assert settings.helpdesk_base_url == LOCAL_HELPDESK_URL
+    assert settings.helpdesk_api_token.get_secret_value() == LOCAL_TOKEN
+    assert settings.bigquery_project == LOCAL_PROJECT
+    assert settings.bigquery_emulator_host == LOCAL_WAREHOUSE_URL
 
 
-def test_a_project_means_the_real_service(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_project_selects_bigquery(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BIGQUERY_PROJECT", "acme-data")
     settings = load_settings()
     assert (settings.bigquery_project, settings.bigquery_emulator_host) == ("acme-data", "")
 
 
-def test_an_emulators_address_may_lack_its_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_emulator_host_may_omit_its_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", "127.0.0.1:9999")
     assert load_settings().bigquery_emulator_host == "http://127.0.0.1:9999"
 
 
-def test_the_embedded_token_goes_to_the_embedded_helpdesk_alone(
+def test_embedded_token_is_sent_only_to_the_embedded_helpdesk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HELPDESK_BASE_URL", "https://desk.example.com/")
@@ -72,7 +72,7 @@ def test_empty_means_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings().helpdesk_page_size == 100
 
 
-def test_a_setting_that_cannot_be_read_is_named_without_its_value(
+def test_unreadable_setting_is_named_without_its_value(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HELPDESK_OVERLAP_SECONDS", "s3cret-by-mistake")
@@ -81,15 +81,15 @@ def test_a_setting_that_cannot_be_read_is_named_without_its_value(
     assert "s3cret" not in str(caught.value)
 
 
-def test_what_webhooks_leave_out_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsubscribed_changes_are_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEBHOOK_NOT_SUBSCRIBED", '["deleted", {"status": "closed"}]')
-    assert load_settings().webhooks.left_out == (
-        LeftOut((("change", ("deleted",)),)),
-        LeftOut((("status", ("closed",)),)),
+    assert load_settings().webhooks.unsubscribed == (
+        Unsubscribed((("change", ("deleted",)),)),
+        Unsubscribed((("status", ("closed",)),)),
     )
 
 
-def test_what_webhooks_leave_out_is_told_off_by_the_variables_name(
+def test_invalid_unsubscribed_setting_names_its_variable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("WEBHOOK_NOT_SUBSCRIBED", "deleted")
@@ -97,37 +97,37 @@ def test_what_webhooks_leave_out_is_told_off_by_the_variables_name(
         load_settings()
 
 
-def test_a_window_reaches_back_over_the_grace_where_there_are_webhooks(
+def test_window_reaches_back_over_grace_with_webhooks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("WEBHOOK_GRACE_SECONDS", "900")
-    assert load_settings().webhooks.reach == timedelta(minutes=15)
+    assert load_settings().webhooks.lookback == timedelta(minutes=15)
     monkeypatch.setenv("WEBHOOKS_ENABLED", "false")
-    assert load_settings().webhooks.reach == timedelta(minutes=5)
+    assert load_settings().webhooks.lookback == timedelta(minutes=5)
 
 
-def test_the_token_shows_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_is_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HELPDESK_API_TOKEN", "tok-1234567890")
     settings = load_settings()
     assert "tok-1234567890" not in f"{settings!r} {settings} {settings.model_dump_json()}"
 
 
-def test_the_embedded_token_is_the_one_that_the_simulated_helpdesk_takes() -> None:
+def test_embedded_token_equals_the_simulators() -> None:
     """Named in both places, because the simulator imports nothing of ours."""
-    assert EMBEDDED_TOKEN == DEFAULT_TOKEN
+    assert LOCAL_TOKEN == DEFAULT_TOKEN
 
 
-def test_alerts_are_wanted_where_somebody_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert alerts_wanted() is None
+def test_alerts_are_enabled_by_any_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert configured_alerts() is None
     for name in ("ALERT_URLS", "HEARTBEAT_URL"):
         monkeypatch.setenv(name, "json://secret-hook")
-        wanted = alerts_wanted()
+        wanted = configured_alerts()
         assert wanted is not None
         assert "secret-hook" not in repr(wanted)
         monkeypatch.delenv(name)
 
 
-def test_what_stops_every_run_does_not_silence_the_news_of_it(
+def test_broken_settings_do_not_disable_alerts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HELPDESK_PAGE_SIZE", "many")
@@ -135,25 +135,23 @@ def test_what_stops_every_run_does_not_silence_the_news_of_it(
     assert load_alert_settings().reminder.days == 1
 
 
-def test_an_alert_setting_that_cannot_be_read_counts_as_a_wish(
+def test_unreadable_alert_setting_enables_alerts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("ALERT_REMINDER_HOURS", "0")
-    assert alerts_wanted() is not None
+    assert configured_alerts() is not None
     with pytest.raises(SettingsError, match="ALERT_REMINDER_HOURS"):
         load_alert_settings()
 
 
 @pytest.mark.parametrize(("text", "days"), [("", None), ("0", 0), ("7", 7), ("400", 400)])
-def test_how_long_versions_are_kept(
-    monkeypatch: pytest.MonkeyPatch, text: str, days: int | None
-) -> None:
+def test_history_retention(monkeypatch: pytest.MonkeyPatch, text: str, days: int | None) -> None:
     monkeypatch.setenv("HISTORY_DAYS", text)
     assert load_settings().history_days == days
 
 
 @pytest.mark.parametrize("text", ["6", "-1", "a year"])
-def test_versions_are_kept_for_longer_than_a_step_may_wait(
+def test_history_outlives_the_longest_step_delay(
     monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     monkeypatch.setenv("HISTORY_DAYS", text)
@@ -161,7 +159,7 @@ def test_versions_are_kept_for_longer_than_a_step_may_wait(
         load_settings()
 
 
-def test_a_first_month_that_is_none_is_told_by_a_run_and_not_while_definitions_load(
+def test_invalid_backfill_start_fails_the_run_not_the_import(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("BACKFILL_FROM", "2024-03")

@@ -14,7 +14,7 @@ def test_rows_come_back_in_order_and_more_can_follow() -> None:
         assert (spool.rows, spool.size) == (2, 9 + 14)
 
 
-def test_it_stops_being_small_past_its_limit() -> None:
+def test_spool_is_large_past_its_limit() -> None:
     with Spool(10) as spool:
         spool.append(b"123456789")
         assert (spool.is_small, spool.rows) == (True, 1)
@@ -23,7 +23,7 @@ def test_it_stops_being_small_past_its_limit() -> None:
         assert spool.stream().read() == b"123456789\n1\n"
 
 
-def test_a_large_spool_leaves_memory() -> None:
+def test_large_spool_leaves_memory() -> None:
     with Spool(100) as spool:
         for _ in range(1000):
             spool.append(b"x" * 100)

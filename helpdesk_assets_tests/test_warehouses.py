@@ -15,7 +15,13 @@ from helpdesk_assets.warehouse.bigquery.connection import emulator_arguments
 from helpdesk_assets_tests import datasets, warehouse_limits, warehouses
 from helpdesk_assets_tests.datasets import fresh_dataset
 from helpdesk_assets_tests.warehouse_limits import Limit, limit_of
-from helpdesk_assets_tests.warehouses import ROOT, Kind, NotThere, open_warehouse, require
+from helpdesk_assets_tests.warehouses import (
+    ROOT,
+    WarehouseKind,
+    WarehouseMissing,
+    open_warehouse,
+    require,
+)
 
 
 @pytest.mark.parametrize(
@@ -28,40 +34,36 @@ from helpdesk_assets_tests.warehouses import ROOT, Kind, NotThere, open_warehous
         ),
     ],
 )
-def test_the_real_service_needs_a_project_and_no_emulator(
-    environ: dict[str, str], said: str
-) -> None:
-    with pytest.raises(NotThere, match=said):
-        require(Kind.BIGQUERY, environ)
+def test_bigquery_needs_a_project_and_no_emulator(environ: dict[str, str], said: str) -> None:
+    with pytest.raises(WarehouseMissing, match=said):
+        require(WarehouseKind.BIGQUERY, environ)
 
 
-def test_the_real_service_needs_credentials(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_bigquery_needs_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv(environment_vars.CREDENTIALS, raising=False)
     monkeypatch.setenv(environment_vars.CLOUD_SDK_CONFIG_DIR, str(tmp_path))
     monkeypatch.setenv(environment_vars.NO_GCE_CHECK, "true")
-    with pytest.raises(NotThere, match="finds no credentials: run `gcloud auth"):
-        require(Kind.BIGQUERY, {"BIGQUERY_PROJECT": "acme"})
+    with pytest.raises(WarehouseMissing, match="finds no credentials: run `gcloud auth"):
+        require(WarehouseKind.BIGQUERY, {"BIGQUERY_PROJECT": "acme"})
 
 
-def test_without_the_judge_it_is_said_how_to_build_it(
+def test_missing_judge_says_how_to_build_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(warehouses, "LOCAL_PROGRAMS", tmp_path)
-    with pytest.raises(NotThere, match="run `make googlesql-judge`"):
-        require(Kind.GOOGLESQL, {"PATH": str(tmp_path)})
+    with pytest.raises(WarehouseMissing, match="run `make googlesql-judge`"):
+        require(WarehouseKind.GOOGLESQL, {"PATH": str(tmp_path)})
     (tmp_path / warehouses.JUDGE).touch(mode=0o755)
-    require(Kind.GOOGLESQL, {"PATH": ""})
+    require(WarehouseKind.GOOGLESQL, {"PATH": ""})
 
 
 def test_another_stand_in_needs_an_environment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warehouses, "find_spec", lambda _: None)
-    with pytest.raises(NotThere, match="run `make test-local-bigquery`"):
-        require(Kind.LOCAL_BIGQUERY, {})
+    with pytest.raises(WarehouseMissing, match="run `make test-local-bigquery`"):
+        require(WarehouseKind.LOCAL_BIGQUERY, {})
 
 
-def test_pytest_ends_with_one_line_before_the_first_test() -> None:
+def test_pytest_exits_with_one_line_before_the_first_test() -> None:
     command = [sys.executable, "-m", "pytest", "--warehouse=bigquery", "--co", "-q"]
     found = subprocess.run(
         [*command, str(Path(__file__).parent / "test_formatting.py")],
@@ -76,13 +78,13 @@ def test_pytest_ends_with_one_line_before_the_first_test() -> None:
     assert "Traceback" not in found.stderr
 
 
-def test_the_real_service_is_met_without_an_emulators_address(tmp_path: Path) -> None:
-    with open_warehouse(Kind.BIGQUERY, tmp_path) as endpoint:
+def test_bigquery_is_used_without_an_emulator_host(tmp_path: Path) -> None:
+    with open_warehouse(WarehouseKind.BIGQUERY, tmp_path) as endpoint:
         assert endpoint == ""
         assert emulator_arguments(endpoint) == {}
 
 
-def test_the_real_service_gets_a_dataset_that_is_removed_after_a_failure_too(
+def test_bigquery_dataset_is_removed_even_after_a_failure(
     warehouse_endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same calls, to the stand-in."""
@@ -107,12 +109,14 @@ def test_the_real_service_gets_a_dataset_that_is_removed_after_a_failure_too(
     assert made[0].dataset_id not in [each.dataset_id for each in client().list_datasets()]
 
 
-def test_a_limit_is_of_one_warehouse_and_of_the_tests_it_names(
+def test_limit_applies_to_one_warehouse_and_named_tests(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    limit = Limit(Kind.BIGQUERY, "*/test_writer.py::test_bounds*", "it has no small tables")
+    limit = Limit(
+        WarehouseKind.BIGQUERY, "*/test_writer.py::test_bounds*", "it has no small tables"
+    )
     monkeypatch.setattr(warehouse_limits, "LIMITS", (limit,))
     named = "helpdesk_assets_tests/warehouse/merge/test_writer.py::test_bounds_are_used[made]"
-    assert limit_of(Kind.BIGQUERY, named) == "it has no small tables"
-    assert limit_of(Kind.GOOGLESQL, named) is None
-    assert limit_of(Kind.BIGQUERY, named.replace("bounds", "rows")) is None
+    assert limit_of(WarehouseKind.BIGQUERY, named) == "it has no small tables"
+    assert limit_of(WarehouseKind.GOOGLESQL, named) is None
+    assert limit_of(WarehouseKind.BIGQUERY, named.replace("bounds", "rows")) is None

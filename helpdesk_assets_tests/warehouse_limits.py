@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
-from helpdesk_assets_tests.warehouses import Kind
+from helpdesk_assets_tests.warehouses import WarehouseKind
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
     """`tests`: a pattern of pytest's node ids."""
 
-    kind: Kind
+    kind: WarehouseKind
     tests: str
     reason: str
 
@@ -24,7 +24,7 @@ class Limit:
 LIMITS: tuple[Limit, ...] = ()
 
 
-def limit_of(kind: Kind, node_id: str) -> str | None:
+def limit_of(kind: WarehouseKind, node_id: str) -> str | None:
     for limit in LIMITS:
         if limit.kind is kind and fnmatch(node_id, limit.tests):
             return limit.reason

@@ -23,14 +23,20 @@ from typing import Any
 
 import requests
 
-from helpdesk_assets.local.warehouse import BQEMULATOR, HOST, EmbeddedWarehouse, StandIn, free_port
+from helpdesk_assets.local.warehouse import (
+    BQEMULATOR,
+    HOST,
+    LocalEmulator,
+    LocalWarehouse,
+    free_port,
+)
 
 ROOT = Path(__file__).parent.parent
 JUDGE = "googlesql-judge"
 # Where `make googlesql-judge` puts it.
 LOCAL_PROGRAMS = ROOT / ".local" / "bin"
 START_SECONDS = 60.0
-LOCAL_BIGQUERY = StandIn(
+LOCAL_BIGQUERY = LocalEmulator(
     module="local_bigquery",
     extensions=("icu", "ducklake"),
     code="from local_bigquery.cli import main; main()",
@@ -40,14 +46,14 @@ LOCAL_BIGQUERY = StandIn(
 )  # fmt: skip
 
 
-class Kind(StrEnum):
+class WarehouseKind(StrEnum):
     BQEMULATOR = "bqemulator"
     LOCAL_BIGQUERY = "local-bigquery"
     GOOGLESQL = "googlesql"
     BIGQUERY = "bigquery"
 
 
-class NotThere(Exception):
+class WarehouseMissing(Exception):
     """The chosen warehouse lacks something; says what, and how to get it."""
 
 
@@ -61,20 +67,20 @@ class Verdicts:
     unjudged: tuple[str, ...]
 
 
-def require(kind: Kind, environ: Mapping[str, str]) -> None:
+def require(kind: WarehouseKind, environ: Mapping[str, str]) -> None:
     """Find out before the first test what would fail all of them.
 
     Raises:
         NotThere: the program is not built, or the project or the credentials are missing.
     """
-    if kind is Kind.LOCAL_BIGQUERY and find_spec(LOCAL_BIGQUERY.module) is None:
-        raise NotThere(
+    if kind is WarehouseKind.LOCAL_BIGQUERY and find_spec(LOCAL_BIGQUERY.module) is None:
+        raise WarehouseMissing(
             "--warehouse=local-bigquery needs an environment of its own: run "
             "`make test-local-bigquery`."
         )
-    if kind is Kind.GOOGLESQL:
+    if kind is WarehouseKind.GOOGLESQL:
         judge_program(environ)
-    if kind is Kind.BIGQUERY:
+    if kind is WarehouseKind.BIGQUERY:
         real_project(environ)
         _require_credentials()
 
@@ -88,7 +94,7 @@ def judge_program(environ: Mapping[str, str]) -> str:
     path = os.pathsep.join([str(LOCAL_PROGRAMS), environ.get("PATH", "")])
     found = shutil.which(JUDGE, path=path)
     if found is None:
-        raise NotThere(
+        raise WarehouseMissing(
             f"--warehouse=googlesql needs the program {JUDGE}, which is neither in "
             f"{LOCAL_PROGRAMS} nor on PATH: run `make googlesql-judge` (Go 1.25 or newer, 8 GB of "
             "memory, 5 minutes the first time)."
@@ -104,13 +110,13 @@ def real_project(environ: Mapping[str, str]) -> str:
     """
     project = environ.get("BIGQUERY_PROJECT", "")
     if not project:
-        raise NotThere(
+        raise WarehouseMissing(
             "--warehouse=bigquery needs BIGQUERY_PROJECT, a project in which datasets may be made "
             "and removed, and credentials that may do so: `gcloud auth application-default login`, "
             "or GOOGLE_APPLICATION_CREDENTIALS."
         )
     if environ.get("BIGQUERY_EMULATOR_HOST"):
-        raise NotThere(
+        raise WarehouseMissing(
             "--warehouse=bigquery is the real service, but BIGQUERY_EMULATOR_HOST is set: unset it."
         )
     return project
@@ -124,7 +130,7 @@ def _require_credentials() -> None:
     try:
         google.auth.default()
     except DefaultCredentialsError as error:
-        raise NotThere(
+        raise WarehouseMissing(
             "--warehouse=bigquery finds no credentials: run `gcloud auth application-default "
             "login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file."
         ) from error
@@ -162,7 +168,7 @@ class Judge:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
-            self._wait_until_it_answers(self._process)
+            self._wait_until_ready(self._process)
         except BaseException:
             self.__exit__()
             raise
@@ -174,7 +180,7 @@ class Judge:
             self._process.wait()
             self._process = None
 
-    def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         until = self._clock() + START_SECONDS
         while process.poll() is None and self._clock() < until:
             try:
@@ -183,18 +189,18 @@ class Judge:
                 self._sleep(0.05)
             else:
                 return
-        raise NotThere(f"{JUDGE} does not answer; its log: {self.log.read_text()[-2000:]}")
+        raise WarehouseMissing(f"{JUDGE} does not answer; its log: {self.log.read_text()[-2000:]}")
 
 
 @contextmanager
-def open_warehouse(kind: Kind, directory: Path) -> Iterator[str]:
+def open_warehouse(kind: WarehouseKind, directory: Path) -> Iterator[str]:
     """The address of the chosen warehouse; empty for the real service."""
-    if kind is Kind.BIGQUERY:
+    if kind is WarehouseKind.BIGQUERY:
         yield ""
         return
-    stand_in = LOCAL_BIGQUERY if kind is Kind.LOCAL_BIGQUERY else BQEMULATOR
-    with EmbeddedWarehouse(directory, stand_in=stand_in) as embedded:
-        if kind is not Kind.GOOGLESQL:
+    stand_in = LOCAL_BIGQUERY if kind is WarehouseKind.LOCAL_BIGQUERY else BQEMULATOR
+    with LocalWarehouse(directory, emulator=stand_in) as embedded:
+        if kind is not WarehouseKind.GOOGLESQL:
             yield embedded.endpoint
             return
         with Judge(embedded.endpoint, directory) as judge:

@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SEND_SECONDS = 8.0
-HEARTBEAT_SECONDS = (3.05, 5.0)
-_URLS = re.compile(r"[\s,;]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
-_STATUS = re.compile(r"\berror=(\d{3})\b")
+SEND_TIMEOUT_SECONDS = 8.0
+HEARTBEAT_TIMEOUTS = (3.05, 5.0)
+_URL_SEPARATOR = re.compile(r"[\s,;]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
+_STATUS_CODE = re.compile(r"\berror=(\d{3})\b")
 # As nearly every adapter says it. The one for mail does not, which says the same of a password
 # that is wrong; asking with one each minute gets a mailbox locked.
 _NO_CONNECTION = re.compile(r"A Connection error occur", re.IGNORECASE)
 # Refusals that say "later" and not "no": timed out, locked, too early, too many.
-_PASSING_STATUS = frozenset((408, 423, 425, 429))
+_TRANSIENT_STATUSES = frozenset((408, 423, 425, 429))
 # Each writes addresses into its log, at one level or another. A filter sees only what is logged
 # by the very logger that it is put on, hence all of them by name.
-_TALKATIVE = (
+_LOGGERS_THAT_LEAK_URLS = (
     "apprise",
     "requests_oauthlib.oauth1_session",
     "requests_oauthlib.oauth2_session",
@@ -50,23 +50,23 @@ _TALKATIVE = (
 )
 
 
-class Outcome(StrEnum):
+class SendOutcome(StrEnum):
     """What became of one message on one channel."""
 
     DELIVERED = "delivered"
     # The same message will not be taken later either.
     REFUSED = "refused"
     # Nobody there, too many, or trouble of their own: the same message may pass later.
-    PASSING = "not now"
+    TRANSIENT = "not now"
     # It failed, and nothing says of which kind that was.
     UNCLEAR = "failed"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SendResult:
     """`reason` is for people and holds no address."""
 
-    outcome: Outcome
+    outcome: SendOutcome
     reason: str = ""
 
 
@@ -76,7 +76,7 @@ class Channel(Protocol):
     @property
     def name(self) -> str: ...
 
-    def send(self, message: Message) -> Answer:
+    def send(self, message: Message) -> SendResult:
         """Send it, in bounded time. Never raises."""
 
 
@@ -87,30 +87,30 @@ class AppriseChannel:
     name: str
     service: apprise.NotifyBase | None = field(repr=False)
 
-    def send(self, message: Message) -> Answer:
+    def send(self, message: Message) -> SendResult:
         if self.service is None:
-            return Answer(Outcome.REFUSED, "this is no URL that Apprise knows")
+            return SendResult(SendOutcome.REFUSED, "this is no URL that Apprise knows")
         import apprise
 
         # One at a time, in this thread: the time limit makes it another thread in the end.
         sender = apprise.Apprise()
         sender.add(self.service)
-        with _listening() as heard:
+        with _captured_log() as log_lines:
             try:
                 result = sender.notify(
                     body=message.body,
                     title=message.title,
                     notify_type=apprise.NotifyType(message.level.value),
                     body_format=apprise.NotifyFormat.TEXT,
-                    timeout=SEND_SECONDS,
+                    timeout=SEND_TIMEOUT_SECONDS,
                 )
             except Exception as error:  # noqa: BLE001  # its text may hold the address
-                return Answer(Outcome.UNCLEAR, type(error).__name__)
+                return SendResult(SendOutcome.UNCLEAR, type(error).__name__)
         if result:
-            return Answer(Outcome.DELIVERED)
+            return SendResult(SendOutcome.DELIVERED)
         if result.status is apprise.AppriseResultStatus.TIMEOUT:
-            return Answer(Outcome.PASSING, f"no answer in {SEND_SECONDS:.0f} s")
-        return why_not(heard)
+            return SendResult(SendOutcome.TRANSIENT, f"no answer in {SEND_TIMEOUT_SECONDS:.0f} s")
+        return classify_failure(log_lines)
 
 
 def open_channels(alert_urls: str) -> tuple[AppriseChannel, ...]:
@@ -119,7 +119,7 @@ def open_channels(alert_urls: str) -> tuple[AppriseChannel, ...]:
     Raises:
         SettingsError: Apprise is not installed.
     """
-    urls = [url for url in _URLS.split(alert_urls.strip()) if url]
+    urls = [url for url in _URL_SEPARATOR.split(alert_urls.strip()) if url]
     if not urls:
         return ()
     try:
@@ -130,34 +130,34 @@ def open_channels(alert_urls: str) -> tuple[AppriseChannel, ...]:
             "pip install apprise, or empty ALERT_URLS."
         ) from None
     asset = apprise.AppriseAsset(app_id="helpdesk-assets", async_mode=False, secure_logging=True)
-    with _listening():
+    with _captured_log():
         return tuple(
-            AppriseChannel(_name(place, url), apprise.Apprise.instantiate(url, asset=asset))
-            for place, url in enumerate(urls, start=1)
+            AppriseChannel(_name(position, url), apprise.Apprise.instantiate(url, asset=asset))
+            for position, url in enumerate(urls, start=1)
         )
 
 
-def why_not(heard: Sequence[str]) -> Answer:
+def classify_failure(log_lines: Sequence[str]) -> SendResult:
     """What Apprise's log says of a message that was not delivered. Where one URL stands for several
     receivers, one of which may take it later, it is worth trying again."""
-    codes = sorted({int(code) for line in heard for code in _STATUS.findall(line)})
+    codes = sorted({int(code) for line in log_lines for code in _STATUS_CODE.findall(line)})
     reason = ", ".join(f"HTTP {code}" for code in codes)
-    if any(code >= 500 or code in _PASSING_STATUS for code in codes):
-        return Answer(Outcome.PASSING, reason)
-    if any(_NO_CONNECTION.search(line) for line in heard):
-        return Answer(Outcome.PASSING, "no connection")
+    if any(code >= 500 or code in _TRANSIENT_STATUSES for code in codes):
+        return SendResult(SendOutcome.TRANSIENT, reason)
+    if any(_NO_CONNECTION.search(line) for line in log_lines):
+        return SendResult(SendOutcome.TRANSIENT, "no connection")
     if codes and all(400 <= code < 500 for code in codes):
-        return Answer(Outcome.REFUSED, reason)
-    return Answer(Outcome.UNCLEAR, reason or "Apprise does not say why")
+        return SendResult(SendOutcome.REFUSED, reason)
+    return SendResult(SendOutcome.UNCLEAR, reason or "Apprise does not say why")
 
 
-def beat(heartbeat_url: str) -> None:
+def ping_heartbeat(heartbeat_url: str) -> None:
     """Tell an outside watcher that all is well. A watcher that is down is no trouble of ours."""
     if not heartbeat_url:
         return
-    with _listening():
+    with _captured_log():
         try:
-            answer = requests.get(heartbeat_url, timeout=HEARTBEAT_SECONDS)
+            answer = requests.get(heartbeat_url, timeout=HEARTBEAT_TIMEOUTS)
             failed = "" if answer.ok else f"HTTP {answer.status_code}"
         except (requests.RequestException, ValueError) as error:
             failed = type(error).__name__
@@ -165,38 +165,40 @@ def beat(heartbeat_url: str) -> None:
         log.warning("HEARTBEAT_URL was called and did not take it: %s.", failed)
 
 
-def _name(place: int, url: str) -> str:
+def _name(position: int, url: str) -> str:
     scheme, found, _ = url.partition("://")
-    return f"{place} ({scheme.lower()})" if found and scheme.isalnum() else f"{place}"
+    return f"{position} ({scheme.lower()})" if found and scheme.isalnum() else f"{position}"
 
 
-_heard: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("heard", default=None)
+_captured_lines: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar(
+    "heard", default=None
+)
 
 
-class _Listener(logging.Filter):
+class _CaptureFilter(logging.Filter):
     """Keeps what is logged by whoever is sending an alert, also in a thread that it started, and
     lets pass what anybody else logs."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        heard = _heard.get()
-        if heard is None:
+        log_lines = _captured_lines.get()
+        if log_lines is None:
             return True
         if record.name == "apprise" and record.levelno >= logging.WARNING:
-            heard.append(record.getMessage())
+            log_lines.append(record.getMessage())
         return False
 
 
-_LISTENER = _Listener()
+_CAPTURE_FILTER = _CaptureFilter()
 
 
 @contextmanager
-def _listening() -> Iterator[list[str]]:
+def _captured_log() -> Iterator[list[str]]:
     """The warnings of Apprise, and silence, while the block runs."""
-    for name in _TALKATIVE:
-        logging.getLogger(name).addFilter(_LISTENER)
-    heard: list[str] = []
-    token = _heard.set(heard)
+    for name in _LOGGERS_THAT_LEAK_URLS:
+        logging.getLogger(name).addFilter(_CAPTURE_FILTER)
+    log_lines: list[str] = []
+    token = _captured_lines.set(log_lines)
     try:
-        yield heard
+        yield log_lines
     finally:
-        _heard.reset(token)
+        _captured_lines.reset(token)

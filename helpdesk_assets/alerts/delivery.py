@@ -11,27 +11,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from helpdesk_assets.alerts.apprise_channel import Answer, Channel, Outcome
-from helpdesk_assets.alerts.incidents import Episode, Episodes, Kind, Trying, due
-from helpdesk_assets.alerts.message import Terms, compose
-from helpdesk_assets.formatting import age
+from helpdesk_assets.alerts.apprise_channel import Channel, SendOutcome, SendResult
+from helpdesk_assets.alerts.incidents import Incident, Incidents, NoticeKind, RetryState, due_notice
+from helpdesk_assets.alerts.message import NoticeContext, compose
+from helpdesk_assets.formatting import format_duration
 
 log = logging.getLogger(__name__)
 
 # Dagster ends a tick after 60 s. The last message may take SEND_SECONDS beyond this, and the tick
 # has runs to read and a heartbeat to send as well.
-BUDGET_SECONDS = 25.0
+TIME_BUDGET_SECONDS = 25.0
 # Where nothing tells whether a failure passes, the pause doubles from a minute to an hour, and
 # after about a day of it the message is given up.
-MOST_TRIES = 28
-LONGEST_PAUSE = timedelta(hours=1)
+MAX_ATTEMPTS = 28
+MAX_RETRY_DELAY = timedelta(hours=1)
 
 
 @dataclass
-class Delivery:
+class DeliveryReport:
     """What came of it. `failures` names what is to be tried again as it is, one line each."""
 
-    episodes: dict[str, Episode]
+    incidents: dict[str, Incident]
     delivered: int = 0
     refused: int = 0
     failures: list[str] = field(default_factory=list)
@@ -39,68 +39,76 @@ class Delivery:
 
 
 def deliver(
-    episodes: Episodes,
+    incidents: Incidents,
     channels: Sequence[Channel],
-    terms: Terms,
-    seconds: Callable[[], float],
-    budget_seconds: float = BUDGET_SECONDS,
-) -> Delivery:
-    """Tell each channel what it has not been told. `seconds` is a clock that only runs on.
+    notice_context: NoticeContext,
+    monotonic: Callable[[], float],
+    budget_seconds: float = TIME_BUDGET_SECONDS,
+) -> DeliveryReport:
+    """Tell each channel what it has not been told. `monotonic` is a clock that only runs on.
 
     Channels take turns, so that a slow one does not use up everybody's time, and what has failed
     before comes last, so that a message which a channel never takes holds up no other.
     """
-    done = Delivery(dict(episodes))
-    queues = {channel.name: _queue(episodes, channel.name, terms) for channel in channels}
-    end = seconds() + budget_seconds
-    while any(queues.values()) and seconds() < end:
+    delivery = DeliveryReport(dict(incidents))
+    queues = {
+        channel.name: _due_queue(incidents, channel.name, notice_context) for channel in channels
+    }
+    end = monotonic() + budget_seconds
+    while any(queues.values()) and monotonic() < end:
         for channel in channels:
-            if queues[channel.name] and seconds() < end:
+            if queues[channel.name] and monotonic() < end:
                 subject, kind = queues[channel.name].popleft()
-                message = compose(subject, episodes[subject], kind, terms)
+                message = compose(subject, incidents[subject], kind, notice_context)
                 answer = channel.send(message)
-                _note(done, channel.name, subject, answer, terms.now)
-                if answer.outcome is Outcome.PASSING:
+                _record_result(delivery, channel.name, subject, answer, notice_context.now)
+                if answer.outcome is SendOutcome.TRANSIENT:
                     # Nobody is there: the others would fare no better, and take as long.
-                    done.waiting += len(queues[channel.name])
+                    delivery.waiting += len(queues[channel.name])
                     queues[channel.name].clear()
-    done.waiting += sum(map(len, queues.values()))
-    return done
+    delivery.waiting += sum(map(len, queues.values()))
+    return delivery
 
 
-def _queue(episodes: Episodes, channel: str, terms: Terms) -> deque[tuple[str, Kind]]:
-    wanted = [
+def _due_queue(
+    incidents: Incidents, channel: str, notice_context: NoticeContext
+) -> deque[tuple[str, NoticeKind]]:
+    due_notices = [
         (subject, kind)
-        for subject, episode in episodes.items()
-        if (kind := due(episode, channel, terms.now, terms.reminder))
+        for subject, incident in incidents.items()
+        if (kind := due_notice(incident, channel, notice_context.now, notice_context.reminder))
     ]
 
-    def failed_least_then_oldest(item: tuple[str, Kind]) -> tuple[int, datetime]:
-        episode = episodes[item[0]]
-        return _tries(episode, channel), episode.since
+    def fewest_attempts_then_oldest(item: tuple[str, NoticeKind]) -> tuple[int, datetime]:
+        incident = incidents[item[0]]
+        return _attempts(incident, channel), incident.since
 
-    return deque(sorted(wanted, key=failed_least_then_oldest))
+    return deque(sorted(due_notices, key=fewest_attempts_then_oldest))
 
 
-def _note(done: Delivery, channel: str, subject: str, answer: Answer, now: datetime) -> None:
-    episode, reason = done.episodes[subject], answer.reason
-    tries = _tries(episode, channel) + 1
+def _record_result(
+    delivery: DeliveryReport, channel: str, subject: str, answer: SendResult, now: datetime
+) -> None:
+    incident, reason = delivery.incidents[subject], answer.reason
+    attempts = _attempts(incident, channel) + 1
     match answer.outcome:
-        case Outcome.DELIVERED:
-            done.delivered += 1
-            done.episodes[subject] = episode.now_told(channel, now)
-        case Outcome.PASSING:
-            done.failures.append(f"alert URL {channel}, about {subject}: {reason}")
-        case Outcome.UNCLEAR if tries < MOST_TRIES:
-            pause = min(timedelta(minutes=2 ** (tries - 1)), LONGEST_PAUSE)
-            done.episodes[subject] = episode.now_trying(channel, Trying(tries, now + pause))
+        case SendOutcome.DELIVERED:
+            delivery.delivered += 1
+            delivery.incidents[subject] = incident.with_notice(channel, now)
+        case SendOutcome.TRANSIENT:
+            delivery.failures.append(f"alert URL {channel}, about {subject}: {reason}")
+        case SendOutcome.UNCLEAR if attempts < MAX_ATTEMPTS:
+            pause = min(timedelta(minutes=2 ** (attempts - 1)), MAX_RETRY_DELAY)
+            delivery.incidents[subject] = incident.with_retry(
+                channel, RetryState(attempts, now + pause)
+            )
             log.warning(
                 "Alert URL %s failed to take the message about %s: %s. Try %d; the next in %s.",
-                *(channel, subject, reason, tries, age(pause)),
+                *(channel, subject, reason, attempts, format_duration(pause)),
             )
         case _:
-            done.refused += 1
-            done.episodes[subject] = episode.now_told(channel, now)
+            delivery.refused += 1
+            delivery.incidents[subject] = incident.with_notice(channel, now)
             log.error(
                 "Alert URL %s will not take the message about %s: %s. It is left out; correct the "
                 "URL and try `helpdesk-assets alerts test`.",
@@ -108,5 +116,5 @@ def _note(done: Delivery, channel: str, subject: str, answer: Answer, now: datet
             )
 
 
-def _tries(episode: Episode, channel: str) -> int:
-    return episode.trying[channel].tries if channel in episode.trying else 0
+def _attempts(incident: Incident, channel: str) -> int:
+    return incident.retry[channel].attempts if channel in incident.retry else 0

@@ -8,7 +8,7 @@ from datetime import datetime
 from helpdesk_assets.checks.evidence import Severity
 
 # Dagster's own name for runs that were put together in the UI, whatever they materialise.
-_PUT_TOGETHER = "__ASSET_JOB"
+_AD_HOC_JOB_PREFIX = "__ASSET_JOB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ class RunReport:
 
 def job_subject(job: str) -> str:
     """How a job is called in a message; all runs put together by hand share one subject."""
-    return "run by hand" if put_together(job) else f"job {job}"
+    return "run by hand" if is_ad_hoc(job) else f"job {job}"
 
 
-def put_together(job: str) -> bool:
-    return job.startswith(_PUT_TOGETHER)
+def is_ad_hoc(job: str) -> bool:
+    return job.startswith(_AD_HOC_JOB_PREFIX)

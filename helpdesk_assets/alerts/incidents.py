@@ -14,25 +14,25 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
-from helpdesk_assets.alerts.findings import Finding, RunReport, job_subject, put_together
+from helpdesk_assets.alerts.findings import Finding, RunReport, is_ad_hoc, job_subject
 from helpdesk_assets.checks.evidence import Severity
 
 _RANK = {None: 0, Severity.WARN: 1, Severity.ERROR: 2}
 
 
-class Kind(StrEnum):
+class NoticeKind(StrEnum):
     """Why somebody is told."""
 
-    BEGAN = "began"
-    WORSE = "worse"
+    OPENED = "began"
+    ESCALATED = "worse"
     REMINDER = "reminder"
-    OVER = "over"
+    RESOLVED = "over"
     # It began and ended before they could be told.
-    PASSED_BY = "passed-by"
+    RESOLVED_UNNOTICED = "passed-by"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LastNotice:
     """What one channel was told last. `severity` None: that it is over."""
 
     severity: Severity | None
@@ -40,18 +40,18 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Trying:
+class RetryState:
     """A channel failed to take this episode, and did not say whether it ever will."""
 
-    tries: int
-    again_at: datetime
+    attempts: int
+    next_attempt_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Episode:
+class Incident:
     """`finding` and `seen_at` are of the latest run in which it was not well, `run_id` of the
-    latest that had to do with it. `runs` counts a run and its retries once. `waits_for`, of a
-    failed run: what has yet to be done by a later one. `told` and `trying` are by channel."""
+    latest that had to do with it. `runs` counts a run and its retries once. `uncovered`, of a
+    failed run: what has yet to be done by a later one. `last_notice` and `retry` are by channel."""
 
     finding: Finding
     since: datetime
@@ -59,98 +59,107 @@ class Episode:
     run_id: str
     root_run_id: str
     runs: int = 1
-    over_at: datetime | None = None
-    waits_for: frozenset[str] = frozenset()
-    told: Mapping[str, Told] = field(default_factory=dict)
-    trying: Mapping[str, Trying] = field(default_factory=dict)
+    resolved_at: datetime | None = None
+    uncovered: frozenset[str] = frozenset()
+    last_notice: Mapping[str, LastNotice] = field(default_factory=dict)
+    retry: Mapping[str, RetryState] = field(default_factory=dict)
 
     @property
     def severity(self) -> Severity | None:
         """How bad it is now; None: over."""
-        return None if self.over_at else self.finding.severity
+        return None if self.resolved_at else self.finding.severity
 
-    def now_told(self, channel: str, at: datetime) -> Episode:
+    def with_notice(self, channel: str, at: datetime) -> Incident:
         """The channel knows how things are, or will never take it."""
-        told = {**self.told, channel: Told(self.severity, at)}
-        return replace(self, told=told, trying=_without(self.trying, channel))
+        last_notice = {**self.last_notice, channel: LastNotice(self.severity, at)}
+        return replace(self, last_notice=last_notice, retry=_without(self.retry, channel))
 
-    def now_trying(self, channel: str, trying: Trying) -> Episode:
-        return replace(self, trying={**self.trying, channel: trying})
+    def with_retry(self, channel: str, retry: RetryState) -> Incident:
+        return replace(self, retry={**self.retry, channel: retry})
 
-    def known_to(self, channels: Collection[str]) -> bool:
+    def resolution_sent_to(self, channels: Collection[str]) -> bool:
         """Whether it is over and everybody knows that."""
-        return self.over_at is not None and all(
-            name in self.told and self.told[name].severity is None for name in channels
+        return self.resolved_at is not None and all(
+            name in self.last_notice and self.last_notice[name].severity is None
+            for name in channels
         )
 
 
-Episodes = Mapping[str, Episode]
-NONE: Episodes = MappingProxyType({})
+Incidents = Mapping[str, Incident]
+EMPTY: Incidents = MappingProxyType({})
 
 
-def absorb(episodes: Episodes, report: RunReport) -> Episodes:
+def apply(incidents: Incidents, report: RunReport) -> Incidents:
     """The episodes after this run. Runs have to come in the order in which they ended."""
-    updated = dict(episodes)
+    updated = dict(incidents)
     for finding in report.checks:
-        _absorb(updated, finding, report)
+        _apply_finding(updated, finding, report)
     if report.failure is not None:
-        _absorb(updated, report.failure, report, waits_for=report.covers)
+        _apply_finding(updated, report.failure, report, uncovered=report.covers)
     elif report.succeeded:
-        for subject, episode in episodes.items():
-            if episode.over_at is None and (
-                subject == job_subject(report.job) or episode.waits_for
+        for subject, incident in incidents.items():
+            if incident.resolved_at is None and (
+                subject == job_subject(report.job) or incident.uncovered
             ):
-                updated[subject] = _made_up_for(episode, report)
+                updated[subject] = _resolve_if_covered(incident, report)
     return updated
 
 
-def due(episode: Episode, channel: str, now: datetime, reminder: timedelta) -> Kind | None:
+def due_notice(
+    incident: Incident, channel: str, now: datetime, reminder: timedelta
+) -> NoticeKind | None:
     """What the channel has to be told of it now, if anything."""
-    trying = episode.trying.get(channel)
-    if trying is not None and now < trying.again_at:
+    retry = incident.retry.get(channel)
+    if retry is not None and now < retry.next_attempt_at:
         return None
-    told = episode.told.get(channel)
-    known = told.severity if told else None
-    if episode.over_at is not None:
-        if told is None:
-            return Kind.PASSED_BY
-        return Kind.OVER if known else None
-    if told is None or known is None:
-        return Kind.BEGAN
-    if _RANK[episode.severity] > _RANK[known]:
-        return Kind.WORSE
-    return Kind.REMINDER if now - told.at >= reminder else None
+    last_notice = incident.last_notice.get(channel)
+    known = last_notice.severity if last_notice else None
+    if incident.resolved_at is not None:
+        if last_notice is None:
+            return NoticeKind.RESOLVED_UNNOTICED
+        return NoticeKind.RESOLVED if known else None
+    if last_notice is None or known is None:
+        return NoticeKind.OPENED
+    if _RANK[incident.severity] > _RANK[known]:
+        return NoticeKind.ESCALATED
+    return NoticeKind.REMINDER if now - last_notice.at >= reminder else None
 
 
-def forget(episodes: Episodes, channels: Collection[str], most: int) -> Episodes:
+def prune(incidents: Incidents, channels: Collection[str], limit: int) -> Incidents:
     """Without what is over and known to everybody, and without channels that are no more. Beyond
-    `most` the ones seen longest ago go, should ever so many be wrong at once; a run in which one of
+    `limit` the ones seen longest ago go, should ever so many be wrong at once; a run in which one of
     them is still not well brings it back."""
-    kept = {
+    retained = {
         subject: replace(
-            episode,
-            told={name: told for name, told in episode.told.items() if name in channels},
-            trying={name: trying for name, trying in episode.trying.items() if name in channels},
+            incident,
+            last_notice={
+                name: last_notice
+                for name, last_notice in incident.last_notice.items()
+                if name in channels
+            },
+            retry={name: retry for name, retry in incident.retry.items() if name in channels},
         )
-        for subject, episode in episodes.items()
-        if not episode.known_to(channels)
+        for subject, incident in incidents.items()
+        if not incident.resolution_sent_to(channels)
     }
-    newest = sorted(kept, key=lambda subject: kept[subject].seen_at, reverse=True)[:most]
-    return {subject: kept[subject] for subject in kept if subject in newest}
+    newest = sorted(retained, key=lambda subject: retained[subject].seen_at, reverse=True)[:limit]
+    return {subject: retained[subject] for subject in retained if subject in newest}
 
 
-def _absorb(
-    updated: dict[str, Episode],
+def _apply_finding(
+    updated: dict[str, Incident],
     finding: Finding,
     report: RunReport,
-    waits_for: frozenset[str] = frozenset(),
+    uncovered: frozenset[str] = frozenset(),
 ) -> None:
     before = updated.get(finding.subject)
-    if before is None or before.over_at is not None:
+    if before is None or before.resolved_at is not None:
         if finding.severity is not None:
-            updated[finding.subject] = _begin(before, finding, report, waits_for)
+            updated[finding.subject] = _open(before, finding, report, uncovered)
     elif finding.severity is None:
-        updated[finding.subject] = replace(before, over_at=report.ended_at, run_id=report.run_id)
+        updated[finding.subject] = replace(
+            before, resolved_at=report.ended_at, run_id=report.run_id
+        )
     else:
         updated[finding.subject] = replace(
             before,
@@ -159,37 +168,37 @@ def _absorb(
             run_id=report.run_id,
             root_run_id=report.root_run_id,
             runs=before.runs + (before.root_run_id != report.root_run_id),
-            waits_for=before.waits_for | waits_for,
+            uncovered=before.uncovered | uncovered,
         )
 
 
-def _begin(
-    before: Episode | None, finding: Finding, report: RunReport, waits_for: frozenset[str]
-) -> Episode:
+def _open(
+    before: Incident | None, finding: Finding, report: RunReport, uncovered: frozenset[str]
+) -> Incident:
     """A new one; also where the last one's end has not reached everybody yet. Whoever was told of
     its beginning only goes on knowing that, and need not hear that it was well for a while."""
-    return Episode(
+    return Incident(
         finding=finding,
         since=report.ended_at,
         seen_at=report.ended_at,
         run_id=report.run_id,
         root_run_id=report.root_run_id,
-        waits_for=waits_for,
-        told=before.told if before else {},
-        trying=before.trying if before else {},
+        uncovered=uncovered,
+        last_notice=before.last_notice if before else {},
+        retry=before.retry if before else {},
     )
 
 
-def _made_up_for(episode: Episode, report: RunReport) -> Episode:
+def _resolve_if_covered(incident: Incident, report: RunReport) -> Incident:
     """A failed run's episode after a good run: over when that was the same job, or when nothing is
     left that the failed run had set out to do. What is put together by hand may be anything, so
     there only the latter counts."""
-    left = episode.waits_for - report.covers
-    same_job = episode.finding.subject == job_subject(report.job)
-    if (same_job and not put_together(report.job)) or (episode.waits_for and not left):
-        return replace(episode, over_at=report.ended_at, run_id=report.run_id, waits_for=left)
-    return replace(episode, waits_for=left)
+    left = incident.uncovered - report.covers
+    same_job = incident.finding.subject == job_subject(report.job)
+    if (same_job and not is_ad_hoc(report.job)) or (incident.uncovered and not left):
+        return replace(incident, resolved_at=report.ended_at, run_id=report.run_id, uncovered=left)
+    return replace(incident, uncovered=left)
 
 
-def _without(trying: Mapping[str, Trying], channel: str) -> dict[str, Trying]:
-    return {name: value for name, value in trying.items() if name != channel}
+def _without(retry: Mapping[str, RetryState], channel: str) -> dict[str, RetryState]:
+    return {name: value for name, value in retry.items() if name != channel}

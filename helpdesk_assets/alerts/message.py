@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from helpdesk_assets.alerts.findings import Finding
-from helpdesk_assets.alerts.incidents import Episode, Kind
+from helpdesk_assets.alerts.incidents import Incident, NoticeKind
 from helpdesk_assets.checks.evidence import Severity
-from helpdesk_assets.formatting import age, moment
+from helpdesk_assets.formatting import format_duration, format_time
 
 TITLE_CHARS = 120
 TEXT_CHARS = 400
@@ -24,7 +24,7 @@ COUNT_CHARS = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class NoticeContext:
     """When it is said, how often it is said again, and where the UI is; "" for no link."""
 
     now: datetime
@@ -51,24 +51,26 @@ class Message:
     level: Level
 
 
-def compose(subject: str, episode: Episode, kind: Kind, terms: Terms) -> Message:
+def compose(
+    subject: str, incident: Incident, kind: NoticeKind, notice_context: NoticeContext
+) -> Message:
     """The message of this kind about this episode.
 
     Its last line is the same whenever the same thing is said again, as after a crash between
     sending and remembering, so that a receiver can drop the second one.
     """
     lines = [
-        _headline(episode, kind, terms.now),
-        _counts(episode.finding),
-        _tickets(episode.finding),
-        f"Since {moment(episode.since)}, in {_counted(episode.runs, 'run')}.",
-        _run(episode.run_id, terms.ui_url),
-        f"Ref: {_reference(subject, episode, kind, terms)}",
+        _headline(incident, kind, notice_context.now),
+        _counts_text(incident.finding),
+        _tickets_text(incident.finding),
+        f"Since {format_time(incident.since)}, in {_pluralized(incident.runs, 'run')}.",
+        _run_link(incident.run_id, notice_context.ui_url),
+        f"Ref: {_reference(subject, incident, kind, notice_context)}",
     ]
     return Message(
-        cut(f"helpdesk-assets: {subject}", TITLE_CHARS),
+        truncate(f"helpdesk-assets: {subject}", TITLE_CHARS),
         "\n".join(line for line in lines if line),
-        _level(episode, kind),
+        _level(incident, kind),
     )
 
 
@@ -82,73 +84,83 @@ def sample(now: datetime, ui_url: str) -> Message:
         (("missed", 3.0), ("changes", 40.0)),
         ("1001", "1002", "1003"),
     )
-    episode = Episode(finding, now, now, "sample", "sample")
-    message = compose("test", episode, Kind.BEGAN, Terms(now, timedelta(days=1), ui_url))
+    incident = Incident(finding, now, now, "sample", "sample")
+    message = compose(
+        "test", incident, NoticeKind.OPENED, NoticeContext(now, timedelta(days=1), ui_url)
+    )
     return Message(message.title, message.body, Level.INFO)
 
 
-def bounded(finding: Finding) -> Finding:
+def truncated(finding: Finding) -> Finding:
     """The part of a finding that a message shows, which is all that is worth remembering."""
     return Finding(
-        cut(finding.subject, TITLE_CHARS),
+        truncate(finding.subject, TITLE_CHARS),
         finding.severity,
-        cut(finding.text, TEXT_CHARS),
-        tuple((cut(name, COUNT_CHARS), value) for name, value in finding.counts[:SHOWN_COUNTS]),
+        truncate(finding.text, TEXT_CHARS),
+        tuple(
+            (truncate(name, COUNT_CHARS), value) for name, value in finding.counts[:SHOWN_COUNTS]
+        ),
         # One more than is shown tells that there are more.
-        tuple(cut(ticket, ID_CHARS) for ticket in finding.ticket_ids[: SHOWN_TICKETS + 1]),
+        tuple(truncate(ticket, ID_CHARS) for ticket in finding.ticket_ids[: SHOWN_TICKETS + 1]),
     )
 
 
-def cut(text: str, chars: int) -> str:
+def truncate(text: str, chars: int) -> str:
     """In one line, and no longer than that."""
     line = " ".join(text.split())
     return line if len(line) <= chars else line[: chars - 1] + "…"
 
 
-def _headline(episode: Episode, kind: Kind, now: datetime) -> str:
-    severity, text = episode.finding.severity, cut(episode.finding.text, TEXT_CHARS)
-    lasted = age((episode.over_at or now) - episode.since)
+def _headline(incident: Incident, kind: NoticeKind, now: datetime) -> str:
+    severity, text = incident.finding.severity, truncate(incident.finding.text, TEXT_CHARS)
+    lasted = format_duration((incident.resolved_at or now) - incident.since)
     match kind:
-        case Kind.WORSE:
+        case NoticeKind.ESCALATED:
             return f"{severity}, no longer a warning: {text}"
-        case Kind.REMINDER:
+        case NoticeKind.REMINDER:
             return f"{severity}, still, after {lasted}: {text}"
-        case Kind.OVER:
+        case NoticeKind.RESOLVED:
             return f"OK again, after {lasted}. It was {severity}: {text}"
-        case Kind.PASSED_BY:
+        case NoticeKind.RESOLVED_UNNOTICED:
             return f"OK again. For {lasted} it was {severity}: {text}"
         case _:
             return f"{severity}: {text}"
 
 
-def _level(episode: Episode, kind: Kind) -> Level:
-    if kind in (Kind.OVER, Kind.PASSED_BY):
+def _level(incident: Incident, kind: NoticeKind) -> Level:
+    if kind in (NoticeKind.RESOLVED, NoticeKind.RESOLVED_UNNOTICED):
         return Level.SUCCESS
-    return Level.FAILURE if episode.finding.severity is Severity.ERROR else Level.WARNING
+    return Level.FAILURE if incident.finding.severity is Severity.ERROR else Level.WARNING
 
 
-def _counts(finding: Finding) -> str:
-    shown = bounded(finding).counts
+def _counts_text(finding: Finding) -> str:
+    shown = truncated(finding).counts
     return ", ".join(f"{name} {value:.6g}" for name, value in shown)
 
 
-def _tickets(finding: Finding) -> str:
-    shown = bounded(finding).ticket_ids
+def _tickets_text(finding: Finding) -> str:
+    shown = truncated(finding).ticket_ids
     if not shown:
         return ""
     more = " and more" if len(shown) > SHOWN_TICKETS else ""
     return f"Tickets: {', '.join(shown[:SHOWN_TICKETS])}{more}"
 
 
-def _run(run_id: str, ui_url: str) -> str:
+def _run_link(run_id: str, ui_url: str) -> str:
     return f"{ui_url.rstrip('/')}/runs/{run_id}" if ui_url else f"Run {run_id}"
 
 
-def _reference(subject: str, episode: Episode, kind: Kind, terms: Terms) -> str:
-    nth = f"-{(terms.now - episode.since) // terms.reminder}" if kind is Kind.REMINDER else ""
-    since = episode.since.astimezone(UTC)
-    return f"{cut(subject, TITLE_CHARS)} {since:%Y%m%dT%H%M%SZ} {kind.value}{nth}"
+def _reference(
+    subject: str, incident: Incident, kind: NoticeKind, notice_context: NoticeContext
+) -> str:
+    nth = (
+        f"-{(notice_context.now - incident.since) // notice_context.reminder}"
+        if kind is NoticeKind.REMINDER
+        else ""
+    )
+    since = incident.since.astimezone(UTC)
+    return f"{truncate(subject, TITLE_CHARS)} {since:%Y%m%dT%H%M%SZ} {kind.value}{nth}"
 
 
-def _counted(number: int, thing: str) -> str:
+def _pluralized(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from helpdesk_assets.model.batch import Manifest
-from helpdesk_assets.model.state import RunFacts, SyncState
+from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.settings import Settings
 
 
@@ -21,7 +21,7 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckResult:
     """One judgement. `severity` says how bad it is where it did not pass."""
 
     name: str
@@ -32,7 +32,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CheckThresholds:
     """From where on webhooks and the overlap are worth a word; each is a setting."""
 
     gap_warn_count: int = 1
@@ -45,7 +45,7 @@ class Limits:
     overlap: timedelta = timedelta(minutes=5)
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Limits:
+    def from_settings(cls, settings: Settings) -> CheckThresholds:
         return cls(
             gap_warn_count=settings.webhook_gap_warn_count,
             gap_error_share=settings.webhook_gap_error_share,
@@ -66,12 +66,12 @@ class Evidence:
     """
 
     manifest: Manifest | None
-    facts: RunFacts | None
+    facts: RunCounts | None
     state: SyncState | None
     now: datetime
-    limits: Limits = Limits()
+    thresholds: CheckThresholds = CheckThresholds()
 
     @property
-    def latest(self) -> RunFacts | None:
+    def latest(self) -> RunCounts | None:
         """The batch's own counts, else those of the last run that closed."""
         return self.facts or (self.state.facts if self.state else None)

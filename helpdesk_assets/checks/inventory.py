@@ -8,51 +8,59 @@ from __future__ import annotations
 
 from typing import Any
 
-from helpdesk_assets.checks.evidence import Severity, Verdict
-from helpdesk_assets.model.reconciliation import Kind, Outcome
+from helpdesk_assets.checks.evidence import CheckResult, Severity
+from helpdesk_assets.model.reconciliation import DifferenceKind, DifferenceOutcome
 from helpdesk_assets.operations.reconcile import ReconcileReport
 
-NAME = "inventory_matches"
+CHECK_NAME = "inventory_matches"
 GUIDE = "docs/reconciliation.md says what to look at."
 
 
-def inventory_matches(report: ReconcileReport) -> Verdict:
+def inventory_matches(report: ReconcileReport) -> CheckResult:
     """WARN where something was repaired, or the table is ahead; ERROR where something is wrong
     still, or could not be compared."""
-    wrong, mended = _wrong(report), _mended(report)
-    text = f"The table equals the {report.sizes.listed:,} tickets that the helpdesk lists."
-    if wrong or mended:
-        text = " ".join([*wrong, *mended, GUIDE])
-    return Verdict(
-        NAME,
-        passed=not wrong and not mended,
-        severity=Severity.ERROR if wrong else Severity.WARN,
+    unresolved, resolved = _unresolved_problems(report), _resolved_differences(report)
+    text = f"The table equals the {report.row_counts.listed:,} tickets that the helpdesk lists."
+    if unresolved or resolved:
+        text = " ".join([*unresolved, *resolved, GUIDE])
+    return CheckResult(
+        CHECK_NAME,
+        passed=not unresolved and not resolved,
+        severity=Severity.ERROR if unresolved else Severity.WARN,
         description=text,
         facts=_facts(report),
     )
 
 
-def _wrong(report: ReconcileReport) -> list[str]:
+def _unresolved_problems(report: ReconcileReport) -> list[str]:
     """What is not right yet."""
-    said = []
+    sentences = []
     if report.refused:
-        said.append(f"No row was marked as deleted: {report.refused}.")
+        sentences.append(f"No row was marked as deleted: {report.refused}.")
     if report.unrepaired:
-        said.append(f"Absent or older here, and not repaired: {report.unrepaired:,}.")
+        sentences.append(f"Absent or older here, and not repaired: {report.unrepaired:,}.")
     if report.unreadable:
-        said.append(f"Unreadable in the helpdesk, and perhaps different: {report.unreadable:,}.")
-    return said
+        sentences.append(
+            f"Unreadable in the helpdesk, and perhaps different: {report.unreadable:,}."
+        )
+    return sentences
 
 
-def _mended(report: ReconcileReport) -> list[str]:
+def _resolved_differences(report: ReconcileReport) -> list[str]:
     """What was not right, and what nobody puts right."""
-    repaired, deleted = report.count(None, Outcome.REPAIRED), report.count(None, Outcome.DELETED)
-    ahead, there = report.count(Kind.NEWER_HERE), report.count(None, Outcome.EXISTS)
-    looked = report.count(None, Outcome.FOUND) - ahead if report.only_looked else 0
+    repaired, deleted = (
+        report.count(None, DifferenceOutcome.REPAIRED),
+        report.count(None, DifferenceOutcome.DELETED),
+    )
+    ahead, there = (
+        report.count(DifferenceKind.AHEAD),
+        report.count(None, DifferenceOutcome.STILL_EXISTS),
+    )
+    only_reported = report.count(None, DifferenceOutcome.FOUND) - ahead if report.was_dry_run else 0
     sentences = (
         (repaired, "Absent or older here, repaired, and the sync should have seen it: {:,}."),
         (deleted, "Gone from the helpdesk, which nobody had told, and marked as deleted: {:,}."),
-        (looked, "Different, and left, since only a look was asked for: {:,}."),
+        (only_reported, "Different, and left, since only a look was asked for: {:,}."),
         (ahead, "Newer here than in the helpdesk, and left: {:,}."),
         (there, "Not listed by the helpdesk, and there when asked for: {:,}."),
     )
@@ -61,13 +69,13 @@ def _mended(report: ReconcileReport) -> list[str]:
 
 def _facts(report: ReconcileReport) -> dict[str, Any]:
     """Counts first, of which an alert shows a few; then the tickets, those of the worst first."""
-    worst = sorted(report.found, key=lambda each: each.outcome is not Outcome.LEFT)
+    worst = sorted(report.found, key=lambda each: each.outcome is not DifferenceOutcome.UNRESOLVED)
     return {
-        "repaired": report.count(None, Outcome.REPAIRED),
-        "deleted": report.count(None, Outcome.DELETED),
-        "left": report.count(None, Outcome.LEFT),
-        **{kind.value: report.count(kind) for kind in Kind},
-        "listed": report.sizes.listed,
+        "repaired": report.count(None, DifferenceOutcome.REPAIRED),
+        "deleted": report.count(None, DifferenceOutcome.DELETED),
+        "left": report.count(None, DifferenceOutcome.UNRESOLVED),
+        **{kind.value: report.count(kind) for kind in DifferenceKind},
+        "listed": report.row_counts.listed,
         "unreadable": report.unreadable,
         "ticket_ids": [ticket_id for each in worst for ticket_id in each.ticket_ids],
     }

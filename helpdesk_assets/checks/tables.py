@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from helpdesk_assets.checks.evidence import Evidence, Severity, Verdict
+from helpdesk_assets.checks.evidence import CheckResult, Evidence, Severity
 from helpdesk_assets.checks.webhooks import (
     overlap_too_small,
     webhook_gaps,
@@ -18,18 +18,18 @@ from helpdesk_assets.checks.webhooks import (
     webhook_silence,
 )
 from helpdesk_assets.model.batch import Manifest
-from helpdesk_assets.model.state import RunFacts
+from helpdesk_assets.model.state import RunCounts
 
 # Two ticks of the two-hour schedule: one that is late is noise. Twice that: nobody looked.
 STALE_AFTER = timedelta(hours=4)
-LOST_AFTER = timedelta(hours=8)
+STALE_ERROR_AFTER = timedelta(hours=8)
 
 
-def no_fallback(evidence: Evidence) -> Verdict:
+def no_fallback(evidence: Evidence) -> CheckResult:
     """Whether the change endpoint answered."""
     manifest = evidence.manifest
     used = manifest is not None and manifest.fallback
-    return Verdict(
+    return CheckResult(
         "no_fallback",
         passed=not used,
         severity=Severity.WARN,
@@ -40,68 +40,68 @@ def no_fallback(evidence: Evidence) -> Verdict:
     )
 
 
-def read_whole(evidence: Evidence) -> Verdict:
+def read_whole(evidence: Evidence) -> CheckResult:
     """Whether every row that was fetched is accounted for in the table, with the run's proof."""
     manifest, facts = evidence.manifest, evidence.facts
     if manifest is None or facts is None:
-        return Verdict(
+        return CheckResult(
             "read_whole",
             passed=True,
             severity=Severity.ERROR,
             description="The latest batch has not been merged yet; nothing to compare.",
-            facts=_proof(manifest, RunFacts()),
+            facts=_read_counts(manifest, RunCounts()),
         )
-    problems = _gaps_in(manifest, facts)
-    return Verdict(
+    problems = _count_mismatches(manifest, facts)
+    return CheckResult(
         "read_whole",
         passed=not problems,
         severity=Severity.ERROR,
         description=" ".join(problems) or "Every ticket that was fetched is in the table.",
-        facts=_proof(manifest, facts),
+        facts=_read_counts(manifest, facts),
     )
 
 
-def one_row_per_ticket(evidence: Evidence) -> Verdict:
-    return _of_table(
+def one_row_per_ticket(evidence: Evidence) -> CheckResult:
+    return _table_check(
         "one_row_per_ticket",
         evidence,
-        {"repeated_keys": (evidence.latest or RunFacts()).repeated_keys},
-        good="Every ticket has one row.",
-        bad="tickets holds rows whose ticket_id is there already. Something other than the sync "
+        {"repeated_keys": (evidence.latest or RunCounts()).repeated_keys},
+        passed_text="Every ticket has one row.",
+        failed_text="tickets holds rows whose ticket_id is there already. Something other than the sync "
         "inserts; keep the newest row of each and delete the others.",
     )
 
 
-def no_null_keys_or_times(evidence: Evidence) -> Verdict:
-    facts = evidence.latest or RunFacts()
-    return _of_table(
+def no_null_keys_or_times(evidence: Evidence) -> CheckResult:
+    facts = evidence.latest or RunCounts()
+    return _table_check(
         "no_null_keys_or_times",
         evidence,
         {"null_keys": facts.null_keys, "null_times": facts.null_times},
-        good="Every row has its ticket_id and modifiedTime.",
-        bad="tickets holds rows without ticket_id or modifiedTime. Something other than the sync "
+        passed_text="Every row has its ticket_id and modifiedTime.",
+        failed_text="tickets holds rows without ticket_id or modifiedTime. Something other than the sync "
         "writes them: such a row is never matched, or always counts as older.",
     )
 
 
-def no_time_in_the_future(evidence: Evidence) -> Verdict:
-    return _of_table(
+def no_time_in_the_future(evidence: Evidence) -> CheckResult:
+    return _table_check(
         "no_time_in_the_future",
         evidence,
-        {"future_times": (evidence.latest or RunFacts()).future_times},
-        good="No modifiedTime is ahead of the helpdesk's clock.",
-        bad="tickets holds rows dated ahead of the helpdesk's clock. No later change will replace "
+        {"future_times": (evidence.latest or RunCounts()).future_times},
+        passed_text="No modifiedTime is ahead of the helpdesk's clock.",
+        failed_text="tickets holds rows dated ahead of the helpdesk's clock. No later change will replace "
         "them; correct or delete them and run a full sync.",
     )
 
 
-def watermark_fresh(evidence: Evidence) -> Verdict:
+def watermark_fresh(evidence: Evidence) -> CheckResult:
     """Whether the sync keeps up. Measured against the later of two clocks, so that one clock that
     is slow does not hide a sync that stands still."""
     state = evidence.state
     watermark = state.watermark if state else None
     if state is None or watermark is None:
-        return Verdict(
+        return CheckResult(
             "watermark_fresh",
             passed=False,
             severity=Severity.WARN,
@@ -116,16 +116,16 @@ def watermark_fresh(evidence: Evidence) -> Verdict:
             f"The watermark is {lag.total_seconds() / 3600:.1f} h old. Look at the latest runs: "
             "are they scheduled, do they fail, do they fall back to the listing?"
         )
-    return Verdict(
+    return CheckResult(
         "watermark_fresh",
         passed=lag <= STALE_AFTER,
-        severity=Severity.ERROR if lag > LOST_AFTER else Severity.WARN,
+        severity=Severity.ERROR if lag > STALE_ERROR_AFTER else Severity.WARN,
         description=text,
         facts={"watermark": watermark, "watermark_lag_seconds": lag.total_seconds()},
     )
 
 
-ALL = (
+ALL_CHECKS = (
     webhook_gaps,
     webhook_silence,
     webhook_latency,
@@ -139,48 +139,48 @@ ALL = (
 )
 
 
-def judge(evidence: Evidence) -> tuple[Verdict, ...]:
+def evaluate_checks(evidence: Evidence) -> tuple[CheckResult, ...]:
     """Every verdict, in the order in which a reader wants them."""
-    return tuple(verdict(evidence) for verdict in ALL)
+    return tuple(check_result(evidence) for check_result in ALL_CHECKS)
 
 
-def _of_table(
-    name: str, evidence: Evidence, counts: Mapping[str, int], *, good: str, bad: str
-) -> Verdict:
-    rows = (evidence.latest or RunFacts()).rows
-    return Verdict(
+def _table_check(
+    name: str, evidence: Evidence, counts: Mapping[str, int], *, passed_text: str, failed_text: str
+) -> CheckResult:
+    rows = (evidence.latest or RunCounts()).rows
+    return CheckResult(
         name,
         passed=not any(counts.values()),
         severity=Severity.ERROR,
-        description=bad if any(counts.values()) else good,
+        description=failed_text if any(counts.values()) else passed_text,
         facts={**counts, "table_rows": rows},
     )
 
 
-def _distinct(manifest: Manifest) -> int | None:
+def _distinct_tickets(manifest: Manifest) -> int | None:
     """How many tickets the batch holds; None for a large one, whose rows were not remembered."""
     if manifest.versions is None:
         return None
     return len({version.ticket_id for version in manifest.versions})
 
 
-def _gaps_in(manifest: Manifest, facts: RunFacts) -> list[str]:
-    found, fetched = facts.tickets, _distinct(manifest)
+def _count_mismatches(manifest: Manifest, facts: RunCounts) -> list[str]:
+    stored, fetched = facts.tickets, _distinct_tickets(manifest)
     problems = []
-    if manifest.rows and not found:
+    if manifest.rows and not stored:
         problems.append(f"{manifest.rows} rows were fetched and none of their tickets is stored.")
-    elif fetched is not None and found != fetched:
-        problems.append(f"{fetched} tickets were fetched and {found} of them are stored.")
-    elif found > manifest.rows:
-        problems.append(f"{manifest.rows} rows were fetched but {found} tickets were counted.")
-    if facts.rows < found:
-        problems.append(f"{found} tickets were counted in a table of {facts.rows} rows.")
+    elif fetched is not None and stored != fetched:
+        problems.append(f"{fetched} tickets were fetched and {stored} of them are stored.")
+    elif stored > manifest.rows:
+        problems.append(f"{manifest.rows} rows were fetched but {stored} tickets were counted.")
+    if facts.rows < stored:
+        problems.append(f"{stored} tickets were counted in a table of {facts.rows} rows.")
     if not manifest.pages or not manifest.api.calls:
         problems.append("No page was read.")
     return problems
 
 
-def _proof(manifest: Manifest | None, facts: RunFacts) -> dict[str, Any]:
+def _read_counts(manifest: Manifest | None, facts: RunCounts) -> dict[str, Any]:
     return {
         "window_since": manifest.window.since if manifest else None,
         "window_until": manifest.window.until if manifest else None,
@@ -189,7 +189,7 @@ def _proof(manifest: Manifest | None, facts: RunFacts) -> dict[str, Any]:
         "api_bytes": manifest.api.bytes_received if manifest else 0,
         "rows_fetched": manifest.rows if manifest else 0,
         "bad_tickets": manifest.bad_count if manifest else 0,
-        "tickets_fetched": _distinct(manifest) if manifest else 0,
+        "tickets_fetched": _distinct_tickets(manifest) if manifest else 0,
         "tickets_stored": facts.tickets,
         "rows_inserted": facts.inserted,
         "rows_updated": facts.updated,

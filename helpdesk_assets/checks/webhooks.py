@@ -10,19 +10,19 @@ from __future__ import annotations
 from datetime import timedelta
 from math import ceil
 
-from helpdesk_assets.checks.evidence import Evidence, Limits, Severity, Verdict
-from helpdesk_assets.model.state import RunFacts
+from helpdesk_assets.checks.evidence import CheckResult, CheckThresholds, Evidence, Severity
+from helpdesk_assets.model.state import RunCounts
 
-NAMED_TICKETS = 10
+MAX_TICKET_IDS = 10
 # Found this close to where a window begins, the next change like it lies outside.
-NEAR_THE_EDGE = 0.8
+NEAR_EDGE_SHARE = 0.8
 GUIDE = "docs/webhook-gaps.md says what to look at."
 
 
-def webhook_gaps(evidence: Evidence) -> Verdict:
+def webhook_gaps(evidence: Evidence) -> CheckResult:
     """Whether webhooks delivered what they should have."""
-    facts, limits = evidence.latest or RunFacts(), evidence.limits
-    changes, missed = _changes(facts), facts.missed_total
+    facts, thresholds = evidence.latest or RunCounts(), evidence.thresholds
+    changes, missed = _judged_changes(facts), facts.missed_total
     share = min(1.0, missed / changes) if changes else float(missed > 0)
     text = "Webhooks delivered every change in time."
     if missed:
@@ -30,10 +30,12 @@ def webhook_gaps(evidence: Evidence) -> Verdict:
             f"{missed} of {changes} changed tickets were not delivered by a webhook. The sync has "
             f"put them right; look at the webhook's log on the helpdesk's side. {GUIDE}"
         )
-    return Verdict(
+    return CheckResult(
         "webhook_gaps",
-        passed=missed < limits.gap_warn_count,
-        severity=Severity.ERROR if _is_bad(missed, changes, share, limits) else Severity.WARN,
+        passed=missed < thresholds.gap_warn_count,
+        severity=Severity.ERROR
+        if _exceeds_error_thresholds(missed, changes, share, thresholds)
+        else Severity.WARN,
         description=text,
         facts={
             "missed": missed,
@@ -41,38 +43,38 @@ def webhook_gaps(evidence: Evidence) -> Verdict:
             "share": share,
             "lag_max_seconds": max((m.lag_seconds for m in facts.missed), default=0.0),
             "since": facts.missed_since,
-            "ticket_ids": [m.ticket_id for m in facts.missed[:NAMED_TICKETS]],
+            "ticket_ids": [m.ticket_id for m in facts.missed[:MAX_TICKET_IDS]],
             "missed_named": facts.missed,
         },
     )
 
 
-def webhook_silence(evidence: Evidence) -> Verdict:
+def webhook_silence(evidence: Evidence) -> CheckResult:
     """Whether the receiver hears anything: its endpoint may be gone, unsubscribed, or its secret
     wrong, and then every change is missed without a single failure on our side."""
-    facts, limits = evidence.latest or RunFacts(), evidence.limits
-    heard, manifest = facts.webhooks, evidence.manifest
+    facts, thresholds = evidence.latest or RunCounts(), evidence.thresholds
+    webhook_counts, manifest = facts.webhooks, evidence.manifest
     served = manifest.served_at if manifest else evidence.now
-    since = heard.unheard_since if heard else None
+    since = webhook_counts.unheard_since if webhook_counts else None
     seconds = (served - since).total_seconds() if since else 0.0
-    count = heard.unheard if heard else 0
-    silent = count >= limits.silence_changes and seconds >= limits.silence.total_seconds()
+    count = webhook_counts.unheard if webhook_counts else 0
+    silent = count >= thresholds.silence_changes and seconds >= thresholds.silence.total_seconds()
     if manifest is not None and manifest.first_load:
         silent = False  # what it reads is older than any receiver
     text = "The receiver hears of changes."
-    if heard is None:
+    if webhook_counts is None:
         text = "There are no events to judge by: no receiver of ours has stored one."
     elif silent:
         last = (
-            f"at {heard.last_event:%Y-%m-%d %H:%M:%S} UTC"
-            if heard.last_event
+            f"at {webhook_counts.last_event:%Y-%m-%d %H:%M:%S} UTC"
+            if webhook_counts.last_event
             else "before this week or never"
         )
         text = (
             f"{count} changes came and no webhook for {seconds / 60:.0f} min; the last event came "
             f"{last}. Is the receiver up, still subscribed, and its secret the vendor's? {GUIDE}"
         )
-    return Verdict(
+    return CheckResult(
         "webhook_silence",
         passed=not silent,
         severity=Severity.ERROR,
@@ -81,84 +83,96 @@ def webhook_silence(evidence: Evidence) -> Verdict:
             "changes_unheard": count,
             "silent_seconds": seconds,
             "since": since,
-            "last_event": heard.last_event if heard else None,
+            "last_event": webhook_counts.last_event if webhook_counts else None,
         },
     )
 
 
-def webhook_latency(evidence: Evidence) -> Verdict:
+def webhook_latency(evidence: Evidence) -> CheckResult:
     """Whether changes are in the table soon after they were made."""
-    facts, limits = evidence.latest or RunFacts(), evidence.limits
-    heard = facts.webhooks
-    p95 = heard.latency_p95 if heard and heard.latency_p95 is not None else 0.0
-    events = heard.events if heard else 0
-    slow = p95 > limits.latency_seconds and events >= limits.minimum_changes
+    facts, thresholds = evidence.latest or RunCounts(), evidence.thresholds
+    webhook_counts = facts.webhooks
+    p95 = (
+        webhook_counts.latency_p95
+        if webhook_counts and webhook_counts.latency_p95 is not None
+        else 0.0
+    )
+    events = webhook_counts.events if webhook_counts else 0
+    slow = p95 > thresholds.latency_seconds and events >= thresholds.minimum_changes
     text = "Webhooks bring changes within the bound, or too few came to tell."
     if slow:
         text = (
             f"5 of 100 webhooks took longer than {p95:.0f} s from the change to the table; "
-            f"WEBHOOK_LATENCY_SECONDS is {limits.latency_seconds:.0f}. Does the vendor send late, "
+            f"WEBHOOK_LATENCY_SECONDS is {thresholds.latency_seconds:.0f}. Does the vendor send late, "
             f"or does the receiver wait for the warehouse? {GUIDE}"
         )
-    return Verdict(
+    return CheckResult(
         "webhook_latency",
         passed=not slow,
         severity=Severity.WARN,
         description=text,
         facts={
             "events": events,
-            "late": heard.late if heard else 0,
-            "latency_p50_seconds": (heard.latency_p50 if heard else None) or 0.0,
+            "late": webhook_counts.late if webhook_counts else 0,
+            "latency_p50_seconds": (webhook_counts.latency_p50 if webhook_counts else None) or 0.0,
             "latency_p95_seconds": p95,
         },
     )
 
 
-def overlap_too_small(evidence: Evidence) -> Verdict:
+def overlap_too_small(evidence: Evidence) -> CheckResult:
     """Whether polling finds changes well before its windows have passed them: a search index that
     lags by more than the overlap makes polling lose changes too."""
-    facts, overlap = evidence.latest or RunFacts(), _overlap(evidence).total_seconds()
+    facts, overlap = evidence.latest or RunCounts(), _effective_overlap(evidence).total_seconds()
     unpolled = facts.webhooks.webhook_only if facts.webhooks else 0
-    late = facts.behind_p99 > NEAR_THE_EDGE * overlap
-    wanted = max(2 * overlap if unpolled else 0, 60 * ceil(1.5 * facts.behind_p99 / 60))
+    late = facts.index_lag_p99 > NEAR_EDGE_SHARE * overlap
+    suggested_seconds = max(
+        2 * overlap if unpolled else 0, 60 * ceil(1.5 * facts.index_lag_p99 / 60)
+    )
     text = "Polling finds changes well within its overlap."
     if unpolled or late:
         found = [f"{unpolled} changes came by webhook and not by polling"] if unpolled else []
         if late:
-            found += [f"1 of 100 changes was found {facts.behind_p99:.0f} s behind the watermark"]
+            found += [
+                f"1 of 100 changes was found {facts.index_lag_p99:.0f} s behind the watermark"
+            ]
         text = (
             f"{'; '.join(found)}. The helpdesk's search lags behind its tickets: set "
-            f"HELPDESK_OVERLAP_SECONDS={wanted:.0f} (it is {overlap:.0f})."
+            f"HELPDESK_OVERLAP_SECONDS={suggested_seconds:.0f} (it is {overlap:.0f})."
         )
-    return Verdict(
+    return CheckResult(
         "overlap_too_small",
         passed=not unpolled and not late,
         severity=Severity.WARN,
         description=text,
         facts={
             "webhook_only": unpolled,
-            "behind_p99_seconds": facts.behind_p99,
+            "behind_p99_seconds": facts.index_lag_p99,
             "overlap_seconds": overlap,
-            "overlap_wanted_seconds": float(wanted) if unpolled or late else overlap,
+            "overlap_wanted_seconds": float(suggested_seconds) if unpolled or late else overlap,
         },
     )
 
 
-def _changes(facts: RunFacts) -> int:
+def _judged_changes(facts: RunCounts) -> int:
     """What the missed ones are a part of: changes that were judged now, or this run's tickets
     where only the table tells."""
-    heard = facts.webhooks
-    return facts.tickets if heard is None else max(heard.judged, facts.missed_total)
+    webhook_counts = facts.webhooks
+    return (
+        facts.tickets if webhook_counts is None else max(webhook_counts.judged, facts.missed_total)
+    )
 
 
-def _overlap(evidence: Evidence) -> timedelta:
+def _effective_overlap(evidence: Evidence) -> timedelta:
     """How far the window reached back: the helpdesk or the grace may ask for more than is set."""
-    manifest, overlap = evidence.manifest, evidence.limits.overlap
-    if manifest is None or manifest.seen_watermark is None or manifest.window.since is None:
+    manifest, overlap = evidence.manifest, evidence.thresholds.overlap
+    if manifest is None or manifest.initial_watermark is None or manifest.window.since is None:
         return overlap
-    return max(overlap, manifest.seen_watermark - manifest.window.since)
+    return max(overlap, manifest.initial_watermark - manifest.window.since)
 
 
-def _is_bad(missed: int, changes: int, share: float, limits: Limits) -> bool:
-    enough = changes >= limits.minimum_changes and missed >= limits.gap_error_count
-    return enough and share > limits.gap_error_share
+def _exceeds_error_thresholds(
+    missed: int, changes: int, share: float, thresholds: CheckThresholds
+) -> bool:
+    enough = changes >= thresholds.minimum_changes and missed >= thresholds.gap_error_count
+    return enough and share > thresholds.gap_error_share

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from helpdesk_assets.alerts.apprise_channel import Outcome, open_channels
+from helpdesk_assets.alerts.apprise_channel import SendOutcome, open_channels
 from helpdesk_assets.alerts.message import sample
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.settings import load_alert_settings
@@ -32,4 +32,4 @@ def send_sample() -> bool:
     for name, answer in answers:
         reason = f" ({answer.reason})" if answer.reason else ""
         click.echo(f"Alert URL {name}: {answer.outcome.value}{reason}")
-    return all(answer.outcome is Outcome.DELIVERED for _, answer in answers)
+    return all(answer.outcome is SendOutcome.DELIVERED for _, answer in answers)

@@ -12,7 +12,7 @@ import click
 
 from helpdesk_assets.cli.lazy_imports import import_google_without_pandas
 from helpdesk_assets.cli.root import Root, verbose_option
-from helpdesk_assets.cli.times import read_ids, read_moment
+from helpdesk_assets.cli.times import parse_ids, parse_time
 
 SIMULATOR_PORT = 8420
 WAREHOUSE_PORT = 9050
@@ -49,9 +49,9 @@ def sync(full: bool, as_json: bool) -> None:
 
 
 @root.command()
-@click.option("--ids", metavar="ID,ID,...", callback=read_ids, help="Fetch these tickets.")
-@click.option("--since", metavar="TIME", callback=read_moment, help="Read changes from here on.")
-@click.option("--until", metavar="TIME", callback=read_moment, help="Read changes up to here.")
+@click.option("--ids", metavar="ID,ID,...", callback=parse_ids, help="Fetch these tickets.")
+@click.option("--since", metavar="TIME", callback=parse_time, help="Read changes from here on.")
+@click.option("--until", metavar="TIME", callback=parse_time, help="Read changes up to here.")
 @click.option(
     "--mark-deleted",
     is_flag=True,
@@ -100,7 +100,7 @@ def reconcile(dry_run: bool, as_json: bool) -> None:
     import_google_without_pandas()
     from helpdesk_assets.cli.reconcile import reconcile_once
 
-    if not reconcile_once(only_look=dry_run, as_json=as_json):
+    if not reconcile_once(dry_run=dry_run, as_json=as_json):
         raise click.exceptions.Exit(1)
 
 
@@ -135,7 +135,7 @@ def show(as_json: bool) -> None:
 
 
 @watermark.command("set")
-@click.argument("time", callback=read_moment)
+@click.argument("time", callback=parse_time)
 @yes_option
 @verbose_option
 def set_watermark(time: datetime, yes: bool) -> None:
@@ -144,9 +144,9 @@ def set_watermark(time: datetime, yes: bool) -> None:
     Back: that much is read again. Forwards: what lies between is passed over.
     """
     import_google_without_pandas()
-    from helpdesk_assets.cli.watermark import set_to
+    from helpdesk_assets.cli.watermark import move_watermark
 
-    if not set_to(time, consent=yes):
+    if not move_watermark(time, confirmed=yes):
         raise click.exceptions.Exit(1)
 
 
@@ -158,7 +158,7 @@ def rebuild(yes: bool) -> None:
     import_google_without_pandas()
     from helpdesk_assets.cli.watermark import rebuild as rebuild_state
 
-    if not rebuild_state(consent=yes):
+    if not rebuild_state(confirmed=yes):
         raise click.exceptions.Exit(1)
 
 
@@ -167,9 +167,9 @@ def rebuild(yes: bool) -> None:
 def doctor() -> None:
     """Check settings, helpdesk and BigQuery, one by one; exit 1 when anything fails."""
     import_google_without_pandas()
-    from helpdesk_assets.cli.doctor import examine
+    from helpdesk_assets.cli.doctor import run_doctor
 
-    if not examine():
+    if not run_doctor():
         raise click.exceptions.Exit(1)
 
 
@@ -198,13 +198,13 @@ def webhooks(host: str, port: int, insecure: bool) -> None:
 @click.option(
     "--start",
     metavar="TIME",
-    callback=read_moment,
+    callback=parse_time,
     help="What its clock shows at first; now when left out.",
 )
 @click.option(
     "--history-until",
     metavar="TIME",
-    callback=read_moment,
+    callback=parse_time,
     help="Where the tickets' past ends; the same one again gives the same past.",
 )
 @click.option(
@@ -278,9 +278,9 @@ def warehouse(port: int, data_dir: Path) -> None:
 @verbose_option
 def demo(tickets: int) -> None:
     """Tell the whole story on this machine: lost webhooks, and the sync that finds them."""
-    from helpdesk_assets.cli.local import tell_story
+    from helpdesk_assets.cli.local import start_demo
 
-    tell_story(tickets=tickets)
+    start_demo(tickets=tickets)
 
 
 @root.group()

@@ -17,22 +17,22 @@ from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 
-_KNOCK_SECONDS = 3.0
+_CONNECT_TIMEOUT_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Connections:
     helpdesk: Helpdesk
     tables: SyncTables
 
 
 @contextmanager
-def open_parts(settings: Settings) -> Iterator[Parts]:
+def open_connections(settings: Settings) -> Iterator[Connections]:
     """Both ends of the sync. Only the local warehouse is asked whether it is there."""
     from helpdesk_assets.providers.registry import make_helpdesk
 
     with closing(make_helpdesk(settings)) as helpdesk, open_tables(settings) as tables:
-        yield Parts(helpdesk, tables)
+        yield Connections(helpdesk, tables)
 
 
 @contextmanager
@@ -69,9 +69,11 @@ def open_warehouse(settings: Settings) -> Iterator[Warehouse]:
 def is_listening(url: str) -> bool:
     """Whether somebody takes connections there."""
     try:
-        where = urlsplit(url)
-        port = where.port or (443 if where.scheme == "https" else 80)
-        with socket.create_connection((where.hostname or "", port), timeout=_KNOCK_SECONDS):
+        address = urlsplit(url)
+        port = address.port or (443 if address.scheme == "https" else 80)
+        with socket.create_connection(
+            (address.hostname or "", port), timeout=_CONNECT_TIMEOUT_SECONDS
+        ):
             return True
     except (OSError, ValueError):
         return False

@@ -33,7 +33,7 @@ def serve_helpdesk(
     webhooks: Mapping[str, str],
 ) -> None:
     """Run the simulated helpdesk until it is interrupted."""
-    with _extra_needed(), port_needed(HOST, port):
+    with _require_local_extra(), port_errors_explained(HOST, port):
         from helpdesk_assets.local.simulator.server import DEFAULT_TOKEN, serve
 
         def announce(url: str) -> None:
@@ -55,7 +55,7 @@ def serve_helpdesk(
 
 def serve_warehouse(*, port: int, data_dir: Path) -> None:
     """Become the local warehouse; its process replaces this one."""
-    with _extra_needed(), port_needed(HOST, port):
+    with _require_local_extra(), port_errors_explained(HOST, port):
         from helpdesk_assets.local.warehouse import check_installed, free_port, serve
 
         check_installed()
@@ -69,23 +69,23 @@ def serve_warehouse(*, port: int, data_dir: Path) -> None:
         serve(port, data_dir)
 
 
-def tell_story(*, tickets: int) -> None:
+def start_demo(*, tickets: int) -> None:
     """Run the demo; exit 1 when anything came out otherwise than it should."""
-    signal.signal(signal.SIGTERM, _end_in_order)
-    with _extra_needed():
+    signal.signal(signal.SIGTERM, _exit_on_signal)
+    with _require_local_extra():
         from helpdesk_assets.local.demo.run import run_demo
 
         if not run_demo(tickets):
             raise click.exceptions.Exit(1)
 
 
-def _end_in_order(number: int, _frame: object) -> NoReturn:
+def _exit_on_signal(number: int, _frame: object) -> NoReturn:
     """As SystemExit, so that what was started is stopped on the way out."""
     sys.exit(128 + number)
 
 
 @contextmanager
-def _extra_needed() -> Iterator[None]:
+def _require_local_extra() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
@@ -98,7 +98,7 @@ def _extra_needed() -> Iterator[None]:
 
 
 @contextmanager
-def port_needed(host: str, port: int) -> Iterator[None]:
+def port_errors_explained(host: str, port: int) -> Iterator[None]:
     """Tells a person when the address cannot be listened on."""
     try:
         yield

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from helpdesk_assets.extract.progress import Progress
 
 SECONDS_PER_LINE = 30.0
-_AFTER = {"fetch": "storing versions", "store": "looking for missed updates"}
-_AFTER |= {"missed": "merging", "merge": "closing the run"}
+_PHASE_LABELS = {"fetch": "storing versions", "store": "looking for missed updates"}
+_PHASE_LABELS |= {"missed": "merging", "merge": "closing the run"}
 
 
-class Watcher(Protocol):
+class ProgressListener(Protocol):
     """Hears of a run while it goes on."""
 
     def on_page(self, progress: Progress) -> None: ...
@@ -31,10 +31,10 @@ class Watcher(Protocol):
 
 
 @contextmanager
-def watching() -> Iterator[Watcher]:
+def fetch_progress() -> Iterator[ProgressListener]:
     """The one that hears of a run: a bar on a terminal, lines elsewhere."""
     if not sys.stderr.isatty():
-        yield FetchLines()
+        yield FetchProgressLog()
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -48,11 +48,11 @@ def watching() -> Iterator[Watcher]:
         console=Console(stderr=True),
         transient=True,
     ) as bars:
-        yield FetchBar(bars)
+        yield FetchProgressBar(bars)
 
 
 @contextmanager
-def counting(what: str) -> Iterator[Callable[[int], None]]:
+def count_progress(what: str) -> Iterator[Callable[[int], None]]:
     """The one that hears how many there are so far: a line every half minute, which a short run
     does not live to see."""
     last = time.monotonic()
@@ -66,13 +66,13 @@ def counting(what: str) -> Iterator[Callable[[int], None]]:
     yield count
 
 
-class FetchBar:
+class FetchProgressBar:
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
         self._task = bars.add_task("fetching", total=None, note="")
 
     def on_page(self, progress: Progress) -> None:
-        note = progress.told()
+        note = progress.describe()
         if progress.reached is not None:
             note += f", up to {progress.reached:%Y-%m-%d %H:%M}"
         if progress.share is None:
@@ -82,23 +82,23 @@ class FetchBar:
             self._bars.update(self._task, total=1.0, completed=progress.share, note=note)
 
     def on_phase(self, phase: str) -> None:
-        if phase in _AFTER:
+        if phase in _PHASE_LABELS:
             # A bar without an end in the old one's place: rich cannot take an end back.
             self._bars.remove_task(self._task)
-            self._task = self._bars.add_task(_AFTER[phase], total=None, note="")
+            self._task = self._bars.add_task(_PHASE_LABELS[phase], total=None, note="")
 
 
-class FetchLines:
+class FetchProgressLog:
     """A line every half minute; a short run prints none."""
 
-    def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
-        self._timer = timer
-        self._last = timer()
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._last = monotonic()
 
     def on_page(self, progress: Progress) -> None:
-        if self._timer() - self._last >= SECONDS_PER_LINE:
-            self._last = self._timer()
-            click.echo(progress.told(), err=True)
+        if self._monotonic() - self._last >= SECONDS_PER_LINE:
+            self._last = self._monotonic()
+            click.echo(progress.describe(), err=True)
 
     def on_phase(self, phase: str) -> None:
         pass

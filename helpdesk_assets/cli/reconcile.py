@@ -9,50 +9,50 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from helpdesk_assets.checks.inventory import inventory_matches
-from helpdesk_assets.cli.connections import open_parts
-from helpdesk_assets.cli.progress import counting
-from helpdesk_assets.formatting import moment
-from helpdesk_assets.model.reconciliation import Kind, Outcome
-from helpdesk_assets.operations.reconcile import ReconcileReport, Terms, reconcile
+from helpdesk_assets.cli.connections import open_connections
+from helpdesk_assets.cli.progress import count_progress
+from helpdesk_assets.formatting import format_time
+from helpdesk_assets.model.reconciliation import DifferenceKind, DifferenceOutcome
+from helpdesk_assets.operations.reconcile import ReconcilePolicy, ReconcileReport, reconcile
 from helpdesk_assets.settings import load_settings
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
-def reconcile_once(*, only_look: bool, as_json: bool) -> bool:
+def reconcile_once(*, dry_run: bool, as_json: bool) -> bool:
     """Sweep, compare, repair and tell; False where something is wrong still."""
     settings = load_settings()
-    with open_parts(settings) as parts, counting("tickets listed") as on_page:
+    with open_connections(settings) as connections, count_progress("tickets listed") as on_page:
         report = reconcile(
-            parts.helpdesk,
-            parts.tables,
-            Terms.from_settings(settings, only_look=only_look),
+            connections.helpdesk,
+            connections.tables,
+            ReconcilePolicy.from_settings(settings, dry_run=dry_run),
             run_id=uuid.uuid4().hex,
             on_page=on_page,
         )
-    verdict = inventory_matches(report)
+    check_result = inventory_matches(report)
     if as_json:
-        click.echo(json.dumps(as_object(report)))
+        click.echo(json.dumps(to_json_object(report)))
     else:
         from rich.console import Console
 
         console = Console()
         console.print(summary(report))
-        console.print(verdict.description, highlight=False, markup=False)
+        console.print(check_result.description, highlight=False, markup=False)
     return not report.is_wrong
 
 
-def as_object(report: ReconcileReport) -> dict[str, Any]:
+def to_json_object(report: ReconcileReport) -> dict[str, Any]:
     """The same for programs; times in ISO 8601."""
-    sweep = report.sweep
+    snapshot = report.snapshot
     return {
         "status": "wrong" if report.is_wrong else "ok",
-        "sweep_id": sweep.sweep_id,
-        "listed_at": sweep.listed_at.isoformat(),
-        "tickets_listed": report.sizes.listed,
-        **{kind.value: report.count(kind) for kind in Kind},
-        **{outcome.value: report.count(None, outcome) for outcome in Outcome},
+        "sweep_id": snapshot.sweep_id,
+        "listed_at": snapshot.listed_at.isoformat(),
+        "tickets_listed": report.row_counts.listed,
+        **{kind.value: report.count(kind) for kind in DifferenceKind},
+        **{outcome.value: report.count(None, outcome) for outcome in DifferenceOutcome},
         "unreadable": report.unreadable,
         "refused": report.refused,
         "differences": [
@@ -72,9 +72,11 @@ def summary(report: ReconcileReport) -> Table:
     from rich.table import Table
 
     table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_row("listed at", moment(report.sweep.listed_at))
-    table.add_row("tickets listed", f"{report.sizes.listed:,} in {report.sweep.pages:,} pages")
-    table.add_row("rows alive", f"{report.sizes.alive:,}")
+    table.add_row("listed at", format_time(report.snapshot.listed_at))
+    table.add_row(
+        "tickets listed", f"{report.row_counts.listed:,} in {report.snapshot.pages:,} pages"
+    )
+    table.add_row("rows alive", f"{report.row_counts.alive:,}")
     for each in report.found:
         kind = each.kind.value.replace("_", " ")
         more = ", ..." if each.count > len(each.ticket_ids[:5]) else ""

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from helpdesk_assets.cli.connections import open_parts
-from helpdesk_assets.cli.sync import run_and_tell
-from helpdesk_assets.extract.plan import Options
+from helpdesk_assets.cli.connections import open_connections
+from helpdesk_assets.cli.sync import run_and_report
+from helpdesk_assets.extract.plan import SyncRequest
 from helpdesk_assets.operations.repair import RepairReport, repair_tickets
 from helpdesk_assets.settings import load_settings
 
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 
 def repair_range(*, since: datetime | None, until: datetime | None, as_json: bool) -> None:
     """Read every change of the range and merge it."""
-    run_and_tell(Options(since=since, until=until), as_json=as_json)
+    run_and_report(SyncRequest(since=since, until=until), as_json=as_json)
 
 
 def repair_by_id(ids: Sequence[str], *, mark_deleted: bool, as_json: bool) -> bool:
     """Ask for each ticket and merge it; False where one of them could not be read."""
     settings = load_settings()
-    with open_parts(settings) as parts:
+    with open_connections(settings) as connections:
         report = repair_tickets(
-            parts.helpdesk,
-            parts.tables,
+            connections.helpdesk,
+            connections.tables,
             ids,
             run_id=uuid.uuid4().hex,
             webhooks=settings.webhooks,
-            at_once=settings.helpdesk_concurrency,
-            gone_is_deleted=mark_deleted,
+            concurrency=settings.helpdesk_concurrency,
+            mark_deleted=mark_deleted,
         )
     if as_json:
         click.echo(json.dumps({"status": "ok", **asdict(report)}))
@@ -62,10 +62,14 @@ def summary(report: RepairReport) -> Table:
     table.add_row("  of them deleted", f"{report.deleted:,}")
     table.add_row("  unchanged", f"{report.unchanged:,}")
     table.add_row("  newer here", f"{report.rejected:,}")
-    table.add_row("  not found", _named(report.not_found, ", ".join(report.not_found_named)))
-    table.add_row("  unreadable", _named(report.unreadable, " ".join(report.unreadable_named)))
+    table.add_row(
+        "  not found", _count_and_names(report.not_found, ", ".join(report.not_found_named))
+    )
+    table.add_row(
+        "  unreadable", _count_and_names(report.unreadable, " ".join(report.unreadable_named))
+    )
     return table
 
 
-def _named(count: int, names: str) -> str:
+def _count_and_names(count: int, names: str) -> str:
     return f"{count:,}  {names}".rstrip()

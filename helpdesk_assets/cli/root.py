@@ -50,12 +50,12 @@ def verbose_option(command: AnyCallable) -> AnyCallable:
         is_flag=True,
         expose_value=False,
         is_eager=True,
-        callback=_turn_verbose,
+        callback=_enable_verbose,
         help="Log to stderr what is done; keep tracebacks.",
     )(command)
 
 
-def _turn_verbose(ctx: click.Context, _: click.Parameter, given: bool) -> None:
+def _enable_verbose(ctx: click.Context, _: click.Parameter, given: bool) -> None:
     if given:
         ctx.meta[_VERBOSE] = True
         _log_to_stderr(verbose=True)

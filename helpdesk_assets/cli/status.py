@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from helpdesk_assets.cli.connections import open_tables
-from helpdesk_assets.formatting import age, moment
-from helpdesk_assets.model.run_history import remembered
-from helpdesk_assets.model.state import RunRecord, SyncState, Unfinished
+from helpdesk_assets.formatting import format_duration, format_time
+from helpdesk_assets.model.run_history import known_runs
+from helpdesk_assets.model.state import Checkpoint, RunRecord, SyncState
 from helpdesk_assets.settings import Settings, load_settings
 
 HOURS = 24
@@ -31,14 +31,14 @@ class Status:
     @property
     def runs(self) -> tuple[RunRecord, ...]:
         """Newest first."""
-        return remembered(self.state) if self.state else ()
+        return known_runs(self.state) if self.state else ()
 
 
 def show_status(*, as_json: bool) -> None:
     settings = load_settings()
     status = read_status(settings)
     if as_json:
-        click.echo(json.dumps(as_object(status)))
+        click.echo(json.dumps(to_json_object(status)))
     elif status.state is None:
         click.echo(
             f"Sync {status.sync_name!r} has not run yet in "
@@ -53,11 +53,11 @@ def read_status(settings: Settings) -> Status:
     with open_tables(settings) as tables:
         state = tables.read_state()
         # Before a run has closed there may be no such table yet, only the place of a reading.
-        missed = tables.missed_in_the_last(HOURS) if state and state.version else 0
+        missed = tables.missed_in_last_hours(HOURS) if state and state.version else 0
     return Status(settings.sync_name, state, missed, datetime.now(UTC))
 
 
-def as_object(status: Status) -> dict[str, Any]:
+def to_json_object(status: Status) -> dict[str, Any]:
     """The same for programs; times in ISO 8601."""
     state = status.state
     watermark = state.watermark if state else None
@@ -69,7 +69,7 @@ def as_object(status: Status) -> dict[str, Any]:
         ),
         "rows": state.facts.rows if state else None,
         "missed_last_24_hours": status.missed,
-        "unfinished": _unfinished(state.unfinished) if state and state.unfinished else None,
+        "checkpoint": _checkpoint(state.checkpoint) if state and state.checkpoint else None,
         "runs": [_run(run) for run in status.runs],
     }
 
@@ -87,12 +87,12 @@ def _run(run: RunRecord) -> dict[str, Any]:
     }
 
 
-def _unfinished(begun: Unfinished) -> dict[str, Any]:
+def _checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
     return {
-        "tickets": begun.rows,
-        "pages": begun.pages,
-        "share": begun.share,
-        "saved_at": _iso(begun.saved_at),
+        "tickets": checkpoint.rows,
+        "pages": checkpoint.pages,
+        "share": checkpoint.share,
+        "saved_at": _iso(checkpoint.saved_at),
     }
 
 
@@ -107,10 +107,14 @@ def _print(status: Status, state: SyncState) -> None:
     facts = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
     facts.add_row("sync", status.sync_name)
     facts.add_row("watermark", _watermark(state, status.now))
-    if begun := state.unfinished:
-        share = "" if begun.share is None else f" ({begun.share:.0%} of the time they lie in)"
-        kept = f"{begun.rows:,} tickets{share} stored at {moment(begun.saved_at)}"
-        facts.add_row("unfinished", f"{kept}; the next run goes on from there")
+    if checkpoint := state.checkpoint:
+        share = (
+            "" if checkpoint.share is None else f" ({checkpoint.share:.0%} of the time they lie in)"
+        )
+        stored_text = (
+            f"{checkpoint.rows:,} tickets{share} stored at {format_time(checkpoint.saved_at)}"
+        )
+        facts.add_row("checkpoint", f"{stored_text}; the next run goes on from there")
     if state.version:
         facts.add_row("rows", f"{state.facts.rows:,} in tickets when the last run closed")
         facts.add_row("missed updates", f"{status.missed:,} recorded in the last {HOURS} h")
@@ -118,7 +122,7 @@ def _print(status: Status, state: SyncState) -> None:
     runs.columns[0].no_wrap = True
     for run in status.runs[:SHOWN_RUNS]:
         counts = (f"{run.tickets:,}", f"{run.missed:,}")
-        runs.add_row(moment(run.closed_at), run.mode.value, *counts, run.reason)
+        runs.add_row(format_time(run.closed_at), run.mode.value, *counts, run.reason)
     console = Console()
     console.print(facts)
     if status.runs:
@@ -128,8 +132,8 @@ def _print(status: Status, state: SyncState) -> None:
 
 def _watermark(state: SyncState, now: datetime) -> str:
     if state.watermark is None:
-        then = "" if state.unfinished else ", so the next run reads everything"
+        then = "" if state.checkpoint else ", so the next run reads everything"
         return f"none: no window has been read whole yet{then}"
     ahead = state.watermark > now
     how = "ahead of this machine's clock" if ahead else "old"
-    return f"{moment(state.watermark)} ({age(now - state.watermark)} {how})"
+    return f"{format_time(state.watermark)} ({format_duration(now - state.watermark)} {how})"

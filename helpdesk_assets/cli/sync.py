@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from helpdesk_assets.cli.connections import open_parts
-from helpdesk_assets.cli.progress import watching
-from helpdesk_assets.extract.plan import Ask, Options
-from helpdesk_assets.formatting import moment, sized, summed
-from helpdesk_assets.operations.sync import Policy, SyncReport, run_sync
+from helpdesk_assets.cli.connections import open_connections
+from helpdesk_assets.cli.progress import fetch_progress
+from helpdesk_assets.extract.plan import RequestedMode, SyncRequest
+from helpdesk_assets.formatting import format_bytes, format_phases, format_time
+from helpdesk_assets.operations.sync import SyncPolicy, SyncReport, run_sync
 from helpdesk_assets.settings import load_settings
 
 if TYPE_CHECKING:
@@ -29,21 +29,21 @@ NAMED_MISSED = 5
 
 def sync_once(*, full: bool, as_json: bool) -> None:
     """Run, and tell what happened on stdout."""
-    run_and_tell(Options(Ask.FULL if full else Ask.AUTO), as_json=as_json)
+    run_and_report(SyncRequest(RequestedMode.FULL if full else RequestedMode.AUTO), as_json=as_json)
 
 
-def run_and_tell(options: Options, *, as_json: bool) -> None:
+def run_and_report(sync_request: SyncRequest, *, as_json: bool) -> None:
     """One run of the pipeline with these options."""
     settings = load_settings()
-    with open_parts(settings) as parts, watching() as watcher:
+    with open_connections(settings) as connections, fetch_progress() as listener:
         report = run_sync(
-            parts.helpdesk,
-            parts.tables,
-            options,
-            Policy.from_settings(settings),
+            connections.helpdesk,
+            connections.tables,
+            sync_request,
+            SyncPolicy.from_settings(settings),
             run_id=uuid.uuid4().hex,
-            on_page=watcher.on_page,
-            on_phase=watcher.on_phase,
+            on_page=listener.on_page,
+            on_phase=listener.on_phase,
         )
     result = json.dumps(report.result())
     log.info("%s", result)
@@ -63,7 +63,7 @@ def summary(report: SyncReport) -> Table:
     window = manifest.window
     table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_row("mode", f"{manifest.mode}: {manifest.reason}")
-    table.add_row("window", f"{moment(window.since)} to {moment(window.until)}")
+    table.add_row("window", f"{format_time(window.since)} to {format_time(window.until)}")
     table.add_row("tickets", f"{report.tickets_synced:,}")
     table.add_row("  inserted", f"{facts.inserted:,}")
     table.add_row("  updated", f"{facts.updated:,}")
@@ -74,9 +74,9 @@ def summary(report: SyncReport) -> Table:
         table.add_row("  unreadable", f"{manifest.bad_count:,}  {bad}")
     table.add_row("missed updates", _missed(report))
     api = manifest.api
-    table.add_row("API calls", f"{api.calls:,} ({sized(api.bytes_received)})")
+    table.add_row("API calls", f"{api.calls:,} ({format_bytes(api.bytes_received)})")
     table.add_row("query jobs", f"{report.query_jobs} (load jobs: {report.load_jobs})")
-    table.add_row("seconds", summed(report.seconds))
+    table.add_row("seconds", format_phases(report.seconds))
     return table
 
 

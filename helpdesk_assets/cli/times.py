@@ -9,7 +9,7 @@ import click
 EXAMPLE = "2026-11-23T10:00:00Z"
 
 
-def read_moment(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | None:
+def parse_time(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | None:
     """Callback of an option that takes an ISO 8601 time with a zone.
 
     Raises:
@@ -28,7 +28,7 @@ def read_moment(_ctx: click.Context, _param: click.Parameter, text: str | None) 
     return moment.astimezone(UTC)
 
 
-def read_ids(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tuple[str, ...]:
+def parse_ids(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tuple[str, ...]:
     """Callback of an option that takes ids separated by commas; nothing where it is not given.
 
     Raises:

@@ -16,15 +16,15 @@ import click
 
 from helpdesk_assets.cli import watermark_effects
 from helpdesk_assets.cli.connections import open_tables
-from helpdesk_assets.errors import UserMistake
-from helpdesk_assets.formatting import age, moment
+from helpdesk_assets.errors import UserError
+from helpdesk_assets.formatting import format_duration, format_time
 from helpdesk_assets.model.state import RunRecord, SyncState
 from helpdesk_assets.settings import Settings, load_settings
-from helpdesk_assets.warehouse.statements.sync_state import Setting
+from helpdesk_assets.warehouse.statements.sync_state import ManualState
 
 SHOWN_ADVANCES = 10
 # The cheapest call that tells the helpdesk's clock.
-A_MINUTE = timedelta(minutes=1)
+PROBE_WINDOW = timedelta(minutes=1)
 
 
 def show(*, as_json: bool) -> None:
@@ -32,12 +32,12 @@ def show(*, as_json: bool) -> None:
     with open_tables(settings) as tables:
         state, advances = tables.read_state(), tables.last_advances(SHOWN_ADVANCES)
     if as_json:
-        click.echo(json.dumps(as_object(settings.sync_name, state, advances)))
+        click.echo(json.dumps(to_json_object(settings.sync_name, state, advances)))
     else:
         _print(settings, state, advances)
 
 
-def set_to(to: datetime, *, consent: bool) -> bool:
+def move_watermark(to: datetime, *, confirmed: bool) -> bool:
     """Set the watermark; False where nobody consented.
 
     Raises:
@@ -49,26 +49,26 @@ def set_to(to: datetime, *, consent: bool) -> bool:
         state = tables.read_state()
         now = state.watermark if state else None
         if now == to:
-            click.echo(f"The watermark is {moment(now)} already.")
+            click.echo(f"The watermark is {format_time(now)} already.")
             return True
         if now is None or to > now:
-            _refuse_ahead(settings, to)
-        if not _agreed(watermark_effects.of_setting(state, to), consent=consent):
+            _reject_future(settings, to)
+        if not _confirm(watermark_effects.describe_set(state, to), confirmed=confirmed):
             return False
-        setting = Setting(
+        manual_state = ManualState(
             watermark=to,
             # It stands for another time.
             cursor=None,
             version=(state.version if state else 0) + 1,
             run_id=uuid.uuid4().hex,
-            reason=f"set from {moment(now) if now else 'none'}",
+            reason=f"set from {format_time(now) if now else 'none'}",
         )
-        tables.set_by_hand(setting, state)
-    click.echo(f"The watermark is {moment(to)}.")
+        tables.set_manually(manual_state, state)
+    click.echo(f"The watermark is {format_time(to)}.")
     return True
 
 
-def rebuild(*, consent: bool) -> bool:
+def rebuild(*, confirmed: bool) -> bool:
     """Make the state row again from the log; False where nobody consented.
 
     Raises:
@@ -79,35 +79,35 @@ def rebuild(*, consent: bool) -> bool:
     with open_tables(settings) as tables:
         state = tables.read_state()
         if state is not None and state.version:
-            raise UserMistake(
+            raise UserError(
                 f"Sync {settings.sync_name!r} has its state row, at version {state.version}: there "
                 "is nothing to rebuild. To move the watermark: helpdesk-assets watermark set TIME."
             )
-        line = next(iter(tables.last_advances(1)), None)
-        if line is None:
-            raise UserMistake(
+        record = next(iter(tables.last_advances(1)), None)
+        if record is None:
+            raise UserError(
                 f"The run log of sync {settings.sync_name!r} is empty, so there is nothing to "
                 "rebuild its state from. Run `helpdesk-assets sync`: it reads every ticket, and "
                 "nothing is lost."
             )
-        if not _agreed(watermark_effects.of_rebuilding(state, line), consent=consent):
+        if not _confirm(watermark_effects.describe_rebuild(state, record), confirmed=confirmed):
             return False
-        setting = Setting(
-            watermark=line.watermark,
-            cursor=line.cursor,
-            version=line.version + 1,
+        manual_state = ManualState(
+            watermark=record.watermark,
+            cursor=record.cursor,
+            version=record.version + 1,
             run_id=uuid.uuid4().hex,
-            reason=f"rebuilt from run {line.run_id}",
+            reason=f"rebuilt from run {record.run_id}",
         )
-        tables.set_by_hand(setting, state)
-    click.echo(f"The watermark is {moment(line.watermark) if line.watermark else 'none'}.")
+        tables.set_manually(manual_state, state)
+    click.echo(f"The watermark is {format_time(record.watermark) if record.watermark else 'none'}.")
     return True
 
 
-def _agreed(said: list[str], *, consent: bool) -> bool:
-    for sentence in said:
+def _confirm(sentences: list[str], *, confirmed: bool) -> bool:
+    for sentence in sentences:
         click.echo(sentence)
-    if consent:
+    if confirmed:
         return True
     if sys.stdin.isatty():
         return click.confirm("Go on?")
@@ -115,22 +115,22 @@ def _agreed(said: list[str], *, consent: bool) -> bool:
     return False
 
 
-def _refuse_ahead(settings: Settings, to: datetime) -> None:
+def _reject_future(settings: Settings, to: datetime) -> None:
     """Ahead of the helpdesk's clock there may be changes to come that no run would look at."""
     from helpdesk_assets.providers.registry import make_helpdesk
 
     now = datetime.now(UTC)
     with closing(make_helpdesk(settings)) as helpdesk:
-        page = next(iter(helpdesk.changes(now - A_MINUTE, now)))
-        reached = page.served_at - helpdesk.capabilities.held_back
+        page = next(iter(helpdesk.changes(now - PROBE_WINDOW, now)))
+        reached = page.served_at - helpdesk.capabilities.settle_delay
     if to > reached:
-        raise UserMistake(
-            f"{moment(to)} is ahead of what the helpdesk tells of, which is {moment(reached)} by "
+        raise UserError(
+            f"{format_time(to)} is ahead of what the helpdesk tells of, which is {format_time(reached)} by "
             "its own clock: what changes until then would never be looked at. Nothing was changed."
         )
 
 
-def as_object(
+def to_json_object(
     sync_name: str, state: SyncState | None, advances: tuple[RunRecord, ...]
 ) -> dict[str, Any]:
     """For programs; times in ISO 8601."""
@@ -166,21 +166,23 @@ def _print(settings: Settings, state: SyncState | None, advances: tuple[RunRecor
     from rich.console import Console
     from rich.table import Table
 
-    click.echo(_standing(settings, state, lost=state is None and bool(advances)))
+    click.echo(_describe_state(settings, state, lost=state is None and bool(advances)))
     if not advances:
         return
     table = Table("closed", "version", "watermark", "tickets", "what", box=None, pad_edge=False)
     table.columns[0].no_wrap = table.columns[2].no_wrap = True
     for run in advances:
-        reached = moment(run.watermark) if run.watermark else "none"
+        reached = format_time(run.watermark) if run.watermark else "none"
         what = f"{run.mode}: {run.reason}"
-        table.add_row(moment(run.closed_at), str(run.version), reached, f"{run.tickets:,}", what)
+        table.add_row(
+            format_time(run.closed_at), str(run.version), reached, f"{run.tickets:,}", what
+        )
     console = Console()
     console.print()
     console.print(table)
 
 
-def _standing(settings: Settings, state: SyncState | None, *, lost: bool) -> str:
+def _describe_state(settings: Settings, state: SyncState | None, *, lost: bool) -> str:
     name = settings.sync_name
     if lost:
         return (
@@ -189,9 +191,9 @@ def _standing(settings: Settings, state: SyncState | None, *, lost: bool) -> str
         )
     if state is None or state.watermark is None:
         return f"Sync {name!r} has no watermark: no window has been read whole yet."
-    old = age(datetime.now(UTC) - state.watermark)
+    old = format_duration(datetime.now(UTC) - state.watermark)
     cursor = ", and the helpdesk's own cursor" if state.cursor else ""
     return (
-        f"Sync {name!r} has come to {moment(state.watermark)} ({old} ago{cursor}), "
+        f"Sync {name!r} has come to {format_time(state.watermark)} ({old} ago{cursor}), "
         f"version {state.version}."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from helpdesk_assets.cli.local import port_needed
+from helpdesk_assets.cli.local import port_errors_explained
 from helpdesk_assets.receiver.server import serve
 from helpdesk_assets.settings import load_settings
 
@@ -18,5 +18,5 @@ def serve_webhooks(*, host: str, port: int, insecure: bool) -> None:
         click.echo(f"Webhooks of {name} are taken at {url}/webhooks/{name}")
         click.echo("Ctrl-C stops it.")
 
-    with port_needed(host, port):
+    with port_errors_explained(host, port):
         serve(settings, host=host, port=port, insecure=insecure, announce=announce)

@@ -23,18 +23,18 @@ _STEP = re.compile(
 _PATH = re.compile(r"""(?:'[^']*'|"[^"]*"|[^,'"])+""")
 DROP, HASH = "drop", "hash"
 EXAMPLE = "description, requester.email:hash, customFields[*].value"
-SHORTEST_KEY = 16
+MIN_KEY_LENGTH = 16
 # Of 64 hexadecimal digits; 128 bits tell all values apart.
-DIGITS = 32
-_GONE = object()
+HASH_DIGITS = 32
+_REMOVED = object()
 
 
-class _Any:
+class _Wildcard:
     """Stands for each member of an object, or element of a list."""
 
 
-ANY = _Any()
-Step = str | int | _Any
+WILDCARD = _Wildcard()
+Step = str | int | _Wildcard
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class RedactedPath:
     hashed: bool
 
 
-def read_paths(text: str) -> tuple[RedactedPath, ...]:
+def parse_paths(text: str) -> tuple[RedactedPath, ...]:
     """
     Raises:
         ValueError: what is no path, told with an example.
@@ -53,10 +53,10 @@ def read_paths(text: str) -> tuple[RedactedPath, ...]:
     rest = _PATH.sub("", text).replace(",", "").strip()
     if rest:
         raise ValueError(f"has a quote without its end; write paths such as {EXAMPLE}")
-    return tuple(_path(each.strip()) for each in _PATH.findall(text) if each.strip())
+    return tuple(_parse_path(each.strip()) for each in _PATH.findall(text) if each.strip())
 
 
-def _path(text: str) -> RedactedPath:
+def _parse_path(text: str) -> RedactedPath:
     body, _, way = text.rpartition(":") if text.endswith((":drop", ":hash")) else (text, "", DROP)
     body = body.strip().removeprefix("$")
     steps, at = list[Step](), 0
@@ -65,16 +65,16 @@ def _path(text: str) -> RedactedPath:
         # Two names need something between them, and the first may have a dot only after `$`.
         if found is None or (at and found["name"] and body[at] != "."):
             raise ValueError(f"holds {text[:60]!r}, which is no path; write them like {EXAMPLE}")
-        steps.append(_step(found))
+        steps.append(_parse_step(found))
         at = found.end()
     if not steps:
         raise ValueError(f"holds {text[:60]!r}, which names no field; write them like {EXAMPLE}")
     return RedactedPath(tuple(steps), way == HASH)
 
 
-def _step(found: re.Match[str]) -> Step:
+def _parse_step(found: re.Match[str]) -> Step:
     if found["any"]:
-        return ANY
+        return WILDCARD
     if found["place"]:
         return int(found["place"])
     return found["name"] or found["single"] or found["double"]
@@ -95,9 +95,9 @@ class Redaction:
             redacted = _redacted(redacted, path.steps, self._hash if path.hashed else _drop)
         return dict(redacted)
 
-    def reaches(self, name: str) -> bool:
+    def covers(self, name: str) -> bool:
         """Whether anything of this field of the row may be redacted."""
-        return any(path.steps[0] in (name, ANY) for path in self.paths)
+        return any(path.steps[0] in (name, WILDCARD) for path in self.paths)
 
     def _hash(self, value: Any) -> Any:
         """Equal values have equal hashes, wherever they stand; None stays None."""
@@ -105,30 +105,30 @@ class Redaction:
             return None
         text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
         message = text.encode("utf-8", "surrogatepass")
-        return f"hmac:{hmac.digest(self.key, message, 'sha256').hex()[:DIGITS]}"
+        return f"hmac:{hmac.digest(self.key, message, 'sha256').hex()[:HASH_DIGITS]}"
 
 
 def _drop(_: Any) -> Any:
-    return _GONE
+    return _REMOVED
 
 
-def _redacted(value: Any, steps: tuple[Step, ...], act: Callable[[Any], Any]) -> Any:
+def _redacted(value: Any, steps: tuple[Step, ...], transform: Callable[[Any], Any]) -> Any:
     if not steps or not isinstance(value, dict | list):
         # At its end, or at what has no inside although the path goes on.
-        return None if value is None and steps else act(value)
+        return None if value is None and steps else transform(value)
     step, rest = steps[0], steps[1:]
     if isinstance(value, dict):
-        names = list(value) if step is ANY else [str(step)]
-        changed = {name: _redacted(value[name], rest, act) for name in names if name in value}
+        names = list(value) if step is WILDCARD else [str(step)]
+        changed = {name: _redacted(value[name], rest, transform) for name in names if name in value}
         merged = {**value, **changed}
-        return {name: each for name, each in merged.items() if each is not _GONE}
+        return {name: each for name, each in merged.items() if each is not _REMOVED}
     if isinstance(step, str):
         # A name of what is in a list is meant for each of them.
-        elements = [_redacted(each, steps, act) for each in value]
+        elements = [_redacted(each, steps, transform) for each in value]
     else:
         elements = [
-            _redacted(each, rest, act) if step is ANY or step == place else each
-            for place, each in enumerate(value)
+            _redacted(each, rest, transform) if step is WILDCARD or step == index else each
+            for index, each in enumerate(value)
         ]
     # None in its place, or other elements would be taken for it.
-    return [None if each is _GONE else each for each in elements]
+    return [None if each is _REMOVED else each for each in elements]

@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from helpdesk_assets.model.webhooks import LeftOut
+from helpdesk_assets.model.webhooks import Unsubscribed
 
 CHANGES = ("created", "updated", "deleted")
 COLUMNS = ("change", "status", "priority", "assignee")
 _EXAMPLE = '["deleted", {"change": "updated", "status": ["closed"]}]'
 
 
-def left_out(text: str) -> tuple[LeftOut, ...]:
+def unsubscribed(text: str) -> tuple[Unsubscribed, ...]:
     """A JSON list: a kind of change, or an object of columns and the words that they may hold, all
     of which must fit.
 
@@ -27,25 +27,27 @@ def left_out(text: str) -> tuple[LeftOut, ...]:
     if not text.strip():
         return ()
     try:
-        stated = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         raise ValueError(f"is not JSON; write a list such as {_EXAMPLE}") from None
-    if not isinstance(stated, list):
+    if not isinstance(value, list):
         # A ValueError, for that is what settings are told mistakes by.
         raise ValueError(f"is not a list; write one such as {_EXAMPLE}")  # noqa: TRY004
-    return tuple(_kind(each) for each in stated)
+    return tuple(_parse_entry(each) for each in value)
 
 
-def _kind(stated: Any) -> LeftOut:
-    if isinstance(stated, str):
-        stated = {"change": stated}
-    if not isinstance(stated, dict) or not stated:
+def _parse_entry(value: Any) -> Unsubscribed:
+    if isinstance(value, str):
+        value = {"change": value}
+    if not isinstance(value, dict) or not value:
         raise ValueError(f"holds what is neither a kind of change nor an object, as in {_EXAMPLE}")
-    return LeftOut(tuple((column, _words(column, words)) for column, words in stated.items()))
+    return Unsubscribed(
+        tuple((column, _parse_values(column, words)) for column, words in value.items())
+    )
 
 
-def _words(column: str, stated: Any) -> tuple[str, ...]:
-    words = [stated] if isinstance(stated, str) else stated
+def _parse_values(column: str, value: Any) -> tuple[str, ...]:
+    words = [value] if isinstance(value, str) else value
     if column not in COLUMNS:
         raise ValueError(f"names a column that is none of {', '.join(COLUMNS)}")
     if not isinstance(words, list) or not words or not all(isinstance(w, str) for w in words):

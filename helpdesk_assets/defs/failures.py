@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from helpdesk_assets.errors import HelpdeskAssetsError, TryAgainLater
+from helpdesk_assets.errors import HelpdeskAssetsError, RetryableError
 
 
 @contextmanager
@@ -23,5 +23,5 @@ def as_failure() -> Iterator[None]:
         raise dg.Failure(
             description=str(error),
             metadata={"error": type(error).__name__},
-            allow_retries=isinstance(error, TryAgainLater),
+            allow_retries=isinstance(error, RetryableError),
         ) from error

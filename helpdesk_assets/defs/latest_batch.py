@@ -16,38 +16,41 @@ from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.codec import manifest_from_json
 
 # Every run leaves one; materialisations reported by hand say nothing and are passed over.
-LOOK_BACK = 50
+LOOKBACK_MATERIALIZATIONS = 50
 
 
-def handed_on(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Manifest | None:
+def latest_batch(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Manifest | None:
     """The batch that `run` is to work on: its own; else that of the run it re-executes; else the
     latest one at all. None where nothing was ever fetched."""
-    batches = _batches(instance, limit=1)
+    batches = _recent_batches(instance, limit=1)
     if run.run_id not in batches:  # then it is not the usual chain of steps
-        batches = _batches(instance, limit=LOOK_BACK)
-    for run_id in line_of(instance, run):
+        batches = _recent_batches(instance, limit=LOOKBACK_MATERIALIZATIONS)
+    for run_id in run_lineage(instance, run):
         if run_id in batches:
             return manifest_from_json(batches[run_id])
     return next((manifest_from_json(batch) for batch in batches.values()), None)
 
 
-def told_of_batch(
+def batch_metadata(
     instance: dg.DagsterInstance, asset: str, batch_id: str
 ) -> Mapping[str, Any] | None:
     """What the asset's latest materialisation said, if that was about this batch."""
-    for _, told in _told(instance, asset, limit=1):
-        return told if told.get(metadata.BATCH_ID) == batch_id else None
+    for _, metadata_values in _materialization_metadata(instance, asset, limit=1):
+        return metadata_values if metadata_values.get(metadata.BATCH_ID) == batch_id else None
     return None
 
 
-def jobs_of_batch(instance: dg.DagsterInstance, batch_id: str) -> dict[str, int]:
+def batch_job_counts(instance: dg.DagsterInstance, batch_id: str) -> dict[str, int]:
     """Query jobs, load jobs and bytes billed by the steps of this batch that wrote a table."""
     writers = (metadata.RAW_TICKET_CHANGES, metadata.MISSED_UPDATES, metadata.TICKETS_TABLE)
-    told = [told_of_batch(instance, asset, batch_id) or {} for asset in writers]
-    return {name: sum(int(step.get(name, 0)) for step in told) for name in metadata.JOB_COUNTS}
+    metadata_values = [batch_metadata(instance, asset, batch_id) or {} for asset in writers]
+    return {
+        name: sum(int(step.get(name, 0)) for step in metadata_values)
+        for name in metadata.JOB_COUNTS
+    }
 
 
-def line_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:
+def run_lineage(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:
     """The run, the one that it re-executes, the one that that one did, and so on."""
     ancestor: dg.DagsterRun | None = run
     while ancestor is not None:
@@ -56,16 +59,18 @@ def line_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:
         ancestor = instance.get_run_by_id(parent) if parent else None
 
 
-def _batches(instance: dg.DagsterInstance, *, limit: int) -> dict[str, Any]:
+def _recent_batches(instance: dg.DagsterInstance, *, limit: int) -> dict[str, Any]:
     """The latest batches by the run that fetched them, newest first."""
     batches: dict[str, Any] = {}
-    for run_id, told in _told(instance, metadata.RAW_TICKET_CHANGES, limit=limit):
-        if metadata.MANIFEST in told:
-            batches.setdefault(run_id, told[metadata.MANIFEST])
+    for run_id, metadata_values in _materialization_metadata(
+        instance, metadata.RAW_TICKET_CHANGES, limit=limit
+    ):
+        if metadata.MANIFEST in metadata_values:
+            batches.setdefault(run_id, metadata_values[metadata.MANIFEST])
     return batches
 
 
-def _told(
+def _materialization_metadata(
     instance: dg.DagsterInstance, asset: str, *, limit: int
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Run id and metadata of the asset's materialisations, newest first."""

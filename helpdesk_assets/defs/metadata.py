@@ -15,11 +15,11 @@ import dagster as dg
 
 from helpdesk_assets.defs import webhook_chart
 from helpdesk_assets.model.batch import Manifest
-from helpdesk_assets.model.codec import facts_to_json, manifest_to_json
-from helpdesk_assets.model.reconciliation import Found, Kind, Outcome
-from helpdesk_assets.model.state import RunFacts, SyncState
+from helpdesk_assets.model.codec import manifest_to_json, run_counts_to_json
+from helpdesk_assets.model.reconciliation import DifferenceCount, DifferenceKind, DifferenceOutcome
+from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.model.tickets import BadTicket
-from helpdesk_assets.model.webhooks import MissedUpdate, WebhookDay, WebhookFacts
+from helpdesk_assets.model.webhooks import MissedUpdate, WebhookCounts, WebhookDay
 from helpdesk_assets.operations.reconcile import ReconcileReport
 from helpdesk_assets.warehouse.table_spec import MergeReport
 
@@ -44,14 +44,14 @@ TICKET_IDS = "ticket_ids"
 JOB_COUNTS = ("query_jobs", "load_jobs", "bytes_billed")
 
 # Rows of a Markdown table. All of them are in missed_updates; this is for reading in the UI.
-SHOWN_ROWS = 50
+MAX_TABLE_ROWS = 50
 # One more than an alert names, which tells that there are more.
-NAMED_TICKETS = 11
+MAX_TICKET_IDS = 11
 
 
 def merged(report: MergeReport, table_id: str) -> Metadata:
     """What one write did. Inserted and updated are left out where the service does not tell."""
-    told: Metadata = {
+    values: Metadata = {
         "rows_changed": report.changed,
         "rows_inserted": report.inserted,
         "rows_updated": report.updated,
@@ -61,7 +61,7 @@ def merged(report: MergeReport, table_id: str) -> Metadata:
         "merge_seconds": round(report.seconds, 3),
         TABLE_NAME: table_id,
     }
-    return {key: value for key, value in told.items() if value is not None}
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def fetched(manifest: Manifest) -> Metadata:
@@ -70,8 +70,8 @@ def fetched(manifest: Manifest) -> Metadata:
         BATCH_ID: manifest.batch_id,
         "mode": manifest.mode.value,
         "reason": manifest.reason,
-        "window_since": moment(manifest.window.since),
-        "window_until": moment(manifest.window.until),
+        "window_since": timestamp(manifest.window.since),
+        "window_until": timestamp(manifest.window.until),
         "tickets_fetched": manifest.rows,
         "pages": manifest.pages,
         "api_calls": manifest.api.calls,
@@ -89,14 +89,14 @@ def fetched(manifest: Manifest) -> Metadata:
     }
 
 
-def derived_from(manifest: Manifest | None) -> Metadata:
+def batch_reference(manifest: Manifest | None) -> Metadata:
     """Which batch a step worked on; empty where there was none."""
     return {BATCH_ID: manifest.batch_id if manifest else ""}
 
 
-def closed(
+def committed(
     manifest: Manifest | None,
-    facts: RunFacts,
+    facts: RunCounts,
     state: SyncState | None,
     jobs: Mapping[str, int],
     now: datetime,
@@ -104,7 +104,7 @@ def closed(
     """A whole run, as the warehouse counted it when the run closed. `jobs`: see `JOB_COUNTS`."""
     watermark = state.watermark if state else None
     lag = (now - watermark).total_seconds() if watermark else 0.0
-    return derived_from(manifest) | {
+    return batch_reference(manifest) | {
         "mode": manifest.mode.value if manifest else "",
         "reason": manifest.reason if manifest else "nothing was fetched yet",
         "tickets_synced": facts.tickets,
@@ -114,18 +114,18 @@ def closed(
         "rows_rejected_as_older": facts.rejected,
         "missed": facts.missed_total,
         "missed_named": missed_table(facts.missed, facts.missed_total),
-        **_heard(facts.webhooks or WebhookFacts()),
-        "behind_p99_seconds": facts.behind_p99,
+        **_webhook_counts(facts.webhooks or WebhookCounts()),
+        "behind_p99_seconds": facts.index_lag_p99,
         "table_rows": facts.rows,
-        "watermark": moment(watermark),
+        "watermark": timestamp(watermark),
         "watermark_lag_seconds": float(round(lag, 3)),
         "state_version": state.version if state else 0,
         **{name: jobs.get(name, 0) for name in JOB_COUNTS},
-        FACTS: dg.MetadataValue.json(facts_to_json(facts)),
+        FACTS: dg.MetadataValue.json(run_counts_to_json(facts)),
     }
 
 
-def _heard(webhooks: WebhookFacts) -> Metadata:
+def _webhook_counts(webhooks: WebhookCounts) -> Metadata:
     return {
         "late": webhooks.late,
         "not_subscribed": webhooks.not_subscribed,
@@ -140,7 +140,7 @@ def health(days: Sequence[WebhookDay], today: date) -> Metadata:
     yesterday = today - timedelta(days=1)
     whole = next((day for day in days if day.day == yesterday), WebhookDay(yesterday, 0, 0, 0))
     return {
-        "chart": dg.MetadataValue.md(webhook_chart.image(days)),
+        "chart": dg.MetadataValue.md(webhook_chart.chart_markdown(days)),
         "days": _days_table(days),
         "day": whole.day.isoformat(),
         "delivered": whole.delivered,
@@ -155,12 +155,12 @@ def health(days: Sequence[WebhookDay], today: date) -> Metadata:
     }
 
 
-def backfilled(manifest: Manifest | None, facts: RunFacts, jobs: Mapping[str, int]) -> Metadata:
+def backfilled(manifest: Manifest | None, facts: RunCounts, jobs: Mapping[str, int]) -> Metadata:
     """What one span's reading did; `manifest` None: there was nothing to read."""
     window = manifest.window if manifest else None
     return {
-        "window_since": moment(window.since if window else None),
-        "window_until": moment(window.until if window else None),
+        "window_since": timestamp(window.since if window else None),
+        "window_until": timestamp(window.until if window else None),
         "tickets_fetched": manifest.rows if manifest else 0,
         "pages": manifest.pages if manifest else 0,
         "api_calls": manifest.api.calls if manifest else 0,
@@ -178,7 +178,7 @@ def backfilled(manifest: Manifest | None, facts: RunFacts, jobs: Mapping[str, in
 
 
 def _days_table(days: Sequence[WebhookDay]) -> dg.MetadataValue[Any]:
-    head = ("day (UTC)", "delivered", "late", "missed", "share", "p50 s", "p95 s", "p99 s")
+    header = ("day (UTC)", "delivered", "late", "missed", "share", "p50 s", "p95 s", "p99 s")
     rows = (
         (
             day.day.isoformat(),
@@ -193,26 +193,26 @@ def _days_table(days: Sequence[WebhookDay]) -> dg.MetadataValue[Any]:
         )
         for day in reversed(days)
     )
-    return _table(head, rows, len(days))
+    return _table(header, rows, len(days))
 
 
 def reconciled(report: ReconcileReport) -> Metadata:
     """What a sweep found, what became of it, and how whole it was."""
-    sweep = report.sweep
+    snapshot = report.snapshot
     return {
-        "sweep_id": sweep.sweep_id,
-        "listed_at": moment(sweep.listed_at),
-        "changes_count_until": moment(report.until),
-        "tickets_listed": report.sizes.listed,
-        "tickets_by_the_helpdesk": _shown(sweep.total),
-        "rows_that_have_not_gone": report.sizes.alive,
-        "pages": sweep.pages,
+        "sweep_id": snapshot.sweep_id,
+        "listed_at": timestamp(snapshot.listed_at),
+        "changes_count_until": timestamp(report.until),
+        "tickets_listed": report.row_counts.listed,
+        "tickets_by_the_helpdesk": _to_metadata_value(snapshot.total),
+        "rows_that_have_not_gone": report.row_counts.alive,
+        "pages": snapshot.pages,
         "unreadable": report.unreadable,
-        **{kind.value: report.count(kind) for kind in Kind},
-        **{outcome.value: report.count(None, outcome) for outcome in Outcome},
+        **{kind.value: report.count(kind) for kind in DifferenceKind},
+        **{outcome.value: report.count(None, outcome) for outcome in DifferenceOutcome},
         "unrepaired": report.unrepaired,
         "refused": report.refused or "",
-        "only_looked": report.only_looked,
+        "only_looked": report.was_dry_run,
         "differences": _differences_table(report.found),
         "api_calls": report.api_calls,
         "query_jobs": report.query_jobs,
@@ -221,27 +221,27 @@ def reconciled(report: ReconcileReport) -> Metadata:
     }
 
 
-def _differences_table(found: Sequence[Found]) -> dg.MetadataValue[Any]:
+def _differences_table(found: Sequence[DifferenceCount]) -> dg.MetadataValue[Any]:
     rows = (
         (each.kind, each.outcome, f"{each.count:,}", ", ".join(each.ticket_ids)) for each in found
     )
     return _table(("kind", "outcome", "tickets", "some of them"), rows, len(found))
 
 
-def plain(facts: Mapping[str, Any]) -> Metadata:
+def check_metadata(facts: Mapping[str, Any]) -> Metadata:
     """The facts of a verdict; with those about single tickets come the tickets' ids."""
-    told: Metadata = {
-        key: moment(value) if isinstance(value, datetime) else _shown(value)
+    values: Metadata = {
+        key: timestamp(value) if isinstance(value, datetime) else _to_metadata_value(value)
         for key, value in facts.items()
     }
     named = [value for value in facts.values() if _is_missed(value)]
     if named:
         ids = list(dict.fromkeys(missed.ticket_id for value in named for missed in value))
-        told[TICKET_IDS] = dg.MetadataValue.json(ids[:NAMED_TICKETS])
-    return told
+        values[TICKET_IDS] = dg.MetadataValue.json(ids[:MAX_TICKET_IDS])
+    return values
 
 
-def moment(at: datetime | None) -> dg.MetadataValue[Any]:
+def timestamp(at: datetime | None) -> dg.MetadataValue[Any]:
     return dg.MetadataValue.null() if at is None else dg.MetadataValue.timestamp(at)
 
 
@@ -258,19 +258,23 @@ def bad_table(bad: Sequence[BadTicket]) -> dg.MetadataValue[Any]:
     return _table(("ticket", "field", "problem"), rows, len(bad))
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], total: int) -> dg.MetadataValue[Any]:
-    body = [_line(row) for row in rows][:SHOWN_ROWS]
+def _table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], total: int
+) -> dg.MetadataValue[Any]:
+    body = [_table_row(row) for row in rows][:MAX_TABLE_ROWS]
     if not body:
         return dg.MetadataValue.md("none")
     more = [f"\n… and {total - len(body)} more"] if total > len(body) else []
-    return dg.MetadataValue.md("\n".join([_line(head), "|---" * len(head) + "|", *body, *more]))
+    return dg.MetadataValue.md(
+        "\n".join([_table_row(header), "|---" * len(header) + "|", *body, *more])
+    )
 
 
-def _line(cells: Iterable[str]) -> str:
+def _table_row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "/").replace("\n", " ") for cell in cells) + " |"
 
 
-def _shown(value: Any) -> Any:
+def _to_metadata_value(value: Any) -> Any:
     if _is_missed(value):
         return missed_table(value, len(value))
     return dg.MetadataValue.null() if value is None else value

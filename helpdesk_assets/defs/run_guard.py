@@ -10,36 +10,36 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from helpdesk_assets.defs import metadata
-from helpdesk_assets.defs.latest_batch import line_of
-from helpdesk_assets.errors import UserMistake
+from helpdesk_assets.defs.latest_batch import run_lineage
+from helpdesk_assets.errors import UserError
 
-PLANNED = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
-WAITING = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED)
-WORKING = (
+PLANNED_EVENT = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
+QUEUED_STATUSES = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED)
+ACTIVE_STATUSES = (
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 )
 # A killed worker may leave its run "started" for ever, and that must not end the sync for good.
 # No run of ours lives longer: the job's `dagster/max_runtime` is the same.
-ZOMBIE_AFTER = timedelta(hours=6)
+MAX_RUN_DURATION = timedelta(hours=6)
 # A run at work says something every hundred pages and at every step; one statement may take 15
 # minutes. So one that was killed holds the next ones up for half an hour and not for six.
-SILENT_AFTER = timedelta(minutes=30)
+MAX_SILENCE = timedelta(minutes=30)
 
 
-def in_progress(
+def runs_in_progress(
     instance: dg.DagsterInstance, statuses: tuple[dg.DagsterRunStatus, ...], now: datetime
 ) -> Iterator[dg.RunRecord]:
     """Runs that have one of `statuses` and are to materialise an asset of ours."""
-    wanted = dg.RunsFilter(statuses=list(statuses), created_after=now - ZOMBIE_AFTER)
+    wanted = dg.RunsFilter(statuses=list(statuses), created_after=now - MAX_RUN_DURATION)
     for record in instance.get_run_records(wanted):
         log = instance.all_logs(record.dagster_run.run_id)
-        if _is_ours(log) and not _was_killed(record, log, now):
+        if _is_sync_run(log) and not _seems_killed(record, log, now):
             yield record
 
 
-def refuse_beside_an_older_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+def reject_concurrent_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     """Where the pool holds, there is never another one; this is for an instance without it.
 
     Raises:
@@ -48,11 +48,11 @@ def refuse_beside_an_older_run(instance: dg.DagsterInstance, run: dg.DagsterRun)
     own = instance.get_run_record_by_id(run.run_id)
     if own is None:
         return
-    line = set(line_of(instance, run))
-    for record in in_progress(instance, WORKING, datetime.now(UTC)):
+    lineage = set(run_lineage(instance, run))
+    for record in runs_in_progress(instance, ACTIVE_STATUSES, datetime.now(UTC)):
         other = record.dagster_run.run_id
-        if other not in line and record.create_timestamp < own.create_timestamp:
-            raise UserMistake(
+        if other not in lineage and record.create_timestamp < own.create_timestamp:
+            raise UserError(
                 f"Run {other} is syncing already, so this one was not begun; nothing is lost. "
                 "Wait for it to end and run again; if its process was killed, terminate it in the "
                 "UI first. To have Dagster queue runs instead: "
@@ -60,18 +60,18 @@ def refuse_beside_an_older_run(instance: dg.DagsterInstance, run: dg.DagsterRun)
             )
 
 
-def _is_ours(log: Sequence[dg.EventLogEntry]) -> bool:
+def _is_sync_run(log: Sequence[dg.EventLogEntry]) -> bool:
     # What is planned is logged when the run is made, for jobs and single assets alike.
     planned = {
         entry.dagster_event.asset_key
         for entry in log
-        if entry.dagster_event and entry.dagster_event.event_type_value == PLANNED
+        if entry.dagster_event and entry.dagster_event.event_type_value == PLANNED_EVENT
     }
     return any(dg.AssetKey(name) in planned for name in metadata.ASSET_NAMES)
 
 
-def _was_killed(record: dg.RunRecord, log: Sequence[dg.EventLogEntry], now: datetime) -> bool:
-    if record.dagster_run.status not in WORKING:
+def _seems_killed(record: dg.RunRecord, log: Sequence[dg.EventLogEntry], now: datetime) -> bool:
+    if record.dagster_run.status not in ACTIVE_STATUSES:
         return False
     last = max(entry.timestamp for entry in log)
-    return now - datetime.fromtimestamp(last, UTC) > SILENT_AFTER
+    return now - datetime.fromtimestamp(last, UTC) > MAX_SILENCE

@@ -5,7 +5,12 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from helpdesk_assets.defs import metadata
-from helpdesk_assets.defs.run_guard import WAITING, WORKING, ZOMBIE_AFTER, in_progress
+from helpdesk_assets.defs.run_guard import (
+    ACTIVE_STATUSES,
+    MAX_RUN_DURATION,
+    QUEUED_STATUSES,
+    runs_in_progress,
+)
 
 # In process: the steps are a chain and take less time than starting a process for each.
 helpdesk_sync = dg.define_asset_job(
@@ -13,7 +18,7 @@ helpdesk_sync = dg.define_asset_job(
     selection=dg.AssetSelection.assets(*metadata.ASSET_NAMES),
     executor_def=dg.in_process_executor,
     description="Fetch what changed, record what webhooks missed, merge, move the watermark.",
-    tags={"team": "support-data", "dagster/max_runtime": int(ZOMBIE_AFTER.total_seconds())},
+    tags={"team": "support-data", "dagster/max_runtime": int(MAX_RUN_DURATION.total_seconds())},
 )
 
 
@@ -26,7 +31,9 @@ helpdesk_sync = dg.define_asset_job(
     description="Every two hours, unless a sync is waiting or at work.",
 )
 def every_two_hours(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    for record in in_progress(context.instance, (*WAITING, *WORKING), datetime.now(UTC)):
+    for record in runs_in_progress(
+        context.instance, (*QUEUED_STATUSES, *ACTIVE_STATUSES), datetime.now(UTC)
+    ):
         run = record.dagster_run
         return dg.SkipReason(f"Run {run.run_id} ({run.job_name}) is {run.status.value} already.")
     return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())

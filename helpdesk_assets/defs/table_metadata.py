@@ -10,8 +10,8 @@ from typing import Any
 
 import dagster as dg
 
-from helpdesk_assets.errors import UserMistake
-from helpdesk_assets.warehouse.table_spec import Column, ColumnType, Guard, TableSpec
+from helpdesk_assets.errors import UserError
+from helpdesk_assets.warehouse.table_spec import Column, ColumnType, MergePolicy, TableSpec
 
 COLUMN_SCHEMA = "dagster/column_schema"
 _ALIASES = {"INT": "INT64", "INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
@@ -19,25 +19,25 @@ _ALIASES = {"INT": "INT64", "INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "
 
 def describe(spec: TableSpec) -> dict[str, Any]:
     """An asset's definition metadata: all that the IO manager has to know of its table."""
-    stated: dict[str, Any] = {
+    declared_values: dict[str, Any] = {
         "table": spec.name,
         "merge_key": list(spec.key),
-        "merge_guard": spec.guard.value,
+        "merge_guard": spec.merge_policy.value,
         "newest_first": list(spec.newest_first),
         "version_column": spec.version,
-        "fingerprint_column": spec.fingerprint,
-        "ended_column": spec.ended,
+        "fingerprint_column": spec.content_hash_column,
+        "ended_column": spec.deleted_column,
         "write_once": list(spec.write_once),
-        "partial_flag": spec.partial_flag,
-        "partial_keeps": list(spec.partial_keeps),
+        "partial_flag": spec.tombstone_flag,
+        "partial_keeps": list(spec.tombstone_keeps),
         "status_column": spec.status,
-        "status_moves": [list(move) for move in spec.moves],
+        "status_moves": [list(move) for move in spec.transitions],
         "partition_by": spec.partition_by,
         "partition_unit": spec.partition_unit if spec.partition_by else None,
         "cluster_by": list(spec.cluster_by),
         COLUMN_SCHEMA: column_schema(spec) if spec.columns else None,
     }
-    return {key: value for key, value in stated.items() if value}
+    return {key: value for key, value in declared_values.items() if value}
 
 
 def column_schema(spec: TableSpec) -> dg.TableSchema:
@@ -56,33 +56,35 @@ def spec_from(
     Raises:
         UserMistake: the metadata lack the key or contradict themselves.
     """
-    stated = {key: _plain(value) for key, value in metadata.items()}
+    declared_values = {key: _unwrapped(value) for key, value in metadata.items()}
     asset = asset_key.to_user_string()
-    version = stated.get("version_column")
+    version = declared_values.get("version_column")
     spec = TableSpec(
-        name=stated.get("table") or asset_key.path[-1],
-        columns=_columns(asset, stated.get(COLUMN_SCHEMA)),
-        key=_names(stated.get("merge_key")),
-        guard=_guard(asset, stated.get("merge_guard")),
-        newest_first=_names(stated.get("newest_first")) or _names(version),
+        name=declared_values.get("table") or asset_key.path[-1],
+        columns=_columns(asset, declared_values.get(COLUMN_SCHEMA)),
+        key=_names(declared_values.get("merge_key")),
+        merge_policy=_guard(asset, declared_values.get("merge_guard")),
+        newest_first=_names(declared_values.get("newest_first")) or _names(version),
         version=version,
-        fingerprint=stated.get("fingerprint_column"),
-        ended=stated.get("ended_column"),
-        write_once=_names(stated.get("write_once")),
-        partial_flag=stated.get("partial_flag"),
-        partial_keeps=_names(stated.get("partial_keeps")),
-        status=stated.get("status_column"),
-        moves=tuple((before, after) for before, after in stated.get("status_moves") or ()),
-        partition_by=stated.get("partition_by"),
-        partition_unit=stated.get("partition_unit") or "MONTH",
-        cluster_by=_names(stated.get("cluster_by")),
+        content_hash_column=declared_values.get("fingerprint_column"),
+        deleted_column=declared_values.get("ended_column"),
+        write_once=_names(declared_values.get("write_once")),
+        tombstone_flag=declared_values.get("partial_flag"),
+        tombstone_keeps=_names(declared_values.get("partial_keeps")),
+        status=declared_values.get("status_column"),
+        transitions=tuple(
+            (before, after) for before, after in declared_values.get("status_moves") or ()
+        ),
+        partition_by=declared_values.get("partition_by"),
+        partition_unit=declared_values.get("partition_unit") or "MONTH",
+        cluster_by=_names(declared_values.get("cluster_by")),
         description=(description or "").partition("\n\n")[0],
     )
-    _refuse_contradictions(asset, spec)
+    _validate(asset, spec)
     return spec
 
 
-def _plain(value: Any) -> Any:
+def _unwrapped(value: Any) -> Any:
     return value.value if isinstance(value, dg.MetadataValue) else value
 
 
@@ -110,40 +112,42 @@ def _type(asset: str, column: dg.TableColumn) -> ColumnType:
     try:
         return ColumnType(_ALIASES.get(name, name))
     except ValueError:
-        raise UserMistake(
+        raise UserError(
             f"Asset {asset}: column {column.name} in {COLUMN_SCHEMA} has the type {column.type!r}. "
             f"Use one of {', '.join(ColumnType)}."
         ) from None
 
 
-def _guard(asset: str, stated: str | None) -> Guard:
+def _guard(asset: str, declared_values: str | None) -> MergePolicy:
     try:
-        return Guard(stated or Guard.INSERT_ONLY)
+        return MergePolicy(declared_values or MergePolicy.INSERT_ONLY)
     except ValueError:
-        raise UserMistake(
-            f"Asset {asset}: merge_guard is {stated!r}. Use one of {', '.join(Guard)}."
+        raise UserError(
+            f"Asset {asset}: merge_guard is {declared_values!r}. Use one of {', '.join(MergePolicy)}."
         ) from None
 
 
-def _refuse_contradictions(asset: str, spec: TableSpec) -> None:
+def _validate(asset: str, spec: TableSpec) -> None:
     if not spec.key:
-        raise UserMistake(
+        raise UserError(
             f"Asset {asset} has no merge_key in its metadata, so its rows cannot be told apart. "
             'Name the columns that make a row unique: metadata={"merge_key": ["ticket_id"]}.'
         )
-    if spec.guard is Guard.NEWER_WINS and spec.version is None:
-        raise UserMistake(
+    if spec.merge_policy is MergePolicy.NEWER_WINS and spec.version is None:
+        raise UserError(
             f"Asset {asset}: merge_guard newer_wins needs version_column in the metadata, the "
             "timestamp column that tells which of two rows is newer."
         )
-    if spec.guard is Guard.STATUS_MOVES and not (spec.status and spec.moves):
-        raise UserMistake(
+    if spec.merge_policy is MergePolicy.STATUS_TRANSITIONS and not (
+        spec.status and spec.transitions
+    ):
+        raise UserError(
             f"Asset {asset}: merge_guard status_moves needs status_column and status_moves in the "
             'metadata, such as "status" and [["open", "done"]].'
         )
     declared = {column.name for column in spec.columns}
     absent = [name for name in spec.key if declared and name not in declared]
     if absent:
-        raise UserMistake(
+        raise UserError(
             f"Asset {asset}: merge_key names {', '.join(absent)}, which {COLUMN_SCHEMA} lacks."
         )

@@ -18,37 +18,37 @@ LEFT, TOP, BOTTOM = 44, 24, 32
 IN_TIME, LATE, MISSED, INK = "#2f9e6e", "#e0a100", "#d13b3b", "#7a8190"
 
 
-def image(days: Sequence[WebhookDay]) -> str:
+def chart_markdown(days: Sequence[WebhookDay]) -> str:
     """The chart as a Markdown image; a word where there is nothing to draw."""
     if not any(day.delivered + day.missed for day in days):
         return "no changes yet"
-    encoded = b64encode(svg(days).encode()).decode()
+    encoded = b64encode(chart_svg(days).encode()).decode()
     return f"![changes by day](data:image/svg+xml;base64,{encoded})"
 
 
-def svg(days: Sequence[WebhookDay]) -> str:
+def chart_svg(days: Sequence[WebhookDay]) -> str:
     """Stacked bars: in time, late, missed. Days without a change leave a space."""
-    shown = _every_day(days)
-    most = max(day.delivered + day.missed for day in shown)
-    step = (WIDTH - LEFT) / len(shown)
+    all_days = _fill_missing_days(days)
+    maximum = max(day.delivered + day.missed for day in all_days)
+    step = (WIDTH - LEFT) / len(all_days)
     parts = [
         '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="11"',
         f' width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}">',
         *_legend(),
-        _text(LEFT - 6, TOP + 8, f"{most:,}", "end"),
+        _text(LEFT - 6, TOP + 8, f"{maximum:,}", "end"),
         _text(LEFT - 6, HEIGHT - BOTTOM, "0", "end"),
     ]
-    for place, day in enumerate(shown):
-        parts += _bar(day, LEFT + place * step, step * 0.8, most)
+    for index, day in enumerate(all_days):
+        parts += _bar(day, LEFT + index * step, step * 0.8, maximum)
     parts += [
-        _text(LEFT, HEIGHT - 12, f"{shown[0].day:%d %b}", "start"),
-        _text(WIDTH - 4, HEIGHT - 12, f"{shown[-1].day:%d %b}", "end"),
+        _text(LEFT, HEIGHT - 12, f"{all_days[0].day:%d %b}", "start"),
+        _text(WIDTH - 4, HEIGHT - 12, f"{all_days[-1].day:%d %b}", "end"),
         "</svg>",
     ]
     return "".join(parts)
 
 
-def _every_day(days: Sequence[WebhookDay]) -> list[WebhookDay]:
+def _fill_missing_days(days: Sequence[WebhookDay]) -> list[WebhookDay]:
     found: dict[date, WebhookDay] = {day.day: day for day in days}
     first, last = min(found), max(found)
     count = (last - first).days + 1
@@ -56,14 +56,14 @@ def _every_day(days: Sequence[WebhookDay]) -> list[WebhookDay]:
     return [found.get(day, WebhookDay(day, 0, 0, 0)) for day in every]
 
 
-def _bar(day: WebhookDay, x: float, width: float, most: int) -> list[str]:
+def _bar(day: WebhookDay, x: float, width: float, maximum: int) -> list[str]:
     stacked = ((day.delivered - day.late, IN_TIME), (day.late, LATE), (day.missed, MISSED))
     y, parts = float(HEIGHT - BOTTOM), []
     for count, colour in stacked:
         if count <= 0:
             continue
         # A single missed change among thousands has to be seen as well.
-        height = max(2.0, count / most * (HEIGHT - BOTTOM - TOP - 6))
+        height = max(2.0, count / maximum * (HEIGHT - BOTTOM - TOP - 6))
         y -= height
         parts.append(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
@@ -74,9 +74,9 @@ def _bar(day: WebhookDay, x: float, width: float, most: int) -> list[str]:
 
 def _legend() -> list[str]:
     parts, x = [], LEFT
-    for word, colour in (("in time", IN_TIME), ("late", LATE), ("missed", MISSED)):
+    for label, colour in (("in time", IN_TIME), ("late", LATE), ("missed", MISSED)):
         parts.append(f'<rect x="{x}" y="4" width="10" height="10" fill="{colour}"/>')
-        parts.append(_text(x + 14, 13, word, "start"))
+        parts.append(_text(x + 14, 13, label, "start"))
         x += 80
     return parts
 

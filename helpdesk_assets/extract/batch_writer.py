@@ -13,13 +13,13 @@ from datetime import datetime
 import orjson
 
 from helpdesk_assets.model.batch import Version
-from helpdesk_assets.model.state import Unfinished
+from helpdesk_assets.model.state import Checkpoint
 from helpdesk_assets.model.tickets import BadTicket, Page, Ticket
 from helpdesk_assets.spool import Spool
 
 # Percentiles over a fair sample of this many lags are steady to a percent, whatever the batch.
 LAG_SAMPLE = 4096
-NAMED_BAD_TICKETS = 20
+MAX_NAMED_BAD_TICKETS = 20
 
 
 class BatchWriter:
@@ -31,26 +31,26 @@ class BatchWriter:
         *,
         run_id: str,
         batch_id: str,
-        pick: random.Random,
+        rng: random.Random,
         first_seq: int = 0,
-        before: Unfinished | None = None,
+        previous: Checkpoint | None = None,
     ) -> None:
-        """`before`: what an interrupted reading has stored of the same batch; `first_seq` must be
+        """`previous`: what an interrupted reading has stored of the same batch; `first_seq` must be
         beyond all that it has."""
         self._spool = spool
         self._run_id = run_id
         self._batch_id = batch_id
-        self._pick = pick
+        self._rng = rng
         self._lags: list[float] = []
-        self.versions: list[Version] | None = [] if before is None else None
+        self.versions: list[Version] | None = [] if previous is None else None
         self._created_unknown = False
         self.created_from: datetime | None = None
         self.created_to: datetime | None = None
-        self.rows = before.rows if before else 0
-        self.tombstones = before.tombstones if before else 0
-        self.pages = before.pages if before else 0
-        self.bad: list[BadTicket] = [*before.bad] if before else []
-        self.bad_count = before.bad_count if before else 0
+        self.rows = previous.rows if previous else 0
+        self.tombstones = previous.tombstones if previous else 0
+        self.pages = previous.pages if previous else 0
+        self.bad: list[BadTicket] = [*previous.bad] if previous else []
+        self.bad_count = previous.bad_count if previous else 0
         self._next_seq = first_seq
 
     def add(self, page: Page) -> None:
@@ -58,9 +58,9 @@ class BatchWriter:
         rows: list[bytes] = []
         for ticket in page.tickets:
             rows.append(self._row(ticket, page.served_at))
-            self._note_created(ticket.created_time)
+            self._track_created(ticket.created_time)
             self.tombstones += ticket.tombstone
-            self._note_lag((page.served_at - ticket.modified_time).total_seconds())
+            self._track_lag((page.served_at - ticket.modified_time).total_seconds())
             if self.versions is not None:
                 self.versions.append(Version(ticket.ticket_id, ticket.content_hash))
             self.rows += 1
@@ -70,7 +70,7 @@ class BatchWriter:
             self.versions = None
         self.pages += 1
         self.bad_count += len(page.bad)
-        self.bad.extend(page.bad[: NAMED_BAD_TICKETS - len(self.bad)])
+        self.bad.extend(page.bad[: MAX_NAMED_BAD_TICKETS - len(self.bad)])
 
     def created_span(self) -> tuple[datetime, datetime] | None:
         """First and last creation time; None when a ticket has none, for then no span holds all."""
@@ -108,17 +108,17 @@ class BatchWriter:
             option=orjson.OPT_UTC_Z,
         )
 
-    def _note_created(self, created: datetime | None) -> None:
+    def _track_created(self, created: datetime | None) -> None:
         if created is None:
             self._created_unknown = True
             return
         self.created_from = min(self.created_from or created, created)
         self.created_to = max(self.created_to or created, created)
 
-    def _note_lag(self, lag: float) -> None:
+    def _track_lag(self, lag: float) -> None:
         if len(self._lags) < LAG_SAMPLE:
             self._lags.append(lag)
             return
-        place = self._pick.randrange(self.rows + 1)
-        if place < LAG_SAMPLE:
-            self._lags[place] = lag
+        index = self._rng.randrange(self.rows + 1)
+        if index < LAG_SAMPLE:
+            self._lags[index] = lag

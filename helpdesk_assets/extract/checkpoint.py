@@ -16,18 +16,18 @@ from typing import Protocol
 from helpdesk_assets.extract.batch_writer import BatchWriter
 from helpdesk_assets.extract.plan import Plan
 from helpdesk_assets.model.batch import batch_staging_name
-from helpdesk_assets.model.state import Unfinished
+from helpdesk_assets.model.state import Checkpoint
 from helpdesk_assets.model.tickets import Page
 from helpdesk_assets.spool import Spool
 
 # Each time is a load job, of which BigQuery allows 1,500 a day for a table.
-SAVE_EVERY = timedelta(minutes=2)
+CHECKPOINT_EVERY = timedelta(minutes=2)
 # What has ended meanwhile must still be told of by the helpdesk when the reading goes on, and the
 # staging table must outlive that reading.
-GOES_ON_WITHIN = timedelta(days=3)
+RESUME_WITHIN = timedelta(days=3)
 
 
-class Store(Protocol):
+class CheckpointStore(Protocol):
     """Where a reading is kept."""
 
     def begin(self, staging: str) -> None:
@@ -42,29 +42,29 @@ class Store(Protocol):
         """
         ...
 
-    def note(self, unfinished: Unfinished, seen_version: int) -> None:
+    def save(self, checkpoint: Checkpoint, expected_version: int) -> None:
         """Raises:
-        AnotherWriter: the state row is no longer the one of `seen_version`.
+        AnotherWriter: the state row is no longer the one of `expected_version`.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
+class CheckpointPolicy:
     """How a reading is kept: where, and how often."""
 
-    store: Store
-    every: timedelta = SAVE_EVERY
-    timer: Callable[[], float] = time.monotonic
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    store: CheckpointStore
+    interval: timedelta = CHECKPOINT_EVERY
+    monotonic: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
-class Saving:
+class Checkpointer:
     """The saving of one batch. `plan`: what is being read, and would be gone on with."""
 
     def __init__(
         self,
-        keeping: Keeping | None,
+        checkpoint_policy: CheckpointPolicy | None,
         plan: Plan,
         *,
         provider: str,
@@ -72,49 +72,55 @@ class Saving:
         spool: Spool,
         writer: BatchWriter,
     ) -> None:
-        """`keeping` None: nothing is kept, as for a range that somebody asks for."""
-        self._keeping = keeping
+        """`checkpoint_policy` None: nothing is kept, as for a range that somebody asks for."""
+        self._checkpoint_policy = checkpoint_policy
         self.plan = plan
         self._provider = provider
         own = batch_staging_name(batch_id)
-        self.staging = plan.unfinished.staging if plan.unfinished else own
+        self.staging = plan.checkpoint.staging if plan.checkpoint else own
         self._spool = spool
         self._writer = writer
-        self._due = keeping.timer() + keeping.every.total_seconds() if keeping else 0.0
+        self._due = (
+            checkpoint_policy.monotonic() + checkpoint_policy.interval.total_seconds()
+            if checkpoint_policy
+            else 0.0
+        )
         # With something stored, the batch is the staging table, however small the rest.
-        self.is_begun = plan.unfinished is not None
+        self.has_checkpoint = plan.checkpoint is not None
 
-    def after(self, page: Page) -> None:
+    def save_if_due(self, page: Page) -> None:
         """The page is in the spool; save when it is time."""
-        keeping = self._keeping
-        if keeping is None or page.resume is None or not self._spool.rows:
+        checkpoint_policy = self._checkpoint_policy
+        if checkpoint_policy is None or page.resume is None or not self._spool.rows:
             return
-        if keeping.timer() < self._due:
+        if checkpoint_policy.monotonic() < self._due:
             return
-        if not self.is_begun:
+        if not self.has_checkpoint:
             # Only now: were it made again later on, the rows before would be missing in silence.
-            keeping.store.begin(self.staging)
-            self.is_begun = True
-        keeping.store.add_rows(self._spool, self.staging)
-        keeping.store.note(self._unfinished(page.resume, page), self.plan.seen_version)
+            checkpoint_policy.store.begin(self.staging)
+            self.has_checkpoint = True
+        checkpoint_policy.store.add_rows(self._spool, self.staging)
+        checkpoint_policy.store.save(
+            self._checkpoint(page.resume, page), self.plan.expected_version
+        )
         self._spool.clear()
         self._writer.versions = None
-        self._due = keeping.timer() + keeping.every.total_seconds()
+        self._due = checkpoint_policy.monotonic() + checkpoint_policy.interval.total_seconds()
 
     def finish(self) -> None:
         """All has been read: the rest joins what is stored, where anything is."""
-        if self._keeping is not None and self.is_begun and self._spool.rows:
-            self._keeping.store.add_rows(self._spool, self.staging)
+        if self._checkpoint_policy is not None and self.has_checkpoint and self._spool.rows:
+            self._checkpoint_policy.store.add_rows(self._spool, self.staging)
             self._spool.clear()
 
-    def _unfinished(self, resume: str, page: Page) -> Unfinished:
+    def _checkpoint(self, resume: str, page: Page) -> Checkpoint:
         writer, plan = self._writer, self.plan
-        clock = self._keeping.clock if self._keeping else (lambda: page.served_at)
-        return Unfinished(
+        now = self._checkpoint_policy.now if self._checkpoint_policy else (lambda: page.served_at)
+        return Checkpoint(
             provider=self._provider,
             staging=self.staging,
             resume=resume,
-            saved_at=clock(),
+            saved_at=now(),
             mode=plan.mode,
             reason=plan.reason,
             since=plan.since,

@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 
 from helpdesk_assets.errors import EndpointFailed
 from helpdesk_assets.extract.batch_writer import BatchWriter
-from helpdesk_assets.extract.checkpoint import Keeping, Saving
+from helpdesk_assets.extract.checkpoint import Checkpointer, CheckpointPolicy
 from helpdesk_assets.extract.plan import Plan
-from helpdesk_assets.extract.progress import Pace, Progress
+from helpdesk_assets.extract.progress import Progress, ProgressTracker
 from helpdesk_assets.model.batch import Manifest, Mode, batch_id
-from helpdesk_assets.model.tickets import ApiUse, Page, Window
+from helpdesk_assets.model.tickets import ApiUsage, Page, Window
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.spool import Spool
 
@@ -33,8 +33,8 @@ class Batch:
     spool: Spool
 
 
-class Fetch:
-    """One run's reading. `on_page` hears of every page; `clock` is for names and order, and decides
+class BatchFetcher:
+    """One run's reading. `on_page` hears of every page; `now` is for names and order, and decides
     nothing about windows."""
 
     def __init__(
@@ -44,22 +44,22 @@ class Fetch:
         *,
         run_id: str,
         attempt: int = 0,
-        keeping: Keeping | None = None,
+        checkpoint_policy: CheckpointPolicy | None = None,
         on_page: Callable[[Progress], None] = lambda _: None,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        timer: Callable[[], float] = time.monotonic,
-        pick: random.Random | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+        rng: random.Random | None = None,
     ) -> None:
-        """`keeping`: how a long reading is made durable while it goes on."""
+        """`checkpoint_policy`: how a long reading is made durable while it goes on."""
         self._helpdesk = helpdesk
         self._spool = spool
         self._run_id = run_id
-        self._clock = clock
+        self._now = now
         self._attempt = attempt
-        self._keeping = keeping
+        self._checkpoint_policy = checkpoint_policy
         self._on_page = on_page
-        self._timer = timer
-        self._pick = pick or random.Random(0)  # noqa: S311 - a sample, no secret
+        self._monotonic = monotonic
+        self._rng = rng or random.Random(0)  # noqa: S311 - a sample, no secret
 
     def run(self, plan: Plan) -> Batch:
         """Read what the plan asks for.
@@ -74,83 +74,83 @@ class Fetch:
             EndpointFailed: the listing failed as well, or a range could not be read.
             CredentialsRefused, TicketUnreadable, WindowTooDense: see `Helpdesk.changes`.
         """
-        began, used = self._timer(), self._helpdesk.use
-        self._begin(plan)
+        began, used = self._monotonic(), self._helpdesk.use
+        self._prepare(plan)
         try:
             plan, last = self._read_changes(plan)
         except EndpointFailed as error:
-            if self._saving.is_begun:
+            if self._checkpointer.has_checkpoint:
                 raise EndpointFailed(
                     f"{error} What has been read is kept, and the next run goes on from there."
                 ) from error
-            if plan.is_range or not self._helpdesk.capabilities.listing_is_another_way:
+            if plan.is_range or not self._helpdesk.capabilities.listing_is_independent:
                 raise
             log.warning("%s Listing every ticket instead.", error)
             plan, last = self._read_listing(plan, error)
-        self._saving.finish()
+        self._checkpointer.finish()
         manifest = self._manifest(plan, last)
         manifest = replace(
-            manifest, api=_since(used, self._helpdesk.use), seconds=self._timer() - began
+            manifest, api=_usage_since(used, self._helpdesk.use), seconds=self._monotonic() - began
         )
         return Batch(manifest, self._spool)
 
-    def _begin(self, plan: Plan) -> None:
-        before, helpdesk = plan.unfinished, self._helpdesk
+    def _prepare(self, plan: Plan) -> None:
+        previous, helpdesk = plan.checkpoint, self._helpdesk
         # A batch of its own also where it goes on with another: that one may have been merged, and
         # must not pass for this one.
-        self._batch_id = batch_id(self._clock(), self._run_id, self._attempt)
+        self._batch_id = batch_id(self._now(), self._run_id, self._attempt)
         self._writer = BatchWriter(
             self._spool,
             run_id=self._run_id,
             batch_id=self._batch_id,
-            pick=self._pick,
+            rng=self._rng,
             # Rows that were stored and not noted come once more, and win over those.
-            first_seq=_microseconds(self._clock()) if before else 0,
-            before=before,
+            first_seq=_microseconds(self._now()) if previous else 0,
+            previous=previous,
         )
-        self._saving = Saving(
-            None if plan.is_range else self._keeping,
+        self._checkpointer = Checkpointer(
+            None if plan.is_range else self._checkpoint_policy,
             plan,
             provider=helpdesk.capabilities.name,
             batch_id=self._batch_id,
             spool=self._spool,
             writer=self._writer,
         )
-        self._pace = Pace(
-            timer=self._timer,
+        self._progress = ProgressTracker(
+            monotonic=self._monotonic,
             calls=lambda: helpdesk.use.calls,
-            share=before.share if before else None,
+            share=previous.share if previous else None,
         )
 
     def _read_changes(self, plan: Plan) -> tuple[Plan, Page]:
-        resume = plan.unfinished.resume if plan.unfinished else None
+        resume = plan.checkpoint.resume if plan.checkpoint else None
         pages = self._helpdesk.changes(plan.since, plan.until, plan.cursor, resume)
-        last = self._take(pages)
+        last = self._consume(pages)
         if plan.until is None and plan.since is not None and last.until < plan.since:
             # The helpdesk's clock was set back behind our watermark (it had run ahead). What
             # changed since then carries times that no window behind the watermark will hold.
             log.warning("The helpdesk's clock is behind the watermark; reading everything.")
             reason = "the helpdesk's clock is behind the watermark"
             plan = replace(plan, mode=Mode.FULL, since=None, cursor=None, reason=reason)
-            self._saving.plan = plan
-            last = self._take(self._helpdesk.changes(None))
+            self._checkpointer.plan = plan
+            last = self._consume(self._helpdesk.changes(None))
         return plan, last
 
     def _read_listing(self, plan: Plan, error: EndpointFailed) -> tuple[Plan, Page]:
         """The listing repairs what it sees. Pages that shift while tickets change skip old ones in
         silence, so it moves the watermark only where its order is known to be stable."""
-        last = self._take(self._helpdesk.listing())
+        last = self._consume(self._helpdesk.listing())
         plan = replace(
             plan,
             mode=Mode.FULL,
             since=None,
             reason=f"fallback to the listing: {error}",
-            moves_watermark=self._helpdesk.capabilities.listing_is_stable,
+            advances_watermark=self._helpdesk.capabilities.listing_is_stable,
             fallback=True,
         )
         return plan, last
 
-    def _take(self, pages: Iterator[Page]) -> Page:
+    def _consume(self, pages: Iterator[Page]) -> Page:
         last = None
         for page in self._pages(pages):
             last = page
@@ -161,13 +161,13 @@ class Fetch:
     def _pages(self, pages: Iterator[Page]) -> Iterator[Page]:
         for page in pages:
             self._writer.add(page)
-            self._saving.after(page)
-            self._on_page(self._pace.progress(self._writer.rows, self._writer.pages, page))
+            self._checkpointer.save_if_due(page)
+            self._on_page(self._progress.progress(self._writer.rows, self._writer.pages, page))
             yield page
 
     def _manifest(self, plan: Plan, last: Page) -> Manifest:
         writer = self._writer
-        is_small = writer.versions is not None and not self._saving.is_begun
+        is_small = writer.versions is not None and not self._checkpointer.has_checkpoint
         span = writer.created_span()
         p50, p95, longest = writer.lag_percentiles()
         return Manifest(
@@ -177,16 +177,16 @@ class Fetch:
             reason=plan.reason,
             window=Window(plan.since, last.until),
             served_at=last.served_at,
-            moves_watermark=plan.moves_watermark,
-            seen_version=plan.seen_version,
-            seen_watermark=plan.seen_watermark,
+            advances_watermark=plan.advances_watermark,
+            expected_version=plan.expected_version,
+            initial_watermark=plan.initial_watermark,
             first_load=plan.first_load,
             rows=writer.rows,
             pages=writer.pages,
-            api=ApiUse(),
+            api=ApiUsage(),
             batch_bytes=self._spool.size,
             versions=tuple(writer.versions or ()) if is_small else None,
-            staging=None if is_small else self._saving.staging,
+            staging=None if is_small else self._checkpointer.staging,
             created_from=span[0] if span else None,
             created_to=span[1] if span else None,
             lag_p50=p50,
@@ -198,17 +198,17 @@ class Fetch:
             bad=tuple(writer.bad),
             bad_count=writer.bad_count,
             tombstones=writer.tombstones,
-            saved=self._saving.is_begun,
+            has_checkpoint=self._checkpointer.has_checkpoint,
         )
 
 
-def _since(before: ApiUse, now: ApiUse) -> ApiUse:
-    return ApiUse(
-        calls=now.calls - before.calls,
-        bytes_received=now.bytes_received - before.bytes_received,
-        retries=now.retries - before.retries,
-        seconds_waited=now.seconds_waited - before.seconds_waited,
-        numbers_as_text=now.numbers_as_text - before.numbers_as_text,
+def _usage_since(previous: ApiUsage, now: ApiUsage) -> ApiUsage:
+    return ApiUsage(
+        calls=now.calls - previous.calls,
+        bytes_received=now.bytes_received - previous.bytes_received,
+        retries=now.retries - previous.retries,
+        seconds_waited=now.seconds_waited - previous.seconds_waited,
+        numbers_as_text=now.numbers_as_text - previous.numbers_as_text,
     )
 
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from helpdesk_assets.errors import UserMistake
+from helpdesk_assets.errors import UserError
 from helpdesk_assets.model.batch import Mode
-from helpdesk_assets.model.state import SyncState, Unfinished
+from helpdesk_assets.model.state import Checkpoint, SyncState
 from helpdesk_assets.model.tickets import utc
 from helpdesk_assets.providers.base import Capabilities
 
-WENT_ON = ", gone on with where it was interrupted"
+RESUMED = ", gone on with where it was interrupted"
 
 
-class Ask(StrEnum):
+class RequestedMode(StrEnum):
     """What the user wants: `auto` is incremental where there is a watermark and full elsewhere."""
 
     AUTO = "auto"
@@ -27,10 +27,10 @@ class Ask(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class SyncRequest:
     """A user's wishes for one run. With `since` or `until` the run reads just that range."""
 
-    ask: Ask = Ask.AUTO
+    requested_mode: RequestedMode = RequestedMode.AUTO
     since: datetime | None = None
     until: datetime | None = None
 
@@ -42,25 +42,25 @@ class Options:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What one run will do. `since` None: from the beginning. `seen_*`: the state row it saw.
-    `unfinished`: the interrupted reading that it goes on with."""
+    `checkpoint`: the interrupted reading that it goes on with."""
 
     mode: Mode
     reason: str
     since: datetime | None
     until: datetime | None
     cursor: str | None
-    moves_watermark: bool
+    advances_watermark: bool
     first_load: bool
-    seen_version: int
-    seen_watermark: datetime | None
+    expected_version: int
+    initial_watermark: datetime | None
     is_range: bool = False
     fallback: bool = False
-    unfinished: Unfinished | None = None
+    checkpoint: Checkpoint | None = None
 
 
 def plan_run(
     state: SyncState | None,
-    options: Options,
+    sync_request: SyncRequest,
     *,
     adopted: datetime | None,
     overlap: timedelta,
@@ -72,7 +72,7 @@ def plan_run(
 
     A long reading that was interrupted goes on where it was, unless something else is asked for.
 
-    The window reaches back behind the watermark: see `reach`.
+    The window reaches back behind the watermark: see `lookback`.
 
     Raises:
         UserMistake: the options contradict each other or the state.
@@ -85,21 +85,25 @@ def plan_run(
         since=None,
         until=None,
         cursor=None,
-        moves_watermark=True,
+        advances_watermark=True,
         first_load=start is None,
-        seen_version=state.version if state else 0,
-        seen_watermark=watermark,
+        expected_version=state.version if state else 0,
+        initial_watermark=watermark,
     )
-    if options.is_range:
-        return _range(base, options)
-    if options.ask is Ask.FULL:
+    if sync_request.is_range:
+        return _range(base, sync_request)
+    if sync_request.requested_mode is RequestedMode.FULL:
         return replace(base, reason="asked for")
-    begun = state.unfinished if state else None
-    if begun is not None and begun.provider == capabilities.name and options.ask is Ask.AUTO:
-        return _going_on(base, begun)
+    checkpoint = state.checkpoint if state else None
+    if (
+        checkpoint is not None
+        and checkpoint.provider == capabilities.name
+        and sync_request.requested_mode is RequestedMode.AUTO
+    ):
+        return _resume(base, checkpoint)
     if start is None:
-        if options.ask is Ask.INCREMENTAL:
-            raise UserMistake(
+        if sync_request.requested_mode is RequestedMode.INCREMENTAL:
+            raise UserError(
                 "An incremental run was asked for, but there is no watermark yet. "
                 "Run with mode auto or full once."
             )
@@ -107,36 +111,36 @@ def plan_run(
     return replace(
         base,
         mode=Mode.INCREMENTAL,
-        since=start - reach(overlap, capabilities),
+        since=start - lookback(overlap, capabilities),
         cursor=state.cursor if state else None,
         reason="changes since the watermark" if watermark else "adopted an older sync's table",
     )
 
 
-def reach(overlap: timedelta, capabilities: Capabilities) -> timedelta:
+def lookback(overlap: timedelta, capabilities: Capabilities) -> timedelta:
     """How far a window goes back behind the watermark: by `overlap`, or by what the helpdesk needs
     where that is more, since its search index lags and two edits within one tick look alike."""
     return max(overlap, capabilities.minimum_overlap, capabilities.time_resolution)
 
 
-def _going_on(base: Plan, begun: Unfinished) -> Plan:
+def _resume(base: Plan, checkpoint: Checkpoint) -> Plan:
     return replace(
         base,
-        mode=begun.mode,
-        since=begun.since,
-        first_load=begun.first_load,
-        reason=begun.reason.removesuffix(WENT_ON) + WENT_ON,
-        unfinished=begun,
+        mode=checkpoint.mode,
+        since=checkpoint.since,
+        first_load=checkpoint.first_load,
+        reason=checkpoint.reason.removesuffix(RESUMED) + RESUMED,
+        checkpoint=checkpoint,
     )
 
 
-def _range(base: Plan, options: Options) -> Plan:
-    since = utc(options.since) if options.since else None
-    until = utc(options.until) if options.until else None
-    if options.ask is Ask.FULL:
-        raise UserMistake("A full run reads everything: leave out --since and --until, or --full.")
+def _range(base: Plan, sync_request: SyncRequest) -> Plan:
+    since = utc(sync_request.since) if sync_request.since else None
+    until = utc(sync_request.until) if sync_request.until else None
+    if sync_request.requested_mode is RequestedMode.FULL:
+        raise UserError("A full run reads everything: leave out --since and --until, or --full.")
     if since and until and since > until:
-        raise UserMistake(
+        raise UserError(
             f"The range begins after it ends: since {since.isoformat()}, until {until.isoformat()}."
         )
     return replace(
@@ -144,7 +148,7 @@ def _range(base: Plan, options: Options) -> Plan:
         mode=Mode.INCREMENTAL,
         since=since,
         until=until,
-        moves_watermark=False,
+        advances_watermark=False,
         is_range=True,
         reason="range asked for",
     )

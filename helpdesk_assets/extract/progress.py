@@ -13,7 +13,7 @@ from datetime import datetime
 from helpdesk_assets.model.tickets import Page
 
 # Before so much has been read, a guess of the rest would be one of chance.
-SHARE_WORTH_A_GUESS = 0.02
+MIN_SHARE_FOR_ESTIMATE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Progress:
     calls_per_minute: float = 0.0
     seconds_left: float | None = None
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """In words, for logs and bars."""
         parts = [f"{self.rows:,} tickets in {self.pages:,} pages"]
         if self.share is not None:
@@ -41,25 +41,25 @@ class Progress:
         return ", ".join(parts)
 
 
-class Pace:
+class ProgressTracker:
     """Watches one reading."""
 
     def __init__(
         self,
         *,
-        timer: Callable[[], float],
+        monotonic: Callable[[], float],
         calls: Callable[[], int],
         share: float | None,
     ) -> None:
         """`share`: what an interrupted reading had read already."""
-        self._timer = timer
+        self._monotonic = monotonic
         self._calls = calls
-        self._began = timer()
+        self._began = monotonic()
         self._calls_before = calls()
         self._share_before = share or 0.0
 
     def progress(self, rows: int, pages: int, page: Page) -> Progress:
-        seconds = self._timer() - self._began
+        seconds = self._monotonic() - self._began
         calls = self._calls() - self._calls_before
         return Progress(
             rows,
@@ -72,7 +72,7 @@ class Pace:
 
     def _seconds_left(self, share: float | None, seconds: float) -> float | None:
         gained = (share or 0.0) - self._share_before
-        if share is None or gained < SHARE_WORTH_A_GUESS:
+        if share is None or gained < MIN_SHARE_FOR_ESTIMATE:
             return None
         return seconds * (1 - share) / gained
 

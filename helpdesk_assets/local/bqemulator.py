@@ -38,7 +38,7 @@ ONLY_LOOK = frozenset(
     }
 )
 # What is never the same in the name of a staging table; and what stands for it in what is kept.
-STAMP = re.compile(r"__stg_\d{8}t\d{6}z_[a-z0-9]{1,8}_\d+", re.IGNORECASE)
+TIMESTAMP_FORMAT = re.compile(r"__stg_\d{8}t\d{6}z_[a-z0-9]{1,8}_\d+", re.IGNORECASE)
 ANY_STAMP = "__stg_20000101T000000Z_x_0"
 
 
@@ -47,13 +47,13 @@ def main() -> None:
     from bqemulator.cli import main as serve
     from fastapi import routing
 
-    vars(routing)["run_in_threadpool"] = _where_all_else_runs
+    vars(routing)["run_in_threadpool"] = _run_inline
     _remember_translations()
     serve()
 
 
-async def _where_all_else_runs(answer: Callable[..., Any], *asked: Any, **named: Any) -> Any:
-    return answer(*asked, **named)
+async def _run_inline(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    return function(*args, **kwargs)
 
 
 def _remember_translations() -> None:
@@ -120,5 +120,5 @@ def _by_columns(translate: Callable[..., Any]) -> Callable[..., Any]:
 
 def _stamp(sql: str) -> str:
     """The one stamp in a text; where there are none or several, the text stays as it is."""
-    found = set(STAMP.findall(sql))
+    found = set(TIMESTAMP_FORMAT.findall(sql))
     return found.pop() if len(found) == 1 else ANY_STAMP

@@ -26,13 +26,13 @@ import requests
 from helpdesk_assets.errors import SettingsError, WarehouseUnavailable
 
 HOST = "127.0.0.1"
-START_SECONDS = 90.0  # a cold start takes 4 to 9 s; a CI machine may be ten times slower
-STOP_SECONDS = 10.0
+START_TIMEOUT = 90.0  # a cold start takes 4 to 9 s; a CI machine may be ten times slower
+STOP_TIMEOUT = 10.0
 _LOG_TAIL = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class StandIn:
+class LocalEmulator:
     """How a stand-in is run: its module, its DuckDB extensions, arguments and environment."""
 
     module: str
@@ -47,7 +47,7 @@ class StandIn:
         return [sys.executable, "-c", self.code, *arguments]
 
 
-BQEMULATOR = StandIn(
+BQEMULATOR = LocalEmulator(
     module="bqemulator",
     extensions=("spatial",),
     code="from helpdesk_assets.local.bqemulator import main; main()",
@@ -63,12 +63,12 @@ BQEMULATOR = StandIn(
 )  # fmt: skip
 
 
-def check_installed(stand_in: StandIn = BQEMULATOR) -> None:
+def check_installed(emulator: LocalEmulator = BQEMULATOR) -> None:
     """
     Raises:
         SettingsError: it is not.
     """
-    if importlib.util.find_spec(stand_in.module) is None:
+    if importlib.util.find_spec(emulator.module) is None:
         raise SettingsError(
             "The local warehouse is not installed: pip install 'helpdesk-assets[local]'. "
             "Or set BIGQUERY_PROJECT to use the real BigQuery."
@@ -77,7 +77,7 @@ def check_installed(stand_in: StandIn = BQEMULATOR) -> None:
 
 def serve(port: int, data_dir: Path) -> NoReturn:
     """Become the stand-in: replaces this process, so signals and exit code are its own."""
-    command, environment = _prepared(BQEMULATOR, port, data_dir)
+    command, environment = _prepare(BQEMULATOR, port, data_dir)
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(command[0], command, environment)  # noqa: S606 - our own interpreter, no shell
@@ -89,7 +89,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class EmbeddedWarehouse:
+class LocalWarehouse:
     """The stand-in as a child process; use it as a context manager. May be started again on the
     same data after `stop` or `kill`."""
 
@@ -98,14 +98,14 @@ class EmbeddedWarehouse:
         data_dir: Path,
         port: int = 0,
         *,
-        stand_in: StandIn = BQEMULATOR,
-        clock: Callable[[], float] = time.monotonic,
+        emulator: LocalEmulator = BQEMULATOR,
+        monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._data_dir = data_dir
         self._port = port or free_port()
-        self._stand_in = stand_in
-        self._clock = clock
+        self._stand_in = emulator
+        self._monotonic = monotonic
         self._sleep = sleep
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -129,7 +129,7 @@ class EmbeddedWarehouse:
         """
         if self._process is not None:
             return
-        command, environment = _prepared(self._stand_in, self._port, self._data_dir)
+        command, environment = _prepare(self._stand_in, self._port, self._data_dir)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, no shell
                 command,
@@ -139,7 +139,7 @@ class EmbeddedWarehouse:
                 stderr=subprocess.STDOUT,
             )
         try:
-            self._wait_until_it_answers(self._process)
+            self._wait_until_ready(self._process)
         except BaseException:
             self.kill()
             raise
@@ -150,7 +150,7 @@ class EmbeddedWarehouse:
             return
         self._process.terminate()
         try:
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
@@ -175,24 +175,24 @@ class EmbeddedWarehouse:
     ) -> None:
         self.stop()
 
-    def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
-        until = self._clock() + START_SECONDS
-        while self._clock() < until:
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = self._monotonic() + START_TIMEOUT
+        while self._monotonic() < deadline:
             if process.poll() is not None:
-                raise self._silent(f"ended with exit code {process.returncode}")
-            if answers(self.endpoint):
+                raise self._start_error(f"ended with exit code {process.returncode}")
+            if is_ready(self.endpoint):
                 return
             self._sleep(0.1)
-        raise self._silent(f"did not answer within {START_SECONDS:.0f} s")
+        raise self._start_error(f"did not answer within {START_TIMEOUT:.0f} s")
 
-    def _silent(self, what: str) -> WarehouseUnavailable:
+    def _start_error(self, problem: str) -> WarehouseUnavailable:
         tail = self.log.read_bytes()[-_LOG_TAIL:].decode(errors="replace").strip()
         return WarehouseUnavailable(
-            f"The local warehouse {what} at {self.endpoint}. Its log {self.log} ends with:\n{tail}"
+            f"The local warehouse {problem} at {self.endpoint}. Its log {self.log} ends with:\n{tail}"
         )
 
 
-def answers(endpoint: str) -> bool:
+def is_ready(endpoint: str) -> bool:
     """Whether a warehouse is there and takes requests."""
     try:
         url = f"{endpoint}/bigquery/v2/projects/helpdesk-local/datasets"
@@ -201,12 +201,14 @@ def answers(endpoint: str) -> bool:
         return False
 
 
-def _prepared(stand_in: StandIn, port: int, data_dir: Path) -> tuple[list[str], dict[str, str]]:
-    check_installed(stand_in)
+def _prepare(
+    emulator: LocalEmulator, port: int, data_dir: Path
+) -> tuple[list[str], dict[str, str]]:
+    check_installed(emulator)
     data_dir.mkdir(parents=True, exist_ok=True)
-    _import_extensions(stand_in.extensions)
-    environment = {**os.environ, **dict(stand_in.environment)}
-    return stand_in.command(port, data_dir), environment
+    _import_extensions(emulator.extensions)
+    environment = {**os.environ, **dict(emulator.environment)}
+    return emulator.command(port, data_dir), environment
 
 
 def _import_extensions(names: tuple[str, ...]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from helpdesk_assets.model.tickets import ApiUse, BadTicket, Window
+from helpdesk_assets.model.tickets import ApiUsage, BadTicket, Window
 
 
 class Mode(StrEnum):
@@ -16,7 +16,7 @@ class Mode(StrEnum):
 
     FULL = "full"
     INCREMENTAL = "incremental"
-    BY_HAND = "by_hand"
+    MANUAL = "by_hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Version:
 
 
 # How long a batch can be merged after it was fetched; what is left of one then is removed.
-BATCH_LIVES = timedelta(hours=24)
+BATCH_TTL = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ class Manifest:
 
     The rows themselves are in raw_ticket_changes. Which of them are this batch's is told by
     `versions` (in order of arrival) for a small batch and by the table `staging` for a large one.
-    `moves_watermark` is False where the window was not read whole or was asked for by hand.
+    `advances_watermark` is False where the window was not read whole or was asked for by hand.
     A run with `is_range` leaves the state row alone; one with `fallback` used the listing.
-    `seen_version` and `seen_watermark` are the state row as it was when the run began. A batch that
-    was `saved` while it was read may hold rows that are not counted here: of a run that was killed
+    `expected_version` and `initial_watermark` are the state row as it was when the run began. A batch that
+    was `has_checkpoint` while it was read may hold rows that are not counted here: of a run that was killed
     before it had noted them, or of one that went on with it beside this one.
     """
 
@@ -50,13 +50,13 @@ class Manifest:
     reason: str
     window: Window
     served_at: datetime
-    moves_watermark: bool
-    seen_version: int
-    seen_watermark: datetime | None
+    advances_watermark: bool
+    expected_version: int
+    initial_watermark: datetime | None
     first_load: bool
     rows: int
     pages: int
-    api: ApiUse
+    api: ApiUsage
     batch_bytes: int
     versions: tuple[Version, ...] | None
     staging: str | None
@@ -71,20 +71,20 @@ class Manifest:
     bad: tuple[BadTicket, ...] = ()
     bad_count: int = 0
     tombstones: int = 0
-    saved: bool = False
+    has_checkpoint: bool = False
     seconds: float = 0.0
 
     @property
     def may_have_tombstones(self) -> bool:
-        return self.tombstones > 0 or self.saved
+        return self.tombstones > 0 or self.has_checkpoint
 
 
-STAMP = "%Y%m%dT%H%M%SZ"
+TIMESTAMP_FORMAT = "%Y%m%dT%H%M%SZ"
 
 
 def batch_id(at: datetime, run_id: str, attempt: int) -> str:
     """Name of one try to fetch a batch; the time in it lets orphans be told by their names."""
-    return f"{at.astimezone(UTC):{STAMP}}_{short_run_id(run_id)}_{attempt}"
+    return f"{at.astimezone(UTC):{TIMESTAMP_FORMAT}}_{short_run_id(run_id)}_{attempt}"
 
 
 def staging_name(table: str, batch: str) -> str:

@@ -13,18 +13,18 @@ from datetime import datetime
 from typing import Any
 
 from helpdesk_assets.model.batch import Manifest, Mode, Version
-from helpdesk_assets.model.state import RunFacts, Unfinished
-from helpdesk_assets.model.tickets import ApiUse, BadTicket, Window
-from helpdesk_assets.model.webhooks import WEBHOOK_TIMES, MissedUpdate, WebhookFacts
+from helpdesk_assets.model.state import Checkpoint, RunCounts
+from helpdesk_assets.model.tickets import ApiUsage, BadTicket, Window
+from helpdesk_assets.model.webhooks import WEBHOOK_TIME_FIELDS, MissedUpdate, WebhookCounts
 
 
 def manifest_to_json(manifest: Manifest) -> dict[str, Any]:
     """Plain values that `json.dumps` takes. Versions are written as pairs: they are most of it."""
-    known = {name: write(getattr(manifest, name)) for name, (write, _) in _SPECIAL.items()}
+    known = {name: write(getattr(manifest, name)) for name, (write, _) in _FIELD_CODECS.items()}
     plain = {
         field.name: getattr(manifest, field.name)
         for field in fields(Manifest)
-        if field.name not in _SPECIAL
+        if field.name not in _FIELD_CODECS
     }
     return plain | known
 
@@ -32,13 +32,13 @@ def manifest_to_json(manifest: Manifest) -> dict[str, Any]:
 def manifest_from_json(stored: Mapping[str, Any]) -> Manifest:
     names = {field.name for field in fields(Manifest)} & stored.keys()
     values = {
-        name: _SPECIAL[name][1](stored[name]) if name in _SPECIAL else stored[name]
+        name: _FIELD_CODECS[name][1](stored[name]) if name in _FIELD_CODECS else stored[name]
         for name in names
     }
     return Manifest(**values)
 
 
-def facts_to_json(facts: RunFacts) -> dict[str, Any]:
+def run_counts_to_json(facts: RunCounts) -> dict[str, Any]:
     """As `manifest_to_json`; the missed updates, at most 100, are part of it."""
     return asdict(facts) | {
         "missed": [_missed_to(missed) for missed in facts.missed],
@@ -47,13 +47,13 @@ def facts_to_json(facts: RunFacts) -> dict[str, Any]:
     }
 
 
-def facts_from_json(stored: Mapping[str, Any]) -> RunFacts:
-    names = {field.name for field in fields(RunFacts)} & stored.keys()
+def run_counts_from_json(stored: Mapping[str, Any]) -> RunCounts:
+    names = {field.name for field in fields(RunCounts)} & stored.keys()
     values = {name: stored[name] for name in names}
     values["missed"] = tuple(_missed_from(row) for row in stored.get("missed", ()))
     values["missed_since"] = _time(stored.get("missed_since"))
     values["webhooks"] = _webhooks_from(stored.get("webhooks"))
-    return RunFacts(**values)
+    return RunCounts(**values)
 
 
 def _text(moment: datetime | None) -> str | None:
@@ -93,30 +93,30 @@ def _missed_from(stored: Mapping[str, Any]) -> MissedUpdate:
     )
 
 
-def _webhooks_to(webhooks: WebhookFacts | None) -> dict[str, Any] | None:
+def _webhooks_to(webhooks: WebhookCounts | None) -> dict[str, Any] | None:
     if webhooks is None:
         return None
-    times = {name: _text(getattr(webhooks, name)) for name in WEBHOOK_TIMES}
+    times = {name: _text(getattr(webhooks, name)) for name in WEBHOOK_TIME_FIELDS}
     return asdict(webhooks) | times
 
 
-def _webhooks_from(stored: Mapping[str, Any] | None) -> WebhookFacts | None:
+def _webhooks_from(stored: Mapping[str, Any] | None) -> WebhookCounts | None:
     if stored is None:
         return None
-    names = {field.name for field in fields(WebhookFacts)} & stored.keys()
+    names = {field.name for field in fields(WebhookCounts)} & stored.keys()
     values: dict[str, Any] = {name: stored[name] for name in names}
-    return WebhookFacts(**values | {name: _time(stored.get(name)) for name in WEBHOOK_TIMES})
+    return WebhookCounts(**values | {name: _time(stored.get(name)) for name in WEBHOOK_TIME_FIELDS})
 
 
 # Fields of a manifest that JSON cannot hold as they are: how each is written and read.
-_SPECIAL: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+_FIELD_CODECS: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "mode": (str, Mode),
     "window": (_window_to, _window_from),
     "served_at": (_text, _time),
-    "seen_watermark": (_text, _time),
+    "initial_watermark": (_text, _time),
     "created_from": (_text, _time),
     "created_to": (_text, _time),
-    "api": (asdict, lambda stored: ApiUse(**stored)),
+    "api": (asdict, lambda stored: ApiUsage(**stored)),
     "versions": (_versions_to, _versions_from),
     "bad": (
         lambda bad: [asdict(ticket) for ticket in bad],
@@ -125,25 +125,25 @@ _SPECIAL: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
 }
 
 
-# Fields of `Unfinished` that are times.
+# Fields of `Checkpoint` that are times.
 _TIMES = ("saved_at", "since")
 
 
-def to_text(unfinished: Unfinished) -> str:
-    plain = asdict(unfinished)
+def to_text(checkpoint: Checkpoint) -> str:
+    plain = asdict(checkpoint)
     times = {name: value.isoformat() for name in _TIMES if (value := plain[name])}
-    return json.dumps({**plain, **times, "mode": unfinished.mode.value})
+    return json.dumps({**plain, **times, "mode": checkpoint.mode.value})
 
 
-def from_text(text: str | None) -> Unfinished | None:
+def from_text(text: str | None) -> Checkpoint | None:
     """None too for what another version of this program has noted otherwise: the reading then
     begins anew, which loses no ticket."""
     if not text:
         return None
     stored: dict[str, Any] = json.loads(text)
-    if not {field.name for field in fields(Unfinished)} <= stored.keys():
+    if not {field.name for field in fields(Checkpoint)} <= stored.keys():
         return None
     times = {name: datetime.fromisoformat(stored[name]) for name in _TIMES if stored[name]}
-    known = {field.name: stored[field.name] for field in fields(Unfinished)}
+    known = {field.name: stored[field.name] for field in fields(Checkpoint)}
     bad = tuple(BadTicket(**ticket) for ticket in stored["bad"])
-    return Unfinished(**{**known, **times, "mode": Mode(stored["mode"]), "bad": bad})
+    return Checkpoint(**{**known, **times, "mode": Mode(stored["mode"]), "bad": bad})

@@ -13,21 +13,21 @@ from datetime import datetime
 from typing import Any
 
 from helpdesk_assets.model.batch import Mode
-from helpdesk_assets.model.state import Reading, RunFacts, RunRecord, SyncState
+from helpdesk_assets.model.state import ReadCounts, RunCounts, RunRecord, SyncState
 from helpdesk_assets.model.tickets import Window
 
-REMEMBERED_RUNS = 20
+MAX_RECENT_RUNS = 20
 _COUNTS = ("inserted", "updated", "unchanged", "rejected")
 
 
-def history(state: SyncState | None) -> str:
+def recent_runs_to_json(state: SyncState | None) -> str:
     """All that a state row remembers, the run among it that closed last."""
     if state is None:
         return "[]"
-    return json.dumps([_record_to(run) for run in remembered(state)[:REMEMBERED_RUNS]])
+    return json.dumps([_record_to(run) for run in known_runs(state)[:MAX_RECENT_RUNS]])
 
 
-def remembered(state: SyncState) -> tuple[RunRecord, ...]:
+def known_runs(state: SyncState) -> tuple[RunRecord, ...]:
     """The runs that a state row tells of, newest first."""
     last = last_run(state)
     return (*((last,) if last else ()), *state.recent_runs)
@@ -39,7 +39,7 @@ def last_run(state: SyncState) -> RunRecord | None:
         return None
     mode, _, reason = (state.reason or "").partition(": ")
     # By hand nothing was counted, and the facts are still those of the run before.
-    counted = RunFacts() if mode == Mode.BY_HAND else state.facts
+    counted = RunCounts() if mode == Mode.MANUAL else state.facts
     return RunRecord(
         run_id=state.run_id,
         closed_at=state.closed_at,
@@ -51,22 +51,22 @@ def last_run(state: SyncState) -> RunRecord | None:
         version=state.version,
         watermark=state.watermark,
         cursor=state.cursor,
-        reading=state.reading,
+        read_counts=state.read_counts,
         **{name: getattr(counted, name) for name in _COUNTS},
     )
 
 
-def records_from(text: str | None) -> tuple[RunRecord, ...]:
+def runs_from_json(text: str | None) -> tuple[RunRecord, ...]:
     """Lines that an older version of this program wrote have fewer fields."""
     return tuple(_record_from(run) for run in json.loads(text or "[]"))
 
 
-def reading_to(reading: Reading) -> str:
-    return json.dumps(asdict(reading))
+def read_counts_to_json(read_counts: ReadCounts) -> str:
+    return json.dumps(asdict(read_counts))
 
 
-def reading_from(text: str | None) -> Reading:
-    return Reading(**json.loads(text or "{}"))
+def read_counts_from_json(text: str | None) -> ReadCounts:
+    return ReadCounts(**json.loads(text or "{}"))
 
 
 def _record_to(run: RunRecord) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def _record_to(run: RunRecord) -> dict[str, Any]:
         "version": run.version,
         "watermark": _text(run.watermark),
         "cursor": run.cursor,
-        "reading": asdict(run.reading),
+        "reading": asdict(run.read_counts),
         **{name: getattr(run, name) for name in _COUNTS},
     }
 
@@ -100,7 +100,7 @@ def _record_from(row: Mapping[str, Any]) -> RunRecord:
         version=row.get("version", 0),
         watermark=_time(row.get("watermark")),
         cursor=row.get("cursor"),
-        reading=Reading(**row.get("reading", {})),
+        read_counts=ReadCounts(**row.get("reading", {})),
         **{name: row.get(name, 0) for name in _COUNTS},
     )
 

@@ -10,18 +10,18 @@ from datetime import datetime
 
 from helpdesk_assets.model.batch import Mode
 from helpdesk_assets.model.tickets import BadTicket, Window
-from helpdesk_assets.model.webhooks import MissedUpdate, WebhookFacts
+from helpdesk_assets.model.webhooks import MissedUpdate, WebhookCounts
 
 
 @dataclass(frozen=True, slots=True)
-class RunFacts:
+class RunCounts:
     """What the warehouse itself counted when a run closed.
 
     Written into the state row by the statement that moves the watermark and read back with a table
     read, so a run learns all of this without a further query job. `missed` holds the ones with the
     longest lag, at most 100; `missed_total` counts them all, and `missed_since` is when the first
     of them changed. `rows` to `future_times` speak of the whole tickets table, `inserted` to
-    `rejected` of this run's tickets. `behind_p99` is how far behind the watermark, in seconds, this
+    `rejected` of this run's tickets. `index_lag_p99` is how far behind the watermark, in seconds, this
     run still found changes that no run had seen. `webhooks` is None where the table alone tells.
     """
 
@@ -37,8 +37,8 @@ class RunFacts:
     missed_total: int = 0
     missed: tuple[MissedUpdate, ...] = ()
     missed_since: datetime | None = None
-    behind_p99: float = 0.0
-    webhooks: WebhookFacts | None = None
+    index_lag_p99: float = 0.0
+    webhooks: WebhookCounts | None = None
 
     @property
     def tickets(self) -> int:
@@ -47,7 +47,7 @@ class RunFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadCounts:
     """What a run asked of the helpdesk: rows and pages read, and calls made."""
 
     rows: int = 0
@@ -74,7 +74,7 @@ class RunRecord:
     version: int = 0
     watermark: datetime | None = None
     cursor: str | None = None
-    reading: Reading = field(default_factory=Reading)
+    read_counts: ReadCounts = field(default_factory=ReadCounts)
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
@@ -84,9 +84,9 @@ class RunRecord:
     def counts(self) -> dict[str, int]:
         """What the run asked for and what came of it, by the names that people read."""
         return {
-            "rows_read": self.reading.rows,
-            "pages": self.reading.pages,
-            "api_calls": self.reading.calls,
+            "rows_read": self.read_counts.rows,
+            "pages": self.read_counts.pages,
+            "api_calls": self.read_counts.calls,
             "tickets": self.tickets,
             "inserted": self.inserted,
             "updated": self.updated,
@@ -97,7 +97,7 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Unfinished:
+class Checkpoint:
     """A long reading that was interrupted, or is under way: what is durable of it.
 
     Its rows so far are in the table `staging`, which is that of the batch that goes on with it
@@ -124,7 +124,7 @@ class Unfinished:
 @dataclass(frozen=True, slots=True)
 class SyncState:
     """The state row of one sync. `watermark` None: no window has been read whole yet. `version` 0:
-    no run has closed, and the row only keeps a first load that is `unfinished`.
+    no run has closed, and the row only keeps a first load that is `checkpoint`.
 
     Losing the row loses no ticket: the next run is a full load.
     """
@@ -137,7 +137,7 @@ class SyncState:
     run_id: str | None = None
     reason: str | None = None
     closed_at: datetime | None = None
-    facts: RunFacts = field(default_factory=RunFacts)
-    reading: Reading = field(default_factory=Reading)
+    facts: RunCounts = field(default_factory=RunCounts)
+    read_counts: ReadCounts = field(default_factory=ReadCounts)
     recent_runs: tuple[RunRecord, ...] = ()
-    unfinished: Unfinished | None = None
+    checkpoint: Checkpoint | None = None

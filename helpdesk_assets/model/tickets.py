@@ -80,7 +80,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class ApiUse:
+class ApiUsage:
     """What one adapter has asked of the helpdesk so far. `numbers_as_text`: numbers in the answers
     that BigQuery's JSON cannot hold exactly, and which are kept as text."""
 
@@ -100,7 +100,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class InventoryLine:
+class InventoryEntry:
     """One ticket as the helpdesk lists it.
 
     `gone`: the helpdesk tells of it as of one that was deleted, merged away or marked as spam. Its
@@ -119,10 +119,10 @@ class InventoryPage:
     `served_at` is the helpdesk's clock when it answered. `total` is how many tickets it said that
     there are when the inventory began, where it counts them; an inventory of fewer ids was cut
     short. `unreadable` are the ids of tickets that are there, and whose row has no time that can be
-    read: what becomes of them is not known, so they are neither in `lines` nor absent.
+    read: what becomes of them is not known, so they are neither in `entries` nor absent.
     """
 
-    lines: tuple[InventoryLine, ...]
+    entries: tuple[InventoryEntry, ...]
     served_at: datetime
     total: int | None = None
     unreadable: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 
-class Reason(StrEnum):
+class LedgerReason(StrEnum):
     """Why a change is in the ledger `missed_updates`.
 
     By the events of our receiver: `missed` (its event never came), `late` (it came after the grace,
@@ -28,10 +28,10 @@ class Reason(StrEnum):
 
 
 # These count as missed updates; the others are known not to be.
-NEVER_CAME = (Reason.MISSED, Reason.MISSING, Reason.STALE)
+MISSED_REASONS = (LedgerReason.MISSED, LedgerReason.MISSING, LedgerReason.STALE)
 
 
-class LedgerBy(StrEnum):
+class LedgerSource(StrEnum):
     """What tells whether a webhook delivered a change. `auto`: events, once there is one."""
 
     AUTO = "auto"
@@ -40,28 +40,28 @@ class LedgerBy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A kind of change that the webhook's subscription leaves out. `where`: column and the words
+class Unsubscribed:
+    """A kind of change that the webhook's subscription leaves out. `conditions`: column and the words
     that it may hold, each of which must hold; `change` is created, updated or deleted."""
 
-    where: tuple[tuple[str, tuple[str, ...]], ...]
+    conditions: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookPolicy:
-    """What is expected of webhooks. `grace`: how long one may take. `reach`: how far a window goes
+    """What is expected of webhooks. `grace`: how long one may take. `lookback`: how far a window goes
     back behind the watermark at least, so that what was younger than the grace is seen again."""
 
     enabled: bool
-    by: LedgerBy
+    ledger_source: LedgerSource
     grace: timedelta
-    reach: timedelta
-    left_out: tuple[LeftOut, ...] = ()
+    lookback: timedelta
+    unsubscribed: tuple[Unsubscribed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class MissedUpdate:
-    """One line of the ledger that counts as missed; see `Reason`."""
+    """One line of the ledger that counts as missed; see `LedgerReason`."""
 
     ticket_id: str
     modified_time: datetime
@@ -70,7 +70,7 @@ class MissedUpdate:
 
 
 @dataclass(frozen=True, slots=True)
-class WebhookFacts:
+class WebhookCounts:
     """What was counted of our receiver's events when a run closed.
 
     `judged`: changes that grew older than the grace since the last run, those left out by the
@@ -112,4 +112,4 @@ class WebhookDay:
 
 
 # The fields of WebhookFacts that are times, for whoever writes them as text.
-WEBHOOK_TIMES = ("last_event", "unheard_since")
+WEBHOOK_TIME_FIELDS = ("last_event", "unheard_since")

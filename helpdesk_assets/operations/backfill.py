@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from helpdesk_assets.extract.plan import Options
+from helpdesk_assets.extract.plan import SyncRequest
 from helpdesk_assets.extract.progress import Progress
-from helpdesk_assets.operations.sync import Policy, SyncReport, run_sync
+from helpdesk_assets.operations.sync import SyncPolicy, SyncReport, run_sync
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 
@@ -24,11 +24,11 @@ def backfill(
     sync_tables: SyncTables,
     since: datetime,
     until: datetime,
-    policy: Policy,
+    policy: SyncPolicy,
     *,
     run_id: str,
     on_page: Callable[[Progress], None] = lambda _: None,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> SyncReport | None:
     """Read what changed in `[since, until]` and merge it; None where all of it is the sync's yet.
 
@@ -36,13 +36,13 @@ def backfill(
 
     Raises: as `pipeline.run_sync`.
     """
-    end = _end(helpdesk, sync_tables, until, policy, clock())
+    end = _end(helpdesk, sync_tables, until, policy, now())
     if end is not None and end <= since:
         return None
     return run_sync(
         helpdesk,
         sync_tables,
-        Options(since=since, until=end),
+        SyncRequest(since=since, until=end),
         replace(policy, webhooks=replace(policy.webhooks, enabled=False)),
         run_id=run_id,
         on_page=on_page,
@@ -50,11 +50,11 @@ def backfill(
 
 
 def _end(
-    helpdesk: Helpdesk, sync_tables: SyncTables, until: datetime, policy: Policy, now: datetime
+    helpdesk: Helpdesk, sync_tables: SyncTables, until: datetime, policy: SyncPolicy, now: datetime
 ) -> datetime | None:
     """Where the next window of the sync begins, if the span reaches that far. Without a watermark a
     span that is not over ends by the helpdesk's clock, which None asks for."""
     state = sync_tables.read_state()
     if state is None or state.watermark is None:
         return until if until <= now else None
-    return min(until, state.watermark - policy.reach(helpdesk.capabilities))
+    return min(until, state.watermark - policy.lookback(helpdesk.capabilities))

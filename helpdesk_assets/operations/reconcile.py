@@ -19,40 +19,47 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 
-from helpdesk_assets.errors import EndpointFailed, UserMistake
+from helpdesk_assets.errors import EndpointFailed, UserError
 from helpdesk_assets.model.batch import batch_id
-from helpdesk_assets.model.reconciliation import FETCHED, Found, Kind, Outcome, Sizes, Sweep
+from helpdesk_assets.model.reconciliation import (
+    REPAIRED_BY_FETCH,
+    DifferenceCount,
+    DifferenceKind,
+    DifferenceOutcome,
+    InventorySnapshot,
+    RowCounts,
+)
 from helpdesk_assets.model.tickets import InventoryPage
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.operations.repair import RepairReport, repair_tickets
 from helpdesk_assets.providers.base import Capabilities, Helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.warehouse.statements.inventory_diff import Cuts
+from helpdesk_assets.warehouse.statements.inventory_diff import Cutoffs
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """How a reconciliation goes about it. `most_gone_share`: of the rows that have not gone, how
-    many may be marked as gone at once. With `only_look` nothing is repaired."""
+class ReconcilePolicy:
+    """How a reconciliation goes about it. `max_delete_share`: of the rows that have not gone, how
+    many may be marked as gone at once. With `dry_run` nothing is repaired."""
 
     webhooks: WebhookPolicy
-    settled_after: timedelta
-    at_once: int = 8
-    most_gone_share: float = 0.01
-    only_look: bool = False
+    listing_delay: timedelta
+    concurrency: int = 8
+    max_delete_share: float = 0.01
+    dry_run: bool = False
 
     @classmethod
-    def from_settings(cls, settings: Settings, *, only_look: bool = False) -> Terms:
+    def from_settings(cls, settings: Settings, *, dry_run: bool = False) -> ReconcilePolicy:
         return cls(
             settings.webhooks,
-            settings.settled_after,
+            settings.listing_delay,
             settings.helpdesk_concurrency,
             settings.reconcile_most_gone_share,
-            only_look,
+            dry_run,
         )
 
 
@@ -64,19 +71,21 @@ class ReconcileReport:
     was no reason. `until` is up to when the helpdesk's changes count.
     """
 
-    sweep: Sweep
-    sizes: Sizes
+    snapshot: InventorySnapshot
+    row_counts: RowCounts
     until: datetime
-    found: tuple[Found, ...]
+    found: tuple[DifferenceCount, ...]
     repaired: RepairReport
     refused: str | None
-    only_looked: bool
+    was_dry_run: bool
     api_calls: int
     query_jobs: int
     load_jobs: int
     seconds: float
 
-    def count(self, kind: Kind | None = None, outcome: Outcome | None = None) -> int:
+    def count(
+        self, kind: DifferenceKind | None = None, outcome: DifferenceOutcome | None = None
+    ) -> int:
         """Differences of this kind and outcome, each any when None."""
         return sum(
             each.count
@@ -87,13 +96,13 @@ class ReconcileReport:
     @property
     def unrepaired(self) -> int:
         """Absent and stale ones that are so still, less those that have gone meanwhile."""
-        left = sum(self.count(kind, Outcome.LEFT) for kind in FETCHED)
+        left = sum(self.count(kind, DifferenceOutcome.UNRESOLVED) for kind in REPAIRED_BY_FETCH)
         return max(0, left - self.repaired.not_found)
 
     @property
     def unreadable(self) -> int:
         """Tickets of which nobody can say whether they are right."""
-        return self.sweep.unreadable + self.repaired.unreadable
+        return self.snapshot.unreadable + self.repaired.unreadable
 
     @property
     def is_wrong(self) -> bool:
@@ -104,13 +113,13 @@ class ReconcileReport:
 def reconcile(
     helpdesk: Helpdesk,
     sync_tables: SyncTables,
-    terms: Terms,
+    policy: ReconcilePolicy,
     *,
     run_id: str,
     attempt: int = 0,
     on_page: Callable[[int], None] = lambda _: None,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    timer: Callable[[], float] = time.monotonic,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> ReconcileReport:
     """One sweep, its comparison, and the repair of what was found.
 
@@ -123,101 +132,108 @@ def reconcile(
         UserMistake: no run has closed yet, so that there is nothing to compare with.
         EndpointFailed, CredentialsRefused: as `Helpdesk.inventory` and `Helpdesk.ticket`.
     """
-    began, calls, used = timer(), helpdesk.use.calls, sync_tables.use
+    started, calls, used = monotonic(), helpdesk.use.calls, sync_tables.use
     watermark = _watermark(sync_tables)
     sync_tables.prepare()
-    store = sync_tables.sweeps()
-    with Spool(sync_tables.small_batch_bytes) as lines:
-        sweep_id = batch_id(clock(), run_id, attempt)
-        sweep = take_inventory(helpdesk, lines, sweep_id, run_id, on_page)
-        sizes = store.store(sweep, lines)
-    cuts = cuts_of(sweep, watermark, helpdesk.capabilities, terms.settled_after)
-    store.compare(sweep, cuts)
-    found = store.counted(sweep)
-    gone = sum(each.count for each in found if each.kind is Kind.GONE)
-    refused = why_refused(sweep, sizes, gone, terms.most_gone_share)
+    store = sync_tables.inventories()
+    with Spool(sync_tables.small_batch_bytes) as entries:
+        sweep_id = batch_id(now(), run_id, attempt)
+        snapshot = read_inventory(helpdesk, entries, sweep_id, run_id, on_page)
+        row_counts = store.store(snapshot, entries)
+    cutoffs = cutoffs_of(snapshot, watermark, helpdesk.capabilities, policy.listing_delay)
+    store.compare(snapshot, cutoffs)
+    found = store.difference_counts(snapshot)
+    gone = sum(each.count for each in found if each.kind is DifferenceKind.DELETED)
+    refused = refusal_reason(snapshot, row_counts, gone, policy.max_delete_share)
     repaired = RepairReport()
-    if found and not terms.only_look:
-        kinds = {each.kind for each in found} - ({Kind.GONE} if refused else set())
-        repaired = _repair(helpdesk, sync_tables, sweep, terms, kinds)
-        store.settle(sweep, gone_were_asked=refused is None)
-        found = store.counted(sweep)
-    store.forget(sweep)
+    if found and not policy.dry_run:
+        kinds = {each.kind for each in found} - ({DifferenceKind.DELETED} if refused else set())
+        repaired = _repair(helpdesk, sync_tables, snapshot, policy, kinds)
+        store.record_outcomes(snapshot, deletions_verified=refused is None)
+        found = store.difference_counts(snapshot)
+    store.purge(snapshot)
     use = sync_tables.use.since(used)
     return ReconcileReport(
-        sweep=sweep,
-        sizes=sizes,
-        until=cuts.synced,
+        snapshot=snapshot,
+        row_counts=row_counts,
+        until=cutoffs.synced,
         found=found,
         repaired=repaired,
         refused=refused,
-        only_looked=terms.only_look,
+        was_dry_run=policy.dry_run,
         api_calls=helpdesk.use.calls - calls,
         query_jobs=use.query_jobs,
         load_jobs=use.load_jobs,
-        seconds=timer() - began,
+        seconds=monotonic() - started,
     )
 
 
-def take_inventory(
+def read_inventory(
     helpdesk: Helpdesk,
-    lines: Spool,
+    entries: Spool,
     sweep_id: str,
     run_id: str,
     on_page: Callable[[int], None] = lambda _: None,
-) -> Sweep:
+) -> InventorySnapshot:
     """Read the whole inventory into the spool, as rows of ticket_inventory.
 
     Raises:
         EndpointFailed: the helpdesk gave no page at all.
     """
-    sweep: Sweep | None = None
+    snapshot: InventorySnapshot | None = None
     for page in helpdesk.inventory():
-        if sweep is None:
+        if snapshot is None:
             at = page.served_at
-            sweep = Sweep(sweep_id, run_id, at, at, lines=0, pages=0, total=page.total)
-        lines.extend(_rows(page, sweep))
-        sweep = replace(
-            sweep,
-            ended_at=max(sweep.ended_at, page.served_at),
-            lines=lines.rows,
-            pages=sweep.pages + 1,
-            total=page.total if sweep.total is None else sweep.total,
-            unreadable=sweep.unreadable + len(page.unreadable),
+            snapshot = InventorySnapshot(
+                sweep_id, run_id, at, at, entries=0, pages=0, total=page.total
+            )
+        entries.extend(_rows(page, snapshot))
+        snapshot = replace(
+            snapshot,
+            ended_at=max(snapshot.ended_at, page.served_at),
+            entries=entries.rows,
+            pages=snapshot.pages + 1,
+            total=page.total if snapshot.total is None else snapshot.total,
+            unreadable=snapshot.unreadable + len(page.unreadable),
         )
-        on_page(lines.rows)
-    if sweep is None:
+        on_page(entries.rows)
+    if snapshot is None:
         raise EndpointFailed("The helpdesk gave no page of its inventory. Try again later.")
-    return sweep
+    return snapshot
 
 
-def cuts_of(
-    sweep: Sweep, watermark: datetime, capabilities: Capabilities, settled_after: timedelta
-) -> Cuts:
+def cutoffs_of(
+    snapshot: InventorySnapshot,
+    watermark: datetime,
+    capabilities: Capabilities,
+    listing_delay: timedelta,
+) -> Cutoffs:
     """Up to when things count."""
-    reach = max(settled_after, capabilities.held_back + capabilities.minimum_overlap)
-    begun = sweep.listed_at - reach
-    return Cuts(begun, min(begun, watermark))
+    lookback = max(listing_delay, capabilities.settle_delay + capabilities.minimum_overlap)
+    begun = snapshot.listed_at - lookback
+    return Cutoffs(begun, min(begun, watermark))
 
 
-def why_refused(sweep: Sweep, sizes: Sizes, gone: int, most_share: float) -> str | None:
+def refusal_reason(
+    snapshot: InventorySnapshot, row_counts: RowCounts, gone: int, max_share: float
+) -> str | None:
     """Why no row may be marked as gone, None where nothing speaks against it.
 
     Args:
         gone: how many rows would be asked for.
         most_share: of the rows that have not gone.
     """
-    if sweep.total is not None and sizes.listed < sweep.total:
+    if snapshot.total is not None and row_counts.listed < snapshot.total:
         return (
-            f"the helpdesk says that it has {sweep.total:,} tickets and listed {sizes.listed:,}: "
+            f"the helpdesk says that it has {snapshot.total:,} tickets and listed {row_counts.listed:,}: "
             "the listing was cut short, or tickets left while it was read"
         )
-    if not sizes.listed and sizes.alive:
-        return f"the helpdesk listed no ticket, and the table has {sizes.alive:,}"
-    most = math.ceil(most_share * sizes.alive)
-    if gone > most:
+    if not row_counts.listed and row_counts.alive:
+        return f"the helpdesk listed no ticket, and the table has {row_counts.alive:,}"
+    max_deletions = math.ceil(max_share * row_counts.alive)
+    if gone > max_deletions:
         return (
-            f"{gone:,} of {sizes.alive:,} tickets are not listed, more than the {most:,} that "
+            f"{gone:,} of {row_counts.alive:,} tickets are not listed, more than the {max_deletions:,} that "
             "RECONCILE_MOST_GONE_SHARE allows at once"
         )
     return None
@@ -226,7 +242,7 @@ def why_refused(sweep: Sweep, sizes: Sizes, gone: int, most_share: float) -> str
 def _watermark(sync_tables: SyncTables) -> datetime:
     state = sync_tables.read_state()
     if state is None or state.watermark is None:
-        raise UserMistake(
+        raise UserError(
             "There is no watermark yet, so nobody can say what the sync should have seen. Run "
             "`helpdesk-assets sync` until it has read everything once, then reconcile."
         )
@@ -236,38 +252,38 @@ def _watermark(sync_tables: SyncTables) -> datetime:
 def _repair(
     helpdesk: Helpdesk,
     sync_tables: SyncTables,
-    sweep: Sweep,
-    terms: Terms,
-    kinds: Collection[Kind],
+    snapshot: InventorySnapshot,
+    policy: ReconcilePolicy,
+    kinds: Collection[DifferenceKind],
 ) -> RepairReport:
     """First those that are fetched, then those that have gone: only these may be marked so."""
-    store, report = sync_tables.sweeps(), RepairReport()
-    for marks, some in ((False, FETCHED), (True, (Kind.GONE,))):
-        wanted = tuple(kind for kind in some if kind in kinds)
-        if wanted:
+    store, report = sync_tables.inventories(), RepairReport()
+    for mark_deleted, some in ((False, REPAIRED_BY_FETCH), (True, (DifferenceKind.DELETED,))):
+        requested = tuple(kind for kind in some if kind in kinds)
+        if requested:
             report += repair_tickets(
                 helpdesk,
                 sync_tables,
-                store.found(sweep, wanted),
-                run_id=sweep.run_id,
-                webhooks=terms.webhooks,
-                at_once=terms.at_once,
-                gone_is_deleted=marks,
+                store.found(snapshot, requested),
+                run_id=snapshot.run_id,
+                webhooks=policy.webhooks,
+                concurrency=policy.concurrency,
+                mark_deleted=mark_deleted,
             )
     return report
 
 
-def _rows(page: InventoryPage, sweep: Sweep) -> list[bytes]:
-    listed = [(line.ticket_id, line.modified_time, line.gone) for line in page.lines]
+def _rows(page: InventoryPage, snapshot: InventorySnapshot) -> list[bytes]:
+    listed = [(line.ticket_id, line.modified_time, line.gone) for line in page.entries]
     unreadable = [(ticket_id, None, False) for ticket_id in page.unreadable]
     return [
         orjson.dumps(
             {
-                "sweep_id": sweep.sweep_id,
+                "sweep_id": snapshot.sweep_id,
                 "ticket_id": ticket_id,
                 "modifiedTime": modified,
                 "gone": gone,
-                "listed_at": sweep.listed_at,
+                "listed_at": snapshot.listed_at,
             },
             option=orjson.OPT_UTC_Z,
         )

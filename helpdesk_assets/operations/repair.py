@@ -21,7 +21,7 @@ from helpdesk_assets.errors import TicketUnreadable
 from helpdesk_assets.extract.batch_writer import BatchWriter
 from helpdesk_assets.model.batch import Manifest, Mode, batch_id, batch_staging_name
 from helpdesk_assets.model.state import SyncState
-from helpdesk_assets.model.tickets import ApiUse, Page, Ticket, Window
+from helpdesk_assets.model.tickets import ApiUsage, Page, Ticket, Window
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.providers.parsing.tickets import tombstone
@@ -32,11 +32,11 @@ from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 log = logging.getLogger(__name__)
 
 # Tickets that are merged at a time. Each chunk is durable before the next one is asked for.
-CHUNK = 500
+CHUNK_SIZE = 500
 # Fetched and waiting for those before them: tickets may be large.
-WAITING_PER_THREAD = 2
+PENDING_PER_THREAD = 2
 # Of the ids that a report names; all of them are counted.
-NAMED = 20
+MAX_NAMED_IDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +69,17 @@ class RepairReport:
             self.deleted + other.deleted,
             self.not_found + other.not_found,
             self.unreadable + other.unreadable,
-            (self.not_found_named + other.not_found_named)[:NAMED],
-            (self.unreadable_named + other.unreadable_named)[:NAMED],
+            (self.not_found_named + other.not_found_named)[:MAX_NAMED_IDS],
+            (self.unreadable_named + other.unreadable_named)[:MAX_NAMED_IDS],
         )
 
 
 @dataclass(slots=True)
-class _Answers:
+class _FetchResults:
     """What the helpdesk said of one chunk, besides the tickets that are spooled already."""
 
     asked: int
-    gone: list[str]
+    missing: list[str]
     unreadable: list[str]
 
 
@@ -90,10 +90,10 @@ def repair_tickets(
     *,
     run_id: str,
     webhooks: WebhookPolicy,
-    at_once: int = 8,
-    gone_is_deleted: bool = False,
-    chunk: int = CHUNK,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    concurrency: int = 8,
+    mark_deleted: bool = False,
+    chunk: int = CHUNK_SIZE,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> RepairReport:
     """Bring each of these tickets up to date with the helpdesk. Doing it again changes nothing.
 
@@ -110,9 +110,9 @@ def repair_tickets(
     sync_tables.prepare()
     report, pending = RepairReport(), iter(ids)
     number = 0
-    while wanted := list(dict.fromkeys(islice(pending, chunk))):
-        one = _Chunk(helpdesk, sync_tables, run_id, number, clock)
-        report += one.repair(wanted, webhooks, at_once, gone_is_deleted=gone_is_deleted)
+    while requested := list(dict.fromkeys(islice(pending, chunk))):
+        one = _Chunk(helpdesk, sync_tables, run_id, number, now)
+        report += one.repair(requested, webhooks, concurrency, mark_deleted=mark_deleted)
         number += 1
     return report
 
@@ -126,22 +126,22 @@ class _Chunk:
         sync_tables: SyncTables,
         run_id: str,
         number: int,
-        clock: Callable[[], datetime],
+        now: Callable[[], datetime],
     ) -> None:
         self._helpdesk = helpdesk
         self._tables = sync_tables
         self._run_id = run_id
-        self._clock = clock
+        self._now = now
         # The number stands where a sync's batch has its attempt: no two chunks share a name.
-        self._batch_id = batch_id(clock(), run_id, number)
+        self._batch_id = batch_id(now(), run_id, number)
 
     def repair(
         self,
-        wanted: Sequence[str],
+        requested: Sequence[str],
         webhooks: WebhookPolicy,
-        at_once: int,
+        concurrency: int,
         *,
-        gone_is_deleted: bool,
+        mark_deleted: bool,
     ) -> RepairReport:
         state = self._tables.read_state()
         with Spool(self._tables.small_batch_bytes) as spool:
@@ -149,48 +149,52 @@ class _Chunk:
                 spool,
                 run_id=self._run_id,
                 batch_id=self._batch_id,
-                pick=random.Random(0),  # noqa: S311 - a sample, no secret
+                rng=random.Random(0),  # noqa: S311 - a sample, no secret
             )
-            answers = self._fetch(writer, wanted, at_once)
-            deleted = self._bury(writer, answers.gone) if gone_is_deleted else []
+            results = self._fetch(writer, requested, concurrency)
+            deleted = self._add_tombstones(writer, results.missing) if mark_deleted else []
             manifest = self._manifest(writer, spool, state)
             counts = self._merge(manifest, spool, webhooks)
-        lost = [ticket_id for ticket_id in answers.gone if ticket_id not in deleted]
+        lost = [ticket_id for ticket_id in results.missing if ticket_id not in deleted]
         return replace(
             counts,
-            asked=answers.asked,
+            asked=results.asked,
             deleted=len(deleted),
             not_found=len(lost),
-            unreadable=len(answers.unreadable),
-            not_found_named=tuple(lost[:NAMED]),
-            unreadable_named=tuple(answers.unreadable[:NAMED]),
+            unreadable=len(results.unreadable),
+            not_found_named=tuple(lost[:MAX_NAMED_IDS]),
+            unreadable_named=tuple(results.unreadable[:MAX_NAMED_IDS]),
         )
 
-    def _fetch(self, writer: BatchWriter, wanted: Sequence[str], at_once: int) -> _Answers:
-        answers = _Answers(len(wanted), [], [])
-        for ticket_id, answer in _fetched(self._helpdesk, wanted, at_once):
+    def _fetch(
+        self, writer: BatchWriter, requested: Sequence[str], concurrency: int
+    ) -> _FetchResults:
+        results = _FetchResults(len(requested), [], [])
+        for ticket_id, answer in _fetch_in_order(self._helpdesk, requested, concurrency):
             if answer is None:
-                answers.gone.append(ticket_id)
+                results.missing.append(ticket_id)
             elif isinstance(answer, TicketUnreadable):
-                answers.unreadable.append(str(answer))
+                results.unreadable.append(str(answer))
             else:
                 self._add(writer, answer)
-        return answers
+        return results
 
-    def _bury(self, writer: BatchWriter, gone: Sequence[str]) -> list[str]:
+    def _add_tombstones(self, writer: BatchWriter, missing: Sequence[str]) -> list[str]:
         """Of those that have gone, the ones that the table has alive; an id that it never had must
         not become a row."""
-        alive = self._tables.alive_among(gone, run_id=self._run_id) if gone else []
+        alive = self._tables.find_live_tickets(missing, run_id=self._run_id) if missing else []
         for ticket_id in alive:
-            self._add(writer, tombstone(ticket_id, self._now(), {"id": ticket_id, "gone": True}))
+            self._add(
+                writer, tombstone(ticket_id, self._helpdesk_time(), {"id": ticket_id, "gone": True})
+            )
         return alive
 
     def _add(self, writer: BatchWriter, ticket: Ticket) -> None:
-        now = self._now()
+        now = self._helpdesk_time()
         writer.add(Page((ticket,), served_at=now, until=now))
 
-    def _now(self) -> datetime:
-        return self._helpdesk.served_at or self._clock()
+    def _helpdesk_time(self) -> datetime:
+        return self._helpdesk.served_at or self._now()
 
     def _merge(self, manifest: Manifest, spool: Spool, webhooks: WebhookPolicy) -> RepairReport:
         if not manifest.rows:
@@ -213,7 +217,7 @@ class _Chunk:
 
     def _manifest(self, writer: BatchWriter, spool: Spool, state: SyncState | None) -> Manifest:
         """A batch like that of a range: it leaves the state row alone."""
-        now, span = self._now(), writer.created_span()
+        now, span = self._helpdesk_time(), writer.created_span()
         is_small = writer.versions is not None
         staging = batch_staging_name(self._batch_id)
         return Manifest(
@@ -223,13 +227,13 @@ class _Chunk:
             reason="repair by id",
             window=Window(None, now),
             served_at=now,
-            moves_watermark=False,
-            seen_version=state.version if state else 0,
-            seen_watermark=None,
+            advances_watermark=False,
+            expected_version=state.version if state else 0,
+            initial_watermark=None,
             first_load=state is None or state.watermark is None,
             rows=writer.rows,
             pages=writer.pages,
-            api=ApiUse(),
+            api=ApiUsage(),
             batch_bytes=spool.size,
             versions=tuple(writer.versions or ()) if is_small else None,
             staging=None if is_small else staging,
@@ -240,32 +244,32 @@ class _Chunk:
         )
 
 
-def _fetched(
-    helpdesk: Helpdesk, wanted: Iterable[str], at_once: int
+def _fetch_in_order(
+    helpdesk: Helpdesk, requested: Iterable[str], concurrency: int
 ) -> Iterator[tuple[str, Ticket | TicketUnreadable | None]]:
     """Each ticket in the order of its asking, few of them in memory."""
-    ids = iter(wanted)
+    ids = iter(requested)
     waiting: deque[tuple[str, Future[Ticket | TicketUnreadable | None]]] = deque()
-    pool = ThreadPoolExecutor(at_once, "repair")
+    pool = ThreadPoolExecutor(concurrency, "repair")
     try:
         for ticket_id in ids:
-            waiting.append((ticket_id, pool.submit(_asked, helpdesk, ticket_id)))
-            if len(waiting) >= WAITING_PER_THREAD * at_once:
-                yield _first(waiting)
+            waiting.append((ticket_id, pool.submit(_fetch_one, helpdesk, ticket_id)))
+            if len(waiting) >= PENDING_PER_THREAD * concurrency:
+                yield _next_result(waiting)
         while waiting:
-            yield _first(waiting)
+            yield _next_result(waiting)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _first(
+def _next_result(
     waiting: deque[tuple[str, Future[Ticket | TicketUnreadable | None]]],
 ) -> tuple[str, Ticket | TicketUnreadable | None]:
     ticket_id, future = waiting.popleft()
     return ticket_id, future.result()
 
 
-def _asked(helpdesk: Helpdesk, ticket_id: str) -> Ticket | TicketUnreadable | None:
+def _fetch_one(helpdesk: Helpdesk, ticket_id: str) -> Ticket | TicketUnreadable | None:
     """One that cannot be read is named in the report: the others must not wait for it."""
     try:
         return helpdesk.ticket(ticket_id)

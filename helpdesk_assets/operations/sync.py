@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from helpdesk_assets.extract.checkpoint import GOES_ON_WITHIN, SAVE_EVERY, Keeping
-from helpdesk_assets.extract.fetch import Batch, Fetch
-from helpdesk_assets.extract.plan import Options, plan_run, reach
+from helpdesk_assets.extract.checkpoint import CHECKPOINT_EVERY, RESUME_WITHIN, CheckpointPolicy
+from helpdesk_assets.extract.fetch import Batch, BatchFetcher
+from helpdesk_assets.extract.plan import SyncRequest, lookback, plan_run
 from helpdesk_assets.extract.progress import Progress
 from helpdesk_assets.model.batch import Manifest
-from helpdesk_assets.model.state import RunFacts, SyncState, Unfinished
+from helpdesk_assets.model.state import Checkpoint, RunCounts, SyncState
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.providers.base import Capabilities, Helpdesk
 from helpdesk_assets.settings import Settings
@@ -33,21 +33,21 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class SyncPolicy:
     """How far windows overlap, what is expected of webhooks, and how often a long reading is made
     durable."""
 
     overlap: timedelta
     webhooks: WebhookPolicy
-    save_every: timedelta = SAVE_EVERY
+    checkpoint_every: timedelta = CHECKPOINT_EVERY
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Policy:
+    def from_settings(cls, settings: Settings) -> SyncPolicy:
         return cls(settings.overlap, settings.webhooks)
 
-    def reach(self, capabilities: Capabilities) -> timedelta:
+    def lookback(self, capabilities: Capabilities) -> timedelta:
         """How far a window goes back behind the watermark."""
-        return reach(self.webhooks.reach, capabilities)
+        return lookback(self.webhooks.lookback, capabilities)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class SyncReport:
     stored: MergeReport
     missed: MergeReport
     merged: MergeReport
-    facts: RunFacts
+    facts: RunCounts
     state: SyncState | None
     seconds: dict[str, float]
     query_jobs: int
@@ -83,8 +83,8 @@ def fetch_batch(
     helpdesk: Helpdesk,
     sync_tables: SyncTables,
     spool: Spool,
-    options: Options,
-    policy: Policy,
+    sync_request: SyncRequest,
+    policy: SyncPolicy,
     *,
     run_id: str,
     attempt: int = 0,
@@ -92,24 +92,26 @@ def fetch_batch(
 ) -> Batch:
     """Read the state, plan the window, fetch it into the spool, and have the tables ready."""
     state = sync_tables.read_state()
-    if state and state.unfinished and not _can_go_on(state.unfinished, sync_tables):
+    if state and state.checkpoint and not _can_resume(state.checkpoint, sync_tables):
         log.warning("What was read before the interruption has expired; reading it again.")
-        state = replace(state, unfinished=None)
+        state = replace(state, checkpoint=None)
     has_closed = state is not None and state.version > 0
     adopted = None if has_closed else sync_tables.adopted_until()
     plan = plan_run(
         state,
-        options,
+        sync_request,
         adopted=adopted,
-        overlap=policy.webhooks.reach,
+        overlap=policy.webhooks.lookback,
         capabilities=helpdesk.capabilities,
     )
-    fetch = Fetch(
+    fetch = BatchFetcher(
         helpdesk,
         spool,
         run_id=run_id,
         attempt=attempt,
-        keeping=Keeping(sync_tables.load_store(run_id), policy.save_every),
+        checkpoint_policy=CheckpointPolicy(
+            sync_tables.checkpoint_store(run_id), policy.checkpoint_every
+        ),
         on_page=on_page,
     )
     batch = fetch.run(plan)
@@ -117,35 +119,35 @@ def fetch_batch(
     return batch
 
 
-def _can_go_on(unfinished: Unfinished, sync_tables: SyncTables) -> bool:
-    is_recent = datetime.now(UTC) - unfinished.saved_at < GOES_ON_WITHIN
-    return is_recent and sync_tables.can_go_on(unfinished)
+def _can_resume(checkpoint: Checkpoint, sync_tables: SyncTables) -> bool:
+    is_recent = datetime.now(UTC) - checkpoint.saved_at < RESUME_WITHIN
+    return is_recent and sync_tables.can_resume(checkpoint)
 
 
 def run_sync(
     helpdesk: Helpdesk,
     sync_tables: SyncTables,
-    options: Options,
-    policy: Policy,
+    sync_request: SyncRequest,
+    policy: SyncPolicy,
     *,
     run_id: str,
     on_page: Callable[[Progress], None] = lambda _: None,
     on_phase: Callable[[str], None] = lambda _: None,
-    timer: Callable[[], float] = time.monotonic,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> SyncReport:
     """One whole run. `on_phase` hears the name of each phase when it is done."""
     seconds: dict[str, float] = {}
     used = sync_tables.use
-    mark = timer()
+    mark = monotonic()
 
     def done(phase: str) -> None:
         nonlocal mark
-        seconds[phase], mark = timer() - mark, timer()
+        seconds[phase], mark = monotonic() - mark, monotonic()
         on_phase(phase)
 
     with Spool(sync_tables.small_batch_bytes) as spool:
         batch = fetch_batch(
-            helpdesk, sync_tables, spool, options, policy, run_id=run_id, on_page=on_page
+            helpdesk, sync_tables, spool, sync_request, policy, run_id=run_id, on_page=on_page
         )
         manifest = batch.manifest
         done("fetch")
@@ -158,7 +160,7 @@ def run_sync(
     request = sync_tables.tickets_request(manifest)
     merged = sync_tables.write(tables.TICKETS, request, run_id=run_id)
     done("merge")
-    facts, state = sync_tables.close_run(manifest, policy.webhooks)
+    facts, state = sync_tables.commit_run(manifest, policy.webhooks)
     done("close")
     now = sync_tables.use
     return SyncReport(

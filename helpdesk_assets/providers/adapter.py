@@ -11,54 +11,54 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from helpdesk_assets.model.tickets import ApiUse, BadTicket, Page, Ticket
+from helpdesk_assets.model.tickets import ApiUsage, BadTicket, Page, Ticket
 from helpdesk_assets.providers.base import Capabilities
 from helpdesk_assets.providers.client.connection import Connection
-from helpdesk_assets.providers.paging.by_time import FetchPage, TimeWalk, floor
-from helpdesk_assets.providers.paging.details import Wanted, fetch_details
-from helpdesk_assets.providers.parsing.stubs import SightingReader
-from helpdesk_assets.providers.parsing.tickets import Read, Shape, TicketReader, unreadable
+from helpdesk_assets.providers.paging.by_time import FetchPage, TimePager, floor
+from helpdesk_assets.providers.paging.details import DetailRequest, fetch_details
+from helpdesk_assets.providers.parsing.stubs import StubReader
+from helpdesk_assets.providers.parsing.tickets import FieldMap, ParsedRows, TicketReader, unreadable
 
 
-class ConnectedHelpdesk(ABC):
+class BaseAdapter(ABC):
     """One account of one helpdesk, reached through `connection`."""
 
     def __init__(
         self,
         connection: Connection,
         capabilities: Capabilities,
-        shape: Shape,
+        field_map: FieldMap,
         *,
         skip_bad: bool,
     ) -> None:
         self._api = connection.api
         self._retry = connection.retry
-        self._at_once = connection.at_once
-        self._settled_after = connection.settled_after
+        self._concurrency = connection.concurrency
+        self._settled_after = connection.listing_delay
         self._capabilities = capabilities
         self._reader = TicketReader(
-            shape,
+            field_map,
             skip_bad=skip_bad,
-            kept_as_text=connection.api.meter.kept_as_text,
+            number_kept_as_text=connection.api.usage_counter.number_kept_as_text,
             redact=connection.redact,
         )
-        self._sightings = SightingReader(shape, skip_bad=skip_bad)
+        self._stub_reader = StubReader(field_map, skip_bad=skip_bad)
 
     @property
     def capabilities(self) -> Capabilities:
         return self._capabilities
 
     @property
-    def use(self) -> ApiUse:
+    def use(self) -> ApiUsage:
         return self._api.use
 
     @property
     def served_at(self) -> datetime | None:
-        return self._api.meter.served_at
+        return self._api.usage_counter.served_at
 
     def ticket(self, ticket_id: str) -> Ticket | None:
         """See `Helpdesk.ticket`."""
-        found = self._retry(partial(self._one, ticket_id))
+        found = self._retry(partial(self._fetch_ticket, ticket_id))
         if isinstance(found, BadTicket):
             raise unreadable(found)
         return found
@@ -68,48 +68,48 @@ class ConnectedHelpdesk(ABC):
         self._api.close()
 
     @abstractmethod
-    def _one(self, ticket_id: str) -> Ticket | BadTicket | None:
+    def _fetch_ticket(self, ticket_id: str) -> Ticket | BadTicket | None:
         """One ticket by its id, called once; None where there is none."""
 
-    def _walk(self, fetch: FetchPage) -> TimeWalk:
-        can = self._capabilities
-        return TimeWalk(
+    def _pager(self, fetch: FetchPage) -> TimePager:
+        capabilities = self._capabilities
+        return TimePager(
             fetch,
-            tick=can.time_resolution,
-            held_back=can.held_back,
-            settled_after=self._settled_after,
-            at_once=self._at_once,
+            tick=capabilities.time_resolution,
+            settle_delay=capabilities.settle_delay,
+            listing_delay=self._settled_after,
+            concurrency=self._concurrency,
         )
 
-    def _sweep(self, fetch: FetchPage) -> Iterator[Page]:
+    def _pages_with_catch_up(self, fetch: FetchPage) -> Iterator[Page]:
         """Everything that `fetch` gives, and then what has changed since that began: a ticket that
         changes leaves the stretch that it would have been read with."""
-        can, reach = self._capabilities, None
-        for page in self._walk(fetch).pages(None, None):
-            reach = reach or page.until
+        capabilities, covered_until = self._capabilities, None
+        for page in self._pager(fetch).pages(None, None):
+            covered_until = covered_until or page.until
             yield page
-        again = TimeWalk(
+        catch_up = TimePager(
             fetch,
-            tick=can.time_resolution,
-            held_back=can.held_back,
-            settled_after=self._settled_after,
-            chases=True,
+            tick=capabilities.time_resolution,
+            settle_delay=capabilities.settle_delay,
+            listing_delay=self._settled_after,
+            follow_new=True,
         )
-        yield from again.pages(reach, None)
+        yield from catch_up.pages(covered_until, None)
 
-    def _made_whole(self, page: Page) -> Page:
+    def _with_details(self, page: Page) -> Page:
         """The page with each ticket fetched by its id, where the rows of a list are not whole."""
-        if self._capabilities.lists_are_whole:
+        if self._capabilities.list_rows_are_complete:
             return page
         tick = self._capabilities.time_resolution
-        whole = self._details(
-            Wanted(row.ticket_id, floor(row.modified_time, tick)) for row in page.tickets
+        detailed = self._fetch_details(
+            DetailRequest(row.ticket_id, floor(row.modified_time, tick)) for row in page.tickets
         )
-        return replace(page, tickets=whole.tickets, bad=page.bad + whole.bad)
+        return replace(page, tickets=detailed.tickets, bad=page.bad + detailed.bad)
 
-    def _details(self, wanted: Iterable[Wanted]) -> Read:
+    def _fetch_details(self, requests: Iterable[DetailRequest]) -> ParsedRows:
         return fetch_details(
-            wanted,
-            lambda ticket_id: self._retry(partial(self._one, ticket_id)),
-            self._at_once,
+            requests,
+            lambda ticket_id: self._retry(partial(self._fetch_ticket, ticket_id)),
+            self._concurrency,
         )

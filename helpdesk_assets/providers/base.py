@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from helpdesk_assets.model.tickets import ApiUse, InventoryPage, Page, Ticket
+from helpdesk_assets.model.tickets import ApiUsage, InventoryPage, Page, Ticket
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ class Capabilities:
     page_size: int
     time_resolution: timedelta
     result_cap: int | None
-    held_back: timedelta
-    lists_are_whole: bool
+    settle_delay: timedelta
+    list_rows_are_complete: bool
     listing_is_stable: bool
     minimum_overlap: timedelta
-    listing_is_another_way: bool = True
+    listing_is_independent: bool = True
 
 
 class Helpdesk(Protocol):
@@ -51,7 +51,7 @@ class Helpdesk(Protocol):
     def capabilities(self) -> Capabilities: ...
 
     @property
-    def use(self) -> ApiUse:
+    def use(self) -> ApiUsage:
         """Calls, bytes, retries and waits since this object was made."""
         ...
 

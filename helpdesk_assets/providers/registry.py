@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.providers.base import Helpdesk
-from helpdesk_assets.providers.webhooks.events import Vendor
+from helpdesk_assets.providers.webhooks.events import WebhookFormat
 from helpdesk_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from helpdesk_assets.providers.client.connection import World
+    from helpdesk_assets.providers.client.connection import Runtime
 
-# Each module has `from_settings(settings, world=None) -> Helpdesk`, and `looks(settings)` for the
+# Each module has `from_settings(settings, runtime=None) -> Helpdesk`, and `describe_settings(settings)` for the
 # doctor: by name of a setting that only this helpdesk uses or reads in its own way, a function that
 # says what it is set to, or raises SettingsError.
 ADAPTERS = {
@@ -29,25 +29,27 @@ ADAPTERS = {
 }
 
 
-def make_helpdesk(settings: Settings, world: World | None = None) -> Helpdesk:
-    """The helpdesk of the settings, not called yet. `world`: time and waiting, where they are not
+def make_helpdesk(settings: Settings, runtime: Runtime | None = None) -> Helpdesk:
+    """The helpdesk of the settings, not called yet. `runtime`: time and waiting, where they are not
     to be this machine's.
 
     Raises:
         SettingsError: no such provider, no token, or an address that is none.
     """
-    helpdesk: Helpdesk = _adapter(settings).from_settings(settings, world)
+    helpdesk: Helpdesk = _adapter(settings).from_settings(settings, runtime)
     return helpdesk
 
 
-def looks_of(settings: Settings) -> Mapping[str, Callable[[], str]]:
+def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
     """What the adapter says of settings that it alone uses, or reads in its own way.
 
     Raises:
         SettingsError: no such provider.
     """
-    looks: Mapping[str, Callable[[], str]] = _adapter(settings).looks(settings)
-    return looks
+    describe_settings: Mapping[str, Callable[[], str]] = _adapter(settings).describe_settings(
+        settings
+    )
+    return describe_settings
 
 
 def _adapter(settings: Settings) -> ModuleType:
@@ -60,19 +62,21 @@ def _adapter(settings: Settings) -> ModuleType:
     return import_module(ADAPTERS[name])
 
 
-VENDORS = ("rest", "zendesk", "zoho_desk", "freshdesk", "request_tracker")
+WEBHOOK_FORMATS = ("rest", "zendesk", "zoho_desk", "freshdesk", "request_tracker")
 
 
-def make_vendor(settings: Settings) -> Vendor:
+def make_webhook_format(settings: Settings) -> WebhookFormat:
     """
     Raises:
         SettingsError: HELPDESK_PROVIDER is not known, or a setting of its webhooks cannot be.
     """
     name = settings.helpdesk_provider
-    if name not in VENDORS:
+    if name not in WEBHOOK_FORMATS:
         raise SettingsError(
             f"HELPDESK_PROVIDER is {name!r}, and no webhooks of a helpdesk of that name are known. "
-            f"Known: {', '.join(VENDORS)}."
+            f"Known: {', '.join(WEBHOOK_FORMATS)}."
         )
-    made: Vendor = import_module(f"helpdesk_assets.providers.{name}.webhooks").vendor(settings)
-    return made
+    webhook_format: WebhookFormat = import_module(
+        f"helpdesk_assets.providers.{name}.webhooks"
+    ).webhook_format(settings)
+    return webhook_format

@@ -20,12 +20,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from helpdesk_assets.errors import HelpdeskAssetsError, TicketUnreadable
-from helpdesk_assets.providers.webhooks.events import Event, Post, Vendor
-from helpdesk_assets.receiver.admission import Hold, Room, read_body
+from helpdesk_assets.providers.webhooks.events import Event, Post, WebhookFormat
+from helpdesk_assets.receiver.admission import Backpressure, Reservation, read_body
 from helpdesk_assets.receiver.intake import Intake
-from helpdesk_assets.receiver.rejections import RETRY_AFTER, Refusal, refusal_for
-from helpdesk_assets.receiver.stats import Counters
-from helpdesk_assets.receiver.wiring import Parts, open_parts
+from helpdesk_assets.receiver.rejections import RETRY_AFTER_SECONDS, Rejection, rejection_for
+from helpdesk_assets.receiver.stats import ReceiverStats
+from helpdesk_assets.receiver.wiring import Dependencies, open_dependencies
 from helpdesk_assets.settings import Settings, load_settings
 
 # What has been answered by then and is still being written; see `server` for those under way.
@@ -35,19 +35,19 @@ STOP_SECONDS = 5.0
 class Receiver:
     """One helpdesk's webhooks. `secrets` empty: everybody is believed."""
 
-    def __init__(self, parts: Parts, *, clock: Callable[[], datetime]) -> None:
-        self._vendor: Vendor = parts.vendor
-        self._secrets = parts.secrets
-        self._clock = clock
-        self._room = Room(parts.queue_size)
-        self._counters = Counters(clock)
+    def __init__(self, dependencies: Dependencies, *, now: Callable[[], datetime]) -> None:
+        self._webhook_format: WebhookFormat = dependencies.webhook_format
+        self._secrets = dependencies.secrets
+        self._now = now
+        self._backpressure = Backpressure(dependencies.queue_size)
+        self._stats = ReceiverStats(now)
         self._intake = Intake(
-            parts.vendor.name,
-            parts.fetcher,
-            parts.store,
-            parts.pace,
-            counters=self._counters,
-            clock=clock,
+            dependencies.webhook_format.name,
+            dependencies.fetcher,
+            dependencies.store,
+            dependencies.batching,
+            stats=self._stats,
+            now=now,
         )
 
     def start(self) -> None:
@@ -60,70 +60,72 @@ class Receiver:
         """Take a post in, or answer a look."""
         try:
             self._check_name(request.path_params["helpdesk"])
-            taken = await self._take(request) if request.method == "POST" else 0
-        except Refusal as refusal:
-            return self._refused(refusal)
+            accepted = await self._accept(request) if request.method == "POST" else 0
+        except Rejection as rejection:
+            return self._rejection_response(rejection)
         except HelpdeskAssetsError as error:
-            return self._refused(refusal_for(error))
-        return JSONResponse({"status": "ok", "events": taken})
+            return self._rejection_response(rejection_for(error))
+        return JSONResponse({"status": "ok", "events": accepted})
 
     async def health(self, _: Request) -> Response:
         status = "ok" if self._intake.is_open else "stopping"
-        seen = {"status": status, "queued": self._room.events, **self._counters.describe()}
-        return JSONResponse(seen, 200 if self._intake.is_open else 503)
+        report = {"status": status, "queued": self._backpressure.events, **self._stats.describe()}
+        return JSONResponse(report, 200 if self._intake.is_open else 503)
 
     def _check_name(self, helpdesk: str) -> None:
-        if helpdesk != self._vendor.name:
-            raise Refusal(404, "no such helpdesk here")
+        if helpdesk != self._webhook_format.name:
+            raise Rejection(404, "no such helpdesk here")
 
-    async def _take(self, request: Request) -> int:
+    async def _accept(self, request: Request) -> int:
         """How many events are durable now. What was taken in is written also where the vendor's
         patience ends before: sent again, it is known by its id."""
-        hold = Hold(self._room)
+        reservation = Reservation(self._backpressure)
         try:
-            events, received_at = await self._read(request, hold)
+            events, received_at = await self._read(request, reservation)
             if not events:
-                self._counters.ignored += 1
-                hold.release()
+                self._stats.ignored += 1
+                reservation.release()
                 return 0
-            task = self._intake.take(events, received_at, hold)
+            task = self._intake.accept(events, received_at, reservation)
         except BaseException:
-            hold.release()
+            reservation.release()
             raise
         try:
-            await asyncio.wait_for(asyncio.shield(task), self._vendor.waits)
+            await asyncio.wait_for(asyncio.shield(task), self._webhook_format.timeout)
         except TimeoutError:
-            raise Refusal(503, "not written yet", again=True) from None
+            raise Rejection(503, "not written yet", retryable=True) from None
         return len(events)
 
-    async def _read(self, request: Request, hold: Hold) -> tuple[Sequence[Event], datetime]:
-        received_at = self._clock()
-        body = await read_body(request, hold)
+    async def _read(
+        self, request: Request, reservation: Reservation
+    ) -> tuple[Sequence[Event], datetime]:
+        received_at = self._now()
+        body = await read_body(request, reservation)
         headers, query = dict(request.headers), dict(request.query_params)
-        return self._verified(Post(body, headers, query, received_at)), received_at
+        return self._verified_events(Post(body, headers, query, received_at)), received_at
 
-    def _verified(self, post: Post) -> Sequence[Event]:
-        if self._secrets and not self._vendor.verify(post, self._secrets):
-            raise Refusal(401, "no good signature or secret")
+    def _verified_events(self, post: Post) -> Sequence[Event]:
+        if self._secrets and not self._webhook_format.verify(post, self._secrets):
+            raise Rejection(401, "no good signature or secret")
         try:
-            return self._vendor.read(post)
+            return self._webhook_format.read(post)
         except ValueError as error:
-            raise Refusal(400, f"no webhook of {self._vendor.name}: {error}") from None
+            raise Rejection(400, f"no webhook of {self._webhook_format.name}: {error}") from None
         except TicketUnreadable:
-            raise Refusal(422, "the ticket cannot be read") from None
+            raise Rejection(422, "the ticket cannot be read") from None
 
-    def _refused(self, refusal: Refusal) -> Response:
-        self._counters.refused(refusal.status)
-        headers = {"Retry-After": str(RETRY_AFTER)} if refusal.again else None
-        body = {"status": "refused", "message": str(refusal)}
-        return JSONResponse(body, refusal.status, headers)
+    def _rejection_response(self, rejection: Rejection) -> Response:
+        self._stats.record_rejection(rejection.status)
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if rejection.retryable else None
+        body = {"status": "refused", "message": str(rejection)}
+        return JSONResponse(body, rejection.status, headers)
 
 
 def build_app(
-    parts: Parts, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    dependencies: Dependencies, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> Starlette:
     """The application over its parts, which are closed when it ends."""
-    receiver = Receiver(parts, clock=clock)
+    receiver = Receiver(dependencies, now=now)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -132,7 +134,7 @@ def build_app(
             yield
         finally:
             await receiver.stop()
-            parts.close()
+            dependencies.close()
 
     return Starlette(
         routes=[
@@ -149,4 +151,4 @@ def create_app(settings: Settings | None = None, *, insecure: bool = False) -> S
         SettingsError: WEBHOOK_SECRETS is empty and it is not `insecure`, or another setting cannot
             be used.
     """
-    return build_app(open_parts(settings or load_settings(), insecure=insecure))
+    return build_app(open_dependencies(settings or load_settings(), insecure=insecure))

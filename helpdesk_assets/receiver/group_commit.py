@@ -26,15 +26,15 @@ from typing import Protocol
 
 from helpdesk_assets.errors import DataRefused, HelpdeskAssetsError, WarehouseRefused
 from helpdesk_assets.receiver.delivery import Delivery
-from helpdesk_assets.receiver.stats import Counters
+from helpdesk_assets.receiver.stats import ReceiverStats
 
 # Half of what a statement may carry: a body grows a little when it becomes a row.
-MOST_BYTES = 4_000_000
+MAX_GROUP_BYTES = 4_000_000
 # Finds one bad row among five hundred, and does not hammer a warehouse that refuses them all.
-MOST_PARTS = 24
+MAX_SPLITS = 24
 
 
-class Store(Protocol):
+class DeliverySink(Protocol):
     """Where groups are written; called in threads."""
 
     def write_tickets(self, deliveries: Sequence[Delivery], run_id: str) -> None: ...
@@ -43,48 +43,53 @@ class Store(Protocol):
         self, deliveries: Sequence[Delivery], run_id: str, committed_at: datetime
     ) -> int: ...
 
-    def look_again(self) -> None: ...
+    def refresh_schemas(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class BatchingPolicy:
     """A group is written with `events` in it, `seconds` after its first came, or when no other is
-    being written and none came for `quiet` seconds, whichever is first."""
+    being written and none came for `quiet_seconds` seconds, whichever is first."""
 
     events: int
     seconds: float
-    quiet: float
+    quiet_seconds: float
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _PendingDelivery:
     delivery: Delivery
     since: float
     done: asyncio.Future[None]
 
 
 @dataclass(slots=True)
-class _Tries:
-    left: int = MOST_PARTS
+class _Splits:
+    remaining: int = MAX_SPLITS
 
 
 class GroupCommit:
     """Use `run` as a task. Made for one event loop."""
 
     def __init__(
-        self, store: Store, pace: Pace, counters: Counters, *, clock: Callable[[], datetime]
+        self,
+        store: DeliverySink,
+        batching: BatchingPolicy,
+        stats: ReceiverStats,
+        *,
+        now: Callable[[], datetime],
     ) -> None:
         self._store = store
-        self._pace = pace
-        self._counters = counters
-        self._clock = clock
-        self._waiting: deque[_Waiting] = deque()
+        self._batching = batching
+        self._stats = stats
+        self._now = now
+        self._pending: deque[_PendingDelivery] = deque()
         self._bytes = 0
         # When somebody last came, or was answered and may come again.
-        self._moved_at = 0.0
-        self._moved = asyncio.Event()
-        self._came = asyncio.Event()
-        self._under_way = 0
+        self._last_activity_at = 0.0
+        self._activity = asyncio.Event()
+        self._has_pending = asyncio.Event()
+        self._in_flight = 0
         self._tickets = asyncio.Lock()
         self._events = asyncio.Lock()
         self._commits: set[asyncio.Task[None]] = set()
@@ -97,21 +102,21 @@ class GroupCommit:
             HelpdeskAssetsError: it was not written, or it is not known whether it was.
         """
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(delivery, loop.time(), loop.create_future())
-        self._waiting.append(waiting)
+        pending = _PendingDelivery(delivery, loop.time(), loop.create_future())
+        self._pending.append(pending)
         self._bytes += delivery.size
-        self._came.set()
-        self._move()
-        await waiting.done
+        self._has_pending.set()
+        self._record_activity()
+        await pending.done
 
     async def run(self) -> None:
         """Write groups until cancelled."""
         while True:
-            await self._came.wait()
+            await self._has_pending.wait()
             await self._tickets.acquire()
-            await self._gather()
-            commit = asyncio.create_task(self._write_group(self._cut()))
-            self._under_way += 1
+            await self._collect()
+            commit = asyncio.create_task(self._write_group(self._next_group()))
+            self._in_flight += 1
             self._commits.add(commit)
             commit.add_done_callback(self._commits.discard)
 
@@ -119,63 +124,67 @@ class GroupCommit:
         """Start no further write. One under way goes on in its thread, which ends with it."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _gather(self) -> None:
+    async def _collect(self) -> None:
         loop = asyncio.get_running_loop()
-        pace = self._pace
+        batching = self._batching
         # Whoever waited for their turn longer than that still lets those in who were just answered.
-        moment = min(pace.quiet, pace.seconds)
-        latest = max(self._waiting[0].since + pace.seconds, loop.time() + moment)
+        min_wait = min(batching.quiet_seconds, batching.seconds)
+        latest = max(self._pending[0].since + batching.seconds, loop.time() + min_wait)
         while not self._is_full():
-            end = latest if self._under_way else min(latest, self._moved_at + pace.quiet)
-            left = end - loop.time()
-            if left <= 0:
+            end = (
+                latest
+                if self._in_flight
+                else min(latest, self._last_activity_at + batching.quiet_seconds)
+            )
+            remaining = end - loop.time()
+            if remaining <= 0:
                 return
-            self._moved.clear()
+            self._activity.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._moved.wait(), left)
+                await asyncio.wait_for(self._activity.wait(), remaining)
 
-    def _move(self) -> None:
-        self._moved_at = asyncio.get_running_loop().time()
-        self._moved.set()
+    def _record_activity(self) -> None:
+        self._last_activity_at = asyncio.get_running_loop().time()
+        self._activity.set()
 
     def _is_full(self) -> bool:
-        return len(self._waiting) >= self._pace.events or self._bytes >= MOST_BYTES
+        return len(self._pending) >= self._batching.events or self._bytes >= MAX_GROUP_BYTES
 
-    def _cut(self) -> list[_Waiting]:
-        group: list[_Waiting] = []
+    def _next_group(self) -> list[_PendingDelivery]:
+        group: list[_PendingDelivery] = []
         size = 0
-        while self._waiting and len(group) < self._pace.events:
-            size += self._waiting[0].delivery.size
-            if group and size > MOST_BYTES:
+        while self._pending and len(group) < self._batching.events:
+            size += self._pending[0].delivery.size
+            if group and size > MAX_GROUP_BYTES:
                 break
-            group.append(self._waiting.popleft())
-        self._bytes -= sum(waiting.delivery.size for waiting in group)
-        if not self._waiting:
-            self._came.clear()
+            group.append(self._pending.popleft())
+        self._bytes -= sum(pending.delivery.size for pending in group)
+        if not self._pending:
+            self._has_pending.clear()
         return group
 
-    async def _write_group(self, group: list[_Waiting]) -> None:
+    async def _write_group(self, group: list[_PendingDelivery]) -> None:
         try:
-            await self._commit(group, _Tries())
+            await self._commit(group, _Splits())
         finally:
-            self._under_way -= 1
-            self._move()
+            self._in_flight -= 1
+            self._record_activity()
 
-    async def _commit(self, group: list[_Waiting], tries: _Tries) -> None:
+    async def _commit(self, group: list[_PendingDelivery], splits: _Splits) -> None:
         """Write a group, whose turn at the tickets has come, and tell everybody in it."""
         try:
-            await self._write([waiting.delivery for waiting in group])
+            await self._write([pending.delivery for pending in group])
         except (DataRefused, WarehouseRefused) as error:
-            await self._write_in_parts(group, tries, error)
+            await self._write_split(group, splits, error)
         except HelpdeskAssetsError as error:
             self._fail(group, error)
         except BaseException as error:
             self._fail(group, error)
             raise
         else:
-            for waiting in group:
-                if not waiting.done.done():
-                    waiting.done.set_result(None)
+            for pending in group:
+                if not pending.done.done():
+                    pending.done.set_result(None)
 
     async def _write(self, deliveries: Sequence[Delivery]) -> None:
         run_id = uuid.uuid4().hex
@@ -185,31 +194,31 @@ class GroupCommit:
             await loop.run_in_executor(threads, store.write_tickets, deliveries, run_id)
         finally:
             self._tickets.release()
-        committed_at = self._clock()
+        committed_at = self._now()
         async with self._events:
             new = await loop.run_in_executor(
                 threads, store.write_events, deliveries, run_id, committed_at
             )
-        self._counters.committed(len(deliveries), new)
+        self._stats.record_commit(len(deliveries), new)
 
-    async def _write_in_parts(
-        self, group: list[_Waiting], tries: _Tries, error: HelpdeskAssetsError
+    async def _write_split(
+        self, group: list[_PendingDelivery], splits: _Splits, error: HelpdeskAssetsError
     ) -> None:
         """One bad row refuses the whole statement. The others shall not be refused with it for as
         long as their vendors send them again."""
-        await asyncio.get_running_loop().run_in_executor(self._threads, self._store.look_again)
+        await asyncio.get_running_loop().run_in_executor(self._threads, self._store.refresh_schemas)
         half = len(group) // 2
         for part in (group[:half], group[half:]):
-            if len(group) == 1 or tries.left <= 0:
+            if len(group) == 1 or splits.remaining <= 0:
                 self._fail(part, error)
                 continue
-            tries.left -= 1
+            splits.remaining -= 1
             await self._tickets.acquire()
-            await self._commit(part, tries)
+            await self._commit(part, splits)
 
-    def _fail(self, group: list[_Waiting], error: BaseException) -> None:
-        self._counters.failed(error)
-        for waiting in group:
+    def _fail(self, group: list[_PendingDelivery], error: BaseException) -> None:
+        self._stats.record_failure(error)
+        for pending in group:
             # Whoever waited may have been cancelled, when all is stopped.
-            if not waiting.done.done():
-                waiting.done.set_exception(error)
+            if not pending.done.done():
+                pending.done.set_exception(error)

@@ -12,12 +12,12 @@ from datetime import datetime
 
 from helpdesk_assets.model.tickets import Ticket
 from helpdesk_assets.providers.parsing.tickets import tombstone
-from helpdesk_assets.providers.webhooks.events import Event, digest_of
-from helpdesk_assets.receiver.admission import Hold
+from helpdesk_assets.providers.webhooks.events import Event, event_digest
+from helpdesk_assets.receiver.admission import Reservation
 from helpdesk_assets.receiver.delivery import Delivery
-from helpdesk_assets.receiver.group_commit import GroupCommit, Pace, Store
-from helpdesk_assets.receiver.rejections import Stopping
-from helpdesk_assets.receiver.stats import Counters
+from helpdesk_assets.receiver.group_commit import BatchingPolicy, DeliverySink, GroupCommit
+from helpdesk_assets.receiver.rejections import ReceiverStopping
+from helpdesk_assets.receiver.stats import ReceiverStats
 from helpdesk_assets.receiver.ticket_fetcher import TicketFetcher
 
 
@@ -28,17 +28,17 @@ class Intake:
         self,
         helpdesk: str,
         fetcher: TicketFetcher,
-        store: Store,
-        pace: Pace,
+        store: DeliverySink,
+        batching: BatchingPolicy,
         *,
-        counters: Counters,
-        clock: Callable[[], datetime],
+        stats: ReceiverStats,
+        now: Callable[[], datetime],
     ) -> None:
         self._helpdesk = helpdesk
         self._fetcher = fetcher
-        self._commits = GroupCommit(store, pace, counters, clock=clock)
+        self._commits = GroupCommit(store, batching, stats, now=now)
         self._writing: asyncio.Task[None] | None = None
-        self._held: set[asyncio.Task[None]] = set()
+        self._pending: set[asyncio.Task[None]] = set()
 
     @property
     def is_open(self) -> bool:
@@ -47,17 +47,17 @@ class Intake:
     def start(self) -> None:
         self._writing = asyncio.create_task(self._commits.run())
 
-    async def stop(self, patience: float) -> None:
-        """Take nothing more, and return when what is held is written or `patience` is over."""
+    async def stop(self, timeout: float) -> None:
+        """Take nothing more, and return when what is held is written or `timeout` is over."""
         writing, self._writing = self._writing, None
-        if self._held:
-            await asyncio.wait(self._held, timeout=patience)
-        for task in (*self._held, *([writing] if writing else [])):
+        if self._pending:
+            await asyncio.wait(self._pending, timeout=timeout)
+        for task in (*self._pending, *([writing] if writing else [])):
             task.cancel()
         self._commits.close()
 
-    def take(
-        self, events: Sequence[Event], received_at: datetime, hold: Hold
+    def accept(
+        self, events: Sequence[Event], received_at: datetime, reservation: Reservation
     ) -> asyncio.Task[None]:
         """Take events in; the task ends when all are durable. From here on the hold is ours.
 
@@ -65,14 +65,16 @@ class Intake:
             Refusal: there is no room, or we are stopping.
         """
         if not self.is_open:
-            raise Stopping
-        hold.take_events(len(events))
-        task = asyncio.create_task(self._settle(events, received_at, hold))
-        self._held.add(task)
-        task.add_done_callback(self._forget)
+            raise ReceiverStopping
+        reservation.reserve_events(len(events))
+        task = asyncio.create_task(self._process(events, received_at, reservation))
+        self._pending.add(task)
+        task.add_done_callback(self._discard)
         return task
 
-    async def _settle(self, events: Sequence[Event], received_at: datetime, hold: Hold) -> None:
+    async def _process(
+        self, events: Sequence[Event], received_at: datetime, reservation: Reservation
+    ) -> None:
         """
         Raises:
             HelpdeskAssetsError: that of the first event which was not written; others may have
@@ -82,14 +84,14 @@ class Intake:
             each = [self._deliver(event, received_at) for event in events]
             outcomes = await asyncio.gather(*each, return_exceptions=True)
         finally:
-            hold.release()
+            reservation.release()
         for outcome in outcomes:
             if outcome is not None:
                 raise outcome
 
     async def _deliver(self, event: Event, received_at: datetime) -> None:
         ticket = event.ticket or await self._fetch(event, received_at)
-        event_id = event.event_id or digest_of(event, ticket.modified_time)
+        event_id = event.event_id or event_digest(event, ticket.modified_time)
         delivery = Delivery(event_id, event.type, self._helpdesk, received_at, ticket)
         await self._commits.add(delivery)
 
@@ -103,13 +105,13 @@ class Intake:
         ticket = await self._fetcher.ticket(event.ticket_id)
         if ticket is not None:
             return ticket
-        told = event.modified_time if event.deleted else None
+        deleted_at = event.modified_time if event.deleted else None
         now = max(received_at, self._fetcher.served_at or received_at)
-        notice = {"id": event.ticket_id, "event": event.type, "gone": True}
-        return tombstone(event.ticket_id, told or now, notice)
+        content = {"id": event.ticket_id, "event": event.type, "gone": True}
+        return tombstone(event.ticket_id, deleted_at or now, content)
 
-    def _forget(self, task: asyncio.Task[None]) -> None:
+    def _discard(self, task: asyncio.Task[None]) -> None:
         """A post that was answered before is nobody's to raise for any more."""
-        self._held.discard(task)
+        self._pending.discard(task)
         if not task.cancelled():
             task.exception()

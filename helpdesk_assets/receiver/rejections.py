@@ -5,39 +5,39 @@ The texts are for the other side's log and name nothing of ours: no project, no 
 
 from __future__ import annotations
 
-from helpdesk_assets.errors import DataRefused, HelpdeskAssetsError, TryAgainLater, UserMistake
+from helpdesk_assets.errors import DataRefused, HelpdeskAssetsError, RetryableError, UserError
 
 # In seconds. Zendesk comes back after a short wait and takes a long one for a failure.
-RETRY_AFTER = 5
+RETRY_AFTER_SECONDS = 5
 
 
-class Refusal(Exception):
-    """`again`: the same post may be taken later, so the vendor is asked to send it again."""
+class Rejection(Exception):
+    """`retryable`: the same post may be taken later, so the vendor is asked to send it again."""
 
-    def __init__(self, status: int, message: str, *, again: bool = False) -> None:
+    def __init__(self, status: int, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.status = status
-        self.again = again
+        self.retryable = retryable
 
 
-class Full(Refusal):
+class QueueFull(Rejection):
     def __init__(self) -> None:
-        super().__init__(503, "too much is waiting to be written", again=True)
+        super().__init__(503, "too much is waiting to be written", retryable=True)
 
 
-class Stopping(Refusal):
+class ReceiverStopping(Rejection):
     def __init__(self) -> None:
-        super().__init__(503, "the receiver is being stopped", again=True)
+        super().__init__(503, "the receiver is being stopped", retryable=True)
 
 
-def refusal_for(error: HelpdeskAssetsError) -> Refusal:
+def rejection_for(error: HelpdeskAssetsError) -> Rejection:
     """What an error on the way to the warehouse is answered with."""
     match error:
         case DataRefused():
-            return Refusal(422, "the ticket cannot be stored as it is")
-        case TryAgainLater():
-            return Refusal(503, "the warehouse or the helpdesk does not answer", again=True)
-        case UserMistake():
-            return Refusal(503, "the receiver is not set up rightly", again=True)
+            return Rejection(422, "the ticket cannot be stored as it is")
+        case RetryableError():
+            return Rejection(503, "the warehouse or the helpdesk does not answer", retryable=True)
+        case UserError():
+            return Rejection(503, "the receiver is not set up rightly", retryable=True)
         case _:
-            return Refusal(503, "not written", again=True)
+            return Rejection(503, "not written", retryable=True)

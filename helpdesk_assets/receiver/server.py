@@ -44,24 +44,24 @@ def serve(
         SettingsError: no secret, or a setting that cannot be used.
         OSError: the address cannot be listened on.
     """
-    shown = f"[{host}]" if ":" in host else host
-    if insecure and not is_loopback(shown):
+    display_host = f"[{host}]" if ":" in host else host
+    if insecure and not is_loopback(display_host):
         raise SettingsError(
-            f"--insecure believes everybody who reaches {shown}:{port}. It is for 127.0.0.1, ::1 "
+            f"--insecure believes everybody who reaches {display_host}:{port}. It is for 127.0.0.1, ::1 "
             "and localhost; anywhere else set WEBHOOK_SECRETS."
         )
     app = create_app(settings, insecure=insecure)
     with listen(host, port) as listener:
-        url = f"http://{shown}:{listener.getsockname()[1]}"
+        url = f"http://{display_host}:{listener.getsockname()[1]}"
         server = Server(configure(app, settings), lambda: announce(url))
         # uvicorn has shut down in order by the time it passes the signal on, which would then end
         # the process as if it had not.
-        before = signal.signal(signal.SIGTERM, lambda *_: None)
+        previous_handler = signal.signal(signal.SIGTERM, lambda *_: None)
         try:
             with contextlib.suppress(KeyboardInterrupt):
                 server.run(sockets=[listener])
         finally:
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGTERM, previous_handler)
 
 
 def configure(app: Starlette, settings: Settings) -> uvicorn.Config:

@@ -19,20 +19,20 @@ from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
-from helpdesk_assets.warehouse.merge.statement import Prune
+from helpdesk_assets.warehouse.merge.statement import PartitionBounds
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.table_spec import TableSpec
 
 SYNCED_BY = "webhook"
 # All of a group travels inside its statement, of which BigQuery takes 10 MB. A load job per second
 # would use up a table's load jobs of a day before noon.
-MOST_INLINE = 8_000_000
+MAX_INLINE_BYTES = 8_000_000
 
 
 # Two edits within one tick of the helpdesk's clock look alike, and webhooks may come in any order.
 # Which of them is right is for the sync to say, which reads a tick when it is over, and again for
 # as long as windows overlap. What comes later than that must not have the last word.
-UNDECIDED_FOR = timedelta(seconds=60)
+REORDER_WINDOW = timedelta(seconds=60)
 
 
 class DeliveryStore:
@@ -42,15 +42,15 @@ class DeliveryStore:
         self,
         warehouse: Warehouse,
         *,
-        undecided_for: timedelta = UNDECIDED_FOR,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        reorder_window: timedelta = REORDER_WINDOW,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`undecided_for`: how long after a change its webhook may replace a version of the same
+        """`reorder_window`: how long after a change its webhook may replace a version of the same
         tick; less than the sync's windows overlap."""
         self._warehouse = warehouse
-        self._writer = TableWriter(warehouse, small_batch_bytes=MOST_INLINE)
-        self._undecided_for = undecided_for
-        self._clock = clock
+        self._writer = TableWriter(warehouse, small_batch_bytes=MAX_INLINE_BYTES)
+        self._reorder_window = reorder_window
+        self._now = now
 
     def write_tickets(self, deliveries: Sequence[Delivery], run_id: str) -> None:
         """Make each delivery's version, or a newer one, the ticket's. Doing it again changes
@@ -60,32 +60,34 @@ class DeliveryStore:
         if prompt:
             self._merge(tables.TICKETS, prompt, run_id, SYNCED_BY)
         if late:
-            self._merge(tables.TICKETS.only_newer(), late, run_id, f"{SYNCED_BY}-late")
+            self._merge(tables.TICKETS.strictly_newer(), late, run_id, f"{SYNCED_BY}-late")
 
     def _is_late(self, delivery: Delivery) -> bool:
         """A deletion is never: it is the last that happens within its tick."""
         ticket = delivery.ticket
-        took = delivery.received_at - ticket.modified_time
-        return ticket.deleted_time is None and took > self._undecided_for
+        delay = delivery.received_at - ticket.modified_time
+        return ticket.deleted_time is None and delay > self._reorder_window
 
     def _merge(
         self, spec: TableSpec, deliveries: Sequence[Delivery], run_id: str, step: str
     ) -> None:
-        tickets = newest(delivery.ticket for delivery in deliveries)
-        now = self._clock()
-        partial = any(ticket.tombstone for ticket in tickets)
-        columns = (*tables.TICKETS.columns, *([tables.TOMBSTONE] if partial else []))
-        with Spool(MOST_INLINE) as spool:
+        tickets = newest_versions(delivery.ticket for delivery in deliveries)
+        now = self._now()
+        has_tombstones = any(ticket.tombstone for ticket in tickets)
+        columns = (*tables.TICKETS.columns, *([tables.TOMBSTONE] if has_tombstones else []))
+        with Spool(MAX_INLINE_BYTES) as spool:
             for ticket in tickets:
-                spool.append(_line(_ticket_row(ticket, now, run_id, partial=partial)))
+                spool.append(
+                    _to_json_line(_ticket_row(ticket, now, run_id, has_tombstones=has_tombstones))
+                )
             self._writer.merge(
                 spec,
                 spool,
                 run_id=run_id,
                 step=step,
                 columns=columns,
-                prune=_prune(tickets),
-                partial=partial,
+                partition_bounds=_partition_bounds(tickets),
+                has_tombstones=has_tombstones,
             )
 
     def write_events(
@@ -94,13 +96,13 @@ class DeliveryStore:
         """Record that these were delivered, each once; how many had not been recorded before."""
         spec = tables.WEBHOOK_EVENTS
         first = {(each.ticket.ticket_id, each.event_id): each for each in reversed(deliveries)}
-        with Spool(MOST_INLINE) as spool:
+        with Spool(MAX_INLINE_BYTES) as spool:
             for delivery in first.values():
-                spool.append(_line(_event_row(delivery, committed_at, run_id)))
+                spool.append(_to_json_line(_event_row(delivery, committed_at, run_id)))
             report = self._writer.merge(spec, spool, run_id=run_id, step=spec.name)
         return report.changed
 
-    def look_again(self) -> None:
+    def refresh_schemas(self) -> None:
         """Forget what is known of the tables: somebody may have changed or dropped one."""
         for spec in (tables.TICKETS, tables.WEBHOOK_EVENTS):
             self._warehouse.get_table(spec.name, fresh=True)
@@ -109,29 +111,31 @@ class DeliveryStore:
         self._warehouse.close()
 
 
-def newest(tickets: Iterable[Ticket]) -> list[Ticket]:
+def newest_versions(tickets: Iterable[Ticket]) -> list[Ticket]:
     """One version of each ticket: the newest, of equal ones the last, or the one that has gone.
 
     A tombstone knows only that its ticket has gone; what else a version of the same group tells
     would be lost, since one row per ticket is merged, so it takes that over.
     """
-    whole: dict[str, Ticket] = {}
-    found: dict[str, Ticket] = {}
+    complete: dict[str, Ticket] = {}
+    latest: dict[str, Ticket] = {}
     for ticket in tickets:
-        for kept in (found, *([] if ticket.tombstone else [whole])):
-            before = kept.get(ticket.ticket_id)
-            if before is None or _follows(ticket, before):
-                kept[ticket.ticket_id] = ticket
-    return [_filled(ticket, whole.get(ticket.ticket_id)) for ticket in found.values()]
+        for versions in (latest, *([] if ticket.tombstone else [complete])):
+            before = versions.get(ticket.ticket_id)
+            if before is None or _is_newer(ticket, before):
+                versions[ticket.ticket_id] = ticket
+    return [
+        _complete_tombstone(ticket, complete.get(ticket.ticket_id)) for ticket in latest.values()
+    ]
 
 
-def _follows(ticket: Ticket, before: Ticket) -> bool:
+def _is_newer(ticket: Ticket, before: Ticket) -> bool:
     if ticket.modified_time == before.modified_time:
         return ticket.deleted_time is not None or before.deleted_time is None
     return ticket.modified_time > before.modified_time
 
 
-def _filled(ticket: Ticket, known: Ticket | None) -> Ticket:
+def _complete_tombstone(ticket: Ticket, known: Ticket | None) -> Ticket:
     if not ticket.tombstone or known is None:
         return ticket
     return replace(
@@ -142,15 +146,17 @@ def _filled(ticket: Ticket, known: Ticket | None) -> Ticket:
     )
 
 
-def _prune(tickets: Sequence[Ticket]) -> Prune | None:
+def _partition_bounds(tickets: Sequence[Ticket]) -> PartitionBounds | None:
     """The span of creation times, where all are known; a table of gigabytes is else read whole."""
     created = [ticket.created_time for ticket in tickets if ticket.created_time is not None]
     if len(created) < len(tickets):
         return None
-    return Prune("createdTime", min(created), max(created))
+    return PartitionBounds("createdTime", min(created), max(created))
 
 
-def _ticket_row(ticket: Ticket, now: datetime, run_id: str, *, partial: bool) -> dict[str, Any]:
+def _ticket_row(
+    ticket: Ticket, now: datetime, run_id: str, *, has_tombstones: bool
+) -> dict[str, Any]:
     row = {
         "ticket_id": ticket.ticket_id,
         "subject": ticket.subject,
@@ -168,7 +174,7 @@ def _ticket_row(ticket: Ticket, now: datetime, run_id: str, *, partial: bool) ->
         "_synced_by": SYNCED_BY,
         "_run_id": run_id,
     }
-    return {**row, tables.TOMBSTONE.name: ticket.tombstone} if partial else row
+    return {**row, tables.TOMBSTONE.name: ticket.tombstone} if has_tombstones else row
 
 
 def _event_row(delivery: Delivery, committed_at: datetime, run_id: str) -> dict[str, Any]:
@@ -185,5 +191,5 @@ def _event_row(delivery: Delivery, committed_at: datetime, run_id: str) -> dict[
     }
 
 
-def _line(row: dict[str, Any]) -> bytes:
+def _to_json_line(row: dict[str, Any]) -> bytes:
     return orjson.dumps(row, option=orjson.OPT_UTC_Z)

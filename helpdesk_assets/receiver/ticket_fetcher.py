@@ -15,12 +15,12 @@ from helpdesk_assets.providers.base import Helpdesk
 
 
 class TicketFetcher:
-    def __init__(self, helpdesk: Helpdesk, *, at_once: int) -> None:
-        """`at_once`: calls under way at a time; the adapter may allow fewer."""
+    def __init__(self, helpdesk: Helpdesk, *, concurrency: int) -> None:
+        """`concurrency`: calls under way at a time; the adapter may allow fewer."""
         self._helpdesk = helpdesk
-        self._places = asyncio.Semaphore(at_once)
-        self._threads = ThreadPoolExecutor(at_once, "webhook-fetch")
-        self._about_to_begin: dict[str, asyncio.Task[Ticket | None]] = {}
+        self._slots = asyncio.Semaphore(concurrency)
+        self._threads = ThreadPoolExecutor(concurrency, "webhook-fetch")
+        self._pending: dict[str, asyncio.Task[Ticket | None]] = {}
 
     @property
     def served_at(self) -> datetime | None:
@@ -32,15 +32,15 @@ class TicketFetcher:
 
         Raises: as `Helpdesk.ticket`.
         """
-        task = self._about_to_begin.get(ticket_id)
+        task = self._pending.get(ticket_id)
         if task is None:
             task = asyncio.create_task(self._fetch(ticket_id))
-            self._about_to_begin[ticket_id] = task
+            self._pending[ticket_id] = task
         return await asyncio.shield(task)
 
     async def _fetch(self, ticket_id: str) -> Ticket | None:
-        async with self._places:
-            del self._about_to_begin[ticket_id]
+        async with self._slots:
+            del self._pending[ticket_id]
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._threads, self._helpdesk.ticket, ticket_id)
 

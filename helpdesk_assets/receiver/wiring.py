@@ -10,58 +10,58 @@ import threading
 from dataclasses import dataclass, field
 
 from helpdesk_assets.errors import EndpointFailed, SettingsError
-from helpdesk_assets.providers.client.connection import World
-from helpdesk_assets.providers.registry import make_helpdesk, make_vendor
-from helpdesk_assets.providers.webhooks.events import Vendor
-from helpdesk_assets.providers.webhooks.verification import secrets_of
-from helpdesk_assets.receiver.group_commit import Pace
-from helpdesk_assets.receiver.store import UNDECIDED_FOR, DeliveryStore
+from helpdesk_assets.providers.client.connection import Runtime
+from helpdesk_assets.providers.registry import make_helpdesk, make_webhook_format
+from helpdesk_assets.providers.webhooks.events import WebhookFormat
+from helpdesk_assets.providers.webhooks.verification import load_secrets
+from helpdesk_assets.receiver.group_commit import BatchingPolicy
+from helpdesk_assets.receiver.store import REORDER_WINDOW, DeliveryStore
 from helpdesk_assets.receiver.ticket_fetcher import TicketFetcher
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
 
 # Somebody waits for the answer, and will send again: a sync may be patient, this may not.
-IMPATIENT = Deadlines(request=30.0, call=6.0, job=60.0)
+WEBHOOK_DEADLINES = Deadlines(request=30.0, call=6.0, job=60.0)
 
 
-class Pause:
+class InterruptibleSleep:
     """Waiting that ends when the receiver does."""
 
     def __init__(self) -> None:
-        self._over = threading.Event()
+        self._stopped = threading.Event()
 
     def sleep(self, seconds: float) -> None:
         """
         Raises:
             EndpointFailed: the receiver is being stopped.
         """
-        if self._over.wait(seconds):
+        if self._stopped.wait(seconds):
             raise EndpointFailed("The receiver was stopped while a call waited to be made again.")
 
-    def end(self) -> None:
-        self._over.set()
+    def stop(self) -> None:
+        self._stopped.set()
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Dependencies:
     """`secrets` empty: every post is believed."""
 
-    vendor: Vendor
+    webhook_format: WebhookFormat
     secrets: tuple[str, ...] = field(repr=False)
     fetcher: TicketFetcher
     store: DeliveryStore
-    pace: Pace
+    batching: BatchingPolicy
     queue_size: int
-    pause: Pause
+    interruptible_sleep: InterruptibleSleep
 
     def close(self) -> None:
-        self.pause.end()
+        self.interruptible_sleep.stop()
         self.fetcher.close()
         self.store.close()
 
 
-def open_parts(settings: Settings, *, insecure: bool = False) -> Parts:
+def open_dependencies(settings: Settings, *, insecure: bool = False) -> Dependencies:
     """
     Args:
         settings: of the helpdesk, the warehouse and the webhooks.
@@ -70,27 +70,27 @@ def open_parts(settings: Settings, *, insecure: bool = False) -> Parts:
     Raises:
         SettingsError: there is no secret, or a setting that cannot be used.
     """
-    vendor, secrets = make_vendor(settings), secrets_of(settings)
+    webhook_format, secrets = make_webhook_format(settings), load_secrets(settings)
     if not secrets and not insecure:
         raise SettingsError(
             "WEBHOOK_SECRETS is empty, so anybody could write tickets. Set it to the secret that "
-            f"{vendor.name} signs with or shows; on this machine alone, --insecure does without."
+            f"{webhook_format.name} signs with or shows; on this machine alone, --insecure does without."
         )
-    pause = Pause()
-    warehouse = connect(settings, deadlines=IMPATIENT, sleep=pause.sleep)
-    helpdesk = make_helpdesk(settings, World(sleep=pause.sleep))
-    return Parts(
-        vendor=vendor,
+    interruptible_sleep = InterruptibleSleep()
+    warehouse = connect(settings, deadlines=WEBHOOK_DEADLINES, sleep=interruptible_sleep.sleep)
+    helpdesk = make_helpdesk(settings, Runtime(sleep=interruptible_sleep.sleep))
+    return Dependencies(
+        webhook_format=webhook_format,
         secrets=secrets,
-        fetcher=TicketFetcher(helpdesk, at_once=settings.helpdesk_concurrency),
+        fetcher=TicketFetcher(helpdesk, concurrency=settings.helpdesk_concurrency),
         store=DeliveryStore(
-            warehouse, undecided_for=min(UNDECIDED_FOR, settings.webhooks.reach / 2)
+            warehouse, reorder_window=min(REORDER_WINDOW, settings.webhooks.lookback / 2)
         ),
-        pace=Pace(
+        batching=BatchingPolicy(
             settings.webhook_flush_events,
             settings.webhook_flush_seconds,
             settings.webhook_quiet_seconds,
         ),
         queue_size=settings.webhook_queue_size,
-        pause=pause,
+        interruptible_sleep=interruptible_sleep,
     )

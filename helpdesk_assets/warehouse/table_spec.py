@@ -10,12 +10,12 @@ from enum import StrEnum
 from typing import Self
 
 
-class Guard(StrEnum):
+class MergePolicy(StrEnum):
     """What a MERGE may do to a row that is there already."""
 
     INSERT_ONLY = "insert_only"
     NEWER_WINS = "newer_wins"
-    STATUS_MOVES = "status_moves"
+    STATUS_TRANSITIONS = "status_moves"
 
 
 class ColumnType(StrEnum):
@@ -42,37 +42,37 @@ class TableSpec:
 
     `key` columns are never NULL. `newest_first` is the total order by which one row is picked from
     a source that holds a key more than once: the columns are compared from left to right, all
-    descending. With `Guard.NEWER_WINS`, `version` names the timestamp column a newer value of which
-    overwrites, and `fingerprint` the column whose difference decides between equal timestamps; of
-    those, a row that has `ended` is not replaced by one that has not.
+    descending. With `MergePolicy.NEWER_WINS`, `version` names the timestamp column a newer value of which
+    overwrites, and `content_hash_column` the column whose difference decides between equal timestamps; of
+    those, a row that has `deleted_column` is not replaced by one that has not.
     `write_once` columns are set by the insert and never by an update. A source row whose
-    `partial_flag` is true knows only a part: an update by it leaves the `partial_keeps` columns.
-    With `Guard.STATUS_MOVES`, a row is updated only where its column `status` makes one of `moves`,
+    `tombstone_flag` is true knows only a part: an update by it leaves the `tombstone_keeps` columns.
+    With `MergePolicy.STATUS_TRANSITIONS`, a row is updated only where its column `status` makes one of `transitions`,
     each from one word to another.
     """
 
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
-    guard: Guard
+    merge_policy: MergePolicy
     newest_first: tuple[str, ...] = ()
     version: str | None = None
-    fingerprint: str | None = None
-    ended: str | None = None
+    content_hash_column: str | None = None
+    deleted_column: str | None = None
     write_once: tuple[str, ...] = ()
-    partial_flag: str | None = None
-    partial_keeps: tuple[str, ...] = ()
+    tombstone_flag: str | None = None
+    tombstone_keeps: tuple[str, ...] = ()
     status: str | None = None
-    moves: tuple[tuple[str, str], ...] = ()
+    transitions: tuple[tuple[str, str], ...] = ()
     partition_by: str | None = None
     partition_unit: str = "MONTH"
     cluster_by: tuple[str, ...] = ()
     description: str = ""
 
-    def only_newer(self) -> Self:
+    def strictly_newer(self) -> Self:
         """The same table for rows that must not have the last word: of equal timestamps what is
         stored stays."""
-        return replace(self, fingerprint=None)
+        return replace(self, content_hash_column=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ the letter; names with a leading underscore are ours. Pure description: no SQL, 
 
 from __future__ import annotations
 
-from helpdesk_assets.model.reconciliation import Outcome
-from helpdesk_assets.model.webhooks import Reason
-from helpdesk_assets.warehouse.table_spec import Column, ColumnType, Guard, TableSpec
+from helpdesk_assets.model.reconciliation import DifferenceOutcome
+from helpdesk_assets.model.webhooks import LedgerReason
+from helpdesk_assets.warehouse.table_spec import Column, ColumnType, MergePolicy, TableSpec
 
 STRING, INT64, FLOAT64 = ColumnType.STRING, ColumnType.INT64, ColumnType.FLOAT64
 TIMESTAMP, JSON, BOOL = ColumnType.TIMESTAMP, ColumnType.JSON, ColumnType.BOOL
@@ -42,7 +42,7 @@ RAW_TICKET_CHANGES = TableSpec(
         TOMBSTONE,
     ),
     key=("ticket_id", "modifiedTime", "_content_hash"),
-    guard=Guard.INSERT_ONLY,
+    merge_policy=MergePolicy.INSERT_ONLY,
     newest_first=("_seq",),
     partition_by="_fetched_at",
     partition_unit="DAY",
@@ -72,11 +72,11 @@ MISSED_UPDATES = TableSpec(
         Column("_judged_by", STRING, "The run that gave it its reason."),
     ),
     key=("ticket_id", "modifiedTime"),
-    guard=Guard.STATUS_MOVES,
+    merge_policy=MergePolicy.STATUS_TRANSITIONS,
     newest_first=("_content_hash",),
     write_once=("stored_modifiedTime", "detected_at", "_content_hash", "_run_id"),
     status="reason",
-    moves=((Reason.MISSED.value, Reason.LATE.value),),
+    transitions=((LedgerReason.MISSED.value, LedgerReason.LATE.value),),
     partition_by="detected_at",
     partition_unit="MONTH",
     cluster_by=("ticket_id",),
@@ -94,14 +94,14 @@ TICKETS = TableSpec(
         Column("_run_id", STRING, "The run that stored this version."),
     ),
     key=("ticket_id",),
-    guard=Guard.NEWER_WINS,
+    merge_policy=MergePolicy.NEWER_WINS,
     newest_first=("modifiedTime", "_seq"),
     version="modifiedTime",
-    fingerprint="_content_hash",
-    ended="deletedTime",
+    content_hash_column="_content_hash",
+    deleted_column="deletedTime",
     write_once=("_first_synced_at",),
-    partial_flag=TOMBSTONE.name,
-    partial_keeps=("subject", "status", "priority", "assignee", "raw_json"),
+    tombstone_flag=TOMBSTONE.name,
+    tombstone_keeps=("subject", "status", "priority", "assignee", "raw_json"),
     partition_by="createdTime",
     partition_unit="MONTH",
     cluster_by=("ticket_id",),
@@ -125,7 +125,7 @@ WEBHOOK_EVENTS = TableSpec(
     ),
     # The ticket is in it so that clustering prunes the MERGE, of which there may be one a second.
     key=("ticket_id", "event_id"),
-    guard=Guard.INSERT_ONLY,
+    merge_policy=MergePolicy.INSERT_ONLY,
     newest_first=("received_at",),
     partition_by="received_at",
     partition_unit="DAY",
@@ -145,7 +145,7 @@ TICKET_INVENTORY = TableSpec(
         Column("listed_at", TIMESTAMP, "The helpdesk's clock when the sweep began."),
     ),
     key=("sweep_id", "ticket_id"),
-    guard=Guard.INSERT_ONLY,
+    merge_policy=MergePolicy.INSERT_ONLY,
     newest_first=("modifiedTime", "gone"),
     partition_by="listed_at",
     partition_unit="DAY",
@@ -166,12 +166,14 @@ INVENTORY_DIFFERENCES = TableSpec(
         Column("_run_id", STRING, "The run that found it, and that repaired it."),
     ),
     key=("sweep_id", "ticket_id"),
-    guard=Guard.STATUS_MOVES,
+    merge_policy=MergePolicy.STATUS_TRANSITIONS,
     newest_first=("helpdesk_modifiedTime",),
     write_once=("kind", "helpdesk_modifiedTime", "stored_modifiedTime", "found_at", "_run_id"),
     status="outcome",
-    moves=tuple(
-        (Outcome.FOUND.value, outcome.value) for outcome in Outcome if outcome != Outcome.FOUND
+    transitions=tuple(
+        (DifferenceOutcome.FOUND.value, outcome.value)
+        for outcome in DifferenceOutcome
+        if outcome != DifferenceOutcome.FOUND
     ),
     partition_by="found_at",
     partition_unit="MONTH",
@@ -200,7 +202,7 @@ SYNC_STATE = TableSpec(
         ),
     ),
     key=("sync_name",),
-    guard=Guard.INSERT_ONLY,
+    merge_policy=MergePolicy.INSERT_ONLY,
     description="How far each sync has come.",
 )
 
@@ -229,7 +231,7 @@ SYNC_RUNS = TableSpec(
     ),
     # The run is in it, since versions begin anew where a state row was lost.
     key=("sync_name", "version", "run_id"),
-    guard=Guard.INSERT_ONLY,
+    merge_policy=MergePolicy.INSERT_ONLY,
     newest_first=("closed_at",),
     partition_by="closed_at",
     partition_unit="MONTH",
@@ -238,6 +240,6 @@ SYNC_RUNS = TableSpec(
 
 # What every sync makes sure of. WEBHOOK_EVENTS is the receiver's to make: its being there tells the
 # sync that there is a receiver.
-ALL = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS, SYNC_STATE, SYNC_RUNS)
+SYNC_TABLES = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS, SYNC_STATE, SYNC_RUNS)
 # What a reconciliation makes beside them.
-OF_SWEEPS = (TICKET_INVENTORY, INVENTORY_DIFFERENCES)
+RECONCILIATION_TABLES = (TICKET_INVENTORY, INVENTORY_DIFFERENCES)

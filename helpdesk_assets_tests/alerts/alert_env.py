@@ -18,14 +18,14 @@ from dagster._core.remote_origin import (
     RemoteRepositoryOrigin,
 )
 
-from helpdesk_assets.defs.alerts.run_reports import Ours
+from helpdesk_assets.defs.alerts.run_reports import AlertScope
 from helpdesk_assets.defs.alerts.sensor import AlertsResource, build_alert_sensor
 
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
 
 
 @dataclass
-class Day:
+class Conditions:
     """How things are when the next run looks."""
 
     missed: int = 0
@@ -35,12 +35,12 @@ class Day:
     blocking_fails: bool = False
 
 
-def definitions(day: Day) -> tuple[list[dg.AssetsDefinition], dg.Definitions]:
+def definitions(conditions: Conditions) -> tuple[list[dg.AssetsDefinition], dg.Definitions]:
     """Two assets with three checks, one of which crashes at will and one blocks."""
 
     @dg.asset
     def fetched() -> None:
-        if day.helpdesk_down:
+        if conditions.helpdesk_down:
             raise dg.Failure("The helpdesk did not answer. Try again later.", allow_retries=False)
 
     @dg.asset(deps=[fetched])
@@ -50,24 +50,30 @@ def definitions(day: Day) -> tuple[list[dg.AssetsDefinition], dg.Definitions]:
     @dg.asset_check(asset=stored)
     def gaps() -> dg.AssetCheckResult:
         return dg.AssetCheckResult(
-            passed=not day.missed,
-            severity=day.severity,
-            description=f"{day.missed} of 40 changes were missed." if day.missed else "All came.",
+            passed=not conditions.missed,
+            severity=conditions.severity,
+            description=f"{conditions.missed} of 40 changes were missed."
+            if conditions.missed
+            else "All came.",
             metadata={
-                "missed": day.missed,
-                "ticket_ids": dg.MetadataValue.json([str(1000 + n) for n in range(day.missed)]),
+                "missed": conditions.missed,
+                "ticket_ids": dg.MetadataValue.json(
+                    [str(1000 + n) for n in range(conditions.missed)]
+                ),
             },
         )
 
     @dg.asset_check(asset=stored)
     def counted() -> dg.AssetCheckResult:
-        if day.counting_crashes:
+        if conditions.counting_crashes:
             raise ValueError("not a number")
         return dg.AssetCheckResult(passed=True)
 
     @dg.asset_check(asset=fetched, blocking=True)
     def whole() -> dg.AssetCheckResult:
-        return dg.AssetCheckResult(passed=not day.blocking_fails, description="A page was short.")
+        return dg.AssetCheckResult(
+            passed=not conditions.blocking_fails, description="A page was short."
+        )
 
     assets: list[dg.AssetsDefinition] = [fetched, stored, gaps, counted, whole]
     job = dg.define_asset_job("sync", selection=dg.AssetSelection.all())
@@ -76,15 +82,15 @@ def definitions(day: Day) -> tuple[list[dg.AssetsDefinition], dg.Definitions]:
 
 
 @dataclass
-class Office:
+class AlertEnv:
     instance: dg.DagsterInstance
-    day: Day = field(default_factory=Day)
+    conditions: Conditions = field(default_factory=Conditions)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     cursor: str | None = None
 
     def __post_init__(self) -> None:
-        self.assets, self.defs = definitions(self.day)
-        self.ours = Ours(
+        self.assets, self.defs = definitions(self.conditions)
+        self.scope = AlertScope(
             assets=frozenset(("fetched", "stored")),
             checks=frozenset(("stored.gaps", "stored.counted", "fetched.whole")),
             jobs=frozenset(("sync",)),
@@ -113,7 +119,7 @@ class Office:
         self.instance.report_run_canceled(run)
         return run.run_id
 
-    def die(self, location: str | None = None) -> str:
+    def kill_run(self, location: str | None = None) -> str:
         """A run whose process was killed, as Dagster's monitoring finds it; started by that code
         location, or from a shell."""
         origin = (
@@ -132,7 +138,7 @@ class Office:
 
     def tick(self) -> str:
         """One tick of the daemon, which keeps the cursor only where the tick does not fail."""
-        sensor = build_alert_sensor(self.ours, clock=lambda: self.now)
+        sensor = build_alert_sensor(self.scope, clock=lambda: self.now)
         with dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor, resources={"alerts": AlertsResource()}
         ) as context:
@@ -141,5 +147,5 @@ class Office:
         assert isinstance(skipped, dg.SkipReason)
         return skipped.skip_message or ""
 
-    def later(self, span: timedelta) -> None:
+    def advance(self, span: timedelta) -> None:
         self.now += span

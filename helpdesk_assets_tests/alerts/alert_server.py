@@ -13,7 +13,7 @@ TOKEN = "a-hook-that-nobody-may-see"
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedAlert:
     """One message that was taken."""
 
     title: str
@@ -29,15 +29,15 @@ class Received:
         return self.body.splitlines()[-1]
 
 
-class Receiver:
+class AlertServer:
     """`status` is what it answers: a number, or a function of the title. Only what is answered with
     2xx counts as received. After `stop` nobody listens on its port until `start`."""
 
     def __init__(self) -> None:
         self.status: int | Callable[[str], int] = 200
-        self.received: list[Received] = []
-        self.refused: list[str] = []
-        self.beats: list[str] = []
+        self.received: list[ReceivedAlert] = []
+        self.rejected: list[str] = []
+        self.heartbeats: list[str] = []
         self._port = 0
         self._server: ThreadingHTTPServer | None = None
         self._thread: threading.Thread | None = None
@@ -59,23 +59,23 @@ class Receiver:
         return [message.headline for message in self.received]
 
     def start(self) -> None:
-        receiver = self
+        alert_server = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 length = int(self.headers["Content-Length"])
-                said = json.loads(self.rfile.read(length))
-                message = Received(said["title"], said["message"], said["type"])
-                status = receiver.answer(message.title)
+                payload = json.loads(self.rfile.read(length))
+                message = ReceivedAlert(payload["title"], payload["message"], payload["type"])
+                status = alert_server.answer(message.title)
                 if status < 300:
-                    receiver.received.append(message)
+                    alert_server.received.append(message)
                 else:
-                    receiver.refused.append(message.title)
+                    alert_server.rejected.append(message.title)
                 self._end(status)
 
             def do_GET(self) -> None:
-                receiver.beats.append(self.path)
-                self._end(receiver.answer(""))
+                alert_server.heartbeats.append(self.path)
+                self._end(alert_server.answer(""))
 
             def _end(self, status: int) -> None:
                 self.send_response(status)

@@ -9,12 +9,12 @@ import dagster as dg
 import pytest
 
 from helpdesk_assets.settings import Settings
-from helpdesk_assets_tests.alerts.alert_server import Receiver
+from helpdesk_assets_tests.alerts.alert_server import AlertServer
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as running:
+def alert_server() -> Iterator[AlertServer]:
+    with AlertServer() as running:
         yield running
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from helpdesk_assets.alerts.findings import Finding, RunReport
-from helpdesk_assets.alerts.incidents import Episode
+from helpdesk_assets.alerts.incidents import Incident
 from helpdesk_assets.checks.evidence import Severity
 
 BEGIN = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -38,6 +38,6 @@ def report(
     )
 
 
-def episode(finding: Finding = FAILS, over_after: timedelta | None = None) -> Episode:
-    begun = Episode(finding, BEGIN, BEGIN, "run-0", "run-0")
-    return replace(begun, over_at=BEGIN + over_after) if over_after else begun
+def incident(finding: Finding = FAILS, over_after: timedelta | None = None) -> Incident:
+    begun = Incident(finding, BEGIN, BEGIN, "run-0", "run-0")
+    return replace(begun, resolved_at=BEGIN + over_after) if over_after else begun

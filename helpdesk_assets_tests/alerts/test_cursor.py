@@ -8,49 +8,52 @@ from datetime import timedelta
 
 import pytest
 
-from helpdesk_assets.alerts.cursor import MOST_EPISODES, Memory, from_text, to_text
+from helpdesk_assets.alerts.cursor import MAX_INCIDENTS, SensorState, from_text, to_text
 from helpdesk_assets.alerts.findings import Finding
-from helpdesk_assets.alerts.incidents import Told, Trying
+from helpdesk_assets.alerts.incidents import LastNotice, RetryState
 from helpdesk_assets.checks.evidence import Severity
-from helpdesk_assets_tests.alerts.samples import BEGIN, FAILS, GAPS, WARNS, episode
+from helpdesk_assets_tests.alerts.samples import BEGIN, FAILS, GAPS, WARNS, incident
 
-FULL = Memory(
+FULL = SensorState(
     cursors={"RUN_SUCCESS": "abc", "RUN_FAILURE": "def"},
-    episodes={
+    incidents={
         GAPS: replace(
-            episode(replace(FAILS, counts=(("missed", 3.0),), ticket_ids=("7", "ü"))),
+            incident(replace(FAILS, counts=(("missed", 3.0),), ticket_ids=("7", "ü"))),
             runs=3,
-            waits_for=frozenset(("a", "b")),
-            told={"1 (json)": Told(Severity.WARN, BEGIN), "2 (slack)": Told(None, BEGIN)},
-            trying={"3 (mailto)": Trying(2, BEGIN)},
+            uncovered=frozenset(("a", "b")),
+            last_notice={
+                "1 (json)": LastNotice(Severity.WARN, BEGIN),
+                "2 (slack)": LastNotice(None, BEGIN),
+            },
+            retry={"3 (mailto)": RetryState(2, BEGIN)},
         ),
-        "b": episode(replace(WARNS, subject="b"), over_after=timedelta(hours=2)),
+        "b": incident(replace(WARNS, subject="b"), over_after=timedelta(hours=2)),
     },
     refused=4,
 )
 
 
-def test_it_comes_back_as_it_was() -> None:
+def test_cursor_round_trips() -> None:
     assert from_text(to_text(FULL)) == FULL
     assert to_text(FULL) == to_text(
-        replace(FULL, episodes=dict(reversed(list(FULL.episodes.items()))))
+        replace(FULL, incidents=dict(reversed(list(FULL.incidents.items()))))
     )
 
 
 @pytest.mark.parametrize(
     "text", [None, "", "null", "[]", "7", "no json", '{"version": 1}', '{"version": 2}']
 )
-def test_what_is_no_memory_of_this_version_is_none(text: str | None) -> None:
+def test_unknown_cursor_format_is_discarded(text: str | None) -> None:
     assert from_text(text) is None
 
 
-def test_a_memory_of_the_next_version_is_none() -> None:
+def test_newer_cursor_version_is_discarded() -> None:
     text = to_text(FULL)
     newer = json.dumps({**json.loads(text), "version": 2})
     assert from_text(newer) is None
 
 
-def test_with_everything_wrong_it_fits_where_dagster_keeps_it() -> None:
+def test_largest_cursor_fits_dagsters_limit() -> None:
     finding = Finding(
         "s" * 60,
         Severity.ERROR,
@@ -59,12 +62,14 @@ def test_with_everything_wrong_it_fits_where_dagster_keeps_it() -> None:
         ("1" * 900,) * 900,
     )
     worst = replace(
-        episode(finding),
-        told={name: Told(Severity.ERROR, BEGIN) for name in ("1 (slack)", "2 (mailtos)")},
-        trying={name: Trying(9, BEGIN) for name in ("1 (slack)", "2 (mailtos)")},
+        incident(finding),
+        last_notice={
+            name: LastNotice(Severity.ERROR, BEGIN) for name in ("1 (slack)", "2 (mailtos)")
+        },
+        retry={name: RetryState(9, BEGIN) for name in ("1 (slack)", "2 (mailtos)")},
         run_id="r" * 36,
         root_run_id="r" * 36,
-        waits_for=frozenset(f"asset_{n}.a_check_of_it" for n in range(900)),
+        uncovered=frozenset(f"asset_{n}.a_check_of_it" for n in range(900)),
     )
-    many = {f"{'s' * 60}{n}": worst for n in range(MOST_EPISODES)}
-    assert len(to_text(Memory({"RUN_SUCCESS": "c" * 64}, many)).encode()) < 65_000
+    many = {f"{'s' * 60}{n}": worst for n in range(MAX_INCIDENTS)}
+    assert len(to_text(SensorState({"RUN_SUCCESS": "c" * 64}, many)).encode()) < 65_000

@@ -8,17 +8,17 @@ from datetime import timedelta
 import pytest
 
 from helpdesk_assets.alerts.findings import Finding
-from helpdesk_assets.alerts.incidents import Kind
-from helpdesk_assets.alerts.message import Level, Message, Terms, bounded, compose, sample
+from helpdesk_assets.alerts.incidents import NoticeKind
+from helpdesk_assets.alerts.message import Level, Message, NoticeContext, compose, sample, truncated
 from helpdesk_assets.checks.evidence import Severity
-from helpdesk_assets_tests.alerts.samples import BEGIN, DAY, FAILS, GAPS, WARNS, episode
+from helpdesk_assets_tests.alerts.samples import BEGIN, DAY, FAILS, GAPS, WARNS, incident
 
-TERMS = Terms(BEGIN + timedelta(hours=26), DAY, "https://dagster.example.com")
+TERMS = NoticeContext(BEGIN + timedelta(hours=26), DAY, "https://dagster.example.com")
 
 
-def test_a_message_whole() -> None:
+def test_full_message_text() -> None:
     finding = replace(FAILS, counts=(("missed", 3.0), ("share", 0.075)), ticket_ids=("7", "9"))
-    told = compose(GAPS, replace(episode(finding), runs=2), Kind.BEGAN, TERMS)
+    told = compose(GAPS, replace(incident(finding), runs=2), NoticeKind.OPENED, TERMS)
     assert told == Message(
         "helpdesk-assets: missed_updates.webhook_gaps",
         "ERROR: 3 of 40 changed tickets were not delivered.\n"
@@ -31,8 +31,8 @@ def test_a_message_whole() -> None:
     )
 
 
-def test_without_an_address_of_the_ui_the_run_is_named() -> None:
-    told = compose(GAPS, episode(), Kind.BEGAN, Terms(BEGIN, DAY))
+def test_message_names_the_run_when_no_ui_url_is_set() -> None:
+    told = compose(GAPS, incident(), NoticeKind.OPENED, NoticeContext(BEGIN, DAY))
     assert told.body.splitlines() == [
         "ERROR: 3 of 40 changed tickets were not delivered.",
         "Since 2026-11-23 10:00:00Z, in 1 run.",
@@ -44,34 +44,36 @@ def test_without_an_address_of_the_ui_the_run_is_named() -> None:
 @pytest.mark.parametrize(
     ("kind", "headline", "level"),
     [
-        (Kind.WORSE, "ERROR, no longer a warning: 3 of", Level.FAILURE),
-        (Kind.REMINDER, "ERROR, still, after 1 d 2 h: 3 of", Level.FAILURE),
-        (Kind.OVER, "OK again, after 2 h. It was ERROR: 3 of", Level.SUCCESS),
-        (Kind.PASSED_BY, "OK again. For 2 h it was ERROR: 3 of", Level.SUCCESS),
+        (NoticeKind.ESCALATED, "ERROR, no longer a warning: 3 of", Level.FAILURE),
+        (NoticeKind.REMINDER, "ERROR, still, after 1 d 2 h: 3 of", Level.FAILURE),
+        (NoticeKind.RESOLVED, "OK again, after 2 h. It was ERROR: 3 of", Level.SUCCESS),
+        (NoticeKind.RESOLVED_UNNOTICED, "OK again. For 2 h it was ERROR: 3 of", Level.SUCCESS),
     ],
 )
-def test_the_first_line_says_why_one_is_told(kind: Kind, headline: str, level: Level) -> None:
-    over = timedelta(hours=2) if kind in (Kind.OVER, Kind.PASSED_BY) else None
-    told = compose(GAPS, episode(over_after=over), kind, TERMS)
+def test_first_line_states_the_reason(kind: NoticeKind, headline: str, level: Level) -> None:
+    over = (
+        timedelta(hours=2) if kind in (NoticeKind.RESOLVED, NoticeKind.RESOLVED_UNNOTICED) else None
+    )
+    told = compose(GAPS, incident(over_after=over), kind, TERMS)
     assert told.body.startswith(headline)
     assert told.level is level
 
 
-def test_a_warning_is_coloured_as_one() -> None:
-    assert compose(GAPS, episode(WARNS), Kind.BEGAN, TERMS).level is Level.WARNING
+def test_warning_uses_the_warning_colour() -> None:
+    assert compose(GAPS, incident(WARNS), NoticeKind.OPENED, TERMS).level is Level.WARNING
 
 
-def test_all_messages_about_one_problem_have_one_title_and_each_its_own_reference() -> None:
+def test_messages_of_one_incident_share_a_title_with_distinct_references() -> None:
     tomorrow = replace(TERMS, now=TERMS.now + DAY)
     told = [
-        *(compose(GAPS, episode(), kind, TERMS) for kind in Kind),
-        compose(GAPS, episode(), Kind.REMINDER, tomorrow),
+        *(compose(GAPS, incident(), kind, TERMS) for kind in NoticeKind),
+        compose(GAPS, incident(), NoticeKind.REMINDER, tomorrow),
     ]
     assert len({message.title for message in told}) == 1
     assert len({message.body.splitlines()[-1] for message in told}) == len(told)
 
 
-def test_whatever_is_found_a_message_stays_short_and_a_line_stays_a_line() -> None:
+def test_long_findings_are_truncated_to_single_lines() -> None:
     finding = Finding(
         "x" * 5000,
         Severity.ERROR,
@@ -79,24 +81,24 @@ def test_whatever_is_found_a_message_stays_short_and_a_line_stays_a_line() -> No
         tuple(("n" * 300, 1e300) for _ in range(50)),
         tuple("t" * 300 for _ in range(5000)),
     )
-    for kind in Kind:
-        told = compose(finding.subject, episode(finding), kind, TERMS)
+    for kind in NoticeKind:
+        told = compose(finding.subject, incident(finding), kind, TERMS)
         assert len(told.title) <= 120
         assert len(told.title + told.body) < 2000
         assert len(told.body.splitlines()) == 6
         assert "and more" in told.body
 
 
-def test_what_is_remembered_of_a_finding_gives_the_same_message() -> None:
+def test_stored_finding_renders_the_same_message() -> None:
     finding = Finding(
         GAPS, Severity.ERROR, "y" * 999, (("n" * 99, 1.0),) * 20, tuple(map(str, range(99)))
     )
-    told = compose(GAPS, episode(finding), Kind.BEGAN, TERMS)
-    assert compose(GAPS, episode(bounded(finding)), Kind.BEGAN, TERMS) == told
-    assert bounded(bounded(finding)) == bounded(finding)
+    told = compose(GAPS, incident(finding), NoticeKind.OPENED, TERMS)
+    assert compose(GAPS, incident(truncated(finding)), NoticeKind.OPENED, TERMS) == told
+    assert truncated(truncated(finding)) == truncated(finding)
 
 
-def test_a_sample_says_that_it_is_one() -> None:
+def test_sample_message_is_labelled_as_sample() -> None:
     told = sample(BEGIN, "https://dagster.example.com")
     assert told.level is Level.INFO
     assert "nothing is wrong" in told.body

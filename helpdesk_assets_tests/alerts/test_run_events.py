@@ -9,98 +9,107 @@ import pytest
 
 from helpdesk_assets.alerts.findings import RunReport
 from helpdesk_assets.checks.evidence import Severity
-from helpdesk_assets.defs.alerts.run_events import newest, read_on
-from helpdesk_assets.defs.alerts.run_reports import Ours
-from helpdesk_assets_tests.alerts.alert_env import Office
+from helpdesk_assets.defs.alerts.run_events import latest_cursors, read_reports
+from helpdesk_assets.defs.alerts.run_reports import AlertScope
+from helpdesk_assets_tests.alerts.alert_env import AlertEnv
 
 
 @pytest.fixture
-def office(instance: dg.DagsterInstance) -> Office:
-    return Office(instance)
+def alert_env(instance: dg.DagsterInstance) -> AlertEnv:
+    return AlertEnv(instance)
 
 
-def test_definitions_tell_what_is_ours(office: Office) -> None:
+def test_definitions_determine_the_alert_scope(alert_env: AlertEnv) -> None:
     job = dg.define_asset_job("sync", selection="*")
-    assert Ours.of(office.assets, [job]) == office.ours
+    assert AlertScope.of(alert_env.assets, [job]) == alert_env.scope
 
 
-def test_a_run_says_what_it_covered_and_what_its_checks_found(office: Office) -> None:
-    cursors = newest(office.instance)
-    office.day.missed = 2
-    run_id = office.run()
-    (report,), _ = read_on(office.instance, cursors, office.ours, None)
+def test_run_report_lists_assets_and_check_results(alert_env: AlertEnv) -> None:
+    cursors = latest_cursors(alert_env.instance)
+    alert_env.conditions.missed = 2
+    run_id = alert_env.run()
+    (report,), _ = read_reports(alert_env.instance, cursors, alert_env.scope, None)
 
     assert (report.run_id, report.root_run_id, report.job) == (run_id, run_id, "sync")
     assert report.succeeded
     assert report.failure is None
-    assert report.covers == office.ours.assets | office.ours.checks
+    assert report.covers == alert_env.scope.assets | alert_env.scope.checks
     found = {finding.subject: finding for finding in report.checks}
-    assert found.keys() == office.ours.checks
+    assert found.keys() == alert_env.scope.checks
     assert found["stored.counted"].severity is None
     gaps = found["stored.gaps"]
     assert (gaps.severity, gaps.text) == (Severity.ERROR, "2 of 40 changes were missed.")
     assert (gaps.counts, gaps.ticket_ids) == ((("missed", 2.0),), ("1000", "1001"))
 
     # The same run, were it another team's, with one check of ours in it.
-    few = replace(office.ours, jobs=frozenset(), checks=frozenset(("stored.counted",)))
-    (shared,), _ = read_on(office.instance, cursors, few, None)
+    few = replace(alert_env.scope, jobs=frozenset(), checks=frozenset(("stored.counted",)))
+    (shared,), _ = read_reports(alert_env.instance, cursors, few, None)
     assert [finding.subject for finding in shared.checks] == ["stored.counted"]
 
 
-@pytest.mark.parametrize("page", [1, 2, 25])
-def test_runs_come_in_the_order_in_which_they_ended_whatever_a_page_holds(
-    office: Office, page: int
-) -> None:
+@pytest.mark.parametrize("page_size", [1, 2, 25])
+def test_runs_are_ordered_by_end_time_across_pages(alert_env: AlertEnv, page_size: int) -> None:
     """Three that were cancelled and then one that failed: with a page of one or two, the failure
     is seen beside the first of them and must wait."""
-    cursors = newest(office.instance)
-    ended = [office.cancel(), office.cancel(), office.cancel(), office.die(), office.cancel()]
-    reports, behind = read_on(office.instance, cursors, office.ours, None, page=page)
+    cursors = latest_cursors(alert_env.instance)
+    ended = [
+        alert_env.cancel(),
+        alert_env.cancel(),
+        alert_env.cancel(),
+        alert_env.kill_run(),
+        alert_env.cancel(),
+    ]
+    reports, behind = read_reports(
+        alert_env.instance, cursors, alert_env.scope, None, page_size=page_size
+    )
     assert [report.run_id for report in reports] == ended
-    assert read_on(office.instance, behind, office.ours, None, page=page) == ([], behind)
+    assert read_reports(alert_env.instance, behind, alert_env.scope, None, page_size=page_size) == (
+        [],
+        behind,
+    )
 
 
-def test_what_there_is_no_time_for_is_read_by_the_next_tick(office: Office) -> None:
-    cursors = newest(office.instance)
-    ended = [office.cancel(), office.die(), office.cancel()]
+def test_runs_left_unread_at_timeout_are_read_next_tick(alert_env: AlertEnv) -> None:
+    cursors = latest_cursors(alert_env.instance)
+    ended = [alert_env.cancel(), alert_env.kill_run(), alert_env.cancel()]
     seen: list[RunReport] = []
     for _ in ended:
         passing = iter((0.0, 0.0, 99.0)).__next__
-        reports, cursors = read_on(
-            office.instance, cursors, office.ours, None, page=1, seconds=passing
+        reports, cursors = read_reports(
+            alert_env.instance, cursors, alert_env.scope, None, page_size=1, monotonic=passing
         )
         assert len(reports) == 1
         seen += reports
     assert [report.run_id for report in seen] == ended
 
 
-def test_a_run_that_was_deleted_is_passed_over(office: Office) -> None:
-    cursors = newest(office.instance)
-    office.instance.delete_run(office.die())
-    kept = office.die()
-    reports, _ = read_on(office.instance, cursors, office.ours, None)
+def test_deleted_run_is_skipped(alert_env: AlertEnv) -> None:
+    cursors = latest_cursors(alert_env.instance)
+    alert_env.instance.delete_run(alert_env.kill_run())
+    kept = alert_env.kill_run()
+    reports, _ = read_reports(alert_env.instance, cursors, alert_env.scope, None)
     assert [report.run_id for report in reports] == [kept]
 
 
-def test_another_code_location_may_have_jobs_and_assets_of_the_same_names(office: Office) -> None:
-    cursors = newest(office.instance)
-    theirs, ours = office.die(location="theirs"), office.die(location="ours")
-    by_hand = office.die()
-    reports, _ = read_on(office.instance, cursors, office.ours, "ours")
-    assert [report.run_id for report in reports] == [ours, by_hand]
-    assert theirs not in (ours, by_hand)
+def test_same_names_in_another_code_location_are_ignored(alert_env: AlertEnv) -> None:
+    cursors = latest_cursors(alert_env.instance)
+    theirs, scope = alert_env.kill_run(location="theirs"), alert_env.kill_run(location="scope")
+    by_hand = alert_env.kill_run()
+    reports, _ = read_reports(alert_env.instance, cursors, alert_env.scope, "scope")
+    assert [report.run_id for report in reports] == [scope, by_hand]
+    assert theirs not in (scope, by_hand)
 
 
-def test_a_cancelled_run_is_neither_good_nor_failed(office: Office) -> None:
-    cursors = newest(office.instance)
-    cancelled = office.cancel()
-    (report,), _ = read_on(office.instance, cursors, office.ours, None)
+def test_cancelled_run_is_neither_success_nor_failure(alert_env: AlertEnv) -> None:
+    cursors = latest_cursors(alert_env.instance)
+    cancelled = alert_env.cancel()
+    (report,), _ = read_reports(alert_env.instance, cursors, alert_env.scope, None)
     assert (report.run_id, report.succeeded, report.failure) == (cancelled, False, None)
 
 
-def test_a_run_whose_process_died_fails_with_what_dagster_says_of_it(office: Office) -> None:
-    cursors = newest(office.instance)
-    office.die()
-    (report,), _ = read_on(office.instance, cursors, office.ours, None)
+def test_dead_run_process_is_reported_with_dagsters_reason(alert_env: AlertEnv) -> None:
+    cursors = latest_cursors(alert_env.instance)
+    alert_env.kill_run()
+    (report,), _ = read_reports(alert_env.instance, cursors, alert_env.scope, None)
     assert report.failure is not None
     assert report.failure.text == "The run failed. Run worker was killed."

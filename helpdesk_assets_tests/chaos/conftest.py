@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from helpdesk_assets_tests.chaos.environment import Stage, open_stage
+from helpdesk_assets_tests.chaos.environment import Environment, open_environment
 
 
 @pytest.fixture(scope="package")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with open_stage(tmp_path_factory.mktemp("chaos")) as opened:
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+    with open_environment(tmp_path_factory.mktemp("chaos")) as opened:
         yield opened

@@ -15,17 +15,17 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from helpdesk_assets.local.warehouse import EmbeddedWarehouse
+from helpdesk_assets.local.warehouse import LocalWarehouse
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.chaos.fault_proxy import FaultProxy
-from helpdesk_assets_tests.chaos.instant_sleep import no_waiting
+from helpdesk_assets_tests.chaos.instant_sleep import instant_sleep
 from helpdesk_assets_tests.chaos.scenario_counts import Counts
 
 SECRET = SecretStr("a-secret-of-more-than-sixteen")
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Environment:
     """`guards`: those that are turned off, for processes that are started; see `guards`."""
 
     warehouse: str
@@ -45,12 +45,12 @@ class Stage:
 
 
 @contextmanager
-def open_stage(directory: Path) -> Iterator[Stage]:
+def open_environment(directory: Path) -> Iterator[Environment]:
     forks = multiprocessing.get_context("forkserver")
     forks.set_forkserver_preload(["helpdesk_assets_tests.chaos.killable_run"])
     with (
-        no_waiting(),
-        EmbeddedWarehouse(directory) as warehouse,
+        instant_sleep(),
+        LocalWarehouse(directory) as warehouse,
         FaultProxy(warehouse.endpoint) as proxy,
     ):
-        yield Stage(warehouse.endpoint, proxy, forks)
+        yield Environment(warehouse.endpoint, proxy, forks)

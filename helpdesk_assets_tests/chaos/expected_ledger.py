@@ -19,18 +19,18 @@ MUST, MAY = "must", "may"
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
+class DeliveredWebhook:
     """A webhook that was answered with 200: when, in the story's order and by its clock."""
 
     ticket_id: str
     version: datetime
-    is_end: bool
+    is_deletion: bool
     order: int
     at: datetime
 
 
 @dataclass(slots=True)
-class Look:
+class RunSpan:
     """A run that may have judged or merged something, from its beginning to its end: what changed
     meanwhile it may have found as well, too young to be called missed."""
 
@@ -40,24 +40,24 @@ class Look:
 
 
 @dataclass(slots=True)
-class Book:
+class ExpectedLedger:
     """One story's. `by_events`: a receiver keeps the webhooks, else a function of somebody's writes
     the tickets table alone. `listening_since`: when the first webhook of all came."""
 
     grace: timedelta
     by_events: bool
     listening_since: datetime
-    brought: list[Brought] = field(default_factory=list)
-    looks: list[Look] = field(default_factory=list)
+    delivered: list[DeliveredWebhook] = field(default_factory=list)
+    run_spans: list[RunSpan] = field(default_factory=list)
     # Where the first load ended: nothing before it is judged by its time.
     loaded_until: datetime | None = None
     # Versions that a run which went well was given, so that it has judged them.
     judged: set[Version] = field(default_factory=set)
     # Whether the helpdesk kept changes from polling for a while, or for good.
-    has_hidden: bool = False
+    has_hidden_changes: bool = False
 
     def expected(
-        self, seen: Collection[Version], ripe_until: datetime
+        self, seen: Collection[Version], judged_until: datetime
     ) -> Mapping[Version, tuple[str, Collection[str]]]:
         """By version: `MUST` or `MAY`, and the reasons that are right. Versions that are not named
         must not be in the ledger.
@@ -67,19 +67,19 @@ class Book:
             ripe_until: up to when the last run could judge.
         """
         judge = self._by_events if self.by_events else self._by_table
-        told = {version: judge(version, ripe_until) for version in seen}
-        found = {version: each for version, each in told.items() if each is not None}
+        judgements = {version: judge(version, judged_until) for version in seen}
+        found = {version: each for version, each in judgements.items() if each is not None}
         if self.by_events:
-            for each in self.brought:
+            for each in self.delivered:
                 version = each.ticket_id, each.version
-                if not each.is_end and (version not in seen or self.has_hidden):
+                if not each.is_deletion and (version not in seen or self.has_hidden_changes):
                     how, reasons = found.get(version, (MAY, ()))
                     found[version] = how, {*reasons, "webhook_only"}
         return found
 
-    def _by_events(self, version: Version, ripe_until: datetime) -> tuple[str, set[str]] | None:
+    def _by_events(self, version: Version, judged_until: datetime) -> tuple[str, set[str]] | None:
         _, modified = version
-        if modified < self.listening_since or modified > ripe_until:
+        if modified < self.listening_since or modified > judged_until:
             return None
         own = any(each.version == modified for each in self._newer_or_same(version))
         if any(each.at - modified <= self.grace for each in self._newer_or_same(version)):
@@ -87,27 +87,29 @@ class Book:
         how = MUST if self.loaded_until is not None and modified > self.loaded_until else MAY
         return how, {"late" if own else "missed"}
 
-    def _by_table(self, version: Version, ripe_until: datetime) -> tuple[str, set[str]] | None:
+    def _by_table(self, version: Version, judged_until: datetime) -> tuple[str, set[str]] | None:
         _, modified = version
-        looks = [look for look in self.looks if look.ended >= modified]
-        if not looks or modified > ripe_until:
+        run_spans = [run_span for run_span in self.run_spans if run_span.ended >= modified]
+        if not run_spans or modified > judged_until:
             return None
-        brought = [each.order for each in self._newer_or_same(version)]
-        if brought and min(brought) < looks[0].order:
+        delivered = [each.order for each in self._newer_or_same(version)]
+        if delivered and min(delivered) < run_spans[0].order:
             return None
         is_plain = (
             version in self.judged
-            and not brought
-            and all(look.at - modified > self.grace + timedelta(seconds=1) for look in looks)
+            and not delivered
+            and all(
+                run_span.at - modified > self.grace + timedelta(seconds=1) for run_span in run_spans
+            )
             and self.loaded_until is not None
             and modified > self.loaded_until
         )
         return (MUST if is_plain else MAY), {"missing", "stale"}
 
-    def _newer_or_same(self, version: Version) -> list[Brought]:
+    def _newer_or_same(self, version: Version) -> list[DeliveredWebhook]:
         ticket_id, modified = version
         return [
             each
-            for each in self.brought
+            for each in self.delivered
             if each.ticket_id == ticket_id and each.version >= modified
         ]

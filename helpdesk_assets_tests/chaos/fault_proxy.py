@@ -55,14 +55,14 @@ class FaultProxy(ReverseProxy):
 
     def answer(self, call: Call, forward: Callable[[], Reply]) -> Reply | None:
         kind = self._take(call.starts_a_job)
-        if self._ends_caller("before", call) or kind == "closed":
+        if self._kills_caller("before", call) or kind == "closed":
             return None
         if kind in ("500", "503"):
             return _said(int(kind), _refusal(int(kind)))
         if kind == "job_fails" and (failed := _failed_job(call.body)) is not None:
             return _said(200, failed)
         reply = forward()
-        if self._ends_caller("after", call) or kind == "answer_lost":
+        if self._kills_caller("after", call) or kind == "answer_lost":
             return None
         return reply
 
@@ -83,7 +83,7 @@ class FaultProxy(ReverseProxy):
             self.shown[fault.kind] += 1
             return fault.kind
 
-    def _ends_caller(self, moment: str, call: Call) -> bool:
+    def _kills_caller(self, moment: str, call: Call) -> bool:
         return self.kills is not None and self.kills(moment, call.starts_a_job)
 
 

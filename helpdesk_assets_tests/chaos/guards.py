@@ -33,7 +33,7 @@ def _stale_writes() -> list[Change]:
 
 def _equal_times() -> list[Change]:
     """Of two versions of one second the first is kept."""
-    return [(tables, "TICKETS", replace(tables.TICKETS, fingerprint=None))]
+    return [(tables, "TICKETS", replace(tables.TICKETS, content_hash_column=None))]
 
 
 def _dedupe() -> list[Change]:
@@ -57,7 +57,7 @@ def _watermark_after_merge() -> list[Change]:
         return missed(self, manifest, webhooks)
 
     def tickets_request(self: Any, manifest: Any) -> Any:
-        self.close_run(replace(manifest, staging=None), policies[-1])
+        self.commit_run(replace(manifest, staging=None), policies[-1])
         return tickets(self, manifest)
 
     return [
@@ -94,19 +94,19 @@ def _missed_before_merge() -> list[Change]:
 
 def _clock_of_the_helpdesk() -> list[Change]:
     """A window ends at what this machine's clock shows."""
-    return [(http.Api, "_helpdesk_time", lambda self, _: self._clock())]
+    return [(http.Api, "_server_time", lambda self, _: self._now())]
 
 
 def _listing_cut() -> list[Change]:
     """A page that is not full is taken for the last one."""
-    whole = adapter.RestHelpdesk._page
+    whole = adapter.RestAdapter._get_page
 
     def page(self: Any, *asked: Any) -> Any:
         answer = whole(self, *asked)
         is_full = len(answer.rows) >= self._capabilities.page_size
         return answer if is_full else replace(answer, next_token=None)
 
-    return [(adapter.RestHelpdesk, "_page", page)]
+    return [(adapter.RestAdapter, "_get_page", page)]
 
 
 GUARDS: Mapping[str, Callable[[], list[Change]]] = {

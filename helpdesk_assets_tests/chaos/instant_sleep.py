@@ -11,7 +11,7 @@ from google.api_core.retry import retry_base, retry_unary
 from google.resumable_media.requests import _request_helpers
 
 
-class QuickTime:
+class FakeTime:
     """Stands in for the module `time` where google's retries wait."""
 
     def __init__(self) -> None:
@@ -27,8 +27,8 @@ class QuickTime:
 
 
 @contextmanager
-def no_waiting() -> Iterator[None]:
-    quick = QuickTime()
+def instant_sleep() -> Iterator[None]:
+    quick = FakeTime()
     # The last: uploads, each of which would be tried for a minute, several times over.
     modules = retry_base, retry_unary, _request_helpers
     before = [module.time for module in modules]

@@ -6,30 +6,30 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
-from helpdesk_assets_tests.chaos.expected_ledger import MUST, Book
+from helpdesk_assets_tests.chaos.expected_ledger import MUST, ExpectedLedger
 from helpdesk_assets_tests.chaos.scenario_counts import Counts
-from helpdesk_assets_tests.harness import Rig
+from helpdesk_assets_tests.harness import Harness
 
-SHOWN = 4
+MAX_SHOWN = 4
 
 
-class Checks:
+class Invariants:
     """Of one story; knows what it saw last."""
 
-    def __init__(self, rig: Rig, book: Book, counts: Counts) -> None:
-        self._rig, self._book, self._counts = rig, book, counts
+    def __init__(self, harness: Harness, expected_ledger: ExpectedLedger, counts: Counts) -> None:
+        self._harness, self._expected_ledger, self._counts = harness, expected_ledger, counts
         self._newest: dict[str, datetime] = {}
         self._watermark: datetime | None = None
         # How late polling may see a change; what windows reach back for.
         self.lag = timedelta(0)
 
-    def always(self) -> None:
+    def check_always(self) -> None:
         """Promises 2, 3 and 4, and of 5 that nothing is recorded twice."""
         self._counts["checks"] += 1
         tickets = self._rows_by_id("tickets", ("ticket_id",))
         self._rows_by_id("missed_updates", ("ticket_id", "modifiedTime"))
         self._rows_by_id("raw_ticket_changes", ("ticket_id", "modifiedTime", "_content_hash"))
-        living = {ticket.ticket_id for ticket in self._rig.desk.truth()}
+        living = {ticket.ticket_id for ticket in self._harness.simulator.truth()}
         buried = {key[0] for key, row in tickets.items() if row["deletedTime"] and key[0] in living}
         assert not buried, f"promise 1: the table says that {buried} have gone, and they live"
         self._no_step_back({key[0]: row["modifiedTime"] for key, row in tickets.items()})
@@ -55,13 +55,13 @@ class Checks:
         self._watermark = watermark
         if watermark is None:
             return
-        clock = self._rig.desk.clock().now
+        clock = self._harness.simulator.clock().now
         assert watermark < clock, (
             f"promise 4: the watermark {watermark} is ahead of the helpdesk's clock {clock}"
         )
         late = {
             ticket.ticket_id: (ticket.modified_time, now.get(ticket.ticket_id))
-            for ticket in self._rig.desk.truth()
+            for ticket in self._harness.simulator.truth()
             if ticket.modified_time <= watermark - self.lag
             and (ticket.ticket_id not in now or now[ticket.ticket_id] < ticket.modified_time)
         }
@@ -70,25 +70,30 @@ class Checks:
             f"{_some(late)}"
         )
 
-    def after_quiet(self, ripe_until: datetime) -> None:
+    def check_after_sync(self, judged_until: datetime) -> None:
         """Promises 1 and 5."""
-        self.always()
-        stored, living = self._rig.tickets(), {t.ticket_id for t in self._rig.desk.truth()}
-        true = {key: row for key, row in self._rig.truth().items() if key in living}
+        self.check_always()
+        stored, living = (
+            self._harness.tickets(),
+            {t.ticket_id for t in self._harness.simulator.truth()},
+        )
+        true = {key: row for key, row in self._harness.truth().items() if key in living}
         wrong = {
             (ticket_id, column): (stored.get(ticket_id, {}).get(column), row[column])
             for ticket_id, row in true.items()
-            for column in self._rig.columns
+            for column in self._harness.columns
             if stored.get(ticket_id, {}).get(column, "absent") != row[column]
         }
         self._counts["differences"] += len(wrong)
         assert not wrong, f"promise 1: stored and true are {_some(wrong)}"
-        ended = {each.ticket_id for each in self._book.brought if each.is_end} - living
+        ended = {
+            each.ticket_id for each in self._expected_ledger.delivered if each.is_deletion
+        } - living
         alive = {ticket_id for ticket_id in ended if stored[ticket_id]["deletedTime"] is None}
         assert not alive, f"promise 1: webhooks said that {alive} have gone, the table does not"
-        self._ledger_is_right(ripe_until)
+        self._ledger_is_right(judged_until)
 
-    def _ledger_is_right(self, ripe_until: datetime) -> None:
+    def _ledger_is_right(self, judged_until: datetime) -> None:
         seen = {
             (row["ticket_id"], row["modifiedTime"])
             for row in self._rows("raw_ticket_changes")
@@ -99,7 +104,7 @@ class Checks:
             (row["ticket_id"], row["modifiedTime"]): row["reason"]
             for row in self._rows("missed_updates")
         }
-        expected = self._book.expected(seen, ripe_until)
+        expected = self._expected_ledger.expected(seen, judged_until)
         self._counts["missed recorded"] += len(ledger)
         self._counts["late recorded"] += sum(reason == "late" for reason in ledger.values())
         absent = {key for key, (how, _) in expected.items() if how == MUST and key not in ledger}
@@ -120,11 +125,11 @@ class Checks:
         return found
 
     def _rows(self, table: str) -> list[dict[str, Any]]:
-        if self._rig.warehouse.get_table(table, fresh=True) is None:
+        if self._harness.warehouse.get_table(table, fresh=True) is None:
             return []
-        return self._rig.rows(table)
+        return self._harness.rows(table)
 
 
 def _some(found: Any) -> str:
-    few = list(found.items() if isinstance(found, dict) else found)[:SHOWN]
+    few = list(found.items() if isinstance(found, dict) else found)[:MAX_SHOWN]
     return f"{len(found)}, of them {few}"

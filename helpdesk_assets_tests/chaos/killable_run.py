@@ -15,40 +15,40 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from helpdesk_assets.errors import HelpdeskAssetsError
-from helpdesk_assets.extract.plan import Options
-from helpdesk_assets.local.simulator.admin_client import HelpdeskControl
+from helpdesk_assets.extract.plan import SyncRequest
+from helpdesk_assets.local.simulator.admin_client import AdminClient
 from helpdesk_assets.operations import sync
-from helpdesk_assets.operations.sync import Policy, SyncReport
+from helpdesk_assets.operations.sync import SyncPolicy, SyncReport
 from helpdesk_assets.providers.base import Helpdesk
-from helpdesk_assets.providers.client.connection import World
+from helpdesk_assets.providers.client.connection import Runtime
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets_tests.chaos import guards
-from helpdesk_assets_tests.chaos.instant_sleep import no_waiting
+from helpdesk_assets_tests.chaos.instant_sleep import instant_sleep
 
 FAILED, ALIVE = 3, 0
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class KillableRun:
     """A run, and after which of its phases it dies; None where somebody else sees to that."""
 
     settings: Settings
-    options: Options
+    sync_request: SyncRequest
     clock_off: timedelta
-    save_every: timedelta
+    checkpoint_every: timedelta
     phase: str | None
     guards: tuple[str, ...]
 
 
 @contextmanager
-def parts(settings: Settings, world: World) -> Iterator[tuple[Helpdesk, SyncTables]]:
+def open_run(settings: Settings, runtime: Runtime) -> Iterator[tuple[Helpdesk, SyncTables]]:
     """What a run works with, as the command line makes it. Waits for the warehouse take no time."""
     with (
         closing(connect(settings, sleep=lambda _: None, random=lambda: 0.5)) as warehouse,
-        closing(make_helpdesk(settings, world)) as helpdesk,
+        closing(make_helpdesk(settings, runtime)) as helpdesk,
     ):
         yield (
             helpdesk,
@@ -62,51 +62,55 @@ def parts(settings: Settings, world: World) -> Iterator[tuple[Helpdesk, SyncTabl
 
 def run_once(
     settings: Settings,
-    options: Options,
-    world: World,
+    sync_request: SyncRequest,
+    runtime: Runtime,
     *,
-    save_every: timedelta,
+    checkpoint_every: timedelta,
     on_phase: Callable[[str], None] = lambda _: None,
 ) -> SyncReport:
-    with parts(settings, world) as (helpdesk, sync_tables):
+    with open_run(settings, runtime) as (helpdesk, sync_tables):
         return sync.run_sync(
             helpdesk,
             sync_tables,
-            options,
-            replace(Policy.from_settings(settings), save_every=save_every),
+            sync_request,
+            replace(SyncPolicy.from_settings(settings), checkpoint_every=checkpoint_every),
             run_id=uuid.uuid4().hex,
             on_phase=on_phase,
         )
 
 
-def world_of(desk: HelpdeskControl, clock_off: Callable[[], timedelta]) -> World:
+def runtime_of(simulator: AdminClient, clock_off: Callable[[], timedelta]) -> Runtime:
     """Waiting moves the helpdesk's clock, which stands still otherwise; ours is off by so much."""
     moved = 0.0
 
     def sleep(seconds: float) -> None:
         nonlocal moved
         moved += seconds
-        desk.advance(seconds)
+        simulator.advance(seconds)
 
     def clock() -> datetime:
-        return desk.clock().now + clock_off()
+        return simulator.clock().now + clock_off()
 
-    return World(clock=clock, timer=lambda: moved, sleep=sleep, chance=lambda: 0.5)
+    return Runtime(now=clock, monotonic=lambda: moved, sleep=sleep, rng=lambda: 0.5)
 
 
-def run_and_die(order: Order) -> None:
+def run_until_killed(killable_run: KillableRun) -> None:
     """Never returns where a phase is named that the run comes to."""
-    guards.turn_off(order.guards)
+    guards.turn_off(killable_run.guards)
 
     def die(phase: str) -> None:
-        if phase == order.phase:
+        if phase == killable_run.phase:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    with no_waiting(), HelpdeskControl(order.settings.helpdesk_base_url) as desk:
-        world = world_of(desk, lambda: order.clock_off)
+    with instant_sleep(), AdminClient(killable_run.settings.helpdesk_base_url) as simulator:
+        runtime = runtime_of(simulator, lambda: killable_run.clock_off)
         try:
             run_once(
-                order.settings, order.options, world, save_every=order.save_every, on_phase=die
+                killable_run.settings,
+                killable_run.sync_request,
+                runtime,
+                checkpoint_every=killable_run.checkpoint_every,
+                on_phase=die,
             )
         except HelpdeskAssetsError:
             os._exit(FAILED)

@@ -31,7 +31,7 @@ def main() -> int:
     asked = _arguments()
     asked.out.mkdir(parents=True, exist_ok=True)
     if asked.part is not None:
-        return _tell_part(asked.out, asked.part, asked.stories)
+        return _run_part(asked.out, asked.part, asked.stories)
     for left in asked.out.glob("part-*"):
         left.unlink()
     began = time.monotonic()
@@ -61,36 +61,39 @@ def _started(out: Path, number: int, stories: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen([*command, "--stories", str(stories), "--out", str(out)])
 
 
-def _tell_part(out: Path, number: int, stories: int) -> int:
-    from helpdesk_assets_tests.chaos.environment import open_stage
-    from helpdesk_assets_tests.chaos.scenario_runner import tell
+def _run_part(out: Path, number: int, stories: int) -> int:
+    from helpdesk_assets_tests.chaos.environment import open_environment
+    from helpdesk_assets_tests.chaos.scenario_runner import run_scenarios
 
     # What runs warn of is what the stories do to them.
     logging.disable(logging.CRITICAL)
     bad = 0
-    with tempfile.TemporaryDirectory() as directory, open_stage(Path(directory)) as stage:
-        while (left := stories - stage.counts["stories"]) > 0:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        open_environment(Path(directory)) as environment,
+    ):
+        while (left := stories - environment.counts["stories"]) > 0:
             try:
-                tell(stage, min(BATCH, left))
+                run_scenarios(environment, min(BATCH, left))
             except Exception as error:  # noqa: BLE001 - told, and the others are still to come
                 bad += 1
                 text = "".join(traceback.format_exception(error))
                 (out / f"part-{number}-bad-{bad}.txt").write_text(text)
                 sys.stdout.write(text)
                 sys.stdout.flush()
-            stage.counts["stories that ended badly"] = bad
-            (out / f"part-{number}.json").write_text(stage.counts.to_json())
+            environment.counts["stories that ended badly"] = bad
+            (out / f"part-{number}.json").write_text(environment.counts.to_json())
     return min(bad, 1)
 
 
 def _summed(out: Path, seconds: float, processes: int) -> int:
     total = Counts.sum_of(path.read_text() for path in sorted(out.glob("part-*.json")))
-    told = (
+    summary = (
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {seconds / 60:.0f} minutes, {processes} processes"
     )
     (out / "result.json").write_text(total.to_json())
-    (out / "result.md").write_text(f"{told}\n\n{total.to_markdown()}\n")
-    sys.stdout.write(f"{told}\n\n{total.to_markdown()}\n")
+    (out / "result.md").write_text(f"{summary}\n\n{total.to_markdown()}\n")
+    sys.stdout.write(f"{summary}\n\n{total.to_markdown()}\n")
     return 1 if total["stories that ended badly"] or not total["stories"] else 0
 
 

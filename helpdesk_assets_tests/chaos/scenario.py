@@ -19,24 +19,30 @@ from typing import Any, TypeVar
 from pydantic import SecretStr
 
 from helpdesk_assets.errors import HelpdeskAssetsError
-from helpdesk_assets.extract.checkpoint import SAVE_EVERY
-from helpdesk_assets.extract.plan import Ask, Options
+from helpdesk_assets.extract.checkpoint import CHECKPOINT_EVERY
+from helpdesk_assets.extract.plan import RequestedMode, SyncRequest
 from helpdesk_assets.local.simulator.admin_client import TrueTicket
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
-from helpdesk_assets.model.webhooks import LedgerBy
+from helpdesk_assets.model.webhooks import LedgerSource
 from helpdesk_assets.operations.backfill import backfill
-from helpdesk_assets.operations.reconcile import Terms, reconcile
+from helpdesk_assets.operations.reconcile import ReconcilePolicy, reconcile
 from helpdesk_assets.operations.repair import repair_tickets
-from helpdesk_assets.operations.sync import Policy, SyncReport
+from helpdesk_assets.operations.sync import SyncPolicy, SyncReport
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
 from helpdesk_assets.warehouse.bigquery.connection import connect
-from helpdesk_assets_tests.chaos.environment import Stage
-from helpdesk_assets_tests.chaos.expected_ledger import Book, Brought, Look
-from helpdesk_assets_tests.chaos.invariants import Checks
-from helpdesk_assets_tests.chaos.killable_run import Order, parts, run_and_die, run_once, world_of
-from helpdesk_assets_tests.chaos.webhook_client import Postman
-from helpdesk_assets_tests.harness import RIPE_SECONDS, Rig
+from helpdesk_assets_tests.chaos.environment import Environment
+from helpdesk_assets_tests.chaos.expected_ledger import DeliveredWebhook, ExpectedLedger, RunSpan
+from helpdesk_assets_tests.chaos.invariants import Invariants
+from helpdesk_assets_tests.chaos.killable_run import (
+    KillableRun,
+    open_run,
+    run_once,
+    run_until_killed,
+    runtime_of,
+)
+from helpdesk_assets_tests.chaos.webhook_client import WebhookClient
+from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness
 
 T = TypeVar("T")
 START = datetime(2026, 11, 2, 9, tzinfo=UTC)
@@ -44,110 +50,114 @@ ALWAYS = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class PendingWebhook:
     """A webhook that the helpdesk has written, and nobody has got yet."""
 
     event: dict[str, Any]
     ticket_id: str
     version: datetime
-    is_end: bool
+    is_deletion: bool
     ticket: TrueTicket | None
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ScenarioOptions:
     """What differs between stories from their beginning. `by_events`: webhooks go to our receiver,
-    else to a function of somebody's that writes the tickets table. `saves`: readings are made
-    durable page by page. `stages`: batches go through staging tables."""
+    else to a function of somebody's that writes the tickets table. `checkpoints`: readings are made
+    durable page by page. `uses_staging`: batches go through staging tables."""
 
     tickets: int
     by_events: bool
     page_size: int = 3
-    saves: bool = False
-    stages: bool = False
+    checkpoints: bool = False
+    uses_staging: bool = False
 
 
-class Story:
+class Scenario:
     """Use it as a context manager. Methods are what can happen; each may raise AssertionError."""
 
-    def __init__(self, stage: Stage, kind: Kind) -> None:
-        self.stage, self.kind, self.counts = stage, kind, stage.counts
+    def __init__(self, environment: Environment, kind: ScenarioOptions) -> None:
+        self.environment, self.kind, self.counts = environment, kind, environment.counts
         self.clock_off = ALWAYS
-        self.letters: list[Letter] = []
-        self._moments = 0
+        self.pending: list[PendingWebhook] = []
+        self._order = 0
         self._opened = ExitStack()
 
-    def __enter__(self) -> Story:
+    def __enter__(self) -> Scenario:
         with self._opened as opened:
             self._begin(opened)
             self._opened = opened.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stage.proxy.clear()
+        self.environment.proxy.clear()
         self._opened.close()
 
     def _begin(self, opened: ExitStack) -> None:
         self.counts["stories"] += 1
-        settings = self.stage.settings()
-        self.desk = opened.enter_context(
+        settings = self.environment.settings()
+        self.simulator = opened.enter_context(
             SimulatedHelpdesk(self.kind.tickets, start=START, frozen=True)
         )
         self.settings = settings.model_copy(
             update={
-                "helpdesk_base_url": self.desk.base_url,
-                "helpdesk_api_token": SecretStr(self.desk.token),
+                "helpdesk_base_url": self.simulator.base_url,
+                "helpdesk_api_token": SecretStr(self.simulator.token),
                 "helpdesk_page_size": self.kind.page_size,
                 "helpdesk_concurrency": 2,
-                "webhook_ledger": LedgerBy.EVENTS if self.kind.by_events else LedgerBy.TABLE,
-                "bigquery_small_batch_bytes": 1 if self.kind.stages else 1_000_000,
-                "bigquery_emulator_host": self.stage.proxy.endpoint,
+                "webhook_ledger": LedgerSource.EVENTS
+                if self.kind.by_events
+                else LedgerSource.TABLE,
+                "bigquery_small_batch_bytes": 1 if self.kind.uses_staging else 1_000_000,
+                "bigquery_emulator_host": self.environment.proxy.endpoint,
             }
         )
         self.warehouse = opened.enter_context(closing(connect(settings)))
         _empty(self.warehouse)
-        self._world = world_of(self.desk, lambda: self.clock_off)
-        self.rig = Rig(self.desk, self.settings, self.warehouse)
-        self.book = Book(settings.grace, self.kind.by_events, listening_since=START)
-        self.checks = Checks(self.rig, self.book, self.counts)
+        self._runtime = runtime_of(self.simulator, lambda: self.clock_off)
+        self.harness = Harness(self.simulator, self.settings, self.warehouse)
+        self.expected_ledger = ExpectedLedger(
+            settings.grace, self.kind.by_events, listening_since=START
+        )
+        self.checks = Invariants(self.harness, self.expected_ledger, self.counts)
         if self.kind.by_events:
             receiving = opened.enter_context(closing(_through_proxy(self.settings)))
-            self._postman = opened.enter_context(
-                Postman(self.settings, receiving, lambda: self.desk.clock().now)
+            self._webhook_client = opened.enter_context(
+                WebhookClient(self.settings, receiving, lambda: self.simulator.clock().now)
             )
             # From the first webhook on, the ledger counts on webhooks.
-            self._wrote("created", self.desk.create(1))
+            self._record_webhooks("created", self.simulator.create(1))
             self.deliver([0])
         else:
-            self.rig.sync_tables_exist()
+            self.harness.prepare_tables()
 
     # What happens at the helpdesk.
 
     def changed(self, changes: Iterable[TrueTicket], kind: str = "updated") -> None:
-        self._wrote(kind, changes)
+        self._record_webhooks(kind, changes)
 
-    def living(self) -> list[str]:
-        return [ticket.ticket_id for ticket in self.desk.truth()]
+    def live_ids(self) -> list[str]:
+        return [ticket.ticket_id for ticket in self.simulator.truth()]
 
-    def gone(self, ids: Sequence[str]) -> None:
+    def record_removed(self, ids: Sequence[str]) -> None:
         """Tickets have left, just now."""
-        at = self.desk.clock().now.replace(microsecond=0)
+        at = self.simulator.clock().now.replace(microsecond=0)
         for ticket_id in ids:
             event = _event("deleted", ticket_id, at, None)
-            self.letters.append(Letter(event, ticket_id, at, True, None))
+            self.pending.append(PendingWebhook(event, ticket_id, at, True, None))
             self.counts["tickets changed"] += 1
-        self.book.has_hidden = True
+        self.expected_ledger.has_hidden_changes = True
 
     def merge(self, ticket_id: str, into: str) -> None:
-        self.gone(self.desk.merge([ticket_id], into))
-        whole = {ticket.ticket_id: ticket for ticket in self.desk.truth(whole=True)}
-        self._wrote("updated", [whole[into]])
+        self.record_removed(self.simulator.merge([ticket_id], into))
+        raw_ticket = {ticket.ticket_id: ticket for ticket in self.simulator.truth(raw_ticket=True)}
+        self._record_webhooks("updated", [raw_ticket[into]])
 
-    def _wrote(self, kind: str, changes: Iterable[TrueTicket]) -> None:
+    def _record_webhooks(self, kind: str, changes: Iterable[TrueTicket]) -> None:
         for change in changes:
-            event = _event(kind, change.ticket_id, change.modified_time, change.whole)
-            self.letters.append(
-                Letter(event, change.ticket_id, change.modified_time, False, change)
+            event = _event(kind, change.ticket_id, change.modified_time, change.raw_ticket)
+            self.pending.append(
+                PendingWebhook(event, change.ticket_id, change.modified_time, False, change)
             )
             self.counts["tickets changed"] += 1
 
@@ -155,48 +165,56 @@ class Story:
 
     def deliver(self, which: Sequence[int], *, twice: bool = False) -> None:
         """These letters arrive, in this order, those that are to come twice in two rounds."""
-        letters = [self.letters[number % len(self.letters)] for number in which]
-        letters = list({letter.event["id"]: letter for letter in letters}.values())
-        self.letters = [letter for letter in self.letters if letter not in letters]
-        self._bring(letters)
+        pending = [self.pending[number % len(self.pending)] for number in which]
+        pending = list({webhook.event["id"]: webhook for webhook in pending}.values())
+        self.pending = [webhook for webhook in self.pending if webhook not in pending]
+        self._send(pending)
         if twice:
-            self.counts["webhooks doubled"] += len(letters)
-            self._bring(letters)
+            self.counts["webhooks doubled"] += len(pending)
+            self._send(pending)
 
     def lose(self, which: Sequence[int]) -> None:
-        lost = {number % len(self.letters) for number in which}
-        self.letters = [each for n, each in enumerate(self.letters) if n not in lost]
+        lost = {number % len(self.pending) for number in which}
+        self.pending = [each for n, each in enumerate(self.pending) if n not in lost]
         self.counts["webhooks lost"] += len(lost)
 
-    def _bring(self, letters: Sequence[Letter]) -> None:
-        if not letters:
+    def _send(self, pending: Sequence[PendingWebhook]) -> None:
+        if not pending:
             return
         if self.kind.by_events:
-            statuses = self._postman.post([letter.event for letter in letters])
+            statuses = self._webhook_client.post([webhook.event for webhook in pending])
             refused = [
-                each for each, status in zip(letters, statuses, strict=True) if status != 200
+                each for each, status in zip(pending, statuses, strict=True) if status != 200
             ]
             if refused:
                 # Sent again at once, as vendors do, so that it is known when they were durable.
-                self.stage.proxy.clear()
-                statuses = self._postman.post([letter.event for letter in refused])
+                self.environment.proxy.clear()
+                statuses = self._webhook_client.post([webhook.event for webhook in refused])
                 assert set(statuses) == {200}, f"nothing was in the way, and the answer {statuses}"
         else:
-            self.rig.deliver(letter.ticket for letter in letters if letter.ticket is not None)
-        at = self.desk.clock().now
-        for letter in letters:
-            if self.kind.by_events or letter.ticket is not None:
+            self.harness.deliver(
+                webhook.ticket for webhook in pending if webhook.ticket is not None
+            )
+        at = self.simulator.clock().now
+        for webhook in pending:
+            if self.kind.by_events or webhook.ticket is not None:
                 self.counts["webhooks delivered"] += 1
-                self.counts["webhooks late"] += at - letter.version > self.book.grace
-                self.book.brought.append(
-                    Brought(letter.ticket_id, letter.version, letter.is_end, self._moment(), at)
+                self.counts["webhooks late"] += at - webhook.version > self.expected_ledger.grace
+                self.expected_ledger.delivered.append(
+                    DeliveredWebhook(
+                        webhook.ticket_id,
+                        webhook.version,
+                        webhook.is_deletion,
+                        self._next_order(),
+                        at,
+                    )
                 )
 
     # Runs.
 
     def run(
         self,
-        ask: Ask = Ask.AUTO,
+        requested_mode: RequestedMode = RequestedMode.AUTO,
         *,
         since: datetime | None = None,
         until: datetime | None = None,
@@ -206,26 +224,26 @@ class Story:
     ) -> SyncReport | None:
         """One run. None where it failed in a way that says so, which is right only where something
         was in its way (`fails`)."""
-        save_every = ALWAYS if self.kind.saves else SAVE_EVERY
-        with self._looking():
-            report = self._tried(
+        checkpoint_every = ALWAYS if self.kind.checkpoints else CHECKPOINT_EVERY
+        with self._record_run():
+            report = self._attempt(
                 fails,
                 lambda: run_once(
                     self.settings.model_copy(update=changed),
-                    Options(ask, since, until),
-                    self._world,
-                    save_every=save_every,
+                    SyncRequest(requested_mode, since, until),
+                    self._runtime,
+                    checkpoint_every=checkpoint_every,
                     on_phase=on_phase,
                 ),
             )
         if report is not None:
-            self._went_well(report)
+            self._record_success(report)
         return report
 
     def repair(self, ids: Sequence[str]) -> None:
         """By id, as a person does who fears that these are wrong."""
         self.counts["repairs"] += 1
-        with self._looking(), parts(self.settings, self._world) as (helpdesk, sync_tables):
+        with self._record_run(), open_run(self.settings, self._runtime) as (helpdesk, sync_tables):
             repair_tickets(
                 helpdesk,
                 sync_tables,
@@ -237,44 +255,46 @@ class Story:
     def reconcile(self, *, fails: bool = False) -> None:
         """What has gone is marked; of what lives nothing may be."""
         self.counts["reconciliations"] += 1
-        with self._looking(), parts(self.settings, self._world) as (helpdesk, sync_tables):
-            has_begun = self.book.loaded_until is not None
-            self._tried(
+        with self._record_run(), open_run(self.settings, self._runtime) as (helpdesk, sync_tables):
+            has_begun = self.expected_ledger.loaded_until is not None
+            self._attempt(
                 fails or not has_begun,
                 lambda: reconcile(
                     helpdesk,
                     sync_tables,
-                    Terms(self.settings.webhooks, self.settings.settled_after, most_gone_share=0.5),
+                    ReconcilePolicy(
+                        self.settings.webhooks, self.settings.listing_delay, max_delete_share=0.5
+                    ),
                     run_id=uuid.uuid4().hex,
                 ),
             )
 
     def backfill(self, back: timedelta) -> None:
         self.counts["backfills"] += 1
-        now = self.desk.clock().now
-        with self._looking(), parts(self.settings, self._world) as (helpdesk, sync_tables):
+        now = self.simulator.clock().now
+        with self._record_run(), open_run(self.settings, self._runtime) as (helpdesk, sync_tables):
             backfill(
                 helpdesk,
                 sync_tables,
                 now - back,
                 now,
-                Policy.from_settings(self.settings),
+                SyncPolicy.from_settings(self.settings),
                 run_id=uuid.uuid4().hex,
             )
 
-    def _tried(self, fails: bool, work: Callable[[], T]) -> T | None:
+    def _attempt(self, fails: bool, work: Callable[[], T]) -> T | None:
         try:
             return work()
         except HelpdeskAssetsError as error:
-            told = str(error)
+            message = str(error)
         self.counts["syncs that failed"] += 1
-        assert "\n" not in told, f"promise 6: more than one line: {told}"
-        assert fails, f"promise 6: nothing was in the way of the run, and it failed: {told}"
+        assert "\n" not in message, f"promise 6: more than one line: {message}"
+        assert fails, f"promise 6: nothing was in the way of the run, and it failed: {message}"
         return None
 
     def run_and_kill(
         self,
-        ask: Ask,
+        requested_mode: RequestedMode,
         *,
         phase: str | None = None,
         call: int | None = None,
@@ -284,15 +304,15 @@ class Story:
         """A run in a process of its own, which dies when a phase is done, or before or after its
         n-th call of the warehouse, or the n-th that starts a job. Where it never comes to that, it
         ends as any run."""
-        order = Order(
+        order = KillableRun(
             self.settings,
-            Options(ask),
+            SyncRequest(requested_mode),
             self.clock_off,
-            ALWAYS if self.kind.saves else SAVE_EVERY,
+            ALWAYS if self.kind.checkpoints else CHECKPOINT_EVERY,
             phase,
-            self.stage.guards,
+            self.environment.guards,
         )
-        process = self.stage.forks.Process(target=run_and_die, args=(order,))
+        process = self.environment.forks.Process(target=run_until_killed, args=(order,))
         is_named = threading.Event()
         calls = {"before": 0, "after": 0}
 
@@ -307,66 +327,68 @@ class Story:
             os.kill(process.pid, signal.SIGKILL)
             return True
 
-        self.stage.proxy.kills = count
+        self.environment.proxy.kills = count
         try:
-            with self._looking():
+            with self._record_run():
                 process.start()
                 is_named.set()
                 process.join(timeout=120)
         finally:
-            self.stage.proxy.kills = None
+            self.environment.proxy.kills = None
         assert process.exitcode in (-9, 0, 3), f"the run ended with {process.exitcode}"
         self.counts["kills"] += process.exitcode == -9
 
-    def settle(self) -> None:
+    def sync_and_verify(self) -> None:
         """Faults stop, the helpdesk is quiet, and one run puts all right."""
         self.counts["settled"] += 1
-        self.stage.proxy.clear()
-        self.desk.clear_faults()
-        self.desk.advance(RIPE_SECONDS)
+        self.environment.proxy.clear()
+        self.simulator.clear_faults()
+        self.simulator.advance(SECONDS_PAST_GRACE)
         self.run()
-        self.checks.after_quiet(ripe_until=self.desk.clock().now - self.book.grace)
+        self.checks.check_after_sync(
+            judged_until=self.simulator.clock().now - self.expected_ledger.grace
+        )
 
     def check(self) -> None:
-        self.checks.always()
+        self.checks.check_always()
 
     @contextmanager
-    def _looking(self) -> Iterator[None]:
+    def _record_run(self) -> Iterator[None]:
         self.counts["syncs"] += 1
-        now = self.desk.clock().now
-        look = Look(self._moment(), now, now)
-        self.book.looks.append(look)
+        now = self.simulator.clock().now
+        run_span = RunSpan(self._next_order(), now, now)
+        self.expected_ledger.run_spans.append(run_span)
         try:
             yield
         finally:
-            look.ended = self.desk.clock().now
+            run_span.ended = self.simulator.clock().now
 
-    def _went_well(self, report: SyncReport) -> None:
+    def _record_success(self, report: SyncReport) -> None:
         until = report.manifest.window.until
         if report.state is None or report.state.watermark is None:
             return
-        if self.book.loaded_until is None:
-            self.book.loaded_until = report.state.watermark
+        if self.expected_ledger.loaded_until is None:
+            self.expected_ledger.loaded_until = report.state.watermark
         if not report.manifest.is_range and not report.manifest.fallback:
-            self.book.judged.update(
+            self.expected_ledger.judged.update(
                 (ticket.ticket_id, ticket.modified_time)
-                for ticket in self.desk.truth()
+                for ticket in self.simulator.truth()
                 if ticket.modified_time <= until
             )
 
-    def _moment(self) -> int:
-        self._moments += 1
-        return self._moments
+    def _next_order(self) -> int:
+        self._order += 1
+        return self._order
 
 
-def _event(kind: str, ticket_id: str, at: datetime, whole: Any) -> dict[str, Any]:
+def _event(kind: str, ticket_id: str, at: datetime, raw_ticket: Any) -> dict[str, Any]:
     event = {
         "id": uuid.uuid4().hex,
         "type": f"ticket.{kind}",
         "ticketId": ticket_id,
         "modifiedTime": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
-    return event if whole is None else {**event, "ticket": whole}
+    return event if raw_ticket is None else {**event, "ticket": raw_ticket}
 
 
 def _through_proxy(settings: Settings) -> Warehouse:

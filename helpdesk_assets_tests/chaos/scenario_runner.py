@@ -8,47 +8,53 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from helpdesk_assets_tests.chaos import guards
-from helpdesk_assets_tests.chaos.environment import Stage
-from helpdesk_assets_tests.chaos.state_machine import TROUBLES, on_stage
+from helpdesk_assets_tests.chaos.environment import Environment
+from helpdesk_assets_tests.chaos.state_machine import TROUBLES, machine_for
 
 STEPS = 8
 SHORT = 32
-JUST_FIND = (Phase.generate,)
-FIND_AND_SHORTEN = (Phase.generate, Phase.shrink)
+FIND_ONLY = (Phase.generate,)
+FIND_AND_SHRINK = (Phase.generate, Phase.shrink)
 
 
-def tell(stage: Stage, stories: int) -> None:
+def run_scenarios(environment: Environment, stories: int) -> None:
     """Any stories, made up anew.
 
     Raises:
         AssertionError: a story ended badly; the shortest such, step by step, is in its notes.
     """
-    run_state_machine_as_test(on_stage(stage), settings=_profile(stories, derandomize=False))
+    run_state_machine_as_test(
+        machine_for(environment), settings=_profile(stories, derandomize=False)
+    )
 
 
-def tell_short(stage: Stage, phases: Collection[Phase] = FIND_AND_SHORTEN) -> None:
+def run_short_profile(
+    environment: Environment, phases: Collection[Phase] = FIND_AND_SHRINK
+) -> None:
     """The short profile: the same stories each time, and as many of them with one trouble as with
     another. Left to chance, the one trouble that a guard stands against would be in none of them
     in every thirtieth profile.
 
     Raises:
-        AssertionError: as `tell`.
+        AssertionError: as `run_scenarios`.
     """
     how = _profile(SHORT // len(TROUBLES), derandomize=True, phases=phases)
     for trouble in TROUBLES:
-        run_state_machine_as_test(on_stage(stage, (trouble,)), settings=how)
+        run_state_machine_as_test(machine_for(environment, (trouble,)), settings=how)
 
 
-def tell_short_without(stage: Stage, guard: str) -> None:
+def run_short_profile_without(environment: Environment, guard: str) -> None:
     """The same with a guard turned off, in the processes that are started as well; what is found is
     not shortened."""
-    blind = Stage(stage.warehouse, stage.proxy, stage.forks, stage.counts, (guard,))
+    blind = Environment(
+        environment.warehouse, environment.proxy, environment.forks, environment.counts, (guard,)
+    )
     with guards.without(guard):
-        tell_short(blind, JUST_FIND)
+        run_short_profile(blind, FIND_ONLY)
 
 
 def _profile(
-    stories: int, *, derandomize: bool, phases: Collection[Phase] = FIND_AND_SHORTEN
+    stories: int, *, derandomize: bool, phases: Collection[Phase] = FIND_AND_SHRINK
 ) -> settings:
     return settings(
         max_examples=stories,

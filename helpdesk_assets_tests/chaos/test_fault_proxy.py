@@ -59,7 +59,7 @@ def post(proxy: FaultProxy, path: str = "/projects/p/jobs") -> requests.Response
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_fault_shows_as_often_as_ordered_and_after_as_many(
+def test_fault_fires_count_times_after_skipping_calls(
     proxy: FaultProxy, service: Service, kind: str
 ) -> None:
     proxy.order(Fault(kind, count=2, after=1))
@@ -70,7 +70,7 @@ def test_a_fault_shows_as_often_as_ordered_and_after_as_many(
     assert service.jobs == (4 if kind == "answer_lost" else 2)
 
 
-def test_what_each_fault_answers(proxy: FaultProxy) -> None:
+def test_response_of_each_fault(proxy: FaultProxy) -> None:
     for kind in ("500", "503"):
         proxy.order(Fault(kind))
         answer = post(proxy)
@@ -84,7 +84,7 @@ def test_what_each_fault_answers(proxy: FaultProxy) -> None:
     assert answer.json()["status"]["errorResult"]["reason"] == "backendError"
 
 
-def test_other_calls_pass_where_only_jobs_are_to_fail(proxy: FaultProxy) -> None:
+def test_job_only_faults_let_other_calls_pass(proxy: FaultProxy) -> None:
     proxy.order(Fault("500"))
     answer = post(proxy, "/projects/p/datasets")
     assert answer is not None
@@ -96,7 +96,7 @@ def test_other_calls_pass_where_only_jobs_are_to_fail(proxy: FaultProxy) -> None
 
 
 @pytest.mark.parametrize(("moment", "jobs"), [("before", 0), ("after", 1)])
-def test_a_caller_is_ended_before_or_after_its_call(
+def test_client_is_killed_before_or_after_its_call(
     proxy: FaultProxy, service: Service, moment: str, jobs: int
 ) -> None:
     proxy.kills = lambda now, starts_a_job: starts_a_job and now == moment

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from helpdesk_assets_tests.chaos.environment import Stage
+from helpdesk_assets_tests.chaos.environment import Environment
 from helpdesk_assets_tests.chaos.guards import GUARDS
-from helpdesk_assets_tests.chaos.scenario_runner import tell_short_without
+from helpdesk_assets_tests.chaos.scenario_runner import run_short_profile_without
 
 # What may be found first: which promise each guard stands under.
 PROMISES = {
@@ -27,16 +27,16 @@ PROMISES = {
 }
 
 
-def test_each_guard_has_its_promise() -> None:
+def test_each_guard_covers_a_promise() -> None:
     assert PROMISES.keys() == GUARDS.keys()
 
 
 @pytest.mark.warehouse
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("guard", GUARDS)
-def test_a_guard_that_is_off_is_found_out(stage: Stage, guard: str) -> None:
+def test_disabled_guard_is_detected(environment: Environment, guard: str) -> None:
     with pytest.raises((AssertionError, ExceptionGroup)) as found:
-        tell_short_without(stage, guard)
+        run_short_profile_without(environment, guard)
     assert re.search(PROMISES[guard], "\n".join(_said(found.value)))
 
 

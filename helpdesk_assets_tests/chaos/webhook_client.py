@@ -17,42 +17,42 @@ from typing import Any, Self, TypeVar
 from starlette.applications import Starlette
 
 from helpdesk_assets.receiver.app import build_app
-from helpdesk_assets.receiver.group_commit import Pace
+from helpdesk_assets.receiver.group_commit import BatchingPolicy
 from helpdesk_assets.receiver.store import DeliveryStore
-from helpdesk_assets.receiver.wiring import open_parts
+from helpdesk_assets.receiver.wiring import open_dependencies
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
 from helpdesk_assets_tests.receiver.webhook_posts import rest_headers
 
 T = TypeVar("T")
 # Written once nobody has come for as long; every letter of a round is there by then.
-PACE = Pace(events=500, seconds=0.05, quiet=0.005)
+PACE = BatchingPolicy(events=500, seconds=0.05, quiet_seconds=0.005)
 
 
-class Postman:
-    """A receiver between `start` and `stop`. `clock` is the receiver's."""
+class WebhookClient:
+    """A receiver between `start` and `stop`. `now` is the receiver's."""
 
     def __init__(
-        self, settings: Settings, warehouse: Warehouse, clock: Callable[[], datetime]
+        self, settings: Settings, warehouse: Warehouse, now: Callable[[], datetime]
     ) -> None:
-        parts = open_parts(settings)
+        parts = open_dependencies(settings)
         parts.store.close()
-        store = DeliveryStore(warehouse, clock=clock)
+        store = DeliveryStore(warehouse, now=now)
         self._secret = settings.webhook_secrets.get_secret_value()
         self._path = f"/webhooks/{settings.helpdesk_provider}"
-        self._clock = clock
-        self._app = build_app(replace(parts, store=store, pace=PACE), clock=clock)
+        self._clock = now
+        self._app = build_app(replace(parts, store=store, batching=PACE), now=now)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="receiver")
-        self._living = self._app.router.lifespan_context(self._app)
+        self._lifespan = self._app.router.lifespan_context(self._app)
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._wait_for(self._living.__aenter__())
+        self._wait_for(self._lifespan.__aenter__())
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._wait_for(self._living.__aexit__(None, None, None))
+        self._wait_for(self._lifespan.__aexit__(None, None, None))
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

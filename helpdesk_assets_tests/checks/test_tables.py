@@ -10,70 +10,70 @@ from datetime import timedelta
 import pytest
 
 from helpdesk_assets.checks import tables
-from helpdesk_assets.checks.evidence import Evidence, Severity, Verdict
-from helpdesk_assets.checks.tables import judge
+from helpdesk_assets.checks.evidence import CheckResult, Evidence, Severity
+from helpdesk_assets.checks.tables import evaluate_checks
 from helpdesk_assets.model.batch import Manifest
-from helpdesk_assets.model.state import RunFacts, SyncState
-from helpdesk_assets.model.tickets import ApiUse
+from helpdesk_assets.model.state import RunCounts, SyncState
+from helpdesk_assets.model.tickets import ApiUsage
 from helpdesk_assets_tests.batches import NOON, SMALL
 
-MANIFEST = replace(SMALL, api=ApiUse(calls=1, bytes_received=9000))
-FACTS = RunFacts(rows=40, inserted=1, updated=1)
+MANIFEST = replace(SMALL, api=ApiUsage(calls=1, bytes_received=9000))
+FACTS = RunCounts(rows=40, inserted=1, updated=1)
 STATE = SyncState("tickets", NOON, 4, run_id="run-1", closed_at=NOON, facts=FACTS)
 GOOD = Evidence(MANIFEST, FACTS, STATE, NOON + timedelta(seconds=3))
 
 
-def one(name: str, evidence: Evidence) -> Verdict:
-    return next(verdict for verdict in judge(evidence) if verdict.name == name)
+def one(name: str, evidence: Evidence) -> CheckResult:
+    return next(
+        check_result for check_result in evaluate_checks(evidence) if check_result.name == name
+    )
 
 
-def with_facts(facts: RunFacts) -> Evidence:
+def with_facts(facts: RunCounts) -> Evidence:
     return replace(GOOD, facts=facts, state=replace(STATE, facts=facts))
 
 
-def test_a_good_run_passes_everything() -> None:
-    assert [v.name for v in judge(GOOD) if not v.passed] == []
+def test_good_run_passes_every_check() -> None:
+    assert [v.name for v in evaluate_checks(GOOD) if not v.passed] == []
 
 
-def test_every_verdict_is_there_also_when_there_is_nothing_to_judge() -> None:
-    nothing = judge(Evidence(None, None, None, NOON))
-    assert [v.name for v in nothing] == [v.name for v in judge(GOOD)]
+def test_every_check_has_a_result_without_data() -> None:
+    nothing = evaluate_checks(Evidence(None, None, None, NOON))
+    assert [v.name for v in nothing] == [v.name for v in evaluate_checks(GOOD)]
     assert [v.name for v in nothing if not v.passed] == ["watermark_fresh"]
 
 
-def test_a_fallback_warns_with_its_reason() -> None:
+def test_fallback_warns_with_its_reason() -> None:
     manifest = replace(MANIFEST, fallback=True, reason="fallback to the listing: search said 500")
-    verdict = one("no_fallback", replace(GOOD, manifest=manifest))
-    assert (verdict.passed, verdict.severity) == (False, Severity.WARN)
-    assert "search said 500" in verdict.description
+    check_result = one("no_fallback", replace(GOOD, manifest=manifest))
+    assert (check_result.passed, check_result.severity) == (False, Severity.WARN)
+    assert "search said 500" in check_result.description
 
 
 @pytest.mark.parametrize(
     ("manifest", "facts", "why"),
     [
-        (MANIFEST, RunFacts(rows=40), "none of their tickets is stored"),
+        (MANIFEST, RunCounts(rows=40), "none of their tickets is stored"),
         (MANIFEST, replace(FACTS, updated=0), "2 tickets were fetched and 1"),
         (replace(MANIFEST, versions=None), replace(FACTS, updated=8), "but 9 tickets were counted"),
         (MANIFEST, replace(FACTS, rows=1), "in a table of 1 rows"),
         (replace(MANIFEST, pages=0), FACTS, "No page was read"),
     ],
 )
-def test_numbers_that_do_not_add_up_are_an_error(
-    manifest: Manifest, facts: RunFacts, why: str
-) -> None:
-    verdict = one("read_whole", replace(GOOD, manifest=manifest, facts=facts))
-    assert (verdict.passed, verdict.severity) == (False, Severity.ERROR)
-    assert why in verdict.description
+def test_inconsistent_counts_are_an_error(manifest: Manifest, facts: RunCounts, why: str) -> None:
+    check_result = one("read_whole", replace(GOOD, manifest=manifest, facts=facts))
+    assert (check_result.passed, check_result.severity) == (False, Severity.ERROR)
+    assert why in check_result.description
 
 
-def test_the_proof_is_stated_whether_or_not_it_holds() -> None:
+def test_coverage_facts_are_always_reported() -> None:
     facts = one("read_whole", GOOD).facts
     assert (facts["rows_fetched"], facts["tickets_fetched"], facts["tickets_stored"]) == (3, 2, 2)
     assert (facts["pages"], facts["api_calls"], facts["api_bytes"]) == (1, 1, 9000)
     assert facts["window_until"] == NOON
 
 
-def test_a_batch_that_is_not_merged_yet_is_no_gap() -> None:
+def test_unmerged_batch_is_not_a_gap() -> None:
     assert one("read_whole", replace(GOOD, facts=None)).passed
 
 
@@ -86,8 +86,8 @@ def test_a_batch_that_is_not_merged_yet_is_no_gap() -> None:
         ("no_time_in_the_future", replace(FACTS, future_times=1)),
     ],
 )
-def test_a_table_that_is_not_right_is_an_error(name: str, facts: RunFacts) -> None:
-    failed = [v for v in judge(with_facts(facts)) if not v.passed]
+def test_wrong_table_is_an_error(name: str, facts: RunCounts) -> None:
+    failed = [v for v in evaluate_checks(with_facts(facts)) if not v.passed]
     assert [(v.name, v.severity) for v in failed] == [(name, Severity.ERROR)]
 
 
@@ -95,19 +95,17 @@ def test_a_table_that_is_not_right_is_an_error(name: str, facts: RunFacts) -> No
     ("hours", "passed", "severity"),
     [(3.9, True, Severity.WARN), (4.1, False, Severity.WARN), (8.1, False, Severity.ERROR)],
 )
-def test_a_watermark_that_stands_still_is_told_on(
-    hours: float, passed: bool, severity: Severity
-) -> None:
-    verdict = one("watermark_fresh", replace(GOOD, now=NOON + timedelta(hours=hours)))
-    assert (verdict.passed, verdict.severity) == (passed, severity)
+def test_stalled_watermark_is_reported(hours: float, passed: bool, severity: Severity) -> None:
+    check_result = one("watermark_fresh", replace(GOOD, now=NOON + timedelta(hours=hours)))
+    assert (check_result.passed, check_result.severity) == (passed, severity)
 
 
-def test_a_local_clock_that_is_slow_hides_nothing() -> None:
+def test_slow_local_clock_hides_nothing() -> None:
     state = replace(STATE, closed_at=NOON + timedelta(hours=5))
     evidence = replace(GOOD, state=state, now=NOON - timedelta(days=1))
     assert not one("watermark_fresh", evidence).passed
 
 
-def test_judging_needs_no_dagster() -> None:
+def test_checks_do_not_import_dagster() -> None:
     script = f"import sys, {tables.__name__}; sys.exit('dagster' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

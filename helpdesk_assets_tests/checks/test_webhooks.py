@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from helpdesk_assets.checks.evidence import Evidence, Limits, Severity, Verdict
-from helpdesk_assets.model.state import RunFacts
-from helpdesk_assets.model.webhooks import MissedUpdate, WebhookFacts
+from helpdesk_assets.checks.evidence import CheckResult, CheckThresholds, Evidence, Severity
+from helpdesk_assets.model.state import RunCounts
+from helpdesk_assets.model.webhooks import MissedUpdate, WebhookCounts
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.batches import NOON
 from helpdesk_assets_tests.checks.test_tables import GOOD, one, with_facts
 
-HEARD = WebhookFacts(
+WEBHOOK_COUNTS = WebhookCounts(
     judged=40,
     events=40,
     latency_p50=2.0,
@@ -24,23 +24,23 @@ HEARD = WebhookFacts(
 )
 
 
-def told(name: str, facts: RunFacts | None = None, **limits: object) -> Verdict:
-    evidence = with_facts(facts or RunFacts(rows=40))
-    return one(name, replace(evidence, limits=replace(Limits(), **limits)))  # type: ignore[arg-type]
+def run_check(name: str, facts: RunCounts | None = None, **thresholds: object) -> CheckResult:
+    evidence = with_facts(facts or RunCounts(rows=40))
+    return one(name, replace(evidence, thresholds=replace(CheckThresholds(), **thresholds)))  # type: ignore[arg-type]
 
 
 def lost(count: int) -> tuple[MissedUpdate, ...]:
     return tuple(MissedUpdate(str(i), NOON, "missed", 600.0 - i) for i in range(count))
 
 
-def gaps(missed: int, changes: int, **limits: object) -> Verdict:
-    facts = RunFacts(
+def gaps(missed: int, changes: int, **thresholds: object) -> CheckResult:
+    facts = RunCounts(
         missed_total=missed,
         missed=lost(missed),
         missed_since=NOON - timedelta(hours=1) if missed else None,
-        webhooks=replace(HEARD, judged=changes),
+        webhooks=replace(WEBHOOK_COUNTS, judged=changes),
     )
-    return told("webhook_gaps", facts, **limits)
+    return run_check("webhook_gaps", facts, **thresholds)
 
 
 @pytest.mark.parametrize(
@@ -56,17 +56,17 @@ def gaps(missed: int, changes: int, **limits: object) -> Verdict:
         (4, 10, False, Severity.ERROR),
     ],
 )
-def test_gaps_weigh_by_count_and_share(
+def test_severity_depends_on_count_and_share(
     missed: int, changes: int, passed: bool, severity: Severity
 ) -> None:
-    verdict = gaps(missed, changes)
-    assert (verdict.passed, verdict.severity) == (passed, severity)
-    assert (verdict.facts["missed"], verdict.facts["changes"]) == (missed, changes)
-    assert verdict.facts["share"] == missed / changes
+    check_result = gaps(missed, changes)
+    assert (check_result.passed, check_result.severity) == (passed, severity)
+    assert (check_result.facts["missed"], check_result.facts["changes"]) == (missed, changes)
+    assert check_result.facts["share"] == missed / changes
 
 
 @pytest.mark.parametrize(
-    ("limits", "passed", "severity"),
+    ("thresholds", "passed", "severity"),
     [
         ({"gap_warn_count": 5}, True, Severity.WARN),
         ({"gap_error_share": 0.05}, False, Severity.ERROR),
@@ -74,14 +74,14 @@ def test_gaps_weigh_by_count_and_share(
         ({"gap_error_share": 0.05, "minimum_changes": 41}, False, Severity.WARN),
     ],
 )
-def test_each_limit_of_the_gaps_is_a_setting(
-    limits: dict[str, object], passed: bool, severity: Severity
+def test_each_limit_is_configurable(
+    thresholds: dict[str, object], passed: bool, severity: Severity
 ) -> None:
-    verdict = gaps(4, 40, **limits)
-    assert (verdict.passed, verdict.severity) == (passed, severity)
+    check_result = gaps(4, 40, **thresholds)
+    assert (check_result.passed, check_result.severity) == (passed, severity)
 
 
-def test_gaps_name_ten_tickets_and_since_when() -> None:
+def test_report_lists_ten_tickets_and_the_earliest_time() -> None:
     facts = gaps(12, 40).facts
     assert facts["ticket_ids"] == [str(number) for number in range(10)]
     assert facts["since"] == NOON - timedelta(hours=1)
@@ -89,41 +89,41 @@ def test_gaps_name_ten_tickets_and_since_when() -> None:
     assert facts["missed_named"] == lost(12)
 
 
-def test_by_the_table_alone_the_share_is_of_the_runs_tickets() -> None:
-    facts = RunFacts(inserted=4, updated=6, missed_total=3, missed=lost(3))
-    verdict = told("webhook_gaps", facts)
-    assert (verdict.facts["changes"], verdict.severity) == (10, Severity.ERROR)
+def test_table_only_share_is_of_the_runs_tickets() -> None:
+    facts = RunCounts(inserted=4, updated=6, missed_total=3, missed=lost(3))
+    check_result = run_check("webhook_gaps", facts)
+    assert (check_result.facts["changes"], check_result.severity) == (10, Severity.ERROR)
 
 
-def silence(unheard: int, minutes: float, **changed: Any) -> Verdict:
-    heard = replace(
-        HEARD, unheard=unheard, unheard_since=NOON - timedelta(minutes=minutes), **changed
+def silence(unheard: int, minutes: float, **changed: Any) -> CheckResult:
+    webhook_counts = replace(
+        WEBHOOK_COUNTS, unheard=unheard, unheard_since=NOON - timedelta(minutes=minutes), **changed
     )
-    return told("webhook_silence", RunFacts(webhooks=heard))
+    return run_check("webhook_silence", RunCounts(webhooks=webhook_counts))
 
 
 @pytest.mark.parametrize(
     ("unheard", "minutes", "passed"),
     [(3, 61, False), (2, 61, True), (3, 59, True), (200, 600, False)],
 )
-def test_silence_is_many_changes_for_a_while_and_no_event(
+def test_silence_is_many_changes_without_any_event(
     unheard: int, minutes: float, passed: bool
 ) -> None:
-    verdict = silence(unheard, minutes)
-    assert (verdict.passed, verdict.severity) == (passed, Severity.ERROR)
-    assert verdict.facts["changes_unheard"] == unheard
-    assert verdict.facts["silent_seconds"] == minutes * 60
+    check_result = silence(unheard, minutes)
+    assert (check_result.passed, check_result.severity) == (passed, Severity.ERROR)
+    assert check_result.facts["changes_unheard"] == unheard
+    assert check_result.facts["silent_seconds"] == minutes * 60
 
 
-def test_silence_says_when_the_last_event_came() -> None:
+def test_silence_reports_the_last_event_time() -> None:
     assert "the last event came at 2026-11-01 11:54:00 UTC" in silence(3, 90).description
     assert "before this week or never" in silence(3, 90, last_event=None).description
 
 
-def test_without_events_or_on_a_first_load_nobody_is_silent() -> None:
-    assert told("webhook_silence", RunFacts(missed_total=50)).passed
-    heard = replace(HEARD, unheard=50, unheard_since=NOON - timedelta(days=3))
-    facts = RunFacts(webhooks=heard)
+def test_no_silence_without_events_or_on_first_load() -> None:
+    assert run_check("webhook_silence", RunCounts(missed_total=50)).passed
+    webhook_counts = replace(WEBHOOK_COUNTS, unheard=50, unheard_since=NOON - timedelta(days=3))
+    facts = RunCounts(webhooks=webhook_counts)
     manifest = GOOD.manifest
     assert manifest is not None
     first = replace(with_facts(facts), manifest=replace(manifest, first_load=True))
@@ -134,44 +134,46 @@ def test_without_events_or_on_a_first_load_nobody_is_silent() -> None:
     ("p95", "events", "passed"),
     [(59.0, 40, True), (61.0, 40, False), (61.0, 9, True), (None, 40, True)],
 )
-def test_latency_is_judged_of_enough_events(p95: float | None, events: int, passed: bool) -> None:
-    heard = replace(HEARD, latency_p95=p95, events=events)
-    verdict = told("webhook_latency", RunFacts(webhooks=heard))
-    assert (verdict.passed, verdict.severity) == (passed, Severity.WARN)
-    assert verdict.facts["latency_p95_seconds"] == (p95 or 0.0)
+def test_latency_needs_enough_events(p95: float | None, events: int, passed: bool) -> None:
+    webhook_counts = replace(WEBHOOK_COUNTS, latency_p95=p95, events=events)
+    check_result = run_check("webhook_latency", RunCounts(webhooks=webhook_counts))
+    assert (check_result.passed, check_result.severity) == (passed, Severity.WARN)
+    assert check_result.facts["latency_p95_seconds"] == (p95 or 0.0)
 
 
-def test_an_overlap_that_polling_needs_most_of_is_too_small() -> None:
-    assert told("overlap_too_small", RunFacts(behind_p99=239)).passed
-    verdict = told("overlap_too_small", RunFacts(behind_p99=241))
-    assert (verdict.passed, verdict.severity) == (False, Severity.WARN)
-    assert "HELPDESK_OVERLAP_SECONDS=420 (it is 300)" in verdict.description
-    assert verdict.facts["overlap_wanted_seconds"] == 420
+def test_mostly_used_overlap_is_too_small() -> None:
+    assert run_check("overlap_too_small", RunCounts(index_lag_p99=239)).passed
+    check_result = run_check("overlap_too_small", RunCounts(index_lag_p99=241))
+    assert (check_result.passed, check_result.severity) == (False, Severity.WARN)
+    assert "HELPDESK_OVERLAP_SECONDS=420 (it is 300)" in check_result.description
+    assert check_result.facts["overlap_wanted_seconds"] == 420
 
 
-def test_a_change_that_came_by_webhook_only_doubles_the_overlap() -> None:
-    verdict = told("overlap_too_small", RunFacts(webhooks=replace(HEARD, webhook_only=2)))
-    assert (verdict.passed, verdict.severity) == (False, Severity.WARN)
-    assert "2 changes came by webhook and not by polling" in verdict.description
-    assert "HELPDESK_OVERLAP_SECONDS=600" in verdict.description
+def test_webhook_only_change_suggests_doubling_the_overlap() -> None:
+    check_result = run_check(
+        "overlap_too_small", RunCounts(webhooks=replace(WEBHOOK_COUNTS, webhook_only=2))
+    )
+    assert (check_result.passed, check_result.severity) == (False, Severity.WARN)
+    assert "2 changes came by webhook and not by polling" in check_result.description
+    assert "HELPDESK_OVERLAP_SECONDS=600" in check_result.description
 
 
-def test_where_the_window_reaches_back_further_that_is_the_overlap() -> None:
+def test_longer_window_counts_as_the_overlap() -> None:
     manifest = GOOD.manifest
     assert manifest is not None
     assert manifest.window.since is not None
     window = replace(manifest.window, since=manifest.window.since - timedelta(minutes=20))
-    facts = RunFacts(behind_p99=600)
+    facts = RunCounts(index_lag_p99=600)
     evidence = replace(with_facts(facts), manifest=replace(manifest, window=window))
     assert one("overlap_too_small", evidence).passed
     assert one("overlap_too_small", evidence).facts["overlap_seconds"] == 1200
 
 
-def test_limits_are_those_of_the_settings() -> None:
-    assert Limits.from_settings(Settings(_env_file=None)) == Limits()  # type: ignore[call-arg]
+def test_limits_come_from_settings() -> None:
+    assert CheckThresholds.from_settings(Settings(_env_file=None)) == CheckThresholds()  # type: ignore[call-arg]
 
 
-def test_a_night_without_changes_passes_all() -> None:
-    quiet = Evidence(None, RunFacts(webhooks=WebhookFacts()), None, NOON)
+def test_run_without_changes_passes_every_check() -> None:
+    quiet = Evidence(None, RunCounts(webhooks=WebhookCounts()), None, NOON)
     names = ("webhook_gaps", "webhook_silence", "webhook_latency", "overlap_too_small")
     assert all(one(name, quiet).passed for name in names)

@@ -22,13 +22,13 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def desk() -> Iterator[SimulatedHelpdesk]:
-    with SimulatedHelpdesk(tickets=TICKETS, seed=5) as desk:
-        yield desk
+def simulator() -> Iterator[SimulatedHelpdesk]:
+    with SimulatedHelpdesk(tickets=TICKETS, seed=5) as simulator:
+        yield simulator
 
 
 @pytest.fixture(autouse=True)
-def _quiet_again() -> Iterator[None]:
+def _restore_logging() -> Iterator[None]:
     """The command line sets up the log of its process; here that is everybody's."""
     ours = logging.getLogger("helpdesk_assets")
     handlers, level = ours.handlers, ours.level
@@ -38,7 +38,7 @@ def _quiet_again() -> Iterator[None]:
 
 
 @pytest.fixture
-def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An empty directory and an environment without any setting of ours."""
     for name in list(os.environ):
         if name.lower() in Settings.model_fields:
@@ -51,14 +51,14 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environment(
-    bare: Path,
+    empty_environment: Path,
     monkeypatch: pytest.MonkeyPatch,
-    desk: SimulatedHelpdesk,
+    simulator: SimulatedHelpdesk,
     warehouse_settings: Settings,
 ) -> Settings:
     """The process's environment names the simulated helpdesk and a dataset of this test's own."""
     for name, value in (
-        ("HELPDESK_BASE_URL", desk.base_url),
+        ("HELPDESK_BASE_URL", simulator.base_url),
         ("HELPDESK_API_TOKEN", DEFAULT_TOKEN),
         ("BIGQUERY_PROJECT", warehouse_settings.bigquery_project),
         ("BIGQUERY_DATASET", warehouse_settings.bigquery_dataset),

@@ -8,36 +8,39 @@ from pathlib import Path
 
 import pytest
 
-from helpdesk_assets_tests.alerts.alert_server import TOKEN, Receiver
+from helpdesk_assets_tests.alerts.alert_server import TOKEN, AlertServer
 from helpdesk_assets_tests.cli.conftest import Command, Run
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as running:
+def alert_server() -> Iterator[AlertServer]:
+    with AlertServer() as running:
         yield running
 
 
-def test_a_sample_arrives(
-    bare: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, command: Command
+def test_sample_alert_is_delivered(
+    empty_environment: Path,
+    alert_server: AlertServer,
+    monkeypatch: pytest.MonkeyPatch,
+    command: Command,
 ) -> None:
-    monkeypatch.setenv("ALERT_URLS", receiver.alert_url)
+    monkeypatch.setenv("ALERT_URLS", alert_server.alert_url)
     done = command("alerts", "test")
     assert (done.returncode, done.stdout, done.stderr) == (
         0,
         "Alert URL 1 (json): delivered\n",
         "",
     )
-    (message,) = receiver.received
+    (message,) = alert_server.received
     assert message.headline.startswith("WARN: This is a test of ALERT_URLS; nothing is wrong.")
 
 
-def test_each_receiver_has_its_line_and_one_that_fails_ends_it_with_1(
-    bare: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, run: Run
+def test_each_channel_has_a_line_and_failures_exit_1(
+    empty_environment: Path, alert_server: AlertServer, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
-    receiver.status = 404
+    alert_server.status = 404
     monkeypatch.setenv(
-        "ALERT_URLS", f"{receiver.alert_url} json://127.0.0.1:1/{TOKEN} no://{TOKEN}"
+        "ALERT_URLS", f"{alert_server.alert_url} json://127.0.0.1:1/{TOKEN} no://{TOKEN}"
     )
     done = run("alerts", "test")
     assert done.exit_code == 1
@@ -48,23 +51,23 @@ def test_each_receiver_has_its_line_and_one_that_fails_ends_it_with_1(
     ]
 
 
-def test_the_heartbeat_is_left_alone(
-    bare: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, run: Run
+def test_heartbeat_is_not_called(
+    empty_environment: Path, alert_server: AlertServer, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
-    monkeypatch.setenv("ALERT_URLS", receiver.alert_url)
-    monkeypatch.setenv("HEARTBEAT_URL", f"http://{receiver.address}/")
+    monkeypatch.setenv("ALERT_URLS", alert_server.alert_url)
+    monkeypatch.setenv("HEARTBEAT_URL", f"http://{alert_server.address}/")
     assert run("alerts", "test").exit_code == 0
-    assert receiver.beats == []
+    assert alert_server.heartbeats == []
 
 
-def test_with_nobody_to_tell_one_line_says_so(bare: Path, run: Run) -> None:
+def test_no_channels_configured_gives_one_line(empty_environment: Path, run: Run) -> None:
     done = run("alerts", "test")
     assert done.exit_code == 1
     assert done.output.startswith("Error: ALERT_URLS names nobody to tell.")
 
 
-def test_without_apprise_one_line_says_what_to_do(
-    bare: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+def test_missing_apprise_gives_one_line_with_a_fix(
+    empty_environment: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
     monkeypatch.setenv("ALERT_URLS", f"json://{TOKEN}")
     monkeypatch.setitem(sys.modules, "apprise", None)

@@ -6,7 +6,7 @@ import pytest
 from google.cloud import bigquery
 
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
-from helpdesk_assets.settings import EMBEDDED_HELPDESK, EMBEDDED_WAREHOUSE, Settings
+from helpdesk_assets.settings import LOCAL_HELPDESK_URL, LOCAL_WAREHOUSE_URL, Settings
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
 from helpdesk_assets_tests.cli.conftest import Run
@@ -18,7 +18,7 @@ def lines_of(output: str) -> dict[str, str]:
     return {row[8:].partition(":")[0]: row[:8].strip() for row in rows}
 
 
-def test_all_is_well(environment: Settings, run: Run) -> None:
+def test_all_checks_pass(environment: Settings, run: Run) -> None:
     run("sync")
 
     result = run("doctor")
@@ -35,11 +35,17 @@ def test_all_is_well(environment: Settings, run: Run) -> None:
     assert "local-demo-token" not in result.output
 
 
-def test_nothing_stays_behind(environment: Settings, warehouse: Warehouse, run: Run) -> None:
+def test_doctor_leaves_no_tables_behind(
+    environment: Settings, warehouse: Warehouse, run: Run
+) -> None:
     result = run("doctor")
 
     assert result.exit_code == 0
-    for maker, count in (("sync", len(tables.ALL) + 1), ("reconciliation", 2), ("receiver", 1)):
+    for maker, count in (
+        ("sync", len(tables.SYNC_TABLES) + 1),
+        ("reconciliation", 2),
+        ("receiver", 1),
+    ):
         assert result.stdout.count(f"not there yet; the first {maker} makes it") == count
     for name in ("ticket_inventory", "inventory_differences", "webhook_events"):
         assert f"table {name}: not there yet" in result.stdout
@@ -47,10 +53,10 @@ def test_nothing_stays_behind(environment: Settings, warehouse: Warehouse, run: 
     assert list(warehouse.list_tables()) == []
 
 
-def test_the_embedded_default_that_does_not_run(bare: Path, run: Run) -> None:
+def test_embedded_default_not_running(empty_environment: Path, run: Run) -> None:
     from helpdesk_assets.cli.connections import is_listening
 
-    if is_listening(EMBEDDED_HELPDESK) or is_listening(EMBEDDED_WAREHOUSE):
+    if is_listening(LOCAL_HELPDESK_URL) or is_listening(LOCAL_WAREHOUSE_URL):
         pytest.fail("Something runs at the default ports: stop `make dev`, then test again.")
 
     result = run("doctor")
@@ -62,7 +68,7 @@ def test_the_embedded_default_that_does_not_run(bare: Path, run: Run) -> None:
     assert "`helpdesk-assets warehouse`" in result.stdout
 
 
-def test_goes_on_after_a_refused_token(
+def test_continues_after_a_rejected_token(
     environment: Settings, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HELPDESK_API_TOKEN", "not-the-token")
@@ -85,7 +91,7 @@ def test_goes_on_after_a_refused_token(
         ("HELPDESK_BASE_URL", "https://me:secret@desk.example.com", "It holds a password"),
     ],
 )
-def test_a_wrong_setting(
+def test_invalid_setting(
     environment: Settings,
     run: Run,
     monkeypatch: pytest.MonkeyPatch,
@@ -105,8 +111,8 @@ def test_a_wrong_setting(
     assert "secret" not in result.output
 
 
-def test_settings_that_cannot_be_read(
-    bare: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+def test_unreadable_settings(
+    empty_environment: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HELPDESK_PAGE_SIZE", "many")
 
@@ -117,7 +123,7 @@ def test_settings_that_cannot_be_read(
     assert result.stdout.count("\n") == 1
 
 
-def test_a_column_of_another_type(environment: Settings, warehouse: Warehouse, run: Run) -> None:
+def test_column_type_mismatch(environment: Settings, warehouse: Warehouse, run: Run) -> None:
     name = tables.TICKETS.name
     columns = [bigquery.SchemaField("ticket_id", "INTEGER")]
     warehouse.create_table(bigquery.Table(warehouse.dataset.table_id(name), columns))
@@ -130,9 +136,7 @@ def test_a_column_of_another_type(environment: Settings, warehouse: Warehouse, r
     assert "ticket_id is INT64 in the table" in result.stdout
 
 
-def test_a_table_where_the_view_should_be(
-    environment: Settings, warehouse: Warehouse, run: Run
-) -> None:
+def test_table_in_place_of_the_view(environment: Settings, warehouse: Warehouse, run: Run) -> None:
     columns = [bigquery.SchemaField("status", "STRING")]
     warehouse.create_table(bigquery.Table(warehouse.dataset.table_id("ticket_history"), columns))
 
@@ -148,10 +152,10 @@ def test_a_table_where_the_view_should_be(
     assert found.table_type == "TABLE"
 
 
-def test_clocks_that_differ_are_told(
-    environment: Settings, run: Run, desk: SimulatedHelpdesk
+def test_clock_skew_is_reported(
+    environment: Settings, run: Run, simulator: SimulatedHelpdesk
 ) -> None:
-    desk.fault("clock_offset", seconds=7200)
+    simulator.fault("clock_offset", seconds=7200)
 
     result = run("doctor")
 

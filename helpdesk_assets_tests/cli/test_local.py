@@ -16,7 +16,7 @@ from helpdesk_assets_tests.cli.conftest import Command, Run
 
 
 @pytest.mark.parametrize("name", ["simulate", "warehouse"])
-def test_a_port_in_use_is_one_line(bare: Path, command: Command, name: str) -> None:
+def test_port_in_use_gives_one_line(empty_environment: Path, command: Command, name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = command(name, "--port", str(port))
@@ -35,7 +35,7 @@ def test_a_port_in_use_is_one_line(bare: Path, command: Command, name: str) -> N
         ("warehouse", "/bigquery/v2/projects/helpdesk-local/datasets", "Local BigQuery at"),
     ],
 )
-def test_serves_until_it_is_interrupted(bare: Path, name: str, path: str, says: str) -> None:
+def test_serves_until_interrupted(empty_environment: Path, name: str, path: str, says: str) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "helpdesk_assets.cli", name, "--port", "0"],
         stdout=subprocess.PIPE,
@@ -66,8 +66,8 @@ def _answers(url: str) -> bool:
         return session.get(url, timeout=60).ok
 
 
-def test_an_absent_warehouse_is_told_before_anything_is_announced(
-    bare: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+def test_missing_warehouse_extra_fails_before_any_output(
+    empty_environment: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
 
@@ -78,7 +78,9 @@ def test_an_absent_warehouse_is_told_before_anything_is_announced(
     assert result.stdout == ""
 
 
-def test_the_absent_extra_is_told(bare: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_local_extra_is_reported(
+    empty_environment: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delitem(sys.modules, "helpdesk_assets.local.simulator.server")
     monkeypatch.setitem(sys.modules, "uvicorn", None)
 

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress as Bars
 
-from helpdesk_assets.cli.progress import FetchBar, FetchLines, watching
+from helpdesk_assets.cli.progress import FetchProgressBar, FetchProgressLog, fetch_progress
 from helpdesk_assets.extract.progress import Progress
 
 NOW = datetime.now(UTC)
@@ -17,9 +17,9 @@ def bars() -> Bars:
     return Bars(console=Console(file=StringIO()), disable=True)
 
 
-def test_shows_how_much_of_the_window_has_been_read() -> None:
+def test_bar_shows_the_share_of_the_window_read() -> None:
     shown = bars()
-    bar = FetchBar(shown)
+    bar = FetchProgressBar(shown)
 
     bar.on_page(Progress(100, 1, NOW - timedelta(hours=4), share=0.25))
     bar.on_page(Progress(200, 2, NOW - timedelta(hours=1), share=0.75))
@@ -29,9 +29,9 @@ def test_shows_how_much_of_the_window_has_been_read() -> None:
     assert task.fields["note"].startswith("200 tickets in 2 pages, 75% of the time they lie in, up")
 
 
-def test_where_the_share_cannot_be_told_there_is_no_end() -> None:
+def test_unknown_share_shows_no_total() -> None:
     shown = bars()
-    bar = FetchBar(shown)
+    bar = FetchProgressBar(shown)
 
     bar.on_page(Progress(100, 1, NOW))
     bar.on_page(Progress(200, 3, None))
@@ -41,9 +41,11 @@ def test_where_the_share_cannot_be_told_there_is_no_end() -> None:
     assert task.fields["note"] == "200 tickets in 3 pages"
 
 
-def test_elsewhere_there_is_a_line_each_half_minute(capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_gets_a_line_every_half_minute_without_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     now = iter([0.0, 10.0, 31.0, 31.0, 40.0, 62.0, 62.0])
-    lines = FetchLines(timer=lambda: next(now))
+    lines = FetchProgressLog(monotonic=lambda: next(now))
 
     for page in range(1, 5):
         lines.on_page(Progress(100 * page, page, NOW))
@@ -53,7 +55,7 @@ def test_elsewhere_there_is_a_line_each_half_minute(capsys: pytest.CaptureFixtur
 
 def test_phases_are_named() -> None:
     shown = bars()
-    bar = FetchBar(shown)
+    bar = FetchProgressBar(shown)
 
     bar.on_phase("fetch")
 
@@ -61,8 +63,8 @@ def test_phases_are_named() -> None:
 
 
 def test_no_bar_without_a_terminal() -> None:
-    with watching() as watcher:
+    with fetch_progress() as watcher:
         watcher.on_page(Progress(1, 1, NOW))
         watcher.on_phase("fetch")
 
-    assert not isinstance(watcher, FetchBar)
+    assert not isinstance(watcher, FetchProgressBar)

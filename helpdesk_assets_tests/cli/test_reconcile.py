@@ -14,14 +14,14 @@ from helpdesk_assets_tests.cli.conftest import TICKETS, Run
 
 
 @pytest.fixture
-def desk() -> Iterator[SimulatedHelpdesk]:
+def simulator() -> Iterator[SimulatedHelpdesk]:
     """One of its own: tickets leave it, and its clock is moved."""
-    with SimulatedHelpdesk(tickets=TICKETS, seed=5) as desk:
-        yield desk
+    with SimulatedHelpdesk(tickets=TICKETS, seed=5) as simulator:
+        yield simulator
 
 
-def lose_one(desk: SimulatedHelpdesk) -> str:
-    one = next(desk.truth()).ticket_id
+def delete_one_row(simulator: SimulatedHelpdesk) -> str:
+    one = next(simulator.truth()).ticket_id
     with open_warehouse(load_settings()) as warehouse:
         table = warehouse.dataset.table("tickets")
         warehouse.run(
@@ -30,12 +30,12 @@ def lose_one(desk: SimulatedHelpdesk) -> str:
     return one
 
 
-def test_a_look_a_repair_and_nothing_left(
-    environment: Settings, run: Run, desk: SimulatedHelpdesk
+def test_dry_run_then_repair_then_no_differences(
+    environment: Settings, run: Run, simulator: SimulatedHelpdesk
 ) -> None:
     run("sync")
-    desk.advance(3600)
-    lost = lose_one(desk)
+    simulator.advance(3600)
+    lost = delete_one_row(simulator)
 
     look = run("reconcile", "--dry-run")
     repair = run("reconcile", "--json")
@@ -43,21 +43,21 @@ def test_a_look_a_repair_and_nothing_left(
 
     assert [result.exit_code for result in (look, repair, again)] == [0, 0, 0]
     assert re.search(rf"absent, found +1: {lost}\s", look.stdout)
-    told = json.loads(repair.stdout)
-    assert (told["status"], told["tickets_listed"], told["repaired"]) == ("ok", TICKETS, 1)
-    assert told["differences"] == [
+    report = json.loads(repair.stdout)
+    assert (report["status"], report["tickets_listed"], report["repaired"]) == ("ok", TICKETS, 1)
+    assert report["differences"] == [
         {"kind": "absent", "outcome": "repaired", "count": 1, "ticket_ids": [lost]}
     ]
     assert f"The table equals the {TICKETS} tickets that the helpdesk lists." in again.stdout
 
 
-def test_what_is_wrong_still_ends_in_exit_code_1(
-    environment: Settings, run: Run, desk: SimulatedHelpdesk, monkeypatch: pytest.MonkeyPatch
+def test_remaining_differences_exit_with_1(
+    environment: Settings, run: Run, simulator: SimulatedHelpdesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (made,) = desk.create(1)
+    (made,) = simulator.create(1)
     run("sync")
-    desk.delete(ids=[made.ticket_id])
-    desk.advance(3600)
+    simulator.delete(ids=[made.ticket_id])
+    simulator.advance(3600)
     monkeypatch.setenv("RECONCILE_MOST_GONE_SHARE", "0")
 
     result = run("reconcile")
@@ -67,7 +67,7 @@ def test_what_is_wrong_still_ends_in_exit_code_1(
     assert "more than the 0 that RECONCILE_MOST_GONE_SHARE allows at once" in result.stdout
 
 
-def test_before_the_first_sync_it_is_one_line(environment: Settings, run: Run) -> None:
+def test_before_the_first_sync_gives_one_line(environment: Settings, run: Run) -> None:
     result = run("reconcile", "--json")
 
     assert (result.exit_code, result.stdout) == (1, "")

@@ -13,13 +13,13 @@ from helpdesk_assets_tests.cli.conftest import TICKETS, Run
 
 
 @pytest.fixture
-def desk() -> Iterator[SimulatedHelpdesk]:
+def simulator() -> Iterator[SimulatedHelpdesk]:
     """One of its own: tickets leave it."""
-    with SimulatedHelpdesk(tickets=TICKETS, seed=5) as desk:
-        yield desk
+    with SimulatedHelpdesk(tickets=TICKETS, seed=5) as simulator:
+        yield simulator
 
 
-def test_a_range_leaves_the_watermark_alone(environment: Settings, run: Run) -> None:
+def test_range_repair_leaves_the_watermark(environment: Settings, run: Run) -> None:
     run("sync")
     before = read_status(load_settings()).state
 
@@ -32,10 +32,10 @@ def test_a_range_leaves_the_watermark_alone(environment: Settings, run: Run) -> 
     assert read_status(load_settings()).state == before
 
 
-def test_tickets_by_id(environment: Settings, run: Run, desk: SimulatedHelpdesk) -> None:
+def test_tickets_by_id(environment: Settings, run: Run, simulator: SimulatedHelpdesk) -> None:
     run("sync")
     before = read_status(load_settings()).state
-    first, second = desk.change(ids=[ticket.ticket_id for ticket in desk.truth()][:2])
+    first, second = simulator.change(ids=[ticket.ticket_id for ticket in simulator.truth()][:2])
 
     result = run("repair", "--json", "--ids", f"{first.ticket_id}, {second.ticket_id},nobody,")
 
@@ -55,25 +55,25 @@ def test_tickets_by_id(environment: Settings, run: Run, desk: SimulatedHelpdesk)
     assert read_status(load_settings()).state == before
 
 
-def test_a_gone_ticket_is_marked_when_asked(
-    environment: Settings, run: Run, desk: SimulatedHelpdesk
+def test_deleted_ticket_is_marked_on_request(
+    environment: Settings, run: Run, simulator: SimulatedHelpdesk
 ) -> None:
-    (made,) = desk.create(1)
+    (made,) = simulator.create(1)
     run("sync")
-    desk.delete(ids=[made.ticket_id])
+    simulator.delete(ids=[made.ticket_id])
 
-    told = run("repair", "--ids", made.ticket_id).stdout
+    output = run("repair", "--ids", made.ticket_id).stdout
     marked = run("repair", "--json", "--mark-deleted", "--ids", made.ticket_id).stdout
 
-    assert f"not found        1  {made.ticket_id}" in told
+    assert f"not found        1  {made.ticket_id}" in output
     assert json.loads(marked)["deleted"] == 1
 
 
-def test_an_unreadable_ticket_ends_in_exit_code_1(
-    environment: Settings, run: Run, desk: SimulatedHelpdesk
+def test_unreadable_ticket_exits_with_1(
+    environment: Settings, run: Run, simulator: SimulatedHelpdesk
 ) -> None:
-    one = next(desk.truth()).ticket_id
-    desk.fault("bad_ticket", on="ticket", kind="bad_time", ids=[one])
+    one = next(simulator.truth()).ticket_id
+    simulator.fault("bad_ticket", on="ticket", kind="bad_time", ids=[one])
 
     result = run("repair", "--ids", one)
 
@@ -97,7 +97,9 @@ def test_an_unreadable_ticket_ends_in_exit_code_1(
         ),
     ],
 )
-def test_usage_errors(bare: Path, run: Run, arguments: list[str], complaint: str) -> None:
+def test_usage_errors(
+    empty_environment: Path, run: Run, arguments: list[str], complaint: str
+) -> None:
     result = run("repair", *arguments)
 
     assert result.exit_code == 2

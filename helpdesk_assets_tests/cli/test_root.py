@@ -25,7 +25,7 @@ def ended_by(error: BaseException, *arguments: str) -> Result:
 
 
 @pytest.mark.parametrize("error", [SettingsError("wrong,\n  twice"), HelpdeskAssetsError("x")])
-def test_our_errors_are_one_line(error: HelpdeskAssetsError) -> None:
+def test_expected_errors_are_one_line(error: HelpdeskAssetsError) -> None:
     result = ended_by(error)
 
     assert result.exit_code == 1
@@ -33,7 +33,7 @@ def test_our_errors_are_one_line(error: HelpdeskAssetsError) -> None:
     assert result.stderr == f"Error: {' '.join(str(error).split())}\n"
 
 
-def test_a_bug_is_one_line_that_tells_how_to_see_more() -> None:
+def test_unexpected_error_is_one_line_with_a_hint() -> None:
     result = ended_by(KeyError("lost"))
 
     assert result.exit_code == 1
@@ -43,24 +43,24 @@ def test_a_bug_is_one_line_that_tells_how_to_see_more() -> None:
 
 
 @pytest.mark.parametrize("arguments", [("-v", "fail"), ("fail", "--verbose")])
-def test_verbose_keeps_the_traceback_of_a_bug(arguments: tuple[str, ...]) -> None:
+def test_verbose_shows_the_traceback_of_unexpected_errors(arguments: tuple[str, ...]) -> None:
     bug = KeyError("lost")
 
     assert ended_by(bug, *arguments).exception is bug
 
 
-def test_our_errors_have_no_traceback_even_with_verbose() -> None:
+def test_expected_errors_have_no_traceback_with_verbose() -> None:
     result = ended_by(SettingsError("wrong"), "fail", "-v")
 
     assert (result.exit_code, result.stderr) == (1, "Error: wrong\n")
 
 
-def test_ctrl_c_is_130_and_silent() -> None:
+def test_ctrl_c_exits_with_130_silently() -> None:
     result = ended_by(KeyboardInterrupt())
 
     assert (result.exit_code, result.output) == (130, "")
 
 
-def test_usage_errors_are_2() -> None:
+def test_usage_errors_exit_with_2() -> None:
     assert ended_by(KeyError(), "fail", "--nonsense").exit_code == 2
     assert ended_by(KeyError(), "nonsense").exit_code == 2

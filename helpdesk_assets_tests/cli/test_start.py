@@ -30,7 +30,7 @@ def modules_after(code: str) -> set[str]:
     return set(done.stderr.splitlines()[-1].split())
 
 
-def test_importing_the_package_loads_nothing_heavy() -> None:
+def test_importing_the_package_loads_no_heavy_modules() -> None:
     loaded = modules_after("import helpdesk_assets.cli")
 
     assert "helpdesk_assets" in loaded
@@ -40,7 +40,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["--version"], ["sync", "--help"], ["alerts", "test", "--help"]]
 )
-def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+def test_help_loads_no_heavy_modules(arguments: list[str]) -> None:
     loaded = modules_after(
         f"sys.argv = ['helpdesk-assets', *{arguments}]\n"
         "from helpdesk_assets.cli import main\n"
@@ -51,7 +51,7 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert loaded.isdisjoint(HEAVY)
 
 
-def test_help_answers_within_half_a_second(command: Command) -> None:
+def test_help_finishes_within_half_a_second(command: Command) -> None:
     # The best of some: a busy machine must not fail what an idle one is asked for.
     took: list[float] = []
     while len(took) < 10 and not any(seconds < 0.5 for seconds in took):
@@ -75,7 +75,7 @@ def test_version(run: Run) -> None:
     assert run("--version").output == f"helpdesk-assets, version {version('helpdesk-assets')}\n"
 
 
-def test_sync_loads_neither_dagster_nor_pandas(bare: Path) -> None:
+def test_sync_loads_neither_dagster_nor_pandas(empty_environment: Path) -> None:
     loaded = modules_after(
         "sys.argv = ['helpdesk-assets', 'sync']\n"
         "from helpdesk_assets.cli import main\n"

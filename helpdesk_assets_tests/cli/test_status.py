@@ -24,26 +24,26 @@ def test_before_the_first_run(environment: Settings, run: Run) -> None:
         "watermark_age_seconds": None,
         "rows": None,
         "missed_last_24_hours": 0,
-        "unfinished": None,
+        "checkpoint": None,
         "runs": [],
     }
 
 
-def test_while_a_first_load_is_unfinished(
+def test_during_an_unfinished_first_load(
     environment: Settings, warehouse: Warehouse, run: Run
 ) -> None:
     tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
-    store = tables.load_store("run-1")
+    store = tables.checkpoint_store("run-1")
     store.begin(BEGUN.staging)
-    store.note(BEGUN, 0)
+    store.save(BEGUN, 0)
 
     shown = run("status").stdout
-    told = json.loads(run("status", "--json").stdout)
+    status = json.loads(run("status", "--json").stdout)
 
     assert "250 tickets (40% of the time they lie in) stored at" in shown
     assert "the next run goes on from there" in shown
     assert "last runs" not in shown
-    assert told["unfinished"] == {
+    assert status["checkpoint"] == {
         "tickets": 250,
         "pages": 3,
         "share": 0.4,
@@ -55,12 +55,12 @@ def test_after_runs(environment: Settings, run: Run) -> None:
     run("sync")
     run("sync")
 
-    told = json.loads(run("status", "--json").stdout)
+    status = json.loads(run("status", "--json").stdout)
     shown = run("status").stdout
 
-    assert told["rows"] == TICKETS
-    assert [each["mode"] for each in told["runs"]] == ["incremental", "full"]
-    assert told["runs"][1] | {"run_id": 0, "closed_at": 0, "until": 0} == {
+    assert status["rows"] == TICKETS
+    assert [each["mode"] for each in status["runs"]] == ["incremental", "full"]
+    assert status["runs"][1] | {"run_id": 0, "closed_at": 0, "until": 0} == {
         "run_id": 0,
         "closed_at": 0,
         "mode": "full",
@@ -70,9 +70,9 @@ def test_after_runs(environment: Settings, run: Run) -> None:
         "tickets": TICKETS,
         "missed": 0,
     }
-    watermark = datetime.fromisoformat(told["watermark"])
+    watermark = datetime.fromisoformat(status["watermark"])
     age = (datetime.now(UTC) - watermark).total_seconds()
-    assert abs(told["watermark_age_seconds"] - age) < 60
+    assert abs(status["watermark_age_seconds"] - age) < 60
     assert f"{TICKETS} in tickets when the last run closed" in shown
     assert "0 recorded in the last 24 h" in shown
     assert "first load" in shown

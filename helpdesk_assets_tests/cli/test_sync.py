@@ -25,13 +25,13 @@ def test_first_run_is_full_and_the_next_incremental(environment: Settings, run: 
     assert json.loads(second.stdout)["mode"] == "incremental"
 
 
-def test_missed_updates_are_told(
-    environment: Settings, run: Run, desk: SimulatedHelpdesk, monkeypatch: pytest.MonkeyPatch
+def test_missed_updates_are_reported(
+    environment: Settings, run: Run, simulator: SimulatedHelpdesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WEBHOOK_GRACE_SECONDS", "0")
     run("sync")
-    (changed,) = desk.change(1, spread_seconds=2)
-    desk.advance(2)
+    (changed,) = simulator.change(1, spread_seconds=2)
+    simulator.advance(2)
 
     result = run("sync")
 
@@ -61,10 +61,10 @@ def test_the_last_line_of_stdout_is_the_result(environment: Settings, command: C
     assert f"INFO helpdesk_assets.cli.sync: {done.stdout}" in done.stderr
 
 
-def test_a_failed_change_endpoint_is_warned_of(
-    environment: Settings, run: Run, desk: SimulatedHelpdesk
+def test_failed_change_endpoint_is_a_warning(
+    environment: Settings, run: Run, simulator: SimulatedHelpdesk
 ) -> None:
-    desk.fault("error_500", on="search")
+    simulator.fault("error_500", on="search")
 
     result = run("sync", "--json")
 
@@ -73,7 +73,7 @@ def test_a_failed_change_endpoint_is_warned_of(
     assert result.stderr.count("\n") == 1
 
 
-def test_a_refused_token_is_one_line(
+def test_rejected_token_gives_one_line(
     environment: Settings, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HELPDESK_API_TOKEN", "not-the-token")
@@ -87,7 +87,7 @@ def test_a_refused_token_is_one_line(
     assert "not-the-token" not in done.stderr
 
 
-def test_no_warehouse_is_told_at_once(
+def test_unreachable_warehouse_fails_at_once(
     environment: Settings, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", "http://127.0.0.1:1")
@@ -99,7 +99,7 @@ def test_no_warehouse_is_told_at_once(
     assert "helpdesk-assets warehouse" in result.stderr
 
 
-def test_an_emulator_on_another_machine_is_refused_before_it_is_called(
+def test_remote_emulator_is_rejected_before_any_call(
     environment: Settings, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", "http://emulator.example:9050")
@@ -110,8 +110,8 @@ def test_an_emulator_on_another_machine_is_refused_before_it_is_called(
     assert "is not on this machine" in result.stderr
 
 
-def test_settings_come_from_a_dotenv_file_too(bare: Path, run: Run) -> None:
-    (bare / ".env").write_text("HELPDESK_PAGE_SIZE=none\n")
+def test_dotenv_settings_are_read(empty_environment: Path, run: Run) -> None:
+    (empty_environment / ".env").write_text("HELPDESK_PAGE_SIZE=none\n")
 
     result = run("sync")
 
@@ -119,7 +119,7 @@ def test_settings_come_from_a_dotenv_file_too(bare: Path, run: Run) -> None:
     assert "HELPDESK_PAGE_SIZE" in result.stderr
 
 
-def test_the_log_is_quiet_unless_asked(environment: Settings, run: Run) -> None:
+def test_log_is_quiet_by_default(environment: Settings, run: Run) -> None:
     run("sync")
 
     assert logging.getLogger("helpdesk_assets").level == logging.WARNING

@@ -13,8 +13,8 @@ from helpdesk_assets_tests.cli.conftest import TICKETS, Run
 
 
 def shown(run: Run) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(run("watermark", "show", "--json").stdout)
-    return told
+    state: dict[str, Any] = json.loads(run("watermark", "show", "--json").stdout)
+    return state
 
 
 def test_before_the_first_run(environment: Settings, run: Run) -> None:
@@ -34,17 +34,17 @@ def test_before_the_first_run(environment: Settings, run: Run) -> None:
 def test_every_advance_is_shown(environment: Settings, run: Run) -> None:
     run("sync")
     run("sync")
-    told = shown(run)
-    assert [advance["mode"] for advance in told["advances"]] == ["incremental", "full"]
-    newest, first = told["advances"]
-    assert (newest["version"], newest["watermark"]) == (told["version"], told["watermark"])
+    state = shown(run)
+    assert [advance["mode"] for advance in state["advances"]] == ["incremental", "full"]
+    newest, first = state["advances"]
+    assert (newest["version"], newest["watermark"]) == (state["version"], state["watermark"])
     assert (first["tickets"], first["inserted"], first["api_calls"]) == (TICKETS, TICKETS, 1)
     page = run("watermark", "show").stdout
     assert "Sync 'tickets' has come to" in page
     assert "full: first load" in page
 
 
-def test_without_consent_the_effect_is_only_said(environment: Settings, run: Run) -> None:
+def test_without_confirmation_only_the_effect_is_printed(environment: Settings, run: Run) -> None:
     run("sync")
     before = shown(run)
     said = run("watermark", "set", "2026-01-01T00:00:00Z")
@@ -54,8 +54,8 @@ def test_without_consent_the_effect_is_only_said(environment: Settings, run: Run
     assert shown(run) == before
 
 
-def test_set_back_everything_from_there_on_is_read_again(
-    environment: Settings, warehouse: Warehouse, desk: SimulatedHelpdesk, run: Run
+def test_setting_back_rereads_changes_from_there(
+    environment: Settings, warehouse: Warehouse, simulator: SimulatedHelpdesk, run: Run
 ) -> None:
     run("sync")
     done = run("watermark", "set", "2001-01-01T00:00:00Z", "--yes")
@@ -68,7 +68,7 @@ def test_set_back_everything_from_there_on_is_read_again(
     wiped = "UPDATE `{}` SET subject = 'wrong', modifiedTime = TIMESTAMP '2001-01-02' WHERE TRUE"
     _change(warehouse, wiped.format(warehouse.dataset.table_id("tickets")))
     run("sync")
-    true = {ticket.ticket_id: ticket.modified_time for ticket in desk.truth()}
+    true = {ticket.ticket_id: ticket.modified_time for ticket in simulator.truth()}
     rows = list(warehouse.list_rows("tickets"))
     assert {row["ticket_id"]: row["modifiedTime"] for row in rows} == true
     assert all(row["subject"] != "wrong" for row in rows)
@@ -76,8 +76,8 @@ def test_set_back_everything_from_there_on_is_read_again(
     assert run("status").exit_code == 0
 
 
-def test_forwards_it_passes_over_what_it_says(
-    environment: Settings, warehouse: Warehouse, desk: SimulatedHelpdesk, run: Run
+def test_setting_forward_states_the_skipped_range(
+    environment: Settings, warehouse: Warehouse, simulator: SimulatedHelpdesk, run: Run
 ) -> None:
     run("sync")
     run("watermark", "set", "2001-01-01T00:00:00Z", "--yes")
@@ -94,7 +94,7 @@ def test_forwards_it_passes_over_what_it_says(
     )
 
 
-def test_ahead_of_the_helpdesks_clock_is_refused(environment: Settings, run: Run) -> None:
+def test_watermark_ahead_of_the_helpdesk_clock_is_rejected(environment: Settings, run: Run) -> None:
     run("sync")
     before = shown(run)
     ahead = (datetime.now(UTC) + timedelta(days=1)).isoformat()
@@ -105,14 +105,14 @@ def test_ahead_of_the_helpdesks_clock_is_refused(environment: Settings, run: Run
     assert shown(run) == before
 
 
-def test_a_time_without_a_zone_is_refused(environment: Settings, run: Run) -> None:
+def test_time_without_zone_is_rejected(environment: Settings, run: Run) -> None:
     refused = run("watermark", "set", "2026-01-01T00:00:00", "--yes")
     assert refused.exit_code == 2
     assert "has no zone" in refused.stderr
 
 
-def test_a_lost_state_row_is_made_again_from_the_log(
-    environment: Settings, warehouse: Warehouse, desk: SimulatedHelpdesk, run: Run
+def test_lost_state_row_is_rebuilt_from_the_log(
+    environment: Settings, warehouse: Warehouse, simulator: SimulatedHelpdesk, run: Run
 ) -> None:
     run("sync")
     run("sync", "--full")

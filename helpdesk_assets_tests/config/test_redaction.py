@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from helpdesk_assets.config.redaction import Redaction, read_paths
+from helpdesk_assets.config.redaction import Redaction, parse_paths
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.hostile.strategies import values, written
 
@@ -18,7 +18,7 @@ KEY = "0123456789abcdef"
 
 
 def redacted(fields: str, row: dict[str, Any]) -> dict[str, Any]:
-    return Redaction(read_paths(fields), KEY.encode())(row)
+    return Redaction(parse_paths(fields), KEY.encode())(row)
 
 
 def hashed(text: str) -> str:
@@ -42,7 +42,7 @@ def hashed(text: str) -> str:
         ("a:hash", {"a": None}, {"a": None}),
     ],
 )
-def test_what_is_named_is_taken_out(fields: str, row: dict[str, Any], left: dict[str, Any]) -> None:
+def test_named_fields_are_removed(fields: str, row: dict[str, Any], left: dict[str, Any]) -> None:
     assert redacted(fields, row) == left
 
 
@@ -50,7 +50,7 @@ def test_what_is_named_is_taken_out(fields: str, row: dict[str, Any], left: dict
     "requester",
     ["ann@example.com", ["ann@example.com"], [{"email": "ann@example.com"}], [[{"email": "ann"}]]],
 )
-def test_a_field_of_another_kind_does_not_get_through(requester: Any) -> None:
+def test_field_of_an_unexpected_type_is_removed(requester: Any) -> None:
     for way in ("drop", "hash"):
         assert "ann" not in str(redacted(f"requester.email:{way}", {"requester": requester}))
 
@@ -58,23 +58,23 @@ def test_a_field_of_another_kind_does_not_get_through(requester: Any) -> None:
 @given(
     row=st.dictionaries(st.sampled_from("abc"), values), path=st.sampled_from(("a", "a.b", "a.*"))
 )
-def test_any_row_is_redacted_and_stays_as_it_was(row: dict[str, Any], path: str) -> None:
+def test_redaction_copies_the_row(row: dict[str, Any], path: str) -> None:
     before = written(row)
     assert redacted(path, redacted(path, row)) == redacted(path, row)
     assert written(row) == before
 
 
-def test_equal_values_have_equal_hashes_and_another_key_makes_others() -> None:
+def test_hashes_are_equal_per_value_and_key() -> None:
     row = {"a": "ann", "b": {"c": "ann"}}
     found = redacted("a:hash, b.c:hash", row)
     assert found["a"] == found["b"]["c"]
-    assert Redaction(read_paths("a:hash"), b"another key, also long")(row)["a"] != found["a"]
+    assert Redaction(parse_paths("a:hash"), b"another key, also long")(row)["a"] != found["a"]
 
 
 @pytest.mark.parametrize(
     "fields", ["a..b", "a[", "a[b]", "a b", "$", ":hash", "a:md5", "a['b", "-"]
 )
-def test_what_is_no_path_is_told(fields: str) -> None:
+def test_invalid_path_is_reported(fields: str) -> None:
     with pytest.raises(ValidationError, match="write"):
         Settings(_env_file=None, redact_fields=fields)  # type: ignore[call-arg,unused-ignore]
 
@@ -84,10 +84,10 @@ def test_hashes_need_a_key() -> None:
         Settings(_env_file=None, redact_fields="a:hash")  # type: ignore[call-arg,unused-ignore]
 
 
-def test_nothing_is_redacted_where_nothing_is_named() -> None:
+def test_nothing_is_redacted_by_default() -> None:
     assert Settings(_env_file=None, redact_fields=" , ").redaction is None  # type: ignore[call-arg,unused-ignore]
 
 
-def test_the_key_is_not_shown() -> None:
+def test_key_is_not_shown() -> None:
     settings = Settings(_env_file=None, redact_fields="a:hash", redact_key=SecretStr(KEY))  # type: ignore[call-arg,unused-ignore]
     assert KEY not in repr(settings) + repr(settings.redaction)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from helpdesk_assets.config.unsubscribed import left_out
-from helpdesk_assets.model.webhooks import LeftOut
+from helpdesk_assets.config.unsubscribed import unsubscribed
+from helpdesk_assets.model.webhooks import Unsubscribed
 
 
-def test_nothing_is_left_out_where_nothing_is_said() -> None:
-    assert left_out("") == left_out("  ") == left_out("[]") == ()
+def test_default_excludes_nothing() -> None:
+    assert unsubscribed("") == unsubscribed("  ") == unsubscribed("[]") == ()
 
 
-def test_a_word_is_a_kind_of_change_and_an_object_needs_all_of_its_columns() -> None:
+def test_word_is_a_change_kind_and_object_matches_all_columns() -> None:
     text = '["created", {"change": ["updated"], "status": ["closed", "solved"], "priority": "low"}]'
-    assert left_out(text) == (
-        LeftOut((("change", ("created",)),)),
-        LeftOut(
+    assert unsubscribed(text) == (
+        Unsubscribed((("change", ("created",)),)),
+        Unsubscribed(
             (("change", ("updated",)), ("status", ("closed", "solved")), ("priority", ("low",)))
         ),
     )
@@ -36,6 +36,6 @@ def test_a_word_is_a_kind_of_change_and_an_object_needs_all_of_its_columns() -> 
         ('[{"status": [1]}]', "gives status no word"),
     ],
 )
-def test_a_mistake_is_told(text: str, problem: str) -> None:
+def test_mistake_is_reported(text: str, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
-        left_out(text)
+        unsubscribed(text)

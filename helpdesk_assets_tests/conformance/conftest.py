@@ -1,4 +1,4 @@
-"""`vendor` runs a story once per vendor; `rig` is a helpdesk with a filled table, `make_rig` an
+"""`vendor` runs a story once per vendor; `harness` is a helpdesk with a filled table, `make_harness` an
 empty table beside a helpdesk of its own."""
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pytest
 
 from helpdesk_assets_tests.conformance.vendors import VENDORS, Vendor
-from helpdesk_assets_tests.harness import RIPE_SECONDS, Rig, open_rig
+from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness, open_harness
 
 TICKETS = 300
 PAGE = 20
@@ -22,70 +22,74 @@ SETTINGS: Mapping[str, Any] = {"helpdesk_page_size": PAGE, "webhooks_enabled": F
 STAGED = {**SETTINGS, "bigquery_small_batch_bytes": 1000}
 
 
-class MakeRig(Protocol):
-    def __call__(self, tickets: int, *, cap: int | None = None, **changed: Any) -> Rig: ...
+class MakeHarness(Protocol):
+    def __call__(self, tickets: int, *, cap: int | None = None, **changed: Any) -> Harness: ...
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "vendor" in metafunc.fixturenames:
-        story = metafunc.function.__name__.removeprefix("test_")
-        told = [vendor for vendor in VENDORS if story not in vendor.leaves_out]
-        metafunc.parametrize("vendor", told, ids=lambda vendor: vendor.name)
+        test_name = metafunc.function.__name__.removeprefix("test_")
+        applicable = [vendor for vendor in VENDORS if test_name not in vendor.excluded_tests]
+        metafunc.parametrize("vendor", applicable, ids=lambda vendor: vendor.name)
 
 
-class Filled:
+class SharedHarnesses:
     """By vendor, a helpdesk with a filled table. A first load costs more than most stories, so they
     share it for as long as it is found equal at the end of each."""
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
-        self._rigs: dict[str, tuple[Rig, ExitStack]] = {}
+        self._harnesses: dict[str, tuple[Harness, ExitStack]] = {}
 
-    def rig(self, vendor: Vendor) -> Rig:
-        if vendor.name not in self._rigs:
+    def harness(self, vendor: Vendor) -> Harness:
+        if vendor.name not in self._harnesses:
             with ExitStack() as stack:
-                rig = stack.enter_context(open_rig(self._endpoint, TICKETS, vendor, **STAGED))
-                rig.desk.advance(RIPE_SECONDS)
-                rig.sync()
-                rig.assert_equal()
-                self._rigs[vendor.name] = rig, stack.pop_all()
-        return self._rigs[vendor.name][0]
+                harness = stack.enter_context(
+                    open_harness(self._endpoint, TICKETS, vendor, **STAGED)
+                )
+                harness.simulator.advance(SECONDS_PAST_GRACE)
+                harness.sync()
+                harness.assert_equal()
+                self._harnesses[vendor.name] = harness, stack.pop_all()
+        return self._harnesses[vendor.name][0]
 
     def discard(self, vendor: Vendor) -> None:
-        self._rigs.pop(vendor.name)[1].close()
+        self._harnesses.pop(vendor.name)[1].close()
 
     def close(self) -> None:
-        for _, stack in self._rigs.values():
+        for _, stack in self._harnesses.values():
             stack.close()
 
 
 @pytest.fixture(scope="session")
-def filled(warehouse_endpoint: str) -> Iterator[Filled]:
-    rigs = Filled(warehouse_endpoint)
-    yield rigs
-    rigs.close()
+def shared_harnesses(warehouse_endpoint: str) -> Iterator[SharedHarnesses]:
+    harnesses = SharedHarnesses(warehouse_endpoint)
+    yield harnesses
+    harnesses.close()
 
 
 @pytest.fixture
-def rig(filled: Filled, vendor: Vendor, request: pytest.FixtureRequest) -> Iterator[Rig]:
+def harness(
+    shared_harnesses: SharedHarnesses, vendor: Vendor, request: pytest.FixtureRequest
+) -> Iterator[Harness]:
     failed_before = request.session.testsfailed
-    rig = filled.rig(vendor)
-    rig.desk.reset_counters()
-    yield rig
+    harness = shared_harnesses.harness(vendor)
+    harness.simulator.reset_counters()
+    yield harness
     if request.session.testsfailed > failed_before:
-        filled.discard(vendor)
+        shared_harnesses.discard(vendor)
 
 
 @pytest.fixture
-def make_rig(warehouse_endpoint: str, vendor: Vendor) -> Iterator[MakeRig]:
-    with ExitStack() as rigs:
+def make_harness(warehouse_endpoint: str, vendor: Vendor) -> Iterator[MakeHarness]:
+    with ExitStack() as harnesses:
 
-        def make(tickets: int, *, cap: int | None = None, **changed: Any) -> Rig:
+        def make(tickets: int, *, cap: int | None = None, **changed: Any) -> Harness:
             settings = {**SETTINGS, **changed}
-            opened = open_rig(warehouse_endpoint, tickets, vendor, cap=cap, **settings)
-            rig = rigs.enter_context(opened)
+            opened = open_harness(warehouse_endpoint, tickets, vendor, cap=cap, **settings)
+            harness = harnesses.enter_context(opened)
             # No vendor keeps back what is as old as this.
-            rig.desk.advance(RIPE_SECONDS)
-            return rig
+            harness.simulator.advance(SECONDS_PAST_GRACE)
+            return harness
 
         yield make

@@ -4,78 +4,84 @@ from __future__ import annotations
 
 import pytest
 
-from helpdesk_assets.extract.plan import Ask
+from helpdesk_assets.extract.plan import RequestedMode
 from helpdesk_assets.model.batch import Mode
-from helpdesk_assets_tests.conformance.conftest import PAGE, TICKETS, MakeRig
+from helpdesk_assets_tests.conformance.conftest import PAGE, TICKETS, MakeHarness
 from helpdesk_assets_tests.conformance.vendors import Vendor
-from helpdesk_assets_tests.harness import RIPE_SECONDS, Rig
+from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness
 
 
-def test_first_load(make_rig: MakeRig) -> None:
-    rig = make_rig(150)
-    report = rig.sync()
+def test_first_load(make_harness: MakeHarness) -> None:
+    harness = make_harness(150)
+    report = harness.sync()
     assert (report.manifest.mode, report.manifest.fallback) == (Mode.FULL, False)
     assert report.facts.inserted == 150
-    rig.assert_equal()
+    harness.assert_equal()
 
 
-def test_an_empty_helpdesk(make_rig: MakeRig) -> None:
+def test_empty_helpdesk(make_harness: MakeHarness) -> None:
     """Empty is another answer than a list without rows at some; and the watermark moves."""
-    rig = make_rig(0)
-    rig.sync()
-    rig.desk.create(3)
-    report = rig.settle()
+    harness = make_harness(0)
+    harness.sync()
+    harness.simulator.create(3)
+    report = harness.sync_and_verify()
     assert report.manifest.mode is Mode.INCREMENTAL
     assert report.facts.rows == 3
 
 
-def test_nothing_changed(rig: Rig, vendor: Vendor) -> None:
-    rig.desk.advance(RIPE_SECONDS)
-    report = rig.sync()
+def test_no_changes(harness: Harness, vendor: Vendor) -> None:
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    report = harness.sync()
     assert report.manifest.mode is Mode.INCREMENTAL
     assert report.tickets_synced == 0
-    assert rig.desk.counters().total == report.manifest.api.calls <= vendor.calls_when_quiet
-    rig.assert_equal()
+    assert (
+        harness.simulator.counters().total
+        == report.manifest.api.calls
+        <= vendor.calls_without_changes
+    )
+    harness.assert_equal()
 
 
-def test_one_change(rig: Rig) -> None:
-    rig.desk.change(1)
-    report = rig.settle()
+def test_one_change(harness: Harness) -> None:
+    harness.simulator.change(1)
+    report = harness.sync_and_verify()
     assert report.manifest.mode is Mode.INCREMENTAL
     assert (report.tickets_synced, report.facts.updated) == (1, 1)
 
 
-def test_250_changes(rig: Rig) -> None:
-    rig.desk.change(250, spread_seconds=500)
-    report = rig.settle()
+def test_many_changes(harness: Harness) -> None:
+    harness.simulator.change(250, spread_seconds=500)
+    report = harness.sync_and_verify()
     assert report.manifest.mode is Mode.INCREMENTAL
     assert (report.tickets_synced, report.facts.updated) == (250, 250)
 
 
-def test_changes_that_leave_the_modified_time(rig: Rig, vendor: Vendor) -> None:
+def test_changes_without_a_new_modified_time(harness: Harness, vendor: Vendor) -> None:
     """As a system makes them: another content under the time that the table has already."""
-    rig.desk.advance(RIPE_SECONDS)
-    rig.desk.change(5, fields={vendor.subject: "by a rule"}, silent=True)
-    report = rig.settle()
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    harness.simulator.change(5, fields={vendor.subject: "by a rule"}, silent=True)
+    report = harness.sync_and_verify()
     assert (report.tickets_synced, report.facts.updated) == (5, 5)
 
 
-def test_changes_in_one_second_across_a_page_edge(rig: Rig) -> None:
-    rig.desk.change(PAGE // 2, spread_seconds=PAGE)
-    rig.desk.advance(5)
-    rig.desk.change(2 * PAGE + 3, same_second=True)
-    rig.desk.advance(5)
-    rig.desk.change(PAGE, spread_seconds=2 * PAGE)
-    report = rig.settle()
+def test_changes_in_one_second_across_a_page_boundary(harness: Harness) -> None:
+    harness.simulator.change(PAGE // 2, spread_seconds=PAGE)
+    harness.simulator.advance(5)
+    harness.simulator.change(2 * PAGE + 3, same_second=True)
+    harness.simulator.advance(5)
+    harness.simulator.change(PAGE, spread_seconds=2 * PAGE)
+    report = harness.sync_and_verify()
     assert not report.manifest.fallback
 
 
-@pytest.mark.parametrize("ask", [Ask.AUTO, Ask.FULL])
-def test_changes_while_paging(rig: Rig, ask: Ask) -> None:
+@pytest.mark.parametrize("requested_mode", [RequestedMode.AUTO, RequestedMode.FULL])
+def test_changes_while_paging(harness: Harness, requested_mode: RequestedMode) -> None:
     """Before every page, tickets leave their places, and the pages behind move up."""
-    rig.desk.change(TICKETS // 3, spread_seconds=TICKETS)
-    rig.desk.advance(RIPE_SECONDS)
-    rig.desk.fault("changes_while_paging", on="search", changes=7, advance_seconds=14.0, count=30)
-    report = rig.sync(ask)
+    harness.simulator.change(TICKETS // 3, spread_seconds=TICKETS)
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    harness.simulator.fault(
+        "changes_while_paging", on="search", changes=7, advance_seconds=14.0, count=30
+    )
+    report = harness.sync(requested_mode)
     assert not report.manifest.fallback
-    rig.settle()
+    harness.sync_and_verify()

@@ -12,18 +12,18 @@ import pytest
 
 from helpdesk_assets.errors import CredentialsRefused, EndpointFailed, TicketUnreadable
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
-from helpdesk_assets.model.tickets import InventoryLine, InventoryPage
+from helpdesk_assets.model.tickets import InventoryEntry, InventoryPage
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.conformance.conftest import PAGE
-from helpdesk_assets_tests.conformance.vendors import Gone, Vendor
-from helpdesk_assets_tests.harness import RIPE_SECONDS, world_of
+from helpdesk_assets_tests.conformance.vendors import DeletionVisibility, Vendor
+from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, runtime_of
 
 TICKETS = 150
-TELLS = (Gone.TOLD, Gone.NOTICED)
+VISIBLE = (DeletionVisibility.FULL_VERSION, DeletionVisibility.TOMBSTONE)
 # Of the first calls, or of later ones.
-PASSING: Mapping[str, Mapping[str, Any]] = {
+TRANSIENT: Mapping[str, Mapping[str, Any]] = {
     "429": {"name": "rate_limit_429", "retry_after": 7},
     "500": {"name": "error_500", "after": 3},
     "dropped connection": {"name": "drop_connection", "after": 3},
@@ -41,7 +41,7 @@ class Line(NamedTuple):
 class Opened(NamedTuple):
     """A helpdesk, an adapter for it, and which of its endpoints an inventory goes by."""
 
-    desk: SimulatedHelpdesk
+    simulator: SimulatedHelpdesk
     helpdesk: Helpdesk
     endpoint: str
 
@@ -57,98 +57,98 @@ def open_helpdesk(vendor: Vendor) -> Iterator[Open]:
     with ExitStack() as stack:
 
         def opened(tickets: int = TICKETS, *, cap: int | None = None, **more: Any) -> Opened:
-            desk = stack.enter_context(
+            simulator = stack.enter_context(
                 SimulatedHelpdesk(tickets=tickets, dialect=vendor.name, cap=cap)
             )
-            desk.advance(RIPE_SECONDS)
+            simulator.advance(SECONDS_PAST_GRACE)
             given = {
                 "helpdesk_provider": vendor.name,
-                "helpdesk_base_url": desk.base_url,
+                "helpdesk_base_url": simulator.base_url,
                 "helpdesk_page_size": PAGE,
-                **vendor.settings(desk),
+                **vendor.settings(simulator),
                 **more,
             }
-            helpdesk = make_helpdesk(Settings.model_validate(given), world_of(desk))
+            helpdesk = make_helpdesk(Settings.model_validate(given), runtime_of(simulator))
             stack.callback(helpdesk.close)
-            return Opened(desk, helpdesk, "listing" if vendor.name == "zoho_desk" else "search")
+            return Opened(
+                simulator, helpdesk, "listing" if vendor.name == "zoho_desk" else "search"
+            )
 
         yield opened
 
 
-def said(pages: Iterable[InventoryPage]) -> dict[str, Line]:
+def entries_by_id(pages: Iterable[InventoryPage]) -> dict[str, Line]:
     """By id, the line that counts."""
-    counts: dict[str, InventoryLine] = {}
+    counts: dict[str, InventoryEntry] = {}
     for page in pages:
-        for line in page.lines:
-            counts[line.ticket_id] = max(counts.get(line.ticket_id, line), line, key=_place)
+        for line in page.entries:
+            counts[line.ticket_id] = max(counts.get(line.ticket_id, line), line, key=_entry_order)
     return {
         ticket_id: Line(None if line.gone else line.modified_time, line.gone)
         for ticket_id, line in counts.items()
     }
 
 
-def _place(line: InventoryLine) -> tuple[datetime, bool]:
+def _entry_order(line: InventoryEntry) -> tuple[datetime, bool]:
     return line.modified_time, line.gone
 
 
-def truth(desk: SimulatedHelpdesk, vendor: Vendor) -> dict[str, Line]:
+def truth(simulator: SimulatedHelpdesk, vendor: Vendor) -> dict[str, Line]:
     """What an inventory has to say once the helpdesk is quiet."""
-    lines = {}
-    for ticket in desk.truth(gone=True):
-        gone = Gone.LIVES if ticket.end is None else vendor.ends[ticket.end]
-        if gone is Gone.LIVES:
-            lines[ticket.ticket_id] = Line(ticket.modified_time)
-        elif gone in TELLS:
-            lines[ticket.ticket_id] = Line(None, gone=True)
-    return lines
+    entries = {}
+    for ticket in simulator.truth(gone=True):
+        gone = DeletionVisibility.STAYS_LIVE if ticket.end is None else vendor.removals[ticket.end]
+        if gone is DeletionVisibility.STAYS_LIVE:
+            entries[ticket.ticket_id] = Line(ticket.modified_time)
+        elif gone in VISIBLE:
+            entries[ticket.ticket_id] = Line(None, gone=True)
+    return entries
 
 
-def as_of(pages: list[InventoryPage]) -> datetime:
+def started_at(pages: list[InventoryPage]) -> datetime:
     """When it began: a change since then may be in it or not."""
     return min(page.served_at for page in pages)
 
 
-def test_every_ticket_with_its_time(open_helpdesk: Open, vendor: Vendor) -> None:
-    desk, helpdesk, _ = open_helpdesk()
-    desk.change(2 * PAGE + 3, same_second=True)
-    desk.delete(3)
-    desk.mark_spam(2)
-    into, *merged = [each.ticket_id for each in desk.change(3)]
-    desk.merge(merged, into)
-    desk.advance(RIPE_SECONDS)
+def test_every_ticket_is_listed_with_its_time(open_helpdesk: Open, vendor: Vendor) -> None:
+    simulator, helpdesk, _ = open_helpdesk()
+    simulator.change(2 * PAGE + 3, same_second=True)
+    simulator.delete(3)
+    simulator.mark_spam(2)
+    into, *merged = [each.ticket_id for each in simulator.change(3)]
+    simulator.merge(merged, into)
+    simulator.advance(SECONDS_PAST_GRACE)
     pages = list(helpdesk.inventory())
-    assert said(pages) == truth(desk, vendor)
+    assert entries_by_id(pages) == truth(simulator, vendor)
     assert not any(page.unreadable for page in pages)
-    living = sum(not line.gone for line in said(pages).values())
+    living = sum(not line.gone for line in entries_by_id(pages).values())
     # Zoho Desk's search still counts the two that are spam.
     assert {page.total for page in pages} <= {None, living, living + 2}
 
 
 def test_tickets_archived_before_the_first_load(open_helpdesk: Open, vendor: Vendor) -> None:
-    desk, helpdesk, _ = open_helpdesk()
-    desk.archive(15)
-    assert said(helpdesk.inventory()) == truth(desk, vendor)
+    simulator, helpdesk, _ = open_helpdesk()
+    simulator.archive(15)
+    assert entries_by_id(helpdesk.inventory()) == truth(simulator, vendor)
 
 
-def test_an_empty_helpdesk(open_helpdesk: Open) -> None:
+def test_empty_helpdesk(open_helpdesk: Open) -> None:
     pages = list(open_helpdesk(0).helpdesk.inventory())
     assert pages
-    assert said(pages) == {}
+    assert entries_by_id(pages) == {}
     assert {page.total for page in pages} <= {None, 0}
 
 
 @pytest.mark.parametrize("at_once", [1, 4])
-def test_tickets_that_change_while_paging(
-    open_helpdesk: Open, vendor: Vendor, at_once: int
-) -> None:
+def test_tickets_changed_while_paging(open_helpdesk: Open, vendor: Vendor, at_once: int) -> None:
     """Before every page some leave their places; none may be read of in neither."""
-    desk, helpdesk, endpoint = open_helpdesk(helpdesk_concurrency=at_once)
-    desk.fault("changes_while_paging", on=endpoint, changes=7, advance_seconds=14.0, count=30)
+    simulator, helpdesk, endpoint = open_helpdesk(helpdesk_concurrency=at_once)
+    simulator.fault("changes_while_paging", on=endpoint, changes=7, advance_seconds=14.0, count=30)
     pages = list(helpdesk.inventory())
-    found, true = said(pages), truth(desk, vendor)
+    found, true = entries_by_id(pages), truth(simulator, vendor)
     assert found.keys() == true.keys()
-    assert desk.counters().of(endpoint) >= TICKETS / PAGE
-    began = as_of(pages)
+    assert simulator.counters().of(endpoint) >= TICKETS / PAGE
+    began = started_at(pages)
     untouched = {
         ticket_id: line
         for ticket_id, line in true.items()
@@ -157,126 +157,128 @@ def test_tickets_that_change_while_paging(
     assert {ticket_id: found[ticket_id] for ticket_id in untouched} == untouched
 
 
-def test_the_oldest_ticket_left_to_be_read_changes_last(
-    open_helpdesk: Open, vendor: Vendor
-) -> None:
+def test_last_unread_tickets_change_while_paging(open_helpdesk: Open, vendor: Vendor) -> None:
     """While the last page but one is on its way, so that no page of the list is left for it."""
-    desk, helpdesk, _ = open_helpdesk(helpdesk_concurrency=1)
-    pages, seen, unread = helpdesk.inventory(), {}, set(truth(desk, vendor))
+    simulator, helpdesk, _ = open_helpdesk(helpdesk_concurrency=1)
+    pages, seen, unread = helpdesk.inventory(), {}, set(truth(simulator, vendor))
     for page in pages:
-        seen.update({line.ticket_id: line for line in page.lines})
+        seen.update({line.ticket_id: line for line in page.entries})
         unread -= seen.keys()
         if 0 < len(unread) <= PAGE:
-            desk.change(ids=sorted(unread))
+            simulator.change(ids=sorted(unread))
             break
     assert unread
-    found = seen.keys() | said(pages).keys()
-    assert found == truth(desk, vendor).keys()
+    found = seen.keys() | entries_by_id(pages).keys()
+    assert found == truth(simulator, vendor).keys()
 
 
-def test_tickets_that_leave_while_paging(open_helpdesk: Open, vendor: Vendor) -> None:
+def test_tickets_removed_while_paging(open_helpdesk: Open, vendor: Vendor) -> None:
     """One that was read of, and one that was not yet: told of as gone by who tells of such."""
-    desk, helpdesk, _ = open_helpdesk(helpdesk_concurrency=1)
+    simulator, helpdesk, _ = open_helpdesk(helpdesk_concurrency=1)
     pages = helpdesk.inventory()
     first = next(pages)
-    read = first.lines[0].ticket_id
-    unread = next(iter(truth(desk, vendor).keys() - {line.ticket_id for line in first.lines}))
-    desk.advance(5)
-    desk.delete(ids=[read, unread])
-    found = said([first, *pages])
-    if vendor.ends["deleted"] in TELLS:
-        assert found == truth(desk, vendor)
+    read = first.entries[0].ticket_id
+    unread = next(
+        iter(truth(simulator, vendor).keys() - {line.ticket_id for line in first.entries})
+    )
+    simulator.advance(5)
+    simulator.delete(ids=[read, unread])
+    found = entries_by_id([first, *pages])
+    if vendor.removals["deleted"] in VISIBLE:
+        assert found == truth(simulator, vendor)
     else:
-        assert found == {**truth(desk, vendor), read: Line(first.lines[0].modified_time)}
+        assert found == {**truth(simulator, vendor), read: Line(first.entries[0].modified_time)}
 
 
-@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING.keys())
-def test_a_failure_that_passes_is_tried_again(
+@pytest.mark.parametrize("fault", TRANSIENT.values(), ids=TRANSIENT.keys())
+def test_transient_failure_is_retried(
     open_helpdesk: Open, vendor: Vendor, fault: Mapping[str, Any]
 ) -> None:
-    desk, helpdesk, endpoint = open_helpdesk()
-    desk.fault(**fault, on=endpoint, count=2)
-    assert said(helpdesk.inventory()) == truth(desk, vendor)
+    simulator, helpdesk, endpoint = open_helpdesk()
+    simulator.fault(**fault, on=endpoint, count=2)
+    assert entries_by_id(helpdesk.inventory()) == truth(simulator, vendor)
     assert helpdesk.use.retries == 2
 
 
-def test_a_failure_that_stays(open_helpdesk: Open) -> None:
-    desk, helpdesk, endpoint = open_helpdesk()
-    desk.fault("error_500", on=endpoint, after=2)
+def test_permanent_failure(open_helpdesk: Open) -> None:
+    simulator, helpdesk, endpoint = open_helpdesk()
+    simulator.fault("error_500", on=endpoint, after=2)
     with pytest.raises(EndpointFailed, match=r"500.*Given up"):
         list(helpdesk.inventory())
 
 
 @pytest.mark.parametrize("fault", ["page_cut_short", "empty_page", "repeated_rows"])
-def test_odd_pages_are_no_end(open_helpdesk: Open, vendor: Vendor, fault: str) -> None:
+def test_odd_pages_do_not_end_the_inventory(
+    open_helpdesk: Open, vendor: Vendor, fault: str
+) -> None:
     """A page cut short with 200, an empty one, and one that tells again what the last one told."""
-    desk, helpdesk, endpoint = open_helpdesk()
-    desk.fault(fault, on=endpoint, after=1, count=3)
+    simulator, helpdesk, endpoint = open_helpdesk()
+    simulator.fault(fault, on=endpoint, after=1, count=3)
     if (vendor.name, fault) == ("zoho_desk", "empty_page"):
         # It counts more rows than it gives: an error, and no end either.
         with pytest.raises(EndpointFailed):
             list(helpdesk.inventory())
     else:
-        assert said(helpdesk.inventory()) == truth(desk, vendor)
-        assert fault not in desk.faults()
+        assert entries_by_id(helpdesk.inventory()) == truth(simulator, vendor)
+        assert fault not in simulator.faults()
 
 
 @pytest.mark.parametrize("fault", ["not_json", "missing_fields"])
-def test_another_answer_than_a_page_is_an_error(open_helpdesk: Open, fault: str) -> None:
-    desk, helpdesk, endpoint = open_helpdesk()
-    desk.fault(fault, on=endpoint, after=2)
+def test_unexpected_response_is_an_error(open_helpdesk: Open, fault: str) -> None:
+    simulator, helpdesk, endpoint = open_helpdesk()
+    simulator.fault(fault, on=endpoint, after=2)
     with pytest.raises(EndpointFailed):
         list(helpdesk.inventory())
 
 
-def test_refused_credentials_are_not_tried_again(open_helpdesk: Open) -> None:
-    desk, helpdesk, _ = open_helpdesk()
-    refused = desk.token
-    desk.accept_token(f"{refused}-again")
+def test_rejected_credentials_are_not_retried(open_helpdesk: Open) -> None:
+    simulator, helpdesk, _ = open_helpdesk()
+    refused = simulator.token
+    simulator.accept_token(f"{refused}-again")
     with pytest.raises(CredentialsRefused) as error:
         list(helpdesk.inventory())
     assert refused not in str(error.value)
-    assert desk.counters().total == 1
+    assert simulator.counters().total == 1
 
 
-def test_more_tickets_than_one_query_gives(open_helpdesk: Open, vendor: Vendor) -> None:
+def test_more_tickets_than_the_query_cap(open_helpdesk: Open, vendor: Vendor) -> None:
     cap = 3 * PAGE
-    desk, helpdesk, _ = open_helpdesk(4 * cap, cap=cap, helpdesk_result_cap=cap)
-    assert said(helpdesk.inventory()) == truth(desk, vendor)
+    simulator, helpdesk, _ = open_helpdesk(4 * cap, cap=cap, helpdesk_result_cap=cap)
+    assert entries_by_id(helpdesk.inventory()) == truth(simulator, vendor)
 
 
-def test_no_ticket_is_asked_for_by_its_id(open_helpdesk: Open, vendor: Vendor) -> None:
+def test_tickets_are_not_fetched_by_id(open_helpdesk: Open, vendor: Vendor) -> None:
     """Neither where tickets are fetched whole, nor for what is gone."""
-    desk, helpdesk, _ = open_helpdesk(helpdesk_fetch_details=True)
-    desk.delete(5)
-    desk.advance(RIPE_SECONDS)
-    assert said(helpdesk.inventory()) == truth(desk, vendor)
-    assert desk.counters().of("ticket") == 0
+    simulator, helpdesk, _ = open_helpdesk(helpdesk_fetch_details=True)
+    simulator.delete(5)
+    simulator.advance(SECONDS_PAST_GRACE)
+    assert entries_by_id(helpdesk.inventory()) == truth(simulator, vendor)
+    assert simulator.counters().of("ticket") == 0
 
 
-def test_it_is_no_dearer_than_the_listing(open_helpdesk: Open) -> None:
+def test_inventory_costs_no_more_than_the_listing(open_helpdesk: Open) -> None:
     """But for looking at the end once more, in each list that is read to its end."""
-    desk, helpdesk, _ = open_helpdesk(helpdesk_concurrency=1)
+    simulator, helpdesk, _ = open_helpdesk(helpdesk_concurrency=1)
     list(helpdesk.listing())
-    listed = desk.counters()
-    desk.reset_counters()
+    listed = simulator.counters()
+    simulator.reset_counters()
     list(helpdesk.inventory())
-    assert desk.counters().total <= listed.total + 3
-    assert desk.counters().bytes <= listed.bytes * 1.1
+    assert simulator.counters().total <= listed.total + 3
+    assert simulator.counters().bytes <= listed.bytes * 1.1
 
 
-def test_rows_that_cannot_be_read(open_helpdesk: Open, vendor: Vendor) -> None:
+def test_unreadable_rows_are_counted(open_helpdesk: Open, vendor: Vendor) -> None:
     """Named where they are skipped: a ticket without a time is still there."""
-    desk, helpdesk, endpoint = open_helpdesk(helpdesk_skip_bad_tickets=True)
-    desk.fault("bad_ticket", on=endpoint, kind="bad_time", rows=2, count=1)
+    simulator, helpdesk, endpoint = open_helpdesk(helpdesk_skip_bad_tickets=True)
+    simulator.fault("bad_ticket", on=endpoint, kind="bad_time", rows=2, count=1)
     pages = list(helpdesk.inventory())
     unreadable = {ticket_id for page in pages for ticket_id in page.unreadable}
     assert len(unreadable) == 2
-    assert said(pages).keys() | unreadable == truth(desk, vendor).keys()
+    assert entries_by_id(pages).keys() | unreadable == truth(simulator, vendor).keys()
 
 
-def test_rows_that_cannot_be_read_end_it(open_helpdesk: Open) -> None:
-    desk, helpdesk, endpoint = open_helpdesk()
-    desk.fault("bad_ticket", on=endpoint, kind="bad_time", rows=2)
+def test_unreadable_rows_fail_without_skip(open_helpdesk: Open) -> None:
+    simulator, helpdesk, endpoint = open_helpdesk()
+    simulator.fault("bad_ticket", on=endpoint, kind="bad_time", rows=2)
     with pytest.raises(TicketUnreadable, match="HELPDESK_SKIP_BAD_TICKETS"):
         list(helpdesk.inventory())

@@ -5,51 +5,53 @@ from __future__ import annotations
 import pytest
 
 from helpdesk_assets.errors import WindowTooDense
-from helpdesk_assets_tests.conformance.conftest import MakeRig
-from helpdesk_assets_tests.harness import RIPE_SECONDS, Rig
+from helpdesk_assets_tests.conformance.conftest import MakeHarness
+from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness
 
 CAP = 60
 
 
-def test_more_tickets_than_one_query_gives(make_rig: MakeRig) -> None:
+def test_more_tickets_than_the_query_cap(make_harness: MakeHarness) -> None:
     """In all, and nearly in one second: a cut would lose the rest in silence."""
-    rig = make_rig(4 * CAP, cap=CAP, helpdesk_result_cap=CAP)
-    rig.desk.change(CAP - 1, same_second=True)
-    report = rig.settle()
+    harness = make_harness(4 * CAP, cap=CAP, helpdesk_result_cap=CAP)
+    harness.simulator.change(CAP - 1, same_second=True)
+    report = harness.sync_and_verify()
     assert not report.manifest.fallback
     assert report.facts.inserted == 4 * CAP
 
 
-def test_refuses_a_second_with_more_tickets_than_one_query_gives(make_rig: MakeRig) -> None:
+def test_one_second_beyond_the_query_cap_is_rejected(make_harness: MakeHarness) -> None:
     """No split helps, so the run says so. Once they are apart again, nothing is lost."""
-    rig = make_rig(2 * CAP, cap=CAP, helpdesk_result_cap=CAP)
-    rig.sync()
-    before = rig.state()
-    crowd = rig.desk.change(CAP + 15, same_second=True)
-    rig.desk.advance(RIPE_SECONDS)
+    harness = make_harness(2 * CAP, cap=CAP, helpdesk_result_cap=CAP)
+    harness.sync()
+    before = harness.state()
+    crowd = harness.simulator.change(CAP + 15, same_second=True)
+    harness.simulator.advance(SECONDS_PAST_GRACE)
     second = crowd[0].modified_time
     with pytest.raises(WindowTooDense, match=f"{second:%H:%M:%S}") as dense:
-        rig.sync()
+        harness.sync()
     assert "\n" not in str(dense.value)
-    assert rig.state() == before
-    rig.desk.change(ids=[each.ticket_id for each in crowd], spread_seconds=3.0 * len(crowd))
-    rig.settle()
+    assert harness.state() == before
+    harness.simulator.change(
+        ids=[each.ticket_id for each in crowd], spread_seconds=3.0 * len(crowd)
+    )
+    harness.sync_and_verify()
 
 
-def test_a_second_with_more_tickets_than_many_pages_hold(rig: Rig) -> None:
-    rig.desk.change(150, same_second=True)
-    report = rig.settle()
+def test_one_second_filling_many_pages(harness: Harness) -> None:
+    harness.simulator.change(150, same_second=True)
+    report = harness.sync_and_verify()
     assert not report.manifest.fallback
     assert report.facts.updated == 150
 
 
-def test_slows_down_before_the_limit_is_reached(rig: Rig) -> None:
+def test_throttles_before_the_rate_limit(harness: Harness) -> None:
     """The helpdesk tells in its headers how many calls are left, and never has to say 429."""
-    rig.desk.change(100, spread_seconds=200)
-    rig.desk.advance(RIPE_SECONDS)
-    rig.desk.fault("rate_limit", on="search", calls=20, window_seconds=60.0)
-    report = rig.sync(helpdesk_page_size=2)
-    assert set(rig.desk.counters().calls["search"]) <= {"200", "204"}
-    assert rig.desk.counters().of("search") > 40
+    harness.simulator.change(100, spread_seconds=200)
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    harness.simulator.fault("rate_limit", on="search", calls=20, window_seconds=60.0)
+    report = harness.sync(helpdesk_page_size=2)
+    assert set(harness.simulator.counters().calls["search"]) <= {"200", "204"}
+    assert harness.simulator.counters().of("search") > 40
     assert report.manifest.api.seconds_waited > 60
-    rig.settle()
+    harness.sync_and_verify()

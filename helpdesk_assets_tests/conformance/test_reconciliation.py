@@ -2,46 +2,49 @@
 
 from __future__ import annotations
 
-from helpdesk_assets.model.reconciliation import Kind
-from helpdesk_assets_tests.conformance.conftest import STAGED, MakeRig
-from helpdesk_assets_tests.conformance.vendors import Gone
+from helpdesk_assets.model.reconciliation import DifferenceKind
+from helpdesk_assets_tests.conformance.conftest import STAGED, MakeHarness
+from helpdesk_assets_tests.conformance.vendors import DeletionVisibility
 from helpdesk_assets_tests.harness import COLUMNS
 
 HOUR = 3600.0
 
 
-def test_lost_and_older_rows_come_back(make_rig: MakeRig) -> None:
-    rig = make_rig(60, **STAGED)
+def test_lost_and_stale_rows_are_repaired(make_harness: MakeHarness) -> None:
+    harness = make_harness(60, **STAGED)
     # A ticket that is fetched by its id has more in it than a list gives, at some vendors.
-    rig.columns = tuple(column for column in COLUMNS if column != "raw_json")
-    rig.sync()
-    rig.desk.advance(HOUR)
-    oldest = sorted(rig.desk.truth(), key=lambda ticket: ticket.modified_time)
+    harness.columns = tuple(column for column in COLUMNS if column != "raw_json")
+    harness.sync()
+    harness.simulator.advance(HOUR)
+    oldest = sorted(harness.simulator.truth(), key=lambda ticket: ticket.modified_time)
     ids = [ticket.ticket_id for ticket in oldest]
-    rig.lose(ids[:3])
-    rig.make_older(ids[3:5])
-    report = rig.reconcile()
-    assert {each.kind: each.count for each in report.found} == {Kind.ABSENT: 3, Kind.STALE: 2}
+    harness.delete_rows(ids[:3])
+    harness.make_stale(ids[3:5])
+    report = harness.reconcile()
+    assert {each.kind: each.count for each in report.found} == {
+        DifferenceKind.ABSENT: 3,
+        DifferenceKind.STALE: 2,
+    }
     assert report.unrepaired == 0
-    rig.assert_equal()
-    assert rig.reconcile().found == ()
+    harness.assert_equal()
+    assert harness.reconcile().found == ()
 
 
-def test_gone_tickets_are_marked_for_good(make_rig: MakeRig) -> None:
+def test_deleted_tickets_are_marked_permanently(make_harness: MakeHarness) -> None:
     """By the sync where the helpdesk tells of it, else by the sweep; neither undoes the other."""
-    rig = make_rig(60, **STAGED)
-    rig.sync()
-    rig.desk.advance(HOUR)
-    ends = {"deleted": rig.desk.delete(2), "spam": rig.desk.mark_spam(1)}
-    rig.desk.advance(HOUR)
-    rig.reconcile(reconcile_most_gone_share=0.1)
-    rig.sync()
-    rig.desk.advance(HOUR)
-    assert rig.reconcile(reconcile_most_gone_share=0.1).found == ()
-    marked = {key for key, row in rig.tickets().items() if row["deletedTime"] is not None}
+    harness = make_harness(60, **STAGED)
+    harness.sync()
+    harness.simulator.advance(HOUR)
+    removals = {"deleted": harness.simulator.delete(2), "spam": harness.simulator.mark_spam(1)}
+    harness.simulator.advance(HOUR)
+    harness.reconcile(reconcile_most_gone_share=0.1)
+    harness.sync()
+    harness.simulator.advance(HOUR)
+    assert harness.reconcile(reconcile_most_gone_share=0.1).found == ()
+    marked = {key for key, row in harness.tickets().items() if row["deletedTime"] is not None}
     assert marked == {
         ticket_id
-        for end, left in ends.items()
+        for end, left in removals.items()
         for ticket_id in left
-        if rig.vendor.ends[end] is not Gone.LIVES
+        if harness.vendor.removals[end] is not DeletionVisibility.STAYS_LIVE
     }

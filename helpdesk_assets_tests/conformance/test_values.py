@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from helpdesk_assets_tests.conformance.conftest import MakeRig
+from helpdesk_assets_tests.conformance.conftest import MakeHarness
 from helpdesk_assets_tests.conformance.vendors import Vendor
-from helpdesk_assets_tests.harness import RIPE_SECONDS, Rig
+from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness
 
 SUBJECTS = (
     "Ärger mit dem Größenwähler, naïve façade",
@@ -24,43 +24,43 @@ LONG_IDS = (
 )
 
 
-def test_texts_and_long_ids(make_rig: MakeRig, vendor: Vendor) -> None:
-    rig = make_rig(5)
+def test_texts_and_long_ids(make_harness: MakeHarness, vendor: Vendor) -> None:
+    harness = make_harness(5)
     for subject in SUBJECTS:
-        rig.desk.create(1, fields={vendor.subject: subject})
-    rig.desk.create(ids=LONG_IDS)
-    report = rig.settle()
+        harness.simulator.create(1, fields={vendor.subject: subject})
+    harness.simulator.create(ids=LONG_IDS)
+    report = harness.sync_and_verify()
     assert report.facts.rows == 5 + len(SUBJECTS) + len(LONG_IDS)
-    assert rig.tickets().keys() >= set(LONG_IDS)
+    assert harness.tickets().keys() >= set(LONG_IDS)
 
 
-def test_times_with_offsets(make_rig: MakeRig, vendor: Vendor) -> None:
+def test_times_with_offsets(make_harness: MakeHarness, vendor: Vendor) -> None:
     """The same instant in other words, in the zone of whoever wrote it."""
-    rig = make_rig(20)
-    for spell in vendor.spellings:
-        rig.desk.advance(60)
-        now = rig.desk.freeze().now
-        rig.desk.create(2, fields={vendor.modified: spell(now)})
-        rig.desk.thaw()
-    report = rig.settle()
-    assert report.facts.rows == 20 + 2 * len(vendor.spellings)
+    harness = make_harness(20)
+    for spell in vendor.time_formats:
+        harness.simulator.advance(60)
+        now = harness.simulator.freeze().now
+        harness.simulator.create(2, fields={vendor.modified: spell(now)})
+        harness.simulator.thaw()
+    report = harness.sync_and_verify()
+    assert report.facts.rows == 20 + 2 * len(vendor.time_formats)
 
 
-def test_a_future_time_poisons_nothing(make_rig: MakeRig, vendor: Vendor) -> None:
-    rig = make_rig(60)
-    usual = [each.ticket_id for each in rig.desk.truth()]
-    vendor.make_dated(rig.desk, datetime(2099, 6, 1, 12, tzinfo=UTC))
-    rig.desk.advance(RIPE_SECONDS)
-    report = rig.sync()
+def test_future_time_has_no_lasting_effect(make_harness: MakeHarness, vendor: Vendor) -> None:
+    harness = make_harness(60)
+    usual = [each.ticket_id for each in harness.simulator.truth()]
+    vendor.create_dated(harness.simulator, datetime(2099, 6, 1, 12, tzinfo=UTC))
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    report = harness.sync()
     assert report.facts.future_times == 1
-    _assert_watermark_is_of_now(rig)
-    rig.desk.change(ids=usual[:30], spread_seconds=60)
-    rig.settle()
-    _assert_watermark_is_of_now(rig)
+    _assert_watermark_is_of_now(harness)
+    harness.simulator.change(ids=usual[:30], spread_seconds=60)
+    harness.sync_and_verify()
+    _assert_watermark_is_of_now(harness)
 
 
-def _assert_watermark_is_of_now(rig: Rig) -> None:
-    state = rig.state()
+def _assert_watermark_is_of_now(harness: Harness) -> None:
+    state = harness.state()
     assert state is not None
     assert state.watermark is not None
-    assert state.watermark <= rig.desk.clock().now
+    assert state.watermark <= harness.simulator.clock().now

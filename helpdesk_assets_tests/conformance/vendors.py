@@ -20,13 +20,13 @@ from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 Json = Mapping[str, Any]
 
 
-class Gone(Enum):
+class DeletionVisibility(Enum):
     """How a vendor tells of a ticket that has left its lists."""
 
-    TOLD = "by its last version, so the row is that one, with deletedTime"
-    NOTICED = "by a notice only, so the row is as it was, with deletedTime"
-    LIVES = "not at all, it stays in the lists and is no gone ticket here"
-    UNTOLD = "not at all, so the row stays as it was"
+    FULL_VERSION = "by its last version, so the row is that one, with deletedTime"
+    TOMBSTONE = "by a notice only, so the row is as it was, with deletedTime"
+    STAYS_LIVE = "not at all, it stays in the lists and is no gone ticket here"
+    INVISIBLE = "not at all, so the row stays as it was"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,12 @@ class Vendor:
     subject: str
     modified: str
     columns: Callable[[Json], dict[str, Any]]
-    ends: Mapping[str, Gone]
-    calls_when_quiet: int
-    asks_again: bool
-    make_dated: Callable[[SimulatedHelpdesk, datetime], None]
-    spellings: tuple[Callable[[datetime], Any], ...]
-    leaves_out: Mapping[str, str] = field(default_factory=dict)
+    removals: Mapping[str, DeletionVisibility]
+    calls_without_changes: int
+    retries_first_call: bool
+    create_dated: Callable[[SimulatedHelpdesk, datetime], None]
+    time_formats: tuple[Callable[[datetime], Any], ...]
+    excluded_tests: Mapping[str, str] = field(default_factory=dict)
 
 
 def east(moment: datetime) -> str:
@@ -80,13 +80,13 @@ def _zendesk_columns(ticket: Json) -> dict[str, Any]:
     }
 
 
-def by_the_clock(desk: SimulatedHelpdesk, moment: datetime) -> None:
+def create_by_clock(simulator: SimulatedHelpdesk, moment: datetime) -> None:
     """Where changes are ordered by the time that is shown."""
-    now = desk.clock().now
-    desk.freeze(moment)
-    desk.create(1)
-    desk.freeze(now)
-    desk.thaw()
+    now = simulator.clock().now
+    simulator.freeze(moment)
+    simulator.create(1)
+    simulator.freeze(now)
+    simulator.thaw()
 
 
 def _at(text: str) -> datetime:
@@ -155,74 +155,90 @@ def in_milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def by_name(field: str) -> Callable[[SimulatedHelpdesk, datetime], None]:
+def create_by_field(field: str) -> Callable[[SimulatedHelpdesk, datetime], None]:
     """Where the order of changes does not heed the modified time that is shown."""
 
-    def make_dated(desk: SimulatedHelpdesk, moment: datetime) -> None:
-        desk.create(1, fields={field: f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"})
+    def create_dated(simulator: SimulatedHelpdesk, moment: datetime) -> None:
+        simulator.create(1, fields={field: f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"})
 
-    return make_dated
+    return create_dated
 
 
-RENEWED = "goes_on_when_its_token_ends"
-DENSE = "refuses_a_second_with_more_tickets_than_one_query_gives"
-SAYS_SO = "says_so_when_its_token_ends"
+TOKEN_RENEWED = "expired_token_is_renewed"
+DENSE_SECOND = "one_second_beyond_the_query_cap_is_rejected"
+TOKEN_EXPIRY_REPORTED = "expired_token_is_reported"
 ARCHIVING = "archiving_changes_no_row"
 ARCHIVED = "tickets_archived_before_the_first_load"
-SLOWS_DOWN = "slows_down_before_the_limit_is_reached"
-SILENT = "changes_that_leave_the_modified_time"
+THROTTLES = "throttles_before_the_rate_limit"
+SILENT_CHANGES = "changes_without_a_new_modified_time"
 BY_SHOWN_TIME = "Changes are found by the modified time, and nothing else tells of them."
 NO_CAP = "One query gives every row that there is."
-MADE_BY_HAND = "A person makes the token, and only a person can make another."
+MANUAL_TOKEN = "A person makes the token, and only a person can make another."
 
 REST = Vendor(
     name="rest",
-    settings=lambda desk: {"helpdesk_api_token": SecretStr(desk.token)},
+    settings=lambda simulator: {"helpdesk_api_token": SecretStr(simulator.token)},
     subject="subject",
     modified="modifiedTime",
     columns=_rest_columns,
-    ends={"deleted": Gone.UNTOLD, "spam": Gone.UNTOLD, "merged": Gone.UNTOLD},
-    calls_when_quiet=1,
-    asks_again=False,
-    make_dated=by_the_clock,
-    spellings=(east, west),
-    leaves_out={RENEWED: MADE_BY_HAND, DENSE: NO_CAP, SILENT: BY_SHOWN_TIME},
+    removals={
+        "deleted": DeletionVisibility.INVISIBLE,
+        "spam": DeletionVisibility.INVISIBLE,
+        "merged": DeletionVisibility.INVISIBLE,
+    },
+    calls_without_changes=1,
+    retries_first_call=False,
+    create_dated=create_by_clock,
+    time_formats=(east, west),
+    excluded_tests={
+        TOKEN_RENEWED: MANUAL_TOKEN,
+        DENSE_SECOND: NO_CAP,
+        SILENT_CHANGES: BY_SHOWN_TIME,
+    },
 )
 
 ZENDESK = Vendor(
     name="zendesk",
-    settings=lambda desk: {
+    settings=lambda simulator: {
         "helpdesk_user": "agent@example.com",
-        "helpdesk_api_token": SecretStr(desk.token),
+        "helpdesk_api_token": SecretStr(simulator.token),
     },
     subject="subject",
     modified="updated_at",
     columns=_zendesk_columns,
     # A merged ticket is closed, and one marked as spam is deleted.
-    ends={"deleted": Gone.TOLD, "spam": Gone.TOLD, "merged": Gone.LIVES},
-    calls_when_quiet=1,
-    asks_again=True,
-    make_dated=by_name("updated_at"),
-    spellings=(east, west),
-    leaves_out={RENEWED: MADE_BY_HAND, DENSE: NO_CAP},
+    removals={
+        "deleted": DeletionVisibility.FULL_VERSION,
+        "spam": DeletionVisibility.FULL_VERSION,
+        "merged": DeletionVisibility.STAYS_LIVE,
+    },
+    calls_without_changes=1,
+    retries_first_call=True,
+    create_dated=create_by_field("updated_at"),
+    time_formats=(east, west),
+    excluded_tests={TOKEN_RENEWED: MANUAL_TOKEN, DENSE_SECOND: NO_CAP},
 )
 
 FRESHDESK = Vendor(
     name="freshdesk",
-    settings=lambda desk: {"helpdesk_api_token": SecretStr(desk.token)},
+    settings=lambda simulator: {"helpdesk_api_token": SecretStr(simulator.token)},
     subject="subject",
     modified="updated_at",
     columns=_freshdesk_columns,
     # A merged ticket is closed and stays in the list.
-    ends={"deleted": Gone.TOLD, "spam": Gone.TOLD, "merged": Gone.LIVES},
+    removals={
+        "deleted": DeletionVisibility.FULL_VERSION,
+        "spam": DeletionVisibility.FULL_VERSION,
+        "merged": DeletionVisibility.STAYS_LIVE,
+    },
     # The list, the trash and the spam.
-    calls_when_quiet=3,
-    asks_again=True,
-    make_dated=by_the_clock,
-    spellings=(east, west),
-    leaves_out={
-        RENEWED: MADE_BY_HAND,
-        SILENT: BY_SHOWN_TIME,
+    calls_without_changes=3,
+    retries_first_call=True,
+    create_dated=create_by_clock,
+    time_formats=(east, west),
+    excluded_tests={
+        TOKEN_RENEWED: MANUAL_TOKEN,
+        SILENT_CHANGES: BY_SHOWN_TIME,
         ARCHIVED: "Whether the list tells of archived tickets is not documented, and nothing else "
         "tells of them.",
     },
@@ -231,51 +247,59 @@ FRESHDESK = Vendor(
 REQUEST_TRACKER = Vendor(
     name="request_tracker",
     # Of a zone that is neither UTC nor the server's.
-    settings=lambda desk: {
+    settings=lambda simulator: {
         "helpdesk_user": "sync-new-york",
-        "helpdesk_api_token": SecretStr(desk.token),
+        "helpdesk_api_token": SecretStr(simulator.token),
     },
     subject="Subject",
     modified="LastUpdated",
     columns=_request_tracker_columns,
     # Spam is deleted, by hand or by a rule; of a merged ticket its transaction is left.
-    ends={"deleted": Gone.TOLD, "spam": Gone.TOLD, "merged": Gone.NOTICED},
+    removals={
+        "deleted": DeletionVisibility.FULL_VERSION,
+        "spam": DeletionVisibility.FULL_VERSION,
+        "merged": DeletionVisibility.TOMBSTONE,
+    },
     # The user's time zone, what has gone, what has changed.
-    calls_when_quiet=3,
-    asks_again=True,
-    make_dated=by_the_clock,
-    spellings=(east, west),
-    leaves_out={
-        RENEWED: MADE_BY_HAND,
-        SILENT: BY_SHOWN_TIME,
-        DENSE: NO_CAP,
-        SLOWS_DOWN: "There is no limit, and no header tells of one.",
+    calls_without_changes=3,
+    retries_first_call=True,
+    create_dated=create_by_clock,
+    time_formats=(east, west),
+    excluded_tests={
+        TOKEN_RENEWED: MANUAL_TOKEN,
+        SILENT_CHANGES: BY_SHOWN_TIME,
+        DENSE_SECOND: NO_CAP,
+        THROTTLES: "There is no limit, and no header tells of one.",
     },
 )
 
 ZOHO_DESK = Vendor(
     name="zoho_desk",
-    settings=lambda desk: {
-        "zoho_accounts_url": desk.base_url,
+    settings=lambda simulator: {
+        "zoho_accounts_url": simulator.base_url,
         "zoho_org_id": zoho.ORG_ID,
         "zoho_client_id": zoho.CLIENT_ID,
         "zoho_client_secret": SecretStr(zoho.CLIENT_SECRET),
-        "zoho_refresh_token": SecretStr(desk.token),
+        "zoho_refresh_token": SecretStr(simulator.token),
         "zoho_token_cache": "off",
     },
     subject="subject",
     modified="modifiedTime",
     columns=_zoho_columns,
     # Deleted and merged ones are in the recycle bin, and spam stays where it is.
-    ends={"deleted": Gone.TOLD, "spam": Gone.TOLD, "merged": Gone.TOLD},
+    removals={
+        "deleted": DeletionVisibility.FULL_VERSION,
+        "spam": DeletionVisibility.FULL_VERSION,
+        "merged": DeletionVisibility.FULL_VERSION,
+    },
     # A token, the search, and the bin until nothing follows.
-    calls_when_quiet=5,
-    asks_again=True,
-    make_dated=by_the_clock,
-    spellings=(east, west, in_milliseconds),
-    leaves_out={
-        SILENT: BY_SHOWN_TIME,
-        SAYS_SO: "Another token is fetched.",
+    calls_without_changes=5,
+    retries_first_call=True,
+    create_dated=create_by_clock,
+    time_formats=(east, west, in_milliseconds),
+    excluded_tests={
+        SILENT_CHANGES: BY_SHOWN_TIME,
+        TOKEN_EXPIRY_REPORTED: "Another token is fetched.",
         ARCHIVING: "It shows in the ticket, and whether it moves the modified time is not "
         "documented.",
     },

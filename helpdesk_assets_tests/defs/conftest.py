@@ -21,7 +21,7 @@ TOKEN = "a-token-that-nobody-may-see"
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class DagsterHarness:
     """What a test moves (`helpdesk`), and what it looks at."""
 
     helpdesk: SimulatedHelpdesk
@@ -63,7 +63,7 @@ class World:
     def watermark(self) -> Any:
         return self.rows(tables.SYNC_STATE.name)[0]["watermark"]
 
-    def told(self, asset: str) -> dict[str, Any]:
+    def asset_metadata(self, asset: str) -> dict[str, Any]:
         """Metadata of the asset's latest materialisation, as plain values."""
         event = self.instance.get_latest_materialization_event(dg.AssetKey(asset))
         assert event is not None
@@ -115,10 +115,10 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def world(
+def harness(
     environment: None,
     helpdesk: SimulatedHelpdesk,
     warehouse: Warehouse,
     instance: dg.DagsterInstance,
-) -> World:
-    return World(helpdesk, warehouse, instance)
+) -> DagsterHarness:
+    return DagsterHarness(helpdesk, warehouse, instance)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from helpdesk_assets.defs.alerts.sensor import NAME
+from helpdesk_assets.defs.alerts.sensor import SENSOR_NAME
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 90
@@ -60,6 +60,6 @@ def until(what: Callable[[], bool], log: Path) -> None:
 
 def ticks(instance: dg.DagsterInstance) -> int:
     """How many ticks of the sensor have been saved."""
-    sensors = [s for s in instance.all_instigator_state() if s.instigator_name == NAME]
+    sensors = [s for s in instance.all_instigator_state() if s.instigator_name == SENSOR_NAME]
     found = [instance.get_ticks(s.instigator_origin_id, s.selector_id) for s in sensors]
     return sum(tick.is_completed for ticks in found for tick in ticks)

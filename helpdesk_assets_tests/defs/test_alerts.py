@@ -10,8 +10,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from helpdesk_assets_tests.alerts.alert_server import TOKEN, Receiver
-from helpdesk_assets_tests.defs.conftest import World
+from helpdesk_assets_tests.alerts.alert_server import TOKEN, AlertServer
+from helpdesk_assets_tests.defs.conftest import DagsterHarness
 from helpdesk_assets_tests.defs.real_daemon import daemon, make_home, ticks, until
 from helpdesk_assets_tests.defs.webhook_io_manager import deliver
 
@@ -19,8 +19,8 @@ GAPS = "helpdesk-assets: missed_updates.webhook_gaps"
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as running:
+def alert_server() -> Iterator[AlertServer]:
+    with AlertServer() as running:
         yield running
 
 
@@ -37,30 +37,30 @@ def instance(home: Path) -> Iterator[dg.DagsterInstance]:
         yield kept
 
 
-def test_a_lost_webhook_is_told_once_and_so_is_that_all_is_well_again(
-    world: World,
+def test_lost_webhook_and_recovery_are_each_reported_once(
+    harness: DagsterHarness,
     instance: dg.DagsterInstance,
     home: Path,
-    receiver: Receiver,
+    alert_server: AlertServer,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setenv("ALERT_URLS", receiver.alert_url)
+    monkeypatch.setenv("ALERT_URLS", alert_server.alert_url)
     monkeypatch.setenv("ALERT_INTERVAL_SECONDS", "1")
-    monkeypatch.setenv("HEARTBEAT_URL", f"http://{receiver.address}/{TOKEN}")
+    monkeypatch.setenv("HEARTBEAT_URL", f"http://{alert_server.address}/{TOKEN}")
     monkeypatch.setenv("DAGSTER_UI_URL", "http://127.0.0.1:3000")
     log = tmp_path / "daemon.log"
-    world.sync()
+    harness.sync()
     with daemon(home, log):
         until(lambda: ticks(instance) >= 1, log)
 
-        world.helpdesk.advance(3600)
-        changed = world.helpdesk.change(ids=[t.ticket_id for t in world.helpdesk.truth()])
+        harness.helpdesk.advance(3600)
+        changed = harness.helpdesk.change(ids=[t.ticket_id for t in harness.helpdesk.truth()])
         lost = sorted(ticket.ticket_id for ticket in changed)[:3]
-        deliver(world, [t.ticket_id for t in changed if t.ticket_id not in lost])
-        world.helpdesk.advance(600)
-        run_id = world.sync().run_id
-        until(lambda: bool(receiver.received), log)
+        deliver(harness, [t.ticket_id for t in changed if t.ticket_id not in lost])
+        harness.helpdesk.advance(600)
+        run_id = harness.sync().run_id
+        until(lambda: bool(alert_server.received), log)
         # A daemon that ends between sending and saving its cursor rightly sends again.
         seen = ticks(instance)
         until(lambda: ticks(instance) > seen, log)
@@ -69,14 +69,14 @@ def test_a_lost_webhook_is_told_once_and_so_is_that_all_is_well_again(
     with daemon(home, log):
         seen = ticks(instance)
         until(lambda: ticks(instance) > seen + 1, log)
-        assert receiver.titles == [GAPS]
-        world.helpdesk.advance(600)
-        world.sync()
-        until(lambda: len(receiver.received) > 1, log)
+        assert alert_server.titles == [GAPS]
+        harness.helpdesk.advance(600)
+        harness.sync()
+        until(lambda: len(alert_server.received) > 1, log)
         seen = ticks(instance)
         until(lambda: ticks(instance) > seen, log)
 
-    began, over = receiver.received
+    began, over = alert_server.received
     assert (began.title, began.level) == (GAPS, "warning")
     lines = began.body.splitlines()
     assert lines[0].startswith("WARN: 3 of 40 changed tickets were not delivered by a webhook.")
@@ -84,5 +84,5 @@ def test_a_lost_webhook_is_told_once_and_so_is_that_all_is_well_again(
     assert lines[2] == f"Tickets: {', '.join(lost)}"
     assert lines[4] == f"http://127.0.0.1:3000/runs/{run_id}"
     assert (over.title, over.level) == (GAPS, "success")
-    assert len(receiver.beats) == 2
+    assert len(alert_server.heartbeats) == 2
     assert TOKEN not in log.read_text()

@@ -14,7 +14,7 @@ from helpdesk_assets.defs.io_managers.bigquery_merge import BigQueryMergeIOManag
 from helpdesk_assets.defs.resources.bigquery import HelpdeskBigQuery
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.query import Query
-from helpdesk_assets_tests.defs.conftest import World
+from helpdesk_assets_tests.defs.conftest import DagsterHarness
 
 MORNING, EVENING = datetime(2026, 11, 1, 8, tzinfo=UTC), datetime(2026, 11, 1, 20, tzinfo=UTC)
 NEWER_WINS = {
@@ -28,7 +28,7 @@ Store = Callable[..., dg.ExecuteInProcessResult]
 
 
 @pytest.fixture
-def store(world: World) -> Store:
+def store(harness: DagsterHarness) -> Store:
     """Materialise one asset of this value, and whatever else is given."""
 
     def run(value: Any, metadata: dict[str, Any], *more: Any) -> dg.ExecuteInProcessResult:
@@ -38,7 +38,7 @@ def store(world: World) -> Store:
 
         resources = {"io_manager": BigQueryMergeIOManager(bigquery=HelpdeskBigQuery())}
         return dg.materialize(
-            [orders, *more], resources=resources, instance=world.instance, raise_on_error=False
+            [orders, *more], resources=resources, instance=harness.instance, raise_on_error=False
         )
 
     return run
@@ -56,7 +56,7 @@ def frame(*rows: tuple[str, datetime, float]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["order_id", "changed_at", "total"])
 
 
-def test_a_data_frame_is_merged_and_read_back(world: World, store: Store) -> None:
+def test_data_frame_is_merged_and_read_back(harness: DagsterHarness, store: Store) -> None:
     seen: list[pd.DataFrame] = []
 
     @dg.asset(ins={"orders": dg.AssetIn(metadata={"columns": ["order_id", "total"]})})
@@ -72,19 +72,25 @@ def test_a_data_frame_is_merged_and_read_back(world: World, store: Store) -> Non
     assert list(read.columns) == ["order_id", "total"]
     assert read.to_numpy().tolist() == [["1", 11.5], ["2", 20.0], ["3", 30.0]]
     (event,) = result.asset_materializations_for_node("orders")
-    told = {key: value.value for key, value in event.metadata.items()}
-    assert (told["rows_changed"], told["query_jobs"], told["load_jobs"]) == (2, 1, 0)
-    assert told["dagster/table_name"] == world.warehouse.dataset.table_id("shop_orders")
+    asset_metadata = {key: value.value for key, value in event.metadata.items()}
+    assert (
+        asset_metadata["rows_changed"],
+        asset_metadata["query_jobs"],
+        asset_metadata["load_jobs"],
+    ) == (2, 1, 0)
+    assert asset_metadata["dagster/table_name"] == harness.warehouse.dataset.table_id("shop_orders")
 
 
-def test_without_a_guard_rows_are_only_ever_inserted(world: World, store: Store) -> None:
+def test_without_a_merge_policy_rows_are_only_inserted(
+    harness: DagsterHarness, store: Store
+) -> None:
     assert store(frame(("1", MORNING, 10.0)), {"merge_key": "order_id"}).success
     assert store(frame(("1", EVENING, 99.0)), {"merge_key": "order_id"}).success
-    assert [row["total"] for row in world.rows("orders")] == [10.0]
+    assert [row["total"] for row in harness.rows("orders")] == [10.0]
 
 
-def test_an_empty_frame_and_a_large_one(
-    world: World, store: Store, monkeypatch: pytest.MonkeyPatch
+def test_empty_and_large_data_frames(
+    harness: DagsterHarness, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     large = frame(*((str(n), MORNING, float(n)) for n in range(50)))
     assert store(large.iloc[:0], NEWER_WINS).success
@@ -92,31 +98,31 @@ def test_an_empty_frame_and_a_large_one(
     result = store(large, NEWER_WINS)
     (event,) = result.asset_materializations_for_node("orders")
     assert event.metadata["load_jobs"].value == 1
-    assert len(world.rows("shop_orders")) == 50
-    assert not [t.table_id for t in world.warehouse.list_tables() if "__stg_" in t.table_id]
+    assert len(harness.rows("shop_orders")) == 50
+    assert not [t.table_id for t in harness.warehouse.list_tables() if "__stg_" in t.table_id]
 
 
-def test_a_query_never_brings_a_row_here(world: World, store: Store) -> None:
+def test_query_is_merged_without_fetching_rows(harness: DagsterHarness, store: Store) -> None:
     schema = dg.TableSchema(
         columns=[dg.TableColumn("order_id", "string"), dg.TableColumn("total", "int64")]
     )
     metadata = {"merge_key": ["order_id"], "dagster/column_schema": schema}
     assert store(Query("SELECT '7' AS order_id, 3 AS total"), metadata).success
-    assert world.rows("orders") == [{"order_id": "7", "total": 3}]
+    assert harness.rows("orders") == [{"order_id": "7", "total": 3}]
 
 
-def test_a_spool_is_written_and_closed(world: World, store: Store) -> None:
+def test_spool_is_written_and_closed(harness: DagsterHarness, store: Store) -> None:
     schema = dg.TableSchema(columns=[dg.TableColumn("order_id", "string")])
     spool = Spool(1000)
     spool.append(b'{"order_id": "7"}')
     assert store(spool, {"merge_key": ["order_id"], "dagster/column_schema": schema}).success
-    assert world.rows("orders") == [{"order_id": "7"}]
+    assert harness.rows("orders") == [{"order_id": "7"}]
     with pytest.raises(ValueError, match="closed"):
         spool.append(b"{}")
 
 
-def test_another_dataset_is_named_by_schema(world: World, store: Store) -> None:
-    other = f"{world.warehouse.dataset.name}_b"
+def test_schema_metadata_names_another_dataset(harness: DagsterHarness, store: Store) -> None:
+    other = f"{harness.warehouse.dataset.name}_b"
     result = store(frame(("1", MORNING, 1.0)), {**NEWER_WINS, "schema": other})
     assert result.success
     (event,) = result.asset_materializations_for_node("orders")
@@ -140,7 +146,7 @@ def test_another_dataset_is_named_by_schema(world: World, store: Store) -> None:
         ),
     ],
 )
-def test_what_cannot_be_stored_fails_once_with_a_clear_line(
+def test_unstorable_value_fails_once_with_a_clear_message(
     store: Store, value: Any, metadata: dict[str, Any], message: str
 ) -> None:
     assert message in failure_of(store(value, metadata))

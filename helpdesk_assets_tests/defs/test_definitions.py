@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 
 from helpdesk_assets.definitions import assets, checks, defs, jobs
-from helpdesk_assets.defs.alerts.run_reports import Ours, check_subject
+from helpdesk_assets.defs.alerts.run_reports import AlertScope, check_subject
 from helpdesk_assets.defs.table_metadata import spec_from
 from helpdesk_assets.warehouse import tables
 
@@ -24,7 +24,7 @@ SPECS = {
 }
 
 
-def test_the_graph() -> None:
+def test_asset_graph() -> None:
     graph = defs.resolve_asset_graph()
     edges = {
         key.to_user_string(): sorted(p.to_user_string() for p in graph.get(key).parent_keys)
@@ -41,7 +41,7 @@ def test_the_graph() -> None:
     }
 
 
-def test_the_checks() -> None:
+def test_asset_checks() -> None:
     keys = defs.resolve_asset_graph().asset_check_keys
     assert sorted(f"{key.asset_key.to_user_string()}.{key.name}" for key in keys) == [
         "missed_updates.webhook_gaps",
@@ -58,7 +58,7 @@ def test_the_checks() -> None:
     ]
 
 
-def test_the_job_runs_the_steps_in_order_and_the_checks_last_in_one_process() -> None:
+def test_job_runs_steps_in_order_and_checks_last() -> None:
     job = defs.resolve_job_def("helpdesk_sync")
     assert job.executor_def.name == "in_process"
     assert int(job.tags["dagster/max_runtime"]) == 6 * 3600
@@ -66,7 +66,7 @@ def test_the_job_runs_the_steps_in_order_and_the_checks_last_in_one_process() ->
     assert order == [*SPECS, "sync_checks"]
 
 
-def test_the_schedule() -> None:
+def test_sync_schedule() -> None:
     schedule = defs.resolve_schedule_def("every_two_hours")
     assert schedule.job_name == "helpdesk_sync"
     assert schedule.cron_schedule == "0 */2 * * *"
@@ -74,7 +74,7 @@ def test_the_schedule() -> None:
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
 
 
-def test_how_webhooks_do_is_drawn_apart_from_the_sync() -> None:
+def test_webhook_health_is_a_separate_job() -> None:
     job = defs.resolve_job_def("webhook_health_job")
     assert [node.name for node in job.graph.nodes_in_topological_order] == ["webhook_health"]
     schedule = defs.resolve_schedule_def("daily_webhook_health")
@@ -86,7 +86,7 @@ def test_how_webhooks_do_is_drawn_apart_from_the_sync() -> None:
     assert asset.group_name == "helpdesk"
 
 
-def test_the_reconciliation_is_weekly_and_beside_the_sync() -> None:
+def test_reconciliation_is_weekly_and_independent_of_the_sync() -> None:
     job = defs.resolve_job_def("helpdesk_reconcile")
     assert [node.name for node in job.graph.nodes_in_topological_order] == ["ticket_inventory"]
     schedule = defs.resolve_schedule_def("weekly_reconciliation")
@@ -100,7 +100,7 @@ def test_the_reconciliation_is_weekly_and_beside_the_sync() -> None:
 
 
 @pytest.mark.parametrize("asset", SPECS)
-def test_what_an_asset_says_of_its_table_is_what_the_table_is(asset: str) -> None:
+def test_asset_metadata_matches_the_tables(asset: str) -> None:
     spec = defs.resolve_asset_graph().get(dg.AssetKey(asset))
     assert spec.owners == ["team:support-data"]
     assert spec.group_name == "helpdesk"
@@ -126,7 +126,7 @@ def test_what_an_asset_says_of_its_table_is_what_the_table_is(asset: str) -> Non
         ),
     ],
 )
-def test_definitions_load_where_nothing_answers(
+def test_definitions_load_without_any_service(
     tmp_path: Path, environment: dict[str, str], sensors: str
 ) -> None:
     """In a process of its own, with sockets forbidden: settings are for a run to read, but for the
@@ -160,9 +160,9 @@ def test_definitions_load_where_nothing_answers(
     assert done.stdout.strip() == sensors
 
 
-def test_alerts_are_about_all_that_is_defined_here() -> None:
+def test_alert_scope_covers_all_definitions() -> None:
     graph = defs.resolve_asset_graph()
-    assert Ours.of([*assets, *checks], jobs) == Ours(
+    assert AlertScope.of([*assets, *checks], jobs) == AlertScope(
         frozenset(key.to_user_string() for key in graph.get_all_asset_keys()),
         frozenset(map(check_subject, graph.asset_check_keys)),
         frozenset(job.name for job in jobs),

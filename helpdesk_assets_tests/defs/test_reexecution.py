@@ -12,7 +12,7 @@ from helpdesk_assets.defs.io_managers import bigquery_merge
 from helpdesk_assets.defs.metadata import ASSET_NAMES
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
-from helpdesk_assets_tests.defs.conftest import World
+from helpdesk_assets_tests.defs.conftest import DagsterHarness
 
 Break = Callable[[pytest.MonkeyPatch], None]
 
@@ -24,16 +24,16 @@ def sync_job() -> dg.JobDefinition:
     return defs.resolve_job_def("helpdesk_sync")
 
 
-def run(world: World) -> tuple[bool, str]:
+def run(harness: DagsterHarness) -> tuple[bool, str]:
     job = dg.reconstructable(sync_job)
-    with dg.execute_job(job, instance=world.instance, raise_on_error=False) as result:
+    with dg.execute_job(job, instance=harness.instance, raise_on_error=False) as result:
         return result.success, result.run_id
 
 
-def again_from_failure(world: World, run_id: str) -> tuple[bool, str]:
-    options = dg.ReexecutionOptions.from_failure(run_id, world.instance)
+def reexecute_from_failure(harness: DagsterHarness, run_id: str) -> tuple[bool, str]:
+    options = dg.ReexecutionOptions.from_failure(run_id, harness.instance)
     with dg.execute_job(
-        dg.reconstructable(sync_job), instance=world.instance, reexecution_options=options
+        dg.reconstructable(sync_job), instance=harness.instance, reexecution_options=options
     ) as result:
         return result.success, result.run_id
 
@@ -67,129 +67,132 @@ def after_writing(table: str) -> Break:
 
 def after_closing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The watermark has moved, but the step ends before Dagster hears of it."""
-    close = SyncTables.close_run
+    close = SyncTables.commit_run
 
     def close_and_refuse(*args: Any, **kwargs: Any) -> Any:
         close(*args, **kwargs)
         refuse()
 
-    monkeypatch.setattr(SyncTables, "close_run", close_and_refuse)
+    monkeypatch.setattr(SyncTables, "commit_run", close_and_refuse)
 
 
-PLUGS: dict[str, Break] = {
+CRASH_POINTS: dict[str, Break] = {
     "raw rows stored, not told": after_writing(tables.RAW_TICKET_CHANGES.name),
     "before missed_updates": before("missed_request"),
     "missed rows stored, not told": after_writing(tables.MISSED_UPDATES.name),
     "before tickets_table": before("tickets_request"),
     "tickets merged, not told": after_writing(tables.TICKETS.name),
-    "before sync_watermark": before("close_run"),
+    "before sync_watermark": before("commit_run"),
     "watermark moved, not told": after_closing,
 }
 
 
-@pytest.mark.parametrize("where", PLUGS)
-def test_a_run_that_died_is_put_right_from_where_it_died(
-    world: World, monkeypatch: pytest.MonkeyPatch, where: str
+@pytest.mark.parametrize("where", CRASH_POINTS)
+def test_crashed_run_resumes_from_the_failed_step(
+    harness: DagsterHarness, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    assert run(world)[0]
-    world.helpdesk.advance(3600)
-    changed = sorted(t.ticket_id for t in world.helpdesk.change(5))
-    world.helpdesk.advance(600)
+    assert run(harness)[0]
+    harness.helpdesk.advance(3600)
+    changed = sorted(t.ticket_id for t in harness.helpdesk.change(5))
+    harness.helpdesk.advance(600)
     with monkeypatch.context() as plug:
-        PLUGS[where](plug)
-        success, dead = run(world)
+        CRASH_POINTS[where](plug)
+        success, dead = run(harness)
     assert not success
-    expected = world.truth()
+    expected = harness.truth()
 
-    world.helpdesk.advance(600)
-    later = sorted(t.ticket_id for t in world.helpdesk.create(2))
-    success, _ = again_from_failure(world, dead)
+    harness.helpdesk.advance(600)
+    later = sorted(t.ticket_id for t in harness.helpdesk.create(2))
+    success, _ = reexecute_from_failure(harness, dead)
     assert success
-    assert set(world.stored()) >= set(expected)
-    assert world.missed() == changed
-    told = world.told("sync_watermark")
-    assert told["rows_updated"] == 5
-    assert told["missed"] == 5
+    assert set(harness.stored()) >= set(expected)
+    assert harness.missed() == changed
+    asset_metadata = harness.asset_metadata("sync_watermark")
+    assert asset_metadata["rows_updated"] == 5
+    assert asset_metadata["missed"] == 5
 
-    world.helpdesk.advance(3600)
-    assert run(world)[0]
-    assert world.stored() == world.truth()
+    harness.helpdesk.advance(3600)
+    assert run(harness)[0]
+    assert harness.stored() == harness.truth()
     # What a run met within the grace may yet have come by webhook, and is no missed update.
-    assert world.missed() in (sorted(changed + later), changed), "each once"
+    assert harness.missed() in (sorted(changed + later), changed), "each once"
 
 
-def test_a_rerun_of_a_rerun_still_finds_the_first_ones_batch(
-    world: World, monkeypatch: pytest.MonkeyPatch
+def test_rerun_of_a_rerun_finds_the_original_batch(
+    harness: DagsterHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as plug:
         before("missed_request")(plug)
-        _, first = run(world)
+        _, first = run(harness)
     with monkeypatch.context() as plug:
         before("tickets_request")(plug)
-        _, second = again_from_failure(world, first)
-    success, third = again_from_failure(world, second)
+        _, second = reexecute_from_failure(harness, first)
+    success, third = reexecute_from_failure(harness, second)
     assert success
-    assert world.told("sync_watermark")["batch_id"] == world.told("raw_ticket_changes")["batch_id"]
-    assert world.stored() == world.truth()
+    assert (
+        harness.asset_metadata("sync_watermark")["batch_id"]
+        == harness.asset_metadata("raw_ticket_changes")["batch_id"]
+    )
+    assert harness.stored() == harness.truth()
     assert third != first
 
 
-def test_a_large_batch_outlives_the_run_that_fetched_it(
-    world: World, monkeypatch: pytest.MonkeyPatch
+def test_large_batch_outlives_its_run(
+    harness: DagsterHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BIGQUERY_SMALL_BATCH_BYTES", "2000")
     with monkeypatch.context() as plug:
         before("tickets_request")(plug)
-        _, dead = run(world)
-    world.helpdesk.reset_counters()
-    assert again_from_failure(world, dead)[0]
-    assert world.helpdesk.counters().total == 0, "nothing is fetched twice"
-    assert world.stored() == world.truth()
-    assert not [t.table_id for t in world.warehouse.list_tables() if "__stg_" in t.table_id]
+        _, dead = run(harness)
+    harness.helpdesk.reset_counters()
+    assert reexecute_from_failure(harness, dead)[0]
+    assert harness.helpdesk.counters().total == 0, "nothing is fetched twice"
+    assert harness.stored() == harness.truth()
+    assert not [t.table_id for t in harness.warehouse.list_tables() if "__stg_" in t.table_id]
 
 
-def test_an_asset_alone_after_a_whole_run_changes_nothing(world: World) -> None:
-    world.sync()
-    world.helpdesk.advance(3600)
-    world.helpdesk.change(3)
-    world.helpdesk.advance(600)
-    world.sync()
-    tickets, missed, state = world.rows("tickets"), world.missed(), world.rows("sync_state")
+def test_single_asset_after_a_full_run_changes_nothing(harness: DagsterHarness) -> None:
+    harness.sync()
+    harness.helpdesk.advance(3600)
+    harness.helpdesk.change(3)
+    harness.helpdesk.advance(600)
+    harness.sync()
+    tickets, missed, state = harness.rows("tickets"), harness.missed(), harness.rows("sync_state")
     for asset in ASSET_NAMES[1:]:
-        assert world.materialize(asset).success
-        assert world.rows("tickets") == tickets
-        assert world.missed() == missed
-        assert world.rows("sync_state") == state
+        assert harness.materialize(asset).success
+        assert harness.rows("tickets") == tickets
+        assert harness.missed() == missed
+        assert harness.rows("sync_state") == state
 
 
-def test_one_asset_after_the_other_by_hand_is_a_whole_run(world: World) -> None:
-    world.sync()
-    world.helpdesk.advance(3600)
-    world.helpdesk.change(3)
-    world.helpdesk.advance(600)
+def test_materializing_assets_one_by_one_equals_a_run(harness: DagsterHarness) -> None:
+    harness.sync()
+    harness.helpdesk.advance(3600)
+    harness.helpdesk.change(3)
+    harness.helpdesk.advance(600)
     for asset in ASSET_NAMES:
-        assert world.materialize(asset).success
-    assert world.stored() == world.truth()
-    assert len(world.missed()) == 3
-    assert world.told("sync_watermark")["rows_updated"] == 3
+        assert harness.materialize(asset).success
+    assert harness.stored() == harness.truth()
+    assert len(harness.missed()) == 3
+    assert harness.asset_metadata("sync_watermark")["rows_updated"] == 3
 
 
-def test_the_watermark_does_not_pass_a_batch_that_is_not_merged(world: World) -> None:
-    world.sync()
-    before_it = world.watermark()
-    world.helpdesk.advance(3600)
-    world.helpdesk.change(3)
-    assert world.materialize("raw_ticket_changes").success
-    result = world.materialize("sync_watermark")
+def test_watermark_does_not_advance_past_an_unmerged_batch(harness: DagsterHarness) -> None:
+    harness.sync()
+    before_it = harness.watermark()
+    harness.helpdesk.advance(3600)
+    harness.helpdesk.change(3)
+    assert harness.materialize("raw_ticket_changes").success
+    result = harness.materialize("sync_watermark")
     assert not result.success
     (failed,) = [event for event in result.all_events if event.is_step_failure]
     failure = failed.step_failure_data.user_failure_data
     assert failure is not None
     assert "Materialise missed_updates and tickets_table first" in (failure.description or "")
-    assert world.watermark() == before_it
+    assert harness.watermark() == before_it
 
 
-def test_an_asset_alone_before_anything_was_fetched_does_nothing(world: World) -> None:
+def test_single_asset_before_any_fetch_does_nothing(harness: DagsterHarness) -> None:
     for asset in ASSET_NAMES[1:]:
-        assert world.materialize(asset).success
-        assert world.told(asset)["batch_id"] == ""
+        assert harness.materialize(asset).success
+        assert harness.asset_metadata(asset)["batch_id"] == ""

@@ -11,16 +11,16 @@ import pytest
 from helpdesk_assets.definitions import defs
 from helpdesk_assets.defs.metadata import ASSET_NAMES
 from helpdesk_assets.defs.run_guard import (
-    SILENT_AFTER,
-    WAITING,
-    WORKING,
-    ZOMBIE_AFTER,
-    in_progress,
-    refuse_beside_an_older_run,
+    ACTIVE_STATUSES,
+    MAX_RUN_DURATION,
+    MAX_SILENCE,
+    QUEUED_STATUSES,
+    reject_concurrent_run,
+    runs_in_progress,
 )
 from helpdesk_assets.defs.schedules import every_two_hours
-from helpdesk_assets.errors import UserMistake
-from helpdesk_assets_tests.defs.conftest import World
+from helpdesk_assets.errors import UserError
+from helpdesk_assets_tests.defs.conftest import DagsterHarness
 
 TICK = datetime(2026, 11, 23, 10, tzinfo=UTC)
 # A queued run needs a code server; Dagster's filters treat one that is not started alike.
@@ -64,7 +64,7 @@ def tick(instance: dg.DagsterInstance) -> dg.RunRequest | str:
     return data.run_requests[0] if data.run_requests else data.skip_message or ""
 
 
-def test_a_tick_asks_for_one_run_however_often_it_is_evaluated(
+def test_tick_requests_one_run_however_often_evaluated(
     instance: dg.DagsterInstance,
 ) -> None:
     first, second = tick(instance), tick(instance)
@@ -75,14 +75,14 @@ def test_a_tick_asks_for_one_run_however_often_it_is_evaluated(
 
 @pytest.mark.parametrize("by_hand", [False, True])
 @pytest.mark.parametrize("status", [WAITS, STARTED])
-def test_a_tick_is_skipped_while_a_sync_waits_or_works(
+def test_tick_is_skipped_while_a_sync_is_queued_or_running(
     instance: dg.DagsterInstance, status: dg.DagsterRunStatus, by_hand: bool
 ) -> None:
     run_id = a_run(instance, status, by_hand=by_hand)
     assert run_id in str(tick(instance))
 
 
-def test_other_jobs_and_ended_runs_do_not_hold_a_tick_up(instance: dg.DagsterInstance) -> None:
+def test_other_jobs_and_finished_runs_do_not_skip_a_tick(instance: dg.DagsterInstance) -> None:
     @dg.asset
     def somebody_elses() -> None: ...
 
@@ -92,29 +92,33 @@ def test_other_jobs_and_ended_runs_do_not_hold_a_tick_up(instance: dg.DagsterIns
     assert isinstance(tick(instance), dg.RunRequest)
 
 
-@pytest.mark.parametrize(("status", "limit"), [(STARTED, SILENT_AFTER), (WAITS, ZOMBIE_AFTER)])
-def test_a_run_that_died_without_a_word_does_not_hold_ticks_up_for_good(
+@pytest.mark.parametrize(("status", "limit"), [(STARTED, MAX_SILENCE), (WAITS, MAX_RUN_DURATION)])
+def test_silently_dead_run_does_not_skip_ticks_forever(
     instance: dg.DagsterInstance, status: dg.DagsterRunStatus, limit: timedelta
 ) -> None:
     a_run(instance, status)
     now = datetime.now(UTC)
     margin = timedelta(minutes=1)
-    assert list(in_progress(instance, (*WAITING, *WORKING), now + limit - margin))
-    assert not list(in_progress(instance, (*WAITING, *WORKING), now + limit + margin))
+    assert list(
+        runs_in_progress(instance, (*QUEUED_STATUSES, *ACTIVE_STATUSES), now + limit - margin)
+    )
+    assert not list(
+        runs_in_progress(instance, (*QUEUED_STATUSES, *ACTIVE_STATUSES), now + limit + margin)
+    )
 
 
-def test_a_run_is_refused_beside_an_older_one_and_not_beside_a_younger(
+def test_run_is_refused_beside_an_older_one_only(
     instance: dg.DagsterInstance,
 ) -> None:
     older, younger = (instance.get_run_by_id(a_run(instance, STARTED)) for _ in "12")
     assert older is not None
     assert younger is not None
-    refuse_beside_an_older_run(instance, older)
-    with pytest.raises(UserMistake, match=f"Run {older.run_id} is syncing already"):
-        refuse_beside_an_older_run(instance, younger)
+    reject_concurrent_run(instance, older)
+    with pytest.raises(UserError, match=f"Run {older.run_id} is syncing already"):
+        reject_concurrent_run(instance, younger)
 
 
-def test_the_run_that_is_re_executed_does_not_stand_in_its_own_way(
+def test_reexecuted_run_does_not_block_itself(
     instance: dg.DagsterInstance,
 ) -> None:
     killed = a_run(instance, STARTED)
@@ -124,41 +128,41 @@ def test_the_run_that_is_re_executed_does_not_stand_in_its_own_way(
         parent_run_id=killed,
         root_run_id=killed,
     )
-    refuse_beside_an_older_run(instance, again)
+    reject_concurrent_run(instance, again)
 
 
-def test_three_ways_to_run_give_the_same(world: World) -> None:
+def test_job_schedule_and_selected_assets_give_equal_results(harness: DagsterHarness) -> None:
     """The job, what the schedule asks for, and the assets selected by hand."""
-    assert world.sync().success
-    world.helpdesk.advance(3600)
-    world.helpdesk.change(4)
-    world.helpdesk.advance(600)
-    request = tick(world.instance)
+    assert harness.sync().success
+    harness.helpdesk.advance(3600)
+    harness.helpdesk.change(4)
+    harness.helpdesk.advance(600)
+    request = tick(harness.instance)
     assert isinstance(request, dg.RunRequest)
     assert every_two_hours.job_name == "helpdesk_sync"
     scheduled_run = defs.resolve_job_def(every_two_hours.job_name).execute_in_process(
-        instance=world.instance, run_config=request.run_config, tags=request.tags
+        instance=harness.instance, run_config=request.run_config, tags=request.tags
     )
     assert scheduled_run.success
-    assert world.stored() == world.truth()
-    scheduled = world.told("sync_watermark")
+    assert harness.stored() == harness.truth()
+    scheduled = harness.asset_metadata("sync_watermark")
 
-    world.helpdesk.advance(3600)
-    world.helpdesk.change(4)
-    world.helpdesk.advance(600)
-    assert world.materialize(*ASSET_NAMES).success
-    assert world.stored() == world.truth()
-    by_hand = world.told("sync_watermark")
+    harness.helpdesk.advance(3600)
+    harness.helpdesk.change(4)
+    harness.helpdesk.advance(600)
+    assert harness.materialize(*ASSET_NAMES).success
+    assert harness.stored() == harness.truth()
+    by_hand = harness.asset_metadata("sync_watermark")
     same = ("mode", "reason", "tickets_synced", "rows_updated", "missed", "table_rows")
     assert {k: scheduled[k] for k in same} == {k: by_hand[k] for k in same}
 
 
-def test_the_guard_ends_a_run_with_a_clear_line_and_changes_nothing(world: World) -> None:
-    older = a_run(world.instance, STARTED)
-    result = world.sync()
+def test_run_guard_fails_with_a_clear_message_and_no_changes(harness: DagsterHarness) -> None:
+    older = a_run(harness.instance, STARTED)
+    result = harness.sync()
     assert not result.success
     (failed,) = [event for event in result.all_events if event.is_step_failure]
     failure = failed.step_failure_data.user_failure_data
     assert failure is not None
     assert older in (failure.description or "")
-    assert world.helpdesk.counters().total == 0
+    assert harness.helpdesk.counters().total == 0

@@ -18,21 +18,21 @@ DAYS = (
 
 def bars(days: tuple[WebhookDay, ...]) -> list[tuple[str, float]]:
     """Colour and height of each bar."""
-    root = ElementTree.fromstring(webhook_chart.svg(days))  # noqa: S314 - our own
+    root = ElementTree.fromstring(webhook_chart.chart_svg(days))  # noqa: S314 - our own
     titled = [each for each in root.iter() if len(each) and each.tag.endswith("rect")]
     return [(each.attrib["fill"], float(each.attrib["height"])) for each in titled]
 
 
-def test_the_image_is_a_document_in_its_own_address() -> None:
+def test_image_is_a_data_url() -> None:
     found = re.fullmatch(
         r"!\[changes by day\]\(data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)\)",
-        webhook_chart.image(DAYS),
+        webhook_chart.chart_markdown(DAYS),
     )
     assert found is not None
-    assert b64decode(found[1]).decode() == webhook_chart.svg(DAYS)
+    assert b64decode(found[1]).decode() == webhook_chart.chart_svg(DAYS)
 
 
-def test_bars_are_as_high_as_their_counts() -> None:
+def test_bar_heights_follow_the_counts() -> None:
     heights = bars(DAYS)
     assert [colour for colour, _ in heights] == [
         webhook_chart.IN_TIME,
@@ -45,20 +45,22 @@ def test_bars_are_as_high_as_their_counts() -> None:
     assert round(next_day / in_time, 2) == round(50 / 80, 2)
 
 
-def test_one_that_was_missed_among_thousands_is_seen() -> None:
+def test_single_missed_update_is_visible_among_thousands() -> None:
     (_, whole), (colour, height) = bars((WebhookDay(date(2026, 11, 1), 90_000, 0, 1),))
     assert colour == webhook_chart.MISSED
     assert (height, whole > 100) == (2.0, True)
 
 
-def test_a_year_is_small_enough_for_the_event_log() -> None:
+def test_a_year_fits_the_event_log() -> None:
     days = tuple(
         WebhookDay(date.fromordinal(date(2026, 1, 1).toordinal() + n), 900, 50, 9)
         for n in range(366)
     )
-    assert len(webhook_chart.image(days)) < 250_000
+    assert len(webhook_chart.chart_markdown(days)) < 250_000
 
 
-def test_no_change_is_no_picture() -> None:
-    assert webhook_chart.image(()) == "no changes yet"
-    assert webhook_chart.image((WebhookDay(date(2026, 11, 1), 0, 0, 0),)) == "no changes yet"
+def test_no_changes_give_no_chart() -> None:
+    assert webhook_chart.chart_markdown(()) == "no changes yet"
+    assert (
+        webhook_chart.chart_markdown((WebhookDay(date(2026, 11, 1), 0, 0, 0),)) == "no changes yet"
+    )

@@ -11,18 +11,20 @@ import pytest
 
 from helpdesk_assets.local.simulator.admin_client import TrueTicket
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets_tests.defs.conftest import World, checks_of
+from helpdesk_assets_tests.defs.conftest import DagsterHarness, checks_of
 from helpdesk_assets_tests.defs.webhook_io_manager import deliver
 from helpdesk_assets_tests.webhook_events import store_events
 
 LEDGER_CHECKS = ("webhook_gaps", "webhook_silence", "webhook_latency", "overlap_too_small")
 
 
-def hear(world: World, changes: Iterable[TrueTicket], *, delay: float = 1.0) -> None:
+def deliver_to_receiver(
+    harness: DagsterHarness, changes: Iterable[TrueTicket], *, delay: float = 1.0
+) -> None:
     """The webhooks of these changes, stored as our receiver stores them."""
     changes = list(changes)
-    deliver(world, [change.ticket_id for change in changes])
-    store_events(world.warehouse, changes, delay=delay)
+    deliver(harness, [change.ticket_id for change in changes])
+    store_events(harness.warehouse, changes, delay=delay)
 
 
 def checks(result: dg.ExecuteInProcessResult) -> dict[str, tuple[bool, str]]:
@@ -30,91 +32,100 @@ def checks(result: dg.ExecuteInProcessResult) -> dict[str, tuple[bool, str]]:
     return {name: (found[name].passed, found[name].severity.value) for name in LEDGER_CHECKS}
 
 
-def reasons(world: World) -> dict[str, str]:
-    return {row["ticket_id"]: row["reason"] for row in world.rows(tables.MISSED_UPDATES.name)}
+def reasons(harness: DagsterHarness) -> dict[str, str]:
+    return {row["ticket_id"]: row["reason"] for row in harness.rows(tables.MISSED_UPDATES.name)}
 
 
 @pytest.fixture
-def heard(world: World) -> World:
-    assert world.sync().success
-    hear(world, world.helpdesk.change(1))
-    return world
+def harness_with_event(harness: DagsterHarness) -> DagsterHarness:
+    assert harness.sync().success
+    deliver_to_receiver(harness, harness.helpdesk.change(1))
+    return harness
 
 
-def test_lost_ones_turn_the_check_red_and_late_ones_turn_late(heard: World) -> None:
-    changed = heard.helpdesk.change(12, spread_seconds=12)
+def test_lost_webhooks_fail_the_check_and_late_ones_are_reclassified(
+    harness_with_event: DagsterHarness,
+) -> None:
+    changed = harness_with_event.helpdesk.change(12, spread_seconds=12)
     lost = sorted(change.ticket_id for change in changed[:4])
-    hear(heard, changed[4:])
-    heard.helpdesk.advance(700)
-    result = heard.sync()
+    deliver_to_receiver(harness_with_event, changed[4:])
+    harness_with_event.helpdesk.advance(700)
+    result = harness_with_event.sync()
     assert result.success
-    assert reasons(heard) == dict.fromkeys(lost, "missed")
+    assert reasons(harness_with_event) == dict.fromkeys(lost, "missed")
     assert checks(result) == {
         "webhook_gaps": (False, "ERROR"),
         "webhook_silence": (True, "ERROR"),
         "webhook_latency": (True, "WARN"),
         "overlap_too_small": (True, "WARN"),
     }
-    told = checks_of(result)["webhook_gaps"].metadata
-    assert isinstance(told["ticket_ids"], dg.JsonMetadataValue)
-    assert sorted(str(ticket) for ticket in told["ticket_ids"].data or ()) == lost
-    assert told["missed"].value == 4
-    assert isinstance(told["since"], dg.TimestampMetadataValue)
-    assert told["since"].value == min(c.modified_time for c in changed[:4]).timestamp()
-    assert heard.told("sync_watermark")["missed"] == 4
+    asset_metadata = checks_of(result)["webhook_gaps"].metadata
+    assert isinstance(asset_metadata["ticket_ids"], dg.JsonMetadataValue)
+    assert sorted(str(ticket) for ticket in asset_metadata["ticket_ids"].data or ()) == lost
+    assert asset_metadata["missed"].value == 4
+    assert isinstance(asset_metadata["since"], dg.TimestampMetadataValue)
+    assert asset_metadata["since"].value == min(c.modified_time for c in changed[:4]).timestamp()
+    assert harness_with_event.asset_metadata("sync_watermark")["missed"] == 4
 
-    hear(heard, changed[:4], delay=900)
-    result = heard.sync()
-    assert reasons(heard) == dict.fromkeys(lost, "late")
+    deliver_to_receiver(harness_with_event, changed[:4], delay=900)
+    result = harness_with_event.sync()
+    assert reasons(harness_with_event) == dict.fromkeys(lost, "late")
     assert checks(result)["webhook_gaps"][0]
-    assert heard.told("sync_watermark")["late"] == 4
+    assert harness_with_event.asset_metadata("sync_watermark")["late"] == 4
     assert checks_of(result)["webhook_latency"].metadata["late"].value == 4
 
 
-def test_a_receiver_that_hears_nothing_is_an_error(heard: World) -> None:
-    heard.helpdesk.advance(3600)
-    heard.helpdesk.change(3)
-    heard.helpdesk.advance(4000)
-    assert checks(heard.sync())["webhook_silence"] == (False, "ERROR")
-    hear(heard, heard.helpdesk.change(1))
-    heard.helpdesk.advance(700)
-    assert checks(heard.sync())["webhook_silence"] == (True, "ERROR")
+def test_silent_receiver_is_an_error(harness_with_event: DagsterHarness) -> None:
+    harness_with_event.helpdesk.advance(3600)
+    harness_with_event.helpdesk.change(3)
+    harness_with_event.helpdesk.advance(4000)
+    assert checks(harness_with_event.sync())["webhook_silence"] == (False, "ERROR")
+    deliver_to_receiver(harness_with_event, harness_with_event.helpdesk.change(1))
+    harness_with_event.helpdesk.advance(700)
+    assert checks(harness_with_event.sync())["webhook_silence"] == (True, "ERROR")
 
 
-def test_what_polling_does_not_return_asks_for_a_longer_overlap(heard: World) -> None:
-    heard.helpdesk.advance(700)
-    heard.sync()
-    hear(heard, heard.helpdesk.change(1))
-    heard.helpdesk.advance(700)
-    heard.helpdesk.fault("search_lag", seconds=760)
-    result = heard.sync()
+def test_webhook_only_changes_suggest_a_longer_overlap(harness_with_event: DagsterHarness) -> None:
+    harness_with_event.helpdesk.advance(700)
+    harness_with_event.sync()
+    deliver_to_receiver(harness_with_event, harness_with_event.helpdesk.change(1))
+    harness_with_event.helpdesk.advance(700)
+    harness_with_event.helpdesk.fault("search_lag", seconds=760)
+    result = harness_with_event.sync()
     assert checks(result)["overlap_too_small"] == (False, "WARN")
-    told = checks_of(result)["overlap_too_small"].metadata
-    assert (told["webhook_only"].value, told["overlap_wanted_seconds"].value) == (1, 600.0)
+    asset_metadata = checks_of(result)["overlap_too_small"].metadata
+    assert (
+        asset_metadata["webhook_only"].value,
+        asset_metadata["overlap_wanted_seconds"].value,
+    ) == (1, 600.0)
 
 
-def test_the_daily_picture_costs_one_query_and_plots_the_day_that_is_over(world: World) -> None:
+def test_daily_chart_costs_one_query_and_plots_completed_days(harness: DagsterHarness) -> None:
     from helpdesk_assets.definitions import defs
 
-    world.sync()
+    harness.sync()
     moment = datetime.now(UTC) - timedelta(days=1)
     changed = [
         replace(ticket, modified_time=moment - timedelta(seconds=number))
-        for number, ticket in enumerate(world.helpdesk.truth())
+        for number, ticket in enumerate(harness.helpdesk.truth())
     ]
-    hear(world, changed[:5], delay=3)
+    deliver_to_receiver(harness, changed[:5], delay=3)
     job = defs.resolve_job_def("webhook_health_job")
-    assert job.execute_in_process(instance=world.instance, raise_on_error=False).success
-    told = world.told("webhook_health")
-    assert told["chart"].startswith("![changes by day](data:image/svg+xml;base64,")
-    assert (told["delivered"], told["late"], told["missed"]) == (5, 0, 0)
-    assert (told["latency_p50_seconds"], told["missed_share"]) == (3.0, 0.0)
-    assert f"| {moment.date()} | 5 | 0 | 0 | 0.0% | 3.0 |" in told["days"]
+    assert job.execute_in_process(instance=harness.instance, raise_on_error=False).success
+    asset_metadata = harness.asset_metadata("webhook_health")
+    assert asset_metadata["chart"].startswith("![changes by day](data:image/svg+xml;base64,")
+    assert (asset_metadata["delivered"], asset_metadata["late"], asset_metadata["missed"]) == (
+        5,
+        0,
+        0,
+    )
+    assert (asset_metadata["latency_p50_seconds"], asset_metadata["missed_share"]) == (3.0, 0.0)
+    assert f"| {moment.date()} | 5 | 0 | 0 | 0.0% | 3.0 |" in asset_metadata["days"]
 
 
-def test_the_daily_picture_of_nothing_is_one_too(world: World) -> None:
+def test_daily_chart_without_data(harness: DagsterHarness) -> None:
     from helpdesk_assets.definitions import defs
 
     job = defs.resolve_job_def("webhook_health_job")
-    assert job.execute_in_process(instance=world.instance, raise_on_error=False).success
-    assert world.told("webhook_health")["chart"] == "no changes yet"
+    assert job.execute_in_process(instance=harness.instance, raise_on_error=False).success
+    assert harness.asset_metadata("webhook_health")["chart"] == "no changes yet"

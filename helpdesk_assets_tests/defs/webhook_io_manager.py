@@ -7,11 +7,11 @@ from collections.abc import Collection
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import load_settings
 from helpdesk_assets_tests import webhook_function as webhooks
-from helpdesk_assets_tests.defs.conftest import World
+from helpdesk_assets_tests.defs.conftest import DagsterHarness
 
 
-def deliver(world: World, ticket_ids: Collection[str]) -> None:
+def deliver(harness: DagsterHarness, ticket_ids: Collection[str]) -> None:
     """Write these tickets as they are now, marked `_synced_by` webhook."""
     helpdesk = make_helpdesk(load_settings())
-    webhooks.deliver(helpdesk, world.warehouse, ticket_ids, run_id="webhook")
+    webhooks.deliver(helpdesk, harness.warehouse, ticket_ids, run_id="webhook")
     helpdesk.close()

@@ -8,11 +8,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from helpdesk_assets_tests.alerts.alert_server import Receiver
+from helpdesk_assets_tests.alerts.alert_server import AlertServer
 from helpdesk_assets_tests.defs.conftest import environment as environment
+from helpdesk_assets_tests.defs.conftest import harness as harness
 from helpdesk_assets_tests.defs.conftest import helpdesk as helpdesk
 from helpdesk_assets_tests.defs.conftest import no_settings as no_settings
-from helpdesk_assets_tests.defs.conftest import world as world
 from helpdesk_assets_tests.defs.real_daemon import make_home
 
 
@@ -30,7 +30,7 @@ def instance(home: Path) -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def people() -> Iterator[Receiver]:
+def alert_server() -> Iterator[AlertServer]:
     """Whoever is told by ALERT_URLS."""
-    with Receiver() as running:
+    with AlertServer() as running:
         yield running

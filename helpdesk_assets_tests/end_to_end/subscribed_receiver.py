@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.receiver.app import build_app
-from helpdesk_assets.receiver.wiring import open_parts
+from helpdesk_assets.receiver.wiring import open_dependencies
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.receiver.receiver_process import served
 from helpdesk_assets_tests.receiver.webhook_posts import SECRET
@@ -21,38 +21,38 @@ TOLERANCE_SECONDS = 86_400
 
 
 @dataclass(slots=True)
-class Time:
+class SharedClock:
     """Moved for both machines at once; a commit is late by what has passed here."""
 
-    desk: SimulatedHelpdesk
-    moved: timedelta = timedelta(0)
+    simulator: SimulatedHelpdesk
+    offset: timedelta = timedelta(0)
 
     def now(self) -> datetime:
-        return datetime.now(UTC) + self.moved
+        return datetime.now(UTC) + self.offset
 
-    def pass_by(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         """Once what is on its way has come: it left before."""
-        self.desk.delivered()
-        self.moved += timedelta(seconds=seconds)
-        self.desk.advance(seconds)
+        self.simulator.delivered()
+        self.offset += timedelta(seconds=seconds)
+        self.simulator.advance(seconds)
 
 
 @contextmanager
-def listening(desk: SimulatedHelpdesk, settings: Settings) -> Iterator[Time]:
+def subscribed_receiver(simulator: SimulatedHelpdesk, settings: Settings) -> Iterator[SharedClock]:
     """The desk is subscribed to the receiver, which it posts to again until it is answered 2xx.
 
     Its clock must be the real one before.
     """
     own = settings.model_copy(
         update={
-            "helpdesk_base_url": desk.base_url,
-            "helpdesk_api_token": SecretStr(desk.token),
+            "helpdesk_base_url": simulator.base_url,
+            "helpdesk_api_token": SecretStr(simulator.token),
             "webhook_secrets": SecretStr(SECRET),
             "webhook_tolerance_seconds": TOLERANCE_SECONDS,
         }
     )
-    time = Time(desk)
-    with served(build_app(open_parts(own), clock=time.now), own) as url:
-        desk.send_webhooks(url=f"{url}/webhooks/rest", secret=SECRET, tries=5)
+    time = SharedClock(simulator)
+    with served(build_app(open_dependencies(own), now=time.now), own) as url:
+        simulator.send_webhooks(url=f"{url}/webhooks/rest", secret=SECRET, tries=5)
         yield time
-        assert set(desk.delivered().answers) <= {"200"}
+        assert set(simulator.delivered().answers) <= {"200"}

@@ -9,46 +9,46 @@ import dagster as dg
 import pytest
 
 from helpdesk_assets.settings import Settings
-from helpdesk_assets_tests.alerts.alert_server import Receiver
-from helpdesk_assets_tests.defs.conftest import World, checks_of
+from helpdesk_assets_tests.alerts.alert_server import AlertServer
+from helpdesk_assets_tests.defs.conftest import DagsterHarness, checks_of
 from helpdesk_assets_tests.defs.real_daemon import daemon, ticks, until
-from helpdesk_assets_tests.end_to_end.subscribed_receiver import Time, listening
-from helpdesk_assets_tests.harness import RIPE_SECONDS
+from helpdesk_assets_tests.end_to_end.subscribed_receiver import SharedClock, subscribed_receiver
+from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE
 
 GAPS = "helpdesk-assets: missed_updates.webhook_gaps"
 
 
-def sync(world: World, time: Time) -> tuple[bool, str]:
+def sync(harness: DagsterHarness, time: SharedClock) -> tuple[bool, str]:
     """A run so much later that all changes are ripe; what `webhook_gaps` is then."""
-    time.pass_by(RIPE_SECONDS)
-    result = world.sync()
+    time.advance(SECONDS_PAST_GRACE)
+    result = harness.sync()
     assert result.success
     found = checks_of(result)["webhook_gaps"]
     return found.passed, found.severity.value
 
 
-def lose(world: World, count: int, of: int) -> list[str]:
+def change_and_lose_webhooks(harness: DagsterHarness, count: int, of: int) -> list[str]:
     """Changes so many tickets, of which the first are lost, some come twice, and the newest comes;
     the ids of the lost ones."""
-    ids = [ticket.ticket_id for ticket in world.helpdesk.truth()][:of]
-    world.helpdesk.send_webhooks(lose=count, double=2)
-    changed = world.helpdesk.change(ids=ids, spread_seconds=of)
-    world.helpdesk.delivered()
-    newest = max(row["modifiedTime"] for row in world.rows("tickets"))
+    ids = [ticket.ticket_id for ticket in harness.helpdesk.truth()][:of]
+    harness.helpdesk.send_webhooks(change_and_lose_webhooks=count, double=2)
+    changed = harness.helpdesk.change(ids=ids, spread_seconds=of)
+    harness.helpdesk.delivered()
+    newest = max(row["modifiedTime"] for row in harness.rows("tickets"))
     assert newest == changed[-1].modified_time
     return sorted(ticket.ticket_id for ticket in changed[:count])
 
 
-def test_people_are_told_of_lost_webhooks_once_and_once_when_all_is_well_again(
-    world: World,
+def test_lost_webhooks_and_recovery_are_each_alerted_once(
+    harness: DagsterHarness,
     instance: dg.DagsterInstance,
     home: Path,
-    people: Receiver,
+    alert_server: AlertServer,
     warehouse_settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setenv("ALERT_URLS", people.alert_url)
+    monkeypatch.setenv("ALERT_URLS", alert_server.alert_url)
     monkeypatch.setenv("ALERT_INTERVAL_SECONDS", "1")
     log = tmp_path / "daemon.log"
 
@@ -57,29 +57,29 @@ def test_people_are_told_of_lost_webhooks_once_and_once_when_all_is_well_again(
         seen = ticks(instance)
         until(lambda: ticks(instance) > seen + 1, log)
 
-    with daemon(home, log), listening(world.helpdesk, warehouse_settings) as time:
-        assert world.sync().success
-        world.helpdesk.change(1)
-        assert sync(world, time) == (True, "WARN")
+    with daemon(home, log), subscribed_receiver(harness.helpdesk, warehouse_settings) as time:
+        assert harness.sync().success
+        harness.helpdesk.change(1)
+        assert sync(harness, time) == (True, "WARN")
         until(lambda: ticks(instance) >= 1, log)
 
-        lost = lose(world, 4, of=12)
-        assert sync(world, time) == (False, "ERROR")
-        assert world.missed() == lost
-        until(lambda: bool(people.received), log)
-        lost += lose(world, 1, of=12)
-        assert sync(world, time) == (False, "WARN")
-        assert world.missed() == sorted(lost)
+        lost = change_and_lose_webhooks(harness, 4, of=12)
+        assert sync(harness, time) == (False, "ERROR")
+        assert harness.missed() == lost
+        until(lambda: bool(alert_server.received), log)
+        lost += change_and_lose_webhooks(harness, 1, of=12)
+        assert sync(harness, time) == (False, "WARN")
+        assert harness.missed() == sorted(lost)
         looked()
-        assert people.titles == [GAPS]
+        assert alert_server.titles == [GAPS]
 
-        assert sync(world, time) == (True, "WARN")
-        until(lambda: len(people.received) > 1, log)
+        assert sync(harness, time) == (True, "WARN")
+        until(lambda: len(alert_server.received) > 1, log)
         looked()
 
-    began, over = people.received
+    began, over = alert_server.received
     assert (began.title, began.level) == (GAPS, "failure")
     assert began.headline.startswith("ERROR: 4 of 12 changed tickets were not delivered")
     assert f"Tickets: {', '.join(lost[:4])}" in began.body.splitlines()
     assert (over.title, over.level) == (GAPS, "success")
-    assert world.stored() == world.truth()
+    assert harness.stored() == harness.truth()

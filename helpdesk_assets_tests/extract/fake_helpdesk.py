@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from helpdesk_assets.model.tickets import ApiUse, InventoryPage, Page, Ticket
+from helpdesk_assets.model.tickets import ApiUsage, InventoryPage, Page, Ticket
 from helpdesk_assets.providers.base import Capabilities
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -47,15 +47,17 @@ Script = Sequence[Page | Exception]
 
 
 @dataclass
-class PaperHelpdesk:
+class FakeHelpdesk:
     """Gives `changes_script` and then `listing_script`, page by page; an exception is raised."""
 
     changes_script: Script = ()
     listing_script: Script = ()
     stable: bool = False
-    asked: list[tuple[datetime | None, datetime | None, str | None]] = field(default_factory=list)
+    requested: list[tuple[datetime | None, datetime | None, str | None]] = field(
+        default_factory=list
+    )
     second_changes_script: Script | None = None
-    another_way: bool = True
+    listing_is_independent: bool = True
     resumed: list[str | None] = field(default_factory=list)
     calls: int = 0
     inventory_script: Sequence[InventoryPage | Exception] = ()
@@ -67,16 +69,16 @@ class PaperHelpdesk:
             page_size=100,
             time_resolution=timedelta(seconds=1),
             result_cap=None,
-            held_back=timedelta(0),
-            lists_are_whole=True,
+            settle_delay=timedelta(0),
+            list_rows_are_complete=True,
             listing_is_stable=self.stable,
             minimum_overlap=timedelta(0),
-            listing_is_another_way=self.another_way,
+            listing_is_independent=self.listing_is_independent,
         )
 
     @property
-    def use(self) -> ApiUse:
-        return ApiUse(calls=self.calls, bytes_received=100 * self.calls)
+    def use(self) -> ApiUsage:
+        return ApiUsage(calls=self.calls, bytes_received=100 * self.calls)
 
     @property
     def served_at(self) -> datetime | None:
@@ -89,9 +91,9 @@ class PaperHelpdesk:
         cursor: str | None = None,
         resume: str | None = None,
     ) -> Iterator[Page]:
-        self.asked.append((since, until, cursor))
+        self.requested.append((since, until, cursor))
         self.resumed.append(resume)
-        again = len(self.asked) > 1 and self.second_changes_script is not None
+        again = len(self.requested) > 1 and self.second_changes_script is not None
         yield from self._play(self.second_changes_script or () if again else self.changes_script)
 
     def listing(self) -> Iterator[Page]:

@@ -12,13 +12,13 @@ from typing import Protocol
 import pytest
 
 from helpdesk_assets.errors import CredentialsRefused, EndpointFailed, TicketUnreadable
-from helpdesk_assets.extract.fetch import Batch, Fetch
+from helpdesk_assets.extract.fetch import Batch, BatchFetcher
 from helpdesk_assets.extract.plan import Plan
 from helpdesk_assets.extract.progress import Progress
 from helpdesk_assets.model.batch import Mode
 from helpdesk_assets.model.tickets import BadTicket
 from helpdesk_assets.spool import Spool
-from helpdesk_assets_tests.extract.fake_helpdesk import NOON, PaperHelpdesk, page, ticket
+from helpdesk_assets_tests.extract.fake_helpdesk import NOON, FakeHelpdesk, page, ticket
 
 INCREMENTAL = Plan(
     mode=Mode.INCREMENTAL,
@@ -26,16 +26,16 @@ INCREMENTAL = Plan(
     since=NOON - timedelta(hours=2),
     until=None,
     cursor=None,
-    moves_watermark=True,
+    advances_watermark=True,
     first_load=False,
-    seen_version=3,
-    seen_watermark=NOON - timedelta(hours=1),
+    expected_version=3,
+    initial_watermark=NOON - timedelta(hours=1),
 )
 
 
 class Read(Protocol):
     def __call__(
-        self, helpdesk: PaperHelpdesk, plan: Plan = ..., *, small_bytes: int = ...
+        self, helpdesk: FakeHelpdesk, plan: Plan = ..., *, small_bytes: int = ...
     ) -> Batch: ...
 
 
@@ -44,13 +44,13 @@ def read() -> Iterator[Read]:
     with ExitStack() as spools:
 
         def run(
-            helpdesk: PaperHelpdesk, plan: Plan = INCREMENTAL, *, small_bytes: int = 1_000_000
+            helpdesk: FakeHelpdesk, plan: Plan = INCREMENTAL, *, small_bytes: int = 1_000_000
         ) -> Batch:
-            fetch = Fetch(
+            fetch = BatchFetcher(
                 helpdesk,
                 spools.enter_context(Spool(small_bytes)),
                 run_id="run-1",
-                clock=lambda: datetime(2026, 11, 1, 13, 30, tzinfo=UTC),
+                now=lambda: datetime(2026, 11, 1, 13, 30, tzinfo=UTC),
             )
             return fetch.run(plan)
 
@@ -58,7 +58,7 @@ def read() -> Iterator[Read]:
 
 
 def test_rows_are_spooled_whole_and_in_order(read: Read) -> None:
-    batch = read(PaperHelpdesk([page(ticket("1", 60), ticket("2", 30)), page(ticket("3", 10))]))
+    batch = read(FakeHelpdesk([page(ticket("1", 60), ticket("2", 30)), page(ticket("3", 10))]))
     rows = [json.loads(line) for line in batch.spool.lines()]
     assert [(row["ticket_id"], row["_seq"]) for row in rows] == [("1", 0), ("2", 1), ("3", 2)]
     assert rows[0]["modifiedTime"] == "2026-11-01T11:00:00Z"
@@ -67,58 +67,62 @@ def test_rows_are_spooled_whole_and_in_order(read: Read) -> None:
     assert rows[0]["_batch_id"] == batch.manifest.batch_id
 
 
-def test_the_manifest_states_the_proof(read: Read) -> None:
-    helpdesk = PaperHelpdesk([page(ticket("1", 60)), page(ticket("2", 10))])
+def test_manifest_states_coverage(read: Read) -> None:
+    helpdesk = FakeHelpdesk([page(ticket("1", 60)), page(ticket("2", 10))])
     manifest = read(helpdesk).manifest
     assert (manifest.rows, manifest.pages, manifest.api.calls) == (2, 2, 2)
     assert manifest.window.since == INCREMENTAL.since
     assert manifest.window.until == NOON
-    assert manifest.seen_version == 3
-    assert manifest.moves_watermark
+    assert manifest.expected_version == 3
+    assert manifest.advances_watermark
     assert (manifest.lag_p50, manifest.lag_max) == (3600.0, 3600.0)
     assert (manifest.created_from, manifest.created_to) == (NOON, NOON)
 
 
-def test_a_small_batch_names_its_versions_and_a_large_one_its_staging_table(read: Read) -> None:
+def test_small_batch_lists_versions_and_large_one_its_staging(read: Read) -> None:
     pages = [page(ticket("1")), page(ticket("2"))]
-    small = read(PaperHelpdesk(pages)).manifest
+    small = read(FakeHelpdesk(pages)).manifest
     assert small.staging is None
     assert [version.ticket_id for version in small.versions or ()] == ["1", "2"]
-    large = read(PaperHelpdesk(pages), small_bytes=200).manifest
+    large = read(FakeHelpdesk(pages), small_bytes=200).manifest
     assert large.versions is None
     assert large.staging == "raw_ticket_changes__stg_20261101T133000Z_run1_0"
 
 
-def test_a_ticket_without_creation_time_leaves_no_span_to_prune_by(read: Read) -> None:
-    manifest = read(PaperHelpdesk([page(ticket("1"), ticket("2", created=None))])).manifest
+def test_ticket_without_created_time_disables_partition_pruning(read: Read) -> None:
+    manifest = read(FakeHelpdesk([page(ticket("1"), ticket("2", created=None))])).manifest
     assert manifest.created_from is None
 
 
-def test_nothing_changed_is_a_batch_of_no_rows(read: Read) -> None:
-    manifest = read(PaperHelpdesk([page()])).manifest
+def test_no_changes_give_an_empty_batch(read: Read) -> None:
+    manifest = read(FakeHelpdesk([page()])).manifest
     assert (manifest.rows, manifest.pages, manifest.versions) == (0, 1, ())
-    assert manifest.moves_watermark
+    assert manifest.advances_watermark
 
 
-def test_a_failing_change_endpoint_leads_to_the_listing_which_moves_nothing(read: Read) -> None:
-    helpdesk = PaperHelpdesk(
+def test_failing_change_endpoint_falls_back_without_advancing_the_watermark(read: Read) -> None:
+    helpdesk = FakeHelpdesk(
         [page(ticket("1")), EndpointFailed("search answered 500.")],
         [page(ticket("1"), ticket("2"))],
     )
     manifest = read(helpdesk).manifest
-    assert (manifest.mode, manifest.fallback, manifest.moves_watermark) == (Mode.FULL, True, False)
+    assert (manifest.mode, manifest.fallback, manifest.advances_watermark) == (
+        Mode.FULL,
+        True,
+        False,
+    )
     assert "search answered 500" in manifest.reason
-    assert len(helpdesk.asked) == 1, "the change endpoint is not tried again"
+    assert len(helpdesk.requested) == 1, "the change endpoint is not tried again"
     assert manifest.rows == 3
 
 
-def test_a_listing_with_stable_order_moves_the_watermark(read: Read) -> None:
-    helpdesk = PaperHelpdesk([EndpointFailed("no")], [page(ticket("1"))], stable=True)
-    assert read(helpdesk).manifest.moves_watermark
+def test_listing_with_stable_order_advances_the_watermark(read: Read) -> None:
+    helpdesk = FakeHelpdesk([EndpointFailed("no")], [page(ticket("1"))], stable=True)
+    assert read(helpdesk).manifest.advances_watermark
 
 
-def test_a_listing_cut_short_fails_the_run(read: Read) -> None:
-    helpdesk = PaperHelpdesk(
+def test_truncated_listing_fails_the_run(read: Read) -> None:
+    helpdesk = FakeHelpdesk(
         [EndpointFailed("no")], [page(ticket("1")), EndpointFailed("listing was cut")]
     )
     with pytest.raises(EndpointFailed, match="listing was cut"):
@@ -126,49 +130,49 @@ def test_a_listing_cut_short_fails_the_run(read: Read) -> None:
 
 
 @pytest.mark.parametrize("error", [CredentialsRefused("401"), TicketUnreadable("no id")])
-def test_what_the_listing_cannot_mend_ends_the_run(read: Read, error: Exception) -> None:
-    helpdesk = PaperHelpdesk([error], [page(ticket("1"))])
+def test_errors_the_listing_cannot_avoid_end_the_run(read: Read, error: Exception) -> None:
+    helpdesk = FakeHelpdesk([error], [page(ticket("1"))])
     with pytest.raises(type(error)):
         read(helpdesk)
 
 
-def test_a_range_that_cannot_be_read_is_no_reason_to_list_everything(read: Read) -> None:
-    helpdesk = PaperHelpdesk([EndpointFailed("no")], [page(ticket("1"))])
+def test_unreadable_range_does_not_fall_back(read: Read) -> None:
+    helpdesk = FakeHelpdesk([EndpointFailed("no")], [page(ticket("1"))])
     with pytest.raises(EndpointFailed):
-        read(helpdesk, replace(INCREMENTAL, is_range=True, moves_watermark=False))
+        read(helpdesk, replace(INCREMENTAL, is_range=True, advances_watermark=False))
 
 
-def test_a_helpdesk_clock_set_back_behind_the_watermark_makes_everything_be_read(
+def test_helpdesk_clock_behind_the_watermark_causes_a_full_read(
     read: Read,
 ) -> None:
     early = NOON - timedelta(hours=3)
-    helpdesk = PaperHelpdesk(
+    helpdesk = FakeHelpdesk(
         [page(until=early, served_at=early)],
         second_changes_script=[page(ticket("1", 200), until=early, served_at=early)],
     )
     manifest = read(helpdesk).manifest
-    assert [since for since, _, _ in helpdesk.asked] == [INCREMENTAL.since, None]
+    assert [since for since, _, _ in helpdesk.requested] == [INCREMENTAL.since, None]
     assert (manifest.mode, manifest.rows) == (Mode.FULL, 1)
 
 
 def test_bad_tickets_are_counted_and_the_first_ones_named(read: Read) -> None:
     bad = tuple(BadTicket(str(n), "modifiedTime", "no time") for n in range(30))
-    manifest = read(PaperHelpdesk([replace(page(), bad=bad), replace(page(), bad=bad)])).manifest
+    manifest = read(FakeHelpdesk([replace(page(), bad=bad), replace(page(), bad=bad)])).manifest
     assert manifest.bad_count == 60
     assert len(manifest.bad) == 20
 
 
-def test_progress_is_told_after_every_page() -> None:
-    told: list[Progress] = []
-    helpdesk = PaperHelpdesk([page(ticket("1", 60)), page(ticket("2", 30))])
+def test_progress_is_reported_after_every_page() -> None:
+    progress: list[Progress] = []
+    helpdesk = FakeHelpdesk([page(ticket("1", 60)), page(ticket("2", 30))])
     with Spool(1000) as spool:
-        Fetch(helpdesk, spool, run_id="r", on_page=told.append).run(INCREMENTAL)
-    assert [(step.rows, step.pages) for step in told] == [(1, 1), (2, 2)]
-    assert told[-1].reached == NOON - timedelta(minutes=30)
+        BatchFetcher(helpdesk, spool, run_id="r", on_page=progress.append).run(INCREMENTAL)
+    assert [(step.rows, step.pages) for step in progress] == [(1, 1), (2, 2)]
+    assert progress[-1].reached == NOON - timedelta(minutes=30)
 
 
-def test_lag_percentiles_of_a_large_batch_come_from_a_fair_sample(read: Read) -> None:
+def test_lag_percentiles_of_a_large_batch_are_sampled(read: Read) -> None:
     many = [page(*(ticket(str(n), n / 60) for n in range(k, k + 100))) for k in range(0, 9000, 100)]
-    manifest = read(PaperHelpdesk(many), small_bytes=100).manifest
+    manifest = read(FakeHelpdesk(many), small_bytes=100).manifest
     assert manifest.lag_p50 == pytest.approx(4500, rel=0.1)
     assert manifest.lag_p95 == pytest.approx(8550, rel=0.05)

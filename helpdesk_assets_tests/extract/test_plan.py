@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from helpdesk_assets.errors import UserMistake
-from helpdesk_assets.extract.plan import Ask, Options, Plan, plan_run
+from helpdesk_assets.errors import UserError
+from helpdesk_assets.extract.plan import Plan, RequestedMode, SyncRequest, plan_run
 from helpdesk_assets.model.batch import Mode
 from helpdesk_assets.model.state import SyncState
 from helpdesk_assets.providers.base import Capabilities
@@ -24,8 +24,8 @@ def capabilities(
         page_size=100,
         time_resolution=resolution,
         result_cap=None,
-        held_back=timedelta(0),
-        lists_are_whole=True,
+        settle_delay=timedelta(0),
+        list_rows_are_complete=True,
         listing_is_stable=False,
         minimum_overlap=minimum_overlap,
     )
@@ -33,7 +33,7 @@ def capabilities(
 
 def plan(
     state: SyncState | None,
-    options: Options | None = None,
+    sync_request: SyncRequest | None = None,
     *,
     adopted: datetime | None = None,
     overlap: timedelta = FIVE_MINUTES,
@@ -41,7 +41,7 @@ def plan(
 ) -> Plan:
     return plan_run(
         state,
-        options or Options(),
+        sync_request or SyncRequest(),
         adopted=adopted,
         overlap=overlap,
         capabilities=can or capabilities(),
@@ -52,79 +52,79 @@ def state(watermark: datetime | None = NOON, cursor: str | None = None) -> SyncS
     return SyncState("tickets", watermark, version=7, cursor=cursor)
 
 
-def test_without_state_everything_is_read_and_counts_as_first_load() -> None:
+def test_without_state_a_full_first_load_is_planned() -> None:
     made = plan(None)
-    assert (made.mode, made.since, made.moves_watermark) == (Mode.FULL, None, True)
+    assert (made.mode, made.since, made.advances_watermark) == (Mode.FULL, None, True)
     assert made.first_load
-    assert made.seen_version == 0
+    assert made.expected_version == 0
 
 
-def test_behind_a_watermark_the_window_reaches_back_by_the_overlap() -> None:
+def test_window_reaches_back_by_the_overlap() -> None:
     made = plan(state(cursor="c1"))
     assert (made.mode, made.since) == (Mode.INCREMENTAL, NOON - FIVE_MINUTES)
-    assert made.moves_watermark
+    assert made.advances_watermark
     assert not made.first_load
-    assert (made.seen_version, made.seen_watermark, made.cursor) == (7, NOON, "c1")
+    assert (made.expected_version, made.initial_watermark, made.cursor) == (7, NOON, "c1")
 
 
 @pytest.mark.parametrize(
-    ("can", "reach"),
+    ("can", "lookback"),
     [
         (capabilities(minimum_overlap=timedelta(minutes=10)), timedelta(minutes=10)),
         (capabilities(resolution=timedelta(minutes=1)), timedelta(minutes=1)),
     ],
 )
-def test_the_helpdesk_may_need_more_overlap_than_the_user_set(
-    can: Capabilities, reach: timedelta
+def test_helpdesk_may_need_more_overlap_than_configured(
+    can: Capabilities, lookback: timedelta
 ) -> None:
-    assert plan(state(), overlap=timedelta(0), can=can).since == NOON - reach
+    assert plan(state(), overlap=timedelta(0), can=can).since == NOON - lookback
 
 
-def test_an_older_syncs_table_is_adopted_from_its_newest_row() -> None:
+def test_existing_table_is_adopted_from_its_newest_row() -> None:
     made = plan(None, adopted=NOON)
     assert (made.mode, made.since) == (Mode.INCREMENTAL, NOON - FIVE_MINUTES)
     assert not made.first_load
-    assert made.seen_version == 0
+    assert made.expected_version == 0
 
 
-def test_a_state_without_watermark_is_not_adopted_but_loaded_again() -> None:
+def test_state_without_watermark_is_loaded_again() -> None:
     """A first load by the listing leaves such a state: it was not read whole."""
     made = plan(state(watermark=None))
-    assert (made.mode, made.since, made.seen_version) == (Mode.FULL, None, 7)
+    assert (made.mode, made.since, made.expected_version) == (Mode.FULL, None, 7)
     assert made.first_load
 
 
-def test_full_on_request_reads_everything_and_is_no_first_load() -> None:
-    made = plan(state(), Options(ask=Ask.FULL))
-    assert (made.mode, made.since, made.moves_watermark) == (Mode.FULL, None, True)
+def test_requested_full_run_is_no_first_load() -> None:
+    made = plan(state(), SyncRequest(requested_mode=RequestedMode.FULL))
+    assert (made.mode, made.since, made.advances_watermark) == (Mode.FULL, None, True)
     assert not made.first_load
 
 
-def test_incremental_on_request_needs_a_watermark() -> None:
-    with pytest.raises(UserMistake, match="no watermark yet"):
-        plan(None, Options(ask=Ask.INCREMENTAL))
+def test_requested_incremental_run_needs_a_watermark() -> None:
+    with pytest.raises(UserError, match="no watermark yet"):
+        plan(None, SyncRequest(requested_mode=RequestedMode.INCREMENTAL))
 
 
-def test_a_range_is_read_as_given_and_never_moves_the_watermark() -> None:
-    options = Options(since=NOON - timedelta(days=3), until=NOON - timedelta(days=2))
-    made = plan(state(), options)
-    assert (made.since, made.until) == (options.since, options.until)
+def test_range_is_read_as_given_without_advancing_the_watermark() -> None:
+    sync_request = SyncRequest(since=NOON - timedelta(days=3), until=NOON - timedelta(days=2))
+    made = plan(state(), sync_request)
+    assert (made.since, made.until) == (sync_request.since, sync_request.until)
     assert made.is_range
-    assert not made.moves_watermark
+    assert not made.advances_watermark
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("sync_request", "message"),
     [
-        (Options(since=NOON, until=NOON - timedelta(seconds=1)), "begins after it ends"),
-        (Options(ask=Ask.FULL, since=NOON), "reads everything"),
+        (SyncRequest(since=NOON, until=NOON - timedelta(seconds=1)), "begins after it ends"),
+        (SyncRequest(requested_mode=RequestedMode.FULL, since=NOON), "reads everything"),
     ],
 )
-def test_contradictions_are_refused(options: Options, message: str) -> None:
-    with pytest.raises(UserMistake, match=message):
-        plan(state(), options)
+def test_contradictory_options_are_rejected(sync_request: SyncRequest, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        plan(state(), sync_request)
 
 
-def test_a_range_without_zone_is_refused() -> None:
+def test_range_without_zone_is_rejected() -> None:
     with pytest.raises(ValueError, match="without a zone"):
-        plan(state(), Options(since=datetime(2026, 11, 1)))  # noqa: DTZ001
+        plan(state(), SyncRequest(since=datetime(2026, 11, 1)))  # noqa: DTZ001

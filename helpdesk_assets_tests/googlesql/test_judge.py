@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from helpdesk_assets.errors import WarehouseRefused
-from helpdesk_assets.local.warehouse import EmbeddedWarehouse
+from helpdesk_assets.local.warehouse import LocalWarehouse
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
 from helpdesk_assets.warehouse.bigquery.connection import connect
@@ -37,7 +37,7 @@ WRONG = {
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
     directory = tmp_path_factory.mktemp("judged")
-    with EmbeddedWarehouse(directory) as embedded, Judge(embedded.endpoint, directory) as opened:
+    with LocalWarehouse(directory) as embedded, Judge(embedded.endpoint, directory) as opened:
         yield opened
 
 
@@ -52,7 +52,7 @@ def judged(judge: Judge) -> Iterator[Warehouse]:
 
 
 @pytest.mark.parametrize("sql", WRONG)
-def test_what_bigquery_refuses_does_not_reach_the_stand_in(
+def test_statements_bigquery_rejects_do_not_reach_the_emulator(
     judge: Judge, judged: Warehouse, sql: str
 ) -> None:
     query = Query(sql.format(tickets=judged.dataset.table("tickets")))
@@ -61,23 +61,21 @@ def test_what_bigquery_refuses_does_not_reach_the_stand_in(
     assert query.sql in judge.verdicts().refused[-1]
 
 
-def test_what_it_takes_is_run_and_counted(judge: Judge, judged: Warehouse) -> None:
+def test_accepted_statements_are_run_and_counted(judge: Judge, judged: Warehouse) -> None:
     before = judge.verdicts().accepted
     query = Query(f"SELECT COUNT(*) AS n FROM {judged.dataset.table('tickets')}")
     assert list(judged.run(query, run_id="r", step="count").rows) == [{"n": 0}]
     assert judge.verdicts().accepted == before + 1
 
 
-def test_a_missing_table_is_the_stand_ins_to_tell_and_no_hole(
-    judge: Judge, judged: Warehouse
-) -> None:
+def test_missing_table_error_is_left_to_the_emulator(judge: Judge, judged: Warehouse) -> None:
     query = Query(f"SELECT * FROM {judged.dataset.table('nothing')}")
     with pytest.raises(WarehouseRefused, match="nothing"):
         judged.run(query, run_id="r", step="nothing")
     assert judge.verdicts().unjudged == ()
 
 
-def test_it_ends_with_the_test(tmp_path: Path, judge: Judge) -> None:
+def test_judge_process_ends_with_the_test(tmp_path: Path, judge: Judge) -> None:
     with Judge(judge.endpoint, tmp_path) as second:
         assert second.verdicts() == Verdicts(0, (), ())
         process = second._process

@@ -1,4 +1,4 @@
-"""`desk`: a helpdesk that answers with whatever bytes a test gives it."""
+"""`helpdesk`: a helpdesk that answers with whatever bytes a test gives it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
-from helpdesk_assets_tests.hostile.raw_helpdesk import RawDesk, raw_desk
+from helpdesk_assets_tests.hostile.raw_helpdesk import RawHelpdesk, raw_helpdesk
 
 
 @pytest.fixture
-def desk(warehouse: Warehouse, warehouse_settings: Settings) -> Iterator[RawDesk]:
-    with raw_desk(warehouse, warehouse_settings) as opened:
+def helpdesk(warehouse: Warehouse, warehouse_settings: Settings) -> Iterator[RawHelpdesk]:
+    with raw_helpdesk(warehouse, warehouse_settings) as opened:
         yield opened

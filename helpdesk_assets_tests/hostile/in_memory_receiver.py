@@ -13,32 +13,34 @@ from datetime import datetime
 from typing import Any, cast
 
 from helpdesk_assets.model.tickets import Ticket
-from helpdesk_assets.providers.parsing.tickets import Shape, TicketReader
-from helpdesk_assets.providers.webhooks.events import Vendor
+from helpdesk_assets.providers.parsing.tickets import FieldMap, TicketReader
+from helpdesk_assets.providers.webhooks.events import WebhookFormat
 from helpdesk_assets.receiver import store
 from helpdesk_assets.receiver.app import build_app
 from helpdesk_assets.receiver.delivery import Delivery
-from helpdesk_assets.receiver.group_commit import Pace
-from helpdesk_assets.receiver.wiring import Parts, Pause
+from helpdesk_assets.receiver.group_commit import BatchingPolicy
+from helpdesk_assets.receiver.wiring import Dependencies, InterruptibleSleep
 from helpdesk_assets_tests.hostile.strategies import MODIFIED
 from helpdesk_assets_tests.receiver.webhook_posts import SECRET, START
 
 
 @dataclass
-class Lines:
+class ListStore:
     """The rows as they would go to the warehouse, byte for byte."""
 
     rows: list[bytes] = field(default_factory=list)
 
     def write_tickets(self, deliveries: Sequence[Delivery], run_id: str) -> None:
-        for ticket in store.newest(each.ticket for each in deliveries):
-            self.rows.append(store._line(store._ticket_row(ticket, START, run_id, partial=True)))
+        for ticket in store.newest_versions(each.ticket for each in deliveries):
+            self.rows.append(
+                store._to_json_line(store._ticket_row(ticket, START, run_id, has_tombstones=True))
+            )
 
     def write_events(
         self, deliveries: Sequence[Delivery], run_id: str, committed_at: datetime
     ) -> int:
         for each in deliveries:
-            self.rows.append(store._line(store._event_row(each, committed_at, run_id)))
+            self.rows.append(store._to_json_line(store._event_row(each, committed_at, run_id)))
         return len(deliveries)
 
     def look_again(self) -> None:
@@ -48,11 +50,11 @@ class Lines:
         pass
 
 
-class EveryTicket:
+class AnyTicketSource:
     """A helpdesk that has whatever ticket is asked for."""
 
     async def ticket(self, ticket_id: str) -> Ticket:
-        found = TicketReader(Shape(), skip_bad=False).ticket(
+        found = TicketReader(FieldMap(), skip_bad=False).ticket(
             {"id": ticket_id, "modifiedTime": MODIFIED}, ticket_id
         )
         assert isinstance(found, Ticket)
@@ -63,27 +65,27 @@ class EveryTicket:
 
 
 @dataclass(frozen=True)
-class Answered:
+class ReceiverResponse:
     status: int
     body: Any
     rows: list[bytes]
 
 
 def answer(
-    vendor: Vendor, body: bytes, headers: Mapping[str, bytes], query: bytes = b""
-) -> Answered:
+    vendor: WebhookFormat, body: bytes, headers: Mapping[str, bytes], query: bytes = b""
+) -> ReceiverResponse:
     """What a receiver of its own answers to one post."""
-    lines = Lines()
-    parts = Parts(
+    lines = ListStore()
+    parts = Dependencies(
         vendor,
         (SECRET,),
-        fetcher=cast(Any, EveryTicket()),
+        fetcher=cast(Any, AnyTicketSource()),
         store=cast(Any, lines),
-        pace=Pace(10, 0.0, 0.0),
+        batching=BatchingPolicy(10, 0.0, 0.0),
         queue_size=10,
-        pause=Pause(),
+        interruptible_sleep=InterruptibleSleep(),
     )
-    app = build_app(parts, clock=lambda: START)
+    app = build_app(parts, now=lambda: START)
     said: list[Any] = []
 
     async def ask() -> None:
@@ -107,4 +109,4 @@ def answer(
 
     asyncio.run(ask())
     whole = b"".join(message.get("body", b"") for message in said)
-    return Answered(said[0]["status"], json.loads(whole), lines.rows)
+    return ReceiverResponse(said[0]["status"], json.loads(whole), lines.rows)

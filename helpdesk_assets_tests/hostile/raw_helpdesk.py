@@ -12,13 +12,13 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from helpdesk_assets.extract.plan import Options
-from helpdesk_assets.operations.sync import Policy, SyncReport, run_sync
+from helpdesk_assets.extract.plan import SyncRequest
+from helpdesk_assets.operations.sync import SyncPolicy, SyncReport, run_sync
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
 from helpdesk_assets_tests.harness import connected
-from helpdesk_assets_tests.providers.loopback import Said, Seen, loopback
+from helpdesk_assets_tests.providers.loopback import CannedResponse, ReceivedRequest, loopback
 
 MODIFIED = "2026-11-20T08:00:00Z"
 
@@ -30,13 +30,13 @@ def row(ticket_id: str, *members: str, modified: str = MODIFIED) -> bytes:
 
 
 @dataclass
-class RawDesk:
+class RawHelpdesk:
     """Tickets by id as the helpdesk writes them, and the tables of one dataset."""
 
     warehouse: Warehouse
     settings: Settings
     rows: dict[str, bytes] = field(default_factory=dict)
-    before_all: bytes = b""
+    prefix: bytes = b""
     is_packed: bool = False
 
     def sync(self, **changed: Any) -> SyncReport:
@@ -45,8 +45,8 @@ class RawDesk:
         helpdesk = make_helpdesk(settings)
         try:
             with connected(settings) as tables:
-                policy = Policy.from_settings(settings)
-                return run_sync(helpdesk, tables, Options(), policy, run_id=uuid.uuid4().hex)
+                policy = SyncPolicy.from_settings(settings)
+                return run_sync(helpdesk, tables, SyncRequest(), policy, run_id=uuid.uuid4().hex)
         finally:
             helpdesk.close()
 
@@ -59,24 +59,24 @@ class RawDesk:
             found[each["ticket_id"]] = {**each, "raw_json": value}
         return found
 
-    def answer(self, seen: Seen) -> Said:
+    def answer(self, seen: ReceivedRequest) -> CannedResponse:
         path = seen.path.partition("?")[0]
         if path in ("/v2/tickets", "/v2/tickets/search"):
             page = b'{"tickets":[' + b",".join(self.rows.values()) + b"]}"
-            return self._said(self.before_all + page)
+            return self._response(self.prefix + page)
         body = self.rows.get(path.rpartition("/")[2])
-        return Said(status=404) if body is None else self._said(self.before_all + body)
+        return CannedResponse(status=404) if body is None else self._response(self.prefix + body)
 
-    def _said(self, body: bytes) -> Said:
+    def _response(self, body: bytes) -> CannedResponse:
         if self.is_packed:
-            return Said(gzip.compress(body), headers={"Content-Encoding": "gzip"})
-        return Said(body)
+            return CannedResponse(gzip.compress(body), headers={"Content-Encoding": "gzip"})
+        return CannedResponse(body)
 
 
 @contextmanager
-def raw_desk(warehouse: Warehouse, settings: Settings) -> Iterator[RawDesk]:
-    desk = RawDesk(warehouse, settings)
-    with loopback(desk.answer) as served:
+def raw_helpdesk(warehouse: Warehouse, settings: Settings) -> Iterator[RawHelpdesk]:
+    stub = RawHelpdesk(warehouse, settings)
+    with loopback(stub.answer) as served:
         login = {"helpdesk_base_url": served.url, "helpdesk_api_token": SecretStr("a-token")}
-        desk.settings = settings.model_copy(update=login)
-        yield desk
+        stub.settings = settings.model_copy(update=login)
+        yield stub

@@ -20,7 +20,7 @@ import helpdesk_assets
 from helpdesk_assets.errors import EndpointFailed, HelpdeskAssetsError
 from helpdesk_assets.model.tickets import Page, Ticket
 from helpdesk_assets.providers.base import Helpdesk
-from helpdesk_assets.providers.client.connection import World
+from helpdesk_assets.providers.client.connection import Runtime
 from helpdesk_assets.providers.client.http import Api, Reply
 from helpdesk_assets.providers.registry import ADAPTERS, make_helpdesk
 from helpdesk_assets.settings import Settings
@@ -31,14 +31,14 @@ SINCE = NOW - timedelta(days=2)
 # An adapter that asks on for ever is stopped here; what is told apart is only how it ends.
 MOST_CALLS = 60
 PROVIDERS = Path(helpdesk_assets.__file__).parent / "providers"
-EVERYBODYS = ("id", "Id", "ticketId", "subject", "count")
+COMMON_NAMES = ("id", "Id", "ticketId", "subject", "count")
 
 
 def names_of(provider: str) -> list[str]:
     """The names of fields that an adapter's sources speak of."""
     sources = sorted(PROVIDERS.glob(f"{provider.partition('_')[0]}*.py"))
     found = (re.findall(r'"([A-Za-z_]{2,30})"', path.read_text()) for path in sources)
-    return sorted({*EVERYBODYS, *(name for names in found for name in names)})
+    return sorted({*COMMON_NAMES, *(name for names in found for name in names)})
 
 
 def bodies(provider: str) -> st.SearchStrategy[bytes]:
@@ -80,7 +80,7 @@ def answering(provider: str, answers: list[bytes], *, skip_bad: bool) -> Iterato
             raise EndpointFailed("It has asked enough.")
         return Reply(path, 200, {}, body, NOW)
 
-    world = World(lambda: NOW, lambda: 0.0, lambda _: None, lambda: 0.5)
+    world = Runtime(lambda: NOW, lambda: 0.0, lambda _: None, lambda: 0.5)
     with patch.object(Api, "get", get):
         helpdesk = make_helpdesk(settings, world)
         try:
@@ -102,7 +102,7 @@ def read(ask: Callable[[], Any]) -> list[Ticket]:
 @each_adapter
 @fewer
 @given(data=st.data(), skip_bad=st.booleans())
-def test_any_answer_gives_tickets_or_an_error_of_ours(
+def test_any_response_gives_tickets_or_a_known_error(
     provider: str, data: st.DataObject, skip_bad: bool
 ) -> None:
     answers = data.draw(st.lists(ANSWERS[provider], min_size=1, max_size=4))
@@ -121,7 +121,7 @@ def test_any_answer_gives_tickets_or_an_error_of_ours(
 @given(cursor=st.text(max_size=30) | values.map(lambda value: written(value).decode()))
 @example(cursor="null")
 @example(cursor='{"first": 1}')
-def test_a_cursor_or_place_that_is_none_of_ours_is_told_or_left(provider: str, cursor: str) -> None:
+def test_foreign_cursor_or_position_is_rejected_or_ignored(provider: str, cursor: str) -> None:
     """They come from a row of the state table, which people can write to."""
     with answering(provider, [b"{}"], skip_bad=True) as helpdesk:
         read(lambda: helpdesk.changes(SINCE, NOW, cursor))

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from helpdesk_assets import settings
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.providers.registry import ADAPTERS, make_helpdesk, make_vendor
-from helpdesk_assets.providers.webhooks.verification import secrets_of
+from helpdesk_assets.providers.registry import ADAPTERS, make_helpdesk, make_webhook_format
+from helpdesk_assets.providers.webhooks.verification import load_secrets
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.hostile.strategies import objects, texts, values, written
 
 SECRETS = (
     "helpdesk_api_token", "zoho_client_secret", "zoho_refresh_token", "webhook_secrets"
 )  # fmt: skip
-HUSH = "hush-"
+SECRET_PREFIX = "hush-"
 # An environment holds no NUL, and no half of a surrogate pair.
 entries = (texts | values.map(lambda value: written(value).decode())).filter(
     lambda text: "\0" not in text and text.isprintable()
@@ -38,7 +38,7 @@ def read(**given_: str) -> Settings | None:
 
 
 @given(name=st.sampled_from(sorted(Settings.model_fields)), text=entries)
-def test_each_setting_is_read_or_told(name: str, text: str) -> None:
+def test_each_setting_is_read_or_reported(name: str, text: str) -> None:
     read(**{name: text})
 
 
@@ -49,17 +49,17 @@ def test_each_setting_is_read_or_told(name: str, text: str) -> None:
     ).map(lambda value: written(value).decode())
 )
 @example("[" * 100_000)
-def test_what_is_not_subscribed_is_read_or_told(text: str) -> None:
+def test_unsubscribed_setting_is_read_or_reported(text: str) -> None:
     found = read(webhook_not_subscribed=text)
     if found is not None:
-        assert isinstance(found.webhooks.left_out, tuple)
+        assert isinstance(found.webhooks.unsubscribed, tuple)
 
 
 @pytest.mark.parametrize("provider", ADAPTERS)
 @given(
     given_=st.fixed_dictionaries(
         {
-            name: entries.map(lambda text: HUSH + text) if name in SECRETS else entries
+            name: entries.map(lambda text: SECRET_PREFIX + text) if name in SECRETS else entries
             for name in (
                 "helpdesk_base_url", "helpdesk_user", "helpdesk_api_token", "helpdesk_time_zone",
                 "zoho_accounts_url", "zoho_org_id", "zoho_client_id", "zoho_client_secret",
@@ -68,18 +68,18 @@ def test_what_is_not_subscribed_is_read_or_told(text: str) -> None:
         }
     )
 )  # fmt: skip
-def test_an_adapter_is_made_or_the_mistake_told_without_secrets(
+def test_adapter_is_made_or_mistake_reported_without_secrets(
     provider: str, given_: dict[str, str]
 ) -> None:
     found = read(helpdesk_provider=provider, zoho_token_cache="off", **given_)
     if found is None:
         return
     shown = repr(found)
-    for make in (make_helpdesk, make_vendor, secrets_of):
+    for make in (make_helpdesk, make_webhook_format, load_secrets):
         try:
             made = make(found)
         except SettingsError as error:
             shown += str(error)
         else:
-            shown += repr(made) if make is not secrets_of else ""
-    assert HUSH not in shown
+            shown += repr(made) if make is not load_secrets else ""
+    assert SECRET_PREFIX not in shown

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.model.batch import Manifest, Version
-from helpdesk_assets.model.webhooks import LeftOut, WebhookPolicy
+from helpdesk_assets.model.webhooks import Unsubscribed, WebhookPolicy
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.merge.statement import merge_statement, rows_source, table_source
 from helpdesk_assets.warehouse.query import Dataset, Query, quote
@@ -47,7 +47,7 @@ def quoted_or_refused(make: Callable[[], str]) -> str:
 @example("a` OR TRUE --")
 @example("column\n")
 @example("\uff43olumn")
-def test_a_column_is_quoted_or_refused(name: str) -> None:
+def test_column_is_quoted_or_rejected(name: str) -> None:
     made = quoted_or_refused(lambda: quote(name))
     assert made in ("", f"`{name}`")
 
@@ -55,13 +55,13 @@ def test_a_column_is_quoted_or_refused(name: str) -> None:
 @given(names, names, names)
 @example("acme", "desk", "tickets` WHERE TRUE --")
 @example("acme:evil", "desk\n", "tickets")
-def test_a_table_is_quoted_or_refused(project: str, dataset: str, table: str) -> None:
+def test_table_is_quoted_or_rejected(project: str, dataset: str, table: str) -> None:
     made = quoted_or_refused(lambda: Dataset(project, dataset).table(table))
     assert made in ("", f"`{project}.{dataset}.{table}`")
 
 
 @given(st.lists(st.tuples(names, st.sampled_from(ColumnType)), min_size=1, max_size=4))
-def test_columns_of_a_batch_are_quoted_or_refused(columns: list[tuple[str, ColumnType]]) -> None:
+def test_batch_columns_are_quoted_or_rejected(columns: list[tuple[str, ColumnType]]) -> None:
     held = tuple(Column(name, kind) for name, kind in columns)
     spec = replace(tables.TICKETS, columns=held, write_once=(), partition_by=None)
     for source in (lambda: rows_source(held), lambda: table_source("`a.b.c`", held)):
@@ -88,7 +88,7 @@ def parameters_of(query: Query) -> list[Any]:
 
 
 @given(ticket_id=texts, digest=texts, run_id=texts, word=texts, column=st.sampled_from(["status"]))
-def test_values_are_parameters_and_nothing_else(
+def test_values_are_only_ever_parameters(
     ticket_id: str, digest: str, run_id: str, word: str, column: str
 ) -> None:
     """A statement about hostile values is, letter for letter, the one about harmless ones."""
@@ -101,14 +101,14 @@ def test_values_are_parameters_and_nothing_else(
         cursor=word,
     )
     harmless = replace(SMALL, versions=(Version("7", "h1"),))
-    odd = replace(POLICY, left_out=(LeftOut(((column, (word,)),)),))
-    plain = replace(POLICY, left_out=(LeftOut(((column, ("closed",)),)),))
+    odd = replace(POLICY, unsubscribed=(Unsubscribed(((column, (word,)),)),))
+    plain = replace(POLICY, unsubscribed=(Unsubscribed(((column, ("closed",)),)),))
     about_hostile, about_harmless = statements(hostile, odd), statements(harmless, plain)
     assert [query.sql for query in about_hostile] == [query.sql for query in about_harmless]
     assert ticket_id in parameters_of(about_hostile[0])
 
 
 @given(names)
-def test_a_staging_table_is_quoted_or_refused(staging: str) -> None:
+def test_staging_table_is_quoted_or_rejected(staging: str) -> None:
     manifest = replace(SMALL, versions=None, staging=staging)
     quoted_or_refused(lambda: batch.batch(DATASET, manifest).sql)

@@ -10,13 +10,13 @@ import pytest
 from helpdesk_assets.errors import EndpointFailed, TicketUnreadable
 from helpdesk_assets.providers.client import http
 from helpdesk_assets.providers.parsing import tickets
-from helpdesk_assets_tests.hostile.raw_helpdesk import MODIFIED, RawDesk, row
+from helpdesk_assets_tests.hostile.raw_helpdesk import MODIFIED, RawHelpdesk, row
 
 WAYS = {"inside the statement": 8_000_000, "by a load job": 1}
 
 
 @dataclass(frozen=True)
-class Kept:
+class ExpectedValues:
     """Members of a ticket, and what they are in the table's `raw_json`."""
 
     members: tuple[str, ...]
@@ -28,45 +28,45 @@ ALL_CONTROLS = "".join(f"\\u{code:04x}" for code in (*range(32), *range(127, 160
 CONTROLS = "".join(map(chr, (*range(32), *range(127, 160))))
 
 STORED = {
-    "control characters": Kept(
+    "control characters": ExpectedValues(
         (f'"subject":"{ALL_CONTROLS}"',), {"subject": CONTROLS}, {"subject": CONTROLS}
     ),
-    "control characters that are not escaped": Kept(
+    "control characters that are not escaped": ExpectedValues(
         ('"subject":"a\tb\x01c"',), {"subject": "a\tb\x01c"}, {"subject": "a\tb\x01c"}
     ),
-    "separators of lines": Kept(
+    "separators of lines": ExpectedValues(
         ('"subject":"a\u2028b\u2029c\u0085d"',), {"subject": "a\u2028b\u2029c\u0085d"}
     ),
-    "halves of surrogate pairs": Kept(
+    "halves of surrogate pairs": ExpectedValues(
         (r'"subject":"\ud83d\ud83d\ude00\udc00"', r'"\udc00":1'),
         {"subject": "\ufffd😀\ufffd", "\ufffd": 1},
         {"subject": "\ufffd😀\ufffd"},
     ),
-    "numbers beyond float": Kept(
+    "numbers beyond float": ExpectedValues(
         ('"a":1e400', '"b":-1e999', f'"c":{"9" * 5000}', '"d":0.1234567890123456789'),
         {"a": "1e400", "b": "-1e999", "c": "9" * 5000, "d": "0.1234567890123456789"},
     ),
-    "numbers at the edges": Kept(
+    "numbers at the edges": ExpectedValues(
         (f'"a":{2**64 - 1}', f'"b":{-(2**63)}', '"c":5e-324', '"d":1.7976931348623157e308'),
         {"a": 2**64 - 1, "b": -(2**63), "c": 5e-324, "d": 1.7976931348623157e308},
     ),
-    "numbers that are none": Kept(
+    "numbers that are none": ExpectedValues(
         ('"a":NaN', '"b":[Infinity,-Infinity]'), {"a": "NaN", "b": ["Infinity", "-Infinity"]}
     ),
-    "empty, huge and equal keys": Kept(
+    "empty, huge and equal keys": ExpectedValues(
         ('"":1', f'"{"k" * 100_000}":2', '"twice":1', '"twice":2', '"a.b[0]":3', '"$":4'),
         {"": 1, "k" * 100_000: 2, "twice": 2, "a.b[0]": 3, "$": 4},
     ),
-    "nested 200 levels": Kept((f'"deep":{"[" * 200}{"]" * 200}',), {}),
-    "fields of another kind": Kept(
+    "nested 200 levels": ExpectedValues((f'"deep":{"[" * 200}{"]" * 200}',), {}),
+    "fields of another kind": ExpectedValues(
         ('"subject":{"name":"in an object"}', '"status":17', '"priority":[1,2]', '"assignee":true'),
         {"subject": {"name": "in an object"}, "status": 17, "priority": [1, 2]},
         {"subject": "in an object", "status": "17", "priority": None, "assignee": "true"},
     ),
-    "times before 1970": Kept(
+    "times before 1970": ExpectedValues(
         ('"createdTime":"0001-01-01T00:00:00Z"',), {"createdTime": "0001-01-01T00:00:00Z"}
     ),
-    "a time at the end": Kept(
+    "a time at the end": ExpectedValues(
         ('"createdTime":"9999-12-31T23:59:59.999999Z"',),
         {"createdTime": "9999-12-31T23:59:59.999999Z"},
     ),
@@ -84,18 +84,18 @@ SQL_IDS = (
 
 
 @pytest.mark.parametrize("small_bytes", WAYS.values(), ids=WAYS)
-def test_stored_whole(desk: RawDesk, small_bytes: int) -> None:
-    desk.rows = {name: row(name, *kept.members) for name, kept in STORED.items()}
-    desk.rows |= {name: row(name) for name in SQL_IDS}
-    report = desk.sync(bigquery_small_batch_bytes=small_bytes)
+def test_hostile_tickets_are_stored_whole(helpdesk: RawHelpdesk, small_bytes: int) -> None:
+    helpdesk.rows = {name: row(name, *kept.members) for name, kept in STORED.items()}
+    helpdesk.rows |= {name: row(name) for name in SQL_IDS}
+    report = helpdesk.sync(bigquery_small_batch_bytes=small_bytes)
     assert report.facts.rows == len(STORED) + len(SQL_IDS)
-    stored = desk.stored()
-    assert stored.keys() == desk.rows.keys()
+    stored = helpdesk.stored()
+    assert stored.keys() == helpdesk.rows.keys()
     for name, kept in STORED.items():
         raw = stored[name]["raw_json"]
         assert {key: raw[key] for key in kept.values} == kept.values, name
         assert {key: stored[name][key] for key in kept.columns} == kept.columns, name
-    assert desk.sync(bigquery_small_batch_bytes=small_bytes).facts.inserted == 0
+    assert helpdesk.sync(bigquery_small_batch_bytes=small_bytes).facts.inserted == 0
 
 
 DEEP = f'"deep":{"[" * 300}{"]" * 300}'
@@ -144,96 +144,96 @@ NAMELESS = (
 )
 
 
-@pytest.mark.usefixtures("uncollected")
-def test_refused_by_name_and_the_others_stored(desk: RawDesk) -> None:
-    desk.rows = {name: body for name, (body, _) in REFUSED.items()}
-    desk.rows |= {f"nameless {place}": body for place, body in enumerate(NAMELESS)}
-    desk.rows["good"] = row("good")
-    report = desk.sync(helpdesk_skip_bad_tickets=True)
+@pytest.mark.usefixtures("no_garbage_collection")
+def test_unstorable_ticket_is_named_and_others_stored(helpdesk: RawHelpdesk) -> None:
+    helpdesk.rows = {name: body for name, (body, _) in REFUSED.items()}
+    helpdesk.rows |= {f"nameless {place}": body for place, body in enumerate(NAMELESS)}
+    helpdesk.rows["good"] = row("good")
+    report = helpdesk.sync(helpdesk_skip_bad_tickets=True)
     manifest = report.manifest
     assert manifest.bad_count == len(REFUSED) + len(NAMELESS)
     named = {bad.ticket_id: bad.field for bad in manifest.bad}
     assert {name: field for name, (_, field) in REFUSED.items()}.items() <= named.items()
-    assert desk.stored().keys() == {"good"}
+    assert helpdesk.stored().keys() == {"good"}
 
 
-@pytest.mark.usefixtures("uncollected")
+@pytest.mark.usefixtures("no_garbage_collection")
 @pytest.mark.parametrize("name", REFUSED)
-def test_without_leave_to_skip_the_run_says_which_ticket(desk: RawDesk, name: str) -> None:
+def test_without_skip_the_run_names_the_ticket(helpdesk: RawHelpdesk, name: str) -> None:
     body, field_name = REFUSED[name]
-    desk.rows = {"good": row("good"), name: body}
+    helpdesk.rows = {"good": row("good"), name: body}
     with pytest.raises(TicketUnreadable) as refused:
-        desk.sync()
+        helpdesk.sync()
     said = str(refused.value)
     assert said.startswith(f"Ticket {name}: {field_name} ")
     assert "HELPDESK_SKIP_BAD_TICKETS" in said
     assert said.isprintable()
 
 
-def test_an_id_that_cannot_stand_in_a_line_is_shown_as_one(desk: RawDesk) -> None:
+def test_unprintable_id_is_shown_on_one_line(helpdesk: RawHelpdesk) -> None:
     ticket_id = "7\n" + "ERROR all is lost " * 50
-    desk.rows = {"7": row(ticket_id, modified="never")}
+    helpdesk.rows = {"7": row(ticket_id, modified="never")}
     with pytest.raises(TicketUnreadable) as refused:
-        desk.sync()
+        helpdesk.sync()
     assert str(refused.value).isprintable()
     assert len(str(refused.value)) < 400
 
 
-def test_a_body_of_twenty_megabytes_is_stored_whole(desk: RawDesk) -> None:
+def test_twenty_megabyte_body_is_stored_whole(helpdesk: RawHelpdesk) -> None:
     body = "Größe " * 3_000_000
-    desk.rows = {"large": row("large", f'"description":"{body}"'), "small": row("small")}
-    desk.sync()
-    stored = desk.stored()
+    helpdesk.rows = {"large": row("large", f'"description":"{body}"'), "small": row("small")}
+    helpdesk.sync()
+    stored = helpdesk.stored()
     assert stored["large"]["raw_json"]["description"] == body
     assert stored.keys() == {"large", "small"}
 
 
-def test_a_ticket_that_no_row_can_hold_is_refused_by_name(
-    desk: RawDesk, monkeypatch: pytest.MonkeyPatch
+def test_unstorable_ticket_is_rejected_by_name(
+    helpdesk: RawHelpdesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A hundredth of the true limit, counted in bytes and not in characters."""
-    monkeypatch.setattr(tickets, "LARGEST_TICKET", 490_000)
+    monkeypatch.setattr(tickets, "MAX_TICKET_BYTES", 490_000)
     fits, too_large = "ß" * 240_000, "ß" * 245_000
-    desk.rows = {
+    helpdesk.rows = {
         "fits": row("fits", f'"subject":"{fits}"'),
         "too large": row("too large", f'"subject":"{too_large}"'),
     }
-    report = desk.sync(helpdesk_skip_bad_tickets=True)
+    report = helpdesk.sync(helpdesk_skip_bad_tickets=True)
     assert [(bad.ticket_id, bad.field) for bad in report.manifest.bad] == [
         ("too large", "raw_json")
     ]
-    assert desk.stored().keys() == {"fits"}
+    assert helpdesk.stored().keys() == {"fits"}
 
 
-def test_a_batch_that_grows_in_its_request_is_loaded_instead(desk: RawDesk) -> None:
+def test_batch_too_large_when_escaped_uses_a_load_job(helpdesk: RawHelpdesk) -> None:
     """Every letter of it is sent as six, and BigQuery takes requests of 10 MB."""
-    desk.rows = {str(n): row(str(n), f'"description":"{"ж" * 900_000}"') for n in range(2)}
-    assert desk.sync(bigquery_small_batch_bytes=8_000_000).load_jobs == 1
-    assert desk.stored().keys() == {"0", "1"}
+    helpdesk.rows = {str(n): row(str(n), f'"description":"{"ж" * 900_000}"') for n in range(2)}
+    assert helpdesk.sync(bigquery_small_batch_bytes=8_000_000).load_jobs == 1
+    assert helpdesk.stored().keys() == {"0", "1"}
 
 
-def test_an_answer_without_end_is_not_read_to_the_end(
-    desk: RawDesk, monkeypatch: pytest.MonkeyPatch
+def test_endless_response_is_not_read_to_the_end(
+    helpdesk: RawHelpdesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "LARGEST_ANSWER", 1 << 20)
-    desk.rows = {"1": row("1", f'"description":"{"x" * (2 << 20)}"')}
+    monkeypatch.setattr(http, "MAX_BODY_BYTES", 1 << 20)
+    helpdesk.rows = {"1": row("1", f'"description":"{"x" * (2 << 20)}"')}
     with pytest.raises(EndpointFailed, match=r"more than 1 MiB\. Lower HELPDESK_PAGE_SIZE"):
-        desk.sync()
+        helpdesk.sync()
 
 
-def test_a_page_that_unpacks_to_more_than_memory_holds_is_given_up(
-    desk: RawDesk, monkeypatch: pytest.MonkeyPatch
+def test_decompression_bomb_is_aborted(
+    helpdesk: RawHelpdesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ten megabytes of spaces are ten kilobytes on the wire."""
-    monkeypatch.setattr(http, "LARGEST_ANSWER", 1 << 20)
-    desk.before_all = b" " * (10 << 20)
-    desk.is_packed = True
+    monkeypatch.setattr(http, "MAX_BODY_BYTES", 1 << 20)
+    helpdesk.prefix = b" " * (10 << 20)
+    helpdesk.is_packed = True
     with pytest.raises(EndpointFailed, match="more than 1 MiB"):
-        desk.sync()
+        helpdesk.sync()
 
 
-def test_a_byte_order_mark_before_everything(desk: RawDesk) -> None:
-    desk.before_all = b"\xef\xbb\xbf"
-    desk.rows = {"1": row("1"), "2": row("2")}
-    desk.sync()
-    assert desk.stored().keys() == {"1", "2"}
+def test_leading_byte_order_mark_is_accepted(helpdesk: RawHelpdesk) -> None:
+    helpdesk.prefix = b"\xef\xbb\xbf"
+    helpdesk.rows = {"1": row("1"), "2": row("2")}
+    helpdesk.sync()
+    assert helpdesk.stored().keys() == {"1", "2"}

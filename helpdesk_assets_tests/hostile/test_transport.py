@@ -20,10 +20,15 @@ from pydantic import SecretStr
 
 import helpdesk_assets
 from helpdesk_assets.errors import EndpointFailed, HelpdeskAssetsError
-from helpdesk_assets.providers.client.connection import World
+from helpdesk_assets.providers.client.connection import Runtime
 from helpdesk_assets.providers.registry import ADAPTERS, make_helpdesk
 from helpdesk_assets.settings import Settings
-from helpdesk_assets_tests.providers.loopback import Loopback, Said, Seen, loopback
+from helpdesk_assets_tests.providers.loopback import (
+    CannedResponse,
+    Loopback,
+    ReceivedRequest,
+    loopback,
+)
 
 PACKAGE = Path(helpdesk_assets.__file__).parent
 TOKEN = "a-token-that-stays-here"
@@ -35,7 +40,7 @@ UNCHECKED = re.compile(
 each_adapter = pytest.mark.parametrize("provider", ADAPTERS)
 
 
-def test_no_source_turns_the_look_at_certificates_off() -> None:
+def test_no_configuration_disables_certificate_checks() -> None:
     found = [
         path.name for path in PACKAGE.rglob("*.py") if UNCHECKED.search(path.read_text("utf-8"))
     ]
@@ -67,7 +72,7 @@ def ask(settings: Settings) -> None:
         nonlocal waited
         waited += seconds
 
-    world = World(lambda: NOW, lambda: waited, sleep, lambda: 0.5)
+    world = Runtime(lambda: NOW, lambda: waited, sleep, lambda: 0.5)
     with closing(make_helpdesk(settings, world)) as helpdesk:
         for call in (
             lambda: list(helpdesk.changes(NOW - timedelta(days=1), NOW)),
@@ -83,27 +88,31 @@ ACCESS = b'{"access_token":"given","expires_in":3600,"token_type":"Bearer","api_
 
 @each_adapter
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_no_credentials_go_where_a_redirect_leads(provider: str, status: int) -> None:
-    with loopback(lambda _: Said()) as elsewhere:
+def test_credentials_do_not_follow_redirects(provider: str, status: int) -> None:
+    with loopback(lambda _: CannedResponse()) as other_server:
 
-        def away(seen: Seen) -> Said:
+        def away(seen: ReceivedRequest) -> CannedResponse:
             if seen.path.startswith("/oauth"):
-                return Said(ACCESS)
-            return Said(status=status, headers={"Location": f"{elsewhere.url}{seen.path}"})
+                return CannedResponse(ACCESS)
+            return CannedResponse(
+                status=status, headers={"Location": f"{other_server.url}{seen.path}"}
+            )
 
-        with loopback(away) as desk:
-            ask(settings_for(provider, desk.url, desk.url))
-            assert desk.seen
-        assert elsewhere.seen == []
+        with loopback(away) as server:
+            ask(settings_for(provider, server.url, server.url))
+            assert server.seen
+        assert other_server.seen == []
 
 
-def test_the_login_of_zoho_follows_no_redirect_with_its_secrets() -> None:
-    with loopback(lambda _: Said(ACCESS)) as elsewhere:
-        away = Said(status=307, headers={"Location": f"{elsewhere.url}/oauth/v2/token"})
+def test_zoho_login_does_not_follow_redirects() -> None:
+    with loopback(lambda _: CannedResponse(ACCESS)) as other_server:
+        away = CannedResponse(
+            status=307, headers={"Location": f"{other_server.url}/oauth/v2/token"}
+        )
         with loopback(lambda _: away) as accounts:
             ask(settings_for("zoho_desk", accounts.url, accounts.url))
             assert accounts.seen
-        assert elsewhere.seen == []
+        assert other_server.seen == []
 
 
 @contextmanager
@@ -115,19 +124,19 @@ def self_signed(directory: Path) -> Iterator[tuple[Loopback, Path]]:
     (directory / "key.pem").write_bytes(key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem, directory / "key.pem")
-    with loopback(lambda _: Said(status=400), tls=context) as served:
+    with loopback(lambda _: CannedResponse(status=400), tls=context) as served:
         yield served, pem
 
 
 @each_adapter
-def test_a_certificate_that_nobody_vouches_for_is_refused(
+def test_untrusted_certificate_is_rejected(
     provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     with self_signed(tmp_path) as (served, pem):
         settings = settings_for(provider, served.url, served.url)
         with (
-            closing(make_helpdesk(settings, World(sleep=lambda _: None))) as helpdesk,
+            closing(make_helpdesk(settings, Runtime(sleep=lambda _: None))) as helpdesk,
             pytest.raises(EndpointFailed, match=r"cannot be trusted.*REQUESTS_CA_BUNDLE"),
         ):
             list(helpdesk.changes(NOW - timedelta(days=1), NOW))

@@ -12,14 +12,16 @@ import requests
 
 from helpdesk_assets.errors import SettingsError, WarehouseUnavailable
 from helpdesk_assets.local import warehouse as local_warehouse
-from helpdesk_assets.local.warehouse import EmbeddedWarehouse, StandIn, free_port
+from helpdesk_assets.local.warehouse import LocalEmulator, LocalWarehouse, free_port
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Query
-from helpdesk_assets.warehouse.table_spec import Column, ColumnType, Guard, TableSpec
+from helpdesk_assets.warehouse.table_spec import Column, ColumnType, MergePolicy, TableSpec
 
-NOTES = TableSpec("notes", (Column("id", ColumnType.STRING),), key=("id",), guard=Guard.INSERT_ONLY)
+NOTES = TableSpec(
+    "notes", (Column("id", ColumnType.STRING),), key=("id",), merge_policy=MergePolicy.INSERT_ONLY
+)
 
 
 def settings_for(endpoint: str) -> Settings:
@@ -36,22 +38,22 @@ def add(endpoint: str, note: str) -> list[str]:
     return notes
 
 
-def test_data_outlive_a_kill_and_a_stop(tmp_path: Path) -> None:
-    running = EmbeddedWarehouse(tmp_path / "data")
+def test_data_survives_a_kill_and_a_stop(tmp_path: Path) -> None:
+    running = LocalWarehouse(tmp_path / "data")
     with running:
         assert add(running.endpoint, "a") == ["a"]
         running.kill()
-        assert not local_warehouse.answers(running.endpoint)
+        assert not local_warehouse.is_ready(running.endpoint)
         running.start()
         assert add(running.endpoint, "b") == ["a", "b"]
         running.stop()
         running.start()
         assert add(running.endpoint, "c") == ["a", "b", "c"]
-    assert not local_warehouse.answers(running.endpoint)
+    assert not local_warehouse.is_ready(running.endpoint)
 
 
-def test_rows_that_are_read_beside_statements_are_the_tables_own(tmp_path: Path) -> None:
-    with EmbeddedWarehouse(tmp_path) as running:
+def test_rows_listed_beside_statements_are_the_tables_own(tmp_path: Path) -> None:
+    with LocalWarehouse(tmp_path) as running:
         add(running.endpoint, "a")
         right: dict[str, list[object]] = {"table": [{"id": "a"}], "statement": [{"n": 0}, {"n": 1}]}
         wrong: list[object] = []
@@ -78,14 +80,14 @@ def test_rows_that_are_read_beside_statements_are_the_tables_own(tmp_path: Path)
     assert wrong == []
 
 
-def test_it_listens_on_loopback_only(tmp_path: Path) -> None:
+def test_server_listens_on_loopback_only(tmp_path: Path) -> None:
     command = local_warehouse.BQEMULATOR.command(9050, tmp_path)
     hosts = [value for flag, value in itertools.pairwise(command) if "host" in flag]
     assert hosts
     assert set(hosts) == {"127.0.0.1"}
 
 
-def test_serve_becomes_the_warehouse(tmp_path: Path) -> None:
+def test_serve_replaces_its_process(tmp_path: Path) -> None:
     port = free_port()
     code = (
         "import pathlib, sys; from helpdesk_assets.local.warehouse import serve; "
@@ -97,29 +99,29 @@ def test_serve_becomes_the_warehouse(tmp_path: Path) -> None:
         stderr=subprocess.DEVNULL,
     ) as process:
         try:
-            waiting = EmbeddedWarehouse(tmp_path, port)
+            waiting = LocalWarehouse(tmp_path, port)
             tmp_path.joinpath("warehouse.log").touch()
-            waiting._wait_until_it_answers(process)
+            waiting._wait_until_ready(process)
             url = f"http://127.0.0.1:{port}/bigquery/v2/projects/p/datasets"
             assert requests.get(url, timeout=10).ok
         finally:
             process.kill()
 
 
-def test_one_that_cannot_start_shows_the_end_of_its_log(tmp_path: Path) -> None:
-    broken = StandIn("json", (), "print('no such door'); raise SystemExit(3)", ())
+def test_failed_start_shows_the_end_of_the_log(tmp_path: Path) -> None:
+    broken = LocalEmulator("json", (), "print('no such door'); raise SystemExit(3)", ())
     with (
         mock.patch.object(local_warehouse, "_import_extensions"),
         pytest.raises(WarehouseUnavailable, match=r"exit code 3(.|\n)*no such door"),
     ):
-        EmbeddedWarehouse(tmp_path, stand_in=broken).start()
+        LocalWarehouse(tmp_path, emulator=broken).start()
 
 
-def test_one_that_keeps_silent_is_ended(tmp_path: Path) -> None:
-    silent = StandIn("json", (), "import time; time.sleep(600)", ())
+def test_silent_process_is_terminated(tmp_path: Path) -> None:
+    silent = LocalEmulator("json", (), "import time; time.sleep(600)", ())
     ticks = iter([0.0, 1.0, 1000.0])
-    running = EmbeddedWarehouse(
-        tmp_path, stand_in=silent, clock=lambda: next(ticks), sleep=lambda _: None
+    running = LocalWarehouse(
+        tmp_path, emulator=silent, monotonic=lambda: next(ticks), sleep=lambda _: None
     )
     with (
         mock.patch.object(local_warehouse, "_import_extensions"),
@@ -137,12 +139,12 @@ def test_one_that_is_not_installed_says_how_to_install_it() -> None:
         local_warehouse.check_installed()
 
 
-def test_a_missing_extension_says_how_to_install_it() -> None:
+def test_missing_extension_says_how_to_install_it() -> None:
     with pytest.raises(SettingsError, match=r"helpdesk-assets\[local\]"):
         local_warehouse._import_extensions(("no_such_extension",))
 
 
-def test_two_starts_at_once_install_extensions_one_after_the_other() -> None:
+def test_concurrent_starts_install_extensions_in_turn() -> None:
     """Whoever holds the lock is alone in it."""
     inside, most = [0], [0]
     gate = threading.Lock()

@@ -11,13 +11,13 @@ import pytest
 
 from helpdesk_assets.model.batch import Manifest, Mode, Version
 from helpdesk_assets.model.codec import (
-    facts_from_json,
-    facts_to_json,
     manifest_from_json,
     manifest_to_json,
+    run_counts_from_json,
+    run_counts_to_json,
 )
-from helpdesk_assets.model.state import RunFacts
-from helpdesk_assets.model.tickets import ApiUse, BadTicket, Window
+from helpdesk_assets.model.state import RunCounts
+from helpdesk_assets.model.tickets import ApiUsage, BadTicket, Window
 from helpdesk_assets.model.webhooks import MissedUpdate
 
 NOON = datetime(2026, 11, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -29,13 +29,13 @@ SMALL = Manifest(
     reason="changes since the watermark",
     window=Window(NOON - timedelta(hours=2), NOON),
     served_at=NOON,
-    moves_watermark=True,
-    seen_version=4,
-    seen_watermark=NOON - timedelta(hours=2),
+    advances_watermark=True,
+    expected_version=4,
+    initial_watermark=NOON - timedelta(hours=2),
     first_load=False,
     rows=2,
     pages=1,
-    api=ApiUse(calls=1, bytes_received=7000, retries=2, seconds_waited=1.5),
+    api=ApiUsage(calls=1, bytes_received=7000, retries=2, seconds_waited=1.5),
     batch_bytes=6800,
     versions=(Version("421370000000000001", "h1"), Version("421370000000000002", "h2")),
     staging=None,
@@ -55,7 +55,7 @@ LARGE = replace(
     window=Window(None, NOON),
     versions=None,
     staging="raw_ticket_changes__stg_x",
-    seen_watermark=None,
+    initial_watermark=None,
     created_from=None,
     created_to=None,
     fallback=True,
@@ -68,18 +68,18 @@ def through_text(stored: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("manifest", [SMALL, LARGE, replace(SMALL, versions=(), bad=(), rows=0)])
-def test_a_manifest_comes_back_as_it_was(manifest: Manifest) -> None:
+def test_manifest_round_trips(manifest: Manifest) -> None:
     assert manifest_from_json(through_text(manifest_to_json(manifest))) == manifest
 
 
-def test_a_manifest_of_another_release_is_read_as_far_as_it_is_known() -> None:
+def test_manifest_of_another_release_is_read_leniently() -> None:
     stored = through_text(manifest_to_json(SMALL)) | {"from_a_later_release": 1}
     del stored["fallback"], stored["seconds"]
     assert manifest_from_json(stored) == replace(SMALL, seconds=0.0)
 
 
-def test_facts_come_back_as_they_were() -> None:
+def test_run_counts_round_trip() -> None:
     missed = (MissedUpdate("7", NOON, "stale", 612.5),)
-    facts = RunFacts(rows=40, inserted=1, unchanged=39, missed_total=1, missed=missed)
-    assert facts_from_json(through_text(facts_to_json(facts))) == facts
-    assert facts_from_json({"from_a_later_release": 1}) == RunFacts()
+    facts = RunCounts(rows=40, inserted=1, unchanged=39, missed_total=1, missed=missed)
+    assert run_counts_from_json(through_text(run_counts_to_json(facts))) == facts
+    assert run_counts_from_json({"from_a_later_release": 1}) == RunCounts()

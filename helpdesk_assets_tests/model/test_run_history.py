@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from helpdesk_assets.model.batch import Mode
 from helpdesk_assets.model.run_history import (
-    REMEMBERED_RUNS,
-    history,
+    MAX_RECENT_RUNS,
+    known_runs,
     last_run,
-    records_from,
-    remembered,
+    recent_runs_to_json,
+    runs_from_json,
 )
-from helpdesk_assets.model.state import Reading, RunFacts, SyncState
+from helpdesk_assets.model.state import ReadCounts, RunCounts, SyncState
 from helpdesk_assets_tests.batches import NOON
 from helpdesk_assets_tests.warehouse.stores.test_run_log import LINE
 
@@ -24,28 +24,28 @@ STATE = SyncState(
     run_id=LINE.run_id,
     reason=f"{LINE.mode}: {LINE.reason}",
     closed_at=LINE.closed_at,
-    facts=RunFacts(inserted=1, updated=2, unchanged=3, rejected=4, missed_total=2),
-    reading=LINE.reading,
+    facts=RunCounts(inserted=1, updated=2, unchanged=3, rejected=4, missed_total=2),
+    read_counts=LINE.read_counts,
 )
 
 
-def test_the_state_row_tells_of_the_last_run_all_that_the_log_wants() -> None:
+def test_state_row_holds_all_the_log_needs() -> None:
     assert last_run(STATE) == LINE
 
 
-def test_what_is_remembered_is_read_as_it_was_written() -> None:
-    by_hand = replace(LINE, mode=Mode.BY_HAND, window=None, reading=Reading())
+def test_run_records_round_trip() -> None:
+    by_hand = replace(LINE, mode=Mode.MANUAL, window=None, read_counts=ReadCounts())
     state = replace(STATE, recent_runs=(by_hand,))
-    assert records_from(history(state)) == (LINE, by_hand) == remembered(state)
+    assert runs_from_json(recent_runs_to_json(state)) == (LINE, by_hand) == known_runs(state)
 
 
-def test_by_hand_nothing_was_counted() -> None:
-    last = last_run(replace(STATE, reason="by_hand: set", window=None, reading=Reading()))
+def test_manual_change_counts_nothing() -> None:
+    last = last_run(replace(STATE, reason="by_hand: set", window=None, read_counts=ReadCounts()))
     assert last is not None
-    assert (last.mode, last.tickets, last.missed, last.inserted) == (Mode.BY_HAND, 0, 0, 0)
+    assert (last.mode, last.tickets, last.missed, last.inserted) == (Mode.MANUAL, 0, 0, 0)
 
 
-def test_what_an_older_version_remembered_is_read() -> None:
+def test_records_of_an_older_version_are_read() -> None:
     old = {
         "run_id": "r",
         "closed_at": NOON.isoformat(),
@@ -56,15 +56,15 @@ def test_what_an_older_version_remembered_is_read() -> None:
         "tickets": 5,
         "missed": 0,
     }
-    (run,) = records_from(json.dumps([old]))
-    assert (run.version, run.watermark, run.reading) == (0, None, Reading())
+    (run,) = runs_from_json(json.dumps([old]))
+    assert (run.version, run.watermark, run.read_counts) == (0, None, ReadCounts())
 
 
-def test_it_stays_small() -> None:
-    state = replace(STATE, recent_runs=(LINE,) * (REMEMBERED_RUNS + 5))
-    assert len(records_from(history(state))) == REMEMBERED_RUNS
-    assert history(None) == "[]"
+def test_run_history_stays_small() -> None:
+    state = replace(STATE, recent_runs=(LINE,) * (MAX_RECENT_RUNS + 5))
+    assert len(runs_from_json(recent_runs_to_json(state))) == MAX_RECENT_RUNS
+    assert recent_runs_to_json(None) == "[]"
 
 
-def test_before_the_first_run_there_is_nothing() -> None:
-    assert remembered(SyncState("tickets", None, 0)) == ()
+def test_no_records_before_the_first_run() -> None:
+    assert known_runs(SyncState("tickets", None, 0)) == ()

@@ -1,4 +1,4 @@
-"""Rigs: `make_rig(tickets)` for a helpdesk of a given size, `rig` for a small one."""
+"""Rigs: `make_harness(tickets)` for a helpdesk of a given size, `harness` for a small one."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Protocol
 
 import pytest
 
-from helpdesk_assets_tests.harness import Rig, open_rig
+from helpdesk_assets_tests.harness import Harness, open_harness
 
 
-class MakeRig(Protocol):
-    def __call__(self, tickets: int, *, start: datetime | None = None) -> Rig: ...
+class MakeHarness(Protocol):
+    def __call__(self, tickets: int, *, start: datetime | None = None) -> Harness: ...
 
 
 @pytest.fixture
-def make_rig(warehouse_endpoint: str) -> Iterator[MakeRig]:
-    with ExitStack() as rigs:
+def make_harness(warehouse_endpoint: str) -> Iterator[MakeHarness]:
+    with ExitStack() as harnesses:
 
-        def make(tickets: int, *, start: datetime | None = None) -> Rig:
-            return rigs.enter_context(open_rig(warehouse_endpoint, tickets, start=start))
+        def make(tickets: int, *, start: datetime | None = None) -> Harness:
+            return harnesses.enter_context(open_harness(warehouse_endpoint, tickets, start=start))
 
         yield make
 
 
 @pytest.fixture
-def rig(make_rig: MakeRig) -> Rig:
-    return make_rig(60)
+def harness(make_harness: MakeHarness) -> Harness:
+    return make_harness(60)

@@ -4,36 +4,36 @@ from __future__ import annotations
 
 from collections import Counter
 
-from helpdesk_assets_tests.harness import RIPE_SECONDS, Rig
+from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness
 from helpdesk_assets_tests.promises.counting_proxy import CountingProxy
 
 
-def run(rig: Rig) -> tuple[int, Counter[str]]:
+def run(harness: Harness) -> tuple[int, Counter[str]]:
     """API calls and warehouse jobs of one ordinary run."""
-    rig.desk.reset_counters()
-    with CountingProxy(rig.settings.bigquery_emulator_host) as proxy:
-        report = rig.sync(bigquery_emulator_host=proxy.endpoint)
+    harness.simulator.reset_counters()
+    with CountingProxy(harness.settings.bigquery_emulator_host) as proxy:
+        report = harness.sync(bigquery_emulator_host=proxy.endpoint)
     assert report.query_jobs == proxy.jobs["query"]
     assert report.load_jobs == proxy.jobs["load"]
-    assert report.manifest.api.calls == rig.desk.counters().total
-    return rig.desk.counters().total, proxy.jobs
+    assert report.manifest.api.calls == harness.simulator.counters().total
+    return harness.simulator.counters().total, proxy.jobs
 
 
-def test_up_to_100_changes_cost_1_call_4_query_jobs_and_no_load_job(rig: Rig) -> None:
-    rig.sync()
-    rig.desk.create(60)
-    rig.desk.change(40, spread_seconds=40)
-    rig.desk.advance(RIPE_SECONDS)
-    calls, jobs = run(rig)
+def test_hundred_changes_cost_one_call_and_four_query_jobs(harness: Harness) -> None:
+    harness.sync()
+    harness.simulator.create(60)
+    harness.simulator.change(40, spread_seconds=40)
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    calls, jobs = run(harness)
     assert calls == 1
     assert jobs["query"] <= 4
     assert jobs["load"] == 0
 
 
-def test_no_change_costs_1_call_and_at_most_2_query_jobs(rig: Rig) -> None:
-    rig.sync()
-    rig.desk.advance(RIPE_SECONDS)
-    calls, jobs = run(rig)
+def test_no_changes_cost_one_call_and_two_query_jobs(harness: Harness) -> None:
+    harness.sync()
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    calls, jobs = run(harness)
     assert calls == 1
     assert jobs["query"] <= 2
     assert jobs["load"] == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from helpdesk_assets_tests.harness import RIPE_SECONDS, Rig, as_versions
+from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness, as_versions
 
 PHASES = ("fetch", "store", "missed", "merge", "close")
 # The run of the command line, killed for real when the phase named by its argument is done.
@@ -35,8 +35,8 @@ with connected(settings) as tables:
 """
 
 
-def killed_after(rig: Rig, phase: str, tmp_path: Path) -> None:
-    settings = rig.settings
+def killed_after(harness: Harness, phase: str, tmp_path: Path) -> None:
+    settings = harness.settings
     environment = {
         **os.environ,
         "PYTHONPATH": str(Path(__file__).parents[2]),
@@ -54,26 +54,26 @@ def killed_after(rig: Rig, phase: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_killed_in_an_incremental_run(rig: Rig, phase: str, tmp_path: Path) -> None:
-    rig.sync()
-    changed = rig.desk.change(20, spread_seconds=40)
+def test_killed_during_an_incremental_run(harness: Harness, phase: str, tmp_path: Path) -> None:
+    harness.sync()
+    changed = harness.simulator.change(20, spread_seconds=40)
     lost = changed[:4]
-    rig.deliver(changed[4:])
-    rig.desk.advance(RIPE_SECONDS)
-    killed_after(rig, phase, tmp_path)
-    rig.sync()
-    rig.assert_equal()
-    assert rig.missed() == as_versions(lost)
+    harness.deliver(changed[4:])
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    killed_after(harness, phase, tmp_path)
+    harness.sync()
+    harness.assert_equal()
+    assert harness.missed() == as_versions(lost)
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_killed_in_a_large_first_load(rig: Rig, phase: str, tmp_path: Path) -> None:
+def test_killed_during_a_large_first_load(harness: Harness, phase: str, tmp_path: Path) -> None:
     """Its batch goes through a staging table, which a killed run leaves behind."""
-    rig.settings = rig.settings.model_copy(update={"bigquery_small_batch_bytes": 10_000})
-    killed_after(rig, phase, tmp_path)
-    (late,) = rig.desk.create(1)
-    report = rig.sync()
+    harness.settings = harness.settings.model_copy(update={"bigquery_small_batch_bytes": 10_000})
+    killed_after(harness, phase, tmp_path)
+    (late,) = harness.simulator.create(1)
+    report = harness.sync()
     assert report.facts.rows == 61
-    rig.assert_equal()
-    assert rig.missed() == set()
-    assert late.ticket_id in rig.tickets()
+    harness.assert_equal()
+    assert harness.missed() == set()
+    assert late.ticket_id in harness.tickets()

@@ -8,7 +8,7 @@ from google.cloud import bigquery
 
 from helpdesk_assets.model.batch import Mode
 from helpdesk_assets.spool import Spool
-from helpdesk_assets_tests.harness import RIPE_SECONDS, Rig, as_versions
+from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness, as_versions
 
 OLD_COLUMNS = {
     "ticket_id": "STRING",
@@ -21,49 +21,49 @@ OLD_COLUMNS = {
 }
 
 
-def leave_an_older_table(rig: Rig) -> None:
+def create_older_table(harness: Harness) -> None:
     """As the older sync left it: unpartitioned, raw_json as text, no state, all tickets in it."""
     schema = [bigquery.SchemaField(name, kind) for name, kind in OLD_COLUMNS.items()]
     # The others were not filled, and stay so until a ticket changes.
-    rig.columns = ("subject", "status", "modifiedTime", "raw_json")
-    table = rig.warehouse.dataset.table_id("tickets")
-    rig.warehouse.create_table(bigquery.Table(table, schema))
+    harness.columns = ("subject", "status", "modifiedTime", "raw_json")
+    table = harness.warehouse.dataset.table_id("tickets")
+    harness.warehouse.create_table(bigquery.Table(table, schema))
     with Spool(1) as spool:
-        for ticket in rig.desk.truth(whole=True):
-            assert ticket.whole is not None
+        for ticket in harness.simulator.truth(raw_ticket=True):
+            assert ticket.raw_ticket is not None
             row = {
                 "ticket_id": ticket.ticket_id,
-                "subject": ticket.whole["subject"],
-                "status": ticket.whole["status"],
+                "subject": ticket.raw_ticket["subject"],
+                "status": ticket.raw_ticket["status"],
                 "modifiedTime": ticket.modified_time.isoformat(),
-                "raw_json": json.dumps(ticket.whole),
+                "raw_json": json.dumps(ticket.raw_ticket),
             }
             spool.append(json.dumps(row).encode())
-        rig.warehouse.load(spool.stream(), "tickets", schema, run_id="old", step="old")
+        harness.warehouse.load(spool.stream(), "tickets", schema, run_id="old", step="old")
 
 
-def test_rows_are_kept_columns_added_and_the_next_run_is_incremental(rig: Rig) -> None:
-    leave_an_older_table(rig)
-    changed = rig.desk.change(5, spread_seconds=10) + rig.desk.create(2)
-    rig.desk.advance(RIPE_SECONDS)
-    report = rig.sync()
+def test_existing_rows_are_kept_and_the_next_run_is_incremental(harness: Harness) -> None:
+    create_older_table(harness)
+    changed = harness.simulator.change(5, spread_seconds=10) + harness.simulator.create(2)
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    report = harness.sync()
     assert report.manifest.mode is Mode.INCREMENTAL
     assert report.manifest.api.calls == 1
-    assert rig.missed() == as_versions(changed)
-    rig.assert_equal()
-    columns = {field.name: field.field_type for field in rig.table_fields("tickets")}
+    assert harness.missed() == as_versions(changed)
+    harness.assert_equal()
+    columns = {field.name: field.field_type for field in harness.table_fields("tickets")}
     assert columns["raw_json"] == "STRING"
     assert {"createdTime", "deletedTime", "_synced_at", "_synced_by", "_content_hash"} <= set(
         columns
     )
-    second = rig.sync()
+    second = harness.sync()
     assert second.manifest.reason == "changes since the watermark"
 
 
-def test_a_run_killed_while_adopting_leads_to_a_full_load(rig: Rig) -> None:
+def test_run_killed_while_adopting_leads_to_a_full_load(harness: Harness) -> None:
     """Its columns are there, so the table is ours by then, and its newest row proves nothing."""
-    leave_an_older_table(rig)
-    rig.sync_tables_exist()
-    report = rig.sync()
+    create_older_table(harness)
+    harness.prepare_tables()
+    report = harness.sync()
     assert report.manifest.mode is Mode.FULL
-    rig.assert_equal()
+    harness.assert_equal()

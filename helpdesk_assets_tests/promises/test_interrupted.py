@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from helpdesk_assets.errors import BatchGone
-from helpdesk_assets.extract.plan import Ask
+from helpdesk_assets.errors import BatchExpired
+from helpdesk_assets.extract.plan import RequestedMode
 from helpdesk_assets.operations.sync import SyncReport
-from helpdesk_assets_tests.harness import Rig
-from helpdesk_assets_tests.promises.conftest import MakeRig
+from helpdesk_assets_tests.harness import Harness
+from helpdesk_assets_tests.promises.conftest import MakeHarness
 
 TICKETS, PAGE = 2000, 50
 # The run of the command line, saving after every page, and killed for real when it has read so
@@ -34,10 +34,10 @@ from helpdesk_assets_tests.harness import connected
 where, enough = sys.argv[1], int(sys.argv[2])
 noted = LoadStore.note
 
-def note(self, unfinished, seen_version):
+def note(self, unfinished, expected_version):
     if where == "before the note" and unfinished.rows >= enough:
         os.kill(os.getpid(), signal.SIGKILL)
-    noted(self, unfinished, seen_version)
+    noted(self, unfinished, expected_version)
 
 def die(progress):
     if where == "after a page" and progress.rows >= enough:
@@ -53,8 +53,8 @@ with connected(settings) as tables:
 """
 
 
-def killed(rig: Rig, tmp_path: Path, share: float, where: str = "after a page") -> None:
-    settings = rig.settings
+def killed(harness: Harness, tmp_path: Path, share: float, where: str = "after a page") -> None:
+    settings = harness.settings
     environment = {
         **os.environ,
         "PYTHONPATH": str(Path(__file__).parents[2]),
@@ -75,109 +75,115 @@ def killed(rig: Rig, tmp_path: Path, share: float, where: str = "after a page") 
     assert ran.returncode == -signal.SIGKILL
 
 
-def go_on(rig: Rig) -> SyncReport:
-    return rig.sync(helpdesk_page_size=PAGE)
+def resume(harness: Harness) -> SyncReport:
+    return harness.sync(helpdesk_page_size=PAGE)
 
 
 @pytest.mark.parametrize("at_once", [1, 4])
-def test_a_first_load_killed_at_60_percent_reads_less_than_45_when_run_again(
-    make_rig: MakeRig, tmp_path: Path, at_once: int
+def test_first_load_killed_at_60_percent_resumes(
+    make_harness: MakeHarness, tmp_path: Path, at_once: int
 ) -> None:
-    rig = make_rig(TICKETS)
-    rig.settings = rig.settings.model_copy(update={"helpdesk_concurrency": at_once})
-    rig.desk.reset_counters()
-    killed(rig, tmp_path, 0.6)
-    read_before = rig.desk.counters().tickets_served
-    rig.desk.reset_counters()
-    report = go_on(rig)
-    read = rig.desk.counters().tickets_served
+    harness = make_harness(TICKETS)
+    harness.settings = harness.settings.model_copy(update={"helpdesk_concurrency": at_once})
+    harness.simulator.reset_counters()
+    killed(harness, tmp_path, 0.6)
+    read_before = harness.simulator.counters().tickets_served
+    harness.simulator.reset_counters()
+    report = resume(harness)
+    read = harness.simulator.counters().tickets_served
     assert read < 0.45 * TICKETS
     # Beside the edges of the pages, only what waited to be handed over is read a second time.
     assert read_before + read < 1.1 * TICKETS + 3 * at_once * PAGE
     assert report.manifest.first_load
     assert report.manifest.rows >= TICKETS
     assert report.facts.missed_total == 0
-    rig.assert_equal()
-    assert rig.sync().manifest.reason == "changes since the watermark"
+    harness.assert_equal()
+    assert harness.sync().manifest.reason == "changes since the watermark"
 
 
-def test_what_changed_in_between_is_read_as_well(make_rig: MakeRig, tmp_path: Path) -> None:
-    rig = make_rig(TICKETS)
-    killed(rig, tmp_path, 0.5)
-    rig.desk.advance(3600)
-    oldest = sorted(rig.desk.truth(), key=lambda ticket: ticket.modified_time)[:30]
-    rig.desk.change(ids=[ticket.ticket_id for ticket in oldest], spread_seconds=60)
-    rig.desk.change(20, same_second=True)
-    rig.desk.create(5)
-    rig.desk.advance(5)
-    go_on(rig)
-    rig.assert_equal()
+def test_changes_during_the_interruption_are_read(
+    make_harness: MakeHarness, tmp_path: Path
+) -> None:
+    harness = make_harness(TICKETS)
+    killed(harness, tmp_path, 0.5)
+    harness.simulator.advance(3600)
+    oldest = sorted(harness.simulator.truth(), key=lambda ticket: ticket.modified_time)[:30]
+    harness.simulator.change(ids=[ticket.ticket_id for ticket in oldest], spread_seconds=60)
+    harness.simulator.change(20, same_second=True)
+    harness.simulator.create(5)
+    harness.simulator.advance(5)
+    resume(harness)
+    harness.assert_equal()
 
 
-def test_killed_again_and_again(make_rig: MakeRig, tmp_path: Path) -> None:
-    rig = make_rig(TICKETS)
-    rig.settings = rig.settings.model_copy(update={"helpdesk_concurrency": 1})
-    rig.desk.reset_counters()
+def test_killed_repeatedly(make_harness: MakeHarness, tmp_path: Path) -> None:
+    harness = make_harness(TICKETS)
+    harness.settings = harness.settings.model_copy(update={"helpdesk_concurrency": 1})
+    harness.simulator.reset_counters()
     for share in (0.2, 0.5, 0.8):
-        killed(rig, tmp_path, share)
-    go_on(rig)
-    rig.assert_equal()
-    assert rig.desk.counters().tickets_served < 1.3 * TICKETS
+        killed(harness, tmp_path, share)
+    resume(harness)
+    harness.assert_equal()
+    assert harness.simulator.counters().tickets_served < 1.3 * TICKETS
 
 
-def test_rows_that_were_stored_and_not_noted_do_no_harm(make_rig: MakeRig, tmp_path: Path) -> None:
-    rig = make_rig(TICKETS)
-    killed(rig, tmp_path, 0.6, "before the note")
-    report = go_on(rig)
+def test_stored_rows_without_a_checkpoint_do_no_harm(
+    make_harness: MakeHarness, tmp_path: Path
+) -> None:
+    harness = make_harness(TICKETS)
+    killed(harness, tmp_path, 0.6, "before the note")
+    report = resume(harness)
     assert report.facts.inserted == report.facts.rows == TICKETS
-    rig.assert_equal()
+    harness.assert_equal()
 
 
-def test_what_has_expired_is_read_again(make_rig: MakeRig, tmp_path: Path) -> None:
-    rig = make_rig(TICKETS)
-    killed(rig, tmp_path, 0.6)
-    state = rig.state()
+def test_expired_checkpoint_is_read_again(make_harness: MakeHarness, tmp_path: Path) -> None:
+    harness = make_harness(TICKETS)
+    killed(harness, tmp_path, 0.6)
+    state = harness.state()
     assert state is not None
-    assert state.unfinished is not None
-    rig.warehouse.drop_table(state.unfinished.staging)
-    report = go_on(rig)
+    assert state.checkpoint is not None
+    harness.warehouse.drop_table(state.checkpoint.staging)
+    report = resume(harness)
     assert report.manifest.reason == "first load"
-    rig.assert_equal()
+    harness.assert_equal()
 
 
-def test_an_adopted_table_is_still_adopted(make_rig: MakeRig, tmp_path: Path) -> None:
+def test_existing_table_is_adopted_after_an_interruption(
+    make_harness: MakeHarness, tmp_path: Path
+) -> None:
     """The state row that keeps the place of a reading is none that a run has closed."""
-    from helpdesk_assets_tests.promises.test_existing_table import leave_an_older_table
+    from helpdesk_assets_tests.promises.test_existing_table import create_older_table
 
-    rig = make_rig(TICKETS)
-    leave_an_older_table(rig)
-    rig.desk.change(1500, spread_seconds=3000)
-    rig.desk.advance(60)
-    killed(rig, tmp_path, 0.6)
-    report = go_on(rig)
+    harness = make_harness(TICKETS)
+    create_older_table(harness)
+    harness.simulator.change(1500, spread_seconds=3000)
+    harness.simulator.advance(60)
+    killed(harness, tmp_path, 0.6)
+    report = resume(harness)
     assert report.manifest.reason.startswith("adopted an older sync's table")
     assert not report.manifest.first_load
-    rig.assert_equal()
+    harness.assert_equal()
 
 
-def test_a_full_run_that_is_asked_for_begins_anew(make_rig: MakeRig, tmp_path: Path) -> None:
-    rig = make_rig(TICKETS)
-    killed(rig, tmp_path, 0.6)
-    rig.desk.reset_counters()
-    rig.sync(Ask.FULL)
-    assert rig.desk.counters().tickets_served >= TICKETS
-    rig.assert_equal()
+def test_requested_full_run_starts_over(make_harness: MakeHarness, tmp_path: Path) -> None:
+    harness = make_harness(TICKETS)
+    killed(harness, tmp_path, 0.6)
+    harness.simulator.reset_counters()
+    harness.sync(RequestedMode.FULL)
+    assert harness.simulator.counters().tickets_served >= TICKETS
+    harness.assert_equal()
 
 
-def test_of_two_first_loads_at_once_one_gives_way(make_rig: MakeRig) -> None:
+def test_second_of_two_concurrent_first_loads_fails(make_harness: MakeHarness) -> None:
     """The other one goes on with the same reading and closes it."""
-    rig = make_rig(400)
+    harness = make_harness(400)
     done: list[SyncReport] = []
 
     def overtake(phase: str) -> None:
         if phase == "store" and not done:
-            done.append(rig.sync())
+            done.append(harness.sync())
 
-    with pytest.raises(BatchGone, match="nothing is lost"):
-        rig.sync(on_phase=overtake, save_every=timedelta(0))
-    rig.assert_equal()
+    with pytest.raises(BatchExpired, match="nothing is lost"):
+        harness.sync(on_phase=overtake, checkpoint_every=timedelta(0))
+    harness.assert_equal()

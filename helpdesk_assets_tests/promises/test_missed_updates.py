@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from helpdesk_assets_tests.harness import RIPE_SECONDS, Rig, as_versions
+from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness, as_versions
 
 
-def test_exactly_the_lost_ones_are_recorded(rig: Rig) -> None:
-    rig.sync()
-    changed = rig.desk.change(40, spread_seconds=80)
+def test_exactly_the_lost_webhooks_are_recorded(harness: Harness) -> None:
+    harness.sync()
+    changed = harness.simulator.change(40, spread_seconds=80)
     lost = [changed[0], changed[17], changed[39]]
-    rig.deliver(change for change in changed if change not in lost)
-    rig.desk.advance(RIPE_SECONDS)
-    report = rig.sync()
-    assert rig.missed() == as_versions(lost)
+    harness.deliver(change for change in changed if change not in lost)
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    report = harness.sync()
+    assert harness.missed() == as_versions(lost)
     assert {missed.ticket_id for missed in report.facts.missed} == {m.ticket_id for m in lost}
     assert report.result() == {
         "status": "ok",
@@ -20,64 +20,64 @@ def test_exactly_the_lost_ones_are_recorded(rig: Rig) -> None:
         "missed_updates_detected": 3,
         "mode": "incremental",
     }
-    rig.assert_equal()
+    harness.assert_equal()
 
 
-def test_a_lost_new_ticket_is_missing_and_a_lost_change_is_stale(rig: Rig) -> None:
-    rig.sync()
-    (new,) = rig.desk.create(1)
-    (changed,) = rig.desk.change(1)
-    rig.desk.advance(RIPE_SECONDS)
-    report = rig.sync()
+def test_lost_new_ticket_is_missing_and_lost_change_stale(harness: Harness) -> None:
+    harness.sync()
+    (new,) = harness.simulator.create(1)
+    (changed,) = harness.simulator.change(1)
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    report = harness.sync()
     reasons = {missed.ticket_id: missed.reason for missed in report.facts.missed}
     expected = {changed.ticket_id: "stale"} | {new.ticket_id: "missing"}
     assert reasons == expected
-    assert all(missed.lag_seconds >= RIPE_SECONDS for missed in report.facts.missed)
+    assert all(missed.lag_seconds >= SECONDS_PAST_GRACE for missed in report.facts.missed)
 
 
-def test_a_change_younger_than_the_grace_is_not_missed(rig: Rig) -> None:
-    rig.sync()
-    rig.desk.change(5)
-    rig.desk.advance(60)
-    assert rig.sync().facts.missed_total == 0
-    assert rig.missed() == set()
-    rig.assert_equal()
+def test_change_within_grace_is_not_missed(harness: Harness) -> None:
+    harness.sync()
+    harness.simulator.change(5)
+    harness.simulator.advance(60)
+    assert harness.sync().facts.missed_total == 0
+    assert harness.missed() == set()
+    harness.assert_equal()
 
 
-def test_the_first_load_misses_nothing(rig: Rig) -> None:
-    assert rig.sync().facts.missed_total == 0
-    assert rig.missed() == set()
+def test_first_load_records_no_missed_updates(harness: Harness) -> None:
+    assert harness.sync().facts.missed_total == 0
+    assert harness.missed() == set()
 
 
-def test_a_webhook_before_the_first_load_makes_the_others_no_missed_ones(rig: Rig) -> None:
-    (early,) = rig.desk.create(1)
-    rig.sync_tables_exist()
-    rig.deliver([early])
-    rig.sync()
-    assert rig.missed() == set()
-    rig.assert_equal()
+def test_webhook_before_the_first_load_adds_no_missed_updates(harness: Harness) -> None:
+    (early,) = harness.simulator.create(1)
+    harness.prepare_tables()
+    harness.deliver([early])
+    harness.sync()
+    assert harness.missed() == set()
+    harness.assert_equal()
 
 
-def test_a_missed_update_seen_again_in_the_overlap_is_recorded_once(rig: Rig) -> None:
-    rig.sync()
-    lost = rig.desk.change(3, spread_seconds=3)
-    rig.desk.advance(RIPE_SECONDS)
-    rig.sync(webhook_grace_seconds=0)
-    rig.sync(helpdesk_overlap_seconds=7200)
-    assert rig.missed() == as_versions(lost)
+def test_missed_update_seen_again_in_the_overlap_is_recorded_once(harness: Harness) -> None:
+    harness.sync()
+    lost = harness.simulator.change(3, spread_seconds=3)
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    harness.sync(webhook_grace_seconds=0)
+    harness.sync(helpdesk_overlap_seconds=7200)
+    assert harness.missed() == as_versions(lost)
 
 
-def test_without_webhooks_nobody_misses_them(rig: Rig) -> None:
-    rig.sync()
-    rig.desk.change(3)
-    rig.desk.advance(RIPE_SECONDS)
-    assert rig.sync(webhooks_enabled=False).facts.missed_total == 0
+def test_without_webhooks_nothing_is_missed(harness: Harness) -> None:
+    harness.sync()
+    harness.simulator.change(3)
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    assert harness.sync(webhooks_enabled=False).facts.missed_total == 0
 
 
-def test_what_the_listing_finds_counts_as_well(rig: Rig) -> None:
-    rig.sync()
-    lost = rig.desk.change(3, spread_seconds=3)
-    rig.desk.advance(RIPE_SECONDS)
-    rig.desk.fault("error_500", on="search")
-    rig.sync()
-    assert rig.missed() == as_versions(lost)
+def test_listing_fallback_also_records_missed_updates(harness: Harness) -> None:
+    harness.sync()
+    lost = harness.simulator.change(3, spread_seconds=3)
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    harness.simulator.fault("error_500", on="search")
+    harness.sync()
+    assert harness.missed() == as_versions(lost)

@@ -12,8 +12,8 @@ import pytest
 
 from helpdesk_assets.errors import HelpdeskAssetsError
 from helpdesk_assets.model.batch import Mode
-from helpdesk_assets_tests.harness import Rig
-from helpdesk_assets_tests.promises.conftest import MakeRig
+from helpdesk_assets_tests.harness import Harness
+from helpdesk_assets_tests.promises.conftest import MakeHarness
 
 # Small pages: what counts are the calls, of which 2,000 tickets in pages of 100 make as many.
 TICKETS, PAGE, CHANGES = 400, 20, 200
@@ -44,144 +44,144 @@ FAULTS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def _suffer(rig: Rig, story: str) -> None:
+def _run_scenario(harness: Harness, scenario: str) -> None:
     """One run under the fault, and the fault's end."""
-    params = dict(FAULTS[story])
-    if story == "changes_while_listing":
-        rig.desk.fault("error_500", on="search", after=2)
-    rig.desk.fault(params.pop("name", story), **params)
+    params = dict(FAULTS[scenario])
+    if scenario == "changes_while_listing":
+        harness.simulator.fault("error_500", on="search", after=2)
+    harness.simulator.fault(params.pop("name", scenario), **params)
     try:
-        report = rig.sync(helpdesk_timeout_seconds=5.0, helpdesk_page_size=PAGE)
+        report = harness.sync(helpdesk_timeout_seconds=5.0, helpdesk_page_size=PAGE)
     except HelpdeskAssetsError:
         pass
     else:
         if report.manifest.fallback:
             assert report.manifest.mode is Mode.FULL
-            assert not report.manifest.moves_watermark
-    rig.desk.clear_faults()
+            assert not report.manifest.advances_watermark
+    harness.simulator.clear_faults()
 
 
-@pytest.mark.parametrize("story", FAULTS)
-def test_under_a_fault(make_rig: MakeRig, story: str) -> None:
+@pytest.mark.parametrize("scenario", FAULTS)
+def test_one_quiet_run_recovers_from_any_fault(make_harness: MakeHarness, scenario: str) -> None:
     """A first load, then an incremental run."""
-    rig = make_rig(TICKETS)
-    _suffer(rig, story)
-    _quiet_and_equal(rig, story)
-    rig.desk.change(CHANGES, spread_seconds=1100)
-    rig.desk.advance(60)
-    _suffer(rig, story)
-    _quiet_and_equal(rig, story)
+    harness = make_harness(TICKETS)
+    _run_scenario(harness, scenario)
+    _sync_and_verify(harness, scenario)
+    harness.simulator.change(CHANGES, spread_seconds=1100)
+    harness.simulator.advance(60)
+    _run_scenario(harness, scenario)
+    _sync_and_verify(harness, scenario)
 
 
-def _quiet_and_equal(rig: Rig, story: str) -> None:
-    rig.desk.advance(5)
-    rig.sync()
-    if story == "future_row":
+def _sync_and_verify(harness: Harness, scenario: str) -> None:
+    harness.simulator.advance(5)
+    harness.sync()
+    if scenario == "future_row":
         # The row of 2099 was in an answer but is in no truth.
-        stored = rig.tickets()
-        true = rig.truth()
+        stored = harness.tickets()
+        true = harness.truth()
         assert {key: stored[key] for key in true} == true
         return
-    rig.assert_equal()
+    harness.assert_equal()
 
 
 @pytest.mark.parametrize(
     ("tickets", "page", "changes"), [(TICKETS, PAGE, CHANGES), (2000, 100, 1000)]
 )
-def test_a_helpdesk_that_never_stands_still(
-    make_rig: MakeRig, tickets: int, page: int, changes: int
+def test_constantly_changing_helpdesk(
+    make_harness: MakeHarness, tickets: int, page: int, changes: int
 ) -> None:
     """10 tickets change between every two calls, offsets underneath: first load, then changes,
     then one quiet run."""
-    rig = make_rig(tickets)
-    rig.desk.fault("changes_while_paging", changes=10, advance_seconds=15.0)
-    first = rig.sync(helpdesk_page_size=page)
+    harness = make_harness(tickets)
+    harness.simulator.fault("changes_while_paging", changes=10, advance_seconds=15.0)
+    first = harness.sync(helpdesk_page_size=page)
     assert (first.manifest.mode, first.manifest.fallback) == (Mode.FULL, False)
-    rig.desk.clear_faults()
-    rig.desk.change(changes, spread_seconds=900)
-    rig.desk.fault("changes_while_paging", changes=10, advance_seconds=15.0)
-    second = rig.sync(helpdesk_page_size=page)
+    harness.simulator.clear_faults()
+    harness.simulator.change(changes, spread_seconds=900)
+    harness.simulator.fault("changes_while_paging", changes=10, advance_seconds=15.0)
+    second = harness.sync(helpdesk_page_size=page)
     assert (second.manifest.mode, second.manifest.fallback) == (Mode.INCREMENTAL, False)
-    rig.desk.clear_faults()
-    rig.sync()
-    rig.assert_equal()
+    harness.simulator.clear_faults()
+    harness.sync()
+    harness.assert_equal()
 
 
-def test_more_changes_in_one_second_than_a_page_holds(make_rig: MakeRig) -> None:
-    rig = make_rig(600)
-    rig.sync()
-    rig.desk.change(350, same_second=True)
-    rig.desk.advance(5)
-    report = rig.sync()
+def test_more_changes_in_one_second_than_a_page(make_harness: MakeHarness) -> None:
+    harness = make_harness(600)
+    harness.sync()
+    harness.simulator.change(350, same_second=True)
+    harness.simulator.advance(5)
+    report = harness.sync()
     assert not report.manifest.fallback
-    rig.assert_equal()
+    harness.assert_equal()
 
 
-def test_two_edits_within_one_second_with_a_sync_between(rig: Rig) -> None:
-    rig.desk.freeze()
-    rig.sync()
-    ticket = rig.desk.change(1, fields={"status": "first"})[0]
-    rig.sync()
-    rig.desk.change(ids=[ticket.ticket_id], fields={"status": "second"})
-    report = rig.sync()
+def test_two_edits_in_one_second_with_a_sync_between(harness: Harness) -> None:
+    harness.simulator.freeze()
+    harness.sync()
+    ticket = harness.simulator.change(1, fields={"status": "first"})[0]
+    harness.sync()
+    harness.simulator.change(ids=[ticket.ticket_id], fields={"status": "second"})
+    report = harness.sync()
     assert report.facts.updated == 1
-    stored = next(row for row in rig.rows() if row["ticket_id"] == ticket.ticket_id)
+    stored = next(row for row in harness.rows() if row["ticket_id"] == ticket.ticket_id)
     assert stored["status"] == "second"
-    rig.assert_equal()
+    harness.assert_equal()
 
 
-def test_back_to_the_first_content_within_one_second(rig: Rig) -> None:
+def test_edit_reverted_within_one_second(harness: Harness) -> None:
     """A version that was seen before is newest again: what the run fetched counts, not what it
     stored last."""
-    rig.desk.freeze()
-    rig.sync()
-    ticket = rig.desk.change(1, fields={"status": "first"})[0]
-    true = ticket.whole
-    rig.sync()
-    rig.desk.change(ids=[ticket.ticket_id], fields={"status": "second"})
-    rig.sync()
-    rig.desk.change(ids=[ticket.ticket_id], fields={"status": "first"})
-    rig.sync()
-    rig.assert_equal()
+    harness.simulator.freeze()
+    harness.sync()
+    ticket = harness.simulator.change(1, fields={"status": "first"})[0]
+    true = ticket.raw_ticket
+    harness.sync()
+    harness.simulator.change(ids=[ticket.ticket_id], fields={"status": "second"})
+    harness.sync()
+    harness.simulator.change(ids=[ticket.ticket_id], fields={"status": "first"})
+    harness.sync()
+    harness.assert_equal()
     assert true is not None
 
 
-def test_a_slow_search_index_within_the_overlap(rig: Rig) -> None:
-    rig.sync()
-    rig.desk.fault("search_lag", seconds=200)
-    rig.desk.change(5, spread_seconds=10)
-    rig.sync()
-    rig.desk.advance(250)
-    rig.sync()
-    rig.assert_equal()
+def test_search_index_lag_within_the_overlap(harness: Harness) -> None:
+    harness.sync()
+    harness.simulator.fault("search_lag", seconds=200)
+    harness.simulator.change(5, spread_seconds=10)
+    harness.sync()
+    harness.simulator.advance(250)
+    harness.sync()
+    harness.assert_equal()
 
 
-def test_a_first_load_by_the_listing_is_not_believed_to_be_whole(make_rig: MakeRig) -> None:
+def test_first_load_by_listing_sets_no_watermark(make_harness: MakeHarness) -> None:
     """It leaves a state without watermark, so that the next run neither adopts nor skips."""
-    rig = make_rig(400)
-    rig.desk.fault("error_500", on="search")
-    rig.desk.fault("changes_while_paging", on="listing", changes=10, advance_seconds=5.0)
-    report = rig.sync()
+    harness = make_harness(400)
+    harness.simulator.fault("error_500", on="search")
+    harness.simulator.fault("changes_while_paging", on="listing", changes=10, advance_seconds=5.0)
+    report = harness.sync()
     assert report.manifest.fallback
-    state = rig.state()
+    state = harness.state()
     assert state is not None
     assert state.watermark is None
-    rig.desk.clear_faults()
-    assert rig.sync().manifest.mode is Mode.FULL
-    rig.assert_equal()
+    harness.simulator.clear_faults()
+    assert harness.sync().manifest.mode is Mode.FULL
+    harness.assert_equal()
 
 
 @pytest.mark.parametrize("endpoint", ["search", "listing"])
 @pytest.mark.parametrize("small_batch_bytes", [1_000, 8_000_000])
-def test_a_ticket_repeated_by_the_api_has_one_row(
-    make_rig: MakeRig, small_batch_bytes: int, endpoint: str
+def test_ticket_repeated_by_the_api_has_one_row(
+    make_harness: MakeHarness, small_batch_bytes: int, endpoint: str
 ) -> None:
-    rig = make_rig(250)
-    rig.desk.fault("repeated_rows", rows=50)
+    harness = make_harness(250)
+    harness.simulator.fault("repeated_rows", rows=50)
     if endpoint == "listing":
-        rig.desk.fault("error_500", on="search")
-    report = rig.sync(bigquery_small_batch_bytes=small_batch_bytes)
+        harness.simulator.fault("error_500", on="search")
+    report = harness.sync(bigquery_small_batch_bytes=small_batch_bytes)
     assert report.manifest.fallback is (endpoint == "listing")
     assert report.facts.inserted == 250
     assert report.facts.repeated_keys == 0
-    rig.assert_equal()
+    harness.assert_equal()

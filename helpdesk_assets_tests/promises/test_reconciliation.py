@@ -8,115 +8,118 @@ from typing import Any
 
 import pytest
 
-from helpdesk_assets.errors import EndpointFailed, UserMistake
+from helpdesk_assets.errors import EndpointFailed, UserError
 from helpdesk_assets.operations import reconcile as module
 from helpdesk_assets.operations.reconcile import ReconcileReport
-from helpdesk_assets_tests.harness import Rig
-from helpdesk_assets_tests.promises.conftest import MakeRig
+from helpdesk_assets_tests.harness import Harness
+from helpdesk_assets_tests.promises.conftest import MakeHarness
 
 HOUR = 3600.0
 
 
 @pytest.fixture
-def ids(rig: Rig) -> list[str]:
+def ids(harness: Harness) -> list[str]:
     """Of a helpdesk with a filled table, those first that have not changed for longest; all of it
     has settled."""
     # Staged: the stand-in takes longer for rows in parameters.
-    rig.sync(bigquery_small_batch_bytes=1000)
-    rig.desk.advance(HOUR)
-    tickets = sorted(rig.desk.truth(), key=lambda ticket: ticket.modified_time)
+    harness.sync(bigquery_small_batch_bytes=1000)
+    harness.simulator.advance(HOUR)
+    tickets = sorted(harness.simulator.truth(), key=lambda ticket: ticket.modified_time)
     return [ticket.ticket_id for ticket in tickets]
 
 
-def told(report: ReconcileReport) -> dict[tuple[str, str], int]:
+def differences_by_outcome(report: ReconcileReport) -> dict[tuple[str, str], int]:
     return {(each.kind.value, each.outcome.value): each.count for each in report.found}
 
 
-def differences(rig: Rig) -> dict[str, tuple[str, str]]:
+def differences(harness: Harness) -> dict[str, tuple[str, str]]:
     return {
-        row["ticket_id"]: (row["kind"], row["outcome"]) for row in rig.rows("inventory_differences")
+        row["ticket_id"]: (row["kind"], row["outcome"])
+        for row in harness.rows("inventory_differences")
     }
 
 
 @pytest.mark.parametrize("small_bytes", [1_000_000, 1], ids=["inline", "staged"])
-def test_lost_and_older_rows_are_found_repaired_and_published(
-    rig: Rig, ids: list[str], small_bytes: int
+def test_lost_and_stale_rows_are_found_repaired_and_published(
+    harness: Harness, ids: list[str], small_bytes: int
 ) -> None:
-    rig.lose(ids[:7])
-    rig.make_older(ids[7:12])
-    report = rig.reconcile(run_id="mender", bigquery_small_batch_bytes=small_bytes)
-    assert told(report) == {("absent", "repaired"): 7, ("stale", "repaired"): 5}
-    assert (report.refused, report.unrepaired, report.sizes.listed) == (None, 0, 60)
-    rig.assert_equal()
-    assert differences(rig) == {
+    harness.delete_rows(ids[:7])
+    harness.make_stale(ids[7:12])
+    report = harness.reconcile(run_id="mender", bigquery_small_batch_bytes=small_bytes)
+    assert differences_by_outcome(report) == {("absent", "repaired"): 7, ("stale", "repaired"): 5}
+    assert (report.refused, report.unrepaired, report.row_counts.listed) == (None, 0, 60)
+    harness.assert_equal()
+    assert differences(harness) == {
         **dict.fromkeys(ids[:7], ("absent", "repaired")),
         **dict.fromkeys(ids[7:12], ("stale", "repaired")),
     }
-    repaired = {row["ticket_id"] for row in rig.rows() if row["_run_id"] == "mender"}
+    repaired = {row["ticket_id"] for row in harness.rows() if row["_run_id"] == "mender"}
     assert repaired == set(ids[:12])
-    assert not [item.table_id for item in rig.warehouse.list_tables() if "__stg_" in item.table_id]
+    assert not [
+        item.table_id for item in harness.warehouse.list_tables() if "__stg_" in item.table_id
+    ]
 
 
-def test_a_second_sweep_right_after_finds_nothing(rig: Rig, ids: list[str]) -> None:
-    rig.lose(ids[:3])
-    rig.reconcile()
-    before = rig.rows("raw_ticket_changes")
-    report = rig.reconcile()
+def test_second_reconciliation_finds_nothing(harness: Harness, ids: list[str]) -> None:
+    harness.delete_rows(ids[:3])
+    harness.reconcile()
+    before = harness.rows("raw_ticket_changes")
+    report = harness.reconcile()
     assert (report.found, report.repaired.asked) == ((), 0)
-    assert rig.rows("raw_ticket_changes") == before
-    assert len({row["sweep_id"] for row in rig.rows("ticket_inventory")}) == 2
+    assert harness.rows("raw_ticket_changes") == before
+    assert len({row["sweep_id"] for row in harness.rows("ticket_inventory")}) == 2
 
 
-def test_the_watermark_stays(rig: Rig, ids: list[str]) -> None:
-    rig.lose(ids[:3])
-    before = rig.state()
-    rig.reconcile()
-    assert rig.state() == before
+def test_reconciliation_leaves_the_watermark(harness: Harness, ids: list[str]) -> None:
+    harness.delete_rows(ids[:3])
+    before = harness.state()
+    harness.reconcile()
+    assert harness.state() == before
 
 
-def test_before_the_first_run_there_is_nothing_to_compare_with(rig: Rig) -> None:
-    with pytest.raises(UserMistake, match="no watermark yet"):
-        rig.reconcile()
-    assert rig.desk.counters().total == 0
+def test_before_the_first_run_there_is_nothing_to_compare(harness: Harness) -> None:
+    with pytest.raises(UserError, match="no watermark yet"):
+        harness.reconcile()
+    assert harness.simulator.counters().total == 0
 
 
-def test_looking_only_repairs_nothing(rig: Rig, ids: list[str]) -> None:
-    rig.lose(ids[:2])
-    report = rig.reconcile(only_look=True)
-    assert told(report) == {("absent", "found"): 2}
-    assert rig.desk.counters().of("ticket") == 0
-    assert told(rig.reconcile()) == {("absent", "repaired"): 2}
-    rig.assert_equal()
+def test_dry_run_repairs_nothing(harness: Harness, ids: list[str]) -> None:
+    harness.delete_rows(ids[:2])
+    report = harness.reconcile(dry_run=True)
+    assert differences_by_outcome(report) == {("absent", "found"): 2}
+    assert harness.simulator.counters().of("ticket") == 0
+    assert differences_by_outcome(harness.reconcile()) == {("absent", "repaired"): 2}
+    harness.assert_equal()
 
 
-def test_what_the_next_sync_is_to_see_is_no_difference(rig: Rig, ids: list[str]) -> None:
+def test_changes_left_to_the_next_sync_are_no_difference(harness: Harness, ids: list[str]) -> None:
     """Tickets changed and made since the watermark, which nobody has missed yet."""
-    rig.desk.change(ids=ids[:5])
-    rig.desk.create(3)
-    rig.desk.advance(HOUR)
-    assert rig.reconcile().found == ()
-    rig.settle()
+    harness.simulator.change(ids=ids[:5])
+    harness.simulator.create(3)
+    harness.simulator.advance(HOUR)
+    assert harness.reconcile().found == ()
+    harness.sync_and_verify()
 
 
-def test_tickets_that_change_while_the_sweep_runs_are_no_differences(
-    rig: Rig, ids: list[str], monkeypatch: pytest.MonkeyPatch
+def test_tickets_changed_during_the_inventory_are_no_difference(
+    harness: Harness, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their webhooks come before the comparison, and the watermark passes them as well."""
 
     def meanwhile() -> None:
-        changed = rig.desk.change(ids=ids[:5])
-        rig.deliver([*changed, *rig.desk.create(3)])
-        rig.sync()
+        changed = harness.simulator.change(ids=ids[:5])
+        harness.deliver([*changed, *harness.simulator.create(3)])
+        harness.sync()
 
-    _after_the_sweep(monkeypatch, meanwhile)
-    assert rig.reconcile().found == ()
+    _after_inventory(monkeypatch, meanwhile)
+    assert harness.reconcile().found == ()
 
 
 @pytest.mark.parametrize(
     ("late", "overlap", "counts"), [(60, 300, False), (1200, 300, True), (1200, 1800, False)]
 )
-def test_a_change_that_the_listing_is_late_with_is_no_difference(
-    rig: Rig,
+def test_change_listed_late_is_no_difference(
+    harness: Harness,
     ids: list[str],
     monkeypatch: pytest.MonkeyPatch,
     late: float,
@@ -125,151 +128,155 @@ def test_a_change_that_the_listing_is_late_with_is_no_difference(
 ) -> None:
     """Delivered before the sweep, whose index has not got it yet. A quarter of an hour is given to
     any index, and more where the overlap says that this one lags by more."""
-    made = rig.desk.create(2)
-    rig.deliver(made)
-    rig.desk.advance(late)
-    rig.sync()
-    _without(monkeypatch, {ticket.ticket_id for ticket in made})
-    report = rig.reconcile(reconcile_most_gone_share=1.0, helpdesk_overlap_seconds=overlap)
+    made = harness.simulator.create(2)
+    harness.deliver(made)
+    harness.simulator.advance(late)
+    harness.sync()
+    _truncate_listing(monkeypatch, {ticket.ticket_id for ticket in made})
+    report = harness.reconcile(reconcile_most_gone_share=1.0, helpdesk_overlap_seconds=overlap)
     assert bool(report.found) is counts
 
 
-def test_gone_tickets_are_marked_after_each_was_asked_for(rig: Rig, ids: list[str]) -> None:
-    gone = rig.desk.delete(ids=ids[:3])
-    before = rig.tickets()
-    rig.desk.advance(HOUR)
-    report = rig.reconcile(reconcile_most_gone_share=0.05)
-    assert told(report) == {("gone", "deleted"): 3}
-    assert rig.desk.counters().of("ticket") == 3
-    after = rig.tickets()
+def test_deleted_tickets_are_marked_after_each_is_checked(harness: Harness, ids: list[str]) -> None:
+    gone = harness.simulator.delete(ids=ids[:3])
+    before = harness.tickets()
+    harness.simulator.advance(HOUR)
+    report = harness.reconcile(reconcile_most_gone_share=0.05)
+    assert differences_by_outcome(report) == {("gone", "deleted"): 3}
+    assert harness.simulator.counters().of("ticket") == 3
+    after = harness.tickets()
     for ticket_id in gone:
         at = after[ticket_id]["deletedTime"]
         assert at is not None
         assert after[ticket_id] == {**before[ticket_id], "modifiedTime": at, "deletedTime": at}
     assert {key: after[key] for key in ids[3:]} == {key: before[key] for key in ids[3:]}
-    assert rig.reconcile().found == ()
+    assert harness.reconcile().found == ()
 
 
-def test_more_gone_ones_than_the_share_are_left_and_told(rig: Rig, ids: list[str]) -> None:
-    rig.desk.delete(ids=ids[:3])
-    rig.lose(ids[10:12])
-    before = rig.tickets()
-    report = rig.reconcile(reconcile_most_gone_share=0.02)
-    assert told(report) == {("absent", "repaired"): 2, ("gone", "left"): 3}
+def test_deletions_beyond_the_share_are_reported_and_left(harness: Harness, ids: list[str]) -> None:
+    harness.simulator.delete(ids=ids[:3])
+    harness.delete_rows(ids[10:12])
+    before = harness.tickets()
+    report = harness.reconcile(reconcile_most_gone_share=0.02)
+    assert differences_by_outcome(report) == {("absent", "repaired"): 2, ("gone", "left"): 3}
     assert "3 of 58 tickets are not listed, more than the 2" in (report.refused or "")
-    assert {key: rig.tickets()[key] for key in before} == before
+    assert {key: harness.tickets()[key] for key in before} == before
 
 
 @pytest.mark.parametrize("kept", [0, 40])
-def test_a_listing_that_is_cut_without_a_word_deletes_nothing(
-    rig: Rig, ids: list[str], monkeypatch: pytest.MonkeyPatch, kept: int
+def test_silently_truncated_listing_deletes_nothing(
+    harness: Harness, ids: list[str], monkeypatch: pytest.MonkeyPatch, kept: int
 ) -> None:
     """Even where the share would allow it: each ticket is asked for."""
-    before = rig.tickets()
-    _without(monkeypatch, set(ids[kept:]))
-    report = rig.reconcile(reconcile_most_gone_share=1.0)
-    assert rig.tickets() == before
+    before = harness.tickets()
+    _truncate_listing(monkeypatch, set(ids[kept:]))
+    report = harness.reconcile(reconcile_most_gone_share=1.0)
+    assert harness.tickets() == before
     if kept:
-        assert told(report) == {("gone", "exists"): 20}
+        assert differences_by_outcome(report) == {("gone", "exists"): 20}
     else:
         assert "listed no ticket, and the table has 60" in (report.refused or "")
-        assert rig.desk.counters().of("ticket") == 0
+        assert harness.simulator.counters().of("ticket") == 0
 
 
-def test_where_the_helpdesk_counts_more_than_it_listed_nothing_is_asked_nor_deleted(
-    rig: Rig, ids: list[str], monkeypatch: pytest.MonkeyPatch
+def test_incomplete_listing_checks_and_deletes_nothing(
+    harness: Harness, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rig.desk.delete(ids=ids[:1])
-    before = rig.tickets()
-    _changed(monkeypatch, lambda sweep: replace(sweep, total=60))
-    report = rig.reconcile(reconcile_most_gone_share=1.0)
+    harness.simulator.delete(ids=ids[:1])
+    before = harness.tickets()
+    _replace_inventory(monkeypatch, lambda snapshot: replace(snapshot, total=60))
+    report = harness.reconcile(reconcile_most_gone_share=1.0)
     assert "has 60 tickets and listed 59" in (report.refused or "")
-    assert told(report) == {("gone", "left"): 1}
-    assert rig.tickets() == before
+    assert differences_by_outcome(report) == {("gone", "left"): 1}
+    assert harness.tickets() == before
 
 
-def test_newer_here_is_told_and_never_put_back(rig: Rig, ids: list[str]) -> None:
-    rig.make_newer(ids[:2])
-    before = rig.tickets()
+def test_rows_ahead_of_the_helpdesk_are_reported_and_left(harness: Harness, ids: list[str]) -> None:
+    harness.make_ahead(ids[:2])
+    before = harness.tickets()
     for _ in range(2):
-        report = rig.reconcile()
-        assert told(report) == {("newer_here", "left"): 2}
+        report = harness.reconcile()
+        assert differences_by_outcome(report) == {("newer_here", "left"): 2}
         assert report.repaired.asked == 0
-    assert rig.tickets() == before
+    assert harness.tickets() == before
 
 
-def test_killed_in_the_middle_and_run_again(
-    rig: Rig, ids: list[str], monkeypatch: pytest.MonkeyPatch
+def test_killed_midway_and_rerun(
+    harness: Harness, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rig.lose(ids[:8])
-    rig.desk.delete(ids=ids[20:21])
-    rig.desk.fault("error_500", on="ticket", after=5)
+    harness.delete_rows(ids[:8])
+    harness.simulator.delete(ids=ids[20:21])
+    harness.simulator.fault("error_500", on="ticket", after=5)
     with pytest.raises(EndpointFailed):
-        rig.reconcile(run_id="killed")
-    rig.desk.clear_faults()
-    report = rig.reconcile()
-    assert told(report) == {("absent", "repaired"): 8, ("gone", "deleted"): 1}
-    assert rig.reconcile().found == ()
+        harness.reconcile(run_id="killed")
+    harness.simulator.clear_faults()
+    report = harness.reconcile()
+    assert differences_by_outcome(report) == {("absent", "repaired"): 8, ("gone", "deleted"): 1}
+    assert harness.reconcile().found == ()
 
 
-def test_a_retry_of_the_same_run_sweeps_anew(rig: Rig, ids: list[str]) -> None:
-    rig.lose(ids[:2])
-    rig.desk.fault("error_500", on="ticket")
+def test_retry_takes_a_new_inventory(harness: Harness, ids: list[str]) -> None:
+    harness.delete_rows(ids[:2])
+    harness.simulator.fault("error_500", on="ticket")
     with pytest.raises(EndpointFailed):
-        rig.reconcile(run_id="same")
-    rig.desk.clear_faults()
-    rig.desk.advance(2)
-    assert told(rig.reconcile(run_id="same", attempt=1)) == {("absent", "repaired"): 2}
-    rig.assert_equal()
+        harness.reconcile(run_id="same")
+    harness.simulator.clear_faults()
+    harness.simulator.advance(2)
+    assert differences_by_outcome(harness.reconcile(run_id="same", attempt=1)) == {
+        ("absent", "repaired"): 2
+    }
+    harness.assert_equal()
 
 
-def test_a_wrong_local_clock_makes_no_difference(make_rig: MakeRig) -> None:
+def test_wrong_local_clock_causes_no_difference(make_harness: MakeHarness) -> None:
     """This machine is two days ahead of the helpdesk."""
-    rig = make_rig(60)
-    rig.desk.set_offset(-2 * 86_400)
-    rig.sync()
-    rig.desk.advance(HOUR)
-    ids = [ticket.ticket_id for ticket in rig.desk.truth()]
-    rig.lose(ids[:3])
-    rig.desk.delete(ids=ids[5:6])
-    report = rig.reconcile()
-    assert told(report) == {("absent", "repaired"): 3, ("gone", "deleted"): 1}
-    gone = rig.tickets()[ids[5]]
-    assert abs((gone["deletedTime"] - rig.desk.clock().now).total_seconds()) < 60
-    assert rig.reconcile().found == ()
+    harness = make_harness(60)
+    harness.simulator.set_offset(-2 * 86_400)
+    harness.sync()
+    harness.simulator.advance(HOUR)
+    ids = [ticket.ticket_id for ticket in harness.simulator.truth()]
+    harness.delete_rows(ids[:3])
+    harness.simulator.delete(ids=ids[5:6])
+    report = harness.reconcile()
+    assert differences_by_outcome(report) == {("absent", "repaired"): 3, ("gone", "deleted"): 1}
+    gone = harness.tickets()[ids[5]]
+    assert abs((gone["deletedTime"] - harness.simulator.clock().now).total_seconds()) < 60
+    assert harness.reconcile().found == ()
 
 
-def test_old_sweeps_are_forgotten_and_what_they_found_is_not(rig: Rig, ids: list[str]) -> None:
-    rig.lose(ids[:1])
-    first = rig.reconcile().sweep
-    rig.desk.advance(16 * 86_400)
-    second = rig.reconcile().sweep
-    assert {row["sweep_id"] for row in rig.rows("ticket_inventory")} == {second.sweep_id}
-    assert {row["sweep_id"] for row in rig.rows("inventory_differences")} == {first.sweep_id}
+def test_old_inventories_are_purged_and_differences_retained(
+    harness: Harness, ids: list[str]
+) -> None:
+    harness.delete_rows(ids[:1])
+    first = harness.reconcile().snapshot
+    harness.simulator.advance(16 * 86_400)
+    second = harness.reconcile().snapshot
+    assert {row["sweep_id"] for row in harness.rows("ticket_inventory")} == {second.sweep_id}
+    assert {row["sweep_id"] for row in harness.rows("inventory_differences")} == {first.sweep_id}
 
 
-def _after_the_sweep(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
-    real = module.take_inventory
+def _after_inventory(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    real = module.read_inventory
 
     def swept(*arguments: Any) -> Any:
-        sweep = real(*arguments)
+        snapshot = real(*arguments)
         act()
-        return sweep
+        return snapshot
 
-    monkeypatch.setattr(module, "take_inventory", swept)
-
-
-def _changed(monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], Any]) -> None:
-    real = module.take_inventory
-    monkeypatch.setattr(module, "take_inventory", lambda *given: change(real(*given)))
+    monkeypatch.setattr(module, "read_inventory", swept)
 
 
-def _without(monkeypatch: pytest.MonkeyPatch, left_out: set[str]) -> None:
+def _replace_inventory(monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], Any]) -> None:
+    real = module.read_inventory
+    monkeypatch.setattr(module, "read_inventory", lambda *given: change(real(*given)))
+
+
+def _truncate_listing(monkeypatch: pytest.MonkeyPatch, left_out: set[str]) -> None:
     """The helpdesk's list lacks these tickets, and nothing says so."""
     real = module._rows
 
-    def rows(page: Any, sweep: Any) -> list[bytes]:
-        kept = tuple(line for line in page.lines if line.ticket_id not in left_out)
-        return real(replace(page, lines=kept), sweep)
+    def rows(page: Any, snapshot: Any) -> list[bytes]:
+        kept = tuple(line for line in page.entries if line.ticket_id not in left_out)
+        return real(replace(page, entries=kept), snapshot)
 
     monkeypatch.setattr(module, "_rows", rows)

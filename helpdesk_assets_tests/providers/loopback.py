@@ -14,7 +14,7 @@ DATE = "Mon, 23 Nov 2026 10:00:00 GMT"
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ReceivedRequest:
     path: str
     authorization: str | None
     cookie: str | None
@@ -24,7 +24,7 @@ class Seen:
 
 
 @dataclass(slots=True)
-class Said:
+class CannedResponse:
     """One answer. `Content-Length` is the body's unless `headers` say otherwise."""
 
     body: bytes = b"{}"
@@ -35,7 +35,7 @@ class Said:
 @dataclass(frozen=True, slots=True)
 class Loopback:
     url: str
-    seen: list[Seen]
+    seen: list[ReceivedRequest]
 
 
 class _Server(ThreadingHTTPServer):
@@ -46,20 +46,20 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
-Respond = Callable[[Seen], Said | None]
+Respond = Callable[[ReceivedRequest], CannedResponse | None]
 
 
 @contextmanager
 def loopback(respond: Respond, *, tls: ssl.SSLContext | None = None) -> Iterator[Loopback]:
     """Serve until left; `respond` giving None drops the connection without a word."""
-    seen: list[Seen] = []
+    seen: list[ReceivedRequest] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             headers = self.headers
             body = self.rfile.read(int(headers["Content-Length"] or 0))
             credentials = headers["Authorization"], headers["Cookie"]
-            asked = Seen(self.path, *credentials, self.command, dict(headers), body)
+            asked = ReceivedRequest(self.path, *credentials, self.command, dict(headers), body)
             seen.append(asked)
             said = respond(asked)
             if said is None:

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
-from helpdesk_assets_tests.providers.loopback import Seen
+from helpdesk_assets_tests.providers.loopback import ReceivedRequest
 
 # These are between any two programs that speak HTTP, and no vendor asks for them.
 TRANSPORT = frozenset({"Host", "Connection", "Accept-Encoding", "Content-Length"})
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentRequest:
     method: str
     path: str
     params: dict[str, str]
@@ -21,15 +21,15 @@ class Sent:
     body: str = ""
 
 
-def sent(seen: Iterable[Seen]) -> list[Sent]:
+def sent_requests(seen: Iterable[ReceivedRequest]) -> list[SentRequest]:
     """Each request, in order; a parameter that was given twice is an error."""
-    return [_taken_apart(one) for one in seen]
+    return [_parse_request(one) for one in seen]
 
 
-def _taken_apart(seen: Seen) -> Sent:
+def _parse_request(seen: ReceivedRequest) -> SentRequest:
     target = urlsplit(seen.path)
     pairs = parse_qsl(target.query, keep_blank_values=True, strict_parsing=bool(target.query))
     params = dict(pairs)
     assert len(params) == len(pairs), f"given twice in {target.query}"
     headers = {name: value for name, value in seen.headers.items() if name not in TRANSPORT}
-    return Sent(seen.method, target.path, params, headers, seen.body.decode())
+    return SentRequest(seen.method, target.path, params, headers, seen.body.decode())

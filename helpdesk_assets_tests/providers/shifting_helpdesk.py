@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from helpdesk_assets.model.tickets import BadTicket, Ticket
 from helpdesk_assets.providers.paging.by_time import EPOCH, floor
-from helpdesk_assets.providers.paging.by_token import Answer
+from helpdesk_assets.providers.paging.by_token import ListPage
 
 SECOND = timedelta(seconds=1)
 
@@ -34,17 +34,17 @@ def ticket(ticket_id: str, seconds: float, revision: int = 0) -> Ticket:
 
 
 @dataclass
-class MovingDesk:
+class ShiftingHelpdesk:
     """`between` happens before every call but the first. `hidden` tickets take up places in pages,
     as those that an account may not see; `untimed` ones come as rows that cannot be read."""
 
     tickets: dict[str, Ticket]
     now: float
     page_size: int = 3
-    between: Callable[[MovingDesk], None] = lambda _: None
+    between: Callable[[ShiftingHelpdesk], None] = lambda _: None
     hidden: frozenset[str] = frozenset()
     untimed: frozenset[str] = frozenset()
-    asked: list[tuple[datetime, datetime, str | None]] = field(default_factory=list)
+    calls: list[tuple[datetime, datetime, str | None]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def change(self, ticket_id: str) -> None:
@@ -52,14 +52,14 @@ class MovingDesk:
         revision = int(old.content_hash.split("/")[1]) + 1
         self.tickets[ticket_id] = ticket(ticket_id, int(self.now), revision)
 
-    def fetch(self, start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
+    def fetch(self, start: datetime, end: datetime, token: str | None) -> ListPage[Ticket]:
         with self.lock:
             return self._fetch(start, end, token)
 
-    def _fetch(self, start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
-        if self.asked:
+    def _fetch(self, start: datetime, end: datetime, token: str | None) -> ListPage[Ticket]:
+        if self.calls:
             self.between(self)
-        self.asked.append((start, end, token))
+        self.calls.append((start, end, token))
         found = sorted(
             (t for t in self.tickets.values() if start <= t.modified_time <= end),
             key=lambda t: (t.modified_time, t.ticket_id),
@@ -68,7 +68,7 @@ class MovingDesk:
         rows = found[offset : offset + self.page_size]
         further = offset + self.page_size
         seen = [row for row in rows if row.ticket_id not in self.hidden]
-        return Answer(
+        return ListPage(
             rows=tuple(row for row in seen if row.ticket_id not in self.untimed),
             bad=tuple(
                 BadTicket(row.ticket_id, "modifiedTime", "is absent")

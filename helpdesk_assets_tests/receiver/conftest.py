@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.receiver.app import build_app
 from helpdesk_assets.receiver.delivery import Delivery
-from helpdesk_assets.receiver.wiring import Parts, open_parts
+from helpdesk_assets.receiver.wiring import Dependencies, open_dependencies
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.receiver.receiver_process import served
 from helpdesk_assets_tests.receiver.webhook_posts import SECRET, Sender
@@ -25,17 +25,17 @@ Open = Callable[..., AbstractContextManager[Sender]]
 
 
 @pytest.fixture
-def desk() -> Iterator[SimulatedHelpdesk]:
-    with SimulatedHelpdesk(tickets=30, seed=5) as desk:
-        yield desk
+def simulator() -> Iterator[SimulatedHelpdesk]:
+    with SimulatedHelpdesk(tickets=30, seed=5) as simulator:
+        yield simulator
 
 
 @pytest.fixture
-def settings(warehouse_settings: Settings, desk: SimulatedHelpdesk) -> Settings:
+def settings(warehouse_settings: Settings, simulator: SimulatedHelpdesk) -> Settings:
     return warehouse_settings.model_copy(
         update={
-            "helpdesk_base_url": desk.base_url,
-            "helpdesk_api_token": SecretStr(desk.token),
+            "helpdesk_base_url": simulator.base_url,
+            "helpdesk_api_token": SecretStr(simulator.token),
             "webhook_secrets": SecretStr(SECRET),
         }
     )
@@ -65,7 +65,7 @@ def _opened(settings: Settings, **changed: Any) -> Iterator[Sender]:
     """A receiver in a thread; `changed` are settings, and parts to be put in place of others."""
     own = settings.model_copy(update=changed)
     with (
-        served(build_app(with_parts(open_parts(own), changed)), own) as url,
+        served(build_app(with_dependencies(open_dependencies(own), changed)), own) as url,
         closing(Sender(url, own.helpdesk_provider)) as sender,
     ):
         yield sender
@@ -96,7 +96,7 @@ def open_alone(settings_alone: Settings) -> Open:
     return partial(_opened, settings_alone)
 
 
-def with_parts(parts: Parts, changed: dict[str, Any]) -> Parts:
+def with_dependencies(parts: Dependencies, changed: dict[str, Any]) -> Dependencies:
     fields = ("vendor", "store", "fetcher", "pace")
     return replace(parts, **{name: changed[name] for name in fields if name in changed})
 

@@ -17,7 +17,7 @@ import requests
 from pydantic import SecretStr
 
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
-from helpdesk_assets.providers.registry import make_vendor
+from helpdesk_assets.providers.registry import make_webhook_format
 from helpdesk_assets.receiver import admission
 from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.settings import Settings
@@ -56,7 +56,7 @@ def events(warehouse: Warehouse) -> dict[str, dict[str, Any]]:
     return {row["event_id"]: row for row in found}
 
 
-def test_a_whole_ticket_is_in_both_tables_when_it_is_answered(
+def test_whole_ticket_is_stored_in_both_tables_before_the_response(
     sender: Sender, warehouse: Warehouse
 ) -> None:
     answer = sender.send(rest_event(whole_ticket(1, 5), "first"))
@@ -72,13 +72,15 @@ def test_a_whole_ticket_is_in_both_tables_when_it_is_answered(
     assert event["_run_id"] == stored["_run_id"]
 
 
-def test_what_must_not_be_stored_is_not_by_webhook_either(
+def test_redacted_fields_are_not_stored_by_webhook(
     open_receiver: Open, warehouse: Warehouse
 ) -> None:
     with open_receiver(redact_fields="subject, requester.email") as sender:
-        told = whole_ticket(1, subject="of xyzzy", requester={"email": "xyzzy"})
-        assert sender.send(rest_event(told, "first")).status_code == 200
-        gone = rest_event(told, "second", type="ticket.deleted", modifiedTime=told["modifiedTime"])
+        ticket = whole_ticket(1, subject="of xyzzy", requester={"email": "xyzzy"})
+        assert sender.send(rest_event(ticket, "first")).status_code == 200
+        gone = rest_event(
+            ticket, "second", type="ticket.deleted", modifiedTime=ticket["modifiedTime"]
+        )
         assert sender.send({**gone, "ticketId": "2"}).status_code == 200
     stored = tickets(warehouse)
     assert stored.keys() == {"1", "2"}
@@ -86,9 +88,7 @@ def test_what_must_not_be_stored_is_not_by_webhook_either(
     assert "xyzzy" not in f"{stored} {events(warehouse)}"
 
 
-def test_an_older_version_overwrites_nothing_and_is_still_an_event(
-    sender: Sender, warehouse: Warehouse
-) -> None:
+def test_older_version_only_adds_an_event(sender: Sender, warehouse: Warehouse) -> None:
     sender.send(rest_event(whole_ticket(1, 5), "newer"))
     assert sender.send(rest_event(whole_ticket(1, 3), "older")).status_code == 200
 
@@ -96,7 +96,7 @@ def test_an_older_version_overwrites_nothing_and_is_still_an_event(
     assert set(events(warehouse)) == {"newer", "older"}
 
 
-def test_an_event_that_comes_twice_is_one_row(sender: Sender, warehouse: Warehouse) -> None:
+def test_duplicate_event_is_one_row(sender: Sender, warehouse: Warehouse) -> None:
     event = rest_event(whole_ticket(1), "twice")
     sender.send(event)
     before = events(warehouse)
@@ -118,7 +118,7 @@ def test_an_event_that_comes_twice_is_one_row(sender: Sender, warehouse: Warehou
     ],
     ids=["none", "no-hex", "other-secret", "other-body", "old"],
 )
-def test_a_wrong_signature_is_401_and_writes_nothing(
+def test_wrong_signature_is_401_and_writes_nothing(
     sender_alone: Sender, memory: MemoryStore, headers: dict[str, str]
 ) -> None:
     answer = sender_alone.post(b"{}", headers)
@@ -129,7 +129,7 @@ def test_a_wrong_signature_is_401_and_writes_nothing(
     assert memory.written == []
 
 
-def test_two_secrets_are_good_while_one_takes_over(open_alone: Open, memory: MemoryStore) -> None:
+def test_two_secrets_are_accepted_during_rotation(open_alone: Open, memory: MemoryStore) -> None:
     both = SecretStr(f"{SECRET},{NEXT_SECRET}")
     with open_alone(webhook_secrets=both, store=memory) as sender:
         answers = [
@@ -144,27 +144,27 @@ def test_a_body_that_is_not_json_is_400(sender_alone: Sender) -> None:
     assert sender_alone.send({"no": "ticket"}).status_code == 400
 
 
-def test_a_ticket_that_cannot_be_stored_is_422(sender_alone: Sender, memory: MemoryStore) -> None:
+def test_unstorable_ticket_is_422(sender_alone: Sender, memory: MemoryStore) -> None:
     answer = sender_alone.send(rest_event(whole_ticket(1, modifiedTime="yesterday"), "bad"))
 
     assert answer.status_code == 422
     assert memory.written == []
 
 
-def test_an_unknown_helpdesk_is_404(sender_alone: Sender) -> None:
+def test_unknown_helpdesk_is_404(sender_alone: Sender) -> None:
     with requests.Session() as session:
         session.trust_env = False
         assert session.post(f"{sender_alone.url}/webhooks/acme", data=b"{}").status_code == 404
         assert session.get(f"{sender_alone.url}/webhooks/acme").status_code == 404
 
 
-def test_a_look_is_answered(sender_alone: Sender) -> None:
-    assert [sender_alone.look(method).status_code for method in ("GET", "HEAD")] == [200, 200]
-    assert sender_alone.look("DELETE").status_code == 405
+def test_get_request_is_answered(sender_alone: Sender) -> None:
+    assert [sender_alone.request(method).status_code for method in ("GET", "HEAD")] == [200, 200]
+    assert sender_alone.request("DELETE").status_code == 405
 
 
-def test_a_body_over_a_mebibyte_is_413_whatever_is_announced(sender_alone: Sender) -> None:
-    too_much = b" " * (admission.MOST_BYTES + 1)
+def test_body_over_a_mebibyte_is_413_whatever_its_header(sender_alone: Sender) -> None:
+    too_much = b" " * (admission.MAX_BODY_BYTES + 1)
     read: list[int] = []
 
     def chunks() -> Iterator[bytes]:
@@ -176,19 +176,21 @@ def test_a_body_over_a_mebibyte_is_413_whatever_is_announced(sender_alone: Sende
     with suppress(requests.ConnectionError):  # cut while it is still being sent
         assert sender_alone.post(chunks(), {}).status_code == 413
     assert sender_alone.health()["refused"] == {"413": 2}
-    fits = json.dumps(rest_event(whole_ticket(1), "fits")).encode().ljust(admission.MOST_BYTES)
+    fits = json.dumps(rest_event(whole_ticket(1), "fits")).encode().ljust(admission.MAX_BODY_BYTES)
     assert sender_alone.post(fits, rest_headers(fits)).status_code == 200
 
 
-def test_a_length_that_is_too_large_is_not_waited_for(sender_alone: Sender) -> None:
+def test_too_large_content_length_is_rejected_at_once(sender_alone: Sender) -> None:
     where = urlsplit(sender_alone.url)
     with socket.create_connection((where.hostname or "", where.port or 0), timeout=30) as raw:
         raw.sendall(b"POST /webhooks/rest HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n")
         assert raw.recv(100).startswith(b"HTTP/1.1 413")
 
 
-def test_a_hint_is_fetched(sender: Sender, warehouse: Warehouse, desk: SimulatedHelpdesk) -> None:
-    (changed,) = desk.change(1)
+def test_hint_fetches_the_ticket(
+    sender: Sender, warehouse: Warehouse, simulator: SimulatedHelpdesk
+) -> None:
+    (changed,) = simulator.change(1)
     answer = sender.send({"id": "hint", "type": "ticket.updated", "ticketId": changed.ticket_id})
 
     assert answer.status_code == 200
@@ -198,15 +200,15 @@ def test_a_hint_is_fetched(sender: Sender, warehouse: Warehouse, desk: Simulated
 
 
 @pytest.mark.parametrize("ahead", [-30, 0, 30])
-def test_a_hint_of_a_ticket_that_has_gone_keeps_the_row_and_says_when(
-    sender: Sender, warehouse: Warehouse, desk: SimulatedHelpdesk, ahead: int
+def test_hint_for_a_deleted_ticket_sets_its_deletion_time(
+    sender: Sender, warehouse: Warehouse, simulator: SimulatedHelpdesk, ahead: int
 ) -> None:
     """Also where the helpdesk's clock, by which changes are dated, is ahead of ours."""
-    desk.advance(ahead)
-    (changed,) = desk.change(1, fields={"subject": "Kept"})
+    simulator.advance(ahead)
+    (changed,) = simulator.change(1, fields={"subject": "Kept"})
     hint = {"type": "ticket.updated", "ticketId": changed.ticket_id}
     sender.send({"id": "there", **hint})
-    desk.delete(ids=[changed.ticket_id])
+    simulator.delete(ids=[changed.ticket_id])
     assert sender.send({"id": "gone", **hint}).status_code == 200
 
     stored = tickets(warehouse)[changed.ticket_id]
@@ -216,7 +218,7 @@ def test_a_hint_of_a_ticket_that_has_gone_keeps_the_row_and_says_when(
     assert events(warehouse)["gone"]["deleted"] is True
 
 
-def test_a_deletion_sets_its_time(sender: Sender, warehouse: Warehouse) -> None:
+def test_deletion_sets_its_time(sender: Sender, warehouse: Warehouse) -> None:
     sender.send(rest_event(whole_ticket(1), "there"))
     gone_at = START + timedelta(seconds=60)
     deletion = {
@@ -231,20 +233,20 @@ def test_a_deletion_sets_its_time(sender: Sender, warehouse: Warehouse) -> None:
     assert (stored["subject"], stored["deletedTime"]) == ("Printer 1", gone_at)
 
 
-def test_a_helpdesk_that_fails_is_503_and_later_right(
-    sender: Sender, desk: SimulatedHelpdesk, warehouse: Warehouse
+def test_helpdesk_failure_is_503_until_it_recovers(
+    sender: Sender, simulator: SimulatedHelpdesk, warehouse: Warehouse
 ) -> None:
-    (changed,) = desk.change(1)
+    (changed,) = simulator.change(1)
     hint = {"id": "hint", "type": "ticket.updated", "ticketId": changed.ticket_id}
-    desk.fault("error_500", on="ticket", status=418)
+    simulator.fault("error_500", on="ticket", status=418)
     answer = sender.send(hint)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
-    desk.clear_faults()
+    simulator.clear_faults()
     assert sender.send(hint).status_code == 200
     assert set(events(warehouse)) == {"hint"}
 
 
-def test_a_warehouse_that_is_down_is_503(open_alone: Open) -> None:
+def test_unavailable_warehouse_is_503(open_alone: Open) -> None:
     with open_alone() as sender:
         answer = sender.send(rest_event(whole_ticket(1), "e"))
         seen = sender.health()
@@ -255,21 +257,21 @@ def test_a_warehouse_that_is_down_is_503(open_alone: Open) -> None:
     assert seen["queued"] == 0
 
 
-class StuckStore(MemoryStore):
+class BlockedStore(MemoryStore):
     """A warehouse that takes its time: until it is told to go on."""
 
     def __init__(self) -> None:
         super().__init__()
         self.under_way = threading.Event()
-        self.go_on = threading.Event()
+        self.resume = threading.Event()
 
     def write_tickets(self, deliveries: Sequence[Delivery], run_id: str) -> None:
         self.under_way.set()
-        assert self.go_on.wait(60)
+        assert self.resume.wait(60)
 
 
-def test_a_full_queue_is_503_and_what_is_held_is_answered(open_alone: Open) -> None:
-    store = StuckStore()
+def test_full_queue_is_503_and_queued_posts_are_answered(open_alone: Open) -> None:
+    store = BlockedStore()
     answers: list[int] = []
     with open_alone(webhook_queue_size=1, store=store) as sender:
 
@@ -282,7 +284,7 @@ def test_a_full_queue_is_503_and_what_is_held_is_answered(open_alone: Open) -> N
         other = Sender(sender.url)
         answer = other.send(rest_event(whole_ticket(2), "second"))
         assert other.health()["queued"] == 1
-        store.go_on.set()
+        store.resume.set()
         first.join()
         other.close()
 
@@ -291,21 +293,21 @@ def test_a_full_queue_is_503_and_what_is_held_is_answered(open_alone: Open) -> N
     assert store.written == ["first"]
 
 
-def test_a_vendor_that_has_waited_enough_is_told_so_and_its_event_is_written(
+def test_timed_out_post_is_503_and_its_event_written(
     open_alone: Open, settings_alone: Settings
 ) -> None:
-    store = StuckStore()
-    vendor = replace(make_vendor(settings_alone), waits=0.05)
-    with open_alone(store=store, vendor=vendor) as sender:
+    store = BlockedStore()
+    vendor = replace(make_webhook_format(settings_alone), timeout=0.05)
+    with open_alone(store=store, webhook_format=vendor) as sender:
         answer = sender.send(rest_event(whole_ticket(1), "slow"))
         assert store.written == []
         assert sender.health()["queued"] == 1
-        store.go_on.set()
+        store.resume.set()
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert store.written == ["slow"]
 
 
-def test_what_is_seen_of_health_has_no_secret(sender_alone: Sender) -> None:
+def test_health_response_contains_no_secrets(sender_alone: Sender) -> None:
     sender_alone.send(rest_event(whole_ticket(1), "e"))
     seen = sender_alone.health()
 

@@ -12,7 +12,7 @@ import pytest
 import requests
 from pydantic import SecretStr
 
-from helpdesk_assets.local.warehouse import EmbeddedWarehouse
+from helpdesk_assets.local.warehouse import LocalWarehouse
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.connection import connect
@@ -82,14 +82,14 @@ class Load:
             self._changed.notify_all()
 
 
-def assert_all_are_there(settings: Settings, load: Load) -> None:
+def assert_all_stored(settings: Settings, load: Load) -> None:
     with closing(connect(settings)) as warehouse:
         tickets = list(warehouse.list_rows(tables.TICKETS.name))
         events = list(warehouse.list_rows(tables.WEBHOOK_EVENTS.name))
     stored = {row["ticket_id"]: row["modifiedTime"] for row in tickets}
     recorded = {row["event_id"]: (row["ticket_id"], row["modifiedTime"]) for row in events}
     assert (len(stored), len(recorded)) == (len(tickets), len(events)), "a row is there twice"
-    absent = {key for key, told in load.answered.items() if recorded.get(key) != told}
+    absent = {key for key, expected in load.answered.items() if recorded.get(key) != expected}
     stale = {key for key, (ticket_id, at) in load.answered.items() if not stored[ticket_id] >= at}
     # The other way round as well: no event's row claims what is not in tickets.
     untrue = {key for key, (ticket_id, at) in recorded.items() if not stored[ticket_id] >= at}
@@ -97,8 +97,8 @@ def assert_all_are_there(settings: Settings, load: Load) -> None:
 
 
 @contextmanager
-def own_warehouse(directory: Path) -> Iterator[tuple[EmbeddedWarehouse, Settings]]:
-    with EmbeddedWarehouse(directory / "warehouse") as warehouse:
+def own_warehouse(directory: Path) -> Iterator[tuple[LocalWarehouse, Settings]]:
+    with LocalWarehouse(directory / "warehouse") as warehouse:
         yield (
             warehouse,
             Settings(  # type: ignore[call-arg,unused-ignore]  # pydantic-settings' own
@@ -111,18 +111,18 @@ def own_warehouse(directory: Path) -> Iterator[tuple[EmbeddedWarehouse, Settings
 
 
 @pytest.mark.parametrize("answered", [1, 60])
-def test_the_receiver_is_killed(settings: Settings, tmp_path: Path, answered: int) -> None:
+def test_receiver_killed_under_load(settings: Settings, tmp_path: Path, answered: int) -> None:
     """Early, while the tables are hardly there, and in the middle of it."""
     with ReceiverProcess(tmp_path, environment_of(settings)) as receiver:
         with Load(receiver.url) as load:
             load.wait_for(answered)
             receiver.process.kill()
         receiver.process.wait()
-    assert_all_are_there(settings, load)
+    assert_all_stored(settings, load)
 
 
 @pytest.mark.timeout(400)
-def test_the_warehouse_is_killed_and_comes_back(tmp_path: Path) -> None:
+def test_warehouse_killed_and_restarted(tmp_path: Path) -> None:
     with (
         own_warehouse(tmp_path) as (warehouse, settings),
         ReceiverProcess(tmp_path, environment_of(settings)) as receiver,
@@ -133,13 +133,13 @@ def test_the_warehouse_is_killed_and_comes_back(tmp_path: Path) -> None:
             before = len(load.answered)
             warehouse.start()
             load.wait_for(before + 60)
-        assert_all_are_there(settings, load)
+        assert_all_stored(settings, load)
         with closing(Sender(receiver.url)) as sender:
             assert sender.health()["queued"] == 0
     assert load.refused <= {503}
 
 
-def test_told_to_end_it_answers_what_it_holds(settings: Settings, tmp_path: Path) -> None:
+def test_terminated_receiver_answers_queued_posts(settings: Settings, tmp_path: Path) -> None:
     with ReceiverProcess(tmp_path, environment_of(settings)) as receiver:
         with Load(receiver.url) as load:
             load.wait_for(20)
@@ -147,4 +147,4 @@ def test_told_to_end_it_answers_what_it_holds(settings: Settings, tmp_path: Path
             exit_code, errors = receiver.ended()
         assert (exit_code, errors) == (0, "")
     assert load.refused == set()
-    assert_all_are_there(settings, load)
+    assert_all_stored(settings, load)

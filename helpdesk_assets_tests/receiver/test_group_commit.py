@@ -15,11 +15,11 @@ from helpdesk_assets.errors import DataRefused, WarehouseRefused, WarehouseUnava
 from helpdesk_assets.providers.parsing.tickets import tombstone
 from helpdesk_assets.receiver import group_commit
 from helpdesk_assets.receiver.delivery import Delivery
-from helpdesk_assets.receiver.group_commit import GroupCommit, Pace
-from helpdesk_assets.receiver.stats import Counters
+from helpdesk_assets.receiver.group_commit import BatchingPolicy, GroupCommit
+from helpdesk_assets.receiver.stats import ReceiverStats
 from helpdesk_assets_tests.receiver.webhook_posts import START
 
-EAGER = Pace(events=500, seconds=1.0, quiet=0.01)
+EAGER = BatchingPolicy(events=500, seconds=1.0, quiet_seconds=0.01)
 
 
 def delivery(number: int, size: int = 0) -> Delivery:
@@ -27,7 +27,7 @@ def delivery(number: int, size: int = 0) -> Delivery:
     return Delivery(str(number), "ticket.deleted", "rest", START, ticket)
 
 
-class PaperStore:
+class FakeStore:
     """Remembers what was written, in which groups; `refuse` says what cannot be."""
 
     def __init__(
@@ -63,22 +63,24 @@ class PaperStore:
         self.events.append([each.event_id for each in deliveries])
         return len(deliveries)
 
-    def look_again(self) -> None: ...
+    def refresh_schemas(self) -> None: ...
 
 
-Story = Callable[[GroupCommit], Coroutine[Any, Any, Any]]
+Scenario = Callable[[GroupCommit], Coroutine[Any, Any, Any]]
 
 
-def play(store: PaperStore, story: Story, pace: Pace = EAGER) -> Counters:
-    def clock() -> datetime:
+def run_scenario(
+    store: FakeStore, scenario: Scenario, pace: BatchingPolicy = EAGER
+) -> ReceiverStats:
+    def now() -> datetime:
         return datetime.now(UTC)
 
-    async def run() -> Counters:
-        counters = Counters(clock)
-        commits = GroupCommit(store, pace, counters, clock=clock)
+    async def run() -> ReceiverStats:
+        counters = ReceiverStats(now)
+        commits = GroupCommit(store, pace, counters, now=now)
         writing = asyncio.create_task(commits.run())
         try:
-            await asyncio.wait_for(story(commits), 60)
+            await asyncio.wait_for(scenario(commits), 60)
         finally:
             writing.cancel()
             with suppress(asyncio.CancelledError):
@@ -94,52 +96,56 @@ async def _outcomes(commits: GroupCommit, count: int) -> list[BaseException | No
     return await asyncio.gather(*added, return_exceptions=True)
 
 
-def test_those_that_come_together_are_one_group() -> None:
-    store = PaperStore()
-    counters = play(store, lambda commits: _outcomes(commits, 64))
+def test_concurrent_deliveries_form_one_group() -> None:
+    store = FakeStore()
+    counters = run_scenario(store, lambda commits: _outcomes(commits, 64))
 
     assert [len(group) for group in store.tickets] == [64]
     assert store.events == store.tickets
     assert (counters.accepted, counters.commits) == (64, 1)
 
 
-def test_a_group_has_so_many_events_at_most() -> None:
-    store = PaperStore()
-    play(store, lambda commits: _outcomes(commits, 7), Pace(events=3, seconds=1.0, quiet=0.01))
+def test_group_size_is_limited() -> None:
+    store = FakeStore()
+    run_scenario(
+        store,
+        lambda commits: _outcomes(commits, 7),
+        BatchingPolicy(events=3, seconds=1.0, quiet_seconds=0.01),
+    )
 
     assert [len(group) for group in store.tickets] == [3, 3, 1]
     assert len(set(store.run_ids)) == 3
 
 
-def test_a_group_fits_into_a_statement(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(group_commit, "MOST_BYTES", 5000)
-    store = PaperStore()
+def test_group_fits_into_one_statement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "MAX_GROUP_BYTES", 5000)
+    store = FakeStore()
 
-    async def story(commits: GroupCommit) -> None:
+    async def scenario(commits: GroupCommit) -> None:
         sizes = (2000, 2000, 2000, 9000, 10)
         await asyncio.gather(*(commits.add(delivery(n, size)) for n, size in enumerate(sizes)))
 
-    play(store, story)
+    run_scenario(store, scenario)
     assert store.tickets == [["0"], ["1"], ["2"], ["3"], ["4"]] or store.tickets == [
         ["0", "1"], ["2"], ["3"], ["4"],
     ]  # fmt: skip
 
 
-def test_one_alone_waits_for_no_second() -> None:
-    store = PaperStore()
+def test_single_delivery_waits_for_no_other() -> None:
+    store = FakeStore()
 
-    async def story(commits: GroupCommit) -> None:
+    async def scenario(commits: GroupCommit) -> None:
         await asyncio.wait_for(commits.add(delivery(1)), 30)
 
-    play(store, story, Pace(events=500, seconds=60.0, quiet=0.01))
+    run_scenario(store, scenario, BatchingPolicy(events=500, seconds=60.0, quiet_seconds=0.01))
     assert store.tickets == [["1"]]
 
 
-def test_a_steady_stream_is_cut_by_the_second() -> None:
+def test_steady_stream_is_committed_every_second() -> None:
     """None of them ever finds quiet, and the first is answered all the same."""
-    store = PaperStore()
+    store = FakeStore()
 
-    async def story(commits: GroupCommit) -> None:
+    async def scenario(commits: GroupCommit) -> None:
         first = asyncio.ensure_future(commits.add(delivery(0)))
         others: list[asyncio.Future[None]] = []
         while not first.done():
@@ -147,15 +153,15 @@ def test_a_steady_stream_is_cut_by_the_second() -> None:
             await asyncio.sleep(0.005)
         await asyncio.gather(*others)
 
-    play(store, story, Pace(events=10_000, seconds=0.1, quiet=600.0))
+    run_scenario(store, scenario, BatchingPolicy(events=10_000, seconds=0.1, quiet_seconds=600.0))
     assert len(store.tickets[0]) > 1
 
 
-def test_while_one_is_written_the_next_gathers() -> None:
-    store = PaperStore()
+def test_next_group_gathers_during_a_commit() -> None:
+    store = FakeStore()
     store.gate.clear()
 
-    async def story(commits: GroupCommit) -> None:
+    async def scenario(commits: GroupCommit) -> None:
         first = asyncio.ensure_future(commits.add(delivery(0)))
         while not store.at_once:
             await asyncio.sleep(0.001)
@@ -166,17 +172,17 @@ def test_while_one_is_written_the_next_gathers() -> None:
         store.gate.set()
         await asyncio.gather(first, *others)
 
-    play(store, story)
+    run_scenario(store, scenario)
     assert [len(group) for group in store.tickets] == [1, 19]
     assert store.most_at_once == 1
 
 
 @pytest.mark.parametrize(("seconds", "beside"), [(0.02, True), (60.0, False)])
-def test_tickets_are_written_beside_events_that_take_long(seconds: float, beside: bool) -> None:
-    store = PaperStore()
+def test_tickets_are_written_while_slow_events_are(seconds: float, beside: bool) -> None:
+    store = FakeStore()
     store.events_gate.clear()
 
-    async def story(commits: GroupCommit) -> None:
+    async def scenario(commits: GroupCommit) -> None:
         first = asyncio.ensure_future(commits.add(delivery(0)))
         while not store.tickets:
             await asyncio.sleep(0.001)
@@ -188,18 +194,18 @@ def test_tickets_are_written_beside_events_that_take_long(seconds: float, beside
         store.events_gate.set()
         await asyncio.gather(first, second)
 
-    play(store, story, Pace(events=500, seconds=seconds, quiet=0.01))
+    run_scenario(store, scenario, BatchingPolicy(events=500, seconds=seconds, quiet_seconds=0.01))
     assert store.events == [["0"], ["1"]]
 
 
-def test_a_warehouse_that_is_down_fails_the_group_once() -> None:
-    store = PaperStore(lambda _: WarehouseUnavailable("gone"))
+def test_unavailable_warehouse_fails_the_group_once() -> None:
+    store = FakeStore(lambda _: WarehouseUnavailable("gone"))
     outcomes: list[BaseException | None] = []
 
-    async def story(commits: GroupCommit) -> None:
+    async def scenario(commits: GroupCommit) -> None:
         outcomes.extend(await _outcomes(commits, 8))
 
-    counters = play(store, story)
+    counters = run_scenario(store, scenario)
     assert len(store.tried) == 1
     assert [type(outcome) for outcome in outcomes] == [WarehouseUnavailable] * 8
     assert store.events == []
@@ -207,40 +213,40 @@ def test_a_warehouse_that_is_down_fails_the_group_once() -> None:
 
 
 @pytest.mark.parametrize("kind", [DataRefused, WarehouseRefused])
-def test_one_bad_row_keeps_no_other_out(kind: type[Exception]) -> None:
-    store = PaperStore(lambda ids: kind("no") if "137" in ids else None)
+def test_one_bad_row_blocks_no_other(kind: type[Exception]) -> None:
+    store = FakeStore(lambda ids: kind("no") if "137" in ids else None)
     outcomes: list[BaseException | None] = []
 
-    async def story(commits: GroupCommit) -> None:
+    async def scenario(commits: GroupCommit) -> None:
         outcomes.extend(await _outcomes(commits, 500))
 
-    play(store, story)
+    run_scenario(store, scenario)
     assert [number for number, outcome in enumerate(outcomes) if outcome] == [137]
     assert sum(len(group) for group in store.events) == 499
 
 
-def test_a_warehouse_that_refuses_all_is_not_asked_for_each() -> None:
-    store = PaperStore(lambda _: WarehouseRefused("no"))
+def test_refusing_warehouse_is_not_retried_for_each_row() -> None:
+    store = FakeStore(lambda _: WarehouseRefused("no"))
     outcomes: list[BaseException | None] = []
 
-    async def story(commits: GroupCommit) -> None:
+    async def scenario(commits: GroupCommit) -> None:
         outcomes.extend(await _outcomes(commits, 500))
 
-    play(store, story)
+    run_scenario(store, scenario)
     assert all(outcomes)
-    assert len(store.tried) <= group_commit.MOST_PARTS + 1
+    assert len(store.tried) <= group_commit.MAX_SPLITS + 1
 
 
-def test_a_bug_leaves_nobody_waiting() -> None:
-    store = PaperStore(lambda _: KeyError("bug"))
+def test_unexpected_error_answers_every_delivery() -> None:
+    store = FakeStore(lambda _: KeyError("bug"))
     outcomes: list[BaseException | None] = []
 
-    async def story(commits: GroupCommit) -> None:
+    async def scenario(commits: GroupCommit) -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda *_: None)
         outcomes.extend(await _outcomes(commits, 2))
         # And it goes on with the next.
         assert isinstance((await _outcomes(commits, 1))[0], KeyError)
 
-    play(store, story)
+    run_scenario(store, scenario)
     assert [type(outcome) for outcome in outcomes] == [KeyError] * 2

@@ -20,7 +20,7 @@ from helpdesk_assets_tests.conformance.vendors import (
     ZOHO_DESK,
     Vendor,
 )
-from helpdesk_assets_tests.harness import Rig, open_rig
+from helpdesk_assets_tests.harness import Harness, open_harness
 from helpdesk_assets_tests.receiver.receiver_process import served
 from helpdesk_assets_tests.receiver.webhook_posts import SECRET, Sender, zendesk_headers
 
@@ -42,37 +42,39 @@ def posted(vendor: Vendor, ticket_id: str) -> tuple[bytes, Mapping[str, str]]:
     return body, SHOWN
 
 
-def send(rig: Rig, sender: Sender, ticket_id: str) -> int:
-    body, headers = posted(rig.vendor, ticket_id)
+def send(harness: Harness, sender: Sender, ticket_id: str) -> int:
+    body, headers = posted(harness.vendor, ticket_id)
     return sender.post(body, headers).status_code
 
 
 @pytest.mark.parametrize(
     "vendor", [ZENDESK, FRESHDESK, REQUEST_TRACKER, ZOHO_DESK], ids=lambda v: v.name
 )
-def test_a_hint_becomes_the_ticket_as_it_is(warehouse_endpoint: str, vendor: Vendor) -> None:
-    with open_rig(warehouse_endpoint, 20, vendor, webhook_secrets=SecretStr(SECRET)) as rig:
-        settings = rig.settings
+def test_hint_stores_the_current_ticket(warehouse_endpoint: str, vendor: Vendor) -> None:
+    with open_harness(warehouse_endpoint, 20, vendor, webhook_secrets=SecretStr(SECRET)) as harness:
+        settings = harness.settings
         with (
             served(create_app(settings), settings) as url,
             closing(Sender(url, vendor.name)) as sender,
         ):
-            (changed,) = rig.desk.change(1)
-            assert send(rig, sender, changed.ticket_id) == 200
-            (stored,) = rig.rows()
-            whole = {each.ticket_id: each.whole for each in rig.desk.truth(whole=True)}
-            true = vendor.columns(whole[changed.ticket_id] or {})
+            (changed,) = harness.simulator.change(1)
+            assert send(harness, sender, changed.ticket_id) == 200
+            (stored,) = harness.rows()
+            raw_ticket = {
+                each.ticket_id: each.raw_ticket for each in harness.simulator.truth(raw_ticket=True)
+            }
+            true = vendor.columns(raw_ticket[changed.ticket_id] or {})
             assert {column: stored[column] for column in true} == true
             assert stored["deletedTime"] is None
 
             # Posts without an id are told apart by the version that they bring.
-            rig.desk.advance(5)
-            rig.desk.delete(ids=[changed.ticket_id])
-            assert send(rig, sender, changed.ticket_id) == 200
-            (stored,) = rig.rows()
+            harness.simulator.advance(5)
+            harness.simulator.delete(ids=[changed.ticket_id])
+            assert send(harness, sender, changed.ticket_id) == 200
+            (stored,) = harness.rows()
             assert stored["subject"] == true["subject"]
             assert stored["deletedTime"] is not None
             # Both were one invocation, or one transaction; the others' posts have no id.
-            assert len(rig.rows("webhook_events")) == (
+            assert len(harness.rows("webhook_events")) == (
                 1 if vendor in (ZENDESK, REQUEST_TRACKER) else 2
             )

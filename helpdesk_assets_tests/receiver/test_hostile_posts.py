@@ -36,9 +36,7 @@ def post(sender: Sender, body: bytes) -> int:
     return sender.post(body, rest_headers(body)).status_code
 
 
-def test_tickets_that_break_tools_are_stored_by_webhook_too(
-    sender: Sender, warehouse: Warehouse
-) -> None:
+def test_hostile_tickets_are_stored_by_webhook(sender: Sender, warehouse: Warehouse) -> None:
     for place, kept in enumerate(STORED.values()):
         assert post(sender, event(str(place), *kept.members)) == 200
     stored = {each["ticket_id"]: each for each in rows(warehouse, "tickets")}
@@ -47,16 +45,16 @@ def test_tickets_that_break_tools_are_stored_by_webhook_too(
         assert {name: found[name] for name in kept.columns} == kept.columns
 
 
-@pytest.mark.usefixtures("uncollected")
+@pytest.mark.usefixtures("no_garbage_collection")
 @pytest.mark.parametrize(("deep", "status"), [(DEEP, 400), (BOTTOMLESS, 400)])
-def test_what_is_nested_too_deep_is_refused(
+def test_too_deep_nesting_is_rejected(
     sender: Sender, warehouse: Warehouse, deep: str, status: int
 ) -> None:
     assert post(sender, event("1", deep)) == status
     assert rows(warehouse, "tickets") == []
 
 
-def test_a_copy_of_a_post_is_one_row_while_it_is_fresh_and_none_later(
+def test_replayed_post_is_one_row_and_rejected_once_old(
     sender: Sender, warehouse: Warehouse
 ) -> None:
     body = event("1")
@@ -67,10 +65,10 @@ def test_a_copy_of_a_post_is_one_row_while_it_is_fresh_and_none_later(
     assert len(rows(warehouse, "webhook_events")) == 1
 
 
-def test_who_cannot_sign_is_counted(sender: Sender, warehouse: Warehouse) -> None:
+def test_unsigned_posts_are_counted(sender: Sender, warehouse: Warehouse) -> None:
     before = sender.health()
-    told = rest_event(whole_ticket(1), "first")
-    assert sender.send(told, secret="another-secret-of-some-length").status_code == 401
+    event_body = rest_event(whole_ticket(1), "first")
+    assert sender.send(event_body, secret="another-secret-of-some-length").status_code == 401
     assert _numbers(sender.health()) > _numbers(before)
     assert rows(warehouse, "tickets") == []
 
@@ -79,10 +77,8 @@ def _numbers(health: dict[str, Any]) -> int:
     return int(health["refused"].get("401", 0))
 
 
-def test_a_body_that_drips_is_not_waited_for(
-    sender: Sender, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(admission, "READ_SECONDS", 0.2)
+def test_slow_body_is_not_waited_for(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "BODY_TIMEOUT_SECONDS", 0.2)
     address = urlsplit(sender.url)
     head = b"POST /webhooks/rest HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"
     with socket.create_connection((address.hostname, address.port), timeout=30) as drip:

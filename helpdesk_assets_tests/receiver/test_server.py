@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from helpdesk_assets.cli.commands import root
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.providers.webhooks.verification import SHORTEST_SECRET
+from helpdesk_assets.providers.webhooks.verification import MIN_SECRET_CHARS
 from helpdesk_assets.receiver.app import create_app
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.receiver.receiver_process import ReceiverProcess, environment_of
@@ -21,14 +21,14 @@ NO_SECRETS = SecretStr("")
 
 
 @pytest.fixture
-def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-@pytest.mark.usefixtures("nowhere")
-def test_without_a_secret_it_does_not_start() -> None:
+@pytest.mark.usefixtures("empty_environment")
+def test_does_not_start_without_a_secret() -> None:
     done = CliRunner().invoke(root, ["webhooks", "--port", "0"])
 
     assert (done.exit_code, done.stdout) == (1, "")
@@ -38,16 +38,16 @@ def test_without_a_secret_it_does_not_start() -> None:
     )
 
 
-@pytest.mark.usefixtures("nowhere")
+@pytest.mark.usefixtures("empty_environment")
 @pytest.mark.parametrize("host", ["::", "192.168.1.2", "desk.example.com", ""])
-def test_insecure_is_for_this_machine_alone(host: str) -> None:
+def test_insecure_mode_listens_on_loopback_only(host: str) -> None:
     done = CliRunner().invoke(root, ["webhooks", "--insecure", "--host", host, "--port", "0"])
 
     assert done.exit_code == 1
     assert "--insecure believes everybody" in done.stderr
 
 
-def test_insecure_takes_what_is_not_signed(settings: Settings, tmp_path: Path) -> None:
+def test_insecure_mode_accepts_unsigned_posts(settings: Settings, tmp_path: Path) -> None:
     environment = environment_of(settings) | {"WEBHOOK_SECRETS": ""}
     with ReceiverProcess(tmp_path, environment, "--insecure") as receiver:
         sender = Sender(receiver.url)
@@ -59,7 +59,7 @@ def test_insecure_takes_what_is_not_signed(settings: Settings, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_a_taken_port_is_one_line(nowhere: None, host: str) -> None:
+def test_port_in_use_gives_one_line(empty_environment: None, host: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as taken:
         taken.bind((host, 0))
@@ -75,14 +75,14 @@ def test_a_taken_port_is_one_line(nowhere: None, host: str) -> None:
     )
 
 
-def test_a_secret_that_can_be_guessed_is_refused_without_being_said() -> None:
+def test_weak_secret_is_rejected_without_showing_it() -> None:
     settings = Settings(_env_file=None, webhook_secrets=SecretStr("hunter2"))  # type: ignore[call-arg,unused-ignore]
-    with pytest.raises(SettingsError, match=f"fewer than {SHORTEST_SECRET}") as caught:
+    with pytest.raises(SettingsError, match=f"fewer than {MIN_SECRET_CHARS}") as caught:
         create_app(settings)
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_helpdesk_without_webhooks_is_told() -> None:
+def test_helpdesk_without_webhooks_is_reported() -> None:
     settings = Settings(_env_file=None, helpdesk_provider="acme")  # type: ignore[call-arg,unused-ignore]
     with pytest.raises(SettingsError, match="'acme'"):
         create_app(settings, insecure=True)

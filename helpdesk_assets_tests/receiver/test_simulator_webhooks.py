@@ -8,22 +8,22 @@ from helpdesk_assets.warehouse.bigquery.client import Warehouse
 from helpdesk_assets_tests.receiver.webhook_posts import SECRET, Sender
 
 
-def test_what_was_not_lost_is_in_the_tables(
-    sender: Sender, desk: SimulatedHelpdesk, warehouse: Warehouse
+def test_delivered_changes_are_in_the_tables(
+    sender: Sender, simulator: SimulatedHelpdesk, warehouse: Warehouse
 ) -> None:
     """Doubled ones once, held ones late and in another order, and never an older over a newer."""
     url = f"{sender.url}/webhooks/rest"
-    desk.send_webhooks(url=url, secret=SECRET, tries=5, lose=2, hold=3, double=2)
-    changed = desk.change(10, spread_seconds=20)
-    again = desk.change(ids=[changed[3].ticket_id], spread_seconds=2)
-    desk.delivered()
-    assert desk.release_webhooks(newest_first=True) == 3
-    seen = desk.delivered()
+    simulator.send_webhooks(url=url, secret=SECRET, tries=5, lose=2, hold=3, double=2)
+    changed = simulator.change(10, spread_seconds=20)
+    again = simulator.change(ids=[changed[3].ticket_id], spread_seconds=2)
+    simulator.delivered()
+    assert simulator.release_webhooks(newest_first=True) == 3
+    seen = simulator.delivered()
 
     assert set(seen.answers) == {"200"}
     assert seen.answers["200"] == 5 + 3 + 2 + 1
     lost = {ticket_id for ticket_id, _ in seen.lost}
-    truth = {each.ticket_id: each.modified_time for each in desk.truth()}
+    truth = {each.ticket_id: each.modified_time for each in simulator.truth()}
     rows = {row["ticket_id"]: row for row in warehouse.list_rows(tables.TICKETS.name)}
     assert set(rows) == {each.ticket_id for each in changed} - lost
     assert {key: row["modifiedTime"] for key, row in rows.items()} == {
@@ -35,12 +35,12 @@ def test_what_was_not_lost_is_in_the_tables(
     )
 
 
-def test_hints_are_fetched_from_it(
-    sender: Sender, desk: SimulatedHelpdesk, warehouse: Warehouse
+def test_hints_are_fetched_from_the_simulator(
+    sender: Sender, simulator: SimulatedHelpdesk, warehouse: Warehouse
 ) -> None:
-    desk.send_webhooks(url=f"{sender.url}/webhooks/rest", secret=SECRET, tries=5, hint=True)
-    changed = desk.change(8)
-    desk.delivered()
+    simulator.send_webhooks(url=f"{sender.url}/webhooks/rest", secret=SECRET, tries=5, hint=True)
+    changed = simulator.change(8)
+    simulator.delivered()
 
     rows = {row["ticket_id"]: row for row in warehouse.list_rows(tables.TICKETS.name)}
     assert {key: row["modifiedTime"] for key, row in rows.items()} == {

@@ -12,15 +12,15 @@ from google.cloud import bigquery
 
 from helpdesk_assets.errors import WarehouseUnavailable
 from helpdesk_assets.model.tickets import Ticket
-from helpdesk_assets.providers.parsing.tickets import Shape, TicketReader, tombstone
+from helpdesk_assets.providers.parsing.tickets import FieldMap, TicketReader, tombstone
 from helpdesk_assets.receiver.delivery import Delivery
-from helpdesk_assets.receiver.store import DeliveryStore, newest
+from helpdesk_assets.receiver.store import DeliveryStore, newest_versions
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
 from helpdesk_assets.warehouse.table_spec import TableSpec
 from helpdesk_assets_tests.receiver.webhook_posts import START, whole_ticket
 
-READER = TicketReader(Shape(), skip_bad=False)
+READER = TicketReader(FieldMap(), skip_bad=False)
 LATER = START + timedelta(hours=1)
 
 
@@ -47,23 +47,23 @@ def raw(row: Mapping[str, Any]) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
-def test_the_newest_of_a_group_is_kept_and_of_equal_ones_the_last() -> None:
+def test_newest_of_a_group_wins_and_ties_go_last() -> None:
     late = ticket(1, 2, status="Closed")
-    assert newest([ticket(1, 2), late, ticket(1, 1), ticket(2, 5)]) == [late, ticket(2, 5)]
+    assert newest_versions([ticket(1, 2), late, ticket(1, 1), ticket(2, 5)]) == [late, ticket(2, 5)]
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_a_tombstone_takes_over_what_its_group_knows(turned: bool) -> None:
+def test_tombstone_takes_values_from_its_group(turned: bool) -> None:
     group = [ticket(1, 2), gone(1, 9)]
-    (found,) = newest(reversed(group) if turned else group)
+    (found,) = newest_versions(reversed(group) if turned else group)
 
     assert (found.subject, found.tombstone) == ("Printer 1", False)
     assert found.deleted_time == found.modified_time == START + timedelta(seconds=9)
     # And a ticket that came back is no tombstone's.
-    assert newest([gone(1, 1), ticket(1, 2)]) == [ticket(1, 2)]
+    assert newest_versions([gone(1, 1), ticket(1, 2)]) == [ticket(1, 2)]
 
 
-def test_a_tombstone_keeps_what_the_table_had(warehouse: Warehouse) -> None:
+def test_tombstone_keeps_values_of_the_table(warehouse: Warehouse) -> None:
     store = DeliveryStore(warehouse)
     store.write_tickets(deliveries(ticket(1, 2), ticket(2, 2)), "first")
     store.write_tickets(deliveries(gone(1, 9), gone(3, 9), ticket(2, 3)), "second")
@@ -80,7 +80,7 @@ def test_a_tombstone_keeps_what_the_table_had(warehouse: Warehouse) -> None:
     assert {field.name for field in found.schema} == {c.name for c in tables.TICKETS.columns}
 
 
-def test_older_versions_and_tombstones_are_left_out(warehouse: Warehouse) -> None:
+def test_older_versions_and_tombstones_are_skipped(warehouse: Warehouse) -> None:
     store = DeliveryStore(warehouse)
     store.write_tickets(deliveries(ticket(1, 9)), "first")
     store.write_tickets(deliveries(ticket(1, 8)), "second")
@@ -90,7 +90,7 @@ def test_older_versions_and_tombstones_are_left_out(warehouse: Warehouse) -> Non
     assert (row["_run_id"], row["deletedTime"]) == ("first", None)
 
 
-def test_a_table_that_is_older_than_we_are_is_written_as_it_is(warehouse: Warehouse) -> None:
+def test_existing_table_is_written_with_its_own_types(warehouse: Warehouse) -> None:
     """Its raw_json is text, and stays that."""
     old = [
         bigquery.SchemaField(c.name, "STRING" if c.name == "raw_json" else str(c.type))
@@ -107,7 +107,7 @@ def test_a_table_that_is_older_than_we_are_is_written_as_it_is(warehouse: Wareho
     assert json.loads(rows["2"]["raw_json"]) == {"gone": 2}
 
 
-def test_events_are_recorded_once_also_within_a_group(warehouse: Warehouse) -> None:
+def test_events_are_recorded_once_even_within_a_group(warehouse: Warehouse) -> None:
     store = DeliveryStore(warehouse)
     first, second = deliveries(ticket(1, 1), ticket(2, 1))
     again = Delivery("e0", "t", "rest", START + timedelta(seconds=30), ticket(1, 1))
@@ -121,14 +121,14 @@ def test_events_are_recorded_once_also_within_a_group(warehouse: Warehouse) -> N
     }
 
 
-class DiesBetween(DeliveryStore):
+class CrashesBetweenWrites(DeliveryStore):
     def write_events(self, *_: Any) -> int:
         raise WarehouseUnavailable("died")
 
 
-def test_who_dies_in_between_has_claimed_nothing(warehouse: Warehouse) -> None:
+def test_crash_between_writes_leaves_no_event(warehouse: Warehouse) -> None:
     """The group's order is the point: see test_group_commit for who calls in it."""
-    dying = DiesBetween(warehouse)
+    dying = CrashesBetweenWrites(warehouse)
     group = deliveries(ticket(1, 1))
     dying.write_tickets(group, "first")
     with pytest.raises(WarehouseUnavailable):
@@ -143,7 +143,7 @@ def test_who_dies_in_between_has_claimed_nothing(warehouse: Warehouse) -> None:
     assert row["_run_id"] == "first"
 
 
-def test_a_table_that_was_dropped_is_made_again_once_it_is_looked_for(
+def test_dropped_table_is_recreated_after_a_refresh(
     warehouse: Warehouse, warehouse_settings: Any
 ) -> None:
     from helpdesk_assets.warehouse.bigquery.connection import connect
@@ -153,6 +153,6 @@ def test_a_table_that_was_dropped_is_made_again_once_it_is_looked_for(
     somebody = connect(warehouse_settings)
     somebody.drop_table(tables.TICKETS.name)
     somebody.close()
-    store.look_again()
+    store.refresh_schemas()
     store.write_tickets(deliveries(ticket(2, 1)), "second")
     assert set(table(warehouse, tables.TICKETS)) == {"2"}

@@ -17,7 +17,7 @@ from helpdesk_assets.receiver.ticket_fetcher import TicketFetcher
 from helpdesk_assets_tests.receiver.webhook_posts import START
 
 
-class SlowDesk:
+class SlowHelpdesk:
     """Answers when it is let; each answer tells how many calls there were before it."""
 
     def __init__(self) -> None:
@@ -36,65 +36,67 @@ class SlowDesk:
     def close(self) -> None: ...
 
 
-def play(
-    desk: SlowDesk, at_once: int, story: Callable[[TicketFetcher], Coroutine[Any, Any, Any]]
+def run_scenario(
+    helpdesk: SlowHelpdesk,
+    concurrency: int,
+    scenario: Callable[[TicketFetcher], Coroutine[Any, Any, Any]],
 ) -> Any:
     async def run() -> Any:
-        fetcher = TicketFetcher(cast(Helpdesk, desk), at_once=at_once)
+        fetcher = TicketFetcher(cast(Helpdesk, helpdesk), concurrency=concurrency)
         try:
-            return await asyncio.wait_for(story(fetcher), 60)
+            return await asyncio.wait_for(scenario(fetcher), 60)
         finally:
-            desk.gate.set()
+            helpdesk.gate.set()
             fetcher.close()
 
     return asyncio.run(run())
 
 
-def test_those_that_wait_share_and_those_under_way_do_not() -> None:
-    desk = SlowDesk()
+def test_waiting_hints_share_a_fetch() -> None:
+    helpdesk = SlowHelpdesk()
 
-    async def story(fetcher: TicketFetcher) -> list[Ticket | None]:
+    async def scenario(fetcher: TicketFetcher) -> list[Ticket | None]:
         first = asyncio.ensure_future(fetcher.ticket("1"))
-        while not desk.calls:
+        while not helpdesk.calls:
             await asyncio.sleep(0.001)
         later = [asyncio.ensure_future(fetcher.ticket("1")) for _ in range(3)]
         await asyncio.sleep(0)
-        desk.gate.set()
+        helpdesk.gate.set()
         return await asyncio.gather(first, *later)
 
-    first, *later = play(desk, 1, story)
-    assert desk.calls == ["1", "1"]
+    first, *later = run_scenario(helpdesk, 1, scenario)
+    assert helpdesk.calls == ["1", "1"]
     assert {ticket.raw_json for ticket in later} == {'{"call":2}'}
     assert first.raw_json == '{"call":1}'
 
 
-def test_so_many_at_a_time() -> None:
-    desk = SlowDesk()
+def test_concurrent_fetches_are_limited() -> None:
+    helpdesk = SlowHelpdesk()
 
-    async def story(fetcher: TicketFetcher) -> int:
+    async def scenario(fetcher: TicketFetcher) -> int:
         wanted = [asyncio.ensure_future(fetcher.ticket(str(number))) for number in range(9)]
-        while len(desk.calls) < 3:
+        while len(helpdesk.calls) < 3:
             await asyncio.sleep(0.001)
         for _ in range(50):
             await asyncio.sleep(0)
-        under_way = len(desk.calls)
-        desk.gate.set()
+        under_way = len(helpdesk.calls)
+        helpdesk.gate.set()
         await asyncio.gather(*wanted)
         return under_way
 
-    assert play(desk, 3, story) == 3
-    assert len(desk.calls) == 9
+    assert run_scenario(helpdesk, 3, scenario) == 3
+    assert len(helpdesk.calls) == 9
 
 
-def test_what_the_helpdesk_says_is_handed_on() -> None:
-    desk = SlowDesk()
-    desk.gate.set()
+def test_helpdesk_result_is_passed_on() -> None:
+    helpdesk = SlowHelpdesk()
+    helpdesk.gate.set()
 
-    async def story(fetcher: TicketFetcher) -> None:
+    async def scenario(fetcher: TicketFetcher) -> None:
         assert await fetcher.ticket("none") is None
         for _ in range(2):
             with pytest.raises(EndpointFailed):
                 await fetcher.ticket("fails")
 
-    play(desk, 2, story)
-    assert desk.calls == ["none", "fails", "fails"]
+    run_scenario(helpdesk, 2, scenario)
+    assert helpdesk.calls == ["none", "fails", "fails"]

@@ -78,7 +78,7 @@ class Sender:
     def post(self, body: Any, headers: Mapping[str, str], query: str = "") -> requests.Response:
         return self._session.post(self._path + query, data=body, headers=dict(headers), timeout=60)
 
-    def look(self, method: str = "GET") -> requests.Response:
+    def request(self, method: str = "GET") -> requests.Response:
         return self._session.request(method, self._path, timeout=60)
 
     def health(self) -> dict[str, Any]:

@@ -78,16 +78,19 @@ def real(running: Running) -> Side:
 
 @pytest.fixture(scope="module")
 def simulated() -> Iterator[Side]:
-    with SimulatedHelpdesk(tickets=5, dialect="request_tracker") as desk:
-        living, deleted, merged = (each.ticket_id for each in desk.change(3))
-        desk.delete(ids=[deleted])
-        desk.merge([merged], living)
+    with SimulatedHelpdesk(tickets=5, dialect="request_tracker") as simulator:
+        living, deleted, merged = (each.ticket_id for each in simulator.change(3))
+        simulator.delete(ids=[deleted])
+        simulator.merge([merged], living)
         session = requests.Session()
         session.trust_env = False
 
         def ask(user: str, path: str, params: dict[str, Any]) -> requests.Response:
             return session.get(
-                desk.base_url + API + path, params=params, auth=(user, desk.token), timeout=30
+                simulator.base_url + API + path,
+                params=params,
+                auth=(user, simulator.token),
+                timeout=30,
             )
 
         yield ask, {"living": living, "deleted": deleted, "merged": merged}
@@ -95,12 +98,14 @@ def simulated() -> Iterator[Side]:
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_both_answer_alike(real: Side, simulated: Side, question: str) -> None:
+def test_simulator_and_real_server_respond_alike(
+    real: Side, simulated: Side, question: str
+) -> None:
     one, other = (_answer(*side, question) for side in (real, simulated))
     assert other == one
 
 
-def test_a_page_that_is_not_the_last_names_the_next(real: Side, simulated: Side) -> None:
+def test_page_that_is_not_the_last_names_the_next(real: Side, simulated: Side) -> None:
     query = {"query": "id > 0", "per_page": 2}
     for ask, _ in (real, simulated):
         first, behind = (ask(USER, "/tickets", {**query, "page": n}).json() for n in (1, 999))

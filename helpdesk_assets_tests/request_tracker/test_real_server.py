@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from helpdesk_assets.extract.plan import Ask, Options
+from helpdesk_assets.extract.plan import RequestedMode, SyncRequest
 from helpdesk_assets.model.batch import Mode
-from helpdesk_assets.operations.sync import Policy, SyncReport, run_sync
+from helpdesk_assets.operations.sync import SyncPolicy, SyncReport, run_sync
 from helpdesk_assets.providers.registry import make_helpdesk
-from helpdesk_assets.providers.request_tracker.adapter import RequestTracker as Adapter
+from helpdesk_assets.providers.request_tracker.adapter import RequestTrackerAdapter as Adapter
 from helpdesk_assets.providers.request_tracker.adapter import from_settings
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
@@ -46,10 +46,12 @@ def settings_of(running: Running, user: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def sync(settings: Settings, ask: Ask = Ask.AUTO) -> SyncReport:
+def sync(settings: Settings, requested_mode: RequestedMode = RequestedMode.AUTO) -> SyncReport:
     with connected(settings) as sync_tables, closing(make_helpdesk(settings)) as helpdesk:
-        policy = Policy.from_settings(settings)
-        return run_sync(helpdesk, sync_tables, Options(ask), policy, run_id=uuid.uuid4().hex)
+        policy = SyncPolicy.from_settings(settings)
+        return run_sync(
+            helpdesk, sync_tables, SyncRequest(requested_mode), policy, run_id=uuid.uuid4().hex
+        )
 
 
 def assert_equal(rt: RequestTracker, warehouse: Warehouse) -> dict[str, dict[str, Any]]:
@@ -86,7 +88,7 @@ def as_value(raw_json: Any) -> Any:
 
 
 @pytest.mark.parametrize("user", USERS)
-def test_the_table_is_what_rt_is(
+def test_table_equals_request_tracker(
     running: Running, user: str, warehouse_settings: Settings, warehouse: Warehouse
 ) -> None:
     rt, settings = running.rt, warehouse_settings.model_copy(update=settings_of(running, user))
@@ -117,7 +119,7 @@ def test_the_table_is_what_rt_is(
     assert new in stored
 
 
-def test_tickets_that_come_back_and_merges_of_merged_ones(
+def test_restored_tickets_and_merges_of_merged_ones(
     running: Running, warehouse_settings: Settings, warehouse: Warehouse
 ) -> None:
     rt, settings = running.rt, warehouse_settings.model_copy(update=settings_of(running, USER))
@@ -136,7 +138,7 @@ def test_tickets_that_come_back_and_merges_of_merged_ones(
         False,
         True,
     ]
-    sync(settings, Ask.FULL)
+    sync(settings, RequestedMode.FULL)
     assert_equal(rt, warehouse)
 
 
@@ -148,7 +150,7 @@ def adapter(running: Running) -> Iterator[Adapter]:
         yield adapter
 
 
-def test_an_inventory_is_what_rt_is(running: Running, adapter: Adapter) -> None:
+def test_inventory_equals_request_tracker(running: Running, adapter: Adapter) -> None:
     rt = running.rt
     living, deleted, merged, back = (rt.create(f"listed {n}") for n in range(4))
     rt.delete(deleted)
@@ -156,15 +158,15 @@ def test_an_inventory_is_what_rt_is(running: Running, adapter: Adapter) -> None:
     rt.merge(merged, into=living)
     rt.change(back, Status="open")
     pages, truth = list(adapter.inventory()), rt.everything()
-    lines = [line for page in pages for line in page.lines]
-    told = {line.ticket_id: line for line in lines}
+    entries = [line for page in pages for line in page.entries]
+    told = {line.ticket_id: line for line in entries}
     gone = {
         ticket_id
         for ticket_id, body in truth.items()
         if body["Status"] == "deleted" or str(body["id"]) != ticket_id
     }
     assert {deleted, merged} <= gone
-    assert {line.ticket_id for line in lines if line.gone} == gone
+    assert {line.ticket_id for line in entries if line.gone} == gone
     assert sorted(told) == sorted(truth)
     assert {page.total for page in pages} == {len(truth) - len(gone)}
     for ticket_id in truth.keys() - gone:
@@ -172,7 +174,7 @@ def test_an_inventory_is_what_rt_is(running: Running, adapter: Adapter) -> None:
         assert told[ticket_id].modified_time == at
 
 
-def test_local_times_are_read_as_is_believed(running: Running, adapter: Adapter) -> None:
+def test_local_times_are_parsed_as_documented(running: Running, adapter: Adapter) -> None:
     """A ticket is found by its very second, throughout the days on which the clocks change."""
     rt = running.rt
     spring, autumn = datetime(2025, 3, 9, tzinfo=UTC), datetime(2025, 11, 2, tzinfo=UTC)
@@ -188,7 +190,7 @@ def test_local_times_are_read_as_is_believed(running: Running, adapter: Adapter)
         assert found == {each for each, at in dated.items() if at == moment}, (ticket_id, moment)
 
 
-def test_more_tickets_in_a_second_than_a_page_has(running: Running, adapter: Adapter) -> None:
+def test_more_tickets_in_a_second_than_a_page(running: Running, adapter: Adapter) -> None:
     rt = running.rt
     moment = datetime(2025, 6, 1, 12, tzinfo=UTC)
     crowd = [rt.create("crowd") for _ in range(23)]

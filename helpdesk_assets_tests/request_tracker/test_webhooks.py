@@ -32,7 +32,7 @@ GRACE = timedelta(seconds=15)
 PATIENCE_SECONDS = 60.0
 
 
-class Office:
+class WebhookEnv:
     """An RT that posts to one port, whether or not a receiver is there."""
 
     def __init__(self, rt: RequestTracker, port: int, settings: Settings, directory: Path) -> None:
@@ -82,12 +82,12 @@ def posting(
 
 
 @pytest.fixture
-def office(
+def webhook_env(
     posting: tuple[Running, int],
     warehouse_settings: Settings,
     warehouse: Warehouse,
     tmp_path: Path,
-) -> Office:
+) -> WebhookEnv:
     running, port = posting
     named = settings_of(
         running,
@@ -96,26 +96,26 @@ def office(
         webhook_grace_seconds=GRACE.seconds,
         webhook_secrets=SecretStr(SECRET),
     )
-    return Office(running.rt, port, warehouse_settings.model_copy(update=named), tmp_path)
+    return WebhookEnv(running.rt, port, warehouse_settings.model_copy(update=named), tmp_path)
 
 
-def test_what_rt_posts_while_nobody_listens_is_found_missed(
-    office: Office, warehouse: Warehouse
+def test_posts_while_the_receiver_is_down_are_found_missed(
+    webhook_env: WebhookEnv, warehouse: Warehouse
 ) -> None:
-    rt = office.rt
+    rt = webhook_env.rt
     old = [rt.create(f"before there was a receiver {number}") for number in range(2)]
-    sync(office.settings)
+    sync(webhook_env.settings)
 
-    with office.receiver() as receiver:
+    with webhook_env.receiver() as receiver:
         assert receiver.url
         new, changed, replied, deleted = (rt.create(f"told {number}") for number in range(4))
         rt.change(changed, Subject="geändert", Priority="10")
         rt.reply(replied, "Wir melden uns.")
         rt.delete(deleted)
-        told = office.versions(new, changed, replied, deleted)
-        until(lambda: told <= events(warehouse))
+        posted_versions = webhook_env.versions(new, changed, replied, deleted)
+        until(lambda: posted_versions <= events(warehouse))
         stored = {row["ticket_id"]: row for row in warehouse.list_rows("tickets")}
-        for ticket_id, modified in told:
+        for ticket_id, modified in posted_versions:
             row = stored[ticket_id]
             assert (row["modifiedTime"], row["_synced_by"]) == (modified, "webhook")
             assert (row["deletedTime"] is not None) == (ticket_id == deleted)
@@ -125,16 +125,16 @@ def test_what_rt_posts_while_nobody_listens_is_found_missed(
 
     rt.change(old[0], Priority="20")
     lost_new = rt.create("nobody is told")
-    lost = office.versions(old[0], lost_new)
-    with office.receiver():
+    lost = webhook_env.versions(old[0], lost_new)
+    with webhook_env.receiver():
         # The newest is delivered, and with it MAX(modifiedTime) passes what was lost.
         rt.change(old[1], Subject="told again")
-        last = office.versions(old[1])
+        last = webhook_env.versions(old[1])
         until(lambda: last <= events(warehouse))
         assert not lost & events(warehouse)
-        ripe = max(modified for _, modified in (*lost, *last)) + GRACE + timedelta(seconds=2)
-        until(lambda: rt_time(rt) >= ripe)
-        report = sync(office.settings)
+        past_grace = max(modified for _, modified in (*lost, *last)) + GRACE + timedelta(seconds=2)
+        until(lambda: rt_time(rt) >= past_grace)
+        report = sync(webhook_env.settings)
         assert report.facts.missed_total == len(lost)
         assert_equal(rt, warehouse)
     assert ledger(warehouse) == [(*version, "missed") for version in sorted(lost)]

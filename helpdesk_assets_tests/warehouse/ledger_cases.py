@@ -15,7 +15,7 @@ from typing import Any
 
 from helpdesk_assets.model.batch import Manifest, Version
 from helpdesk_assets.model.tickets import Window
-from helpdesk_assets.model.webhooks import LedgerBy, WebhookPolicy
+from helpdesk_assets.model.webhooks import LedgerSource, WebhookPolicy
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
@@ -25,7 +25,7 @@ from helpdesk_assets.warehouse.table_spec import TableSpec
 from helpdesk_assets_tests.batches import NOON, SMALL
 
 GRACE = timedelta(minutes=5)
-POLICY = WebhookPolicy(enabled=True, by=LedgerBy.AUTO, grace=GRACE, reach=GRACE)
+POLICY = WebhookPolicy(enabled=True, ledger_source=LedgerSource.AUTO, grace=GRACE, lookback=GRACE)
 BIG = 1_000_000
 
 
@@ -33,7 +33,7 @@ def at(minutes: float) -> datetime:
     return NOON + timedelta(minutes=minutes)
 
 
-class Book:
+class LedgerCases:
     """One dataset. `poll` stores versions as a run does that found them, `event` what came."""
 
     def __init__(self, warehouse: Warehouse) -> None:
@@ -66,7 +66,7 @@ class Book:
         self,
         ticket_id: str,
         version: float | None,
-        came: float,
+        received: float,
         *,
         committed: float | None = None,
         deleted: bool = False,
@@ -80,8 +80,8 @@ class Book:
                 "modifiedTime": None if version is None else at(version).isoformat(),
                 "deleted": deleted,
                 "helpdesk": "rest",
-                "received_at": at(came).isoformat(),
-                "committed_at": at(came if committed is None else committed).isoformat(),
+                "received_at": at(received).isoformat(),
+                "committed_at": at(received if committed is None else committed).isoformat(),
                 "_run_id": "receiver",
             }
         )
@@ -106,7 +106,7 @@ class Book:
             versions=batch,
             rows=len(batch),
             window=Window(at(-125), at(0)),
-            seen_watermark=at(-120),
+            initial_watermark=at(-120),
         )
         return replace(plain, **changed)
 

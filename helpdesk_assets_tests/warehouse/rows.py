@@ -9,7 +9,7 @@ from typing import Any
 
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
-from helpdesk_assets.warehouse.table_spec import Column, ColumnType, Guard, TableSpec
+from helpdesk_assets.warehouse.table_spec import Column, ColumnType, MergePolicy, TableSpec
 
 PARCELS = TableSpec(
     name="parcels",
@@ -26,10 +26,10 @@ PARCELS = TableSpec(
         Column("first_seen", ColumnType.STRING),
     ),
     key=("id",),
-    guard=Guard.NEWER_WINS,
+    merge_policy=MergePolicy.NEWER_WINS,
     newest_first=("moved", "_seq"),
     version="moved",
-    fingerprint="mark",
+    content_hash_column="mark",
     write_once=("first_seen",),
     partition_by="made",
     cluster_by=("id",),
@@ -40,7 +40,7 @@ EVENTS = TableSpec(
     name="events",
     columns=(Column("id", ColumnType.STRING), Column("at", ColumnType.TIMESTAMP)),
     key=("id", "at"),
-    guard=Guard.INSERT_ONLY,
+    merge_policy=MergePolicy.INSERT_ONLY,
 )
 
 SMALL = 1_000_000

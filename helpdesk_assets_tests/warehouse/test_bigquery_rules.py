@@ -13,19 +13,19 @@ from pathlib import Path
 import pytest
 
 import helpdesk_assets
-from helpdesk_assets.extract.checkpoint import SAVE_EVERY
-from helpdesk_assets.extract.plan import Ask
-from helpdesk_assets.model.webhooks import LedgerBy
+from helpdesk_assets.extract.checkpoint import CHECKPOINT_EVERY
+from helpdesk_assets.extract.plan import RequestedMode
+from helpdesk_assets.model.webhooks import LedgerSource
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.merge.staging import stamp_of
-from helpdesk_assets.warehouse.statements.sync_state import Setting
-from helpdesk_assets_tests.end_to_end.subscribed_receiver import listening
-from helpdesk_assets_tests.harness import RIPE_SECONDS, Rig, connected, open_rig
+from helpdesk_assets.warehouse.merge.staging import created_at
+from helpdesk_assets.warehouse.statements.sync_state import ManualState
+from helpdesk_assets_tests.end_to_end.subscribed_receiver import subscribed_receiver
+from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness, connected, open_harness
 from helpdesk_assets_tests.warehouse import bigquery_rules as rules
 from helpdesk_assets_tests.warehouse.job_recorder import Recording, Statement, parse, recording
 
 Rule = Callable[[Statement], Iterator[str]]
-EVERY_TABLE = (*tables.ALL, *tables.OF_SWEEPS, tables.WEBHOOK_EVENTS)
+EVERY_TABLE = (*tables.SYNC_TABLES, *tables.RECONCILIATION_TABLES, tables.WEBHOOK_EVENTS)
 PACKAGE = Path(helpdesk_assets.__file__).parent
 # The ways into a table's streaming buffer, whose rows no UPDATE, DELETE or MERGE may touch for half
 # an hour.
@@ -35,34 +35,36 @@ STREAMS = (
 )  # fmt: skip
 
 
-def tell(rig: Rig) -> None:
+def run_scenario(harness: Harness) -> None:
     """One day of everything that starts jobs; the receiver first, while the clocks are real."""
-    rig.sync()
-    with listening(rig.desk, rig.settings):
-        rig.desk.change(6)
-        rig.desk.delete(1)
-        rig.desk.delivered()
-    rig.sync(Ask.FULL, bigquery_small_batch_bytes=1, save_every=timedelta(0))
-    rig.desk.change(3)
-    rig.desk.advance(RIPE_SECONDS)
-    rig.sync()
-    rig.desk.change(2)
-    rig.sync(bigquery_small_batch_bytes=1, webhook_ledger=LedgerBy.TABLE)
-    ids = sorted(rig.tickets())
-    rig.lose(ids[:1])
-    rig.repair(ids[:2])
-    rig.lose(ids[2:3])
-    rig.make_older(ids[3:4])
-    rig.reconcile()
-    with connected(rig.settings) as sync_tables:
-        sync_tables.missed_in_the_last(24)
+    harness.sync()
+    with subscribed_receiver(harness.simulator, harness.settings):
+        harness.simulator.change(6)
+        harness.simulator.delete(1)
+        harness.simulator.delivered()
+    harness.sync(RequestedMode.FULL, bigquery_small_batch_bytes=1, checkpoint_every=timedelta(0))
+    harness.simulator.change(3)
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    harness.sync()
+    harness.simulator.change(2)
+    harness.sync(bigquery_small_batch_bytes=1, webhook_ledger=LedgerSource.TABLE)
+    ids = sorted(harness.tickets())
+    harness.delete_rows(ids[:1])
+    harness.repair(ids[:2])
+    harness.delete_rows(ids[2:3])
+    harness.make_stale(ids[3:4])
+    harness.reconcile()
+    with connected(harness.settings) as sync_tables:
+        sync_tables.missed_in_last_hours(24)
         sync_tables.last_advances(5)
-        days = rig.settings.webhooks
+        days = harness.settings.webhooks
         sync_tables.webhook_days(datetime.now(UTC) - timedelta(days=2), days, run_id="days")
         seen = sync_tables.read_state()
         assert seen is not None
-        setting = Setting(seen.watermark, seen.cursor, seen.version + 1, "by-hand", "a test")
-        sync_tables.set_by_hand(setting, seen)
+        manual_state = ManualState(
+            seen.watermark, seen.cursor, seen.version + 1, "by-hand", "a test"
+        )
+        sync_tables.set_manually(manual_state, seen)
 
 
 OF_MERGES: dict[str, Rule] = {
@@ -78,52 +80,60 @@ OF_STATEMENTS: dict[str, Rule] = {
 }
 
 
-def test_every_job_of_a_whole_story_keeps_the_rules(warehouse_endpoint: str) -> None:
+def test_every_job_of_a_scenario_follows_the_rules(warehouse_endpoint: str) -> None:
     """One test, for the story takes longer than all that is asked of it."""
-    with open_rig(warehouse_endpoint, 40, webhook_flush_events=1) as rig, recording() as told:
-        tell(rig)
+    with (
+        open_harness(warehouse_endpoint, 40, webhook_flush_events=1) as harness,
+        recording() as recorded_jobs,
+    ):
+        run_scenario(harness)
 
     # What is not told is not held against any rule.
-    written = {each.changed_table for each in told.statements}
+    written = {each.changed_table for each in recorded_jobs.statements}
     assert written >= {spec.name for spec in EVERY_TABLE}
     broken = {
         (name, problem, each.sql)
-        for named, statements in ((OF_MERGES, told.merges), (OF_STATEMENTS, told.statements))
+        for named, statements in (
+            (OF_MERGES, recorded_jobs.merges),
+            (OF_STATEMENTS, recorded_jobs.statements),
+        )
         for name, rule in named.items()
         for each in statements
         for problem in rule(each)
     }
     assert not broken, min(broken)
-    names = [each.job_id for each in told.statements]
+    names = [each.job_id for each in recorded_jobs.statements]
     assert len(set(names)) == len(names)
-    assert not [*rules.crowds(told)]
-    subjects = set(_subjects(told))
+    assert not [*rules.crowds(recorded_jobs)]
+    subjects = set(_subjects(recorded_jobs))
     assert subjects
-    assert not [each.sql for each in told.statements if any(s in each.sql for s in subjects)]
-    _assert_load_jobs_never_run_out(told)
+    assert not [
+        each.sql for each in recorded_jobs.statements if any(s in each.sql for s in subjects)
+    ]
+    _assert_load_jobs_never_run_out(recorded_jobs)
 
 
-def _subjects(told: Recording) -> Iterator[str]:
+def _subjects(recorded_jobs: Recording) -> Iterator[str]:
     """What people wrote, of the rows that travelled inside statements."""
-    for each in told.statements:
+    for each in recorded_jobs.statements:
         for parameter in each.parameters:
             if parameter["name"] == "batch":
                 for row in json.loads(parameter["parameterValue"]["value"]):
                     yield from filter(None, [row.get("subject")])
 
 
-def _assert_load_jobs_never_run_out(told: Recording) -> None:
+def _assert_load_jobs_never_run_out(recorded_jobs: Recording) -> None:
     """They go into staging tables of fresh names alone, so no schedule is too short for the tables
     that stay; a reading that saves itself adds to one staging table all day."""
-    counted = Counter(load.table for load in told.loads)
+    counted = Counter(load.table for load in recorded_jobs.loads)
     names = [spec.name for spec in EVERY_TABLE]
     assert counted
-    assert all(stamp_of(name, names) is not None for name in counted), counted
-    assert {load.disposition for load in told.loads} == {"WRITE_APPEND"}
-    assert timedelta(days=1) / SAVE_EVERY <= rules.LOADS_PER_TABLE_AND_DAY
+    assert all(created_at(name, names) is not None for name in counted), counted
+    assert {load.disposition for load in recorded_jobs.loads} == {"WRITE_APPEND"}
+    assert timedelta(days=1) / CHECKPOINT_EVERY <= rules.LOADS_PER_TABLE_AND_DAY
 
 
-def test_nothing_goes_through_the_streaming_buffer() -> None:
+def test_nothing_uses_the_streaming_buffer() -> None:
     for module in PACKAGE.rglob("*.py"):
         tree = ast.parse(module.read_text())
         used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
@@ -165,11 +175,11 @@ BAD_MERGES = {
 
 
 @pytest.mark.parametrize(("rule", "sql"), [(r, sql) for r in OF_MERGES for sql in BAD_MERGES[r]])
-def test_a_rule_sees_what_breaks_it(rule: str, sql: str) -> None:
+def test_each_rule_detects_its_violation(rule: str, sql: str) -> None:
     assert [*OF_MERGES[rule](Statement(sql, parse(sql), "job", {}))]
 
 
-def test_sizes_and_bounds_are_seen() -> None:
+def test_size_and_bound_violations_are_detected() -> None:
     long = f"SELECT '{'x' * rules.TEXT_BYTES}' AS text"
     assert [*rules.too_much(Statement(long, parse(long), "job", {"query": {}}))]
     big = {"query": {"queryParameters": [{"value": "x" * rules.REQUEST_BYTES}]}}
@@ -181,6 +191,6 @@ def test_sizes_and_bounds_are_seen() -> None:
 @pytest.mark.parametrize(
     ("job_id", "label"), [("a.b", "x"), ("x" * 1025, "x"), ("x", "X"), ("x", "x" * 64)]
 )
-def test_names_that_bigquery_refuses_are_seen(job_id: str, label: str) -> None:
+def test_rejected_names_are_detected(job_id: str, label: str) -> None:
     config = {"labels": {"run": label}}
     assert [*rules.names_not_taken(Statement("SELECT 1", parse("SELECT 1"), job_id, config))]

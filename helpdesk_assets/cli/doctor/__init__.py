@@ -8,48 +8,57 @@ from __future__ import annotations
 
 import click
 
-from helpdesk_assets.cli.doctor.report import Finding, Verdict, examined
-from helpdesk_assets.settings import EMBEDDED_HELPDESK, EMBEDDED_WAREHOUSE, Settings, load_settings
+from helpdesk_assets.cli.doctor.report import DiagnosticResult, DiagnosticStatus, run_check
+from helpdesk_assets.settings import (
+    LOCAL_HELPDESK_URL,
+    LOCAL_WAREHOUSE_URL,
+    Settings,
+    load_settings,
+)
 
-COLOURS = {Verdict.OK: "green", Verdict.FAILED: "red", Verdict.SKIPPED: "yellow"}
+COLOURS = {
+    DiagnosticStatus.OK: "green",
+    DiagnosticStatus.FAILED: "red",
+    DiagnosticStatus.SKIPPED: "yellow",
+}
 
 
-def examine() -> bool:
+def run_doctor() -> bool:
     """Print one line per thing looked at; whether all are well."""
     read: list[Settings] = []
 
-    def look_at_settings() -> str:
+    def read_settings() -> str:
         read.append(load_settings())
         return "readable"
 
-    healthy = _told(examined("settings", look_at_settings))
+    healthy = _print_result(run_check("settings", read_settings))
     if not read:
         return False
     settings = read[0]
-    from helpdesk_assets.cli.doctor.bigquery import bigquery_findings
-    from helpdesk_assets.cli.doctor.helpdesk import helpdesk_findings
+    from helpdesk_assets.cli.doctor.bigquery import check_bigquery
+    from helpdesk_assets.cli.doctor.helpdesk import check_helpdesk
 
-    for findings in (helpdesk_findings(settings), bigquery_findings(settings)):
-        for finding in findings:
-            healthy = _told(finding) and healthy
+    for findings in (check_helpdesk(settings), check_bigquery(settings)):
+        for diagnostic in findings:
+            healthy = _print_result(diagnostic) and healthy
     if not healthy:
-        _hint(settings)
+        _print_hint(settings)
     return healthy
 
 
-def _told(finding: Finding) -> bool:
-    verdict = click.style(f"{finding.verdict:<8}", fg=COLOURS[finding.verdict])
-    click.echo(f"{verdict}{finding.what}: {finding.detail}")
-    return finding.verdict is not Verdict.FAILED
+def _print_result(diagnostic: DiagnosticResult) -> bool:
+    status = click.style(f"{diagnostic.status:<8}", fg=COLOURS[diagnostic.status])
+    click.echo(f"{status}{diagnostic.what}: {diagnostic.detail}")
+    return diagnostic.status is not DiagnosticStatus.FAILED
 
 
-def _hint(settings: Settings) -> None:
+def _print_hint(settings: Settings) -> None:
     """Where the embedded default is used and does not run, that is all there is to it."""
     from helpdesk_assets.cli.connections import is_listening
 
     embedded = {
-        EMBEDDED_HELPDESK: (settings.helpdesk_base_url, "helpdesk-assets simulate"),
-        EMBEDDED_WAREHOUSE: (settings.bigquery_emulator_host, "helpdesk-assets warehouse"),
+        LOCAL_HELPDESK_URL: (settings.helpdesk_base_url, "helpdesk-assets simulate"),
+        LOCAL_WAREHOUSE_URL: (settings.bigquery_emulator_host, "helpdesk-assets warehouse"),
     }
     commands = [
         command

@@ -11,7 +11,7 @@ from functools import partial
 from google.cloud import bigquery
 
 from helpdesk_assets.cli.connections import is_listening
-from helpdesk_assets.cli.doctor.report import Finding, Verdict, examined, skipped
+from helpdesk_assets.cli.doctor.report import DiagnosticResult, DiagnosticStatus, run_check, skipped
 from helpdesk_assets.errors import HelpdeskAssetsError, WarehouseUnavailable
 from helpdesk_assets.model.batch import batch_id, batch_staging_name
 from helpdesk_assets.settings import Settings
@@ -19,60 +19,60 @@ from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
 from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
-from helpdesk_assets.warehouse.merge.schema import Schema, absent
+from helpdesk_assets.warehouse.merge.schema import Schema, missing_columns
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements import history_view
 from helpdesk_assets.warehouse.table_spec import TableSpec
 
 # Shorter than a sync's: who asks the doctor sits there and waits.
-PATIENCE = Deadlines(request=20.0, call=20.0, job=60.0)
-MADE_BY = {
-    "sync": tables.ALL,
-    "reconciliation": tables.OF_SWEEPS,
+DEADLINES = Deadlines(request=20.0, call=20.0, job=60.0)
+CREATED_BY = {
+    "sync": tables.SYNC_TABLES,
+    "reconciliation": tables.RECONCILIATION_TABLES,
     "receiver": (tables.WEBHOOK_EVENTS,),
 }
-NOT_THERE = "not there yet; the first {} makes it"
+NOT_CREATED_YET = "not there yet; the first {} makes it"
 
 
-def bigquery_findings(settings: Settings) -> Iterator[Finding]:
+def check_bigquery(settings: Settings) -> Iterator[DiagnosticResult]:
     for name in type(settings).model_fields:
         if name.startswith("bigquery_"):
             value = getattr(settings, name)
-            yield examined(name.upper(), partial(_shown, value))
+            yield run_check(name.upper(), partial(_format_value, value))
     try:
-        warehouse = connect(settings, deadlines=PATIENCE)
+        warehouse = connect(settings, deadlines=DEADLINES)
     except HelpdeskAssetsError as error:
-        yield Finding("BigQuery access", Verdict.FAILED, str(error))
+        yield DiagnosticResult("BigQuery access", DiagnosticStatus.FAILED, str(error))
         yield skipped("BigQuery dataset, tables and rights", "need the access")
         return
     with closing(warehouse):
-        yield from _in(warehouse, settings)
+        yield from _check_warehouse(warehouse, settings)
 
 
-def _in(warehouse: Warehouse, settings: Settings) -> Iterator[Finding]:
-    reached = examined("BigQuery access", lambda: _reach(warehouse, settings))
-    yield reached
-    if reached.verdict is not Verdict.OK:
+def _check_warehouse(warehouse: Warehouse, settings: Settings) -> Iterator[DiagnosticResult]:
+    access = run_check("BigQuery access", lambda: _check_reachable(warehouse, settings))
+    yield access
+    if access.status is not DiagnosticStatus.OK:
         yield skipped("BigQuery dataset, tables and rights", "need the access")
         return
-    yield examined("right to run a query", lambda: _query(warehouse))
-    dataset = examined("dataset", lambda: _dataset(warehouse))
+    yield run_check("right to run a query", lambda: _query(warehouse))
+    dataset = run_check("dataset", lambda: _dataset(warehouse))
     yield dataset
-    if dataset.verdict is not Verdict.OK:
+    if dataset.status is not DiagnosticStatus.OK:
         yield skipped("tables and the right to make them", "need the dataset")
         return
-    for maker, made in MADE_BY.items():
+    for creator, made in CREATED_BY.items():
         for spec in made:
-            yield examined(f"table {spec.name}", partial(_table, warehouse, spec, maker))
-    yield examined(f"view {history_view.NAME}", lambda: _view(warehouse))
-    yield examined("right to create and drop a table", lambda: _create_and_drop(warehouse))
+            yield run_check(f"table {spec.name}", partial(_table, warehouse, spec, creator))
+    yield run_check(f"view {history_view.NAME}", lambda: _view(warehouse))
+    yield run_check("right to create and drop a table", lambda: _create_and_drop(warehouse))
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     return str(value) if value else "not set"
 
 
-def _reach(warehouse: Warehouse, settings: Settings) -> str:
+def _check_reachable(warehouse: Warehouse, settings: Settings) -> str:
     """Somebody answers. For the real service the query that follows tells more."""
     host = settings.bigquery_emulator_host
     if not host:
@@ -82,7 +82,7 @@ def _reach(warehouse: Warehouse, settings: Settings) -> str:
             f"Nothing answers at {host}. Start the local warehouse, or set BIGQUERY_PROJECT and "
             "leave BIGQUERY_EMULATOR_HOST empty to use the real BigQuery."
         )
-    return f"{warehouse.place.endpoint} answers, which needs no credentials"
+    return f"{warehouse.target.endpoint} answers, which needs no credentials"
 
 
 def _query(warehouse: Warehouse) -> str:
@@ -93,26 +93,26 @@ def _query(warehouse: Warehouse) -> str:
 
 def _dataset(warehouse: Warehouse) -> str:
     warehouse.ensure_dataset()
-    place = f" in {warehouse.location}" if warehouse.location else ""
-    return f"{warehouse.dataset.project}.{warehouse.dataset.name} is there{place}"
+    target = f" in {warehouse.location}" if warehouse.location else ""
+    return f"{warehouse.dataset.project}.{warehouse.dataset.name} is there{target}"
 
 
-def _table(warehouse: Warehouse, spec: TableSpec, maker: str) -> str:
+def _table(warehouse: Warehouse, spec: TableSpec, creator: str) -> str:
     found = warehouse.get_table(spec.name, fresh=True)
     if found is None:
-        return NOT_THERE.format(maker)
-    missing = absent(spec.name, spec.columns, Schema(warehouse).columns(spec))
+        return NOT_CREATED_YET.format(creator)
+    missing = missing_columns(spec.name, spec.columns, Schema(warehouse).columns(spec))
     # The local stand-in counts a table's rows when it is made, and then no more.
     rows = "" if warehouse.is_emulator else f"{int(found.num_rows or 0):,} rows, "
     if missing:
         names = ", ".join(column.name for column in missing)
-        return f"{rows}lacks {names}; the next {maker} adds them"
+        return f"{rows}lacks {names}; the next {creator} adds them"
     return f"{rows}columns as they should be"
 
 
 def _view(warehouse: Warehouse) -> str:
     if Schema(warehouse).view(history_view.NAME) is None:
-        return NOT_THERE.format("sync")
+        return NOT_CREATED_YET.format("sync")
     return "there; each sync keeps it as it should be"
 
 

@@ -9,48 +9,50 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from helpdesk_assets.cli.doctor.report import Finding, Verdict, examined, skipped
+from helpdesk_assets.cli.doctor.report import DiagnosticResult, DiagnosticStatus, run_check, skipped
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.formatting import age
+from helpdesk_assets.formatting import format_duration
 from helpdesk_assets.model.tickets import Page
-from helpdesk_assets.providers.registry import ADAPTERS, looks_of, make_helpdesk
+from helpdesk_assets.providers.registry import ADAPTERS, describe_settings, make_helpdesk
 from helpdesk_assets.settings import Settings
 
-OF_EVERY_HELPDESK = ("helpdesk_", "webhook", "redact_")
+COMMON_SETTING_PREFIXES = ("helpdesk_", "webhook", "redact_")
 LOGIN_WINDOW = timedelta(minutes=1)
 # Clocks of two machines that are kept right differ by less than a second.
-WORTH_A_WORD = timedelta(seconds=30)
+CLOCK_TOLERANCE = timedelta(seconds=30)
 
 
-def helpdesk_findings(settings: Settings) -> Iterator[Finding]:
+def check_helpdesk(settings: Settings) -> Iterator[DiagnosticResult]:
     ready = True
-    looks = _looks(settings)
+    adapter_checks = _adapter_setting_checks(settings)
     for name in type(settings).model_fields:
-        if name.startswith(OF_EVERY_HELPDESK) or name in looks:
-            finding = examined(name.upper(), looks.get(name) or _look(settings, name))
-            ready = ready and finding.verdict is Verdict.OK
-            yield finding
+        if name.startswith(COMMON_SETTING_PREFIXES) or name in adapter_checks:
+            diagnostic = run_check(
+                name.upper(), adapter_checks.get(name) or _setting_check(settings, name)
+            )
+            ready = ready and diagnostic.status is DiagnosticStatus.OK
+            yield diagnostic
     if not ready:
         yield skipped("helpdesk login", "correct the settings first")
         yield skipped("helpdesk clock", "needs the login")
         return
     pages: list[Page] = []
-    yield examined("helpdesk login", lambda: _log_in(settings, pages))
+    yield run_check("helpdesk login", lambda: _log_in(settings, pages))
     if pages:
-        yield examined("helpdesk clock", lambda: _clock(pages[0].served_at))
+        yield run_check("helpdesk clock", lambda: _clock(pages[0].served_at))
     else:
         yield skipped("helpdesk clock", "needs the login")
 
 
-def _looks(settings: Settings) -> Mapping[str, Callable[[], str]]:
+def _adapter_setting_checks(settings: Settings) -> Mapping[str, Callable[[], str]]:
     """What the adapter has to say; a provider that is not known is told as a setting."""
     try:
-        return looks_of(settings)
+        return describe_settings(settings)
     except SettingsError:
         return {}
 
 
-def _look(settings: Settings, name: str) -> Callable[[], str]:
+def _setting_check(settings: Settings, name: str) -> Callable[[], str]:
     checks = {
         "helpdesk_provider": _provider,
         "helpdesk_base_url": _address,
@@ -71,17 +73,19 @@ def _provider(settings: Settings) -> str:
 
 def _address(settings: Settings) -> str:
     url = settings.helpdesk_base_url
-    where = urlsplit(url)
-    if where.scheme not in ("http", "https") or not where.hostname:
-        raise SettingsError(f"{_shown(url)} is no address. Write it like https://desk.example.com.")
-    if where.username or where.password:
+    address = urlsplit(url)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        raise SettingsError(
+            f"{_redacted_url(url)} is no address. Write it like https://desk.example.com."
+        )
+    if address.username or address.password:
         raise SettingsError("It holds a password. Leave that out; HELPDESK_API_TOKEN is for it.")
-    if where.scheme == "http" and where.hostname not in ("127.0.0.1", "localhost", "::1"):
+    if address.scheme == "http" and address.hostname not in ("127.0.0.1", "localhost", "::1"):
         return f"{url} (http: the token travels unencrypted; use https where the helpdesk has it)"
     return url
 
 
-def _shown(url: str) -> str:
+def _redacted_url(url: str) -> str:
     """Without what may be a password before an @."""
     return repr(url.rpartition("@")[2][:80])
 
@@ -106,10 +110,10 @@ def _clock(served_at: datetime) -> str:
     """A difference costs no ticket, since windows end by the helpdesk's clock; figures of age and
     lag that mix the two clocks are off by it."""
     ahead = served_at - datetime.now(UTC)
-    if abs(ahead) < WORTH_A_WORD:
+    if abs(ahead) < CLOCK_TOLERANCE:
         return "agrees with this machine's"
     side = "ahead of" if ahead > timedelta(0) else "behind"
     return (
-        f"is {age(ahead)} {side} this machine's. No ticket is lost by that, windows go by the "
+        f"is {format_duration(ahead)} {side} this machine's. No ticket is lost by that, windows go by the "
         "helpdesk's; if this machine is wrong, set its clock (NTP)"
     )

@@ -9,31 +9,31 @@ from enum import StrEnum
 from helpdesk_assets.errors import HelpdeskAssetsError
 
 
-class Verdict(StrEnum):
+class DiagnosticStatus(StrEnum):
     OK = "ok"
     FAILED = "FAILED"
     SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DiagnosticResult:
     """`detail`: what was seen, or what is wrong and what to do about it."""
 
     what: str
-    verdict: Verdict
+    status: DiagnosticStatus
     detail: str
 
 
-def examined(what: str, look: Callable[[], str]) -> Finding:
+def run_check(what: str, probe: Callable[[], str]) -> DiagnosticResult:
     """Look at one thing; whatever goes wrong is a finding."""
     try:
-        return Finding(what, Verdict.OK, look())
+        return DiagnosticResult(what, DiagnosticStatus.OK, probe())
     except HelpdeskAssetsError as error:
-        return Finding(what, Verdict.FAILED, " ".join(str(error).split()))
+        return DiagnosticResult(what, DiagnosticStatus.FAILED, " ".join(str(error).split()))
     except Exception as error:  # noqa: BLE001 - the other things are still to be looked at
         detail = f"{type(error).__name__}: {' '.join(str(error).split())} (a bug; please report it)"
-        return Finding(what, Verdict.FAILED, detail)
+        return DiagnosticResult(what, DiagnosticStatus.FAILED, detail)
 
 
-def skipped(what: str, because: str) -> Finding:
-    return Finding(what, Verdict.SKIPPED, because)
+def skipped(what: str, reason: str) -> DiagnosticResult:
+    return DiagnosticResult(what, DiagnosticStatus.SKIPPED, reason)

@@ -15,56 +15,56 @@ from itertools import takewhile
 import dagster as dg
 
 from helpdesk_assets.alerts.findings import RunReport
-from helpdesk_assets.defs.alerts.run_reports import Ours, report_of
+from helpdesk_assets.defs.alerts.run_reports import AlertScope, build_report
 
-ENDS = (
+END_EVENTS = (
     dg.DagsterEventType.RUN_SUCCESS,
     dg.DagsterEventType.RUN_FAILURE,
     dg.DagsterEventType.RUN_CANCELED,
 )
-PAGE = 25
+PAGE_SIZE = 25
 # A tick ends after 60 s; what is not read now is read by the next one.
-READING_SECONDS = 10.0
+READ_BUDGET_SECONDS = 10.0
 
 
-def newest(instance: dg.DagsterInstance) -> dict[str, str]:
+def latest_cursors(instance: dg.DagsterInstance) -> dict[str, str]:
     """Cursors behind the latest end of each kind: what ended before is never told."""
     return {
         end.value: instance.fetch_run_status_changes(end, limit=1, ascending=False).cursor
-        for end in ENDS
+        for end in END_EVENTS
     }
 
 
-def read_on(
+def read_reports(
     instance: dg.DagsterInstance,
     cursors: Mapping[str, str],
-    ours: Ours,
+    scope: AlertScope,
     location: str | None,
     *,
-    page: int = PAGE,
-    seconds: Callable[[], float] = time.monotonic,
+    page_size: int = PAGE_SIZE,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> tuple[list[RunReport], dict[str, str]]:
     """Reports of our runs that ended since, in the order of their ends, and the cursors behind
     them. `location` is the sensor's own code location."""
     reports: list[RunReport] = []
-    read, more, end = dict(cursors), True, seconds() + READING_SECONDS
-    while more and seconds() < end:
-        entries, read, more = _next_ends(instance, read, page)
-        found = (report_of(instance, entry, ours, location) for entry in entries)
+    read, more, end = dict(cursors), True, monotonic() + READ_BUDGET_SECONDS
+    while more and monotonic() < end:
+        entries, read, more = _next_end_events(instance, read, page_size)
+        found = (build_report(instance, entry, scope, location) for entry in entries)
         reports.extend(report for report in found if report is not None)
     return reports, read
 
 
-def _next_ends(
-    instance: dg.DagsterInstance, cursors: Mapping[str, str], page: int
+def _next_end_events(
+    instance: dg.DagsterInstance, cursors: Mapping[str, str], page_size: int
 ) -> tuple[list[dg.EventLogEntry], dict[str, str], bool]:
     """Up to a page of ends of each kind, in order. Where one kind has more than a page, the others
     are read no further than it: a failure of now must not come before a success of then."""
     pages = {
         end: instance.fetch_run_status_changes(
-            end, limit=page, cursor=cursors.get(end.value), ascending=True
+            end, limit=page_size, cursor=cursors.get(end.value), ascending=True
         )
-        for end in ENDS
+        for end in END_EVENTS
     }
     full = [found.records[-1].timestamp for found in pages.values() if found.has_more]
     horizon = min(full, default=float("inf"))

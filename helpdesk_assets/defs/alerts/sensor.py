@@ -18,20 +18,20 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from pydantic import SecretStr
 
-from helpdesk_assets.alerts.apprise_channel import Channel, beat, open_channels
-from helpdesk_assets.alerts.cursor import MOST_EPISODES, Memory, from_text, to_text
-from helpdesk_assets.alerts.delivery import Delivery, deliver
+from helpdesk_assets.alerts.apprise_channel import Channel, open_channels, ping_heartbeat
+from helpdesk_assets.alerts.cursor import MAX_INCIDENTS, SensorState, from_text, to_text
+from helpdesk_assets.alerts.delivery import DeliveryReport, deliver
 from helpdesk_assets.alerts.findings import RunReport
-from helpdesk_assets.alerts.incidents import absorb, forget
-from helpdesk_assets.alerts.message import Terms
-from helpdesk_assets.defs.alerts.run_events import newest, read_on
-from helpdesk_assets.defs.alerts.run_reports import Ours
+from helpdesk_assets.alerts.incidents import apply, prune
+from helpdesk_assets.alerts.message import NoticeContext
+from helpdesk_assets.defs.alerts.run_events import latest_cursors, read_reports
+from helpdesk_assets.defs.alerts.run_reports import AlertScope
 from helpdesk_assets.errors import AlertNotDelivered
-from helpdesk_assets.settings import alerts_wanted, load_alert_settings
+from helpdesk_assets.settings import configured_alerts, load_alert_settings
 
 log = logging.getLogger(__name__)
 
-NAME = "helpdesk_alerts"
+SENSOR_NAME = "helpdesk_alerts"
 RESOURCE = "alerts"
 
 
@@ -62,16 +62,18 @@ class AlertsResource(dg.ConfigurableResource[Alerts]):
         )
 
 
-def alert_sensors(ours: Ours) -> list[dg.SensorDefinition]:
+def alert_sensors(scope: AlertScope) -> list[dg.SensorDefinition]:
     """The sensor where the environment asks for it, else none."""
-    wanted = alerts_wanted()
-    if wanted is None:
+    alert_settings = configured_alerts()
+    if alert_settings is None:
         return []
-    return [build_alert_sensor(ours, minimum_interval_seconds=wanted.alert_interval_seconds)]
+    return [
+        build_alert_sensor(scope, minimum_interval_seconds=alert_settings.alert_interval_seconds)
+    ]
 
 
 def build_alert_sensor(
-    ours: Ours,
+    scope: AlertScope,
     *,
     minimum_interval_seconds: int = 60,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -79,7 +81,7 @@ def build_alert_sensor(
     """A sensor that needs the resource `alerts`."""
 
     @dg.sensor(
-        name=NAME,
+        name=SENSOR_NAME,
         minimum_interval_seconds=minimum_interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Tells the people behind ALERT_URLS of failed checks and runs, and when they"
@@ -88,12 +90,14 @@ def build_alert_sensor(
     def helpdesk_alerts(
         context: dg.SensorEvaluationContext, alerts: AlertsResource
     ) -> dg.SkipReason:
-        return dg.SkipReason(tick(context, alerts.open(), ours, clock()))
+        return dg.SkipReason(tick(context, alerts.open(), scope, clock()))
 
     return helpdesk_alerts
 
 
-def tick(context: dg.SensorEvaluationContext, alerts: Alerts, ours: Ours, now: datetime) -> str:
+def tick(
+    context: dg.SensorEvaluationContext, alerts: Alerts, scope: AlertScope, now: datetime
+) -> str:
     """One look. Returns what it did, in a sentence for the UI's list of ticks.
 
     Raises:
@@ -103,23 +107,23 @@ def tick(context: dg.SensorEvaluationContext, alerts: Alerts, ours: Ours, now: d
     if before is None:
         if context.cursor:
             log.warning("What was told before cannot be read (another version?); begun anew.")
-        context.update_cursor(to_text(Memory(newest(context.instance))))
+        context.update_cursor(to_text(SensorState(latest_cursors(context.instance))))
         return "Begun. Runs that end from now on are looked at; what was before is not told."
-    reports, cursors = read_on(context.instance, before.cursors, ours, _location(context))
-    episodes = before.episodes
+    reports, cursors = read_reports(context.instance, before.cursors, scope, _location(context))
+    incidents = before.incidents
     for report in reports:
-        episodes = absorb(episodes, report)
-    terms = Terms(now, alerts.reminder, alerts.ui_url)
-    done = deliver(episodes, alerts.channels, terms, time.monotonic)
+        incidents = apply(incidents, report)
+    notice_context = NoticeContext(now, alerts.reminder, alerts.ui_url)
+    delivery = deliver(incidents, alerts.channels, notice_context, time.monotonic)
     names = [channel.name for channel in alerts.channels]
-    kept = forget(done.episodes, names, MOST_EPISODES)
-    after = Memory(cursors, kept, before.refused + done.refused)
-    if any(report.succeeded and report.job in ours.jobs for report in reports):
-        beat(alerts.heartbeat_url.get_secret_value())
-    if done.failures and to_text(after) == to_text(before):
-        raise AlertNotDelivered(f"{_undelivered(done)} Tried again with the next tick.")
+    retained = prune(delivery.incidents, names, MAX_INCIDENTS)
+    after = SensorState(cursors, retained, before.refused + delivery.refused)
+    if any(report.succeeded and report.job in scope.jobs for report in reports):
+        ping_heartbeat(alerts.heartbeat_url.get_secret_value())
+    if delivery.failures and to_text(after) == to_text(before):
+        raise AlertNotDelivered(f"{_undelivered_text(delivery)} Tried again with the next tick.")
     context.update_cursor(to_text(after))
-    return _in_words(reports, done, after)
+    return _tick_summary(reports, delivery, after)
 
 
 def _location(context: dg.SensorEvaluationContext) -> str | None:
@@ -127,17 +131,21 @@ def _location(context: dg.SensorEvaluationContext) -> str | None:
     return origin.location_name if origin else None
 
 
-def _undelivered(done: Delivery) -> str:
-    return f"Could not be delivered: {'; '.join(done.failures)}."
+def _undelivered_text(delivery: DeliveryReport) -> str:
+    return f"Could not be delivered: {'; '.join(delivery.failures)}."
 
 
-def _in_words(reports: Sequence[RunReport], done: Delivery, after: Memory) -> str:
-    wrong = sum(episode.over_at is None for episode in after.episodes.values())
-    words = [f"{len(reports)} runs ended, {done.delivered} messages sent, {wrong} problems last."]
-    if done.failures:
-        words.append(_undelivered(done))
-    if done.waiting:
-        words.append(f"{done.waiting} messages wait for the next tick.")
+def _tick_summary(
+    reports: Sequence[RunReport], delivery: DeliveryReport, after: SensorState
+) -> str:
+    wrong = sum(incident.resolved_at is None for incident in after.incidents.values())
+    words = [
+        f"{len(reports)} runs ended, {delivery.delivered} messages sent, {wrong} problems last."
+    ]
+    if delivery.failures:
+        words.append(_undelivered_text(delivery))
+    if delivery.waiting:
+        words.append(f"{delivery.waiting} messages wait for the next tick.")
     if after.refused:
         words.append(f"{after.refused} messages were refused for good since the sensor began.")
     return " ".join(words)

@@ -4,8 +4,8 @@ import dagster as dg
 
 from helpdesk_assets.defs.assets.factory import sync_asset
 from helpdesk_assets.defs.failures import as_failure
-from helpdesk_assets.defs.latest_batch import handed_on
-from helpdesk_assets.defs.metadata import RAW_TICKET_CHANGES, derived_from
+from helpdesk_assets.defs.latest_batch import latest_batch
+from helpdesk_assets.defs.metadata import RAW_TICKET_CHANGES, batch_reference
 from helpdesk_assets.defs.resources.bigquery import HelpdeskBigQuery
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.stores.sync_tables import MergeRequest
@@ -15,7 +15,7 @@ from helpdesk_assets.warehouse.stores.sync_tables import MergeRequest
     "missed_updates",
     tables.MISSED_UPDATES,
     deps=[RAW_TICKET_CHANGES],
-    more="A change counts once it is older than WEBHOOK_GRACE_SECONDS and no event of the receiver "
+    details="A change counts once it is older than WEBHOOK_GRACE_SECONDS and no event of the receiver "
     "delivered it or, without that receiver, the tickets table does not have it. Nothing is "
     "recorded on the first load or with WEBHOOKS_ENABLED=false.",
 )
@@ -24,9 +24,9 @@ def missed_updates(
 ) -> dg.MaterializeResult[MergeRequest]:
     request = MergeRequest(None)
     with as_failure():
-        manifest = handed_on(context.instance, context.run)
+        manifest = latest_batch(context.instance, context.run)
         if manifest is not None:
             settings = bigquery.settings()
             with bigquery.sync_tables() as sync_tables:
                 request = sync_tables.missed_request(manifest, settings.webhooks)
-    return dg.MaterializeResult(value=request, metadata=derived_from(manifest))
+    return dg.MaterializeResult(value=request, metadata=batch_reference(manifest))

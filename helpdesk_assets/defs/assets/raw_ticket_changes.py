@@ -12,12 +12,12 @@ from helpdesk_assets.defs.failures import as_failure
 from helpdesk_assets.defs.metadata import fetched
 from helpdesk_assets.defs.resources.bigquery import HelpdeskBigQuery
 from helpdesk_assets.defs.resources.helpdesk import HelpdeskResource
-from helpdesk_assets.defs.run_guard import refuse_beside_an_older_run
-from helpdesk_assets.errors import UserMistake
-from helpdesk_assets.extract.plan import Ask, Options
+from helpdesk_assets.defs.run_guard import reject_concurrent_run
+from helpdesk_assets.errors import UserError
+from helpdesk_assets.extract.plan import RequestedMode, SyncRequest
 from helpdesk_assets.extract.progress import Progress
 from helpdesk_assets.model.batch import Manifest
-from helpdesk_assets.operations.sync import Policy, fetch_batch
+from helpdesk_assets.operations.sync import SyncPolicy, fetch_batch
 from helpdesk_assets.settings import load_settings
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
@@ -37,14 +37,18 @@ class SyncConfig(dg.Config):
     since: str | None = Field(default=None, description="ISO 8601 with a zone.")
     until: str | None = Field(default=None, description="ISO 8601 with a zone.")
 
-    def options(self) -> Options:
-        return Options(Ask(self.mode), _moment("since", self.since), _moment("until", self.until))
+    def sync_request(self) -> SyncRequest:
+        return SyncRequest(
+            RequestedMode(self.mode),
+            _parse_time("since", self.since),
+            _parse_time("until", self.until),
+        )
 
 
 @sync_asset(
     "raw_ticket_changes",
     tables.RAW_TICKET_CHANGES,
-    more="One to a few calls, however many tickets there are: only what changed since the "
+    details="One to a few calls, however many tickets there are: only what changed since the "
     "watermark is asked for. The whole list is read on the first run, on request, and when the "
     "change endpoint fails.",
 )
@@ -55,14 +59,14 @@ def raw_ticket_changes(
     bigquery: HelpdeskBigQuery,
 ) -> dg.MaterializeResult[MergeRequest]:
     with as_failure():
-        refuse_beside_an_older_run(context.instance, context.run)
+        reject_concurrent_run(context.instance, context.run)
         manifest, request = fetch(
             helpdesk,
             bigquery,
-            config.options(),
+            config.sync_request(),
             run_id=context.run.run_id,
             attempt=context.retry_number,
-            say=context.log.info,
+            log=context.log.info,
         )
     if manifest.fallback:
         context.log.warning("The listing was read: %s", manifest.reason)
@@ -72,11 +76,11 @@ def raw_ticket_changes(
 def fetch(
     helpdesk: HelpdeskResource,
     bigquery: HelpdeskBigQuery,
-    options: Options,
+    sync_request: SyncRequest,
     *,
     run_id: str,
     attempt: int,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> tuple[Manifest, MergeRequest]:
     """Read the batch into a spool, which is the IO manager's to close unless this fails."""
     settings = load_settings()
@@ -87,11 +91,11 @@ def fetch(
                 source,
                 sync_tables,
                 spool,
-                options,
-                Policy.from_settings(settings),
+                sync_request,
+                SyncPolicy.from_settings(settings),
                 run_id=run_id,
                 attempt=attempt,
-                on_page=lambda progress: tell(progress, say),
+                on_page=lambda progress: log_progress(progress, log),
             )
             request = sync_tables.changes_request(batch.manifest, spool)
     except BaseException:
@@ -102,12 +106,12 @@ def fetch(
     return batch.manifest, request
 
 
-def tell(progress: Progress, say: Callable[[str], None]) -> None:
+def log_progress(progress: Progress, log: Callable[[str], None]) -> None:
     if progress.pages % PAGES_PER_LOG_LINE == 0:
-        say(progress.told())
+        log(progress.describe())
 
 
-def _moment(name: str, text: str | None) -> datetime | None:
+def _parse_time(name: str, text: str | None) -> datetime | None:
     """Raises:
     UserMistake: no time, or one without a zone, which nobody could place.
     """
@@ -118,7 +122,7 @@ def _moment(name: str, text: str | None) -> datetime | None:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise UserMistake(
+        raise UserError(
             f"{name} is {text!r}. Write an ISO 8601 time with its zone, such as "
             "2026-11-23T10:00:00Z or 2026-11-23T11:00:00+01:00."
         )

@@ -7,11 +7,11 @@ import dagster as dg
 from helpdesk_assets.defs import metadata
 from helpdesk_assets.defs.assets.factory import sync_asset
 from helpdesk_assets.defs.failures import as_failure
-from helpdesk_assets.defs.latest_batch import handed_on, jobs_of_batch, told_of_batch
+from helpdesk_assets.defs.latest_batch import batch_job_counts, batch_metadata, latest_batch
 from helpdesk_assets.defs.resources.watermark import WatermarkResource
-from helpdesk_assets.errors import UserMistake
+from helpdesk_assets.errors import UserError
 from helpdesk_assets.model.batch import Manifest
-from helpdesk_assets.model.state import RunFacts
+from helpdesk_assets.model.state import RunCounts
 from helpdesk_assets.warehouse import tables
 
 
@@ -19,7 +19,7 @@ from helpdesk_assets.warehouse import tables
     "sync_watermark",
     tables.SYNC_STATE,
     deps=[metadata.TICKETS_TABLE],
-    more="Stored as `sync_state`. The watermark is the sync's own and never taken from rows "
+    details="Stored as `sync_state`. The watermark is the sync's own and never taken from rows "
     "that webhooks write. It moves only forwards, only over a window that was read whole, and "
     "only once the window's tickets are in the table.",
 )
@@ -28,17 +28,17 @@ def sync_watermark(
 ) -> dg.MaterializeResult[None]:
     now = datetime.now(UTC)
     with as_failure():
-        manifest = handed_on(context.instance, context.run)
+        manifest = latest_batch(context.instance, context.run)
         if manifest is None:
-            told = metadata.closed(None, RunFacts(), watermark.read(), {}, now)
-            return dg.MaterializeResult(metadata=told)
+            result_metadata = metadata.committed(None, RunCounts(), watermark.read(), {}, now)
+            return dg.MaterializeResult(metadata=result_metadata)
         require_merged(context.instance, manifest)
-        closed = watermark.close_run(manifest, attempt=context.retry_number)
-    jobs = jobs_of_batch(context.instance, manifest.batch_id)
+        committed = watermark.commit_run(manifest, attempt=context.retry_number)
+    jobs = batch_job_counts(context.instance, manifest.batch_id)
     for name in metadata.JOB_COUNTS:
-        jobs[name] += getattr(closed.use, name)
+        jobs[name] += getattr(committed.use, name)
     return dg.MaterializeResult(
-        metadata=metadata.closed(manifest, closed.facts, closed.state, jobs, now)
+        metadata=metadata.committed(manifest, committed.facts, committed.state, jobs, now)
     )
 
 
@@ -47,8 +47,8 @@ def require_merged(instance: dg.DagsterInstance, manifest: Manifest) -> None:
     UserMistake: the batch is not in the tickets table yet, and a watermark that passed it would
         hide its changes from every later run.
     """
-    if told_of_batch(instance, metadata.TICKETS_TABLE, manifest.batch_id) is None:
-        raise UserMistake(
+    if batch_metadata(instance, metadata.TICKETS_TABLE, manifest.batch_id) is None:
+        raise UserError(
             f"Batch {manifest.batch_id} has not been merged: the latest materialisation of "
             "tickets_table is of another batch. Materialise missed_updates and tickets_table "
             "first, then sync_watermark."

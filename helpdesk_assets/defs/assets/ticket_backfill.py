@@ -6,23 +6,25 @@ No step of the sync: it waits for none, holds none up, and leaves the watermark 
 import dagster as dg
 
 from helpdesk_assets.defs import metadata
-from helpdesk_assets.defs.assets.factory import BACKFILL_POOL, RETRIES
-from helpdesk_assets.defs.assets.raw_ticket_changes import tell
+from helpdesk_assets.defs.assets.factory import BACKFILL_POOL, RETRY_POLICY
+from helpdesk_assets.defs.assets.raw_ticket_changes import log_progress
 from helpdesk_assets.defs.failures import as_failure
 from helpdesk_assets.defs.resources.bigquery import HelpdeskBigQuery
 from helpdesk_assets.defs.resources.helpdesk import HelpdeskResource
-from helpdesk_assets.model.state import RunFacts
+from helpdesk_assets.model.state import RunCounts
 from helpdesk_assets.operations.backfill import backfill
-from helpdesk_assets.operations.sync import Policy, SyncReport
+from helpdesk_assets.operations.sync import SyncPolicy, SyncReport
 from helpdesk_assets.settings import backfill_from, load_settings
 
 # The month that is not over as well: a backfill reads of it what the sync has passed.
-MONTHS = dg.MonthlyPartitionsDefinition(start_date=backfill_from(), fmt="%Y-%m", end_offset=1)
+MONTHLY_PARTITIONS = dg.MonthlyPartitionsDefinition(
+    start_date=backfill_from(), fmt="%Y-%m", end_offset=1
+)
 
 
 @dg.asset(
     name=metadata.TICKET_BACKFILL,
-    partitions_def=MONTHS,
+    partitions_def=MONTHLY_PARTITIONS,
     description="Tickets that last changed in a month, read and merged.\n\nInto the tables of the "
     "sync and by the same guard, so that an older version never replaces a newer one. The "
     "watermark stays, and no webhook is judged by it.",
@@ -31,7 +33,7 @@ MONTHS = dg.MonthlyPartitionsDefinition(start_date=backfill_from(), fmt="%Y-%m",
     owners=["team:support-data"],
     kinds={"bigquery", "python"},
     code_version="1",
-    retry_policy=RETRIES,
+    retry_policy=RETRY_POLICY,
     pool=BACKFILL_POOL,
 )
 def ticket_backfill(
@@ -46,18 +48,18 @@ def ticket_backfill(
                 sync_tables,
                 month.start,
                 month.end,
-                Policy.from_settings(settings),
+                SyncPolicy.from_settings(settings),
                 run_id=context.run.run_id,
-                on_page=lambda progress: tell(progress, context.log.info),
+                on_page=lambda progress: log_progress(progress, context.log.info),
             )
     if report is None:
         context.log.info("The sync has not passed this month yet; there is nothing to read.")
-    return dg.MaterializeResult(metadata=_told(context, report))
+    return dg.MaterializeResult(metadata=_metadata_of(context, report))
 
 
-def _told(context: dg.AssetExecutionContext, report: SyncReport | None) -> metadata.Metadata:
+def _metadata_of(context: dg.AssetExecutionContext, report: SyncReport | None) -> metadata.Metadata:
     if report is None:
-        return metadata.backfilled(None, RunFacts(), {})
+        return metadata.backfilled(None, RunCounts(), {})
     if report.facts.repeated_keys:
         context.log.warning(
             "%d tickets have more than one row: another run inserted them at the same moment. "

@@ -10,27 +10,27 @@ from datetime import timedelta
 import dagster as dg
 from pydantic import Field
 
-from helpdesk_assets.checks.evidence import Verdict
-from helpdesk_assets.checks.inventory import NAME, inventory_matches
+from helpdesk_assets.checks.evidence import CheckResult
+from helpdesk_assets.checks.inventory import CHECK_NAME, inventory_matches
 from helpdesk_assets.defs import metadata
-from helpdesk_assets.defs.assets.factory import RETRIES
+from helpdesk_assets.defs.assets.factory import RETRY_POLICY
 from helpdesk_assets.defs.failures import as_failure
 from helpdesk_assets.defs.resources.bigquery import HelpdeskBigQuery
 from helpdesk_assets.defs.resources.helpdesk import HelpdeskResource
 from helpdesk_assets.defs.table_metadata import COLUMN_SCHEMA, column_schema
-from helpdesk_assets.operations.reconcile import Terms, reconcile
+from helpdesk_assets.operations.reconcile import ReconcilePolicy, reconcile
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
 
 # Not the sync's, which it would hold up for as long as a sweep takes.
-POOL = "helpdesk_reconcile"
+RECONCILE_POOL = "helpdesk_reconcile"
 
 
 class ReconcileConfig(dg.Config):
     """What one reconciliation may do."""
 
-    only_look: bool = Field(default=False, description="Find and tell, and repair nothing.")
-    most_gone_share: float | None = Field(
+    dry_run: bool = Field(default=False, description="Find and tell, and repair nothing.")
+    max_delete_share: float | None = Field(
         default=None,
         ge=0,
         le=1,
@@ -38,10 +38,10 @@ class ReconcileConfig(dg.Config):
         "deleted on purpose.",
     )
 
-    def terms(self, settings: Settings) -> Terms:
-        terms = Terms.from_settings(settings, only_look=self.only_look)
-        share = self.most_gone_share
-        return terms if share is None else replace(terms, most_gone_share=share)
+    def terms(self, settings: Settings) -> ReconcilePolicy:
+        terms = ReconcilePolicy.from_settings(settings, dry_run=self.dry_run)
+        share = self.max_delete_share
+        return terms if share is None else replace(terms, max_delete_share=share)
 
 
 @dg.asset(
@@ -63,11 +63,11 @@ class ReconcileConfig(dg.Config):
     freshness_policy=dg.FreshnessPolicy.time_window(
         fail_window=timedelta(days=15), warn_window=timedelta(days=8)
     ),
-    retry_policy=RETRIES,
-    pool=POOL,
+    retry_policy=RETRY_POLICY,
+    pool=RECONCILE_POOL,
     check_specs=[
         dg.AssetCheckSpec(
-            NAME,
+            CHECK_NAME,
             asset=metadata.TICKET_INVENTORY,
             description="Did the sync see everything? Whatever was repaired, it should have seen.",
         )
@@ -88,15 +88,16 @@ def ticket_inventory(
             attempt=context.retry_number,
         )
     return dg.MaterializeResult(
-        metadata=metadata.reconciled(report), check_results=[_result(inventory_matches(report))]
+        metadata=metadata.reconciled(report),
+        check_results=[_check_result(inventory_matches(report))],
     )
 
 
-def _result(verdict: Verdict) -> dg.AssetCheckResult:
+def _check_result(check_result: CheckResult) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
-        check_name=verdict.name,
-        passed=verdict.passed,
-        severity=dg.AssetCheckSeverity(verdict.severity.value),
-        description=verdict.description,
-        metadata=metadata.plain(verdict.facts),
+        check_name=check_result.name,
+        passed=check_result.passed,
+        severity=dg.AssetCheckSeverity(check_result.severity.value),
+        description=check_result.description,
+        metadata=metadata.check_metadata(check_result.facts),
     )

@@ -4,8 +4,8 @@ import dagster as dg
 
 from helpdesk_assets.defs.assets.factory import sync_asset
 from helpdesk_assets.defs.failures import as_failure
-from helpdesk_assets.defs.latest_batch import handed_on
-from helpdesk_assets.defs.metadata import MISSED_UPDATES, derived_from
+from helpdesk_assets.defs.latest_batch import latest_batch
+from helpdesk_assets.defs.metadata import MISSED_UPDATES, batch_reference
 from helpdesk_assets.defs.resources.bigquery import HelpdeskBigQuery
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.stores.sync_tables import MergeRequest
@@ -15,7 +15,7 @@ from helpdesk_assets.warehouse.stores.sync_tables import MergeRequest
     "tickets_table",
     tables.TICKETS,
     deps=[MISSED_UPDATES],
-    more="Stored as `tickets`. Webhooks may write here too: of two versions the newer one "
+    details="Stored as `tickets`. Webhooks may write here too: of two versions the newer one "
     "stays, whoever brought it.",
 )
 def tickets_table(
@@ -23,8 +23,8 @@ def tickets_table(
 ) -> dg.MaterializeResult[MergeRequest]:
     request = MergeRequest(None)
     with as_failure():
-        manifest = handed_on(context.instance, context.run)
+        manifest = latest_batch(context.instance, context.run)
         if manifest is not None:
             with bigquery.sync_tables() as sync_tables:
                 request = sync_tables.tickets_request(manifest)
-    return dg.MaterializeResult(value=request, metadata=derived_from(manifest))
+    return dg.MaterializeResult(value=request, metadata=batch_reference(manifest))

@@ -10,7 +10,7 @@ from helpdesk_assets.defs.failures import as_failure
 from helpdesk_assets.defs.resources.bigquery import HelpdeskBigQuery
 
 
-class HealthConfig(dg.Config):
+class WebhookHealthConfig(dg.Config):
     """How far back to look."""
 
     days: int = Field(default=30, ge=1, le=366, description="How many days, today among them.")
@@ -31,7 +31,7 @@ class HealthConfig(dg.Config):
     ),
 )
 def webhook_health(
-    context: dg.AssetExecutionContext, config: HealthConfig, bigquery: HelpdeskBigQuery
+    context: dg.AssetExecutionContext, config: WebhookHealthConfig, bigquery: HelpdeskBigQuery
 ) -> dg.MaterializeResult[None]:
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     since = today - timedelta(days=config.days - 1)

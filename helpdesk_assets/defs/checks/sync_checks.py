@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from helpdesk_assets.checks import tables
-from helpdesk_assets.checks.evidence import Evidence, Limits, Verdict
+from helpdesk_assets.checks.evidence import CheckResult, CheckThresholds, Evidence
 from helpdesk_assets.defs import metadata
 from helpdesk_assets.defs.failures import as_failure
-from helpdesk_assets.defs.latest_batch import handed_on, told_of_batch
+from helpdesk_assets.defs.latest_batch import batch_metadata, latest_batch
 from helpdesk_assets.defs.resources.watermark import WatermarkResource
 from helpdesk_assets.model.batch import Manifest
-from helpdesk_assets.model.codec import facts_from_json
-from helpdesk_assets.model.state import RunFacts, SyncState
+from helpdesk_assets.model.codec import run_counts_from_json
+from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.settings import load_settings
 
 # Check -> (its asset, what it asks).
@@ -49,7 +49,7 @@ CHECKS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def _spec(name: str) -> dg.AssetCheckSpec:
+def _check_spec(name: str) -> dg.AssetCheckSpec:
     asset, question = CHECKS[name]
     # Every check waits for the watermark, since it is judged by what is counted there.
     last = [] if asset == metadata.SYNC_WATERMARK else [metadata.SYNC_WATERMARK]
@@ -58,7 +58,7 @@ def _spec(name: str) -> dg.AssetCheckSpec:
 
 @dg.multi_asset_check(
     name="sync_checks",
-    specs=[_spec(name) for name in CHECKS],
+    specs=[_check_spec(name) for name in CHECKS],
     can_subset=True,
     pool="helpdesk_sync",
 )
@@ -66,47 +66,47 @@ def sync_checks(
     context: dg.AssetCheckExecutionContext, watermark: WatermarkResource
 ) -> Iterator[dg.AssetCheckResult]:
     with as_failure():
-        evidence = gather(context.instance, context.run, watermark)
-    for verdict in tables.judge(evidence):
-        key = dg.AssetCheckKey(dg.AssetKey(CHECKS[verdict.name][0]), verdict.name)
+        evidence = collect_evidence(context.instance, context.run, watermark)
+    for check_result in tables.evaluate_checks(evidence):
+        key = dg.AssetCheckKey(dg.AssetKey(CHECKS[check_result.name][0]), check_result.name)
         if key in context.selected_asset_check_keys:
-            yield result(key, verdict)
+            yield to_dagster_result(key, check_result)
 
 
-def gather(
+def collect_evidence(
     instance: dg.DagsterInstance, run: dg.DagsterRun, watermark: WatermarkResource
 ) -> Evidence:
     """The latest batch and the state row. Two reads, no query job."""
-    manifest = handed_on(instance, run)
+    manifest = latest_batch(instance, run)
     state = watermark.read()
     return Evidence(
         manifest=manifest,
-        facts=_facts(instance, manifest, state),
+        facts=_batch_counts(instance, manifest, state),
         state=state,
         now=datetime.now(UTC),
-        limits=Limits.from_settings(load_settings()),
+        thresholds=CheckThresholds.from_settings(load_settings()),
     )
 
 
-def result(key: dg.AssetCheckKey, verdict: Verdict) -> dg.AssetCheckResult:
+def to_dagster_result(key: dg.AssetCheckKey, check_result: CheckResult) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         asset_key=key.asset_key,
         check_name=key.name,
-        passed=verdict.passed,
-        severity=dg.AssetCheckSeverity(verdict.severity.value),
-        description=verdict.description,
-        metadata=metadata.plain(verdict.facts),
+        passed=check_result.passed,
+        severity=dg.AssetCheckSeverity(check_result.severity.value),
+        description=check_result.description,
+        metadata=metadata.check_metadata(check_result.facts),
     )
 
 
-def _facts(
+def _batch_counts(
     instance: dg.DagsterInstance, manifest: Manifest | None, state: SyncState | None
-) -> RunFacts | None:
+) -> RunCounts | None:
     """What was counted when the batch closed: in the state row, except for a run over a range,
     which leaves that row alone."""
     if manifest is None:
         return None
     if state is not None and state.run_id == manifest.run_id:
         return state.facts
-    told = told_of_batch(instance, metadata.SYNC_WATERMARK, manifest.batch_id)
-    return facts_from_json(told[metadata.FACTS]) if told else None
+    batch_values = batch_metadata(instance, metadata.SYNC_WATERMARK, manifest.batch_id)
+    return run_counts_from_json(batch_values[metadata.FACTS]) if batch_values else None

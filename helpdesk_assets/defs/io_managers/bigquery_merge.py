@@ -16,7 +16,7 @@ from helpdesk_assets.defs import metadata
 from helpdesk_assets.defs.failures import as_failure
 from helpdesk_assets.defs.resources.bigquery import HelpdeskBigQuery
 from helpdesk_assets.defs.table_metadata import spec_from
-from helpdesk_assets.errors import UserMistake
+from helpdesk_assets.errors import UserError
 from helpdesk_assets.settings import load_settings
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
@@ -81,7 +81,7 @@ def write(
         sync_tables = SyncTables(warehouse, sync_name=settings.sync_name, small_batch_bytes=small)
         return sync_tables.write(spec, value, run_id=run_id, attempt=attempt)
     if not hasattr(value, "itertuples"):
-        raise UserMistake(
+        raise UserError(
             f"Table {spec.name}: a {type(value).__name__} cannot be merged. Return a pandas "
             "DataFrame, a Query, a Spool or a MergeRequest."
         )

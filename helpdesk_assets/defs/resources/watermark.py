@@ -9,19 +9,19 @@ from dataclasses import dataclass
 import dagster as dg
 
 from helpdesk_assets.defs.resources.bigquery import HelpdeskBigQuery
-from helpdesk_assets.errors import AnotherWriter
+from helpdesk_assets.errors import ConcurrentUpdate
 from helpdesk_assets.model.batch import Manifest
-from helpdesk_assets.model.state import RunFacts, SyncState
-from helpdesk_assets.warehouse.bigquery.client import JobUse
+from helpdesk_assets.model.state import RunCounts, SyncState
+from helpdesk_assets.warehouse.bigquery.client import JobUsage
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class CommittedRun:
     """What the warehouse counted, the state row as it is now, and what closing cost."""
 
-    facts: RunFacts
+    facts: RunCounts
     state: SyncState | None
-    use: JobUse
+    use: JobUsage
 
 
 class WatermarkResource(dg.ConfigurableResource[SyncState]):
@@ -34,7 +34,7 @@ class WatermarkResource(dg.ConfigurableResource[SyncState]):
         with self.bigquery.sync_tables() as sync_tables:
             return sync_tables.read_state()
 
-    def close_run(self, manifest: Manifest, *, attempt: int = 0) -> Closed:
+    def commit_run(self, manifest: Manifest, *, attempt: int = 0) -> CommittedRun:
         """Move the watermark to where the batch reaches, if it may. Call it only once the batch is
         durable in tickets. Doing it again for a run that has closed changes nothing.
 
@@ -44,21 +44,21 @@ class WatermarkResource(dg.ConfigurableResource[SyncState]):
         webhooks = self.bigquery.settings().webhooks
         with self.bigquery.sync_tables() as sync_tables:
             try:
-                facts, state = sync_tables.close_run(manifest, webhooks, attempt=attempt)
-            except AnotherWriter:
+                facts, state = sync_tables.commit_run(manifest, webhooks, attempt=attempt)
+            except ConcurrentUpdate:
                 state = sync_tables.read_state()
-                if state is None or not _closed_before(state, manifest):
+                if state is None or not _was_committed(state, manifest):
                     raise
-                facts = _remembered(state, manifest)
-            return Closed(facts, state, sync_tables.use)
+                facts = _known_counts(state, manifest)
+            return CommittedRun(facts, state, sync_tables.use)
 
 
-def _closed_before(state: SyncState, manifest: Manifest) -> bool:
+def _was_committed(state: SyncState, manifest: Manifest) -> bool:
     """Whether the run had closed and another one after it, such as one from the command line."""
     return any(run.run_id == manifest.run_id for run in state.recent_runs)
 
 
-def _remembered(state: SyncState, manifest: Manifest) -> RunFacts:
+def _known_counts(state: SyncState, manifest: Manifest) -> RunCounts:
     """An earlier run's facts were replaced by its successor's; two counts are remembered."""
     record = next(run for run in state.recent_runs if run.run_id == manifest.run_id)
-    return RunFacts(rows=state.facts.rows, unchanged=record.tickets, missed_total=record.missed)
+    return RunCounts(rows=state.facts.rows, unchanged=record.tickets, missed_total=record.missed)

@@ -26,9 +26,9 @@ class Comparison:
     rows: int = 0
     absent: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
-    doubled: list[str] = field(default_factory=list)
-    other_time: list[str] = field(default_factory=list)
-    other_content: list[str] = field(default_factory=list)
+    duplicated: list[str] = field(default_factory=list)
+    different_time: list[str] = field(default_factory=list)
+    different_content: list[str] = field(default_factory=list)
 
     @property
     def differences(self) -> dict[str, list[str]]:
@@ -36,9 +36,9 @@ class Comparison:
         kinds = {
             "not in the table": self.absent,
             "not in the helpdesk": self.unknown,
-            "more than once in the table": self.doubled,
-            "another modified time": self.other_time,
-            "another content": self.other_content,
+            "more than once in the table": self.duplicated,
+            "another modified time": self.different_time,
+            "another content": self.different_content,
         }
         return {kind: ids for kind, ids in kinds.items() if ids}
 
@@ -53,32 +53,32 @@ def compare(truth: Iterable[TrueTicket], rows: Iterable[Mapping[str, Any]]) -> C
         truth: every ticket of the helpdesk, whole.
         rows: every row of the table, with at least `COLUMNS`.
     """
-    true = {each.ticket_id: (each.modified_time, _digest(each.whole)) for each in truth}
-    result = Comparison(tickets=len(true))
+    expected = {each.ticket_id: (each.modified_time, _digest(each.raw_ticket)) for each in truth}
+    result = Comparison(tickets=len(expected))
     seen: set[str] = set()
     for row in rows:
         result.rows += 1
         ticket_id = str(row["ticket_id"])
         if ticket_id in seen:
-            result.doubled.append(ticket_id)
+            result.duplicated.append(ticket_id)
             continue
         seen.add(ticket_id)
-        if ticket_id not in true:
+        if ticket_id not in expected:
             result.unknown.append(ticket_id)
             continue
-        _compare_one(ticket_id, true[ticket_id], row, result)
-    result.absent = [ticket_id for ticket_id in true if ticket_id not in seen]
+        _compare_one(ticket_id, expected[ticket_id], row, result)
+    result.absent = [ticket_id for ticket_id in expected if ticket_id not in seen]
     return result
 
 
 def _compare_one(
-    ticket_id: str, true: tuple[datetime, bytes], row: Mapping[str, Any], result: Comparison
+    ticket_id: str, expected: tuple[datetime, bytes], row: Mapping[str, Any], result: Comparison
 ) -> None:
-    modified, digest = true
+    modified, digest = expected
     if row["modifiedTime"] != modified:
-        result.other_time.append(ticket_id)
+        result.different_time.append(ticket_id)
     elif _digest(_parsed(row["raw_json"])) != digest:
-        result.other_content.append(ticket_id)
+        result.different_content.append(ticket_id)
 
 
 def _parsed(value: Any) -> Any:

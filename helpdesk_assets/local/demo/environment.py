@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from helpdesk_assets.errors import TryAgainLater
-from helpdesk_assets.local.simulator.admin_client import HelpdeskControl
-from helpdesk_assets.local.warehouse import EmbeddedWarehouse
-from helpdesk_assets.settings import EMBEDDED_PROJECT, EMBEDDED_TOKEN, Settings
+from helpdesk_assets.errors import RetryableError
+from helpdesk_assets.local.simulator.admin_client import AdminClient
+from helpdesk_assets.local.warehouse import LocalWarehouse
+from helpdesk_assets.settings import LOCAL_PROJECT, LOCAL_TOKEN, Settings
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -31,44 +31,44 @@ _DAGSTER_VARIABLES = ("DAGSTER_HOME", "DAGSTER_IS_DEV_CLI")
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class DemoEnvironment:
     """The helpdesk's other side, and where the parts are."""
 
-    control: HelpdeskControl
+    admin_client: AdminClient
     helpdesk_url: str
     warehouse_url: str
     webhooks_url: str
 
 
 @contextmanager
-def set_up(tickets: int, start: datetime) -> Iterator[Stage]:
+def start_environment(tickets: int, start: datetime) -> Iterator[DemoEnvironment]:
     """The helpdesk, the warehouse and the receiver, answering; `start` is what the helpdesk's
     clock shows at first. Its webhooks go to the receiver."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="helpdesk-demo-")))
-        warehouse = EmbeddedWarehouse(directory / "warehouse")
+        warehouse = LocalWarehouse(directory / "warehouse")
         log = directory / "helpdesk.log"
         simulate = ("simulate", "--tickets", str(tickets), "--start", start.isoformat())
-        helpdesk = stack.enter_context(_running(simulate, log))
+        helpdesk = stack.enter_context(_server_process(simulate, log))
         stack.enter_context(warehouse)
-        url = _announced(helpdesk, log, "The simulated helpdesk")
-        stack.enter_context(surroundings(directory, url, warehouse.endpoint))
+        url = _read_announced_url(helpdesk, log, "The simulated helpdesk")
+        stack.enter_context(isolated_environment(directory, url, warehouse.endpoint))
         log = directory / "webhooks.log"
-        receiver = stack.enter_context(_running(("webhooks",), log))
-        webhooks_url = _announced(receiver, log, "The webhook receiver")
-        control = stack.enter_context(HelpdeskControl(url))
-        control.send_webhooks(url=webhooks_url, secret=WEBHOOK_SECRET)
-        yield Stage(control, url, warehouse.endpoint, webhooks_url)
+        receiver = stack.enter_context(_server_process(("webhooks",), log))
+        webhooks_url = _read_announced_url(receiver, log, "The webhook receiver")
+        admin_client = stack.enter_context(AdminClient(url))
+        admin_client.send_webhooks(url=webhooks_url, secret=WEBHOOK_SECRET)
+        yield DemoEnvironment(admin_client, url, warehouse.endpoint, webhooks_url)
 
 
 @contextmanager
-def surroundings(directory: Path, helpdesk_url: str, warehouse_url: str) -> Iterator[None]:
+def isolated_environment(directory: Path, helpdesk_url: str, warehouse_url: str) -> Iterator[None]:
     """An environment in which our settings are those given here and defaults, whatever the shell
     and a .env in the user's directory say."""
     ours = {
         "HELPDESK_BASE_URL": helpdesk_url,
-        "HELPDESK_API_TOKEN": EMBEDDED_TOKEN,
-        "BIGQUERY_PROJECT": EMBEDDED_PROJECT,
+        "HELPDESK_API_TOKEN": LOCAL_TOKEN,
+        "BIGQUERY_PROJECT": LOCAL_PROJECT,
         "BIGQUERY_EMULATOR_HOST": warehouse_url,
         "WEBHOOK_SECRETS": WEBHOOK_SECRET,
         "DAGSTER_DISABLE_TELEMETRY": "yes",
@@ -94,7 +94,7 @@ def _restore(before: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def _running(arguments: Sequence[str], log: Path) -> Iterator[subprocess.Popen[str]]:
+def _server_process(arguments: Sequence[str], log: Path) -> Iterator[subprocess.Popen[str]]:
     """One of our servers as a process, so that its work is not counted as the sync's."""
     command = [sys.executable, "-m", "helpdesk_assets.cli", *arguments, "--port", "0"]
     with log.open("wb") as errors:
@@ -124,7 +124,7 @@ def _stop(process: subprocess.Popen[str]) -> None:
         process.stdout.close()
 
 
-def _announced(process: subprocess.Popen[str], log: Path, what: str) -> str:
+def _read_announced_url(process: subprocess.Popen[str], log: Path, what: str) -> str:
     """The address that a server prints in its first line, once it answers.
 
     Raises:
@@ -139,6 +139,6 @@ def _announced(process: subprocess.Popen[str], log: Path, what: str) -> str:
         watchdog.cancel()
     found = re.search(r"http://\S+", line)
     if found is None:
-        told = " ".join(log.read_text(errors="replace").split())[-500:]
-        raise TryAgainLater(f"{what} did not start: {told or 'it said nothing'}")
+        log_tail = " ".join(log.read_text(errors="replace").split())[-500:]
+        raise RetryableError(f"{what} did not start: {log_tail or 'it said nothing'}")
     return found.group()

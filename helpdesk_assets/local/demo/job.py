@@ -15,49 +15,51 @@ import dagster as dg
 
 from helpdesk_assets.definitions import defs
 from helpdesk_assets.defs import metadata
-from helpdesk_assets.errors import HelpdeskAssetsError, TryAgainLater
-from helpdesk_assets.local.demo.results import CheckOutcome, SyncOutcome
-from helpdesk_assets.local.simulator.admin_client import HelpdeskControl
-from helpdesk_assets.model.codec import facts_from_json
+from helpdesk_assets.errors import HelpdeskAssetsError, RetryableError
+from helpdesk_assets.local.demo.results import CheckRunResult, SyncRunResult
+from helpdesk_assets.local.simulator.admin_client import AdminClient
+from helpdesk_assets.model.codec import run_counts_from_json
 
 T = TypeVar("T")
 
-JOB = "helpdesk_sync"
+JOB_NAME = "helpdesk_sync"
 # Its log would drown the story; what went wrong is raised.
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+QUIET_RUN_CONFIG = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-def run_job(instance: dg.DagsterInstance, control: HelpdeskControl) -> SyncOutcome:
+def run_job(instance: dg.DagsterInstance, admin_client: AdminClient) -> SyncRunResult:
     """One run of the job that the schedule starts, checks included.
 
     Raises:
         TryAgainLater: it failed; the message is its first failure.
     """
-    before, started = control.counters().total, time.monotonic()
-    result = _apart(
-        lambda: defs.resolve_job_def(JOB).execute_in_process(
-            instance=instance, run_config=QUIET, raise_on_error=False
+    before, started = admin_client.counters().total, time.monotonic()
+    result = _run_in_thread(
+        lambda: defs.resolve_job_def(JOB_NAME).execute_in_process(
+            instance=instance, run_config=QUIET_RUN_CONFIG, raise_on_error=False
         )
     )
     seconds = time.monotonic() - started
     if not result.success:
         raise _failure(result)
-    calls = control.counters().total - before
-    told = _told(result, metadata.SYNC_WATERMARK)
-    return SyncOutcome(
-        mode=told["mode"],
-        tickets=told["tickets_synced"],
-        facts=facts_from_json(told[metadata.FACTS]),
+    calls = admin_client.counters().total - before
+    run_metadata = _materialization_metadata(result, metadata.SYNC_WATERMARK)
+    return SyncRunResult(
+        mode=run_metadata["mode"],
+        tickets=run_metadata["tickets_synced"],
+        facts=run_counts_from_json(run_metadata[metadata.FACTS]),
         api_calls=calls,
-        query_jobs=told["query_jobs"],
-        load_jobs=told["load_jobs"],
-        fetch_seconds=_told(result, metadata.RAW_TICKET_CHANGES)["fetch_seconds"],
+        query_jobs=run_metadata["query_jobs"],
+        load_jobs=run_metadata["load_jobs"],
+        fetch_seconds=_materialization_metadata(result, metadata.RAW_TICKET_CHANGES)[
+            "fetch_seconds"
+        ],
         seconds=seconds,
         checks=_checks(result),
     )
 
 
-def _apart(call: Callable[[], T]) -> T:
+def _run_in_thread(call: Callable[[], T]) -> T:
     """The call's result, from a thread of its own.
 
     In the main thread Dagster takes Ctrl-C for a step that failed, and tries that step again. Here
@@ -75,14 +77,16 @@ def _apart(call: Callable[[], T]) -> T:
     return outcome.result()
 
 
-def _told(result: dg.ExecuteInProcessResult, asset: str) -> Mapping[str, Any]:
+def _materialization_metadata(result: dg.ExecuteInProcessResult, asset: str) -> Mapping[str, Any]:
     (materialization,) = result.asset_materializations_for_node(asset)
     return {key: value.value for key, value in materialization.metadata.items()}
 
 
-def _checks(result: dg.ExecuteInProcessResult) -> tuple[CheckOutcome, ...]:
+def _checks(result: dg.ExecuteInProcessResult) -> tuple[CheckRunResult, ...]:
     return tuple(
-        CheckOutcome(found.check_name, found.passed, found.severity.value, found.description or "")
+        CheckRunResult(
+            found.check_name, found.passed, found.severity.value, found.description or ""
+        )
         for found in result.get_asset_check_evaluations()
     )
 
@@ -92,5 +96,7 @@ def _failure(result: dg.ExecuteInProcessResult) -> HelpdeskAssetsError:
         error = event.step_failure_data.error
         described = event.step_failure_data.user_failure_data
         text = described.description if described else (error.message if error else None)
-        return TryAgainLater(f"Step {event.step_key} of {JOB} failed: {text or 'no reason given'}")
-    return TryAgainLater(f"{JOB} failed before its first step.")
+        return RetryableError(
+            f"Step {event.step_key} of {JOB_NAME} failed: {text or 'no reason given'}"
+        )
+    return RetryableError(f"{JOB_NAME} failed before its first step.")

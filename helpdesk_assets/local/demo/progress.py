@@ -10,9 +10,9 @@ import requests
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from helpdesk_assets.local.simulator.admin_client import HelpdeskControl
+from helpdesk_assets.local.simulator.admin_client import AdminClient
 
-EVERY_SECONDS = 0.2
+POLL_SECONDS = 0.2
 
 
 @contextmanager
@@ -30,7 +30,10 @@ def load_bar(console: Console, helpdesk_url: str, tickets: int) -> Iterator[None
     )
     done = threading.Event()
     watcher = threading.Thread(
-        target=_watch, args=(bars, helpdesk_url, tickets, done), name="load-bar", daemon=True
+        target=_poll_progress,
+        args=(bars, helpdesk_url, tickets, done),
+        name="load-bar",
+        daemon=True,
     )
     with bars:
         watcher.start()
@@ -41,22 +44,22 @@ def load_bar(console: Console, helpdesk_url: str, tickets: int) -> Iterator[None
             watcher.join()
 
 
-def _watch(bars: Progress, helpdesk_url: str, tickets: int, done: threading.Event) -> None:
+def _poll_progress(bars: Progress, helpdesk_url: str, tickets: int, done: threading.Event) -> None:
     task = bars.add_task("  reading", total=tickets)
     merging = False
-    with HelpdeskControl(helpdesk_url) as control:
+    with AdminClient(helpdesk_url) as admin_client:
         try:
-            before = control.counters().tickets_served
-            while not done.wait(EVERY_SECONDS):
-                served = control.counters().tickets_served - before
-                told = f"  {min(served, tickets):,} of {tickets:,} tickets read"
+            before = admin_client.counters().tickets_served
+            while not done.wait(POLL_SECONDS):
+                served = admin_client.counters().tickets_served - before
+                progress_text = f"  {min(served, tickets):,} of {tickets:,} tickets read"
                 if served < tickets:
-                    bars.update(task, completed=served, description=told)
+                    bars.update(task, completed=served, description=progress_text)
                 elif not merging:
                     # Another bar, without an end: a finished one's time stands still.
                     merging = True
                     bars.remove_task(task)
-                    bars.add_task(f"{told}; storing and merging them", total=None)
+                    bars.add_task(f"{progress_text}; storing and merging them", total=None)
         except requests.RequestException:
             # The helpdesk is gone; whoever syncs says so, and better.
             return

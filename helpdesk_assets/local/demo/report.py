@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from helpdesk_assets.local.demo.results import Story, SyncOutcome
+    from helpdesk_assets.local.demo.results import DemoResult, SyncRunResult
 
-NAMED = 5
-SYNC_ROWS: dict[str, Callable[[SyncOutcome], str]] = {
+MAX_NAMED_IDS = 5
+SYNC_ROWS: dict[str, Callable[[SyncRunResult], str]] = {
     "mode": lambda sync: sync.mode,
     "tickets": lambda sync: f"{sync.tickets:,}",
     "  inserted": lambda sync: f"{sync.facts.inserted:,}",
@@ -32,19 +32,24 @@ def step(console: Console, text: str) -> None:
     console.print(f"[bold]>[/] {text}")
 
 
-def tell(console: Console, story: Story) -> None:
-    for table in (_syncs(story), _lost(story), _checks(story), _comparison(story)):
+def print_result(console: Console, demo_result: DemoResult) -> None:
+    for table in (
+        _syncs(demo_result),
+        _lost(demo_result),
+        _checks(demo_result),
+        _comparison(demo_result),
+    ):
         console.print()
         console.print(table)
 
 
-def conclude(console: Console, surprises: Sequence[str], seconds: float) -> None:
+def print_verdict(console: Console, mismatches: Sequence[str], seconds: float) -> None:
     console.print()
-    for surprise in surprises:
-        console.print(f"[bold red]Not as expected[/] {surprise}", markup=True)
+    for mismatch in mismatches:
+        console.print(f"[bold red]Not as expected[/] {mismatch}", markup=True)
     verdict = (
-        f"[bold red]{len(surprises)} things are not as they should be.[/]"
-        if surprises
+        f"[bold red]{len(mismatches)} things are not as they should be.[/]"
+        if mismatches
         else "[bold green]Everything is as it should be.[/]"
     )
     console.print(f"{verdict} {seconds:.0f} s in all; all that was started has been stopped.")
@@ -56,20 +61,20 @@ def _table(title: str, *columns: str) -> Table:
     )
 
 
-def _syncs(story: Story) -> Table:
+def _syncs(demo_result: DemoResult) -> Table:
     table = _table("What the two syncs did", "", "first", "second")
     for column in table.columns[1:]:
         column.justify = "right"
     for name, value in SYNC_ROWS.items():
-        table.add_row(name, value(story.first), value(story.second))
+        table.add_row(name, value(demo_result.first), value(demo_result.second))
     return table
 
 
-def _lost(story: Story) -> Table:
+def _lost(demo_result: DemoResult) -> Table:
     table = _table("Webhooks that got lost", "ticket", "changed at", "found", "")
-    found = {missed.ticket_id: missed for missed in story.second.facts.missed}
-    hidden = {ticket.ticket_id for ticket in story.changes.hidden}
-    for ticket in story.changes.lost:
+    found = {missed.ticket_id: missed for missed in demo_result.second.facts.missed}
+    hidden = {ticket.ticket_id for ticket in demo_result.changes.hidden}
+    for ticket in demo_result.changes.lost:
         missed = found.get(ticket.ticket_id)
         late = f"yes, {missed.lag_seconds / 60:.0f} min later" if missed else "[bold red]NO[/]"
         note = "MAX(modifiedTime) hides it" if ticket.ticket_id in hidden else ""
@@ -77,24 +82,24 @@ def _lost(story: Story) -> Table:
     return table
 
 
-def _checks(story: Story) -> Table:
+def _checks(demo_result: DemoResult) -> Table:
     table = _table("Checks after the second sync", "check", "result", "")
-    for check in story.second.checks:
+    for check in demo_result.second.checks:
         verdict = "[green]passed[/]" if check.passed else f"[yellow]{check.severity}[/]"
         reason = "" if check.passed else check.description.partition(". ")[0]
         table.add_row(check.name, verdict, reason)
     return table
 
 
-def _comparison(story: Story) -> Table:
-    compared = story.comparison
+def _comparison(demo_result: DemoResult) -> Table:
+    compared = demo_result.comparison
     table = _table("Table against helpdesk", "", "")
     table.show_header = False
     table.add_row("tickets in the helpdesk", f"{compared.tickets:,}")
     table.add_row("rows in the table", f"{compared.rows:,}")
     for kind, ids in compared.differences.items():
-        more = ", ..." if len(ids) > NAMED else ""
-        table.add_row(kind, f"[bold red]{len(ids):,}[/]: {', '.join(ids[:NAMED])}{more}")
+        more = ", ..." if len(ids) > MAX_NAMED_IDS else ""
+        table.add_row(kind, f"[bold red]{len(ids):,}[/]: {', '.join(ids[:MAX_NAMED_IDS])}{more}")
     if compared.is_equal:
         table.add_row("differences in any field", "[green]none[/]")
     return table

@@ -12,8 +12,8 @@ from importlib import import_module
 from rich.console import Console
 
 from helpdesk_assets.local.demo import report
-from helpdesk_assets.local.demo.environment import set_up
-from helpdesk_assets.local.demo.results import unexpected
+from helpdesk_assets.local.demo.environment import start_environment
+from helpdesk_assets.local.demo.results import find_mismatches
 from helpdesk_assets.settings import Settings
 
 SPREAD = timedelta(minutes=20)
@@ -29,8 +29,8 @@ def run_demo(tickets: int, console: Console | None = None) -> bool:
         HelpdeskAssetsError: a part of it could not be started, or a run failed.
     """
     console = console or Console(highlight=False)
-    began = time.monotonic()
-    _hush()
+    started = time.monotonic()
+    _silence_logs()
     report.step(
         console,
         f"Start here: a helpdesk with {tickets:,} tickets, a webhook receiver, an empty BigQuery.",
@@ -39,19 +39,19 @@ def run_demo(tickets: int, console: Console | None = None) -> bool:
     # The helpdesk's clock is moved on by the story. It must not begin behind the receiver's, by
     # which each webhook would then have come too late.
     start = datetime.now(UTC)
-    imported = _import_meanwhile("helpdesk_assets.local.demo.scenario")
-    with set_up(tickets, start) as stage:
+    imported = _import_in_background("helpdesk_assets.local.demo.scenario")
+    with start_environment(tickets, start) as environment:
         imported.join()
-        from helpdesk_assets.local.demo.scenario import play
+        from helpdesk_assets.local.demo.scenario import run_scenario
 
-        story = play(stage, tickets, SPREAD, wait, console)
-    report.tell(console, story)
-    surprises = list(unexpected(story))
-    report.conclude(console, surprises, time.monotonic() - began)
-    return not surprises
+        demo_result = run_scenario(environment, tickets, SPREAD, wait, console)
+    report.print_result(console, demo_result)
+    mismatches = list(find_mismatches(demo_result))
+    report.print_verdict(console, mismatches, time.monotonic() - started)
+    return not mismatches
 
 
-def _import_meanwhile(module: str) -> threading.Thread:
+def _import_in_background(module: str) -> threading.Thread:
     """Import what takes seconds while the stand-ins start, which takes seconds as well. Until the
     thread is joined nothing else may import of the same: two threads can meet half a module."""
     thread = threading.Thread(target=import_module, args=(module,), daemon=True)
@@ -59,7 +59,7 @@ def _import_meanwhile(module: str) -> threading.Thread:
     return thread
 
 
-def _hush() -> None:
+def _silence_logs() -> None:
     """Only the story is to be read: Dagster warns of its betas and logs each step."""
     warnings.simplefilter("ignore")
     for name in ("dagster", "alembic"):

@@ -11,24 +11,26 @@ from datetime import timedelta
 import dagster as dg
 from rich.console import Console
 
-from helpdesk_assets.errors import TryAgainLater
+from helpdesk_assets.errors import RetryableError
 from helpdesk_assets.local.demo import report
 from helpdesk_assets.local.demo.compare import COLUMNS, Comparison, compare
-from helpdesk_assets.local.demo.environment import Stage
+from helpdesk_assets.local.demo.environment import DemoEnvironment
 from helpdesk_assets.local.demo.job import run_job
 from helpdesk_assets.local.demo.progress import load_bar
-from helpdesk_assets.local.demo.results import Changes, Story
+from helpdesk_assets.local.demo.results import Changes, DemoResult
 from helpdesk_assets.settings import load_settings
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.connection import connect
 
-CHANGES = 40
+CHANGE_COUNT = 40
 # By place in time. The first of them changes long before webhooks that do arrive, so that
 # MAX(modifiedTime) of the table runs past it; the other two are the newest changes of all.
-LOST = (9, 38, 39)
+LOST_POSITIONS = (9, 38, 39)
 
 
-def play(stage: Stage, tickets: int, spread: timedelta, wait: timedelta, console: Console) -> Story:
+def run_scenario(
+    environment: DemoEnvironment, tickets: int, spread: timedelta, wait: timedelta, console: Console
+) -> DemoResult:
     """Everything, told as it happens.
 
     Args:
@@ -41,48 +43,50 @@ def play(stage: Stage, tickets: int, spread: timedelta, wait: timedelta, console
     # Never closed: it is memory alone, and a job that was interrupted may still write to it.
     instance = dg.DagsterInstance.ephemeral()
     report.step(console, "First sync, by the Dagster job helpdesk_sync: reads every ticket.")
-    with load_bar(console, stage.helpdesk_url, tickets):
-        first = run_job(instance, stage.control)
-    changes = change_tickets(stage, spread)
+    with load_bar(console, environment.helpdesk_url, tickets):
+        first = run_job(instance, environment.admin_client)
+    changes = change_tickets(environment, spread)
     report.step(
         console,
         f"{len(changes.lost) + len(changes.delivered)} tickets change. Webhooks write "
         f"{len(changes.delivered)} into the table, {len(changes.lost)} get lost.",
     )
     # Nobody waits for the grace period to pass: the helpdesk's clock is moved.
-    stage.control.advance(wait.total_seconds())
+    environment.admin_client.advance(wait.total_seconds())
     report.step(console, "Second sync: asks for what changed since the watermark.")
-    second = run_job(instance, stage.control)
+    second = run_job(instance, environment.admin_client)
     report.step(console, "Compare the table with the helpdesk, ticket by ticket.")
-    return Story(tickets, first, changes, second, compare_table(stage))
+    return DemoResult(tickets, first, changes, second, compare_table(environment))
 
 
-def change_tickets(stage: Stage, spread: timedelta) -> Changes:
+def change_tickets(environment: DemoEnvironment, spread: timedelta) -> Changes:
     """Change tickets at moments of their own, and lose some of the webhooks that tell of it.
 
     Raises:
         TryAgainLater: the receiver did not take the others.
     """
-    step = spread.total_seconds() / CHANGES
+    step = spread.total_seconds() / CHANGE_COUNT
     changed = []
-    for place, ticket_id in enumerate(_some(stage, CHANGES)):
-        if place in LOST:
-            stage.control.send_webhooks(lose=1)
-        changed += stage.control.change(ids=[ticket_id], spread_seconds=step)
-    told = stage.control.delivered()
-    if told.answers != {"200": CHANGES - len(LOST)}:
-        raise TryAgainLater(f"The receiver did not take all webhooks: {dict(told.answers)}.")
-    lost = tuple(changed[place] for place in LOST)
+    for position, ticket_id in enumerate(_sample_ids(environment, CHANGE_COUNT)):
+        if position in LOST_POSITIONS:
+            environment.admin_client.send_webhooks(lose=1)
+        changed += environment.admin_client.change(ids=[ticket_id], spread_seconds=step)
+    delivery_counts = environment.admin_client.delivered()
+    if delivery_counts.answers != {"200": CHANGE_COUNT - len(LOST_POSITIONS)}:
+        raise RetryableError(
+            f"The receiver did not take all webhooks: {dict(delivery_counts.answers)}."
+        )
+    lost = tuple(changed[position] for position in LOST_POSITIONS)
     return Changes(lost, tuple(ticket for ticket in changed if ticket not in lost))
 
 
-def _some(stage: Stage, count: int) -> list[str]:
+def _sample_ids(environment: DemoEnvironment, count: int) -> list[str]:
     """Tickets of all ages, none twice."""
-    ids = [ticket.ticket_id for ticket in stage.control.truth()]
+    ids = [ticket.ticket_id for ticket in environment.admin_client.truth()]
     return ids[:: len(ids) // count][:count]
 
 
-def compare_table(stage: Stage) -> Comparison:
+def compare_table(environment: DemoEnvironment) -> Comparison:
     with closing(connect(load_settings())) as warehouse:
         rows = warehouse.list_rows(tables.TICKETS.name, COLUMNS)
-        return compare(stage.control.truth(whole=True), rows)
+        return compare(environment.admin_client.truth(raw_ticket=True), rows)

@@ -17,77 +17,82 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from helpdesk_assets.local.simulator.clock import to_text
-from helpdesk_assets.local.simulator.helpdesk import Desk, End
+from helpdesk_assets.local.simulator.helpdesk import HelpdeskBackend, RemovalKind
 from helpdesk_assets.local.simulator.middleware import Dialect
 from helpdesk_assets.local.simulator.response_faults import JsonResponse
-from helpdesk_assets.local.simulator.ticket_factory import Json, Version
-from helpdesk_assets.local.simulator.webhook_sender import Deliveries
+from helpdesk_assets.local.simulator.ticket_factory import Json, TicketVersion
+from helpdesk_assets.local.simulator.webhook_sender import WebhookSender
 
 # Rows per piece of the truth: large enough to be quick, small enough to let other calls in between.
-_TRUTH_PIECE = 200
+_TRUTH_CHUNK_SIZE = 200
 # How often is looked whether all webhooks are sent: their threads have no way to say so.
-_LOOK_SECONDS = 0.01
+_POLL_SECONDS = 0.01
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class BadOrder(ValueError):
+class InvalidCommand(ValueError):
     """An admin call that cannot be followed; the text is for the caller."""
 
 
 class AdminApi:
-    def __init__(self, desk: Desk, dialect: Dialect) -> None:
-        self._desk = desk
+    def __init__(self, backend: HelpdeskBackend, dialect: Dialect) -> None:
+        self._backend = backend
         self._dialect = dialect
-        self.deliveries = Deliveries(dialect.whole)
-        desk.listeners.append(self.deliveries.note)
+        self.webhook_sender = WebhookSender(dialect.raw_ticket)
+        backend.listeners.append(self.webhook_sender.on_change)
 
     def routes(self) -> list[Route]:
         return [
-            Route("/healthz", _spoken(self._health), methods=["GET"]),
+            Route("/healthz", _json_endpoint(self._health), methods=["GET"]),
             Route("/admin/truth", self._truth, methods=["GET"]),
-            Route("/admin/change", _spoken(self._change), methods=["POST"]),
-            Route("/admin/create", _spoken(self._create), methods=["POST"]),
-            Route("/admin/delete", _spoken(self._delete), methods=["POST"]),
-            Route("/admin/archive", _spoken(self._archive), methods=["POST"]),
-            Route("/admin/token", _spoken(self._token), methods=["POST"]),
-            Route("/admin/clock", _spoken(self._clock), methods=["GET", "POST"]),
-            Route("/admin/faults", _spoken(self._faults), methods=["GET", "POST", "DELETE"]),
-            Route("/admin/deliveries", _spoken(self._deliver), methods=["GET", "POST"]),
-            Route("/admin/deliveries/release", _spoken(self._release), methods=["POST"]),
-            Route("/admin/counters", _spoken(self._counters), methods=["GET", "DELETE"]),
+            Route("/admin/change", _json_endpoint(self._change), methods=["POST"]),
+            Route("/admin/create", _json_endpoint(self._create), methods=["POST"]),
+            Route("/admin/delete", _json_endpoint(self._delete), methods=["POST"]),
+            Route("/admin/archive", _json_endpoint(self._archive), methods=["POST"]),
+            Route("/admin/token", _json_endpoint(self._token), methods=["POST"]),
+            Route("/admin/clock", _json_endpoint(self._clock), methods=["GET", "POST"]),
+            Route("/admin/faults", _json_endpoint(self._faults), methods=["GET", "POST", "DELETE"]),
+            Route("/admin/deliveries", _json_endpoint(self._deliver), methods=["GET", "POST"]),
+            Route("/admin/deliveries/release", _json_endpoint(self._release), methods=["POST"]),
+            Route("/admin/counters", _json_endpoint(self._counters), methods=["GET", "DELETE"]),
         ]
 
     async def _health(self, _request: Request) -> Json:
-        return {"status": "ok", "tickets": len(self._desk.store)}
+        return {"status": "ok", "tickets": len(self._backend.store)}
 
     async def _truth(self, request: Request) -> Response:
         query = request.query_params
-        stores = [self._desk.store, *([self._desk.gone] if query.get("gone") == "true" else [])]
+        stores = [
+            self._backend.store,
+            *([self._backend.removed] if query.get("gone") == "true" else []),
+        ]
         ids = [each for store in stores for each in store.ids()]
-        lines = self._truth_lines(ids, is_whole=query.get("whole") == "true")
+        lines = self._truth_lines(ids, with_raw_ticket=query.get("whole") == "true")
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
-    async def _truth_lines(self, ids: list[str], *, is_whole: bool) -> AsyncIterator[bytes]:
-        for start in range(0, len(ids), _TRUTH_PIECE):
-            versions = (self._desk.find(each) for each in ids[start : start + _TRUTH_PIECE])
-            rows = (self._row(version, is_whole) for version in versions if version is not None)
+    async def _truth_lines(self, ids: list[str], *, with_raw_ticket: bool) -> AsyncIterator[bytes]:
+        for start in range(0, len(ids), _TRUTH_CHUNK_SIZE):
+            versions = (self._backend.find(each) for each in ids[start : start + _TRUTH_CHUNK_SIZE])
+            rows = (
+                self._row(version, with_raw_ticket) for version in versions if version is not None
+            )
             yield "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows).encode()
 
-    def _row(self, version: Version, is_whole: bool = True) -> Json:
+    def _row(self, version: TicketVersion, with_raw_ticket: bool = True) -> Json:
         row: Json = {
             "id": version.ticket_id,
             "createdTime": to_text(version.created),
-            "modifiedTime": to_text(version.shown_time),
+            "modifiedTime": to_text(version.visible_modified),
         }
-        if fate := self._desk.fates.get(version.ticket_id):
-            row["end"] = {"kind": fate.end, "at": to_text(fate.at), "into": fate.into}
-        if is_whole:
-            row["ticket"] = self._dialect.whole(version)
+        if removal := self._backend.removals.get(version.ticket_id):
+            row["end"] = {"kind": removal.end, "at": to_text(removal.at), "into": removal.into}
+        if with_raw_ticket:
+            row["ticket"] = self._dialect.raw_ticket(version)
         return row
 
     async def _change(self, request: Request) -> list[Json]:
-        order = await _order(
+        order = await _read_command(
             request,
             {
                 "count": int,
@@ -98,56 +103,58 @@ class AdminApi:
                 "silent": bool,
             },
         )
-        ids = self._wanted(order)
+        ids = self._requested_ids(order)
         spread, same_second = order.get("spread_seconds", 0.0), order.get("same_second", False)
         if spread < 0 or (spread and same_second):
-            raise BadOrder("spread_seconds must not be negative, nor go with same_second")
-        versions = self._desk.change(
+            raise InvalidCommand("spread_seconds must not be negative, nor go with same_second")
+        versions = self._backend.change(
             ids, order.get("fields"), spread, same_second, order.get("silent", False)
         )
         return [self._row(version) for version in versions]
 
     async def _create(self, request: Request) -> list[Json]:
-        order = await _order(request, {"count": int, "fields": dict, "ids": list})
-        versions = self._desk.create(order.get("count", 1), order.get("fields"), order.get("ids"))
+        order = await _read_command(request, {"count": int, "fields": dict, "ids": list})
+        versions = self._backend.create(
+            order.get("count", 1), order.get("fields"), order.get("ids")
+        )
         return [self._row(version) for version in versions]
 
     async def _delete(self, request: Request) -> Json:
-        order = await _order(request, {"count": int, "ids": list, "kind": str, "into": str})
-        ids, into = self._wanted(order), order.get("into")
-        end = End(order.get("kind", End.DELETED))
-        if (end is End.MERGED) != (into is not None) or into in ids:
-            raise BadOrder("merged tickets go into another one, and no others do")
-        self._desk.remove(ids, end, into)
+        order = await _read_command(request, {"count": int, "ids": list, "kind": str, "into": str})
+        ids, into = self._requested_ids(order), order.get("into")
+        end = RemovalKind(order.get("kind", RemovalKind.DELETED))
+        if (end is RemovalKind.MERGED) != (into is not None) or into in ids:
+            raise InvalidCommand("merged tickets go into another one, and no others do")
+        self._backend.remove(ids, end, into)
         return {"ids": ids}
 
     async def _archive(self, request: Request) -> Json:
-        ids = self._wanted(await _order(request, {"count": int, "ids": list}))
-        self._desk.archive(ids)
+        ids = self._requested_ids(await _read_command(request, {"count": int, "ids": list}))
+        self._backend.archive(ids)
         return {"ids": ids}
 
     async def _token(self, request: Request) -> Json:
-        order = await _order(request, {"token": str})
+        order = await _read_command(request, {"token": str})
         if not order.get("token"):
-            raise BadOrder("a token is needed")
+            raise InvalidCommand("a token is needed")
         self._dialect.accept(order["token"])
         return {}
 
-    def _wanted(self, order: Json) -> list[str]:
+    def _requested_ids(self, order: Json) -> list[str]:
         if ("ids" in order) == ("count" in order):
-            raise BadOrder("say either ids or count")
+            raise InvalidCommand("say either ids or count")
         if "count" in order:
-            return self._desk.choose(order["count"])
+            return self._backend.choose(order["count"])
         ids: list[str] = order["ids"]
-        unknown = [each for each in ids if self._desk.store.get(each) is None]
+        unknown = [each for each in ids if self._backend.store.get(each) is None]
         if unknown or len(set(ids)) != len(ids):
-            raise BadOrder(f"no such tickets, or named twice: {', '.join(unknown[:5])}")
+            raise InvalidCommand(f"no such tickets, or named twice: {', '.join(unknown[:5])}")
         return ids
 
     async def _clock(self, request: Request) -> Json:
-        clock = self._desk.clock
+        clock = self._backend.clock
         if request.method == "POST":
-            order = await _order(
+            order = await _read_command(
                 request, {"advance_seconds": float, "offset_seconds": float, "freeze": (bool, str)}
             )
             if "offset_seconds" in order:
@@ -161,24 +168,24 @@ class AdminApi:
             "offsetSeconds": clock.offset.total_seconds(),
         }
 
-    def _freeze(self, wish: bool | str | None) -> None:
-        if wish is False:
-            self._desk.clock.thaw()
-        elif wish is True:
-            self._desk.clock.freeze()
-        elif wish is not None:
-            moment = datetime.fromisoformat(wish)
+    def _freeze(self, value: bool | str | None) -> None:
+        if value is False:
+            self._backend.clock.thaw()
+        elif value is True:
+            self._backend.clock.freeze()
+        elif value is not None:
+            moment = datetime.fromisoformat(value)
             if moment.tzinfo is None:
-                raise BadOrder(f"freeze needs a time with a zone, not {wish!r}")
-            self._desk.clock.freeze(moment.astimezone(UTC))
+                raise InvalidCommand(f"freeze needs a time with a zone, not {value!r}")
+            self._backend.clock.freeze(moment.astimezone(UTC))
 
     async def _faults(self, request: Request) -> Json:
-        faults = self._desk.faults
+        faults = self._backend.faults
         if request.method == "POST":
-            faults.switch_on(await _body(request))
+            faults.activate(await _body(request))
         elif request.method == "DELETE":
             faults.clear(request.query_params.get("name"))
-        self._desk.heed_faults()
+        self._backend.apply_clock_fault()
         return faults.describe()
 
     async def _deliver(self, request: Request) -> Json:
@@ -186,22 +193,24 @@ class AdminApi:
         if request.method == "POST":
             known = {"url": str, "secret": str, "hint": bool, "tries": int}
             known |= {"lose": int, "hold": int, "double": int}
-            self.deliveries.order(await _order(request, known))
-        while request.query_params.get("settled") == "true" and not self.deliveries.is_settled:
-            await asyncio.sleep(_LOOK_SECONDS)
-        return self.deliveries.describe()
+            self.webhook_sender.order(await _read_command(request, known))
+        while request.query_params.get("settled") == "true" and not self.webhook_sender.is_settled:
+            await asyncio.sleep(_POLL_SECONDS)
+        return self.webhook_sender.describe()
 
     async def _release(self, request: Request) -> Json:
-        order = await _order(request, {"newest_first": bool})
-        return {"released": self.deliveries.release(newest_first=order.get("newest_first", False))}
+        order = await _read_command(request, {"newest_first": bool})
+        return {
+            "released": self.webhook_sender.release(newest_first=order.get("newest_first", False))
+        }
 
     async def _counters(self, request: Request) -> Json:
         if request.method == "DELETE":
-            self._desk.counters.reset()
-        return self._desk.counters.describe()
+            self._backend.counters.reset()
+        return self._backend.counters.describe()
 
 
-def _spoken(handle: Callable[[Request], Awaitable[Json | list[Json]]]) -> Handler:
+def _json_endpoint(handle: Callable[[Request], Awaitable[Json | list[Json]]]) -> Handler:
     """The handler's value as JSON, and its complaints, unreadable JSON included, as 400."""
 
     async def serve(request: Request) -> Response:
@@ -217,17 +226,17 @@ async def _body(request: Request) -> Json:
     body = await request.body()
     order = json.loads(body) if body else {}
     if not isinstance(order, dict):
-        raise BadOrder("the body must be a JSON object")
+        raise InvalidCommand("the body must be a JSON object")
     return order
 
 
-async def _order(request: Request, known: dict[str, Any]) -> Json:
+async def _read_command(request: Request, known: dict[str, Any]) -> Json:
     """The body's keys that are set, each known and of its type."""
     order = {key: value for key, value in (await _body(request)).items() if value is not None}
     for key, value in order.items():
         if key not in known:
-            raise BadOrder(f"no {key!r} here; there are: {', '.join(known)}")
+            raise InvalidCommand(f"no {key!r} here; there are: {', '.join(known)}")
         kind = (int, float) if known[key] is float else known[key]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind in (int, (int, float))):
-            raise BadOrder(f"{key} is of the wrong type: {value!r}")
+            raise InvalidCommand(f"{key} is of the wrong type: {value!r}")
     return order

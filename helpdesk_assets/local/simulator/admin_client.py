@@ -18,27 +18,27 @@ import requests
 _TIMEOUT_SECONDS = 60.0
 
 
-class SimulatorRefused(RuntimeError):
+class SimulatorError(RuntimeError):
     """The simulator did not do what it was told; the message is its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrueTicket:
-    """A ticket as the helpdesk itself knows it. `whole` is None where it was not asked for.
+    """A ticket as the helpdesk itself knows it. `raw_ticket` is None where it was not asked for.
 
-    `end` is how it has left (`deleted`, `spam` or `merged`), and `ended_at` when.
+    `end` is how it has left (`deleted`, `spam` or `merged`), and `removed_at` when.
     """
 
     ticket_id: str
     created_time: datetime
     modified_time: datetime
-    whole: dict[str, Any] | None = None
+    raw_ticket: dict[str, Any] | None = None
     end: str | None = None
-    ended_at: datetime | None = None
+    removed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Counters:
+class CallCounts:
     """What the production endpoints were asked. `calls`: endpoint, then status (or `dropped`)."""
 
     calls: Mapping[str, Mapping[str, int]]
@@ -63,7 +63,7 @@ class ClockState:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
+class WebhookStatus:
     """What became of the webhooks. `answers` by status, `failed` where there was none; `lost` and
     `held` as ticket and modified time."""
 
@@ -73,7 +73,7 @@ class Delivered:
     held: tuple[tuple[str, datetime], ...]
 
 
-class HelpdeskControl:
+class AdminClient:
     """Everything a test does to the helpdesk behind the product's back."""
 
     def __init__(self, base_url: str) -> None:
@@ -130,36 +130,36 @@ class HelpdeskControl:
 
     def delete(self, count: int | None = None, *, ids: Sequence[str] | None = None) -> list[str]:
         """Delete `count` random tickets, or those of `ids`; answers with their ids."""
-        return self._leave("/admin/delete", count, ids)
+        return self._remove("/admin/delete", count, ids)
 
     def mark_spam(self, count: int | None = None, *, ids: Sequence[str] | None = None) -> list[str]:
-        return self._leave("/admin/delete", count, ids, kind="spam")
+        return self._remove("/admin/delete", count, ids, kind="spam")
 
     def merge(self, ids: Sequence[str], into: str) -> list[str]:
         """Merge tickets into another one, which is changed by that."""
-        merged = self._leave("/admin/delete", None, ids, kind="merged", into=into)
+        merged = self._remove("/admin/delete", None, ids, kind="merged", into=into)
         self.change(ids=[into])
         return merged
 
     def archive(self, count: int | None = None, *, ids: Sequence[str] | None = None) -> list[str]:
-        return self._leave("/admin/archive", count, ids)
+        return self._remove("/admin/archive", count, ids)
 
     def accept_token(self, token: str) -> None:
         """Make this the token that production calls must carry, as a person does after another has
         ended (the fault `token_ends`)."""
         self._call("POST", "/admin/token", {"token": token})
 
-    def _leave(
+    def _remove(
         self, path: str, count: int | None, ids: Sequence[str] | None, **how: str
     ) -> list[str]:
         order = {"count": count, "ids": None if ids is None else list(ids), **how}
         left: list[str] = self._call("POST", path, order)["ids"]
         return left
 
-    def truth(self, whole: bool = False, gone: bool = False) -> Iterator[TrueTicket]:
+    def truth(self, raw_ticket: bool = False, gone: bool = False) -> Iterator[TrueTicket]:
         """Every living ticket, as a stream in the order they were made; with `gone`, then those
         that have left."""
-        wanted = {"whole": whole, "gone": gone}
+        wanted = {"whole": raw_ticket, "gone": gone}
         query = {name: "true" for name, is_wanted in wanted.items() if is_wanted}
         with self._session.get(
             f"{self.base_url}/admin/truth", params=query, stream=True, timeout=_TIMEOUT_SECONDS
@@ -193,9 +193,9 @@ class HelpdeskControl:
     def clear_faults(self, name: str | None = None) -> None:
         self._call("DELETE", "/admin/faults", query={} if name is None else {"name": name})
 
-    def send_webhooks(self, **orders: str | int | bool) -> Delivered:
+    def send_webhooks(self, **orders: str | int | bool) -> WebhookStatus:
         """Say where webhooks go (`url`, `secret`), or what shall become of the next ones (`lose`,
-        `hold`, `double`, `hint`, `tries`); see `deliveries.Orders`."""
+        `hold`, `double`, `hint`, `tries`); see `webhook_sender.WebhookOptions`."""
         return _delivered(self._call("POST", "/admin/deliveries", orders))
 
     def release_webhooks(self, *, newest_first: bool = False) -> int:
@@ -203,13 +203,15 @@ class HelpdeskControl:
         order = {"newest_first": newest_first}
         return int(self._call("POST", "/admin/deliveries/release", order)["released"])
 
-    def delivered(self) -> Delivered:
+    def delivered(self) -> WebhookStatus:
         """What became of the webhooks, once every one has been answered or given up."""
         return _delivered(self._call("GET", "/admin/deliveries", query={"settled": "true"}))
 
-    def counters(self) -> Counters:
+    def counters(self) -> CallCounts:
         seen = self._call("GET", "/admin/counters")
-        return Counters(seen["calls"], seen["ticketsServed"], seen["bytes"], seen["maxConcurrent"])
+        return CallCounts(
+            seen["calls"], seen["ticketsServed"], seen["bytes"], seen["maxConcurrent"]
+        )
 
     def reset_counters(self) -> None:
         self._call("DELETE", "/admin/counters")
@@ -262,19 +264,19 @@ class HelpdeskControl:
             method, self.base_url + path, json=order, params=query, timeout=_TIMEOUT_SECONDS
         )
         if not answer.ok:
-            raise SimulatorRefused(f"{method} {path}: {answer.status_code} {answer.text}")
+            raise SimulatorError(f"{method} {path}: {answer.status_code} {answer.text}")
         return answer.json()
 
 
 _NO_SCOPE = (("on", "all"), ("count", -1), ("after", 0))
 
 
-def _delivered(seen: Mapping[str, Any]) -> Delivered:
+def _delivered(seen: Mapping[str, Any]) -> WebhookStatus:
     lost, held = (
         tuple((row["id"], datetime.fromisoformat(row["modifiedTime"])) for row in seen[name])
         for name in ("lost", "held")
     )
-    return Delivered(seen["pending"], seen["answers"], lost, held)
+    return WebhookStatus(seen["pending"], seen["answers"], lost, held)
 
 
 def _ticket(row: Mapping[str, Any]) -> TrueTicket:

@@ -14,12 +14,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from helpdesk_assets.local.simulator.admin_api import AdminApi
 from helpdesk_assets.local.simulator.dialects import make_dialect
-from helpdesk_assets.local.simulator.helpdesk import Desk
-from helpdesk_assets.local.simulator.middleware import Gate
+from helpdesk_assets.local.simulator.helpdesk import HelpdeskBackend
+from helpdesk_assets.local.simulator.middleware import CallMiddleware
 from helpdesk_assets.local.simulator.response_faults import JsonResponse
 
 
-class ClockHeader:
+class DateHeaderMiddleware:
     """Puts the `Date` of the helpdesk's own clock on every answer, errors included."""
 
     def __init__(self, app: ASGIApp, now: Callable[[], datetime]) -> None:
@@ -36,7 +36,7 @@ class ClockHeader:
         await self._app(scope, receive, send_dated)
 
 
-async def _say_in_json(request: Request, error: Exception) -> Response:
+async def _json_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     body = {"errorCode": error.status_code, "message": f"{error.detail}: {request.url.path}"}
@@ -44,15 +44,18 @@ async def _say_in_json(request: Request, error: Exception) -> Response:
 
 
 def build_app(
-    desk: Desk, token: str, dialect: str = "rest", webhooks: Mapping[str, str] | None = None
+    backend: HelpdeskBackend,
+    token: str,
+    dialect: str = "rest",
+    webhooks: Mapping[str, str] | None = None,
 ) -> ASGIApp:
     """The whole helpdesk, speaking like the provider of that name. `webhooks`: the first orders
-    for them (`deliveries.Orders`); none are sent without."""
-    spoken = make_dialect(dialect, desk, token)
-    admin = AdminApi(desk, spoken)
-    admin.deliveries.order(dict(webhooks or {}))
+    for them (`webhook_sender.WebhookOptions`); none are sent without."""
+    vendor_dialect = make_dialect(dialect, backend, token)
+    admin = AdminApi(backend, vendor_dialect)
+    admin.webhook_sender.order(dict(webhooks or {}))
     app = Starlette(
-        routes=[*spoken.routes(Gate(desk, spoken)), *admin.routes()],
-        exception_handlers={HTTPException: _say_in_json},
+        routes=[*vendor_dialect.routes(CallMiddleware(backend, vendor_dialect)), *admin.routes()],
+        exception_handlers={HTTPException: _json_error},
     )
-    return ClockHeader(app, desk.clock.now)
+    return DateHeaderMiddleware(app, backend.clock.now)

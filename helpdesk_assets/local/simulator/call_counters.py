@@ -28,7 +28,7 @@ class CallCounters:
     def end(self) -> None:
         self._in_flight -= 1
 
-    def answered(self, endpoint: str, outcome: str, tickets: int, size: int) -> None:
+    def record_response(self, endpoint: str, outcome: str, tickets: int, size: int) -> None:
         """`outcome`: the status, or `dropped` where the connection was cut on purpose."""
         self._calls[endpoint, outcome] += 1
         self._tickets_served += tickets

@@ -24,13 +24,13 @@ class SimulatedClock:
     """Runs with real time from wherever it was put, or stands still while frozen."""
 
     def __init__(
-        self, start: datetime | None = None, real: Callable[[], datetime] = _real_utc
+        self, start: datetime | None = None, real_now: Callable[[], datetime] = _real_utc
     ) -> None:
-        self._real = real
+        self._real_now = real_now
         self._offset = timedelta(0)
         self._frozen: datetime | None = None
         # The fault `clock_offset`: kept apart, so that clearing the fault restores the right time.
-        self.error = timedelta(0)
+        self.fault_offset = timedelta(0)
         if start is not None:
             self.put(start)
 
@@ -41,10 +41,10 @@ class SimulatedClock:
     @property
     def offset(self) -> timedelta:
         """How far this clock is from real time, the fault included."""
-        return self.now() - self._real()
+        return self.now() - self._real_now()
 
     def now(self) -> datetime:
-        return (self._frozen or self._real() + self._offset) + self.error
+        return (self._frozen or self._real_now() + self._offset) + self.fault_offset
 
     def tick(self) -> int:
         """Now in whole seconds since 1970: the resolution of every time the API tells."""
@@ -53,7 +53,7 @@ class SimulatedClock:
     def put(self, moment: datetime) -> None:
         """Set the time to `moment`; the clock goes on running or standing from there."""
         moment = moment.astimezone(UTC)
-        self._offset = moment - self._real()
+        self._offset = moment - self._real_now()
         if self._frozen is not None:
             self._frozen = moment
 
@@ -64,13 +64,13 @@ class SimulatedClock:
 
     def set_offset(self, offset: timedelta) -> None:
         """Be this far from real time. A frozen clock stays frozen, at that moment."""
-        self.put(self._real() + offset)
+        self.put(self._real_now() + offset)
 
     def freeze(self, at: datetime | None = None) -> None:
-        self._frozen = at or self._frozen or self._real() + self._offset
+        self._frozen = at or self._frozen or self._real_now() + self._offset
 
     def thaw(self) -> None:
         """Run on from the frozen moment, so that thawing never jumps."""
         if self._frozen is not None:
-            self._offset = self._frozen - self._real()
+            self._offset = self._frozen - self._real_now()
             self._frozen = None

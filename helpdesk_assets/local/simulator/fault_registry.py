@@ -1,7 +1,7 @@
 """Which faults are in force, on which calls, and for how many of them still.
 
 A fault that cannot show on a call (a repeated token where none was sent) is not used up by it. What
-each fault does to an answer is in `damage`, `app` and `desk`; this module only keeps the books.
+each fault does to an answer is in `damage`, `app` and `backend`; this module only keeps the books.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# `gone` is where a vendor tells of deleted tickets, `login` where it issues tokens.
+# `removed` is where a vendor tells of deleted tickets, `login` where it issues tokens.
 ENDPOINTS = ("search", "listing", "ticket", "gone", "login")
-FOR_EVER = -1
+UNLIMITED = -1
 
 # Every fault, with its parameters and what they are when not given.
-KNOWN: Mapping[str, Mapping[str, Any]] = {
+FAULTS: Mapping[str, Mapping[str, Any]] = {
     "error_500": {"status": 500},
     "rate_limit_429": {"retry_after": 1},
     "rate_limit": {"calls": 10, "window_seconds": 1.0},
@@ -37,15 +37,15 @@ KNOWN: Mapping[str, Mapping[str, Any]] = {
     "future_row": {"modified": "2099-12-31T23:59:59Z"},
     "thin_rows": {},
 }
-_SCOPE: Mapping[str, Any] = {"on": "all", "count": FOR_EVER, "after": 0}
+_SCOPE: Mapping[str, Any] = {"on": "all", "count": UNLIMITED, "after": 0}
 # A clock is off for everybody and until it is put right.
-_WITHOUT_SCOPE = frozenset({"clock_offset"})
+_UNSCOPED = frozenset({"clock_offset"})
 BAD_TICKET_KINDS = ("no_id", "bad_time")
 
 Params = Mapping[str, Any]
 
 
-class BadFault(ValueError):
+class InvalidFault(ValueError):
     """A fault that is not known, or has parameters it does not take."""
 
 
@@ -53,23 +53,23 @@ class BadFault(ValueError):
 class _Fault:
     params: Params
     on: str
-    left: int
+    remaining_calls: int
     after: int
 
 
-class FaultBoard:
+class FaultRegistry:
     """The faults in force."""
 
     def __init__(self) -> None:
         self._active: dict[str, _Fault] = {}
 
-    def switch_on(self, wanted: Mapping[str, Any]) -> None:
+    def activate(self, requested: Mapping[str, Any]) -> None:
         """Put faults in force, each replacing an earlier one of its name; all of them or none.
 
         Raises:
             BadFault: naming what is not known.
         """
-        self._active.update({name: _read(name, given) for name, given in wanted.items()})
+        self._active.update({name: _parse_fault(name, given) for name, given in requested.items()})
 
     def clear(self, name: str | None = None) -> None:
         if name is None:
@@ -77,7 +77,7 @@ class FaultBoard:
         else:
             self._active.pop(name, None)
 
-    def take(self, name: str, endpoint: str) -> Params | None:
+    def consume(self, name: str, endpoint: str) -> Params | None:
         """The fault's parameters where this call shall show it; counts the call."""
         fault = self._active.get(name)
         if fault is None or fault.on not in ("all", endpoint):
@@ -85,60 +85,65 @@ class FaultBoard:
         if fault.after > 0:
             fault.after -= 1
             return None
-        if fault.left != FOR_EVER:
-            fault.left -= 1
-            if fault.left <= 0:
+        if fault.remaining_calls != UNLIMITED:
+            fault.remaining_calls -= 1
+            if fault.remaining_calls <= 0:
                 del self._active[name]
         return fault.params
 
-    def standing(self, name: str) -> Params | None:
+    def active(self, name: str) -> Params | None:
         """The fault's parameters where it is in force; counts nothing."""
         fault = self._active.get(name)
         return None if fault is None else fault.params
 
     def describe(self) -> dict[str, dict[str, Any]]:
         return {
-            name: {**fault.params, "on": fault.on, "count": fault.left, "after": fault.after}
+            name: {
+                **fault.params,
+                "on": fault.on,
+                "count": fault.remaining_calls,
+                "after": fault.after,
+            }
             for name, fault in self._active.items()
         }
 
 
-def _read(name: str, given: object) -> _Fault:
-    if name not in KNOWN:
-        raise BadFault(f"no fault {name!r}; there are: {', '.join(KNOWN)}")
+def _parse_fault(name: str, given: object) -> _Fault:
+    if name not in FAULTS:
+        raise InvalidFault(f"no fault {name!r}; there are: {', '.join(FAULTS)}")
     if not isinstance(given, Mapping):
-        raise BadFault(f"{name} takes an object of parameters")
-    scope = {} if name in _WITHOUT_SCOPE else _SCOPE
-    unknown = set(given) - set(KNOWN[name]) - set(scope)
+        raise InvalidFault(f"{name} takes an object of parameters")
+    scope = {} if name in _UNSCOPED else _SCOPE
+    unknown = set(given) - set(FAULTS[name]) - set(scope)
     if unknown:
-        raise BadFault(f"{name} does not take {', '.join(sorted(unknown))}")
-    asked = {**_SCOPE, **KNOWN[name], **given}
-    _check_values(name, asked)
-    params = {key: asked[key] for key in KNOWN[name]}
-    return _Fault(params, asked["on"], asked["count"], asked["after"])
+        raise InvalidFault(f"{name} does not take {', '.join(sorted(unknown))}")
+    values = {**_SCOPE, **FAULTS[name], **given}
+    _check_values(name, values)
+    params = {key: values[key] for key in FAULTS[name]}
+    return _Fault(params, values["on"], values["count"], values["after"])
 
 
-def _check_values(name: str, asked: Params) -> None:
-    for key, default in {**_SCOPE, **KNOWN[name]}.items():
-        value = asked[key]
+def _check_values(name: str, values: Params) -> None:
+    for key, default in {**_SCOPE, **FAULTS[name]}.items():
+        value = values[key]
         # Retry-After goes out as it is given: seconds, a date, nonsense, or nothing.
         if isinstance(default, (int, float)) and key != "retry_after":
             if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise BadFault(f"{name}: {key} must be a number")
+                raise InvalidFault(f"{name}: {key} must be a number")
             if isinstance(default, int) and not isinstance(value, int):
-                raise BadFault(f"{name}: {key} must be a whole number")
-    if asked["on"] not in ("all", *ENDPOINTS):
-        raise BadFault(f"{name}: on must be all, {', '.join(ENDPOINTS)}")
-    if asked["count"] == 0 or asked["count"] < FOR_EVER:
-        raise BadFault(f"{name}: count must be at least 1, or {FOR_EVER} for all calls")
-    if name == "bad_ticket" and asked["kind"] not in BAD_TICKET_KINDS:
-        raise BadFault(f"{name}: kind must be {' or '.join(BAD_TICKET_KINDS)}")
-    if name == "rate_limit" and asked["window_seconds"] <= 0:
-        raise BadFault(f"{name}: window_seconds must be more than 0")
+                raise InvalidFault(f"{name}: {key} must be a whole number")
+    if values["on"] not in ("all", *ENDPOINTS):
+        raise InvalidFault(f"{name}: on must be all, {', '.join(ENDPOINTS)}")
+    if values["count"] == 0 or values["count"] < UNLIMITED:
+        raise InvalidFault(f"{name}: count must be at least 1, or {UNLIMITED} for all calls")
+    if name == "bad_ticket" and values["kind"] not in BAD_TICKET_KINDS:
+        raise InvalidFault(f"{name}: kind must be {' or '.join(BAD_TICKET_KINDS)}")
+    if name == "rate_limit" and values["window_seconds"] <= 0:
+        raise InvalidFault(f"{name}: window_seconds must be more than 0")
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class RateLimitStatus:
     """What is left of a rate limit after a call; vendors tell it in headers of their own."""
 
     limit: int
@@ -154,13 +159,13 @@ class RateWindow:
         self._opened = -math.inf
         self._calls = 0
 
-    def spend(self, now: float, calls: int, window_seconds: float) -> Allowance:
+    def count_call(self, now: float, calls: int, window_seconds: float) -> RateLimitStatus:
         """Count one call of a window that allows `calls`."""
         # A window in the future was opened by a clock that has been turned back since.
         if not self._opened <= now < self._opened + window_seconds:
             self._opened, self._calls = now, 0
         self._calls += 1
-        return Allowance(
+        return RateLimitStatus(
             limit=calls,
             remaining=max(calls - self._calls, 0),
             reset_seconds=max(math.ceil(self._opened + window_seconds - now), 1),

@@ -15,13 +15,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from helpdesk_assets.local.simulator.fault_registry import Allowance
-from helpdesk_assets.local.simulator.helpdesk import Desk
-from helpdesk_assets.local.simulator.response_faults import CutResponse, JsonResponse, write_answer
-from helpdesk_assets.local.simulator.ticket_factory import Json, Version
+from helpdesk_assets.local.simulator.fault_registry import RateLimitStatus
+from helpdesk_assets.local.simulator.helpdesk import HelpdeskBackend
+from helpdesk_assets.local.simulator.response_faults import (
+    JsonResponse,
+    TruncatedResponse,
+    build_response,
+)
+from helpdesk_assets.local.simulator.ticket_factory import Json, TicketVersion
 
 
-class Refusal(Exception):
+class ApiError(Exception):
     """The call is answered with an error status. `code` is the vendor's word for it, if any."""
 
     def __init__(
@@ -38,7 +42,7 @@ class Refusal(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class EndpointResult:
     """What a dialect answers; `tickets` is how many it serves. Payload None: an empty body."""
 
     payload: Json | list[Json] | None
@@ -50,9 +54,9 @@ class Answer:
 class Dialect(Protocol):
     """One vendor's way of speaking, over one desk."""
 
-    def routes(self, gate: Gate) -> Sequence[Route]: ...
+    def routes(self, middleware: CallMiddleware) -> Sequence[Route]: ...
 
-    def whole(self, version: Version) -> Json:
+    def raw_ticket(self, version: TicketVersion) -> Json:
         """The ticket as this vendor's lists give it: what a sync should have stored."""
         ...
 
@@ -68,39 +72,39 @@ class Dialect(Protocol):
         """A person has made a new token: from now on it is the good one."""
         ...
 
-    def refusal(self, refusal: Refusal) -> Any:
+    def api_error(self, api_error: ApiError) -> Any:
         """The body of an error, as this vendor writes it."""
         ...
 
-    def limits(self, allowance: Allowance) -> Mapping[str, str]:
+    def rate_limit_headers(self, rate_limit_status: RateLimitStatus) -> Mapping[str, str]:
         """The headers by which this vendor tells how many calls are left."""
         ...
 
 
-class Gate:
+class CallMiddleware:
     """Turns a dialect's answers into responses of one desk."""
 
-    def __init__(self, desk: Desk, dialect: Dialect) -> None:
-        self._desk = desk
+    def __init__(self, backend: HelpdeskBackend, dialect: Dialect) -> None:
+        self._backend = backend
         self._dialect = dialect
 
     def endpoint(
-        self, name: str, build: Callable[[Request], Answer], *, open_to_all: bool = False
+        self, name: str, handler: Callable[[Request], EndpointResult], *, public: bool = False
     ) -> Callable[[Request], Awaitable[Response]]:
-        """An endpoint that faults know as `name`. The request's body is read before `build` is
-        called and is in `request.state.body`. `open_to_all`: there is no login before it."""
+        """An endpoint that faults know as `name`. The request's body is read before `handler` is
+        called and is in `request.state.body`. `public`: there is no login before it."""
 
         async def serve(request: Request) -> Response:
-            counters = self._desk.counters
+            counters = self._backend.counters
             counters.begin()
             try:
                 request.state.body = await request.body()
-                response, tickets = await self._respond(name, request, build, open_to_all)
+                response, tickets = await self._respond(name, request, handler, public)
             finally:
                 counters.end()
-            cut = isinstance(response, CutResponse)
+            cut = isinstance(response, TruncatedResponse)
             outcome = "dropped" if cut else str(response.status_code)
-            counters.answered(name, outcome, tickets, len(response.body))
+            counters.record_response(name, outcome, tickets, len(response.body))
             return response
 
         return serve
@@ -109,60 +113,64 @@ class Gate:
         self,
         endpoint: str,
         request: Request,
-        build: Callable[[Request], Answer],
-        open_to_all: bool,
+        handler: Callable[[Request], EndpointResult],
+        public: bool,
     ) -> tuple[Response, int]:
-        allowance: Allowance | None = None
+        rate_limit_status: RateLimitStatus | None = None
         try:
-            if not open_to_all:
-                self._end_token(endpoint)
+            if not public:
+                self._expire_token(endpoint)
                 self._dialect.authorize(request)
-            allowance = await self._pass_faults(endpoint)
-            answer = build(request)
-        except Refusal as refusal:
-            response = _refused(self._dialect.refusal(refusal), refusal)
+            rate_limit_status = await self._apply_faults(endpoint)
+            answer = handler(request)
+        except ApiError as api_error:
+            response = _error_response(self._dialect.api_error(api_error), api_error)
             tickets = 0
         else:
-            response, tickets = self._written(endpoint, answer), answer.tickets
-        if allowance is not None:
-            response.headers.update(self._dialect.limits(allowance))
+            response, tickets = self._to_response(endpoint, answer), answer.tickets
+        if rate_limit_status is not None:
+            response.headers.update(self._dialect.rate_limit_headers(rate_limit_status))
         return response, tickets
 
-    def _end_token(self, endpoint: str) -> None:
-        if self._desk.faults.take("token_ends", endpoint) is not None:
+    def _expire_token(self, endpoint: str) -> None:
+        if self._backend.faults.consume("token_ends", endpoint) is not None:
             self._dialect.revoke()
 
-    def _written(self, endpoint: str, answer: Answer) -> Response:
+    def _to_response(self, endpoint: str, answer: EndpointResult) -> Response:
         if answer.payload is None:
             return Response(status_code=answer.status, headers=dict(answer.headers))
-        response = write_answer(self._desk.faults, endpoint, answer.payload)
+        response = build_response(self._backend.faults, endpoint, answer.payload)
         response.status_code = answer.status
         response.headers.update(answer.headers)
         return response
 
-    async def _pass_faults(self, endpoint: str) -> Allowance | None:
+    async def _apply_faults(self, endpoint: str) -> RateLimitStatus | None:
         """The faults that slow a call down or keep it from being answered. What is left of the
         steady `rate_limit` is handed on."""
-        faults = self._desk.faults
-        if params := faults.take("latency", endpoint):
+        faults = self._backend.faults
+        if params := faults.consume("latency", endpoint):
             await asyncio.sleep(params["seconds"])
-        allowance = None
-        if params := faults.take("rate_limit", endpoint):
-            now = self._desk.clock.now().timestamp()
-            allowance = self._desk.rate_window.spend(now, params["calls"], params["window_seconds"])
-            if allowance.exceeded:
-                raise Refusal(429, "too many calls", {"Retry-After": str(allowance.reset_seconds)})
-        if params := faults.take("rate_limit_429", endpoint):
+        rate_limit_status = None
+        if params := faults.consume("rate_limit", endpoint):
+            now = self._backend.clock.now().timestamp()
+            rate_limit_status = self._backend.rate_window.count_call(
+                now, params["calls"], params["window_seconds"]
+            )
+            if rate_limit_status.exceeded:
+                raise ApiError(
+                    429, "too many calls", {"Retry-After": str(rate_limit_status.reset_seconds)}
+                )
+        if params := faults.consume("rate_limit_429", endpoint):
             after = params["retry_after"]
-            raise Refusal(
+            raise ApiError(
                 429, "too many calls", None if after is None else {"Retry-After": str(after)}
             )
-        if params := faults.take("error_500", endpoint):
-            raise Refusal(params["status"], "something went wrong on our side")
-        return allowance
+        if params := faults.consume("error_500", endpoint):
+            raise ApiError(params["status"], "something went wrong on our side")
+        return rate_limit_status
 
 
-def _refused(body: Any, refusal: Refusal) -> Response:
+def _error_response(body: Any, api_error: ApiError) -> Response:
     if body is None:
-        return Response(status_code=refusal.status, headers=refusal.headers)
-    return JsonResponse(body, refusal.status, refusal.headers)
+        return Response(status_code=api_error.status, headers=api_error.headers)
+    return JsonResponse(body, api_error.status, api_error.headers)

@@ -12,8 +12,8 @@ import msgspec
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from helpdesk_assets.local.simulator.fault_registry import FaultBoard
-from helpdesk_assets.local.simulator.paging import PageAsk, write_token
+from helpdesk_assets.local.simulator.fault_registry import FaultRegistry
+from helpdesk_assets.local.simulator.paging import PageRequest, encode_page_token
 from helpdesk_assets.local.simulator.ticket_factory import Json
 
 _THIN_FIELDS = ("id", "createdTime", "modifiedTime")
@@ -24,13 +24,13 @@ _MAINTENANCE = (
 
 
 @dataclass(slots=True)
-class PageAnswer:
-    """A page on its way out: rows as values or as text that is written already. `row_before` is
+class PageResult:
+    """A page on its way out: rows as values or as text that is written already. `previous_row` is
     the last row of the page before this one."""
 
     rows: list[Any]
     next_token: str | None
-    row_before: Any
+    previous_row: Any
 
     def payload(self) -> Json:
         if self.next_token is None:
@@ -45,7 +45,7 @@ class JsonResponse(JSONResponse):
         return msgspec.json.encode(content)
 
 
-class CutResponse(Response):
+class TruncatedResponse(Response):
     """Promises the whole body, sends half of it and leaves; the server then closes the socket."""
 
     media_type = "application/json"
@@ -67,70 +67,78 @@ class CutResponse(Response):
         await send({"type": "http.response.body", "body": half, "more_body": True})
 
 
-def needs_values(faults: FaultBoard) -> bool:
+def needs_parsed_rows(faults: FaultRegistry) -> bool:
     """Whether a fault in force reaches into the rows."""
-    return any(faults.standing(name) is not None for name in ("bad_ticket", "thin_rows"))
+    return any(faults.active(name) is not None for name in ("bad_ticket", "thin_rows"))
 
 
-def damage_page(faults: FaultBoard, endpoint: str, ask: PageAsk, page: PageAnswer) -> None:
+def apply_page_faults(
+    faults: FaultRegistry, endpoint: str, page_request: PageRequest, page: PageResult
+) -> None:
     """Apply the row faults in force, in place."""
-    page.rows = repeated(faults, endpoint, page.rows, page.row_before)
-    spoil_tickets(faults, endpoint, page.rows)
-    if page.rows and faults.take("thin_rows", endpoint) is not None:
+    page.rows = with_repeated_rows(faults, endpoint, page.rows, page.previous_row)
+    corrupt_tickets(faults, endpoint, page.rows)
+    if page.rows and faults.consume("thin_rows", endpoint) is not None:
         page.rows = [{key: row[key] for key in _THIN_FIELDS if key in row} for row in page.rows]
-    _cut_rows(faults, endpoint, ask, page)
-    can_repeat = ask.token is not None and page.next_token is not None
-    if can_repeat and faults.take("repeated_token", endpoint) is not None:
-        page.next_token = ask.token
+    _truncate_rows(faults, endpoint, page_request, page)
+    can_repeat = page_request.token is not None and page.next_token is not None
+    if can_repeat and faults.consume("repeated_token", endpoint) is not None:
+        page.next_token = page_request.token
 
 
-def repeated(
-    faults: FaultBoard, endpoint: str, rows: list[Json], row_before: Json | None
+def with_repeated_rows(
+    faults: FaultRegistry, endpoint: str, rows: list[Json], previous_row: Json | None
 ) -> list[Json]:
     """The fault `repeated_rows`: the last row of the page before, and the first rows twice."""
-    if not rows or (params := faults.take("repeated_rows", endpoint)) is None:
+    if not rows or (params := faults.consume("repeated_rows", endpoint)) is None:
         return rows
     times = params["rows"]
     twice = [row for row in rows[:times] for _ in range(2)]
-    edge = [] if row_before is None else [row_before]
+    edge = [] if previous_row is None else [previous_row]
     return edge + twice + rows[times:]
 
 
-def rows_kept(faults: FaultBoard, endpoint: str, rows: int) -> int:
+def remaining_rows(faults: FaultRegistry, endpoint: str, rows: int) -> int:
     """How many of a page's rows the fault `page_cut_short` leaves."""
-    short = faults.standing("page_cut_short")
-    if short and rows > short["keep"] and faults.take("page_cut_short", endpoint):
-        kept: int = short["keep"]
-        return kept
+    cut_fault = faults.active("page_cut_short")
+    if cut_fault and rows > cut_fault["keep"] and faults.consume("page_cut_short", endpoint):
+        remaining: int = cut_fault["keep"]
+        return remaining
     return rows
 
 
-def _cut_rows(faults: FaultBoard, endpoint: str, ask: PageAsk, page: PageAnswer) -> None:
-    kept = rows_kept(faults, endpoint, len(page.rows))
-    if kept < len(page.rows):
-        page.rows = page.rows[:kept]
+def _truncate_rows(
+    faults: FaultRegistry, endpoint: str, page_request: PageRequest, page: PageResult
+) -> None:
+    remaining = remaining_rows(faults, endpoint, len(page.rows))
+    if remaining < len(page.rows):
+        page.rows = page.rows[:remaining]
         # The token stays the whole page's. A last page has none: without one, nobody could tell
         # a cut from the end, so there it points behind the cut.
-        page.next_token = page.next_token or write_token(endpoint, ask.offset + len(page.rows))
-    if page.rows and faults.take("empty_page", endpoint) is not None:
+        page.next_token = page.next_token or encode_page_token(
+            endpoint, page_request.offset + len(page.rows)
+        )
+    if page.rows and faults.consume("empty_page", endpoint) is not None:
         # Another token for the same place: an equal one would be the fault `repeated_token`.
         page.rows = []
-        page.next_token = write_token(endpoint, ask.offset, ask.hop + 1)
+        page.next_token = encode_page_token(
+            endpoint, page_request.offset, page_request.repeat_count + 1
+        )
 
 
-def spoil_tickets(
-    faults: FaultBoard, endpoint: str, rows: list[Json], modified: str = "modifiedTime"
+def corrupt_tickets(
+    faults: FaultRegistry, endpoint: str, rows: list[Json], modified: str = "modifiedTime"
 ) -> None:
     """The fault `bad_ticket`: the named tickets, or the first rows where none are named.
 
     `modified`: the spoken dialect's name of the modified time.
     """
-    params = faults.standing("bad_ticket")
+    params = faults.active("bad_ticket")
     if params is None:
         return
     ids = frozenset(params["ids"])
     bad = [row for row in rows if str(row["id"]) in ids] if ids else rows[: params["rows"]]
-    if not bad or faults.take("bad_ticket", endpoint) is None:
+    if not bad or faults.consume("bad_ticket", endpoint) is None:
         return
     for row in bad:
         if params["kind"] == "no_id":
@@ -139,16 +147,16 @@ def spoil_tickets(
             row[modified] = "not-a-time"
 
 
-def write_answer(faults: FaultBoard, endpoint: str, payload: Json | list[Json]) -> Response:
+def build_response(faults: FaultRegistry, endpoint: str, payload: Json | list[Json]) -> Response:
     """The answer's bytes, as the body faults in force leave them."""
-    if faults.take("not_json", endpoint) is not None:
+    if faults.consume("not_json", endpoint) is not None:
         return HTMLResponse(_MAINTENANCE)
-    if faults.take("missing_fields", endpoint) is not None:
+    if faults.consume("missing_fields", endpoint) is not None:
         return JsonResponse({"status": "ok", "info": {"code": 0}})
-    whole = JsonResponse(payload)
-    if faults.take("truncated_json", endpoint) is not None:
-        body = bytes(whole.body)
+    raw_ticket = JsonResponse(payload)
+    if faults.consume("truncated_json", endpoint) is not None:
+        body = bytes(raw_ticket.body)
         return Response(body[: len(body) // 2], media_type="application/json")
-    if faults.take("drop_connection", endpoint) is not None:
-        return CutResponse(whole.body)
-    return whole
+    if faults.consume("drop_connection", endpoint) is not None:
+        return TruncatedResponse(raw_ticket.body)
+    return raw_ticket

@@ -13,7 +13,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Dice:
+class SeededRandom:
     """Draws from the digest of its label; equal labels draw equal rows of numbers."""
 
     __slots__ = ("_pool", "_state")
@@ -25,7 +25,7 @@ class Dice:
         self._state = blake2b(material).digest()
         self._pool = int.from_bytes(self._state, "big")
 
-    def below(self, end: int) -> int:
+    def randbelow(self, end: int) -> int:
         """A number in [0, end)."""
         # 24 spare bits keep the draw even; with less entropy left, small numbers would win.
         if self._pool < end << 24:
@@ -33,19 +33,19 @@ class Dice:
         self._pool, drawn = divmod(self._pool, end)
         return drawn
 
-    def pick(self, pool: Sequence[T]) -> T:
-        return pool[self.below(len(pool))]
+    def choice(self, pool: Sequence[T]) -> T:
+        return pool[self.randbelow(len(pool))]
 
     def one_in(self, end: int) -> bool:
-        return self.below(end) == 0
+        return self.randbelow(end) == 0
 
     def sample(self, population: int, count: int) -> list[int]:
         """`count` distinct numbers in [0, population), or all of them where there are fewer."""
-        moved: dict[int, int] = {}
+        swapped: dict[int, int] = {}
         drawn = []
         # Fisher-Yates over a range that is never laid out: only the moved places are kept.
         for last in range(population - 1, max(population - count, 0) - 1, -1):
-            place = self.below(last + 1)
-            drawn.append(moved.get(place, place))
-            moved[place] = moved.get(last, last)
+            position = self.randbelow(last + 1)
+            drawn.append(swapped.get(position, position))
+            swapped[position] = swapped.get(last, last)
         return drawn

@@ -16,9 +16,9 @@ import requests
 import uvicorn
 
 from helpdesk_assets.http_server import Server, listen
-from helpdesk_assets.local.simulator.admin_client import HelpdeskControl
+from helpdesk_assets.local.simulator.admin_client import AdminClient
 from helpdesk_assets.local.simulator.app import build_app
-from helpdesk_assets.local.simulator.helpdesk import Desk
+from helpdesk_assets.local.simulator.helpdesk import HelpdeskBackend
 
 DEFAULT_TOKEN = "local-demo-token"  # noqa: S105 - opens no door to anything real
 _START_SECONDS = 30.0
@@ -56,8 +56,8 @@ def serve(
         OSError: the address cannot be listened on.
     """
     with listen(host, port) as listener:
-        desk = Desk(tickets, seed, start, history_until=history_until)
-        config = _config(desk, token, dialect, webhooks)
+        backend = HelpdeskBackend(tickets, seed, start, history_until=history_until)
+        config = _config(backend, token, dialect, webhooks)
         url = _url(listener)
         server = Server(config, lambda: announce(url) if announce else None)
         # uvicorn has shut down in order by the time it passes the interrupt on.
@@ -65,7 +65,7 @@ def serve(
             server.run(sockets=[listener])
 
 
-class SimulatedHelpdesk(HelpdeskControl):
+class SimulatedHelpdesk(AdminClient):
     """A helpdesk in a background thread, on a free port of the loopback.
 
     Use it as a context manager; it is at once the control of what it runs.
@@ -94,8 +94,8 @@ class SimulatedHelpdesk(HelpdeskControl):
             cap: rows that one query may reach, where that is not to be what the vendor documents.
         """
         self.token = token
-        desk = Desk(tickets, seed, start, frozen, cap=cap)
-        self._server = Server(_config(desk, token, dialect))
+        backend = HelpdeskBackend(tickets, seed, start, frozen, cap=cap)
+        self._server = Server(_config(backend, token, dialect))
         self._listener = listen("127.0.0.1", port)
         super().__init__(_url(self._listener))
         self._thread = threading.Thread(
@@ -106,7 +106,7 @@ class SimulatedHelpdesk(HelpdeskControl):
         )
 
     def accept_token(self, token: str) -> None:
-        """See `HelpdeskControl.accept_token`."""
+        """See `AdminClient.accept_token`."""
         super().accept_token(token)
         self.token = token
 
@@ -147,12 +147,12 @@ def _url(listener: socket.socket) -> str:
 
 
 def _config(
-    desk: Desk, token: str, dialect: str, webhooks: Mapping[str, str] | None = None
+    backend: HelpdeskBackend, token: str, dialect: str, webhooks: Mapping[str, str] | None = None
 ) -> uvicorn.Config:
     """The same plain server wherever it runs, whatever else is installed beside it."""
-    logging.getLogger("uvicorn.error").addFilter(_is_no_fault_of_ours)
+    logging.getLogger("uvicorn.error").addFilter(_is_unexpected_error)
     return uvicorn.Config(
-        build_app(desk, token, dialect, webhooks),
+        build_app(backend, token, dialect, webhooks),
         http="h11",
         loop="asyncio",
         ws="none",
@@ -170,7 +170,7 @@ def _config(
     )
 
 
-def _is_no_fault_of_ours(record: logging.LogRecord) -> bool:
+def _is_unexpected_error(record: logging.LogRecord) -> bool:
     """uvicorn calls an error what two faults do on purpose: `drop_connection` leaves its answer
     incomplete, and a call that `latency` holds back is given up when the server stops."""
     message = record.getMessage()

@@ -25,16 +25,16 @@ from typing import Any
 import requests
 
 from helpdesk_assets.local.simulator.clock import to_text
-from helpdesk_assets.local.simulator.ticket_factory import Json, Version
+from helpdesk_assets.local.simulator.ticket_factory import Json, TicketVersion
 
 # As many as a busy vendor may have under way at one receiver.
-SENDERS = 8
+MAX_SENDERS = 8
 _TIMEOUT_SECONDS = 30.0
-_PATIENCE_SECONDS = 0.25
+_RETRY_DELAY_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
+class WebhookOptions:
     """Where webhooks go, and what shall become of the next ones.
 
     Attributes:
@@ -57,26 +57,26 @@ class Orders:
 
 
 @dataclass(frozen=True, slots=True)
-class _Letter:
+class _OutgoingWebhook:
     ticket_id: str
     modified: str
     body: bytes
 
 
-class Deliveries:
+class WebhookSender:
     """Told of changes by the desk's thread; posts in threads of its own, which end when there is
     nothing left to post."""
 
-    def __init__(self, whole: Callable[[Version], Any]) -> None:
-        self._whole = whole
-        self._orders = Orders()
-        self._letters: queue.SimpleQueue[_Letter] = queue.SimpleQueue()
-        self._held: list[_Letter] = []
-        self._lost: list[_Letter] = []
+    def __init__(self, raw_ticket: Callable[[TicketVersion], Any]) -> None:
+        self._whole = raw_ticket
+        self._options = WebhookOptions()
+        self._queue: queue.SimpleQueue[_OutgoingWebhook] = queue.SimpleQueue()
+        self._held: list[_OutgoingWebhook] = []
+        self._lost: list[_OutgoingWebhook] = []
         self._answers: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._pending = 0
-        self._senders = 0
+        self._running_senders = 0
 
     @property
     def is_settled(self) -> bool:
@@ -86,25 +86,25 @@ class Deliveries:
 
     def order(self, changed: Json) -> None:
         """Change some of the orders; the others stay."""
-        self._orders = replace(self._orders, **changed)
+        self._options = replace(self._options, **changed)
 
-    def note(self, kind: str, version: Version) -> None:
+    def on_change(self, kind: str, version: TicketVersion) -> None:
         """A ticket has changed: tell whoever is to be told."""
-        orders = self._orders
-        if not orders.url:
+        options = self._options
+        if not options.url:
             return
-        letter = self._written(kind, version)
-        if orders.lose > 0:
-            self._orders = replace(orders, lose=orders.lose - 1)
-            self._lost.append(letter)
-        elif orders.hold > 0:
-            self._orders = replace(orders, hold=orders.hold - 1)
-            self._held.append(letter)
-        elif orders.double > 0:
-            self._orders = replace(orders, double=orders.double - 1)
-            self._post(letter, letter)
+        webhook = self._build_webhook(kind, version)
+        if options.lose > 0:
+            self._options = replace(options, lose=options.lose - 1)
+            self._lost.append(webhook)
+        elif options.hold > 0:
+            self._options = replace(options, hold=options.hold - 1)
+            self._held.append(webhook)
+        elif options.double > 0:
+            self._options = replace(options, double=options.double - 1)
+            self._post(webhook, webhook)
         else:
-            self._post(letter)
+            self._post(webhook)
 
     def release(self, *, newest_first: bool) -> int:
         """Send what was held; how many there were."""
@@ -118,67 +118,67 @@ class Deliveries:
             return {
                 "pending": self._pending,
                 "answers": dict(sorted(self._answers.items())),
-                "lost": [_named(letter) for letter in self._lost],
-                "held": [_named(letter) for letter in self._held],
+                "lost": [_webhook_key(webhook) for webhook in self._lost],
+                "held": [_webhook_key(webhook) for webhook in self._held],
             }
 
-    def _written(self, kind: str, version: Version) -> _Letter:
-        modified = to_text(version.shown_time)
-        told: Json = {
+    def _build_webhook(self, kind: str, version: TicketVersion) -> _OutgoingWebhook:
+        modified = to_text(version.visible_modified)
+        payload: Json = {
             "id": uuid.uuid4().hex,
             "type": f"ticket.{kind}",
             "ticketId": version.ticket_id,
             "modifiedTime": modified,
         }
-        if not self._orders.hint and kind != "deleted":
-            told["ticket"] = self._whole(version)
-        body = json.dumps(told, ensure_ascii=False).encode()
-        return _Letter(version.ticket_id, modified, body)
+        if not self._options.hint and kind != "deleted":
+            payload["ticket"] = self._whole(version)
+        body = json.dumps(payload, ensure_ascii=False).encode()
+        return _OutgoingWebhook(version.ticket_id, modified, body)
 
-    def _post(self, *letters: _Letter) -> None:
+    def _post(self, *letters: _OutgoingWebhook) -> None:
         with self._lock:
             self._pending += len(letters)
-            for letter in letters:
-                self._letters.put(letter)
-            wanted = min(self._pending, SENDERS) - self._senders
-            self._senders += max(wanted, 0)
-        for _ in range(wanted):
+            for webhook in letters:
+                self._queue.put(webhook)
+            new_threads = min(self._pending, MAX_SENDERS) - self._running_senders
+            self._running_senders += max(new_threads, 0)
+        for _ in range(new_threads):
             threading.Thread(target=self._send_all, name="webhook-sender", daemon=True).start()
 
     def _send_all(self) -> None:
         with requests.Session() as session:
             session.trust_env = False
-            while (letter := self._next()) is not None:
-                answer = self._send(session, letter)
+            while (webhook := self._next()) is not None:
+                answer = self._send(session, webhook)
                 with self._lock:
                     self._answers[answer] += 1
                     self._pending -= 1
 
-    def _next(self) -> _Letter | None:
+    def _next(self) -> _OutgoingWebhook | None:
         with self._lock:
             try:
-                return self._letters.get_nowait()
+                return self._queue.get_nowait()
             except queue.Empty:
-                self._senders -= 1
+                self._running_senders -= 1
                 return None
 
-    def _send(self, session: requests.Session, letter: _Letter) -> str:
-        orders, said = self._orders, "failed"
-        for tried in range(orders.tries):
-            if tried:
-                time.sleep(_PATIENCE_SECONDS)
-            headers = {"Content-Type": "application/json", **sign(letter.body, orders.secret)}
+    def _send(self, session: requests.Session, webhook: _OutgoingWebhook) -> str:
+        options, outcome = self._options, "failed"
+        for attempt in range(options.tries):
+            if attempt:
+                time.sleep(_RETRY_DELAY_SECONDS)
+            headers = {"Content-Type": "application/json", **sign(webhook.body, options.secret)}
             try:
                 answer = session.post(
-                    orders.url, data=letter.body, headers=headers, timeout=_TIMEOUT_SECONDS
+                    options.url, data=webhook.body, headers=headers, timeout=_TIMEOUT_SECONDS
                 )
             except requests.RequestException:
-                said = "failed"
+                outcome = "failed"
                 continue
-            said = str(answer.status_code)
+            outcome = str(answer.status_code)
             if answer.ok:
                 break
-        return said
+        return outcome
 
 
 def sign(body: bytes, secret: str) -> dict[str, str]:
@@ -188,5 +188,5 @@ def sign(body: bytes, secret: str) -> dict[str, str]:
     return {"X-Helpdesk-Timestamp": stamp, "X-Helpdesk-Signature": signature}
 
 
-def _named(letter: _Letter) -> Json:
-    return {"id": letter.ticket_id, "modifiedTime": letter.modified}
+def _webhook_key(webhook: _OutgoingWebhook) -> Json:
+    return {"id": webhook.ticket_id, "modifiedTime": webhook.modified}

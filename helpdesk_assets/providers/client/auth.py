@@ -24,8 +24,8 @@ class Auth(Protocol):
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest: ...
 
-    def renew(self, refused: str) -> bool:
-        """The helpdesk answered 401 to a request whose `Authorization` was `refused`. True where
+    def renew(self, rejected: str) -> bool:
+        """The helpdesk answered 401 to a request whose `Authorization` was `rejected`. True where
         new credentials are there now, so that the request may be sent once more."""
         ...
 
@@ -53,7 +53,7 @@ class TokenAuth:
         request.headers["Authorization"] = f"{self.scheme} {self.token}"
         return request
 
-    def renew(self, refused: str) -> bool:  # noqa: ARG002 - a token of the settings stays as it is
+    def renew(self, rejected: str) -> bool:  # noqa: ARG002 - a token of the settings stays as it is
         return False
 
 
@@ -73,7 +73,7 @@ class BasicAuth:
         request.headers["Authorization"] = f"Basic {self._encoded}"
         return request
 
-    def renew(self, refused: str) -> bool:  # noqa: ARG002 - as in TokenAuth
+    def renew(self, rejected: str) -> bool:  # noqa: ARG002 - as in TokenAuth
         return False
 
     @property
@@ -81,7 +81,7 @@ class BasicAuth:
         return b64encode(f"{self.user}:{self.password}".encode()).decode()
 
 
-def token_of(settings: Settings) -> str:
+def api_token(settings: Settings) -> str:
     """
     Raises:
         SettingsError: HELPDESK_API_TOKEN is empty.

@@ -14,10 +14,15 @@ from datetime import UTC, datetime, timedelta
 
 from helpdesk_assets.config.redaction import Redaction
 from helpdesk_assets.providers.client.auth import Auth
-from helpdesk_assets.providers.client.http import Api, Explain, explains_nothing
-from helpdesk_assets.providers.client.rate_limit import ACCOUNT, Left, RateBudget, tells_nothing
+from helpdesk_assets.providers.client.http import Api, ErrorParser, default_error
+from helpdesk_assets.providers.client.rate_limit import (
+    ACCOUNT,
+    RateLimiter,
+    RateLimitState,
+    no_rate_limit,
+)
 from helpdesk_assets.providers.client.retry import Retry
-from helpdesk_assets.providers.client.usage import Meter
+from helpdesk_assets.providers.client.usage import UsageCounter
 from helpdesk_assets.settings import Settings
 
 
@@ -26,26 +31,26 @@ def _utc_now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Runtime:
     """What an adapter takes from outside: time, waiting and chance. Tests bring their own."""
 
-    clock: Callable[[], datetime] = _utc_now
-    timer: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = _utc_now
+    monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-    chance: Callable[[], float] = random.random
+    rng: Callable[[], float] = random.random
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
     """One account's API, how its calls are tried again, how many run at once, how to wait, and what
-    of its tickets must not be stored. `settled_after`: see `TimeWalk`."""
+    of its tickets must not be stored. `listing_delay`: see `TimePager`."""
 
     api: Api
     retry: Retry
-    at_once: int
+    concurrency: int
     sleep: Callable[[float], None]
     redact: Redaction | None
-    settled_after: timedelta
+    listing_delay: timedelta
 
 
 def connect(
@@ -53,12 +58,12 @@ def connect(
     auth: Auth,
     *,
     base_path: str = "",
-    at_once: int | None = None,
+    concurrency: int | None = None,
     per_minute: Mapping[str, int] | None = None,
-    read_left: Callable[[Mapping[str, str]], tuple[Left, ...]] = tells_nothing,
-    explain: Explain = explains_nothing,
-    meter: Meter | None = None,
-    world: World | None = None,
+    parse_rate_limit: Callable[[Mapping[str, str]], tuple[RateLimitState, ...]] = no_rate_limit,
+    parse_error: ErrorParser = default_error,
+    usage_counter: UsageCounter | None = None,
+    runtime: Runtime | None = None,
 ) -> Connection:
     """
     Args:
@@ -66,7 +71,7 @@ def connect(
         auth: puts credentials on each request.
         base_path: what the vendor's API has behind HELPDESK_BASE_URL, such as `/api/v2`.
         at_once: calls at a time that the vendor allows, where that may be less than asked for.
-        per_minute: by lane (`budget`), what the vendor documents. HELPDESK_CALLS_PER_MINUTE, where
+        per_minute: by lane (`rate_limiter`), what the vendor documents. HELPDESK_CALLS_PER_MINUTE, where
             it is set, stands in for the account's.
         read_left: finds in an answer's headers what is left.
         explain: finds in a refused answer what the vendor means by it.
@@ -76,30 +81,34 @@ def connect(
     Raises:
         SettingsError: the address is none.
     """
-    world = world or World()
-    meter = meter or Meter()
-    places = min(settings.helpdesk_concurrency, at_once or settings.helpdesk_concurrency)
+    runtime = runtime or Runtime()
+    usage_counter = usage_counter or UsageCounter()
+    effective_concurrency = min(
+        settings.helpdesk_concurrency, concurrency or settings.helpdesk_concurrency
+    )
     limits = dict(per_minute or {})
     if settings.helpdesk_calls_per_minute:
         limits[ACCOUNT] = settings.helpdesk_calls_per_minute
-    budget = RateBudget(
-        meter,
-        at_once=places,
+    rate_limiter = RateLimiter(
+        usage_counter,
+        concurrency=effective_concurrency,
         per_minute=limits,
-        read=read_left,
-        now=world.timer,
-        sleep=world.sleep,
+        parse=parse_rate_limit,
+        monotonic=runtime.monotonic,
+        sleep=runtime.sleep,
     )
     api = Api(
         settings.helpdesk_base_url,
         auth,
         base_path=base_path,
         timeout=settings.helpdesk_timeout_seconds,
-        connections=places,
-        budget=budget,
-        meter=meter,
-        explain=explain,
-        clock=world.clock,
+        connections=effective_concurrency,
+        rate_limiter=rate_limiter,
+        usage_counter=usage_counter,
+        parse_error=parse_error,
+        now=runtime.now,
     )
-    retry = Retry(meter, sleep=world.sleep, chance=world.chance)
-    return Connection(api, retry, places, world.sleep, settings.redaction, settings.settled_after)
+    retry = Retry(usage_counter, sleep=runtime.sleep, rng=runtime.rng)
+    return Connection(
+        api, retry, effective_concurrency, runtime.sleep, settings.redaction, settings.listing_delay
+    )

@@ -15,11 +15,11 @@ import requests
 
 from helpdesk_assets.errors import CredentialsRefused, EndpointFailed, HelpdeskAssetsError
 
-EXCERPT = 200
+EXCERPT_CHARS = 200
 TOO_MANY_REQUESTS = 429
 
 
-class PassingFailure(EndpointFailed):
+class TransientError(EndpointFailed):
     """A failure that the very same call may not meet again in a moment.
 
     `retry_after`: seconds that the helpdesk asked to be left alone, if it did.
@@ -30,7 +30,7 @@ class PassingFailure(EndpointFailed):
         self.retry_after = retry_after
 
 
-def http_time(text: str | None) -> datetime | None:
+def parse_http_date(text: str | None) -> datetime | None:
     """A time as HTTP headers write it; None where there is none to be read."""
     if not text:
         return None
@@ -49,7 +49,7 @@ def retry_after(text: str | None, now: datetime) -> float | None:
     try:
         seconds = float(text)
     except ValueError:
-        moment = http_time(text)
+        moment = parse_http_date(text)
         return None if moment is None else max(0.0, (moment - now).total_seconds())
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
@@ -61,10 +61,10 @@ def excerpt(body: bytes, secrets: Iterable[str]) -> str:
         if secret:
             text = text.replace(secret, "***")
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return text if len(text) <= EXCERPT else f"{text[: EXCERPT - 1]}…"
+    return text if len(text) <= EXCERPT_CHARS else f"{text[: EXCERPT_CHARS - 1]}…"
 
 
-def refused(
+def error_for_status(
     path: str,
     status: int,
     body: bytes,
@@ -83,19 +83,19 @@ def refused(
             f"The helpdesk answered 403 to GET {path}: the account of HELPDESK_API_TOKEN lacks "
             "the right to read this; give it that right or set another token."
         )
-    said = excerpt(body, secrets)
-    said = f": {said}" if said else " with an empty body"
+    detail = excerpt(body, secrets)
+    detail = f": {detail}" if detail else " with an empty body"
     if status == TOO_MANY_REQUESTS or status >= 500:
-        return PassingFailure(
-            f"GET {path} answered {status}{said}. Try again later.",
+        return TransientError(
+            f"GET {path} answered {status}{detail}. Try again later.",
             retry_after(headers.get("Retry-After"), served_at),
         )
     return EndpointFailed(
-        f"GET {path} answered {status}{said}. Check HELPDESK_BASE_URL and HELPDESK_PROVIDER."
+        f"GET {path} answered {status}{detail}. Check HELPDESK_BASE_URL and HELPDESK_PROVIDER."
     )
 
 
-def unreachable(
+def connection_error(
     call: str, host: str, timeout: float, error: Exception, setting: str = "HELPDESK_BASE_URL"
 ) -> EndpointFailed:
     """The error that a request without an answer stands for; `setting` is where the host is from.
@@ -109,14 +109,14 @@ def unreachable(
             "Correct the address, or name the certificate in REQUESTS_CA_BUNDLE."
         )
     if isinstance(error, exceptions.Timeout):
-        return PassingFailure(
+        return TransientError(
             f"{host} ({setting}) did not answer {call} within {timeout:g} s. Try again later, or "
             "raise HELPDESK_TIMEOUT_SECONDS."
         )
     if isinstance(error, exceptions.ChunkedEncodingError | exceptions.ContentDecodingError):
-        return cut_short(call)
+        return truncated_body_error(call)
     if isinstance(error, exceptions.ConnectionError):
-        return PassingFailure(
+        return TransientError(
             f"{host} ({setting}) cannot be reached or dropped the connection during {call}. Check "
             "the address and the network, then try again."
         )
@@ -125,6 +125,6 @@ def unreachable(
     )
 
 
-def cut_short(call: str) -> PassingFailure:
+def truncated_body_error(call: str) -> TransientError:
     """Status 200 and less than the whole body: taken for whole, it would end a list in silence."""
-    return PassingFailure(f"The answer to {call} was cut short. Try again later.")
+    return TransientError(f"The answer to {call} was cut short. Try again later.")

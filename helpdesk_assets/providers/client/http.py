@@ -19,21 +19,21 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from helpdesk_assets.errors import EndpointFailed, HelpdeskAssetsError, SettingsError
-from helpdesk_assets.model.tickets import ApiUse
+from helpdesk_assets.model.tickets import ApiUsage
 from helpdesk_assets.providers.client import errors
 from helpdesk_assets.providers.client.auth import Auth
-from helpdesk_assets.providers.client.rate_limit import ACCOUNT, RateBudget
-from helpdesk_assets.providers.client.usage import Meter
+from helpdesk_assets.providers.client.rate_limit import ACCOUNT, RateLimiter
+from helpdesk_assets.providers.client.usage import UsageCounter
 from helpdesk_assets.providers.parsing import exact_json
 
 log = logging.getLogger(__name__)
 
 OK = frozenset({200})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-LONGEST_REDIRECT_CHAIN = 5
-PIECE = 1 << 20
+MAX_REDIRECTS = 5
+CHUNK_BYTES = 1 << 20
 # Unpacked, since a few kilobytes can hold any size. A page of a hundred tickets has less than one.
-LARGEST_ANSWER = 256 << 20
+MAX_BODY_BYTES = 256 << 20
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # A parameter with several values is sent several times.
@@ -49,7 +49,7 @@ class Reply:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     served_at: datetime
-    kept_as_text: Callable[[], None] = field(repr=False, default=lambda: None)
+    number_kept_as_text: Callable[[], None] = field(repr=False, default=lambda: None)
 
     def json(self) -> Any:
         """The body as JSON; see `exact_json` for what becomes of numbers.
@@ -58,9 +58,9 @@ class Reply:
             PassingFailure: it is none. A proxy's error page or a cut body does that for a moment.
         """
         try:
-            return exact_json.parse(self.body, self.kept_as_text)
+            return exact_json.parse(self.body, self.number_kept_as_text)
         except ValueError as error:
-            raise errors.PassingFailure(
+            raise errors.TransientError(
                 f"The answer to GET {self.path} is not JSON ({error}). Try again later; if it "
                 "stays so, check HELPDESK_BASE_URL."
             ) from None
@@ -81,10 +81,10 @@ class Reply:
         return body
 
 
-Explain = Callable[[Reply], HelpdeskAssetsError | None]
+ErrorParser = Callable[[Reply], HelpdeskAssetsError | None]
 
 
-def explains_nothing(reply: Reply) -> None:
+def default_error(reply: Reply) -> None:
     """For helpdesks whose errors say no more than their status does."""
 
 
@@ -120,64 +120,66 @@ class Api:
         timeout: float,
         connections: int,
         base_path: str = "",
-        budget: RateBudget | None = None,
-        meter: Meter | None = None,
-        explain: Explain = explains_nothing,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        rate_limiter: RateLimiter | None = None,
+        usage_counter: UsageCounter | None = None,
+        parse_error: ErrorParser = default_error,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`connections`: how many threads will call at once; each call takes its turn from
-        `budget`. `base_path` stands between the address and each call's path. `explain` knows what
-        the vendor's own errors mean, None for those that mean what their status does. `clock`
+        `rate_limiter`. `base_path` stands between the address and each call's path. `parse_error` knows what
+        the vendor's own errors mean, None for those that mean what their status does. `now`
         stands in for the helpdesk's where answers have no `Date`.
 
         Raises:
             SettingsError: `base_url` is no http address, or has a password in it.
         """
-        self._base = base_url.rstrip("/") + base_path
-        self._host = _host_of(base_url)
+        self._base_url = base_url.rstrip("/") + base_path
+        self._host = _parse_host(base_url)
         self._auth = auth
         self._timeout = timeout
-        self._clock = clock
-        self._clock_doubted = False
-        self.meter = meter or Meter()
-        self._budget = budget or RateBudget(self.meter, at_once=connections)
-        self._explain = explain
+        self._now = now
+        self._warned_of_missing_date = False
+        self.usage_counter = usage_counter or UsageCounter()
+        self._rate_limiter = rate_limiter or RateLimiter(
+            self.usage_counter, concurrency=connections
+        )
+        self._parse_error = parse_error
         self._session = open_session(connections)
 
     def __repr__(self) -> str:
         return f"Api({self._host})"
 
     @property
-    def use(self) -> ApiUse:
-        return self.meter.use
+    def use(self) -> ApiUsage:
+        return self.usage_counter.use
 
     def get(
         self,
         path: str,
         params: Params | None = None,
         accept: Collection[int] = OK,
-        lane: str = ACCOUNT,
+        scope: str = ACCOUNT,
     ) -> Reply:
         """One GET, sent once; redirects on the same host are followed and counted as calls. It is
         sent a second time only where the token had ended and the login could get another.
 
-        `lane`: which of the vendor's limits it falls under, beside the account's.
+        `scope`: which of the vendor's limits it falls under, beside the account's.
 
         Raises:
             EndpointFailed: no whole answer came, or its status is not in `accept`;
-                its subclass `PassingFailure` where the same call may soon pass.
+                its subclass `TransientError` where the same call may soon pass.
             CredentialsRefused: 401 or 403.
         """
-        url = self._base + path
-        for _ in range(LONGEST_REDIRECT_CHAIN):
-            reply = self._send(url, path, params, lane)
+        url = self._base_url + path
+        for _ in range(MAX_REDIRECTS):
+            reply = self._send(url, path, params, scope)
             if reply.status not in REDIRECTS:
                 break
-            url, params = self._redirected(url, reply), None
+            url, params = self._redirect_target(url, reply), None
         else:
             raise EndpointFailed(f"GET {path} is redirected in a circle. Check HELPDESK_BASE_URL.")
         if reply.status not in accept:
-            raise self._explain(reply) or errors.refused(
+            raise self._parse_error(reply) or errors.error_for_status(
                 path, reply.status, reply.body, reply.headers, reply.served_at, self._auth.secrets
             )
         return reply
@@ -186,44 +188,44 @@ class Api:
         """Give back the pool of connections."""
         self._session.close()
 
-    def _send(self, url: str, path: str, params: Params | None, lane: str) -> Reply:
-        reply, sent_with = self._send_once(url, path, params, lane)
+    def _send(self, url: str, path: str, params: Params | None, scope: str) -> Reply:
+        reply, sent_with = self._send_once(url, path, params, scope)
         if reply.status == 401 and self._auth.renew(sent_with):
-            reply, _ = self._send_once(url, path, params, lane)
+            reply, _ = self._send_once(url, path, params, scope)
         if reply.status == errors.TOO_MANY_REQUESTS:
-            asked = errors.retry_after(reply.headers.get("Retry-After"), reply.served_at)
-            self._budget.pause(asked or 0.0, lane)
+            requested_wait = errors.retry_after(reply.headers.get("Retry-After"), reply.served_at)
+            self._rate_limiter.pause(requested_wait or 0.0, scope)
         return reply
 
     def _send_once(
-        self, url: str, path: str, params: Params | None, lane: str
+        self, url: str, path: str, params: Params | None, scope: str
     ) -> tuple[Reply, str]:
         """The answer, and the `Authorization` that was sent for it."""
-        with self._budget.turn(lane):
-            response, body = self._exchanged(url, path, params)
-        self._budget.heed(response.headers)
-        on_the_wire = response.raw.tell()
-        self.meter.received(on_the_wire)
-        announced = response.headers.get("Content-Length", "")
-        if announced.isdecimal() and int(announced) != on_the_wire:
+        with self._rate_limiter.slot(scope):
+            response, body = self._exchange(url, path, params)
+        self._rate_limiter.observe(response.headers)
+        wire_bytes = response.raw.tell()
+        self.usage_counter.record_bytes(wire_bytes)
+        content_length = response.headers.get("Content-Length", "")
+        if content_length.isdecimal() and int(content_length) != wire_bytes:
             # urllib3 before 2 does not look, and requests allows it.
-            raise errors.cut_short(f"GET {path}")
-        served_at = self._helpdesk_time(response.headers.get("Date"))
-        self.meter.answered(served_at)
+            raise errors.truncated_body_error(f"GET {path}")
+        served_at = self._server_time(response.headers.get("Date"))
+        self.usage_counter.record_response(served_at)
         reply = Reply(
             path,
             response.status_code,
             response.headers,
             body,
             served_at,
-            self.meter.kept_as_text,
+            self.usage_counter.number_kept_as_text,
         )
         return reply, response.request.headers.get("Authorization", "")
 
-    def _exchanged(
+    def _exchange(
         self, url: str, path: str, params: Params | None
     ) -> tuple[requests.Response, bytes]:
-        self.meter.called()
+        self.usage_counter.record_call()
         try:
             # Without `auth`, requests would prefer a password from the user's .netrc.
             response = self._session.get(
@@ -234,20 +236,20 @@ class Api:
                 allow_redirects=False,
                 stream=True,
             )
-            return response, _body_of(response, path)
+            return response, _read_body(response, path)
         except requests.RequestException as error:
-            raise errors.unreachable(f"GET {path}", self._host, self._timeout, error) from None
+            raise errors.connection_error(f"GET {path}", self._host, self._timeout, error) from None
 
-    def _helpdesk_time(self, date: str | None) -> datetime:
-        moment = errors.http_time(date)
+    def _server_time(self, date: str | None) -> datetime:
+        moment = errors.parse_http_date(date)
         if moment is not None:
             return moment
-        if not self._clock_doubted:
-            self._clock_doubted = True
+        if not self._warned_of_missing_date:
+            self._warned_of_missing_date = True
             log.warning("%s sends no Date header; this machine's clock stands in.", self._host)
-        return self._clock()
+        return self._now()
 
-    def _redirected(self, url: str, reply: Reply) -> str:
+    def _redirect_target(self, url: str, reply: Reply) -> str:
         """Where a redirect leads, if the credentials may go there: the same host, never from https
         to http."""
         target = urljoin(url, reply.headers.get("Location", ""))
@@ -267,26 +269,26 @@ class Api:
         return target
 
 
-def _body_of(response: requests.Response, path: str) -> bytes:
-    pieces, size = [], 0
+def _read_body(response: requests.Response, path: str) -> bytes:
+    chunks, size = [], 0
     # In large pieces: requests' own of 10 KB cost a fifth of what a page takes.
-    for piece in response.iter_content(PIECE):
-        pieces.append(piece)
-        size += len(piece)
-        if size > LARGEST_ANSWER:
+    for chunk in response.iter_content(CHUNK_BYTES):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
             response.close()
             raise EndpointFailed(
-                f"The answer to GET {path} has more than {LARGEST_ANSWER >> 20} MiB. Lower "
+                f"The answer to GET {path} has more than {MAX_BODY_BYTES >> 20} MiB. Lower "
                 "HELPDESK_PAGE_SIZE, so that fewer tickets come at once."
             )
-    return b"".join(pieces)
+    return b"".join(chunks)
 
 
 def _port(parts: SplitResult) -> int | None:
     return parts.port or DEFAULT_PORTS.get(parts.scheme)
 
 
-def _host_of(base_url: str) -> str:
+def _parse_host(base_url: str) -> str:
     try:
         parts = urlsplit(base_url)
         host, port = parts.hostname, parts.port

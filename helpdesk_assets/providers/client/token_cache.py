@@ -28,12 +28,12 @@ FOLDER_MODE, FILE_MODE = 0o700, 0o600
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class CachedToken:
     """An access token with its end, and when tokens were asked for; seconds since 1970."""
 
     token: str = field(default="", repr=False)
-    ends_at: float = 0.0
-    requested: tuple[float, ...] = ()
+    expires_at: float = 0.0
+    requested_at: tuple[float, ...] = ()
 
 
 class TokenCache:
@@ -43,44 +43,44 @@ class TokenCache:
         """`identity`: all that a token depends on; of it, only a digest is in the file's name."""
         digest = sha256("\0".join(identity).encode()).hexdigest()
         self._path = None if folder is None else folder / f"token-{digest[:40]}.json"
-        self._complained = False
+        self._warned = False
 
-    def read(self) -> Noted:
+    def read(self) -> CachedToken:
         """What is kept; nothing, where it cannot be read."""
         if self._path is None:
-            return Noted()
+            return CachedToken()
         try:
-            kept = json.loads(self._path.read_text("utf-8"))
-            requested = tuple(float(moment) for moment in kept["requested"])
-            return Noted(str(kept["token"]), float(kept["ends_at"]), requested)
+            stored = json.loads(self._path.read_text("utf-8"))
+            requested_at = tuple(float(moment) for moment in stored["requested"])
+            return CachedToken(str(stored["token"]), float(stored["ends_at"]), requested_at)
         except FileNotFoundError:
-            return Noted()
+            return CachedToken()
         except (OSError, ValueError, TypeError, KeyError) as error:
-            self._complain(error)
-            return Noted()
+            self._log_once(error)
+            return CachedToken()
 
-    def write(self, noted: Noted) -> None:
+    def write(self, cached: CachedToken) -> None:
         """Put it in place of what was kept, so that a reader sees the one or the other, whole."""
         if self._path is None:
             return
         try:
             self._path.parent.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
-            self._replace(self._path, _as_text(noted))
+            self._replace(self._path, _to_json(cached))
         except OSError as error:
-            self._complain(error)
+            self._log_once(error)
 
     @contextmanager
-    def alone(self, seconds: float) -> Iterator[None]:
+    def exclusive(self, seconds: float) -> Iterator[None]:
         """Keep other processes from asking for a token meanwhile, where the system has locks; wait
         for one that does so no longer than `seconds`."""
-        lock = self._locked(seconds)
+        lock = self._acquire_lock(seconds)
         try:
             yield
         finally:
             if lock is not None:
                 lock.release()
 
-    def _locked(self, seconds: float) -> FileLock | None:
+    def _acquire_lock(self, seconds: float) -> FileLock | None:
         if self._path is None:
             return None
         try:
@@ -88,7 +88,7 @@ class TokenCache:
             lock = FileLock(self._path.with_suffix(".lock"), mode=FILE_MODE, thread_local=False)
             lock.acquire(timeout=seconds)
         except (OSError, NotImplementedError) as error:
-            self._complain(error)
+            self._log_once(error)
             return None
         return lock
 
@@ -103,10 +103,10 @@ class TokenCache:
             Path(name).unlink(missing_ok=True)
             raise
 
-    def _complain(self, error: Exception) -> None:
+    def _log_once(self, error: Exception) -> None:
         """Once, and without the text of `error`, which may quote what was read."""
-        if not self._complained:
-            self._complained = True
+        if not self._warned:
+            self._warned = True
             log.info(
                 "The access token cannot be kept in %s (%s); other runs ask for one of their own.",
                 self._path,
@@ -114,7 +114,7 @@ class TokenCache:
             )
 
 
-def users_folder() -> Path | None:
+def user_cache_dir() -> Path | None:
     """The cache folder of this user on this system, None where there is no home."""
     try:
         return platformdirs.user_cache_path(APP, appauthor=False)
@@ -122,7 +122,7 @@ def users_folder() -> Path | None:
         return None
 
 
-def _as_text(noted: Noted) -> str:
+def _to_json(cached: CachedToken) -> str:
     return json.dumps(
-        {"token": noted.token, "ends_at": noted.ends_at, "requested": noted.requested}
+        {"token": cached.token, "ends_at": cached.expires_at, "requested": cached.requested_at}
     )

@@ -9,25 +9,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from helpdesk_assets.errors import EndpointFailed, SettingsError
-from helpdesk_assets.providers.client.auth import BasicAuth, token_of
+from helpdesk_assets.providers.client.auth import BasicAuth, api_token
 from helpdesk_assets.providers.client.http import Reply
-from helpdesk_assets.providers.client.rate_limit import Left, left_by
+from helpdesk_assets.providers.client.rate_limit import RateLimitState, parse_rate_limit_headers
 from helpdesk_assets.settings import Settings
 
-LARGEST_PAGE = 100
+MAX_PAGE_SIZE = 100
 # Page 301 is refused, however many tickets a page has.
-MOST_PAGES = 300
+MAX_PAGES = 300
 INCLUDES = ("description", "requester", "stats")
 # The lane of the lists: their limit is below the account's, 20 of 200 a minute on the Growth plan.
-LISTS = "lists"
+LIST_SCOPE = "lists"
 
 
-class PageRefused(EndpointFailed):
+class PageOutOfRange(EndpointFailed):
     """Freshdesk gives no page of that number."""
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class FreshdeskLimits:
     """How much is asked for: rows a page, pages a query, what is embedded in each row, and whether
     each ticket is fetched by its id as well."""
 
@@ -41,7 +41,7 @@ class Extent:
         return self.page_size * self.pages
 
 
-def login(settings: Settings) -> BasicAuth:
+def make_auth(settings: Settings) -> BasicAuth:
     """The key is the user. Freshdesk wants a password too and does not look at it.
 
     Raises:
@@ -50,17 +50,17 @@ def login(settings: Settings) -> BasicAuth:
     return BasicAuth(_key(settings), "X")
 
 
-def extent(settings: Settings) -> Extent:
+def query_limits(settings: Settings) -> FreshdeskLimits:
     """Freshdesk counts pages, HELPDESK_RESULT_CAP counts rows.
 
     Raises:
         SettingsError: more is asked for than there is.
     """
-    size, pages = _reach(settings.helpdesk_result_cap, _page_size(settings))
-    return Extent(size, pages, _include(settings), settings.helpdesk_fetch_details)
+    size, pages = _page_limits(settings.helpdesk_result_cap, _page_size(settings))
+    return FreshdeskLimits(size, pages, _include(settings), settings.helpdesk_fetch_details)
 
 
-def looks(settings: Settings) -> Mapping[str, Callable[[], str]]:
+def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
     """What the doctor says of the settings that Freshdesk reads in its own way."""
     return {
         "helpdesk_api_token": lambda: "set (not shown)" if _key(settings) else "empty",
@@ -73,34 +73,36 @@ def looks(settings: Settings) -> Mapping[str, Callable[[], str]]:
     }
 
 
-def read_left(headers: Mapping[str, str]) -> tuple[Left, ...]:
+def parse_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:
     """What is left of the account's minute. No header tells when the next one begins."""
-    return left_by(headers, remaining="X-RateLimit-Remaining", limit="X-RateLimit-Total")
+    return parse_rate_limit_headers(
+        headers, remaining="X-RateLimit-Remaining", limit="X-RateLimit-Total"
+    )
 
 
-def explain(reply: Reply) -> PageRefused | None:
+def parse_error(reply: Reply) -> PageOutOfRange | None:
     """A refused page says so by the field `page` among the errors of a 400."""
     if reply.status != 400 or b'"page"' not in reply.body:
         return None
-    return PageRefused(f"GET {reply.path} answered 400: Freshdesk gives no further page.")
+    return PageOutOfRange(f"GET {reply.path} answered 400: Freshdesk gives no further page.")
 
 
-def _reach(cap: int, size: int) -> tuple[int, int]:
+def _page_limits(cap: int, size: int) -> tuple[int, int]:
     """Rows a page and pages a query, within `cap` rows where that is not 0."""
     if not cap:
-        return size, MOST_PAGES
+        return size, MAX_PAGES
     size = min(size, cap)
-    return size, min(cap // size, MOST_PAGES)
+    return size, min(cap // size, MAX_PAGES)
 
 
 def _cap(settings: Settings) -> str:
-    size = min(settings.helpdesk_page_size, LARGEST_PAGE)
-    size, pages = _reach(settings.helpdesk_result_cap, size)
+    size = min(settings.helpdesk_page_size, MAX_PAGE_SIZE)
+    size, pages = _page_limits(settings.helpdesk_result_cap, size)
     return f"{size * pages} ({pages} pages of {size})"
 
 
 def _key(settings: Settings) -> str:
-    key = token_of(settings)
+    key = api_token(settings)
     if ":" in key or " " in key or not key.isascii() or not key.isprintable():
         raise SettingsError(
             "HELPDESK_API_TOKEN holds a colon, a space or a character outside ASCII, which no key "
@@ -110,10 +112,10 @@ def _key(settings: Settings) -> str:
 
 
 def _page_size(settings: Settings) -> int:
-    if settings.helpdesk_page_size > LARGEST_PAGE:
+    if settings.helpdesk_page_size > MAX_PAGE_SIZE:
         raise SettingsError(
             f"HELPDESK_PAGE_SIZE is {settings.helpdesk_page_size}, and a page of Freshdesk has "
-            f"{LARGEST_PAGE} tickets at most. Set it to {LARGEST_PAGE}."
+            f"{MAX_PAGE_SIZE} tickets at most. Set it to {MAX_PAGE_SIZE}."
         )
     return settings.helpdesk_page_size
 

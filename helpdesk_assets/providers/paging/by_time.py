@@ -32,19 +32,19 @@ from functools import partial
 
 from helpdesk_assets.errors import EndpointFailed
 from helpdesk_assets.model.tickets import BadTicket, Page, Ticket, utc
-from helpdesk_assets.providers.paging.by_token import Answer, walk_tokens
+from helpdesk_assets.providers.paging.by_token import ListPage, pages_by_token
 from helpdesk_assets.providers.paging.coverage import Coverage
-from helpdesk_assets.providers.paging.parallel import read_side_by_side
-from helpdesk_assets.providers.paging.work_split import Span, Spans
+from helpdesk_assets.providers.paging.parallel import read_parallel
+from helpdesk_assets.providers.paging.work_split import Span, WorkSplit
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # An open window needs an end that no clock decides, neither ours nor the helpdesk's: a ticket dated
 # 2099 by mistake is a ticket too.
 END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
-MOST_PASSES = 10
+MAX_PASSES = 10
 
 Key = tuple[str, str] | BadTicket
-FetchPage = Callable[[datetime, datetime, str | None], Answer[Ticket]]
+FetchPage = Callable[[datetime, datetime, str | None], ListPage[Ticket]]
 
 
 def floor(moment: datetime, tick: timedelta) -> datetime:
@@ -61,7 +61,7 @@ class _Pass:
     """What one pass by tokens saw: the rows of the tick, and the tick of the first row after it."""
 
     keys: tuple[Key, ...]
-    beyond: datetime | None
+    next_tick: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class _Step:
     end: datetime
 
 
-class TimeWalk:
+class TimePager:
     """Walks over windows. `fetch(start, end, token)` asks for `[start, end]`, from any thread."""
 
     def __init__(
@@ -81,25 +81,25 @@ class TimeWalk:
         fetch: FetchPage,
         *,
         tick: timedelta,
-        held_back: timedelta,
-        settled_after: timedelta,
-        at_once: int = 1,
+        settle_delay: timedelta,
+        listing_delay: timedelta,
+        concurrency: int = 1,
         time_of: Callable[[Ticket], datetime] = _modified,
-        chases: bool = False,
+        follow_new: bool = False,
     ) -> None:
-        """`settled_after`: what changed so shortly before a window was opened is read once more by
+        """`listing_delay`: what changed so shortly before a window was opened is read once more by
         a walk that goes on, since an index that lags may not have had it, and the next window's
-        overlap would not reach back to it. `at_once`: how many stretches of a long window are read
+        overlap would not reach back to it. `concurrency`: how many stretches of a long window are read
         side by side. `time_of`: the time that `fetch` goes by, where that is another one; what is
-        said here of the modified time is then true of it. `chases`: changes made meanwhile are read
+        said here of the modified time is then true of it. `follow_new`: changes made meanwhile are read
         as well, up to a page without a next one; for short windows and one reader."""
         self._fetch = fetch
         self._tick = tick
-        self._held_back = held_back
-        self._at_once = at_once
+        self._settle_delay = settle_delay
+        self._concurrency = concurrency
         self._time_of = time_of
-        self._settled_after = settled_after
-        self._chases = chases
+        self._settled_after = listing_delay
+        self._follow_new = follow_new
 
     def pages(
         self, since: datetime | None, until: datetime | None, resume: str | None = None
@@ -110,20 +110,27 @@ class TimeWalk:
             EndpointFailed: rows came out of order, or one tick would not hold still.
         """
         start = floor(EPOCH if since is None else utc(since), self._tick)
-        asked = None if until is None else utc(until)
+        requested_until = None if until is None else utc(until)
         read = Coverage.from_text(resume) if resume else Coverage()
-        walk = _Walk(
-            self._fetch, self._tick, self._held_back, asked, self._time_of, chases=self._chases
+        pager = _WindowPager(
+            self._fetch,
+            self._tick,
+            self._settle_delay,
+            requested_until,
+            self._time_of,
+            follow_new=self._follow_new,
         )
-        gaps = list(read.gaps(start, END_OF_TIME if asked is None else asked))
-        spans = Spans(
+        gaps = list(read.gaps(start, END_OF_TIME if requested_until is None else requested_until))
+        work_split = WorkSplit(
             (Span(begin, end, last=(begin, end) == gaps[-1]) for begin, end in gaps),
             tick=self._tick,
-            now=lambda: walk.opened_at,
+            opened_at=lambda: pager.opened_at,
         )
-        for step in read_side_by_side(spans, partial(walk.steps, spans=spans), self._at_once):
-            if read.first is None and step.page.tickets:
-                read.first = min(map(self._time_of, step.page.tickets))
+        for step in read_parallel(
+            work_split, partial(pager.steps, work_split=work_split), self._concurrency
+        ):
+            if read.oldest is None and step.page.tickets:
+                read.oldest = min(map(self._time_of, step.page.tickets))
             # What the window is not open to yet may still change.
             until = floor(step.page.until, self._tick)
             read.add(step.start, min(step.end, until))
@@ -131,79 +138,81 @@ class TimeWalk:
             yield replace(step.page, resume=resume, share=read.share(start, until))
 
 
-class _Walk:
+class _WindowPager:
     """One walk over one window, shared by its readers. `opened_at`: the first answer's clock."""
 
     def __init__(
         self,
         fetch: FetchPage,
         tick: timedelta,
-        held_back: timedelta,
+        settle_delay: timedelta,
         until: datetime | None,
         time_of: Callable[[Ticket], datetime],
         *,
-        chases: bool,
+        follow_new: bool,
     ) -> None:
         self._fetch = fetch
         self._tick = tick
-        self._held_back = held_back
+        self._settle_delay = settle_delay
         self._until = until
         self._time_of = time_of
-        self._chases = chases
+        self._follow_new = follow_new
         self.opened_at: datetime | None = None
 
-    def steps(self, span: Span, spans: Spans) -> Iterator[_Step]:
+    def steps(self, span: Span, work_split: WorkSplit) -> Iterator[_Step]:
         """One stretch from its beginning to its end, wherever that is by then."""
-        edge: set[Key] = set()
-        is_own = True
-        while is_own:
-            start, end = span.at, span.end
+        seen_at_edge: set[Key] = set()
+        has_more = True
+        while has_more:
+            start, end = span.position, span.end
             answer = self._fetch(start, end, None)
             # The first answer comes to one reader alone, before there are others.
             opened_at = self.opened_at = self.opened_at or answer.served_at
             last = self._last_tick(answer, start)
-            page = self._page(answer, edge)
+            page = self._page(answer, seen_at_edge)
             # Rows dated between the opening and now are changes made meanwhile, the next run's:
             # chasing them would never end on a busy helpdesk. Rows dated later than now are not
             # (2099, or a clock set back), and there is an end to them.
-            is_news = last is not None and opened_at < last <= answer.served_at
-            if answer.next_token is None or (is_news and not self._chases):
+            is_new = last is not None and opened_at < last <= answer.served_at
+            if answer.next_token is None or (is_new and not self._follow_new):
                 yield _Step(page, start, end)
                 return
             yield _Step(page, start, last or start)
-            edge = {_key(row) for row in answer.rows if self._floor(row) == last}
-            edge.update(answer.bad)
+            seen_at_edge = {_key(row) for row in answer.rows if self._floor(row) == last}
+            seen_at_edge.update(answer.bad)
             if last is not None and last > start:
                 density = 1 / (last - start).total_seconds()
-                is_own = spans.advance(span, last, density)
+                has_more = work_split.advance(span, last, density)
             else:
                 if last is not None:
-                    spans.advance(span, start, 1 / self._tick.total_seconds())
-                further = yield from self._by_tokens(start, end, edge, narrow=last is not None)
-                edge = set()
-                is_own = further is not None and spans.advance(span, further, None)
+                    work_split.advance(span, start, 1 / self._tick.total_seconds())
+                next_start = yield from self._by_tokens(
+                    start, end, seen_at_edge, within_tick=last is not None
+                )
+                seen_at_edge = set()
+                has_more = next_start is not None and work_split.advance(span, next_start, None)
 
     def _by_tokens(
-        self, start: datetime, end: datetime, seen: set[Key], *, narrow: bool
+        self, start: datetime, end: datetime, seen: set[Key], *, within_tick: bool
     ) -> Generator[_Step, None, datetime | None]:
         """Where a first page gets no further: passes by tokens until two are alike. Returns where
         the walk goes on, None at the end of the window.
 
-        `narrow`: one tick fills the page, and nothing but this tick is asked for. Its end is the
+        `within_tick`: one tick fills the page, and nothing but this tick is asked for. Its end is the
         beginning of the next tick, as times may be finer than the window's ends can be. Otherwise
         the page had a token but no row with a time, and the rows are further on.
         """
-        stop = min(end, start + self._tick) if narrow else end
+        stop = min(end, start + self._tick) if within_tick else end
         before: _Pass | None = None
-        for _ in range(MOST_PASSES):
+        for _ in range(MAX_PASSES):
             this = yield from self._pass(start, stop, seen)
             if this == before:
-                further = start + self._tick if narrow else this.beyond
-                return further if further is not None and further <= end else None
+                next_start = start + self._tick if within_tick else this.next_tick
+                return next_start if next_start is not None and next_start <= end else None
             before = this
         raise EndpointFailed(
             f"The tickets modified at {start.isoformat()} fill more than one page and kept "
-            f"changing through {MOST_PASSES} passes, so none of them is known to be whole. Try "
+            f"changing through {MAX_PASSES} passes, so none of them is known to be whole. Try "
             "again later."
         )
 
@@ -211,7 +220,7 @@ class _Walk:
         self, start: datetime, stop: datetime, seen: set[Key]
     ) -> Generator[_Step, None, _Pass]:
         keys: list[Key] = []
-        for answer in walk_tokens(partial(self._fetch, start, stop)):
+        for answer in pages_by_token(partial(self._fetch, start, stop)):
             last = self._last_tick(answer, start)
             within = replace(
                 answer, rows=tuple(row for row in answer.rows if self._floor(row) == start)
@@ -225,7 +234,7 @@ class _Walk:
                 return _Pass(tuple(keys), next(tick for tick in ticks if tick > start))
         return _Pass(tuple(keys), None)
 
-    def _last_tick(self, answer: Answer[Ticket], start: datetime) -> datetime | None:
+    def _last_tick(self, answer: ListPage[Ticket], start: datetime) -> datetime | None:
         """The tick of the last row, None without rows.
 
         Raises:
@@ -244,14 +253,14 @@ class _Walk:
             last = tick
         return last if answer.rows else None
 
-    def _page(self, answer: Answer[Ticket], seen: Set[Key]) -> Page:
+    def _page(self, answer: ListPage[Ticket], seen: Set[Key]) -> Page:
         """The answer less what is known already: the repeated edge would come twice."""
         fresh = {_key(row): row for row in answer.rows if _key(row) not in seen}
-        reach = (self.opened_at or answer.served_at) - self._held_back
+        covered_until = (self.opened_at or answer.served_at) - self._settle_delay
         return Page(
             tickets=tuple(fresh.values()),
             served_at=answer.served_at,
-            until=reach if self._until is None else min(self._until, reach),
+            until=covered_until if self._until is None else min(self._until, covered_until),
             bad=tuple(bad for bad in answer.bad if bad not in seen),
         )
 

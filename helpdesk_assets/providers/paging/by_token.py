@@ -18,11 +18,11 @@ from helpdesk_assets.model.tickets import BadTicket
 Row = TypeVar("Row")
 
 # Pages may be empty where rows are hidden from the account; 200 of them hide 20,000 rows.
-MOST_EMPTY_PAGES = 200
+MAX_EMPTY_PAGES = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Generic[Row]):
+class ListPage(Generic[Row]):
     """One page as it came; `next_token` None: the list ends here. `total`: how many rows the whole
     list has, where the helpdesk counts them."""
 
@@ -33,7 +33,7 @@ class Answer(Generic[Row]):
     total: int | None = None
 
 
-def walk_tokens(fetch: Callable[[str | None], Answer[Row]]) -> Iterator[Answer[Row]]:
+def pages_by_token(fetch: Callable[[str | None], ListPage[Row]]) -> Iterator[ListPage[Row]]:
     """Every page from the first to the one without a next token.
 
     Raises:
@@ -51,9 +51,9 @@ def walk_tokens(fetch: Callable[[str | None], Answer[Row]]) -> Iterator[Answer[R
                 "Try again later."
             )
         empty = 0 if answer.rows or answer.bad else empty + 1
-        if empty > MOST_EMPTY_PAGES:
+        if empty > MAX_EMPTY_PAGES:
             raise EndpointFailed(
-                f"The helpdesk gave more than {MOST_EMPTY_PAGES} empty pages in a row and still "
+                f"The helpdesk gave more than {MAX_EMPTY_PAGES} empty pages in a row and still "
                 "promises more. Try again later."
             )
         yield answer
@@ -63,7 +63,7 @@ def walk_tokens(fetch: Callable[[str | None], Answer[Row]]) -> Iterator[Answer[R
 
 
 def rows_and_token(
-    body: Any, path: str, rows_in: str, token_in: str
+    body: Any, path: str, rows_field: str, token_field: str
 ) -> tuple[list[Any], str | None]:
     """The two things every page must have, under the vendor's names for them.
 
@@ -71,16 +71,16 @@ def rows_and_token(
         EndpointFailed: they are not what they must be. Read as "no more rows", that would end the
             list in silence.
     """
-    rows = body.get(rows_in) if isinstance(body, dict) else None
+    rows = body.get(rows_field) if isinstance(body, dict) else None
     if not isinstance(rows, list):
         raise EndpointFailed(
-            f'The answer to GET {path} has no list "{rows_in}". Check HELPDESK_BASE_URL and '
+            f'The answer to GET {path} has no list "{rows_field}". Check HELPDESK_BASE_URL and '
             "HELPDESK_PROVIDER."
         )
-    token = body.get(token_in)
+    token = body.get(token_field)
     if token is not None and not isinstance(token, str):
         raise EndpointFailed(
-            f'The answer to GET {path} has a "{token_in}" that is no text, so what follows cannot '
+            f'The answer to GET {path} has a "{token_field}" that is no text, so what follows cannot '
             "be asked for. Check HELPDESK_PROVIDER."
         )
     return rows, token or None

@@ -18,14 +18,14 @@ from helpdesk_assets.errors import EndpointFailed
 class Coverage:
     """Stretches `[start, end)`, ascending, none touching another.
 
-    `first` is the time of the oldest ticket that was seen: a window from the beginning of time is
+    `oldest` is the time of the oldest ticket that was seen: a window from the beginning of time is
     empty up to there, which must not be taken for progress.
     """
 
     def __init__(self) -> None:
         self._starts: list[datetime] = []
         self._ends: list[datetime] = []
-        self.first: datetime | None = None
+        self.oldest: datetime | None = None
 
     @classmethod
     def from_text(cls, text: str) -> Self:
@@ -33,18 +33,18 @@ class Coverage:
         Raises:
             EndpointFailed: it is no text of `to_text`.
         """
-        made = cls()
+        coverage = cls()
         try:
             stored = json.loads(text)
             for start, end in stored["read"]:
-                made.add(datetime.fromisoformat(start), datetime.fromisoformat(end))
-            made.first = datetime.fromisoformat(stored["first"]) if stored["first"] else None
+                coverage.add(datetime.fromisoformat(start), datetime.fromisoformat(end))
+            coverage.oldest = datetime.fromisoformat(stored["first"]) if stored["first"] else None
         except (ValueError, KeyError, TypeError):
             raise EndpointFailed(
                 f"Where the interrupted reading had come to cannot be read: {text[:80]!r}. Run a "
                 "full sync, which begins anew."
             ) from None
-        return made
+        return coverage
 
     def to_text(self, before: datetime | None = None) -> str:
         """For `from_text`; only what lies `before` a time, where one is given."""
@@ -54,7 +54,7 @@ class Coverage:
         ]
         return json.dumps(
             {
-                "first": self.first.isoformat() if self.first else None,
+                "first": self.oldest.isoformat() if self.oldest else None,
                 "read": [
                     [start.isoformat(), end.isoformat()] for start, end in pairs if start < end
                 ],
@@ -76,20 +76,23 @@ class Coverage:
     def gaps(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
         """What of `[start, end]` has not been read; there is always a last one, up to `end`."""
         last = max(start, end)
-        for begun, done in zip(self._starts, self._ends, strict=True):
-            if begun > end:
+        for read_from, read_to in zip(self._starts, self._ends, strict=True):
+            if read_from > end:
                 break
-            if start < begun:
-                yield start, begun
-            start = max(start, done)
+            if start < read_from:
+                yield start, read_from
+            start = max(start, read_to)
         yield min(start, last), end
 
     def share(self, start: datetime, end: datetime) -> float:
         """How much of the time between the oldest ticket and `end` has been read: 0 to 1."""
-        start = max(start, self.first) if self.first else start
-        whole = (end - start).total_seconds()
-        if whole <= 0:
+        start = max(start, self.oldest) if self.oldest else start
+        total_seconds = (end - start).total_seconds()
+        if total_seconds <= 0:
             return 1.0
         pairs = zip(self._starts, self._ends, strict=True)
-        parts = ((min(done, end) - max(begun, start)).total_seconds() for begun, done in pairs)
-        return min(sum(part for part in parts if part > 0) / whole, 1.0)
+        parts = (
+            (min(read_to, end) - max(read_from, start)).total_seconds()
+            for read_from, read_to in pairs
+        )
+        return min(sum(part for part in parts if part > 0) / total_seconds, 1.0)

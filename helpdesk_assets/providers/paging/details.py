@@ -13,22 +13,22 @@ from datetime import datetime
 
 from helpdesk_assets.errors import EndpointFailed
 from helpdesk_assets.model.tickets import BadTicket, Ticket
-from helpdesk_assets.providers.parsing.tickets import Read
+from helpdesk_assets.providers.parsing.tickets import ParsedRows
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """One ticket to fetch; `at_least` is the modified time its row in the list had."""
+class DetailRequest:
+    """One ticket to fetch; `min_modified` is the modified time its row in the list had."""
 
     ticket_id: str
-    at_least: datetime | None = None
+    min_modified: datetime | None = None
 
 
 def fetch_details(
-    wanted: Iterable[Wanted],
+    requests: Iterable[DetailRequest],
     fetch: Callable[[str], Ticket | BadTicket | None],
     concurrency: int,
-) -> Read:
+) -> ParsedRows:
     """The tickets in the order in which they were wanted, less those deleted meanwhile, for which
     `fetch` gives None. The first failure ends it, and no thread outlives the call.
 
@@ -36,22 +36,22 @@ def fetch_details(
         EndpointFailed: a detail is older than its row in the list. Stored as the newest, it would
             hide the change until the ticket is next edited.
     """
-    by_id: dict[str, Wanted] = {one.ticket_id: one for one in wanted}
+    by_id: dict[str, DetailRequest] = {one.ticket_id: one for one in requests}
     tickets, bad = [], []
     with ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="details") as pool:
         for one, detail in zip(by_id.values(), pool.map(fetch, by_id), strict=True):
             if isinstance(detail, BadTicket):
                 bad.append(detail)
             elif detail is not None:
-                _refuse_older(one, detail)
+                _reject_stale(one, detail)
                 tickets.append(detail)
-    return Read(tuple(tickets), tuple(bad))
+    return ParsedRows(tuple(tickets), tuple(bad))
 
 
-def _refuse_older(one: Wanted, detail: Ticket) -> None:
-    if one.at_least is not None and detail.modified_time < one.at_least:
+def _reject_stale(one: DetailRequest, detail: Ticket) -> None:
+    if one.min_modified is not None and detail.modified_time < one.min_modified:
         raise EndpointFailed(
-            f"Ticket {one.ticket_id} was listed as modified at {one.at_least.isoformat()}, but its "
+            f"Ticket {one.ticket_id} was listed as modified at {one.min_modified.isoformat()}, but its "
             f"details are of {detail.modified_time.isoformat()}: the helpdesk answers from an old "
             "copy. Try again later."
         )

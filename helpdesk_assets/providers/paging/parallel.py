@@ -1,7 +1,7 @@
 """Several threads read the stretches of a window; one iterator gives what they have read.
 
 Few results wait to be fetched, so memory does not grow with what there is to read. Must not know
-what is read, nor how a stretch is divided (`spans`).
+what is read, nor how a stretch is divided (`work_split`).
 """
 
 from __future__ import annotations
@@ -12,55 +12,59 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from typing import Generic, TypeVar
 
-from helpdesk_assets.providers.paging.work_split import Span, Spans
+from helpdesk_assets.providers.paging.work_split import Span, WorkSplit
 
 Step = TypeVar("Step")
 
-WAITING_PER_READER = 2
+BUFFERED_PER_READER = 2
 # A reader may be in the midst of a call when the others are stopped.
 JOIN_SECONDS = 10.0
 
 
-def read_side_by_side(
-    spans: Spans, read: Callable[[Span], Iterator[Step]], at_once: int
+def read_parallel(
+    work_split: WorkSplit, read: Callable[[Span], Iterator[Step]], concurrency: int
 ) -> Iterator[Step]:
     """Everything that `read` gives for each stretch, in whatever order.
 
     The first steps are made in the calling thread: a window of a page or two needs no others. The
     first failure of a reader is raised here, after what was read before it, and ends all.
     """
-    alone = _read_all(spans, read)
-    for step in alone:
+    first_reader = _read_all(work_split, read)
+    for step in first_reader:
         yield step
-        if at_once > 1 and spans.are_worth_sharing:
+        if concurrency > 1 and work_split.is_worth_splitting:
             break
     else:
         return
-    readers = [alone, *(_read_all(spans, read) for _ in range(at_once - 1))]
-    yield from _Together(readers, spans).steps()
+    readers = [first_reader, *(_read_all(work_split, read) for _ in range(concurrency - 1))]
+    yield from _ParallelRead(readers, work_split).steps()
 
 
-def _read_all(spans: Spans, read: Callable[[Span], Iterator[Step]]) -> Generator[Step, None, None]:
-    while (span := spans.take()) is not None:
+def _read_all(
+    work_split: WorkSplit, read: Callable[[Span], Iterator[Step]]
+) -> Generator[Step, None, None]:
+    while (span := work_split.acquire()) is not None:
         try:
             yield from read(span)
         finally:
-            spans.give_back(span)
+            work_split.release(span)
 
 
-class _Together(Generic[Step]):
+class _ParallelRead(Generic[Step]):
     """The threads of one reading, and what they have not handed over yet."""
 
-    def __init__(self, readers: list[Generator[Step, None, None]], spans: Spans) -> None:
-        self._spans = spans
-        self._most = WAITING_PER_READER * len(readers)
+    def __init__(self, readers: list[Generator[Step, None, None]], work_split: WorkSplit) -> None:
+        self._work_split = work_split
+        self._max_buffered = BUFFERED_PER_READER * len(readers)
         self._steps: deque[Step] = deque()
         self._error: BaseException | None = None
         self._closed = False
         self._changed = threading.Condition()
-        self._at_work = len(readers)
+        self._active_readers = len(readers)
         self._threads = [
-            threading.Thread(target=self._work, args=(reader,), name=f"reader-{n}", daemon=True)
+            threading.Thread(
+                target=self._run_reader, args=(reader,), name=f"reader-{n}", daemon=True
+            )
             for n, reader in enumerate(readers)
         ]
 
@@ -76,7 +80,7 @@ class _Together(Generic[Step]):
     def _next(self) -> tuple[Step] | None:
         """The next step, None after the last one."""
         with self._changed:
-            self._changed.wait_for(lambda: self._steps or self._error or not self._at_work)
+            self._changed.wait_for(lambda: self._steps or self._error or not self._active_readers)
             if self._steps:
                 self._changed.notify_all()
                 return (self._steps.popleft(),)
@@ -84,7 +88,7 @@ class _Together(Generic[Step]):
                 raise self._error
             return None
 
-    def _work(self, reader: Generator[Step, None, None]) -> None:
+    def _run_reader(self, reader: Generator[Step, None, None]) -> None:
         try:
             for step in reader:
                 if not self._put(step):
@@ -95,12 +99,12 @@ class _Together(Generic[Step]):
         finally:
             reader.close()
             with self._changed:
-                self._at_work -= 1
+                self._active_readers -= 1
                 self._changed.notify_all()
 
     def _put(self, step: Step) -> bool:
         with self._changed:
-            self._changed.wait_for(lambda: len(self._steps) < self._most or self._closed)
+            self._changed.wait_for(lambda: len(self._steps) < self._max_buffered or self._closed)
             if self._closed:
                 return False
             self._steps.append(step)
@@ -111,7 +115,7 @@ class _Together(Generic[Step]):
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        self._spans.stop()
+        self._work_split.stop()
         until = time.monotonic() + JOIN_SECONDS
         for thread in self._threads:
             if thread.ident is not None:

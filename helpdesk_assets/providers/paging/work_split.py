@@ -12,49 +12,49 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 # A stretch that holds less than this many pages is read sooner than it is shared out.
-WORTH_PAGES = 2.0
+MIN_PAGES_TO_SPLIT = 2.0
 
 
 class Span:
-    """A stretch `[start, end]` that one reader reads; `at` is how far it has come.
+    """A stretch `[start, end]` that one reader reads; `position` is how far it has come.
 
     `end` may be cut back while it is read: what is behind it is then another reader's. The tick
     `end` itself belongs to the next span, unless this is the `last` one of the window.
     """
 
     def __init__(self, start: datetime, end: datetime, *, last: bool) -> None:
-        self.at = start
+        self.position = start
         self.end = end
         self.last = last
         self.pages_per_second: float | None = None
 
-    def holds(self, moment: datetime) -> bool:
+    def contains(self, moment: datetime) -> bool:
         return moment < self.end or (self.last and moment == self.end)
 
 
-class Spans:
+class WorkSplit:
     """The stretches of one window, for any number of readers."""
 
     def __init__(
-        self, spans: Iterable[Span], *, tick: timedelta, now: Callable[[], datetime | None]
+        self, spans: Iterable[Span], *, tick: timedelta, opened_at: Callable[[], datetime | None]
     ) -> None:
-        """`now`: the helpdesk's clock when it was first asked, None before that. No stretch is
+        """`opened_at`: the helpdesk's clock when it was first asked, None before that. No stretch is
         thought to be longer than up to there, as the window's own end may be the end of time."""
-        self._waiting = list(reversed(list(spans)))
+        self._pending = list(reversed(list(spans)))
         self._active: list[Span] = []
         self._tick = tick
-        self._now = now
+        self._opened_at = opened_at
         self._changed = threading.Condition()
         self._stopped = False
 
-    def take(self) -> Span | None:
+    def acquire(self) -> Span | None:
         """A stretch to read, as soon as there is one; None when all have been read or it is over.
 
         Waits while others read what may still be shared.
         """
         with self._changed:
             while not self._stopped:
-                span = self._waiting.pop() if self._waiting else self._half_of_the_busiest()
+                span = self._pending.pop() if self._pending else self._split_busiest()
                 if span is not None:
                     self._active.append(span)
                     return span
@@ -63,16 +63,16 @@ class Spans:
                 self._changed.wait()
             return None
 
-    def advance(self, span: Span, at: datetime, pages_per_second: float | None) -> bool:
-        """Its reader has come to `at`, where its next call begins; False: that is not its own any
+    def advance(self, span: Span, position: datetime, pages_per_second: float | None) -> bool:
+        """Its reader has come to `position`, where its next call begins; False: that is not its own any
         more, and it is done."""
         with self._changed:
-            span.at = at
+            span.position = position
             span.pages_per_second = pages_per_second
             self._changed.notify_all()
-            return span.holds(at)
+            return span.contains(position)
 
-    def give_back(self, span: Span) -> None:
+    def release(self, span: Span) -> None:
         """Its reader is done with it."""
         with self._changed:
             self._active.remove(span)
@@ -85,12 +85,12 @@ class Spans:
             self._changed.notify_all()
 
     @property
-    def are_worth_sharing(self) -> bool:
+    def is_worth_splitting(self) -> bool:
         """Whether a second reader would find something to do."""
         with self._changed:
-            return bool(self._waiting) or self._busiest() is not None
+            return bool(self._pending) or self._busiest() is not None
 
-    def _half_of_the_busiest(self) -> Span | None:
+    def _split_busiest(self) -> Span | None:
         span = self._busiest()
         if span is None:
             return None
@@ -101,18 +101,18 @@ class Spans:
 
     def _busiest(self) -> Span | None:
         def pages_left(span: Span) -> float:
-            if span.pages_per_second is None or self._middle(span) <= span.at + self._tick:
+            if span.pages_per_second is None or self._middle(span) <= span.position + self._tick:
                 return 0.0
             return self._seconds_left(span) * span.pages_per_second
 
         busiest = max(self._active, key=pages_left, default=None)
-        return busiest if busiest and pages_left(busiest) >= WORTH_PAGES else None
+        return busiest if busiest and pages_left(busiest) >= MIN_PAGES_TO_SPLIT else None
 
     def _middle(self, span: Span) -> datetime:
         half = timedelta(seconds=self._seconds_left(span) / 2)
-        return span.at + half - half % self._tick
+        return span.position + half - half % self._tick
 
     def _seconds_left(self, span: Span) -> float:
-        now = self._now()
-        end = span.end if now is None else min(span.end, now)
-        return max((end - span.at).total_seconds(), 0.0)
+        opened_at = self._opened_at()
+        end = span.end if opened_at is None else min(span.end, opened_at)
+        return max((end - span.position).total_seconds(), 0.0)

@@ -19,22 +19,22 @@ import msgspec
 import orjson
 
 # BigQuery's JSON holds whole numbers from int64 to uint64 exactly, and no others.
-SMALLEST, LARGEST = -(2**63), 2**64 - 1
-MOST_DIGITS = 20
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
+MAX_DIGITS = 20
 # More than can be stored, so that a ticket which was cut here is still refused, and few enough for
 # Python's own recursion.
-READABLE_LEVELS = 300
+MAX_PARSED_DEPTH = 300
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 # Hears of each number that is kept as text.
-Kept = Callable[[], None]
+OnNumberKeptAsText = Callable[[], None]
 
 
-def _nobody() -> None:
+def _ignore() -> None:
     pass
 
 
-def parse(body: bytes, kept: Kept = _nobody) -> Any:
+def parse(body: bytes, number_kept_as_text: OnNumberKeptAsText = _ignore) -> Any:
     """A JSON text as Python values; fractions that would change come back as their text, and whole
     numbers exactly. NaN and Infinity, which are no JSON, come as their text too, and control
     characters may stand in a text unescaped. What is nested deeper than can ever be stored comes
@@ -45,7 +45,9 @@ def parse(body: bytes, kept: Kept = _nobody) -> Any:
     """
     try:
         # msgspec hands over each fraction as it was written, and takes half the time of json.
-        return msgspec.json.Decoder(float_hook=_Numbers(kept).fraction).decode(body)
+        return msgspec.json.Decoder(float_hook=_ExactNumbers(number_kept_as_text).fraction).decode(
+            body
+        )
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
         pass  # half a surrogate pair, a byte order mark; or what the other refuses as well
     try:
@@ -53,9 +55,9 @@ def parse(body: bytes, kept: Kept = _nobody) -> Any:
     except UnicodeDecodeError as error:
         raise ValueError(f"no UTF-8 at byte {error.start}") from None
     try:
-        return _exact(text, kept)
+        return _parse_exact(text, number_kept_as_text)
     except RecursionError:
-        return _exact(cut_below(text, READABLE_LEVELS), kept)
+        return _parse_exact(replace_deep_values(text, MAX_PARSED_DEPTH), number_kept_as_text)
 
 
 def compose(value: Any) -> str:
@@ -63,7 +65,7 @@ def compose(value: Any) -> str:
     return storable(value)[1]
 
 
-def storable(value: Any, kept: Kept = _nobody) -> tuple[Any, str, str]:
+def storable(value: Any, number_kept_as_text: OnNumberKeptAsText = _ignore) -> tuple[Any, str, str]:
     """The value, its JSON text and the digest of that, with U+FFFD for every half of a surrogate
     pair, and text for every whole number that BigQuery cannot hold. The digest is one of the
     content, whatever order the keys came in.
@@ -74,12 +76,14 @@ def storable(value: Any, kept: Kept = _nobody) -> tuple[Any, str, str]:
     try:
         body = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:
-        value = _exact(storable_text(json.dumps(value, ensure_ascii=False)), kept)
-        body = _shallow(value)
+        value = _parse_exact(
+            storable_text(json.dumps(value, ensure_ascii=False)), number_kept_as_text
+        )
+        body = _dump_or_too_deep(value)
     return value, body.decode(), _digest(body)
 
 
-def _shallow(value: Any) -> bytes:
+def _dump_or_too_deep(value: Any) -> bytes:
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError as error:
@@ -96,47 +100,47 @@ def storable_text(text: str) -> str:
     return text if text.isascii() else LONE_SURROGATE.sub("\ufffd", text)
 
 
-def _exact(text: str, kept: Kept) -> Any:
-    numbers = _Numbers(kept)
+def _parse_exact(text: str, number_kept_as_text: OnNumberKeptAsText) -> Any:
+    numbers = _ExactNumbers(number_kept_as_text)
     return json.JSONDecoder(
-        parse_int=numbers.whole,
+        parse_int=numbers.integer,
         parse_float=numbers.fraction,
-        parse_constant=numbers.none,
+        parse_constant=numbers.not_a_number,
         strict=False,
     ).decode(text)
 
 
-class _Numbers:
+class _ExactNumbers:
     """Reads numbers as they are written, as text where a number would be another one."""
 
-    __slots__ = ("_kept",)
+    __slots__ = ("_number_kept_as_text",)
 
-    def __init__(self, kept: Kept) -> None:
-        self._kept = kept
+    def __init__(self, number_kept_as_text: OnNumberKeptAsText) -> None:
+        self._number_kept_as_text = number_kept_as_text
 
-    def whole(self, text: str) -> int | str:
+    def integer(self, text: str) -> int | str:
         # The length first: Python refuses to convert thousands of digits, and is slow below that.
-        if len(text) <= MOST_DIGITS:
+        if len(text) <= MAX_DIGITS:
             number = int(text)
-            if SMALLEST <= number <= LARGEST:
+            if MIN_INTEGER <= number <= MAX_INTEGER:
                 return number
-        self._kept()
+        self._number_kept_as_text()
         return text
 
     def fraction(self, text: str) -> float | str:
         number = float(text)
         again = repr(number)
-        if again == text or _same(again, text):
+        if again == text or _is_same_number(again, text):
             return number
-        self._kept()
+        self._number_kept_as_text()
         return text
 
-    def none(self, text: str) -> str:
-        self._kept()
+    def not_a_number(self, text: str) -> str:
+        self._number_kept_as_text()
         return text
 
 
-def _same(one: str, other: str) -> bool:
+def _is_same_number(one: str, other: str) -> bool:
     try:
         return Decimal(one) == Decimal(other)
     except InvalidOperation:
@@ -148,7 +152,7 @@ def _same(one: str, other: str) -> bool:
 _STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 
 
-def cut_below(text: str, levels: int) -> str:
+def replace_deep_values(text: str, levels: int) -> str:
     """The text with `null` for each array and object that has `levels` others around it.
 
     Raises:

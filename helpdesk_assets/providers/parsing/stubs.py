@@ -10,11 +10,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from helpdesk_assets.model.tickets import InventoryLine, InventoryPage, Page, Ticket
+from helpdesk_assets.model.tickets import InventoryEntry, InventoryPage, Page, Ticket
 from helpdesk_assets.providers.parsing.tickets import TicketReader
 
 
-def sighting(
+def ticket_stub(
     ticket_id: str,
     modified_time: datetime,
     *,
@@ -37,20 +37,20 @@ def sighting(
     )
 
 
-class SightingReader(TicketReader):
+class StubReader(TicketReader):
     """Reads the same rows as `TicketReader`, and refuses the same ids and times."""
 
-    def _ticket(self, row: Any, nameless: str) -> Ticket:
-        ticket_id = self._id(row, nameless)
+    def _ticket(self, row: Any, placeholder_id: str) -> Ticket:
+        ticket_id = self._id(row, placeholder_id)
         created, modified, deleted = self._times(row, ticket_id)
-        return sighting(ticket_id, modified, created_time=created, deleted_time=deleted)
+        return ticket_stub(ticket_id, modified, created_time=created, deleted_time=deleted)
 
 
-def as_inventory(page: Page, total: int | None = None) -> InventoryPage:
+def to_inventory_page(page: Page, total: int | None = None) -> InventoryPage:
     """A page of sightings as a page of an inventory."""
     return InventoryPage(
-        lines=tuple(
-            InventoryLine(seen.ticket_id, seen.modified_time, gone=seen.deleted_time is not None)
+        entries=tuple(
+            InventoryEntry(seen.ticket_id, seen.modified_time, gone=seen.deleted_time is not None)
             for seen in page.tickets
         ),
         served_at=page.served_at,

@@ -16,26 +16,26 @@ from helpdesk_assets.errors import EndpointFailed, SettingsError, TicketUnreadab
 from helpdesk_assets.model.tickets import BadTicket, Ticket, utc
 from helpdesk_assets.providers.parsing import exact_json
 
-SHOWN_OF_A_VALUE = 60
+MAX_SHOWN_CHARS = 60
 # BigQuery clusters by the first 1024 characters of the id; the longest that is known has 20.
-LONGEST_ID = 1024
+MAX_ID_CHARS = 1024
 # A row may have 100 MB, and the longest field of a ticket can be in it twice.
-LARGEST_TICKET = 49_000_000
-NAMES_OF_A_WORD = ("name", "label", "value", "id")
-NAMES_OF_A_PERSON = ("name", "email", "id")
+MAX_TICKET_BYTES = 49_000_000
+TEXT_KEYS = ("name", "label", "value", "id")
+NAME_KEYS = ("name", "email", "id")
 
 
-def word(value: Any) -> str | None:
+def as_text(value: Any) -> str | None:
     """A status or priority as text: as it is, or the name of an object."""
-    return _text(value, NAMES_OF_A_WORD)
+    return _text(value, TEXT_KEYS)
 
 
-def person(value: Any) -> str | None:
+def as_name(value: Any) -> str | None:
     """Who works on a ticket: a text, or the name, address or id of an object."""
-    return _text(value, NAMES_OF_A_PERSON)
+    return _text(value, NAME_KEYS)
 
 
-def iso_time(value: Any) -> datetime | None:
+def parse_iso_time(value: Any) -> datetime | None:
     """A time as ISO 8601 text with a zone.
 
     Raises:
@@ -49,12 +49,12 @@ def iso_time(value: Any) -> datetime | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class FieldMap:
     """The names one vendor has for our fields.
 
-    `words` replaces how a text field is read, by our name for it; `time` how a time is read, and
+    `text_parsers` replaces how a text field is read, by our name for it; `parse_time` how a time is read, and
     raises ValueError for what is none. `deleted_at` takes the whole row and gives the value that
-    `time` reads as the time of deletion, None where the ticket lives; without it the field
+    `parse_time` reads as the time of deletion, None where the ticket lives; without it the field
     `deleted` is that value.
     """
 
@@ -66,13 +66,13 @@ class Shape:
     created: str = "createdTime"
     modified: str = "modifiedTime"
     deleted: str = "deletedTime"
-    words: Mapping[str, Callable[[Any], str | None]] = field(default_factory=dict)
-    time: Callable[[Any], datetime | None] = iso_time
+    text_parsers: Mapping[str, Callable[[Any], str | None]] = field(default_factory=dict)
+    parse_time: Callable[[Any], datetime | None] = parse_iso_time
     deleted_at: Callable[[Mapping[str, Any]], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class ParsedRows:
     """The rows of one answer, in their order."""
 
     tickets: tuple[Ticket, ...]
@@ -84,46 +84,46 @@ class TicketReader:
 
     def __init__(
         self,
-        shape: Shape,
+        field_map: FieldMap,
         *,
         skip_bad: bool,
-        kept_as_text: Callable[[], None] = lambda: None,
+        number_kept_as_text: Callable[[], None] = lambda: None,
         redact: Redaction | None = None,
     ) -> None:
-        """`kept_as_text` hears of each number that BigQuery's JSON cannot hold.
+        """`number_kept_as_text` hears of each number that BigQuery's JSON cannot hold.
 
         Raises:
             SettingsError: what would be redacted is what tells one ticket or version from another.
         """
-        for name in (shape.ticket_id, shape.created, shape.modified, shape.deleted):
-            if redact is not None and redact.reaches(name):
+        for name in (field_map.ticket_id, field_map.created, field_map.modified, field_map.deleted):
+            if redact is not None and redact.covers(name):
                 raise SettingsError(
                     f"REDACT_FIELDS reaches the field {name}, without which no ticket can be "
                     "stored. Name fields beside it."
                 )
         self._redact = redact
-        self._kept_as_text = kept_as_text
-        self._shape = shape
+        self._number_kept_as_text = number_kept_as_text
+        self._field_map = field_map
         self._skip_bad = skip_bad
-        words = shape.words
-        self._subject = words.get("subject", word)
-        self._status = words.get("status", word)
-        self._priority = words.get("priority", word)
-        self._assignee = words.get("assignee", person)
+        text_parsers = field_map.text_parsers
+        self._subject = text_parsers.get("subject", as_text)
+        self._status = text_parsers.get("status", as_text)
+        self._priority = text_parsers.get("priority", as_text)
+        self._assignee = text_parsers.get("assignee", as_name)
 
-    def page(self, rows: Iterable[Any]) -> Read:
+    def page(self, rows: Iterable[Any]) -> ParsedRows:
         """
         Raises:
             TicketUnreadable: for the first bad row, unless bad rows are skipped.
         """
         tickets, bad = [], []
-        for place, row in enumerate(rows, 1):
-            ticket = self.ticket(row, _nameless(place))
+        for row_number, row in enumerate(rows, 1):
+            ticket = self.ticket(row, _placeholder_id(row_number))
             if isinstance(ticket, Ticket):
                 tickets.append(ticket)
             else:
                 bad.append(ticket)
-        return Read(tuple(tickets), tuple(bad))
+        return ParsedRows(tuple(tickets), tuple(bad))
 
     def ids(self, rows: Iterable[Any]) -> tuple[tuple[str, ...], tuple[BadTicket, ...]]:
         """Only the ids, for rows that are not whole and may have no times.
@@ -132,25 +132,25 @@ class TicketReader:
             TicketUnreadable: a row has none, unless bad rows are skipped.
         """
         ids, bad = [], []
-        for place, row in enumerate(rows, 1):
+        for row_number, row in enumerate(rows, 1):
             try:
-                ids.append(self._id(row, _nameless(place)))
+                ids.append(self._id(row, _placeholder_id(row_number)))
             except _Unreadable as error:
-                bad.append(self._refuse(error.bad))
+                bad.append(self._reject(error.bad))
         return tuple(ids), tuple(bad)
 
-    def ticket(self, row: Any, nameless: str) -> Ticket | BadTicket:
-        """One row; `nameless` is what to call it where it has no id.
+    def ticket(self, row: Any, placeholder_id: str) -> Ticket | BadTicket:
+        """One row; `placeholder_id` is what to call it where it has no id.
 
         Raises:
             TicketUnreadable: it has no id or a time that is none, unless such rows are skipped.
         """
         try:
-            return self._ticket(row, nameless)
+            return self._ticket(row, placeholder_id)
         except _Unreadable as error:
-            return self._refuse(error.bad)
+            return self._reject(error.bad)
 
-    def asked_for(self, ticket_id: str, row: Any, path: str) -> Ticket | BadTicket:
+    def requested_ticket(self, ticket_id: str, row: Any, path: str) -> Ticket | BadTicket:
         """The row that came where one ticket was asked for by its id; as `ticket`.
 
         Raises:
@@ -164,32 +164,36 @@ class TicketReader:
             )
         return ticket
 
-    def tombstone(self, ticket_id: str, gone_at: datetime, notice: Mapping[str, Any]) -> Ticket:
+    def tombstone(
+        self, ticket_id: str, deleted_time: datetime, deletion_event: Mapping[str, Any]
+    ) -> Ticket:
         """See `tombstone`. A notice has fields of its own, a ticket's subject under another name,
         which no path of REDACT_FIELDS is about; so with any, nothing of it is stored."""
-        return tombstone(ticket_id, gone_at, {"id": ticket_id} if self._redact else notice)
+        return tombstone(
+            ticket_id, deleted_time, {"id": ticket_id} if self._redact else deletion_event
+        )
 
-    def _ticket(self, row: Any, nameless: str) -> Ticket:
-        shape = self._shape
-        ticket_id = self._id(row, nameless)
+    def _ticket(self, row: Any, placeholder_id: str) -> Ticket:
+        field_map = self._field_map
+        ticket_id = self._id(row, placeholder_id)
         # First, since whether it lives may be told by a field that is not stored.
         created, modified, deleted = self._times(row, ticket_id)
         if self._redact is not None:
             row = self._redact(row)
         try:
             # Its keys sorted, once for the text and the hash: writing it twice cost a third of all.
-            row, raw_json, content_hash = exact_json.storable(row, self._kept_as_text)
+            row, raw_json, content_hash = exact_json.storable(row, self._number_kept_as_text)
         except RecursionError:
             raise _Unreadable(BadTicket(ticket_id, "raw_json", "is nested too deep")) from None
-        if len(raw_json) > LARGEST_TICKET // 4 and len(raw_json.encode()) > LARGEST_TICKET:
-            problem = f"has more than {LARGEST_TICKET} bytes, which BigQuery takes in no row"
+        if len(raw_json) > MAX_TICKET_BYTES // 4 and len(raw_json.encode()) > MAX_TICKET_BYTES:
+            problem = f"has more than {MAX_TICKET_BYTES} bytes, which BigQuery takes in no row"
             raise _Unreadable(BadTicket(ticket_id, "raw_json", problem))
         return Ticket(
             ticket_id=ticket_id,
-            subject=self._subject(row.get(shape.subject)),
-            status=self._status(row.get(shape.status)),
-            priority=self._priority(row.get(shape.priority)),
-            assignee=self._assignee(row.get(shape.assignee)),
+            subject=self._subject(row.get(field_map.subject)),
+            status=self._status(row.get(field_map.status)),
+            priority=self._priority(row.get(field_map.priority)),
+            assignee=self._assignee(row.get(field_map.assignee)),
             created_time=created,
             modified_time=modified,
             deleted_time=deleted,
@@ -201,39 +205,39 @@ class TicketReader:
         self, row: Mapping[str, Any], ticket_id: str
     ) -> tuple[datetime | None, datetime, datetime | None]:
         """When it was made, last modified, and deleted."""
-        shape = self._shape
-        modified = self._time(row.get(shape.modified), shape.modified, ticket_id)
+        field_map = self._field_map
+        modified = self._time(row.get(field_map.modified), field_map.modified, ticket_id)
         if modified is None:
-            raise _Unreadable(BadTicket(ticket_id, shape.modified, "is absent"))
-        deleted = shape.deleted_at(row) if shape.deleted_at else row.get(shape.deleted)
+            raise _Unreadable(BadTicket(ticket_id, field_map.modified, "is absent"))
+        deleted = field_map.deleted_at(row) if field_map.deleted_at else row.get(field_map.deleted)
         return (
-            self._time(row.get(shape.created), shape.created, ticket_id),
+            self._time(row.get(field_map.created), field_map.created, ticket_id),
             modified,
-            self._time(deleted, shape.deleted, ticket_id),
+            self._time(deleted, field_map.deleted, ticket_id),
         )
 
-    def _id(self, row: Any, nameless: str) -> str:
-        name = self._shape.ticket_id
+    def _id(self, row: Any, placeholder_id: str) -> str:
+        name = self._field_map.ticket_id
         if not isinstance(row, dict):
             # Not what it holds, which may be anybody's words.
             problem = f"is not there, the row is of type {type(row).__name__}"
-            raise _Unreadable(BadTicket(nameless, name, problem))
+            raise _Unreadable(BadTicket(placeholder_id, name, problem))
         value = row.get(name)
         if isinstance(value, int) and not isinstance(value, bool):
             value = exact_json.compose(value).strip('"')
-        if isinstance(value, str) and value.strip() and len(value) <= LONGEST_ID:
+        if isinstance(value, str) and value.strip() and len(value) <= MAX_ID_CHARS:
             return exact_json.storable_text(value)
-        problem = "is absent" if value in (None, "") else f"is {_show(value)}"
-        raise _Unreadable(BadTicket(nameless, name, problem))
+        problem = "is absent" if value in (None, "") else f"is {_excerpt(value)}"
+        raise _Unreadable(BadTicket(placeholder_id, name, problem))
 
     def _time(self, value: Any, name: str, ticket_id: str) -> datetime | None:
         try:
-            return self._shape.time(value)
+            return self._field_map.parse_time(value)
         except (ValueError, OverflowError):
-            problem = f"is {_show(value)}, no time with a zone"
+            problem = f"is {_excerpt(value)}, no time with a zone"
             raise _Unreadable(BadTicket(ticket_id, name, problem)) from None
 
-    def _refuse(self, bad: BadTicket) -> BadTicket:
+    def _reject(self, bad: BadTicket) -> BadTicket:
         bad = replace(bad, ticket_id=_shown_id(bad.ticket_id))
         if self._skip_bad:
             return bad
@@ -265,26 +269,26 @@ def _text(value: Any, names: tuple[str, ...]) -> str | None:
     return None
 
 
-def _nameless(place: int) -> str:
-    return f"(no id) row {place} of the page"
+def _placeholder_id(row_number: int) -> str:
+    return f"(no id) row {row_number} of the page"
 
 
 def _shown_id(ticket_id: str) -> str:
     """For messages, which are one line whatever the helpdesk takes for an id."""
-    is_plain = ticket_id.isprintable() and len(ticket_id) <= SHOWN_OF_A_VALUE
-    return ticket_id if is_plain else _show(ticket_id)
+    is_plain = ticket_id.isprintable() and len(ticket_id) <= MAX_SHOWN_CHARS
+    return ticket_id if is_plain else _excerpt(ticket_id)
 
 
-def _show(value: Any) -> str:
+def _excerpt(value: Any) -> str:
     text = ascii(value)
-    return text if len(text) <= SHOWN_OF_A_VALUE else f"{text[:SHOWN_OF_A_VALUE]}…"
+    return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}…"
 
 
-def tombstone(ticket_id: str, gone_at: datetime, notice: Any) -> Ticket:
-    """A ticket of which only its end is known; `notice` is what the vendor said of that. One that
+def tombstone(ticket_id: str, deleted_time: datetime, deletion_event: Any) -> Ticket:
+    """A ticket of which only its end is known; `deletion_event` is what the vendor said of that. One that
     cannot be stored is left out: the end counts."""
     try:
-        _, raw_json, content_hash = exact_json.storable(notice)
+        _, raw_json, content_hash = exact_json.storable(deletion_event)
     except RecursionError:
         _, raw_json, content_hash = exact_json.storable({"id": ticket_id})
     return Ticket(
@@ -294,8 +298,8 @@ def tombstone(ticket_id: str, gone_at: datetime, notice: Any) -> Ticket:
         priority=None,
         assignee=None,
         created_time=None,
-        modified_time=gone_at,
-        deleted_time=gone_at,
+        modified_time=deleted_time,
+        deleted_time=deleted_time,
         raw_json=raw_json,
         content_hash=content_hash,
         tombstone=True,

@@ -16,43 +16,43 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from helpdesk_assets.errors import EndpointFailed, SettingsError
-from helpdesk_assets.providers.client.auth import Auth, BasicAuth, TokenAuth, token_of
+from helpdesk_assets.providers.client.auth import Auth, BasicAuth, TokenAuth, api_token
 from helpdesk_assets.providers.client.connection import Connection
 from helpdesk_assets.providers.paging.by_token import rows_and_token
-from helpdesk_assets.providers.parsing.tickets import iso_time
+from helpdesk_assets.providers.parsing.tickets import parse_iso_time
 from helpdesk_assets.providers.request_tracker.local_times import at_or_after, at_or_before, zone
 from helpdesk_assets.settings import Settings
 
-API = "/REST/2.0"
+API_PATH = "/REST/2.0"
 TICKETS = "/tickets"
-LARGEST_PAGE = 100
+MAX_PAGE_SIZE = 100
 # RT's auth tokens begin with a version and the number of the user they are of.
 USER_IN_TOKEN = re.compile(r"\d+-(\d+)-\S+")
-NAMELESS = (
+USER_UNKNOWN = (
     "HELPDESK_API_TOKEN does not name its user, as RT's auth tokens do (1-14-...), so RT cannot be "
     "asked for the user's time zone. Copy it again, or set HELPDESK_TIME_ZONE."
 )
 # The newest ticket may change between two calls, but hardly so often in a row.
-TRIALS = 5
+MAX_ATTEMPTS = 5
 
 
-def login(settings: Settings) -> Auth:
+def make_auth(settings: Settings) -> Auth:
     """
     Raises:
         SettingsError: HELPDESK_API_TOKEN is empty or can be no token.
     """
-    token = token_of(settings)
+    token = api_token(settings)
     if settings.helpdesk_user:
         return BasicAuth(settings.helpdesk_user, token)
     return TokenAuth(token, scheme="token")
 
 
-class Account:
+class RequestTrackerAccount:
     """The API user, for any number of threads."""
 
     def __init__(self, settings: Settings, connection: Connection) -> None:
-        self._named = settings.helpdesk_time_zone
-        self._user = settings.helpdesk_user or _user_of(token_of(settings))
+        self._configured_zone = settings.helpdesk_time_zone
+        self._user = settings.helpdesk_user or _user_in_token(api_token(settings))
         self._api = connection.api
         self._retry = connection.retry
         self._lock = threading.Lock()
@@ -66,12 +66,14 @@ class Account:
             SettingsError: it cannot be known, or HELPDESK_TIME_ZONE is not the right one.
         """
         with self._lock:
-            self._zone = self._zone or (self._tried() if self._named else self._told())
+            self._zone = self._zone or (
+                self._verified_zone() if self._configured_zone else self._zone_of_user()
+            )
             return self._zone
 
-    def _told(self) -> ZoneInfo:
+    def _zone_of_user(self) -> ZoneInfo:
         if not self._user:
-            raise SettingsError(NAMELESS)
+            raise SettingsError(USER_UNKNOWN)
         body = self._get(f"/user/{quote(self._user, safe='')}", {})
         name = body.get("Timezone")
         if not name or not isinstance(name, str):
@@ -82,21 +84,21 @@ class Account:
             )
         return zone(name, "The API user's time zone in RT")
 
-    def _tried(self) -> ZoneInfo:
+    def _verified_zone(self) -> ZoneInfo:
         """The zone of the settings, if the newest ticket is found by its time in it."""
-        named = zone(self._named, "HELPDESK_TIME_ZONE")
+        configured = zone(self._configured_zone, "HELPDESK_TIME_ZONE")
         before = None
-        for _ in range(TRIALS):
+        for _ in range(MAX_ATTEMPTS):
             newest = self._last_update("id > 0", "DESC")
             if newest is None:
-                return named
-            start, end = at_or_before(newest, named), at_or_after(newest, named)
+                return configured
+            start, end = at_or_before(newest, configured), at_or_after(newest, configured)
             query = f"LastUpdated >= '{start}' AND LastUpdated <= '{end}'"
             if start != end or self._last_update(query, "ASC") == newest:
-                return named
+                return configured
             if newest == before:
                 raise SettingsError(
-                    f"HELPDESK_TIME_ZONE is {self._named!r}, but RT reads the times of this user "
+                    f"HELPDESK_TIME_ZONE is {self._configured_zone!r}, but RT reads the times of this user "
                     "in another zone: a ticket is not found by its time. Set it to the user's "
                     "zone in RT, or to the server's where the user has none."
                 )
@@ -116,7 +118,7 @@ class Account:
         }
         rows, _ = rows_and_token(self._get(TICKETS, params), TICKETS, "items", "next_page")
         try:
-            return iso_time(rows[0]["LastUpdated"]) if rows else None
+            return parse_iso_time(rows[0]["LastUpdated"]) if rows else None
         except (TypeError, KeyError, ValueError, OverflowError):
             raise EndpointFailed(
                 f"GET {TICKETS} gives a ticket without a time that can be read as LastUpdated. "
@@ -127,7 +129,7 @@ class Account:
         return self._retry(lambda: self._api.get(path, params).json_object())
 
 
-def looks(settings: Settings) -> Mapping[str, Callable[[], str]]:
+def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
     """What the doctor says of the settings that RT reads in its own way."""
     return {
         "helpdesk_user": lambda: settings.helpdesk_user or "empty: the token is an auth token",
@@ -139,19 +141,19 @@ def looks(settings: Settings) -> Mapping[str, Callable[[], str]]:
 
 def page_size(settings: Settings) -> int:
     """RT gives no more than 100, and does not say so."""
-    return min(settings.helpdesk_page_size, LARGEST_PAGE)
+    return min(settings.helpdesk_page_size, MAX_PAGE_SIZE)
 
 
-def _user_of(token: str) -> str | None:
+def _user_in_token(token: str) -> str | None:
     found = USER_IN_TOKEN.fullmatch(token)
     return found[1] if found else None
 
 
 def _secret(settings: Settings) -> str:
-    token = token_of(settings)
+    token = api_token(settings)
     if settings.helpdesk_user:
         return "set (not shown), the password of HELPDESK_USER"
-    user = _user_of(token)
+    user = _user_in_token(token)
     return f"set (not shown), the auth token of user {user}" if user else "set (not shown)"
 
 
@@ -163,6 +165,6 @@ def _time_zone(settings: Settings) -> str:
     name = settings.helpdesk_time_zone
     if name:
         return str(zone(name, "HELPDESK_TIME_ZONE"))
-    if not settings.helpdesk_user and not _user_of(token_of(settings)):
-        raise SettingsError(NAMELESS)
+    if not settings.helpdesk_user and not _user_in_token(api_token(settings)):
+        raise SettingsError(USER_UNKNOWN)
     return "empty: the API user's in RT"

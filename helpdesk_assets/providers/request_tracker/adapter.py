@@ -25,31 +25,31 @@ from typing import Any
 
 from helpdesk_assets.errors import EndpointFailed, SettingsError, WindowTooDense
 from helpdesk_assets.model.tickets import BadTicket, InventoryPage, Page, Ticket
-from helpdesk_assets.providers.adapter import ConnectedHelpdesk
+from helpdesk_assets.providers.adapter import BaseAdapter
 from helpdesk_assets.providers.base import Capabilities
-from helpdesk_assets.providers.client.connection import Connection, World, connect
-from helpdesk_assets.providers.client.errors import PassingFailure
-from helpdesk_assets.providers.paging.by_token import Answer, rows_and_token
-from helpdesk_assets.providers.parsing.stubs import as_inventory
-from helpdesk_assets.providers.parsing.tickets import Shape
+from helpdesk_assets.providers.client.connection import Connection, Runtime, connect
+from helpdesk_assets.providers.client.errors import TransientError
+from helpdesk_assets.providers.paging.by_token import ListPage, rows_and_token
+from helpdesk_assets.providers.parsing.stubs import to_inventory_page
+from helpdesk_assets.providers.parsing.tickets import FieldMap
 from helpdesk_assets.providers.request_tracker import search as sql
 from helpdesk_assets.providers.request_tracker.account import (
-    API,
+    API_PATH,
     TICKETS,
-    Account,
-    login,
-    looks,
+    RequestTrackerAccount,
+    describe_settings,
+    make_auth,
     page_size,
 )
-from helpdesk_assets.providers.request_tracker.deletions import DELETED, GoneTickets
+from helpdesk_assets.providers.request_tracker.deletions import DELETED, DeletedTickets
 from helpdesk_assets.settings import Settings
 
-__all__ = ["RequestTracker", "from_settings", "looks"]
+__all__ = ["RequestTrackerAdapter", "describe_settings", "from_settings"]
 
 TICK = timedelta(seconds=1)
 # LastUpdated is set when a change begins, and the change can be seen once it is committed: RT runs
 # scrips and sends mails in between.
-SLOWEST_CHANGE = timedelta(minutes=1)
+COMMIT_DELAY = timedelta(minutes=1)
 # Without this list a row is an id and nothing else.
 TICKET_FIELDS = (
     "Subject,Status,Priority,InitialPriority,FinalPriority,Type,SLA,"
@@ -71,25 +71,25 @@ def _deleted_at(row: Mapping[str, Any]) -> Any:
     return row.get("LastUpdated") if row.get("Status") == DELETED else None
 
 
-SHAPE = Shape(
+FIELD_MAP = FieldMap(
     subject="Subject",
     status="Status",
     priority="Priority",
     created="Created",
     modified="LastUpdated",
-    words={"assignee": _owner},
+    text_parsers={"assignee": _owner},
     assignee="Owner",
     deleted_at=_deleted_at,
 )
 
 
-class RequestTracker(ConnectedHelpdesk):
+class RequestTrackerAdapter(BaseAdapter):
     """One account."""
 
     def __init__(
         self,
         connection: Connection,
-        account: Account,
+        account: RequestTrackerAccount,
         *,
         page_size: int,
         result_cap: int | None,
@@ -102,15 +102,15 @@ class RequestTracker(ConnectedHelpdesk):
             time_resolution=TICK,
             result_cap=result_cap,
             # The second that the Date header names is not over yet.
-            held_back=TICK,
-            lists_are_whole=True,
+            settle_delay=TICK,
+            list_rows_are_complete=True,
             # It goes by ids, and they never change.
             listing_is_stable=True,
-            minimum_overlap=SLOWEST_CHANGE,
-            listing_is_another_way=False,
+            minimum_overlap=COMMIT_DELAY,
+            listing_is_independent=False,
         )
-        super().__init__(connection, capabilities, SHAPE, skip_bad=skip_bad)
-        self._departed = GoneTickets(connection, self._reader, held_back=TICK)
+        super().__init__(connection, capabilities, FIELD_MAP, skip_bad=skip_bad)
+        self._deletions = DeletedTickets(connection, self._reader, settle_delay=TICK)
 
     def changes(
         self,
@@ -121,22 +121,24 @@ class RequestTracker(ConnectedHelpdesk):
     ) -> Iterator[Page]:
         """See `Helpdesk.changes`. What has gone is read first and each time anew, so the window
         ends when that began: what goes while the rest is read is the next window's."""
-        reach = until
-        for page in self._gone(since, until):
-            reach = page.until
+        covered_until = until
+        for page in self._deleted_pages(since, until):
+            covered_until = page.until
             yield page
-        for page in self._walk(self._changed).pages(since, until, resume):
-            yield replace(page, until=min(page.until, reach or page.until))
+        for page in self._pager(self._search_page).pages(since, until, resume):
+            yield replace(page, until=min(page.until, covered_until or page.until))
 
     def listing(self) -> Iterator[Page]:
         """See `Helpdesk.listing`. By ascending id, each page from behind the last id seen."""
-        reach: datetime | None = None
-        for page in self._gone(None, None):
-            reach = page.until
+        covered_until: datetime | None = None
+        for page in self._deleted_pages(None, None):
+            covered_until = page.until
             yield page
         for answer in self._by_id(TICKET_FIELDS):
             read = self._reader.page(answer.rows)
-            yield Page(read.tickets, answer.served_at, reach or answer.served_at, bad=read.bad)
+            yield Page(
+                read.tickets, answer.served_at, covered_until or answer.served_at, bad=read.bad
+            )
 
     def inventory(self) -> Iterator[InventoryPage]:
         """See `Helpdesk.inventory`. By ascending id with one field beside it, then the transactions
@@ -144,18 +146,18 @@ class RequestTracker(ConnectedHelpdesk):
         total: int | None = None
         for answer in self._by_id("LastUpdated"):
             total = answer.total if total is None else total
-            read = self._sightings.page(answer.rows)
+            read = self._stub_reader.page(answer.rows)
             page = Page(read.tickets, answer.served_at, answer.served_at, bad=read.bad)
-            yield as_inventory(page, total)
+            yield to_inventory_page(page, total)
         # All there are, so no time is written and no zone is needed for it.
-        for page in self._departed.sightings(sql.gone(None, None, sql.UTC_ZONE)):
-            yield as_inventory(page, total)
+        for page in self._deletions.stubs(sql.deletions(None, None, sql.UTC_ZONE)):
+            yield to_inventory_page(page, total)
 
-    def _by_id(self, fields: str) -> Iterator[Answer[Any]]:
+    def _by_id(self, fields: str) -> Iterator[ListPage[Any]]:
         """Every ticket, and of the first page how many there are."""
         last: str | None = "0"
         while last is not None:
-            answer = self._retry(partial(self._tickets, f"id > {last}", ["id"], fields=fields))
+            answer = self._retry(partial(self._search, f"id > {last}", ["id"], fields=fields))
             yield answer
             before, last = last, _last_id(answer.rows) if answer.next_token else None
             if last == before:
@@ -164,20 +166,20 @@ class RequestTracker(ConnectedHelpdesk):
                     "later."
                 )
 
-    def _one(self, ticket_id: str) -> Ticket | BadTicket | None:
+    def _fetch_ticket(self, ticket_id: str) -> Ticket | BadTicket | None:
         """A search of one: a single ticket comes in another form, which would be stored as other
         content of the same version."""
         if not (ticket_id.isascii() and ticket_id.isdecimal()):
             return None
-        answer = self._tickets(f"id = {ticket_id}", ["id"])
+        answer = self._search(f"id = {ticket_id}", ["id"])
         if answer.rows:
             return self._reader.ticket(answer.rows[0], ticket_id)
-        return self._departed.one(ticket_id, sql.merge_of(ticket_id))
+        return self._deletions.by_id(ticket_id, sql.merges_of(ticket_id))
 
-    def _gone(self, since: datetime | None, until: datetime | None) -> Iterator[Page]:
-        return self._departed.pages(sql.gone(since, until, self._account.zone), until)
+    def _deleted_pages(self, since: datetime | None, until: datetime | None) -> Iterator[Page]:
+        return self._deletions.pages(sql.deletions(since, until, self._account.zone), until)
 
-    def _changed(self, start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
+    def _search_page(self, start: datetime, end: datetime, token: str | None) -> ListPage[Ticket]:
         """One page of a window. Around a change of the clocks more comes than was asked for."""
         cap, size = self._capabilities.result_cap, self._capabilities.page_size
         if cap and token and (int(token) - 1) * size >= cap:
@@ -186,20 +188,22 @@ class RequestTracker(ConnectedHelpdesk):
                 "HELPDESK_RESULT_CAP lets no query reach further. Raise it, or set it to 0."
             )
         query = sql.updated(start, end, self._account.zone)
-        answer = self._retry(partial(self._tickets, query, ["LastUpdated", "id"], token))
+        answer = self._retry(partial(self._search, query, ["LastUpdated", "id"], token))
         read = self._reader.page(answer.rows)
-        inside = tuple(row for row in read.tickets if start <= row.modified_time <= end)
-        is_over = any(row.modified_time > end for row in read.tickets)
-        return Answer(inside, read.bad, None if is_over else answer.next_token, answer.served_at)
+        in_window = tuple(row for row in read.tickets if start <= row.modified_time <= end)
+        reached_end = any(row.modified_time > end for row in read.tickets)
+        return ListPage(
+            in_window, read.bad, None if reached_end else answer.next_token, answer.served_at
+        )
 
-    def _tickets(
+    def _search(
         self,
         query: str,
         order: Sequence[str],
         number: str | None = None,
         *,
         fields: str = TICKET_FIELDS,
-    ) -> Answer[Any]:
+    ) -> ListPage[Any]:
         """One page. With equal times the id decides, or they would come in any order."""
         number = number or "1"
         params = {
@@ -215,7 +219,7 @@ class RequestTracker(ConnectedHelpdesk):
             params["fields[Queue]"] = "Name"
         reply = self._api.get(TICKETS, params)
         body = reply.json()
-        rows, following = rows_and_token(body, TICKETS, "items", "next_page")
+        rows, next_page = rows_and_token(body, TICKETS, "items", "next_page")
         if not isinstance(body.get("total"), int):
             raise EndpointFailed(
                 f"RT does not tell how many rows GET {TICKETS} has, so their end cannot be known: "
@@ -226,27 +230,27 @@ class RequestTracker(ConnectedHelpdesk):
         if isinstance(size, int) and len(rows) < min(
             size, body["total"] - (int(number) - 1) * size
         ):
-            raise PassingFailure(
+            raise TransientError(
                 f"GET {TICKETS} gave {len(rows)} rows of page {number}, fewer than RT counts. Try "
                 "again later."
             )
         # The address that RT gives of it is made from its configuration, and may lead elsewhere.
-        token = str(int(number) + 1) if following else None
-        return Answer(tuple(rows), (), token, reply.served_at, body["total"])
+        token = str(int(number) + 1) if next_page else None
+        return ListPage(tuple(rows), (), token, reply.served_at, body["total"])
 
 
-def from_settings(settings: Settings, world: World | None = None) -> RequestTracker:
+def from_settings(settings: Settings, runtime: Runtime | None = None) -> RequestTrackerAdapter:
     """The account that the settings name.
 
     Raises:
         SettingsError: address or token cannot be ones.
     """
-    if settings.helpdesk_base_url.endswith(API):
-        raise SettingsError(f"HELPDESK_BASE_URL ends with {API}. Leave that out.")
-    connection = connect(settings, login(settings), base_path=API, world=world)
-    return RequestTracker(
+    if settings.helpdesk_base_url.endswith(API_PATH):
+        raise SettingsError(f"HELPDESK_BASE_URL ends with {API_PATH}. Leave that out.")
+    connection = connect(settings, make_auth(settings), base_path=API_PATH, runtime=runtime)
+    return RequestTrackerAdapter(
         connection,
-        Account(settings, connection),
+        RequestTrackerAccount(settings, connection),
         page_size=page_size(settings),
         result_cap=settings.helpdesk_result_cap or None,
         skip_bad=settings.helpdesk_skip_bad_tickets,

@@ -21,8 +21,8 @@ SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
 
 
-def zone(name: str, named_by: str) -> ZoneInfo:
-    """The zone of that name; `named_by` says where the name is from.
+def zone(name: str, setting: str) -> ZoneInfo:
+    """The zone of that name; `setting` says where the name is from.
 
     Raises:
         SettingsError: there is none, or this machine has no database of zones.
@@ -31,51 +31,51 @@ def zone(name: str, named_by: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise SettingsError(
-            f"{named_by} is {name!r}, and no such time zone is known here. Write it like "
+            f"{setting} is {name!r}, and no such time zone is known here. Write it like "
             "Europe/Berlin or UTC, or install the package tzdata."
         ) from None
 
 
-def at_or_before(moment: datetime, where: ZoneInfo) -> str:
+def at_or_before(moment: datetime, tz: ZoneInfo) -> str:
     """The latest local time that cannot be read as later than the moment."""
     start = utc(moment).replace(microsecond=0, tzinfo=None)
-    return _text(next(at for at in _nearest(start, where, -1) if _fits(at, start, where, -1)))
+    return _text(next(at for at in _candidates(start, tz, -1) if _is_safe_bound(at, start, tz, -1)))
 
 
-def at_or_after(moment: datetime, where: ZoneInfo) -> str:
+def at_or_after(moment: datetime, tz: ZoneInfo) -> str:
     """The earliest local time that cannot be read as earlier than the moment."""
     end = utc(moment).replace(tzinfo=None)
     if end.microsecond:
         end = end.replace(microsecond=0) + SECOND
-    return _text(next(at for at in _nearest(end, where, 1) if _fits(at, end, where, 1)))
+    return _text(next(at for at in _candidates(end, tz, 1) if _is_safe_bound(at, end, tz, 1)))
 
 
-def _nearest(moment: datetime, where: ZoneInfo, side: int) -> Iterator[datetime]:
+def _candidates(moment: datetime, tz: ZoneInfo, direction: int) -> Iterator[datetime]:
     """Local times that may stand for the moment, from those further in to those further out."""
-    offsets = sorted({_offset(moment + days * DAY, where) for days in (-1, 0, 1)})
+    offsets = sorted({_offset(moment + days * DAY, tz) for days in (-1, 0, 1)})
     step = offsets[-1] - offsets[0]
-    if side < 0:
+    if direction < 0:
         offsets.reverse()
     for offset in offsets:
         yield moment + offset
     for times in count(1):
-        yield moment + offsets[-1] + side * times * (step or SECOND)
+        yield moment + offsets[-1] + direction * times * (step or SECOND)
 
 
-def _fits(local: datetime, moment: datetime, where: ZoneInfo, side: int) -> bool:
-    readings = [local - _offset(local, where)]
+def _is_safe_bound(local: datetime, moment: datetime, tz: ZoneInfo, direction: int) -> bool:
+    interpretations = [local - _offset(local, tz)]
     for fold in (0, 1):
-        read = local.replace(tzinfo=where, fold=fold).astimezone(UTC)
-        if read.astimezone(where).replace(tzinfo=None) != local:
+        read = local.replace(tzinfo=tz, fold=fold).astimezone(UTC)
+        if read.astimezone(tz).replace(tzinfo=None) != local:
             # An hour that never was: who reads times right refuses it, and then finds nothing.
             return False
-        readings.append(read.replace(tzinfo=None))
-    return all(side * (read - moment) >= timedelta(0) for read in readings)
+        interpretations.append(read.replace(tzinfo=None))
+    return all(direction * (read - moment) >= timedelta(0) for read in interpretations)
 
 
-def _offset(moment: datetime, where: ZoneInfo) -> timedelta:
+def _offset(moment: datetime, tz: ZoneInfo) -> timedelta:
     """The zone's distance from UTC at a moment of UTC."""
-    return moment.replace(tzinfo=UTC).astimezone(where).utcoffset() or timedelta(0)
+    return moment.replace(tzinfo=UTC).astimezone(tz).utcoffset() or timedelta(0)
 
 
 def _text(local: datetime) -> str:

@@ -14,7 +14,7 @@ from helpdesk_assets.providers.request_tracker.local_times import at_or_after, a
 EVERY_TICKET = "id > 0"
 # At the top and joined by AND, these let RT hide what the user may not see within the search, so
 # that a short page is the last one. Reminders and approvals are tickets of other types.
-OF_TICKETS = "ObjectType = 'RT::Ticket' AND TicketType = 'ticket'"
+ON_TICKETS = "ObjectType = 'RT::Ticket' AND TicketType = 'ticket'"
 DELETION = "TicketStatus = 'deleted' AND Type = 'Status' AND NewValue = 'deleted'"
 # RT writes it to both tickets of a merge.
 MERGE = "Type = 'AddLink' AND Field = 'MergedInto'"
@@ -26,7 +26,7 @@ def updated(start: datetime, end: datetime, zone: ZoneInfo) -> str:
     return _within("LastUpdated", start, end, zone) or EVERY_TICKET
 
 
-def gone(since: datetime | None, until: datetime | None, zone: ZoneInfo) -> str:
+def deletions(since: datetime | None, until: datetime | None, zone: ZoneInfo) -> str:
     """The transactions that took tickets out of all searches in `[since, until]`, and those that
     did so with tickets which have been changed since then.
 
@@ -38,17 +38,17 @@ def gone(since: datetime | None, until: datetime | None, zone: ZoneInfo) -> str:
     start, end = since or EPOCH, until or END_OF_TIME
     created = _within("Created", start, end, zone)
     if not created:
-        return f"{OF_TICKETS} AND (({DELETION}) OR ({MERGE}))"
+        return f"{ON_TICKETS} AND (({DELETION}) OR ({MERGE}))"
     changed = _within("TicketLastUpdated", start, end, UTC_ZONE)
     return (
-        f"{OF_TICKETS} AND (({DELETION} AND (({created}) OR ({changed}))) "
+        f"{ON_TICKETS} AND (({DELETION} AND (({created}) OR ({changed}))) "
         f"OR ({MERGE} AND {created}))"
     )
 
 
-def merge_of(ticket_id: str) -> str:
+def merges_of(ticket_id: str) -> str:
     """The transactions by which one ticket was merged."""
-    return f"{OF_TICKETS} AND {MERGE} AND ObjectId = {ticket_id}"
+    return f"{ON_TICKETS} AND {MERGE} AND ObjectId = {ticket_id}"
 
 
 def _within(field: str, start: datetime, end: datetime, zone: ZoneInfo) -> str:

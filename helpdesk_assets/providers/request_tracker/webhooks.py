@@ -10,27 +10,27 @@ puts into it.
 
 from __future__ import annotations
 
-from helpdesk_assets.providers.webhooks.events import Event, Post, Vendor
-from helpdesk_assets.providers.webhooks.payloads import id_in, ticket_id_in, time_of, word_in
-from helpdesk_assets.providers.webhooks.verification import holds_secret, secret_of
+from helpdesk_assets.providers.webhooks.events import Event, Post, WebhookFormat
+from helpdesk_assets.providers.webhooks.payloads import id_in, parse_time, text_in, ticket_id_in
+from helpdesk_assets.providers.webhooks.verification import is_known_secret, shared_secret
 from helpdesk_assets.settings import Settings
 
 # As deploy/request-tracker-webhook.scrip does, with a little left for the way.
-WAITS = 9.0
+TIMEOUT_SECONDS = 9.0
 
 
-def vendor(settings: Settings) -> Vendor:
+def webhook_format(settings: Settings) -> WebhookFormat:
     def verify(post: Post, secrets: tuple[str, ...]) -> bool:
-        return holds_secret(secrets, secret_of(post, settings))
+        return is_known_secret(secrets, shared_secret(post, settings))
 
-    return Vendor("request_tracker", WAITS, verify, read)
+    return WebhookFormat("request_tracker", TIMEOUT_SECONDS, verify, read)
 
 
 def read(post: Post) -> list[Event]:
-    """See `Vendor.read`. A deletion is a `Status` like others; the ticket tells."""
+    """See `WebhookFormat.read`. A deletion is a `Status` like others; the ticket tells."""
     payload = post.payload()
     ticket_id = ticket_id_in(payload, ("id", "ticket_id"))
     transaction = id_in(payload, ("transaction",))
     event_id = f"transaction-{transaction}" if transaction else None
-    kind, at = word_in(payload, "type", "transaction"), time_of(payload.get("lastUpdated"))
-    return [Event(event_id, ticket_id, kind, at, None, deleted=False, content=payload)]
+    event_type, at = text_in(payload, "type", "transaction"), parse_time(payload.get("lastUpdated"))
+    return [Event(event_id, ticket_id, event_type, at, None, deleted=False, content=payload)]

@@ -17,25 +17,25 @@ from typing import Any
 from urllib.parse import quote
 
 from helpdesk_assets.model.tickets import BadTicket, InventoryPage, Page, Ticket, utc
-from helpdesk_assets.providers.adapter import ConnectedHelpdesk
+from helpdesk_assets.providers.adapter import BaseAdapter
 from helpdesk_assets.providers.base import Capabilities
-from helpdesk_assets.providers.client.auth import TokenAuth, token_of
-from helpdesk_assets.providers.client.connection import Connection, World, connect
-from helpdesk_assets.providers.client.rate_limit import Left, left_by
+from helpdesk_assets.providers.client.auth import TokenAuth, api_token
+from helpdesk_assets.providers.client.connection import Connection, Runtime, connect
+from helpdesk_assets.providers.client.rate_limit import RateLimitState, parse_rate_limit_headers
 from helpdesk_assets.providers.paging.by_time import floor
-from helpdesk_assets.providers.paging.by_token import Answer, rows_and_token, walk_tokens
-from helpdesk_assets.providers.paging.details import Wanted
-from helpdesk_assets.providers.parsing.stubs import as_inventory
-from helpdesk_assets.providers.parsing.tickets import Read, Shape, TicketReader
+from helpdesk_assets.providers.paging.by_token import ListPage, pages_by_token, rows_and_token
+from helpdesk_assets.providers.paging.details import DetailRequest
+from helpdesk_assets.providers.parsing.stubs import to_inventory_page
+from helpdesk_assets.providers.parsing.tickets import FieldMap, ParsedRows, TicketReader
 from helpdesk_assets.settings import Settings
 
-LISTING = "/v2/tickets"
-CHANGES = "/v2/tickets/search"
+LISTING_PATH = "/v2/tickets"
+SEARCH_PATH = "/v2/tickets/search"
 TICK = timedelta(seconds=1)
-FOUND_OR_NOT = frozenset({200, 404})
+OK_OR_NOT_FOUND = frozenset({200, 404})
 
 
-class RestHelpdesk(ConnectedHelpdesk):
+class RestAdapter(BaseAdapter):
     """One account."""
 
     def __init__(
@@ -43,7 +43,7 @@ class RestHelpdesk(ConnectedHelpdesk):
         connection: Connection,
         *,
         page_size: int,
-        lists_are_whole: bool,
+        list_rows_are_complete: bool,
         skip_bad: bool,
     ) -> None:
         capabilities = Capabilities(
@@ -52,12 +52,12 @@ class RestHelpdesk(ConnectedHelpdesk):
             time_resolution=TICK,
             result_cap=None,
             # The second that the Date header names is not over yet: more may change within it.
-            held_back=TICK,
-            lists_are_whole=lists_are_whole,
+            settle_delay=TICK,
+            list_rows_are_complete=list_rows_are_complete,
             listing_is_stable=False,
             minimum_overlap=timedelta(0),
         )
-        super().__init__(connection, capabilities, Shape(), skip_bad=skip_bad)
+        super().__init__(connection, capabilities, FieldMap(), skip_bad=skip_bad)
 
     def changes(
         self,
@@ -70,81 +70,81 @@ class RestHelpdesk(ConnectedHelpdesk):
         all, the listing is the quicker way. One that has worked is worth another try, and many
         where the listing would be no quicker."""
         has_worked = False
-        retry = self._retry if since is None else self._retry.briefly()
+        retry = self._retry if since is None else self._retry.with_few_attempts()
 
-        def fetch(start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
+        def fetch(start: datetime, end: datetime, token: str | None) -> ListPage[Ticket]:
             nonlocal has_worked
-            call = partial(self._changed, self._reader, start, end, token)
+            call = partial(self._search_page, self._reader, start, end, token)
             answer = retry(call) if has_worked else call()
             has_worked = True
             return answer
 
-        for page in self._walk(fetch).pages(since, until, resume):
-            yield self._made_whole(page)
+        for page in self._pager(fetch).pages(since, until, resume):
+            yield self._with_details(page)
 
     def listing(self) -> Iterator[Page]:
         """See `Helpdesk.listing`."""
         until: datetime | None = None
-        for answer in walk_tokens(lambda token: self._retry(partial(self._listed, token))):
-            until = until or answer.served_at - self._capabilities.held_back
-            read = self._read_listed(answer.rows)
+        for answer in pages_by_token(lambda token: self._retry(partial(self._list_page, token))):
+            until = until or answer.served_at - self._capabilities.settle_delay
+            read = self._parse_listed(answer.rows)
             yield Page(read.tickets, answer.served_at, until, bad=read.bad)
 
     def inventory(self) -> Iterator[InventoryPage]:
         """See `Helpdesk.inventory`. By the search: the listing's rows may lack the times, and what
         changes while it is paged goes to its beginning, where nobody looks any more."""
 
-        def fetch(start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
-            return self._retry(partial(self._changed, self._sightings, start, end, token))
+        def fetch(start: datetime, end: datetime, token: str | None) -> ListPage[Ticket]:
+            return self._retry(partial(self._search_page, self._stub_reader, start, end, token))
 
-        return map(as_inventory, self._sweep(fetch))
+        return map(to_inventory_page, self._pages_with_catch_up(fetch))
 
-    def _changed(
+    def _search_page(
         self, reader: TicketReader, start: datetime, end: datetime, token: str | None
-    ) -> Answer[Ticket]:
+    ) -> ListPage[Ticket]:
         """One page of a window. The end is rounded up: a ticket more is harmless, one less is
         lost."""
         params = {
             "modifiedTimeRange": f"{_second(start)},{_second(_ceiling(end))}",
             "sortBy": "modifiedTime",
         }
-        answer = self._page(CHANGES, params, token)
+        answer = self._get_page(SEARCH_PATH, params, token)
         read = reader.page(answer.rows)
-        return Answer(read.tickets, read.bad, answer.next_token, answer.served_at)
+        return ListPage(read.tickets, read.bad, answer.next_token, answer.served_at)
 
-    def _listed(self, token: str | None) -> Answer[Any]:
-        return self._page(LISTING, {}, token)
+    def _list_page(self, token: str | None) -> ListPage[Any]:
+        return self._get_page(LISTING_PATH, {}, token)
 
-    def _page(self, path: str, params: Mapping[str, str], token: str | None) -> Answer[Any]:
+    def _get_page(self, path: str, params: Mapping[str, str], token: str | None) -> ListPage[Any]:
         paging = {"pageSize": str(self._capabilities.page_size)}
         if token is not None:
             paging["pageToken"] = token
         reply = self._api.get(path, {**params, **paging})
         rows, next_token = rows_and_token(reply.json(), path, "tickets", "nextPageToken")
-        return Answer(tuple(rows), (), next_token, reply.served_at)
+        return ListPage(tuple(rows), (), next_token, reply.served_at)
 
-    def _read_listed(self, rows: Sequence[Any]) -> Read:
+    def _parse_listed(self, rows: Sequence[Any]) -> ParsedRows:
         """Rows that are not whole may lack even the times, so only their ids are taken."""
-        if self._capabilities.lists_are_whole:
+        if self._capabilities.list_rows_are_complete:
             return self._reader.page(rows)
         ids, bad = self._reader.ids(rows)
-        whole = self._details(map(Wanted, ids))
-        return Read(whole.tickets, bad + whole.bad)
+        detailed = self._fetch_details(map(DetailRequest, ids))
+        return ParsedRows(detailed.tickets, bad + detailed.bad)
 
-    def _one(self, ticket_id: str) -> Ticket | BadTicket | None:
-        path = f"{LISTING}/{quote(ticket_id, safe='')}"
-        reply = self._api.get(path, accept=FOUND_OR_NOT)
+    def _fetch_ticket(self, ticket_id: str) -> Ticket | BadTicket | None:
+        path = f"{LISTING_PATH}/{quote(ticket_id, safe='')}"
+        reply = self._api.get(path, accept=OK_OR_NOT_FOUND)
         if reply.status == 404:
             return None
         body = reply.json()
         if isinstance(body, dict) and isinstance(body.get("ticket"), dict):
             body = body["ticket"]
-        return self._reader.asked_for(ticket_id, body, path)
+        return self._reader.requested_ticket(ticket_id, body, path)
 
 
-def read_left(headers: Mapping[str, str]) -> tuple[Left, ...]:
+def parse_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:
     """Calls left, of how many, and the seconds until they are counted anew."""
-    return left_by(
+    return parse_rate_limit_headers(
         headers,
         remaining="X-RateLimit-Remaining",
         limit="X-RateLimit-Limit",
@@ -152,28 +152,33 @@ def read_left(headers: Mapping[str, str]) -> tuple[Left, ...]:
     )
 
 
-def from_settings(settings: Settings, world: World | None = None) -> RestHelpdesk:
+def from_settings(settings: Settings, runtime: Runtime | None = None) -> RestAdapter:
     """The account that the settings name.
 
     Raises:
         SettingsError: address or token cannot be ones.
     """
-    return RestHelpdesk(
-        connect(settings, TokenAuth(token_of(settings)), read_left=read_left, world=world),
+    return RestAdapter(
+        connect(
+            settings,
+            TokenAuth(api_token(settings)),
+            parse_rate_limit=parse_rate_limit,
+            runtime=runtime,
+        ),
         page_size=settings.helpdesk_page_size,
-        lists_are_whole=not settings.helpdesk_fetch_details,
+        list_rows_are_complete=not settings.helpdesk_fetch_details,
         skip_bad=settings.helpdesk_skip_bad_tickets,
     )
 
 
-def looks(settings: Settings) -> Mapping[str, Callable[[], str]]:  # noqa: ARG001
+def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:  # noqa: ARG001
     """Nothing: the settings mean here what they say."""
     return {}
 
 
 def _ceiling(moment: datetime) -> datetime:
-    whole = floor(moment, TICK)
-    return whole if whole == moment else whole + TICK
+    detailed = floor(moment, TICK)
+    return detailed if detailed == moment else detailed + TICK
 
 
 def _second(moment: datetime) -> str:

@@ -16,53 +16,59 @@ from datetime import timedelta
 from functools import partial
 
 from helpdesk_assets.model.tickets import Ticket
-from helpdesk_assets.providers.parsing.tickets import Shape, TicketReader
-from helpdesk_assets.providers.webhooks.events import Event, Post, Vendor
+from helpdesk_assets.providers.parsing.tickets import FieldMap, TicketReader
+from helpdesk_assets.providers.webhooks.events import Event, Post, WebhookFormat
 from helpdesk_assets.providers.webhooks.payloads import (
     id_in,
+    parse_time,
+    parse_unix_time,
+    text_in,
     ticket_id_in,
-    time_of,
-    unix_time,
-    word_in,
 )
-from helpdesk_assets.providers.webhooks.verification import hex_digest, is_fresh, is_signed
+from helpdesk_assets.providers.webhooks.verification import (
+    decode_hex,
+    has_valid_signature,
+    is_fresh,
+)
 from helpdesk_assets.settings import Settings
 
-TIMESTAMP = "x-helpdesk-timestamp"
-SIGNATURE = "x-helpdesk-signature"
+TIMESTAMP_HEADER = "x-helpdesk-timestamp"
+SIGNATURE_HEADER = "x-helpdesk-signature"
 DELETED = "ticket.deleted"
-WAITS = 30.0
+TIMEOUT_SECONDS = 30.0
 
 
-def vendor(settings: Settings) -> Vendor:
+def webhook_format(settings: Settings) -> WebhookFormat:
     tolerance = timedelta(seconds=settings.webhook_tolerance_seconds)
-    reader = TicketReader(Shape(), skip_bad=False, redact=settings.redaction)
+    reader = TicketReader(FieldMap(), skip_bad=False, redact=settings.redaction)
 
     def verify(post: Post, secrets: tuple[str, ...]) -> bool:
-        stamp = post.headers.get(TIMESTAMP, "")
-        message = stamp.encode() + post.body
-        signed = is_signed(secrets, message, post.headers.get(SIGNATURE), hex_digest)
-        return is_fresh(unix_time(stamp), post.received_at, tolerance) and signed
+        timestamp = post.headers.get(TIMESTAMP_HEADER, "")
+        message = timestamp.encode() + post.body
+        signed = has_valid_signature(
+            secrets, message, post.headers.get(SIGNATURE_HEADER), decode_hex
+        )
+        return is_fresh(parse_unix_time(timestamp), post.received_at, tolerance) and signed
 
-    return Vendor("rest", WAITS, verify, partial(read, reader))
+    return WebhookFormat("rest", TIMEOUT_SECONDS, verify, partial(read, reader))
 
 
 def read(reader: TicketReader, post: Post) -> list[Event]:
-    """See `Vendor.read`."""
+    """See `WebhookFormat.read`."""
     payload = post.payload()
     ticket_id = ticket_id_in(payload, ("ticketId",))
-    kind, at = word_in(payload, "type", "ticket"), time_of(payload.get("modifiedTime"))
-    deleted = kind == DELETED
+    event_type, at = text_in(payload, "type", "ticket"), parse_time(payload.get("modifiedTime"))
+    deleted = event_type == DELETED
     ticket = None
     if deleted and at is not None:
         ticket = reader.tombstone(ticket_id, at, payload)
     elif payload.get("ticket") is not None:
-        ticket = _whole(reader, payload["ticket"], ticket_id)
+        ticket = _parse_ticket(reader, payload["ticket"], ticket_id)
         at = ticket.modified_time
-    return [Event(id_in(payload, ("id",)), ticket_id, kind, at, ticket, deleted, payload)]
+    return [Event(id_in(payload, ("id",)), ticket_id, event_type, at, ticket, deleted, payload)]
 
 
-def _whole(reader: TicketReader, row: object, ticket_id: str) -> Ticket:
+def _parse_ticket(reader: TicketReader, row: object, ticket_id: str) -> Ticket:
     ticket = reader.ticket(row, ticket_id)
     if not isinstance(ticket, Ticket) or ticket.ticket_id != ticket_id:
         raise ValueError(f"the ticket is not that of ticketId {ticket_id}")

@@ -15,7 +15,7 @@ from helpdesk_assets.model.tickets import Ticket
 from helpdesk_assets.providers.parsing import exact_json
 
 # A body with no more brackets than that can be written as JSON again.
-SURELY_SHALLOW = 200
+MAX_UNCHECKED_BRACKETS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Post:
             ValueError: it is none, or nested deeper than can be stored.
         """
         payload = exact_json.parse(self.body)
-        if self.body.count(b"[") + self.body.count(b"{") > SURELY_SHALLOW:
+        if self.body.count(b"[") + self.body.count(b"{") > MAX_UNCHECKED_BRACKETS:
             try:
                 exact_json.compose(payload)
             except RecursionError:
@@ -61,7 +61,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Vendor:
+class WebhookFormat:
     """What differs between helpdesks that send webhooks.
 
     Attributes:
@@ -75,12 +75,12 @@ class Vendor:
     """
 
     name: str
-    waits: float
+    timeout: float
     verify: Callable[[Post, tuple[str, ...]], bool]
     read: Callable[[Post], list[Event]]
 
 
-def digest_of(event: Event, modified_time: datetime) -> str:
+def event_digest(event: Event, modified_time: datetime) -> str:
     """An id for an event that came without one: equal for two deliveries of the same event.
 
     The time is in it because some bodies carry none, and every change of a ticket would otherwise

@@ -13,8 +13,8 @@ from typing import Any
 from helpdesk_assets.model.tickets import utc
 from helpdesk_assets.providers.parsing.exact_json import storable_text
 
-LONGEST_ID = 100
-LONGEST_TYPE = 200
+MAX_ID_CHARS = 100
+MAX_TYPE_CHARS = 200
 
 
 def id_in(row: Any, names: Iterable[str]) -> str | None:
@@ -27,7 +27,7 @@ def id_in(row: Any, names: Iterable[str]) -> str | None:
 def as_id(value: Any) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    if isinstance(value, str) and value.isprintable() and 0 < len(value.strip()) <= LONGEST_ID:
+    if isinstance(value, str) and value.isprintable() and 0 < len(value.strip()) <= MAX_ID_CHARS:
         return value.strip()
     return None
 
@@ -44,12 +44,12 @@ def ticket_id_in(row: Any, names: Iterable[str]) -> str:
     return found
 
 
-def word_in(row: Any, name: str, otherwise: str) -> str:
+def text_in(row: Any, name: str, default: str) -> str:
     value = row.get(name) if isinstance(row, Mapping) else None
-    return storable_text(value[:LONGEST_TYPE]) if isinstance(value, str) and value else otherwise
+    return storable_text(value[:MAX_TYPE_CHARS]) if isinstance(value, str) and value else default
 
 
-def time_of(value: Any) -> datetime | None:
+def parse_time(value: Any) -> datetime | None:
     """A time as ISO 8601 text with a zone; None for all else: a hint's time may be anything."""
     if not isinstance(value, str):
         return None
@@ -59,12 +59,12 @@ def time_of(value: Any) -> datetime | None:
         return None
 
 
-def unix_time(value: Any, *, per_second: int = 1) -> datetime | None:
+def parse_unix_time(value: Any, *, units_per_second: int = 1) -> datetime | None:
     """A number of seconds since 1970, or of parts of one, also as text."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not text.isascii() or not text.isdecimal() or len(text) > 16:
         return None
     try:
-        return datetime.fromtimestamp(int(text) / per_second, UTC)
+        return datetime.fromtimestamp(int(text) / units_per_second, UTC)
     except (ValueError, OverflowError, OSError):
         return None

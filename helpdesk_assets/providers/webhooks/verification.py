@@ -17,10 +17,10 @@ from helpdesk_assets.providers.webhooks.events import Post
 from helpdesk_assets.settings import Settings
 
 # A secret that can be guessed is none; vendors that make one for you make longer ones.
-SHORTEST_SECRET = 16
+MIN_SECRET_CHARS = 16
 
 
-def secrets_of(settings: Settings) -> tuple[str, ...]:
+def load_secrets(settings: Settings) -> tuple[str, ...]:
     """The secrets of WEBHOOK_SECRETS, none where it is empty.
 
     Raises:
@@ -28,47 +28,47 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
     """
     text = settings.webhook_secrets.get_secret_value()
     secrets = tuple(text.replace(",", " ").split())
-    if any(len(secret) < SHORTEST_SECRET for secret in secrets):
+    if any(len(secret) < MIN_SECRET_CHARS for secret in secrets):
         raise SettingsError(
-            f"WEBHOOK_SECRETS holds a secret of fewer than {SHORTEST_SECRET} characters, which can "
+            f"WEBHOOK_SECRETS holds a secret of fewer than {MIN_SECRET_CHARS} characters, which can "
             "be guessed. Make one with `openssl rand -hex 32`; several are separated by commas."
         )
     return secrets
 
 
-def hex_digest(given: str) -> bytes:
+def decode_hex(provided: str) -> bytes:
     """
     Raises:
         ValueError: no hexadecimal digits.
     """
-    return bytes.fromhex(given)
+    return bytes.fromhex(provided)
 
 
-def base64_digest(given: str) -> bytes:
+def decode_base64(provided: str) -> bytes:
     """
     Raises:
         ValueError: no base64.
     """
-    return base64.b64decode(given, validate=True)
+    return base64.b64decode(provided, validate=True)
 
 
-def is_signed(
-    secrets: Iterable[str], message: bytes, given: str | None, read: Callable[[str], bytes]
+def has_valid_signature(
+    secrets: Iterable[str], message: bytes, provided: str | None, decode: Callable[[str], bytes]
 ) -> bool:
-    """Whether `given` is the HMAC-SHA256 of `message` under one of the secrets."""
+    """Whether `provided` is the HMAC-SHA256 of `message` under one of the secrets."""
     try:
-        signature = read(given or "")
+        signature = decode(provided or "")
     except (ValueError, binascii.Error):
         signature = b""
-    wanted = (hmac.digest(secret.encode(), message, "sha256") for secret in secrets)
-    return _any_equal(wanted, signature)
+    expected = (hmac.digest(secret.encode(), message, "sha256") for secret in secrets)
+    return _any_equal(expected, signature)
 
 
-def holds_secret(secrets: Iterable[str], given: str | None) -> bool:
-    """Whether `given`, a header's value, is one of the secrets."""
+def is_known_secret(secrets: Iterable[str], provided: str | None) -> bool:
+    """Whether `provided`, a header's value, is one of the secrets."""
     # A server hands on the bytes of a header as Latin-1.
     return _any_equal(
-        (secret.encode() for secret in secrets), (given or "").encode("latin-1", "replace")
+        (secret.encode() for secret in secrets), (provided or "").encode("latin-1", "replace")
     )
 
 
@@ -77,17 +77,17 @@ def is_fresh(sent_at: datetime | None, now: datetime, tolerance: timedelta) -> b
     return sent_at is not None and abs(now - sent_at) <= tolerance
 
 
-def _any_equal(wanted: Iterable[bytes], given: bytes) -> bool:
+def _any_equal(expected: Iterable[bytes], provided: bytes) -> bool:
     found = False
-    for each in wanted:
-        found |= hmac.compare_digest(each, given)
+    for each in expected:
+        found |= hmac.compare_digest(each, provided)
     return found
 
 
-IN_URL = "secret"
+URL_PARAMETER = "secret"
 
 
-def secret_of(post: Post, settings: Settings, *, in_url: bool = False) -> str | None:
+def shared_secret(post: Post, settings: Settings, *, in_url: bool = False) -> str | None:
     """The secret that a post shows, None where it shows none."""
-    shown = post.headers.get(settings.webhook_secret_header.lower())
-    return shown if shown is not None or not in_url else post.query.get(IN_URL)
+    provided = post.headers.get(settings.webhook_secret_header.lower())
+    return provided if provided is not None or not in_url else post.query.get(URL_PARAMETER)

@@ -9,17 +9,17 @@ import re
 from collections.abc import Callable, Mapping
 
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.providers.client.auth import Auth, BasicAuth, TokenAuth, token_of
-from helpdesk_assets.providers.client.rate_limit import Left
+from helpdesk_assets.providers.client.auth import Auth, BasicAuth, TokenAuth, api_token
+from helpdesk_assets.providers.client.rate_limit import RateLimitState
 from helpdesk_assets.settings import Settings
 
-LARGEST_PAGE = 1000
+MAX_PAGE_SIZE = 1000
 # The lane of the exports: their limit is far below the account's.
-EXPORTS = "export"
-EXPORT_LIMIT = "zendesk-ratelimit-incremental"
+EXPORT_SCOPE = "export"
+EXPORT_LIMIT_HEADER = "zendesk-ratelimit-incremental"
 
 
-def looks(settings: Settings) -> Mapping[str, Callable[[], str]]:
+def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
     """What the doctor says of the settings that Zendesk reads in its own way."""
     return {
         "helpdesk_user": lambda: _email(settings) or "empty: the token is an OAuth access token",
@@ -29,37 +29,43 @@ def looks(settings: Settings) -> Mapping[str, Callable[[], str]]:
     }
 
 
-def read_left(headers: Mapping[str, str]) -> tuple[Left, ...]:
+def parse_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:
     """What is left of the account's minute, and of an endpoint's where a header tells:
     `total=10; remaining=9; resets=41`."""
-    told = []
+    states = []
     remaining = headers.get("ratelimit-remaining") or headers.get("X-Rate-Limit-Remaining") or ""
     if remaining.isdecimal():
         limit = headers.get("ratelimit-limit") or headers.get("X-Rate-Limit")
-        told.append(Left(int(remaining), _count(limit), _count(headers.get("ratelimit-reset"))))
+        states.append(
+            RateLimitState(int(remaining), _count(limit), _count(headers.get("ratelimit-reset")))
+        )
     for name, value in headers.items():
-        if name.lower().startswith(EXPORT_LIMIT):
+        if name.lower().startswith(EXPORT_LIMIT_HEADER):
             parts = {key: int(number) for key, number in re.findall(r"(\w+)=(\d+)", value)}
             if "remaining" in parts:
-                left = parts["remaining"]
-                told.append(Left(left, parts.get("total"), parts.get("resets"), EXPORTS))
-    return tuple(told)
+                remaining_calls = parts["remaining"]
+                states.append(
+                    RateLimitState(
+                        remaining_calls, parts.get("total"), parts.get("resets"), EXPORT_SCOPE
+                    )
+                )
+    return tuple(states)
 
 
-def login(settings: Settings) -> Auth:
+def make_auth(settings: Settings) -> Auth:
     """An API token is the password of `{email}/token`, an OAuth access token is a bearer's.
 
     Raises:
         SettingsError: HELPDESK_USER is no e-mail address, or the token is empty.
     """
-    token, email = token_of(settings), _email(settings)
+    token, email = api_token(settings), _email(settings)
     return BasicAuth(f"{email}/token", token) if email else TokenAuth(token)
 
 
 def page_size(settings: Settings) -> int:
     """The most that there is, unless the user wants less: 10 calls a minute are all one has."""
     is_set = "helpdesk_page_size" in settings.model_fields_set
-    return settings.helpdesk_page_size if is_set else LARGEST_PAGE
+    return settings.helpdesk_page_size if is_set else MAX_PAGE_SIZE
 
 
 def _email(settings: Settings) -> str:

@@ -12,17 +12,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from helpdesk_assets.errors import (
-    AllowanceSpent,
     CredentialsRefused,
     HelpdeskAssetsError,
+    RateLimitExhausted,
     SettingsError,
 )
 from helpdesk_assets.providers.client import errors
 from helpdesk_assets.providers.client.http import Reply
-from helpdesk_assets.providers.client.rate_limit import Left
-from helpdesk_assets.providers.client.retry import LONGEST_IN_ALL
-from helpdesk_assets.providers.client.token_cache import users_folder
-from helpdesk_assets.providers.zoho_desk.oauth import Client
+from helpdesk_assets.providers.client.rate_limit import RateLimitState
+from helpdesk_assets.providers.client.retry import MAX_TOTAL_WAIT_SECONDS
+from helpdesk_assets.providers.client.token_cache import user_cache_dir
+from helpdesk_assets.providers.zoho_desk.oauth import ZohoClient
 from helpdesk_assets.settings import Settings
 
 # Each data centre has its own. A client of one is unknown to the others.
@@ -39,11 +39,11 @@ ACCOUNTS = {
     "desk.zoho.ae": "https://accounts.zoho.ae",
 }
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-LARGEST_PAGE = 100
+MAX_PAGE_SIZE = 100
 # `from` is 4999 at most; one revision of the vendor's API description has 999.
-CAP = 5_000
+RESULT_CAP = 5_000
 # Of the Free plan; the others allow 10 to 25.
-AT_ONCE = 5
+DEFAULT_CONCURRENCY = 5
 OFF = "off"
 RECYCLE_BIN = "/recycleBin"
 # By path; a single ticket needs the last one.
@@ -52,26 +52,26 @@ TICKETS_SCOPE = "Desk.tickets.READ"
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class ZohoLimits:
     """How much is asked for: rows a page, rows a query, whether each ticket is fetched by its id as
     well, and whether the recycle bin is read."""
 
     page_size: int
-    cap: int
+    result_cap: int
     details: bool
     recycle_bin: bool
 
 
-def client(settings: Settings) -> Client:
+def client(settings: Settings) -> ZohoClient:
     """
     Raises:
         SettingsError: a part of it is empty or cannot be what it must be.
     """
-    return Client(
+    return ZohoClient(
         accounts_url(settings),
-        _filled(settings.zoho_client_id, "ZOHO_CLIENT_ID"),
-        _filled(settings.zoho_client_secret.get_secret_value(), "ZOHO_CLIENT_SECRET"),
-        _filled(settings.zoho_refresh_token.get_secret_value(), "ZOHO_REFRESH_TOKEN"),
+        _require(settings.zoho_client_id, "ZOHO_CLIENT_ID"),
+        _require(settings.zoho_client_secret.get_secret_value(), "ZOHO_CLIENT_SECRET"),
+        _require(settings.zoho_refresh_token.get_secret_value(), "ZOHO_REFRESH_TOKEN"),
     )
 
 
@@ -92,7 +92,7 @@ def accounts_url(settings: Settings) -> str:
                 "ZOHO_ACCOUNTS_URL."
             )
         return ACCOUNTS[host]
-    parts = _parts(url)
+    parts = _split_url(url)
     is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
     if not (is_safe and parts.hostname) or parts.username or parts.path or parts.query:
         raise SettingsError(
@@ -116,57 +116,61 @@ def org_id(settings: Settings) -> str:
     return number
 
 
-def extent(settings: Settings) -> Extent:
+def query_limits(settings: Settings) -> ZohoLimits:
     """
     Raises:
         SettingsError: more is asked for than there is.
     """
-    cap = settings.helpdesk_result_cap or CAP
-    size = min(_page_size(settings), cap)
-    return Extent(size, cap, settings.helpdesk_fetch_details, settings.zoho_recycle_bin)
+    result_cap = settings.helpdesk_result_cap or RESULT_CAP
+    size = min(_page_size(settings), result_cap)
+    return ZohoLimits(size, result_cap, settings.helpdesk_fetch_details, settings.zoho_recycle_bin)
 
 
-def at_once(settings: Settings) -> int:
+def concurrency(settings: Settings) -> int:
     """Calls that Zoho Desk allows at a time on every plan, unless the user has said otherwise."""
     is_set = "helpdesk_concurrency" in settings.model_fields_set
-    return settings.helpdesk_concurrency if is_set else AT_ONCE
+    return settings.helpdesk_concurrency if is_set else DEFAULT_CONCURRENCY
 
 
-def cache_folder(settings: Settings) -> Path | None:
+def token_cache_dir(settings: Settings) -> Path | None:
     """Where access tokens are kept, None for nowhere."""
-    said = settings.zoho_token_cache.strip()
-    if said.casefold() == OFF:
+    detail = settings.zoho_token_cache.strip()
+    if detail.casefold() == OFF:
         return None
-    return Path(said).expanduser() if said else users_folder()
+    return Path(detail).expanduser() if detail else user_cache_dir()
 
 
-def looks(settings: Settings) -> Mapping[str, Callable[[], str]]:
+def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
     """What the doctor says of the settings that are Zoho's, or that it reads in its own way."""
     return {
         "helpdesk_api_token": lambda: "not used: ZOHO_REFRESH_TOKEN is",
         "helpdesk_page_size": lambda: str(_page_size(settings)),
-        "helpdesk_result_cap": lambda: str(settings.helpdesk_result_cap or CAP),
-        "helpdesk_concurrency": lambda: str(at_once(settings)),
+        "helpdesk_result_cap": lambda: str(settings.helpdesk_result_cap or RESULT_CAP),
+        "helpdesk_concurrency": lambda: str(concurrency(settings)),
         "zoho_accounts_url": lambda: accounts_url(settings),
         "zoho_org_id": lambda: org_id(settings),
-        "zoho_client_id": lambda: _filled(settings.zoho_client_id, "ZOHO_CLIENT_ID"),
-        "zoho_client_secret": lambda: _hidden(settings.zoho_client_secret, "ZOHO_CLIENT_SECRET"),
-        "zoho_refresh_token": lambda: _hidden(settings.zoho_refresh_token, "ZOHO_REFRESH_TOKEN"),
-        "zoho_token_cache": lambda: str(cache_folder(settings) or "off: a new token for each run"),
+        "zoho_client_id": lambda: _require(settings.zoho_client_id, "ZOHO_CLIENT_ID"),
+        "zoho_client_secret": lambda: _masked(settings.zoho_client_secret, "ZOHO_CLIENT_SECRET"),
+        "zoho_refresh_token": lambda: _masked(settings.zoho_refresh_token, "ZOHO_REFRESH_TOKEN"),
+        "zoho_token_cache": lambda: str(
+            token_cache_dir(settings) or "off: a new token for each run"
+        ),
         "zoho_recycle_bin": lambda: (
             "read" if settings.zoho_recycle_bin else "not read: deleted tickets stay as they were"
         ),
     }
 
 
-def read_left(headers: Mapping[str, str]) -> tuple[Left, ...]:
+def parse_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:
     """What is left of the day's credits, as calls of the last one's cost."""
-    told = (headers.get(f"X-Rate-Limit-{name}-v3", "") for name in ("Remaining", "Request-Weight"))
-    left, cost = (int(text) if text.isdecimal() else None for text in told)
-    return () if left is None else (Left(left // (cost or 1)),)
+    header_values = (
+        headers.get(f"X-Rate-Limit-{name}-v3", "") for name in ("Remaining", "Request-Weight")
+    )
+    remaining_calls, cost = (int(text) if text.isdecimal() else None for text in header_values)
+    return () if remaining_calls is None else (RateLimitState(remaining_calls // (cost or 1)),)
 
 
-def explain(reply: Reply) -> HelpdeskAssetsError | None:
+def parse_error(reply: Reply) -> HelpdeskAssetsError | None:
     """What the vendor's own word for an error means, where it says more than the status does."""
     code = _code(reply)
     if code == "THRESHOLD_EXCEEDED":
@@ -175,7 +179,7 @@ def explain(reply: Reply) -> HelpdeskAssetsError | None:
         return None
     scope = SCOPES.get(reply.path, TICKETS_SCOPE)
     bin_is_optional = " or set ZOHO_RECYCLE_BIN=false" if reply.path == RECYCLE_BIN else ""
-    means = {
+    messages = {
         "SCOPE_MISMATCH": f"the refresh token was made without the scope {scope}; make another "
         f"with it, set it as ZOHO_REFRESH_TOKEN{bin_is_optional}",
         "OAUTH_ORG_MISMATCH": "the refresh token belongs to another organisation than ZOHO_ORG_ID; "
@@ -189,19 +193,19 @@ def explain(reply: Reply) -> HelpdeskAssetsError | None:
         "it does not accept the access token; check that HELPDESK_BASE_URL is of the data centre "
         "that ZOHO_REFRESH_TOKEN was made in"
     )
-    said = f" ({code})" if code in means else ""
+    detail = f" ({code})" if code in messages else ""
     return CredentialsRefused(
-        f"Zoho Desk answered {reply.status}{said} to GET {reply.path}: {means.get(code, unknown)}."
+        f"Zoho Desk answered {reply.status}{detail} to GET {reply.path}: {messages.get(code, unknown)}."
     )
 
 
-def _credits_spent(reply: Reply) -> AllowanceSpent | None:
+def _credits_spent(reply: Reply) -> RateLimitExhausted | None:
     """A short wait is waited out like any other."""
-    asked = errors.retry_after(reply.headers.get("Retry-After"), reply.served_at)
-    if asked is not None and asked <= LONGEST_IN_ALL:
+    requested_wait = errors.retry_after(reply.headers.get("Retry-After"), reply.served_at)
+    if requested_wait is not None and requested_wait <= MAX_TOTAL_WAIT_SECONDS:
         return None
-    when = "tomorrow" if asked is None else f"in {asked / 60:.0f} minutes"
-    return AllowanceSpent(
+    when = "tomorrow" if requested_wait is None else f"in {requested_wait / 60:.0f} minutes"
+    return RateLimitExhausted(
         f"Zoho Desk answered {reply.status} (THRESHOLD_EXCEEDED) to GET {reply.path}: the day's "
         f"API credits of the whole portal are used up. Run again {when}, or see under Setup, "
         "Developer Space, API what has used them."
@@ -211,31 +215,31 @@ def _credits_spent(reply: Reply) -> AllowanceSpent | None:
 def _code(reply: Reply) -> str:
     try:
         body: Any = reply.json()
-    except errors.PassingFailure:
+    except errors.TransientError:
         return ""
     return str(body.get("errorCode", "")) if isinstance(body, dict) else ""
 
 
 def _page_size(settings: Settings) -> int:
-    if settings.helpdesk_page_size > LARGEST_PAGE:
+    if settings.helpdesk_page_size > MAX_PAGE_SIZE:
         raise SettingsError(
             f"HELPDESK_PAGE_SIZE is {settings.helpdesk_page_size}, and a page of Zoho Desk has "
-            f"{LARGEST_PAGE} tickets at most. Set it to {LARGEST_PAGE}."
+            f"{MAX_PAGE_SIZE} tickets at most. Set it to {MAX_PAGE_SIZE}."
         )
     return settings.helpdesk_page_size
 
 
-def _hidden(secret: Any, name: str) -> str:
-    return "set (not shown)" if _filled(secret.get_secret_value(), name) else ""
+def _masked(secret: Any, name: str) -> str:
+    return "set (not shown)" if _require(secret.get_secret_value(), name) else ""
 
 
-def _filled(value: str, name: str) -> str:
+def _require(value: str, name: str) -> str:
     if not value.strip():
         raise SettingsError(f"{name} is empty. Zoho's API console, Self Client, shows or makes it.")
     return value.strip()
 
 
-def _parts(url: str) -> Any:
+def _split_url(url: str) -> Any:
     try:
         parts = urlsplit(url)
         _ = parts.port

@@ -21,32 +21,32 @@ from typing import Any
 
 from helpdesk_assets.errors import EndpointFailed, WindowTooDense
 from helpdesk_assets.model.tickets import BadTicket, InventoryPage, Page, Ticket
-from helpdesk_assets.providers.adapter import ConnectedHelpdesk
+from helpdesk_assets.providers.adapter import BaseAdapter
 from helpdesk_assets.providers.base import Capabilities
-from helpdesk_assets.providers.client.connection import Connection, World, connect
+from helpdesk_assets.providers.client.connection import Connection, Runtime, connect
 from helpdesk_assets.providers.client.token_cache import TokenCache
-from helpdesk_assets.providers.client.usage import Meter
-from helpdesk_assets.providers.paging.by_time import EPOCH, FetchPage, TimeWalk
-from helpdesk_assets.providers.paging.by_token import Answer, rows_and_token
-from helpdesk_assets.providers.parsing.stubs import as_inventory
+from helpdesk_assets.providers.client.usage import UsageCounter
+from helpdesk_assets.providers.paging.by_time import EPOCH, FetchPage, TimePager
+from helpdesk_assets.providers.paging.by_token import ListPage, rows_and_token
+from helpdesk_assets.providers.parsing.stubs import to_inventory_page
 from helpdesk_assets.providers.parsing.tickets import TicketReader
 from helpdesk_assets.providers.zoho_desk.account import (
-    Extent,
-    at_once,
-    cache_folder,
+    ZohoLimits,
     client,
-    explain,
-    extent,
-    looks,
+    concurrency,
+    describe_settings,
     org_id,
-    read_left,
+    parse_error,
+    parse_rate_limit,
+    query_limits,
+    token_cache_dir,
 )
-from helpdesk_assets.providers.zoho_desk.oauth import ZohoLogin
+from helpdesk_assets.providers.zoho_desk.oauth import ZohoOAuth
 from helpdesk_assets.providers.zoho_desk.recycle_bin import RecycleBin
-from helpdesk_assets.providers.zoho_desk.tickets import CREATED, MODIFIED, SHAPE, By
+from helpdesk_assets.providers.zoho_desk.tickets import CREATED, FIELD_MAP, MODIFIED, SortKey
 from helpdesk_assets.settings import Settings
 
-__all__ = ["ZohoDeskHelpdesk", "from_settings", "looks"]
+__all__ = ["ZohoDeskAdapter", "describe_settings", "from_settings"]
 
 TICKETS = "/tickets"
 SEARCH = "/tickets/search"
@@ -58,35 +58,37 @@ LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 # What a search embeds, by the names by which a single ticket has to be asked for it.
 INCLUDE = "contacts,departments,assignee"
 
-FOUND_OR_NONE = frozenset({200, 204})
-BEYOND_THE_CAP = 422
-FOUND_OR_NOT = frozenset({200, 404})
+OK_OR_NO_CONTENT = frozenset({200, 204})
+CAP_EXCEEDED = 422
+OK_OR_NOT_FOUND = frozenset({200, 404})
 # The bin tells also of what is in departments that the agent may not see.
-READABLE_OR_NOT = frozenset({200, 403, 404})
+OK_FORBIDDEN_OR_NOT_FOUND = frozenset({200, 403, 404})
 
 
-class ZohoDeskHelpdesk(ConnectedHelpdesk):
+class ZohoDeskAdapter(BaseAdapter):
     """One portal, as the agent sees it who made the refresh token."""
 
     def __init__(
-        self, connection: Connection, login: ZohoLogin, extent: Extent, *, skip_bad: bool
+        self, connection: Connection, oauth: ZohoOAuth, query_limits: ZohoLimits, *, skip_bad: bool
     ) -> None:
-        self._login = login
-        self._extent = extent
+        self._oauth = oauth
+        self._limits = query_limits
         self._starts_are_inclusive = False
         capabilities = Capabilities(
             name="zoho_desk",
-            page_size=extent.page_size,
+            page_size=query_limits.page_size,
             time_resolution=TICK,
-            result_cap=extent.cap,
+            result_cap=query_limits.result_cap,
             # The tick that the Date header names is not over yet: more may change within it.
-            held_back=TICK,
-            lists_are_whole=not extent.details,
+            settle_delay=TICK,
+            list_rows_are_complete=not query_limits.details,
             listing_is_stable=True,
             minimum_overlap=OVERLAP,
         )
-        super().__init__(connection, capabilities, SHAPE, skip_bad=skip_bad)
-        self._bin = RecycleBin(connection, self._reader, held_back=TICK, fetch=self._of_the_bin)
+        super().__init__(connection, capabilities, FIELD_MAP, skip_bad=skip_bad)
+        self._recycle_bin = RecycleBin(
+            connection, self._reader, settle_delay=TICK, fetch=self._binned_ticket
+        )
 
     def changes(
         self,
@@ -116,49 +118,54 @@ class ZohoDeskHelpdesk(ConnectedHelpdesk):
         ticket deleted meanwhile is in one of them."""
         total: int | None = None
 
-        def fetch(start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
+        def fetch(start: datetime, end: datetime, token: str | None) -> ListPage[Ticket]:
             nonlocal total
-            answer = self._fetch(CREATED, self._sightings, start, end, token)
+            answer = self._fetch(CREATED, self._stub_reader, start, end, token)
             # The first call is for all there is, and the only one meanwhile.
             total = answer.total if total is None else total
             return answer
 
-        for page in self._walk_by(CREATED, fetch).pages(None, None):
-            yield as_inventory(page, total)
-        for page in self._bin.sightings() if self._extent.recycle_bin else ():
-            yield as_inventory(page, total)
+        for page in self._pager_by(CREATED, fetch).pages(None, None):
+            yield to_inventory_page(page, total)
+        for page in self._recycle_bin.stubs() if self._limits.recycle_bin else ():
+            yield to_inventory_page(page, total)
 
     def close(self) -> None:
         """See `Helpdesk.close`."""
         super().close()
-        self._login.close()
+        self._oauth.close()
 
     def _read(
-        self, by: By, since: datetime | None, until: datetime | None, resume: str | None
+        self, sort_key: SortKey, since: datetime | None, until: datetime | None, resume: str | None
     ) -> Iterator[Page]:
-        reach = datetime.max.replace(tzinfo=UTC)
-        for page in self._bin.pages(since, until) if self._extent.recycle_bin else ():
-            reach = page.until
+        covered_until = datetime.max.replace(tzinfo=UTC)
+        for page in self._recycle_bin.pages(since, until) if self._limits.recycle_bin else ():
+            covered_until = page.until
             # Few pages of the bin have a ticket of the window.
             if page.tickets or page.bad:
                 yield page
-        walk = self._walk_by(by, partial(self._fetch, by, self._reader))
-        for page in walk.pages(since, until, resume):
-            yield replace(self._made_whole(page), until=min(reach, page.until))
+        pager = self._pager_by(sort_key, partial(self._fetch, sort_key, self._reader))
+        for page in pager.pages(since, until, resume):
+            yield replace(self._with_details(page), until=min(covered_until, page.until))
 
-    def _walk_by(self, by: By, fetch: FetchPage) -> TimeWalk:
-        return TimeWalk(
+    def _pager_by(self, sort_key: SortKey, fetch: FetchPage) -> TimePager:
+        return TimePager(
             fetch,
             tick=TICK,
-            held_back=TICK,
-            settled_after=self._settled_after,
-            at_once=self._at_once,
-            time_of=by.time_of,
+            settle_delay=TICK,
+            listing_delay=self._settled_after,
+            concurrency=self._concurrency,
+            time_of=sort_key.time_of,
         )
 
     def _fetch(
-        self, by: By, reader: TicketReader, start: datetime, end: datetime, token: str | None
-    ) -> Answer[Ticket]:
+        self,
+        sort_key: SortKey,
+        reader: TicketReader,
+        start: datetime,
+        end: datetime,
+        token: str | None,
+    ) -> ListPage[Ticket]:
         """One page of `[start, end]`. A token is an offset and the start of its query.
 
         Whether a range is inclusive is not documented, so it is asked for with a tick more at both
@@ -169,69 +176,75 @@ class ZohoDeskHelpdesk(ConnectedHelpdesk):
             WindowTooDense: the offset is behind the last one that Zoho Desk gives.
         """
         wider = start if self._starts_are_inclusive else max(start - TICK, EPOCH)
-        offset, _, asked = (token or f"0 {wider.isoformat()}").partition(" ")
-        low = datetime.fromisoformat(asked)
+        offset, _, query_start = (token or f"0 {wider.isoformat()}").partition(" ")
+        low = datetime.fromisoformat(query_start)
         found = None
-        if int(offset) < self._extent.cap:
+        if int(offset) < self._limits.result_cap:
             high = min(end, LATEST) + TICK
-            found = self._retry(partial(self._found, by, reader, low, high, int(offset)))
+            found = self._retry(
+                partial(self._search_page, sort_key, reader, low, high, int(offset))
+            )
         if found is None:
-            raise self._too_dense(by, start, int(offset))
-        if not self._starts_are_inclusive and any(by.time_of(row) == low for row in found.rows):
+            raise self._too_dense(sort_key, start, int(offset))
+        if not self._starts_are_inclusive and any(
+            sort_key.time_of(row) == low for row in found.rows
+        ):
             self._starts_are_inclusive = True
             if token is None and low < start:
-                return self._fetch(by, reader, start, end, None)
+                return self._fetch(sort_key, reader, start, end, None)
         # What is older than was asked for stays, and is found out as such by the walk.
-        rows = [row for row in found.rows if not low <= by.time_of(row) < start]
-        inside = tuple(row for row in rows if by.time_of(row) <= end)
-        is_over = found.next_token is None or len(inside) < len(rows)
+        rows = [row for row in found.rows if not low <= sort_key.time_of(row) < start]
+        in_window = tuple(row for row in rows if sort_key.time_of(row) <= end)
+        reached_end = found.next_token is None or len(in_window) < len(rows)
         return replace(
-            found, rows=inside, next_token=None if is_over else f"{found.next_token} {asked}"
+            found,
+            rows=in_window,
+            next_token=None if reached_end else f"{found.next_token} {query_start}",
         )
 
-    def _found(
-        self, by: By, reader: TicketReader, low: datetime, high: datetime, offset: int
-    ) -> Answer[Ticket] | None:
+    def _search_page(
+        self, sort_key: SortKey, reader: TicketReader, low: datetime, high: datetime, offset: int
+    ) -> ListPage[Ticket] | None:
         """One page as it came; None where Zoho Desk does not go so far.
 
         A full page is never taken for the last one, and a short one only where the count of all
         that was found agrees.
         """
         params = {
-            f"{by.name}Range": f"{_text(low)},{_text(high)}",
-            "sortBy": by.name,
-            "limit": str(self._extent.page_size),
+            f"{sort_key.name}Range": f"{_text(low)},{_text(high)}",
+            "sortBy": sort_key.name,
+            "limit": str(self._limits.page_size),
             "from": str(offset),
         }
         # An unknown parameter is a 422 too, on the first page as on every other.
-        accept = FOUND_OR_NONE | ({BEYOND_THE_CAP} if offset else set())
+        accept = OK_OR_NO_CONTENT | ({CAP_EXCEEDED} if offset else set())
         reply = self._api.get(SEARCH, params, accept)
-        if reply.status == BEYOND_THE_CAP:
+        if reply.status == CAP_EXCEEDED:
             return None
         if reply.status == 204:
-            return Answer((), (), None, reply.served_at, total=0)
+            return ListPage((), (), None, reply.served_at, total=0)
         body = reply.json()
         rows, _ = rows_and_token(body, SEARCH, "data", "next")
-        reached = offset + min(len(rows), self._extent.page_size)
+        reached = offset + min(len(rows), self._limits.page_size)
         count = body.get("count")
         total = count if isinstance(count, int) else None
         is_more = total is not None and total > reached
-        goes_on = is_more or len(rows) >= self._extent.page_size
+        has_next = is_more or len(rows) >= self._limits.page_size
         read = reader.page(rows)
-        token = str(reached) if goes_on else None
-        return Answer(read.tickets, read.bad, token, reply.served_at, total)
+        token = str(reached) if has_next else None
+        return ListPage(read.tickets, read.bad, token, reply.served_at, total)
 
-    def _one(self, ticket_id: str) -> Ticket | BadTicket | None:
+    def _fetch_ticket(self, ticket_id: str) -> Ticket | BadTicket | None:
         # Anything else is no id, and may be a path of another resource.
         if not (ticket_id.isascii() and ticket_id.isdigit()):
             return None
-        body = self._body(ticket_id, FOUND_OR_NOT)
+        body = self._body(ticket_id, OK_OR_NOT_FOUND)
         if body is None:
             return None
-        return self._reader.asked_for(ticket_id, body, f"{TICKETS}/{ticket_id}")
+        return self._reader.requested_ticket(ticket_id, body, f"{TICKETS}/{ticket_id}")
 
-    def _of_the_bin(self, ticket_id: str) -> Mapping[str, Any] | None:
-        return self._body(ticket_id, READABLE_OR_NOT)
+    def _binned_ticket(self, ticket_id: str) -> Mapping[str, Any] | None:
+        return self._body(ticket_id, OK_FORBIDDEN_OR_NOT_FOUND)
 
     def _body(self, ticket_id: str, accept: frozenset[int]) -> Mapping[str, Any] | None:
         path = f"{TICKETS}/{ticket_id}"
@@ -246,43 +259,43 @@ class ZohoDeskHelpdesk(ConnectedHelpdesk):
             )
         return body
 
-    def _too_dense(self, by: By, start: datetime, most: int) -> WindowTooDense:
+    def _too_dense(self, sort_key: SortKey, start: datetime, count: int) -> WindowTooDense:
         return WindowTooDense(
-            f"At least {most} tickets have the {by.name} {start.isoformat()}, to the millisecond, "
+            f"At least {count} tickets have the {sort_key.name} {start.isoformat()}, to the millisecond, "
             "and Zoho Desk gives no more in one query. Change some of them again there (a bulk "
             "action on a part of them), which moves these to another time; then run again."
         )
 
 
-def from_settings(settings: Settings, world: World | None = None) -> ZohoDeskHelpdesk:
+def from_settings(settings: Settings, runtime: Runtime | None = None) -> ZohoDeskAdapter:
     """The portal that the settings name.
 
     Raises:
         SettingsError: a setting cannot be what Zoho takes.
     """
-    world = world or World()
-    who, meter = client(settings), Meter()
-    identity = who.accounts_url, who.client_id, who.refresh_token
-    login = ZohoLogin(
-        who,
+    runtime = runtime or Runtime()
+    oauth_client, usage_counter = client(settings), UsageCounter()
+    identity = oauth_client.accounts_url, oauth_client.client_id, oauth_client.refresh_token
+    oauth = ZohoOAuth(
+        oauth_client,
         org_id(settings),
-        TokenCache(cache_folder(settings), *identity),
-        meter=meter,
+        TokenCache(token_cache_dir(settings), *identity),
+        usage_counter=usage_counter,
         timeout=settings.helpdesk_timeout_seconds,
-        clock=world.clock,
+        now=runtime.now,
     )
     connection = connect(
         settings,
-        login,
+        oauth,
         base_path="/api/v1",
-        at_once=at_once(settings),
-        read_left=read_left,
-        explain=explain,
-        meter=meter,
-        world=world,
+        concurrency=concurrency(settings),
+        parse_rate_limit=parse_rate_limit,
+        parse_error=parse_error,
+        usage_counter=usage_counter,
+        runtime=runtime,
     )
-    return ZohoDeskHelpdesk(
-        connection, login, extent(settings), skip_bad=settings.helpdesk_skip_bad_tickets
+    return ZohoDeskAdapter(
+        connection, oauth, query_limits(settings), skip_bad=settings.helpdesk_skip_bad_tickets
     )
 
 

@@ -23,28 +23,28 @@ from urllib.parse import urlsplit
 import requests
 
 from helpdesk_assets.errors import (
-    AllowanceSpent,
     CredentialsRefused,
     EndpointFailed,
     HelpdeskAssetsError,
+    RateLimitExhausted,
 )
 from helpdesk_assets.providers.client import errors
 from helpdesk_assets.providers.client.http import REDIRECTS, open_session
-from helpdesk_assets.providers.client.token_cache import Noted, TokenCache
-from helpdesk_assets.providers.client.usage import Meter
+from helpdesk_assets.providers.client.token_cache import CachedToken, TokenCache
+from helpdesk_assets.providers.client.usage import UsageCounter
 
 log = logging.getLogger(__name__)
 
-TOKENS = "/oauth/v2/token"
+OAUTH_PATH = "/oauth/v2/token"
 SCHEME = "Zoho-oauthtoken"
-MOST_REQUESTS = 10
-REQUESTS_WINDOW = 600.0
+MAX_TOKEN_REQUESTS = 10
+TOKEN_REQUESTS_SECONDS = 600.0
 # A token this near to its end might end on the way.
-MARGIN = 60.0
-LIFETIME = 3600.0
+EXPIRY_MARGIN_SECONDS = 60.0
+TOKEN_LIFETIME_SECONDS = 3600.0
 
 # What Zoho says, and the setting that is wrong then.
-REFUSALS = {
+SETTING_BY_ERROR = {
     "invalid_code": "ZOHO_REFRESH_TOKEN",
     "invalid_client": "ZOHO_CLIENT_ID",
     "invalid_client_secret": "ZOHO_CLIENT_SECRET",
@@ -54,7 +54,7 @@ TOO_MANY = "access denied"
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class ZohoClient:
     """What a token request needs. `accounts_url` is the server of the client's data centre."""
 
     accounts_url: str
@@ -67,35 +67,35 @@ class Client:
         return urlsplit(self.accounts_url).netloc
 
 
-class ZohoLogin:
+class ZohoOAuth:
     """Puts an access token and the organisation on each request, from any thread."""
 
     def __init__(
         self,
-        client: Client,
+        client: ZohoClient,
         org_id: str,
         cache: TokenCache,
         *,
-        meter: Meter,
+        usage_counter: UsageCounter,
         timeout: float,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._client = client
         self._org_id = org_id
         self._cache = cache
-        self._meter = meter
+        self._usage_counter = usage_counter
         self._timeout = timeout
-        self._clock = clock
+        self._now = now
         self._session = open_session(1)
         self._lock = threading.Lock()
-        self._noted = Noted()
+        self._cached = CachedToken()
 
     def __repr__(self) -> str:
-        return f"ZohoLogin({self._client.host})"
+        return f"ZohoOAuth({self._client.host})"
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        known = (self._client.client_secret, self._client.refresh_token, self._noted.token)
+        known = (self._client.client_secret, self._client.refresh_token, self._cached.token)
         return tuple(secret for secret in known if secret)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -106,54 +106,54 @@ class ZohoLogin:
             EndpointFailed: it did not answer, or not with a token.
         """
         with self._lock:
-            if not self._is_good(self._noted, refused=""):
-                self._obtain(refused="")
-            request.headers["Authorization"] = f"{SCHEME} {self._noted.token}"
+            if not self._is_valid(self._cached, rejected=""):
+                self._obtain(rejected="")
+            request.headers["Authorization"] = f"{SCHEME} {self._cached.token}"
         request.headers["orgId"] = self._org_id
         return request
 
-    def renew(self, refused: str) -> bool:
+    def renew(self, rejected: str) -> bool:
         """See `Auth.renew`. Of the threads whose calls were refused with one token, the first gets
         another, and the rest find that it has."""
         with self._lock:
-            if refused == f"{SCHEME} {self._noted.token}":
-                self._obtain(refused=self._noted.token)
+            if rejected == f"{SCHEME} {self._cached.token}":
+                self._obtain(rejected=self._cached.token)
         return True
 
     def close(self) -> None:
         self._session.close()
 
-    def _obtain(self, *, refused: str) -> None:
-        """Another token than `refused`: one that another process has fetched, or a new one."""
-        with self._cache.alone(self._timeout):
-            kept = self._cache.read()
-            if self._is_good(kept, refused):
-                self._noted = kept
+    def _obtain(self, *, rejected: str) -> None:
+        """Another token than `rejected`: one that another process has fetched, or a new one."""
+        with self._cache.exclusive(self._timeout):
+            stored = self._cache.read()
+            if self._is_valid(stored, rejected):
+                self._cached = stored
                 return
-            now = self._now()
-            requested = self._requested(kept, now)
-            if len(requested) >= MOST_REQUESTS:
-                raise _too_many(requested[0] + REQUESTS_WINDOW - now)
+            now = self._epoch_seconds()
+            requested_at = self._recent_requests(stored, now)
+            if len(requested_at) >= MAX_TOKEN_REQUESTS:
+                raise _too_many_requests(requested_at[0] + TOKEN_REQUESTS_SECONDS - now)
             # Noted before it is sent: Zoho counts it also where the answer gets lost.
-            self._noted = Noted(requested=(*requested, now))
-            self._cache.write(self._noted)
-            token, lifetime = self._asked()
-            ends_at = now + max(lifetime - MARGIN, lifetime / 2)
-            self._noted = replace(self._noted, token=token, ends_at=ends_at)
-            self._cache.write(self._noted)
+            self._cached = CachedToken(requested_at=(*requested_at, now))
+            self._cache.write(self._cached)
+            token, lifetime = self._request_token()
+            expires_at = now + max(lifetime - EXPIRY_MARGIN_SECONDS, lifetime / 2)
+            self._cached = replace(self._cached, token=token, expires_at=expires_at)
+            self._cache.write(self._cached)
         log.info("%s has issued an access token.", self._client.host)
 
-    def _is_good(self, noted: Noted, refused: str) -> bool:
-        is_other = bool(noted.token) and noted.token != refused
-        return is_other and self._now() < noted.ends_at
+    def _is_valid(self, cached: CachedToken, rejected: str) -> bool:
+        is_other = bool(cached.token) and cached.token != rejected
+        return is_other and self._epoch_seconds() < cached.expires_at
 
-    def _requested(self, kept: Noted, now: float) -> list[float]:
+    def _recent_requests(self, stored: CachedToken, now: float) -> list[float]:
         """When tokens were asked for in the last ten minutes, by anybody who shares the cache."""
         # What both have noted is the same request, but two may be of the same moment.
-        every = (Counter(kept.requested) | Counter(self._noted.requested)).elements()
-        return sorted(moment for moment in every if now - REQUESTS_WINDOW < moment <= now)
+        every = (Counter(stored.requested_at) | Counter(self._cached.requested_at)).elements()
+        return sorted(moment for moment in every if now - TOKEN_REQUESTS_SECONDS < moment <= now)
 
-    def _asked(self) -> tuple[str, float]:
+    def _request_token(self) -> tuple[str, float]:
         """A new token and the seconds that it lives."""
         form = {
             "refresh_token": self._client.refresh_token,
@@ -161,68 +161,68 @@ class ZohoLogin:
             "client_secret": self._client.client_secret,
             "grant_type": "refresh_token",
         }
-        self._meter.called()
+        self._usage_counter.record_call()
         try:
             response = self._session.post(
-                self._client.accounts_url + TOKENS,
+                self._client.accounts_url + OAUTH_PATH,
                 data=form,
-                auth=_as_it_is,
+                auth=_without_netrc,
                 timeout=self._timeout,
                 allow_redirects=False,
             )
         except requests.RequestException as error:
-            call, host = f"POST {TOKENS}", self._client.host
-            raise errors.unreachable(
+            call, host = f"POST {OAUTH_PATH}", self._client.host
+            raise errors.connection_error(
                 call, host, self._timeout, error, "ZOHO_ACCOUNTS_URL"
             ) from None
-        self._meter.received(len(response.content))
+        self._usage_counter.record_bytes(len(response.content))
         body = _json(response.content)
         if response.status_code == 200 and _is_token(body.get("access_token")):
             return body["access_token"], _lifetime(body.get("expires_in"))
-        raise self._refused(response.status_code, body)
+        raise self._error_for(response.status_code, body)
 
-    def _refused(self, status: int, body: dict[str, Any]) -> HelpdeskAssetsError:
+    def _error_for(self, status: int, body: dict[str, Any]) -> HelpdeskAssetsError:
         """The text of an answer stays out of it: what was sent may be quoted there."""
-        where = f"POST {TOKENS} at {self._client.host}"
+        endpoint = f"POST {OAUTH_PATH} at {self._client.host}"
         if status in REDIRECTS:
             return EndpointFailed(
-                f"{where} is redirected, and a refresh token follows no redirect. Set "
+                f"{endpoint} is redirected, and a refresh token follows no redirect. Set "
                 "ZOHO_ACCOUNTS_URL to the accounts server of your data centre."
             )
         error = str(body.get("error", ""))
         if error.casefold() == TOO_MANY or status == errors.TOO_MANY_REQUESTS:
-            return _too_many(REQUESTS_WINDOW)
-        if error in REFUSALS:
+            return _too_many_requests(TOKEN_REQUESTS_SECONDS)
+        if error in SETTING_BY_ERROR:
             return CredentialsRefused(
-                f"{where} answered {error}: {REFUSALS[error]} is not valid there. Correct it, or "
+                f"{endpoint} answered {error}: {SETTING_BY_ERROR[error]} is not valid there. Correct it, or "
                 "make another in Zoho's API console of your data centre, to which "
                 "HELPDESK_BASE_URL and ZOHO_ACCOUNTS_URL must belong."
             )
         if error:
-            said = error if re.fullmatch(r"\w{1,40}", error) else "an error"
+            detail = error if re.fullmatch(r"\w{1,40}", error) else "an error"
             return CredentialsRefused(
-                f"{where} answered {said}. Check ZOHO_CLIENT_ID, ZOHO_CLIENT_SECRET, "
+                f"{endpoint} answered {detail}. Check ZOHO_CLIENT_ID, ZOHO_CLIENT_SECRET, "
                 "ZOHO_REFRESH_TOKEN and ZOHO_ACCOUNTS_URL."
             )
         if status >= 500:
-            return errors.PassingFailure(f"{where} answered {status}. Try again later.")
+            return errors.TransientError(f"{endpoint} answered {status}. Try again later.")
         return EndpointFailed(
-            f"{where} answered {status} without a token. Check ZOHO_ACCOUNTS_URL."
+            f"{endpoint} answered {status} without a token. Check ZOHO_ACCOUNTS_URL."
         )
 
-    def _now(self) -> float:
-        return self._clock().timestamp()
+    def _epoch_seconds(self) -> float:
+        return self._now().timestamp()
 
 
-def _too_many(seconds: float) -> AllowanceSpent:
-    return AllowanceSpent(
-        f"Zoho issues {MOST_REQUESTS} access tokens in ten minutes, and as many were asked for. "
+def _too_many_requests(seconds: float) -> RateLimitExhausted:
+    return RateLimitExhausted(
+        f"Zoho issues {MAX_TOKEN_REQUESTS} access tokens in ten minutes, and as many were asked for. "
         f"Run again in {max(seconds, 1.0):.0f} s. If this comes again, look for what ends them so "
         "soon or asks beside this: ZOHO_TOKEN_CACHE keeps one between runs."
     )
 
 
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _without_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Without an `auth`, requests would add a password from the user's .netrc."""
     return request
 
@@ -242,4 +242,8 @@ def _is_token(value: Any) -> bool:
 
 def _lifetime(seconds: Any) -> float:
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    return float(seconds) if is_number and 0 < seconds <= LIFETIME else LIFETIME
+    return (
+        float(seconds)
+        if is_number and 0 < seconds <= TOKEN_LIFETIME_SECONDS
+        else TOKEN_LIFETIME_SECONDS
+    )

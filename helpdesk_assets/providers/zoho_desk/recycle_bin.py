@@ -20,28 +20,28 @@ from typing import Any
 from helpdesk_assets.errors import EndpointFailed
 from helpdesk_assets.model.tickets import BadTicket, Page, Ticket
 from helpdesk_assets.providers.client.connection import Connection
-from helpdesk_assets.providers.paging.by_time import MOST_PASSES, floor
+from helpdesk_assets.providers.paging.by_time import MAX_PASSES, floor
 from helpdesk_assets.providers.paging.by_token import rows_and_token
-from helpdesk_assets.providers.paging.details import Wanted, fetch_details
-from helpdesk_assets.providers.parsing.stubs import sighting
+from helpdesk_assets.providers.paging.details import DetailRequest, fetch_details
+from helpdesk_assets.providers.parsing.stubs import ticket_stub
 from helpdesk_assets.providers.parsing.tickets import TicketReader
 from helpdesk_assets.providers.zoho_desk.account import RECYCLE_BIN
-from helpdesk_assets.providers.zoho_desk.tickets import SIGNS, zoho_time
+from helpdesk_assets.providers.zoho_desk.tickets import DELETION_FLAGS, parse_zoho_time
 
 # By the schema; the text beside it says 100.
-LARGEST_PAGE = 50
+MAX_PAGE_SIZE = 50
 TICKETS = "tickets"
 SECOND = timedelta(seconds=1)
 MILLISECOND = timedelta(milliseconds=1)
-SOME_OR_NONE = frozenset({200, 204})
+OK_OR_NO_CONTENT = frozenset({200, 204})
 
 Row = Mapping[str, Any]
 # One ticket as its id gives it, None where it does not.
-Fetch = Callable[[str], Row | None]
+FetchRow = Callable[[str], Row | None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Binned:
+class _BinPage:
     """One page of the bin."""
 
     rows: tuple[Row, ...]
@@ -56,14 +56,14 @@ class RecycleBin:
         connection: Connection,
         reader: TicketReader,
         *,
-        held_back: timedelta,
-        fetch: Fetch,
+        settle_delay: timedelta,
+        fetch: FetchRow,
     ) -> None:
         self._api = connection.api
-        self._at_once = connection.at_once
+        self._concurrency = connection.concurrency
         self._retry = connection.retry
         self._reader = reader
-        self._held_back = held_back
+        self._settle_delay = settle_delay
         self._fetch = fetch
 
     def pages(self, since: datetime | None, until: datetime | None) -> Iterator[Page]:
@@ -73,71 +73,75 @@ class RecycleBin:
         Raises:
             EndpointFailed: the bin would not hold still.
         """
-        reach: datetime | None = None
-        for binned in self._whole():
-            now = binned.served_at - self._held_back
-            reach = reach or (min(now, until) if until else now)
-            notices = dict(self._deleted(binned.rows, since, until))
-            left = partial(self._left, notices)
-            found = fetch_details(map(Wanted, notices), left, self._at_once)
-            yield Page(found.tickets, binned.served_at, reach, bad=found.bad)
+        covered_until: datetime | None = None
+        for bin_page in self._stable_pages():
+            now = bin_page.served_at - self._settle_delay
+            covered_until = covered_until or (min(now, until) if until else now)
+            events = dict(self._deleted(bin_page.rows, since, until))
+            fetch_ticket = partial(self._deleted_ticket, events)
+            found = fetch_details(map(DetailRequest, events), fetch_ticket, self._concurrency)
+            yield Page(found.tickets, bin_page.served_at, covered_until, bad=found.bad)
 
-    def sightings(self) -> Iterator[Page]:
+    def stubs(self) -> Iterator[Page]:
         """Every ticket in the bin, by what the bin alone says of it. There is at least one page.
 
         Raises: as `pages`.
         """
-        for binned in self._whole():
+        for bin_page in self._stable_pages():
             seen = tuple(
-                sighting(ticket_id, self._went(notice), deleted_time=self._at(notice))
-                for ticket_id, notice in self._deleted(binned.rows, None, None)
+                ticket_stub(
+                    ticket_id,
+                    self._modified_at(deletion_event),
+                    deleted_time=self._deleted_at(deletion_event),
+                )
+                for ticket_id, deletion_event in self._deleted(bin_page.rows, None, None)
             )
-            yield Page(seen, binned.served_at, binned.served_at - self._held_back)
+            yield Page(seen, bin_page.served_at, bin_page.served_at - self._settle_delay)
 
-    def _whole(self) -> Iterator[_Binned]:
+    def _stable_pages(self) -> Iterator[_BinPage]:
         """The bin's pages until a pass has come to its end; some may come more than once."""
-        for _ in range(MOST_PASSES):
-            for binned in self._pass():
-                if binned.rows is _MOVED:
+        for _ in range(MAX_PASSES):
+            for bin_page in self._pass():
+                if bin_page.rows is _MOVED:
                     break
-                yield binned
+                yield bin_page
             else:
                 return
         raise EndpointFailed(
-            f"The recycle bin kept losing rows while it was read, {MOST_PASSES} times, so what was "
+            f"The recycle bin kept losing rows while it was read, {MAX_PASSES} times, so what was "
             "read of it is not known to be whole. Try again later."
         )
 
-    def _pass(self) -> Iterator[_Binned]:
+    def _pass(self) -> Iterator[_BinPage]:
         """The bin from its beginning; `_MOVED` as the last rows where some may have been skipped.
 
         Only a page with nothing behind the last row known ends it: a short one may have been cut.
         """
         offset, last = 0, None
         while True:
-            binned = self._retry(partial(self._binned, offset))
-            ids = [row.get("id") for row in binned.rows]
+            bin_page = self._retry(partial(self._bin_page, offset))
+            ids = [row.get("id") for row in bin_page.rows]
             if last is not None and last not in ids:
-                yield replace(binned, rows=_MOVED)
+                yield replace(bin_page, rows=_MOVED)
                 return
             known = 0 if last is None else ids.index(last) + 1
-            yield replace(binned, rows=binned.rows[known:])
+            yield replace(bin_page, rows=bin_page.rows[known:])
             if not ids or ids == [last]:
                 return
-            offset, last = offset + min(len(ids), LARGEST_PAGE) - 1, ids[-1]
+            offset, last = offset + min(len(ids), MAX_PAGE_SIZE) - 1, ids[-1]
 
-    def _binned(self, offset: int) -> _Binned:
-        params = {"from": str(offset), "limit": str(LARGEST_PAGE)}
-        reply = self._api.get(RECYCLE_BIN, params, accept=SOME_OR_NONE)
+    def _bin_page(self, offset: int) -> _BinPage:
+        params = {"from": str(offset), "limit": str(MAX_PAGE_SIZE)}
+        reply = self._api.get(RECYCLE_BIN, params, accept=OK_OR_NO_CONTENT)
         if reply.status == 204:
-            return _Binned((), reply.served_at)
+            return _BinPage((), reply.served_at)
         rows, _ = rows_and_token(reply.json(), RECYCLE_BIN, "data", "next")
         if not all(isinstance(row, dict) and isinstance(row.get("id"), str) for row in rows):
             raise EndpointFailed(
                 f"A row of GET {RECYCLE_BIN} has no id. Check HELPDESK_BASE_URL and "
                 "HELPDESK_PROVIDER."
             )
-        return _Binned(tuple(rows), reply.served_at)
+        return _BinPage(tuple(rows), reply.served_at)
 
     def _deleted(
         self, rows: tuple[Row, ...], since: datetime | None, until: datetime | None
@@ -147,38 +151,40 @@ class RecycleBin:
         for row in rows:
             if str(row.get("type")).casefold() != TICKETS:
                 continue
-            at = self._at(row)
+            at = self._deleted_at(row)
             if (start is None or at >= start) and (until is None or at <= until):
                 yield row["id"], row
 
-    def _left(self, notices: Mapping[str, Row], ticket_id: str) -> Ticket | BadTicket:
+    def _deleted_ticket(self, events: Mapping[str, Row], ticket_id: str) -> Ticket | BadTicket:
         """The ticket as its id still gives it, or what the bin says where that shows no end."""
-        notice = notices[ticket_id]
+        deletion_event = events[ticket_id]
         body = self._retry(partial(self._fetch, ticket_id))
-        signs = [] if body is None else [body[key] for key in SIGNS if key in body]
-        if not signs:
-            return self._tombstone(ticket_id, notice)
-        ticket = self._reader.asked_for(ticket_id, body, f"/tickets/{ticket_id}")
+        flags = [] if body is None else [body[key] for key in DELETION_FLAGS if key in body]
+        if not flags:
+            return self._tombstone(ticket_id, deletion_event)
+        ticket = self._reader.requested_ticket(ticket_id, body, f"/tickets/{ticket_id}")
         # Without a sign that is set, it has been restored since the bin was read.
-        if isinstance(ticket, BadTicket) or not any(signs):
+        if isinstance(ticket, BadTicket) or not any(flags):
             return ticket
-        return replace(ticket, deleted_time=self._at(notice))
+        return replace(ticket, deleted_time=self._deleted_at(deletion_event))
 
-    def _tombstone(self, ticket_id: str, notice: Row) -> Ticket:
-        gone = self._reader.tombstone(ticket_id, self._at(notice), dict(notice))
-        return replace(gone, modified_time=self._went(notice))
+    def _tombstone(self, ticket_id: str, deletion_event: Row) -> Ticket:
+        tombstone = self._reader.tombstone(
+            ticket_id, self._deleted_at(deletion_event), dict(deletion_event)
+        )
+        return replace(tombstone, modified_time=self._modified_at(deletion_event))
 
-    def _went(self, notice: Row) -> datetime:
+    def _modified_at(self, deletion_event: Row) -> datetime:
         """Later than any change of the second that the bin names, or it would lose against one."""
-        return floor(self._at(notice), SECOND) + (SECOND - MILLISECOND)
+        return floor(self._deleted_at(deletion_event), SECOND) + (SECOND - MILLISECOND)
 
-    def _at(self, row: Row) -> datetime:
+    def _deleted_at(self, row: Row) -> datetime:
         """
         Raises:
             EndpointFailed: it has no time that can be read.
         """
         try:
-            at = zoho_time(row.get("deletedTime"))
+            at = parse_zoho_time(row.get("deletedTime"))
         except (ValueError, OverflowError):
             at = None
         if at is None:

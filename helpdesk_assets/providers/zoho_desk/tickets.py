@@ -12,14 +12,14 @@ from typing import Any
 
 from helpdesk_assets.model.tickets import BadTicket, Ticket
 from helpdesk_assets.providers.paging.by_time import EPOCH
-from helpdesk_assets.providers.parsing.tickets import Shape, iso_time, unreadable, word
+from helpdesk_assets.providers.parsing.tickets import FieldMap, as_text, parse_iso_time, unreadable
 
 NO_PRIORITY = "-None-"
 # What a ticket says of itself when it is in the recycle bin.
-SIGNS = ("isTrashed", "isDeleted")
+DELETION_FLAGS = ("isTrashed", "isDeleted")
 
 
-def zoho_time(value: Any) -> datetime | None:
+def parse_zoho_time(value: Any) -> datetime | None:
     """ISO 8601, or milliseconds since 1970 as a number, which some published samples show.
 
     Raises:
@@ -27,25 +27,25 @@ def zoho_time(value: Any) -> datetime | None:
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return EPOCH + timedelta(milliseconds=value)
-    return iso_time(value)
+    return parse_iso_time(value)
 
 
 def deleted_at(row: Mapping[str, Any]) -> Any:
     """A ticket that is spam or in the bin does not tell since when. It was its last change, unless
     something was done to it afterwards; the recycle bin knows better."""
-    is_gone = row.get("isSpam") or any(row.get(sign) for sign in SIGNS)
+    is_gone = row.get("isSpam") or any(row.get(flag) for flag in DELETION_FLAGS)
     return row.get("modifiedTime") if is_gone else None
 
 
 def priority(value: Any) -> str | None:
     """`-None-` is how older tickets say that there is none."""
-    return None if value == NO_PRIORITY else word(value)
+    return None if value == NO_PRIORITY else as_text(value)
 
 
-SHAPE = Shape(
+FIELD_MAP = FieldMap(
     assignee="assigneeId",
-    words={"priority": priority},
-    time=zoho_time,
+    text_parsers={"priority": priority},
+    parse_time=parse_zoho_time,
     deleted_at=deleted_at,
 )
 
@@ -61,12 +61,12 @@ def _created(ticket: Ticket) -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class By:
+class SortKey:
     """The time that a search goes by: its name, and where a ticket has it."""
 
     name: str
     time_of: Callable[[Ticket], datetime]
 
 
-MODIFIED = By("modifiedTime", _modified)
-CREATED = By("createdTime", _created)
+MODIFIED = SortKey("modifiedTime", _modified)
+CREATED = SortKey("createdTime", _created)

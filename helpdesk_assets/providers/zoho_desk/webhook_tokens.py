@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.providers.webhooks.payloads import unix_time
+from helpdesk_assets.providers.webhooks.payloads import parse_unix_time
 from helpdesk_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ log = logging.getLogger(__name__)
 
 LEEWAY = timedelta(seconds=60)
 FETCH_SECONDS = 3
-LONGEST_TOKEN = 8192
+MAX_TOKEN_CHARS = 8192
 # No second since 1970 is that large, and every millisecond since 1971 is.
-MILLISECONDS_FROM = 10**11
+MIN_MILLISECONDS = 10**11
 
 
-class ZohoTokens:
+class ZohoWebhookTokens:
     def __init__(self, keys: jwt.PyJWKClient, issuer: str | None) -> None:
         """`issuer`: whom a token must be of, None where the organisation is not known."""
         self._keys = keys
@@ -53,27 +53,27 @@ class ZohoTokens:
         issuer = f"orgId:{settings.zoho_org_id}" if settings.zoho_org_id else None
         return cls(jwt.PyJWKClient(url, timeout=FETCH_SECONDS), issuer)
 
-    def are_good(self, token: str, now: datetime) -> bool:
+    def are_valid(self, token: str, now: datetime) -> bool:
         """Whether Zoho has signed this token, for our organisation, and it has not ended."""
         import jwt
 
-        if not token or len(token) > LONGEST_TOKEN:
+        if not token or len(token) > MAX_TOKEN_CHARS:
             return False
         try:
             key = self._keys.get_signing_key_from_jwt(token)
-            claims = jwt.decode(token, key, algorithms=["RS256"], options=_OURSELVES)
+            claims = jwt.decode(token, key, algorithms=["RS256"], options=_DECODE_OPTIONS)
         except jwt.PyJWKClientConnectionError:
             log.warning("The keys of ZOHO_JWKS_URL could not be fetched; Zoho's posts are refused.")
             return False
         except (jwt.PyJWTError, RecursionError):
             return False
-        ours = self._issuer is None or claims.get("iss") == self._issuer
+        is_our_issuer = self._issuer is None or claims.get("iss") == self._issuer
         ends = _moment(claims.get("exp"))
-        return ours and ends is not None and now <= ends + LEEWAY
+        return is_our_issuer and ends is not None and now <= ends + LEEWAY
 
 
 # Times and issuer are compared above: PyJWT knows seconds only, and a clock of its own.
-_OURSELVES: Any = {
+_DECODE_OPTIONS: Any = {
     "verify_exp": False, "verify_iat": False, "verify_nbf": False, "verify_aud": False,
     "verify_iss": False,
 }  # fmt: skip
@@ -82,5 +82,5 @@ _OURSELVES: Any = {
 def _moment(value: Any) -> datetime | None:
     if isinstance(value, float):
         value = int(value)
-    large = isinstance(value, int) and value >= MILLISECONDS_FROM
-    return unix_time(value, per_second=1000 if large else 1)
+    large = isinstance(value, int) and value >= MIN_MILLISECONDS
+    return parse_unix_time(value, units_per_second=1000 if large else 1)

@@ -10,55 +10,64 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from helpdesk_assets.providers.webhooks.events import Event, Post, Vendor
-from helpdesk_assets.providers.webhooks.payloads import ticket_id_in, time_of, unix_time, word_in
-from helpdesk_assets.providers.webhooks.verification import holds_secret, secret_of
-from helpdesk_assets.providers.zoho_desk.webhook_tokens import ZohoTokens
+from helpdesk_assets.providers.webhooks.events import Event, Post, WebhookFormat
+from helpdesk_assets.providers.webhooks.payloads import (
+    parse_time,
+    parse_unix_time,
+    text_in,
+    ticket_id_in,
+)
+from helpdesk_assets.providers.webhooks.verification import is_known_secret, shared_secret
+from helpdesk_assets.providers.zoho_desk.webhook_tokens import ZohoWebhookTokens
 from helpdesk_assets.settings import Settings
 
-TOKEN = "x-zdesk-jwt"  # noqa: S105 - a header's name
-OF_TICKETS = "Ticket_"
+TOKEN_HEADER = "x-zdesk-jwt"  # noqa: S105 - a header's name
+TICKET_EVENT_PREFIX = "Ticket_"
 DELETED = "Ticket_Delete"
 # Parts of a ticket have ids of their own; the ticket's stands beside them.
-OWN_ID, OF_PART = ("id", "ticketId"), ("ticketId",)
-PARTS = ("Ticket_Thread", "Ticket_Comment", "Ticket_Attachment")
+TICKET_ID_KEYS, PARENT_ID_KEYS = ("id", "ticketId"), ("ticketId",)
+PART_EVENT_PREFIXES = ("Ticket_Thread", "Ticket_Comment", "Ticket_Attachment")
 # It gives up after 5 seconds.
-WAITS = 4.5
+TIMEOUT_SECONDS = 4.5
 
 
-def vendor(settings: Settings) -> Vendor:
+def webhook_format(settings: Settings) -> WebhookFormat:
     """
     Raises:
         SettingsError: ZOHO_JWKS_URL is no https address.
     """
-    tokens = ZohoTokens.from_settings(settings)
+    tokens = ZohoWebhookTokens.from_settings(settings)
 
     def verify(post: Post, secrets: tuple[str, ...]) -> bool:
-        known = holds_secret(secrets, secret_of(post, settings, in_url=True))
+        known = is_known_secret(secrets, shared_secret(post, settings, in_url=True))
         if known and tokens is not None:
-            return tokens.are_good(post.headers.get(TOKEN, ""), post.received_at)
+            return tokens.are_valid(post.headers.get(TOKEN_HEADER, ""), post.received_at)
         return known
 
-    return Vendor("zoho_desk", WAITS, verify, read)
+    return WebhookFormat("zoho_desk", TIMEOUT_SECONDS, verify, read)
 
 
 def read(post: Post) -> list[Event]:
-    """See `Vendor.read`."""
+    """See `WebhookFormat.read`."""
     payload = post.payload()
     rows = payload if isinstance(payload, list) else [payload]
     return [
-        _event(row, kind)
+        _event(row, event_type)
         for row in rows
-        if (kind := word_in(row, "eventType", OF_TICKETS)).startswith(OF_TICKETS)
+        if (event_type := text_in(row, "eventType", TICKET_EVENT_PREFIX)).startswith(
+            TICKET_EVENT_PREFIX
+        )
     ]
 
 
-def _event(row: Any, kind: str) -> Event:
+def _event(row: Any, event_type: str) -> Event:
     inner = row.get("payload") if isinstance(row, Mapping) else None
     if not isinstance(inner, Mapping):
         raise ValueError("an event has no payload")  # noqa: TRY004 - as for all that is unreadable
-    ticket_id = ticket_id_in(inner, OF_PART if kind.startswith(PARTS) else OWN_ID)
-    deleted = kind == DELETED
-    told = unix_time(row.get("eventTime"), per_second=1000)
-    at = told if deleted else time_of(inner.get("modifiedTime")) or told
-    return Event(None, ticket_id, kind, at, None, deleted, row)
+    ticket_id = ticket_id_in(
+        inner, PARENT_ID_KEYS if event_type.startswith(PART_EVENT_PREFIXES) else TICKET_ID_KEYS
+    )
+    deleted = event_type == DELETED
+    event_time = parse_unix_time(row.get("eventTime"), units_per_second=1000)
+    at = event_time if deleted else parse_time(inner.get("modifiedTime")) or event_time
+    return Event(None, ticket_id, event_type, at, None, deleted, row)

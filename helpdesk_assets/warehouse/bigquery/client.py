@@ -1,4 +1,4 @@
-"""The warehouse as the rest of the package uses it: `TableCalls`, and jobs with names and retries.
+"""The warehouse as the rest of the package uses it: `TableApi`, and jobs with names and retries.
 
 A job's name is made here, so that one whose answer was lost is found again and not run twice. The
 same for the real service and a local stand-in. Must not know tickets or keys.
@@ -18,29 +18,29 @@ import tenacity
 from google.api_core import exceptions as google
 from google.cloud import bigquery
 
-from helpdesk_assets.warehouse.bigquery.errors import passes
+from helpdesk_assets.warehouse.bigquery.errors import is_transient
 from helpdesk_assets.warehouse.bigquery.job_ids import JobName, label
-from helpdesk_assets.warehouse.bigquery.table_api import Deadlines, TableCalls
-from helpdesk_assets.warehouse.bigquery.upload_chunks import hold_little
+from helpdesk_assets.warehouse.bigquery.table_api import Deadlines, TableApi
+from helpdesk_assets.warehouse.bigquery.upload_chunks import limit_upload_chunks
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 
 # 8 tries, at most 1 + 2 + ... + 32 + 32 seconds apart: longer than BigQuery's own queue of
 # statements for one table usually lasts, shorter than a run's patience.
 MAX_TRIES = 8
 MAX_WAIT = 32.0
-_CHANGES_DATA = ("MERGE", "INSERT", "UPDATE", "DELETE")
+_DML_VERBS = ("MERGE", "INSERT", "UPDATE", "DELETE")
 
 
 @dataclass(frozen=True, slots=True)
-class JobUse:
+class JobUsage:
     """What this warehouse object has asked of BigQuery so far."""
 
     query_jobs: int = 0
     load_jobs: int = 0
     bytes_billed: int = 0
 
-    def since(self, earlier: JobUse) -> JobUse:
-        return JobUse(
+    def since(self, earlier: JobUsage) -> JobUsage:
+        return JobUsage(
             self.query_jobs - earlier.query_jobs,
             self.load_jobs - earlier.load_jobs,
             self.bytes_billed - earlier.bytes_billed,
@@ -48,7 +48,7 @@ class JobUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class QueryResult:
     """What one query did. `rows` can be read once."""
 
     job_id: str
@@ -59,7 +59,7 @@ class Outcome:
     rows: Iterator[dict[str, Any]]
 
 
-class Warehouse(TableCalls):
+class Warehouse(TableApi):
     """A dataset and the client that reaches it. Safe to share between threads."""
 
     def __init__(
@@ -77,12 +77,12 @@ class Warehouse(TableCalls):
             client, dataset, location=location, is_emulator=is_emulator, deadlines=deadlines
         )
         self._sleep = sleep
-        self._random = random
-        self._use = JobUse()
+        self._rng = random
+        self._use = JobUsage()
         self._lock = threading.Lock()
 
     @property
-    def use(self) -> JobUse:
+    def use(self) -> JobUsage:
         with self._lock:
             return self._use
 
@@ -94,7 +94,7 @@ class Warehouse(TableCalls):
         step: str,
         attempt: int = 0,
         labels: Mapping[str, str] | None = None,
-    ) -> Outcome:
+    ) -> QueryResult:
         """Run one statement to its end.
 
         A statement that changes data has a job id made of its arguments: asked again after a lost
@@ -107,7 +107,7 @@ class Warehouse(TableCalls):
             use_legacy_sql=False,
         )
         content = f"{query.sql}\n{query.parameters!r}"
-        if not query.sql.lstrip().upper().startswith(_CHANGES_DATA):
+        if not query.sql.lstrip().upper().startswith(_DML_VERBS):
             content += uuid.uuid4().hex
 
         def start(job_id: str) -> bigquery.QueryJob:
@@ -121,8 +121,8 @@ class Warehouse(TableCalls):
                 job_retry=None,
             )
 
-        job = self._to_its_end(start, JobName(run_id, step, attempt), content)
-        return self._outcome(job)
+        job = self._run_job(start, JobName(run_id, step, attempt), content)
+        return self._to_result(job)
 
     def load(
         self,
@@ -145,7 +145,7 @@ class Warehouse(TableCalls):
 
         def start(job_id: str) -> bigquery.LoadJob:
             # Without `size` the upload is resumable, the one kind that every stand-in takes.
-            hold_little()
+            limit_upload_chunks()
             return self._client.load_table_from_file(
                 stream,
                 self.dataset.table_id(table),
@@ -159,11 +159,11 @@ class Warehouse(TableCalls):
         # Made unique, because a staging table is made anew when its step is run again: the id of
         # the first load would answer for a table that is empty by now.
         content = f"{table}{uuid.uuid4().hex}"
-        job = self._to_its_end(start, JobName(run_id, f"{step}-load", attempt), content)
-        self._count(JobUse(load_jobs=1))
+        job = self._run_job(start, JobName(run_id, f"{step}-load", attempt), content)
+        self._count(JobUsage(load_jobs=1))
         return int(job.output_rows or 0)
 
-    def _to_its_end(self, start: Callable[[str], Any], name: JobName, content: str) -> Any:
+    def _run_job(self, start: Callable[[str], Any], name: JobName, content: str) -> Any:
         """Start a job and wait for it; again under the next name while that may help."""
         names = [name]
 
@@ -173,24 +173,24 @@ class Warehouse(TableCalls):
             try:
                 job = start(job_id)
             except google.Conflict:
-                return self._find_again(job_id)
+                return self._attach_to_existing_job(job_id)
             job.result(retry=self._retry(), timeout=self._deadlines.job)
             return job
 
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_is_worth_another),
+            retry=tenacity.retry_if_exception(_is_retryable),
             stop=tenacity.stop_after_attempt(MAX_TRIES),
-            wait=self._jittered,
+            wait=self._backoff,
             sleep=self._sleep,
             reraise=True,
         )
-        with self.explained(f"running {name.step} of run {name.run_id}"):
+        with self.translate_errors(f"running {name.step} of run {name.run_id}"):
             try:
                 return retrying(once)
-            except _FailedBefore as failed:
+            except _JobAlreadyFailed as failed:
                 raise failed.error from None
 
-    def _find_again(self, job_id: str) -> Any:
+    def _attach_to_existing_job(self, job_id: str) -> Any:
         """The answer to an earlier request for this job was lost: take the job that it started."""
         if self.location is None:
             self.ensure_dataset()  # outside US a job is only found with its location
@@ -203,17 +203,17 @@ class Warehouse(TableCalls):
         try:
             job.result(retry=self._retry(), timeout=self._deadlines.job)
         except google.GoogleAPICallError as error:
-            raise _FailedBefore(error) from error
+            raise _JobAlreadyFailed(error) from error
         return job
 
-    def _jittered(self, state: tenacity.RetryCallState) -> float:
-        return self._random() * min(MAX_WAIT, 2.0 ** (state.attempt_number - 1))
+    def _backoff(self, state: tenacity.RetryCallState) -> float:
+        return self._rng() * min(MAX_WAIT, 2.0 ** (state.attempt_number - 1))
 
-    def _outcome(self, job: bigquery.QueryJob) -> Outcome:
+    def _to_result(self, job: bigquery.QueryJob) -> QueryResult:
         stats = job.dml_stats
         billed = int(job.total_bytes_billed or 0)
-        self._count(JobUse(query_jobs=1, bytes_billed=billed))
-        return Outcome(
+        self._count(JobUsage(query_jobs=1, bytes_billed=billed))
+        return QueryResult(
             job_id=str(job.job_id),
             changed=int(job.num_dml_affected_rows or 0),
             inserted=None if stats is None else stats.inserted_row_count,
@@ -223,13 +223,13 @@ class Warehouse(TableCalls):
         )
 
     def _rows(self, job: bigquery.QueryJob) -> Iterator[dict[str, Any]]:
-        with self.explained(f"reading the answer of job {job.job_id}"):
+        with self.translate_errors(f"reading the answer of job {job.job_id}"):
             for row in job.result(retry=self._retry(), timeout=self._deadlines.job):
                 yield dict(row)
 
-    def _count(self, use: JobUse) -> None:
+    def _count(self, use: JobUsage) -> None:
         with self._lock:
-            self._use = JobUse(
+            self._use = JobUsage(
                 self._use.query_jobs + use.query_jobs,
                 self._use.load_jobs + use.load_jobs,
                 self._use.bytes_billed + use.bytes_billed,
@@ -240,7 +240,7 @@ class Warehouse(TableCalls):
         return {key: label(value) for key, value in labels.items()}
 
 
-class _FailedBefore(Exception):
+class _JobAlreadyFailed(Exception):
     """A job of this name has failed already, and its name is used up."""
 
     def __init__(self, error: google.GoogleAPICallError) -> None:
@@ -248,8 +248,8 @@ class _FailedBefore(Exception):
         self.error = error
 
 
-def _is_worth_another(error: BaseException) -> bool:
-    return isinstance(error, _FailedBefore) or passes(error)
+def _is_retryable(error: BaseException) -> bool:
+    return isinstance(error, _JobAlreadyFailed) or is_transient(error)
 
 
 def to_google(

@@ -22,7 +22,7 @@ from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
 from helpdesk_assets.warehouse.query import Dataset
 
 
-class Seams(TypedDict, total=False):
+class WarehouseRuntime(TypedDict, total=False):
     """What tests put in the place of real time and chance."""
 
     deadlines: Deadlines | None
@@ -30,7 +30,7 @@ class Seams(TypedDict, total=False):
     random: Callable[[], float]
 
 
-def connect(settings: Settings, **seams: Unpack[Seams]) -> Warehouse:
+def connect(settings: Settings, **runtime: Unpack[WarehouseRuntime]) -> Warehouse:
     """The warehouse that the settings name.
 
     Args:
@@ -52,17 +52,19 @@ def connect(settings: Settings, **seams: Unpack[Seams]) -> Warehouse:
             "GOOGLE_APPLICATION_CREDENTIALS to a key file. Without BIGQUERY_PROJECT the local "
             "warehouse is used, which needs none."
         ) from error
-    return wrap(client, settings, **seams)
+    return wrap(client, settings, **runtime)
 
 
-def wrap(client: bigquery.Client, settings: Settings, **seams: Unpack[Seams]) -> Warehouse:
+def wrap(
+    client: bigquery.Client, settings: Settings, **runtime: Unpack[WarehouseRuntime]
+) -> Warehouse:
     """The same over a client that somebody else has made, such as Dagster's BigQueryResource."""
     return Warehouse(
         client,
         Dataset(settings.bigquery_project, settings.bigquery_dataset),
         location=settings.bigquery_location,
         is_emulator=bool(settings.bigquery_emulator_host),
-        **seams,
+        **runtime,
     )
 
 

@@ -1,7 +1,7 @@
 """What google's exceptions mean for the one who runs this: the only mapping, by reason and status.
 
-Decides two things: whether a failed job may simply be tried again (`passes`), and which of our
-errors, with which advice, the rest of the package sees (`explain`). Must not call anything.
+Decides two things: whether a failed job may simply be tried again (`is_transient`), and which of our
+errors, with which advice, the rest of the package sees (`to_error`). Must not call anything.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from helpdesk_assets.errors import (
 )
 from helpdesk_assets.warehouse.query import NULL_KEY
 
-TRANSPORT = (
+CLIENT_ERRORS = (
     google.GoogleAPIError,
     auth.GoogleAuthError,
     requests.RequestException,
@@ -38,7 +38,7 @@ _RACES = (
     "too many dml statements outstanding",
     "too many table update operations",
 )
-_PASSING_REASONS = frozenset(
+_TRANSIENT_REASONS = frozenset(
     {
         "rateLimitExceeded",
         "jobRateLimitExceeded",
@@ -53,7 +53,7 @@ _MESSAGE_LIMIT = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Target:
     """Where a call went, in the words of the settings."""
 
     project: str
@@ -63,7 +63,7 @@ class Place:
     is_emulator: bool
 
 
-def passes(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether the same job under a new id may succeed in a moment."""
     if not isinstance(error, google.GoogleAPICallError):
         return False
@@ -71,7 +71,7 @@ def passes(error: BaseException) -> bool:
         return False
     text = str(error).lower()
     return (
-        reason_of(error) in _PASSING_REASONS
+        reason_of(error) in _TRANSIENT_REASONS
         or any(race in text for race in _RACES)
         or isinstance(error, google.TooManyRequests | google.ServerError)
     )
@@ -89,61 +89,63 @@ def message_of(error: BaseException) -> str:
     return line if len(line) <= _MESSAGE_LIMIT else f"{line[: _MESSAGE_LIMIT - 1]}…"
 
 
-def explain(error: BaseException, doing: str, place: Place) -> HelpdeskAssetsError:
-    """Our error for google's. `doing` completes "BigQuery failed while …"."""
+def to_error(error: BaseException, action: str, target: Target) -> HelpdeskAssetsError:
+    """Our error for google's. `action` completes "BigQuery failed while …"."""
     cause = error.cause if isinstance(error, google.RetryError) and error.cause else error
     if isinstance(cause, google.GoogleAPICallError):
-        return _from_answer(cause, doing, place)
+        return _from_response(cause, action, target)
     if isinstance(cause, auth.RefreshError | auth.DefaultCredentialsError):
-        return _no_right(cause, doing, place)
+        return _permission_error(cause, action, target)
     return WarehouseUnavailable(
-        f"BigQuery at {place.endpoint} did not answer while {doing}: {message_of(cause)}. "
+        f"BigQuery at {target.endpoint} did not answer while {action}: {message_of(cause)}. "
         + (
             "Start it with `helpdesk-assets warehouse`, or correct BIGQUERY_EMULATOR_HOST."
-            if place.is_emulator
+            if target.is_emulator
             else "Run again later."
         )
     )
 
 
-def _from_answer(error: google.GoogleAPICallError, doing: str, place: Place) -> HelpdeskAssetsError:
+def _from_response(
+    error: google.GoogleAPICallError, action: str, target: Target
+) -> HelpdeskAssetsError:
     text = message_of(error)
     if NULL_KEY in text:
         key = text.partition(NULL_KEY)[2].split()[0].strip(";:,.")
         return NullKey(
             f"{NULL_KEY} {key}: a row without its key would be inserted again on every run. "
-            f"Nothing was written; correct the query or the rows that {doing} reads."
+            f"Nothing was written; correct the query or the rows that {action} reads."
         )
     if reason_of(error) == "quotaExceeded":
         return WarehouseRefused(
-            f"BigQuery's quota is used up, seen while {doing}: {text}. Wait at least ten minutes "
+            f"BigQuery's quota is used up, seen while {action}: {text}. Wait at least ten minutes "
             "(a daily quota: until tomorrow), or ask for more under IAM & Admin, Quotas."
         )
-    if passes(error):
+    if is_transient(error):
         return WarehouseUnavailable(
-            f"BigQuery kept failing while {doing}: {text}. Nothing is half-written; run again."
+            f"BigQuery kept failing while {action}: {text}. Nothing is half-written; run again."
         )
-    if isinstance(error, google.NotFound) or _hides_a_missing_dataset(error, place):
+    if isinstance(error, google.NotFound) or _hides_a_missing_dataset(error, target):
         return WarehouseRefused(
-            f"BigQuery found no such thing while {doing}: {text}. Check BIGQUERY_DATASET "
-            f"({place.dataset}) in project {place.project} and BIGQUERY_LOCATION "
-            f"({place.location or 'not set'}): tables are only found in their dataset's location."
+            f"BigQuery found no such thing while {action}: {text}. Check BIGQUERY_DATASET "
+            f"({target.dataset}) in project {target.project} and BIGQUERY_LOCATION "
+            f"({target.location or 'not set'}): tables are only found in their dataset's location."
         )
     if isinstance(error, google.Unauthorized) or (
         isinstance(error, google.Forbidden) and not reason_of(error).startswith("billing")
     ):
-        return _no_right(error, doing, place)
-    return WarehouseRefused(f"BigQuery refused while {doing}: {text}")
+        return _permission_error(error, action, target)
+    return WarehouseRefused(f"BigQuery refused while {action}: {text}")
 
 
-def _hides_a_missing_dataset(error: google.GoogleAPICallError, place: Place) -> bool:
+def _hides_a_missing_dataset(error: google.GoogleAPICallError, target: Target) -> bool:
     """bqemulator says 403 for a dataset that is not there; it knows no rights at all."""
-    return place.is_emulator and isinstance(error, google.Forbidden)
+    return target.is_emulator and isinstance(error, google.Forbidden)
 
 
-def _no_right(error: BaseException, doing: str, place: Place) -> CredentialsRefused:
+def _permission_error(error: BaseException, action: str, target: Target) -> CredentialsRefused:
     return CredentialsRefused(
-        f"BigQuery refused the credentials while {doing}: {message_of(error)}. The identity needs "
-        f"roles/bigquery.jobUser on project {place.project} and roles/bigquery.dataEditor on "
-        f"dataset {place.dataset}; `gcloud auth application-default login` renews a login."
+        f"BigQuery refused the credentials while {action}: {message_of(error)}. The identity needs "
+        f"roles/bigquery.jobUser on project {target.project} and roles/bigquery.dataEditor on "
+        f"dataset {target.dataset}; `gcloud auth application-default login` renews a login."
     )

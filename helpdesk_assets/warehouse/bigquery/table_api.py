@@ -16,7 +16,7 @@ from google.api_core.retry import Retry
 from google.cloud import bigquery
 
 from helpdesk_assets.errors import WarehouseRefused
-from helpdesk_assets.warehouse.bigquery.errors import TRANSPORT, Place, explain
+from helpdesk_assets.warehouse.bigquery.errors import CLIENT_ERRORS, Target, to_error
 from helpdesk_assets.warehouse.query import Dataset
 
 
@@ -29,12 +29,12 @@ class Deadlines:
     job: float
 
 
-REAL = Deadlines(request=60.0, call=120.0, job=900.0)
+BIGQUERY_DEADLINES = Deadlines(request=60.0, call=120.0, job=900.0)
 # A stand-in that is silent for longer is stuck; google's default of ten minutes helps no one.
-EMULATOR = Deadlines(request=30.0, call=30.0, job=120.0)
+EMULATOR_DEADLINES = Deadlines(request=30.0, call=30.0, job=120.0)
 
 
-class TableCalls:
+class TableApi:
     """A dataset and the client that reaches it, without jobs."""
 
     def __init__(
@@ -49,17 +49,17 @@ class TableCalls:
         self._client = client
         self.dataset = dataset
         self.is_emulator = is_emulator
-        self._deadlines = deadlines or (EMULATOR if is_emulator else REAL)
+        self._deadlines = deadlines or (EMULATOR_DEADLINES if is_emulator else BIGQUERY_DEADLINES)
         self._tables: dict[str, bigquery.Table] = {}
         endpoint = str(getattr(client._connection, "API_BASE_URL", ""))  # noqa: SLF001
-        self.place = Place(dataset.project, dataset.name, location, endpoint, is_emulator)
+        self.target = Target(dataset.project, dataset.name, location, endpoint, is_emulator)
 
     def __repr__(self) -> str:
-        return f"Warehouse({self.dataset.project}.{self.dataset.name} at {self.place.endpoint})"
+        return f"Warehouse({self.dataset.project}.{self.dataset.name} at {self.target.endpoint})"
 
     @property
     def location(self) -> str | None:
-        return self.place.location
+        return self.target.location
 
     def list_rows(
         self,
@@ -75,7 +75,7 @@ class TableCalls:
                 f"There is no table {self.dataset.table_id(table)} to read. Run a sync first, or "
                 f"check BIGQUERY_DATASET ({self.dataset.name})."
             )
-        with self.explained(f"reading table {table}"):
+        with self.translate_errors(f"reading table {table}"):
             # The service answers in the table's order whatever order one asks in.
             fields = [f for f in found.schema if columns is None or f.name in columns]
             rows = self._client.list_rows(
@@ -92,7 +92,7 @@ class TableCalls:
         """The table's facts, asked for once; None where there is no such table."""
         if not fresh and table in self._tables:
             return self._tables[table]
-        with self.explained(f"looking at table {table}"):
+        with self.translate_errors(f"looking at table {table}"):
             try:
                 found = self._client.get_table(
                     self.dataset.table_id(table),
@@ -107,7 +107,7 @@ class TableCalls:
 
     def create_table(self, table: bigquery.Table) -> bigquery.Table:
         """Make a table, or take the one that somebody else made a moment ago."""
-        with self.explained(f"creating table {table.table_id}"):
+        with self.translate_errors(f"creating table {table.table_id}"):
             created = self._client.create_table(
                 table, exists_ok=True, retry=self._retry(), timeout=self._deadlines.request
             )
@@ -115,26 +115,28 @@ class TableCalls:
         return created
 
     def update_schema(self, table: bigquery.Table) -> None:
-        with self.explained(f"adding columns to table {table.table_id}"):
+        with self.translate_errors(f"adding columns to table {table.table_id}"):
             self._client.update_table(
                 table, ["schema"], retry=self._retry(), timeout=self._deadlines.request
             )
         self._tables.pop(table.table_id, None)
 
     def update_expiry(self, table: bigquery.Table) -> None:
-        with self.explained(f"keeping table {table.table_id} for longer"):
+        with self.translate_errors(f"keeping table {table.table_id} for longer"):
             self._client.update_table(
                 table, ["expires"], retry=self._retry(), timeout=self._deadlines.request
             )
 
     def update_partitioning(self, table: bigquery.Table) -> None:
-        with self.explained(f"setting how long partitions of table {table.table_id} are kept"):
+        with self.translate_errors(
+            f"setting how long partitions of table {table.table_id} are kept"
+        ):
             self._client.update_table(
                 table, ["time_partitioning"], retry=self._retry(), timeout=self._deadlines.request
             )
 
     def update_view(self, view: bigquery.Table) -> None:
-        with self.explained(f"changing view {view.table_id}"):
+        with self.translate_errors(f"changing view {view.table_id}"):
             self._client.update_table(
                 view,
                 ["view_query", "description", "labels"],
@@ -145,7 +147,7 @@ class TableCalls:
     def drop_table(self, table: str) -> None:
         """Remove a table, or let it be gone already."""
         self._tables.pop(table, None)
-        with self.explained(f"dropping table {table}"):
+        with self.translate_errors(f"dropping table {table}"):
             self._client.delete_table(
                 self.dataset.table_id(table),
                 not_found_ok=True,
@@ -154,7 +156,7 @@ class TableCalls:
             )
 
     def list_tables(self) -> Iterator[Any]:
-        with self.explained("listing tables"):
+        with self.translate_errors("listing tables"):
             yield from self._client.list_tables(
                 f"{self.dataset.project}.{self.dataset.name}",
                 retry=self._retry(),
@@ -167,7 +169,7 @@ class TableCalls:
         found = bigquery.Dataset(f"{self.dataset.project}.{self.dataset.name}")
         if self.location is not None:  # an explicit null is an internal error to bqemulator
             found.location = self.location
-        with self.explained(f"looking for dataset {self.dataset.name}"):
+        with self.translate_errors(f"looking for dataset {self.dataset.name}"):
             try:
                 found = self._client.get_dataset(
                     found.reference, retry=self._retry(), timeout=self._deadlines.request
@@ -177,18 +179,18 @@ class TableCalls:
                     found, exists_ok=True, retry=self._retry(), timeout=self._deadlines.request
                 )
         if self.location is None:
-            self.place = replace(self.place, location=found.location)
+            self.target = replace(self.target, location=found.location)
 
     def close(self) -> None:
         self._client.close()  # type: ignore[no-untyped-call]
 
     @contextmanager
-    def explained(self, doing: str) -> Iterator[None]:
+    def translate_errors(self, action: str) -> Iterator[None]:
         """Turn google's exceptions into ours."""
         try:
             yield
-        except TRANSPORT as error:
-            raise explain(error, doing, self.place) from error
+        except CLIENT_ERRORS as error:
+            raise to_error(error, action, self.target) from error
 
     def _retry(self) -> Retry:
         return bigquery.DEFAULT_RETRY.with_timeout(self._deadlines.call)

@@ -13,6 +13,6 @@ from google.cloud.bigquery import client
 CHUNK_BYTES = 16 * 1024 * 1024
 
 
-def hold_little() -> None:
+def limit_upload_chunks() -> None:
     """Set it, for the whole process."""
     client._DEFAULT_CHUNKSIZE = CHUNK_BYTES  # noqa: SLF001 - see above

@@ -45,9 +45,9 @@ def spool_frame(frame: pd.DataFrame, spec: TableSpec, small_bytes: int) -> Frame
     )
     spool = Spool(small_bytes)
     try:
-        for place, values in enumerate(frame.itertuples(index=False, name=None), start=1):
+        for row_number, values in enumerate(frame.itertuples(index=False, name=None), start=1):
             row = {
-                column.name: _cell(column, value, place)
+                column.name: _cell(column, value, row_number)
                 for column, value in zip(columns, values, strict=True)
             }
             spool.append(json.dumps(row, ensure_ascii=False, allow_nan=False).encode())
@@ -138,37 +138,37 @@ def _is_null(value: object) -> bool:
     return not isinstance(value, dict | list | tuple) and bool(pd.isna(value))  # type: ignore[call-overload]
 
 
-def _cell(column: Column, value: Any, place: int) -> Any:
+def _cell(column: Column, value: Any, row_number: int) -> Any:
     if _is_null(value):
         return None
     try:
         return _CONVERT[column.type](value)
     except (TypeError, ValueError) as error:
         raise DataRefused(
-            f"Column {column.name}, row {place}: {str(value)[:60]!r} cannot be stored as "
+            f"Column {column.name}, row {row_number}: {str(value)[:60]!r} cannot be stored as "
             f"{column.type}: {error}. Nothing was written."
         ) from error
 
 
-def _text(value: Any) -> str:
+def _to_text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} is not text")
     return value
 
 
-def _whole(value: Any) -> int:
+def _to_int(value: Any) -> int:
     if int(value) != value:
         raise ValueError("not a whole number")
     return int(value)
 
 
-def _real(value: Any) -> float:
+def _to_float(value: Any) -> float:
     if not math.isfinite(value):
         raise ValueError("JSON has no such number")
     return float(value)
 
 
-def _truth(value: Any) -> bool:
+def _to_bool(value: Any) -> bool:
     if value not in (True, False):
         raise ValueError("neither true nor false")
     return bool(value)
@@ -181,16 +181,16 @@ def _rfc3339(value: Any) -> str:
     return utc(moment).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _json(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     """Text in a JSON column is JSON text, as `read_frame` gives it."""
     return json.loads(value) if isinstance(value, str) else value
 
 
 _CONVERT: dict[ColumnType, Callable[[Any], Any]] = {
-    ColumnType.STRING: _text,
-    ColumnType.INT64: _whole,
-    ColumnType.FLOAT64: _real,
-    ColumnType.BOOL: _truth,
+    ColumnType.STRING: _to_text,
+    ColumnType.INT64: _to_int,
+    ColumnType.FLOAT64: _to_float,
+    ColumnType.BOOL: _to_bool,
     ColumnType.TIMESTAMP: _rfc3339,
-    ColumnType.JSON: _json,
+    ColumnType.JSON: _to_json,
 }

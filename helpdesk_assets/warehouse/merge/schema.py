@@ -46,18 +46,18 @@ class Schema:
         Raises:
             SchemaMismatch: a column is there with another type.
         """
-        wanted = spec.columns if columns is None else columns
+        expected = spec.columns if columns is None else columns
         found = self._warehouse.get_table(spec.name)
         if found is None:
             self.ensure_dataset()
             # An answer to the request, not a promise: somebody else may have been first, with
             # other columns, so what is there is checked all the same.
-            found = self._warehouse.create_table(self._described(spec, wanted))
-        missing = absent(spec.name, wanted, _types(found))
+            found = self._warehouse.create_table(self._table_definition(spec, expected))
+        missing = missing_columns(spec.name, expected, _types(found))
         if missing:
             self._add(spec.name, missing)
 
-    def keep_partitions(self, spec: TableSpec, days: int) -> None:
+    def set_partition_expiry(self, spec: TableSpec, days: int) -> None:
         """Let BigQuery drop the table's partitions after so many days; 0: never.
 
         A partition's age counts from its beginning, so a day more keeps its last rows as long.
@@ -65,11 +65,11 @@ class Schema:
         found = self._warehouse.get_table(spec.name)
         if found is None or found.time_partitioning is None:
             return
-        wanted = (days + 1) * DAY_MILLISECONDS if days else None
-        if found.time_partitioning.expiration_ms == wanted:
+        expected = (days + 1) * DAY_MILLISECONDS if days else None
+        if found.time_partitioning.expiration_ms == expected:
             return
         # None has to be sent: what a request leaves out stays as it is.
-        found.time_partitioning.expiration_ms = wanted
+        found.time_partitioning.expiration_ms = expected
         self._warehouse.update_partitioning(found)
 
     def ensure_view(self, name: str, sql: str, description: str) -> None:
@@ -110,7 +110,7 @@ class Schema:
             )
         return found
 
-    def _described(self, spec: TableSpec, columns: Sequence[Column]) -> bigquery.Table:
+    def _table_definition(self, spec: TableSpec, columns: Sequence[Column]) -> bigquery.Table:
         table = bigquery.Table(self._warehouse.dataset.table_id(spec.name), fields(columns))
         if spec.partition_by is not None:
             table.time_partitioning = bigquery.TimePartitioning(
@@ -128,7 +128,7 @@ class Schema:
         found = self._warehouse.get_table(name, fresh=True)
         if found is None:
             return
-        missing = absent(name, missing, _types(found))
+        missing = missing_columns(name, missing, _types(found))
         if not missing:
             return
         found.schema = [*found.schema, *fields(missing)]
@@ -155,8 +155,8 @@ def fields(columns: Iterable[Column]) -> list[bigquery.SchemaField]:
     ]
 
 
-def absent(table: str, wanted: Sequence[Column], actual: dict[str, str]) -> list[Column]:
-    """Those of `wanted` that the table lacks. BigQuery's column names ignore case.
+def missing_columns(table: str, expected: Sequence[Column], actual: dict[str, str]) -> list[Column]:
+    """Those of `expected` that the table lacks. BigQuery's column names ignore case.
 
     Raises:
         SchemaMismatch: naming each column that is there with another type.
@@ -164,7 +164,7 @@ def absent(table: str, wanted: Sequence[Column], actual: dict[str, str]) -> list
     there = {name.lower(): kind for name, kind in actual.items()}
     wrong = [
         f"{column.name} is {there[column.name.lower()]} in the table and {column.type} in the batch"
-        for column in wanted
+        for column in expected
         if column.name.lower() in there and not _fits(column, there[column.name.lower()])
     ]
     if wrong:
@@ -172,7 +172,7 @@ def absent(table: str, wanted: Sequence[Column], actual: dict[str, str]) -> list
             f"Table {table}: {'; '.join(wrong)}. Nothing was written. Change the column in the "
             "table (a copy with CAST under the same name) or in the asset, then run again."
         )
-    return [column for column in wanted if column.name.lower() not in there]
+    return [column for column in expected if column.name.lower() not in there]
 
 
 def is_json_as_text(column: Column, actual: dict[str, str]) -> bool:

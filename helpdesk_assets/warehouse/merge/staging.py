@@ -13,20 +13,20 @@ from datetime import UTC, datetime, timedelta
 
 from google.cloud import bigquery
 
-from helpdesk_assets.errors import BatchGone, WarehouseUnavailable
-from helpdesk_assets.model.batch import STAMP
+from helpdesk_assets.errors import BatchExpired, WarehouseUnavailable
+from helpdesk_assets.model.batch import TIMESTAMP_FORMAT
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
 from helpdesk_assets.warehouse.merge.schema import fields
 from helpdesk_assets.warehouse.table_spec import Column
 
-EXPIRES_AFTER = timedelta(hours=24)
+STAGING_TTL = timedelta(hours=24)
 # A reading that was interrupted on a Friday goes on after the weekend. Counted from the last rows
 # that were added, as a reading may take long.
-KEPT_FOR = timedelta(days=4)
-KEPT_AT_LEAST = KEPT_FOR - timedelta(hours=1)
-OUR_TABLES = tuple(spec.name for spec in (*tables.ALL, *tables.OF_SWEEPS))
+CHECKPOINT_TTL = timedelta(days=4)
+MIN_CHECKPOINT_TTL = CHECKPOINT_TTL - timedelta(hours=1)
+OUR_TABLES = tuple(spec.name for spec in (*tables.SYNC_TABLES, *tables.RECONCILIATION_TABLES))
 _NAME = re.compile(r"(?P<table>.+)__stg_(?P<stamp>\d{8}T\d{6}Z)_[a-z0-9]{1,8}_\d+")
 
 
@@ -34,13 +34,13 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def stamp_of(name: str, of_tables: Collection[str]) -> datetime | None:
+def created_at(name: str, of_tables: Collection[str]) -> datetime | None:
     """When a staging table of one of `of_tables` was named; None for any other table."""
     match = _NAME.fullmatch(name)
     if match is None or match["table"] not in of_tables:
         return None
     try:
-        return datetime.strptime(match["stamp"], STAMP).replace(tzinfo=UTC)
+        return datetime.strptime(match["stamp"], TIMESTAMP_FORMAT).replace(tzinfo=UTC)
     except ValueError:
         return None
 
@@ -68,7 +68,7 @@ class Staging:
             WarehouseUnavailable: BigQuery took another number of rows than were sent.
         """
         self._warehouse.drop_table(name)
-        self._create(name, columns, EXPIRES_AFTER)
+        self._create(name, columns, STAGING_TTL)
         try:
             loaded = self._warehouse.load(
                 spool.stream(),
@@ -85,7 +85,7 @@ class Staging:
 
     def begin(self, name: str, columns: Sequence[Column]) -> None:
         """Make the table for rows that are added over days; it is kept for longer."""
-        self._create(name, columns, KEPT_FOR)
+        self._create(name, columns, CHECKPOINT_TTL)
 
     def add(
         self,
@@ -107,19 +107,19 @@ class Staging:
         """
         found = self._warehouse.get_table(name, fresh=True)
         if found is None:
-            raise BatchGone(
+            raise BatchExpired(
                 f"Staging table {name} is gone, and with it what this reading had stored. Run "
                 "again: it begins anew, and nothing is lost."
             )
         now = self._now()
-        if found.expires is not None and found.expires < now + KEPT_AT_LEAST:
-            found.expires = now + KEPT_FOR
+        if found.expires is not None and found.expires < now + MIN_CHECKPOINT_TTL:
+            found.expires = now + CHECKPOINT_TTL
             self._warehouse.update_expiry(found)
         self._warehouse.load(spool.stream(), name, fields(columns), run_id=run_id, step=step)
 
-    def _create(self, name: str, columns: Sequence[Column], kept_for: timedelta) -> None:
+    def _create(self, name: str, columns: Sequence[Column], ttl: timedelta) -> None:
         table = bigquery.Table(self._warehouse.dataset.table_id(name), fields(columns))
-        table.expires = self._now() + kept_for
+        table.expires = self._now() + ttl
         table.labels = {"app": "helpdesk-assets"}
         self._warehouse.create_table(table)
 
@@ -129,14 +129,14 @@ class Staging:
     def drop(self, name: str) -> None:
         self._warehouse.drop_table(name)
 
-    def sweep(
+    def drop_orphans(
         self,
-        older_than: timedelta = EXPIRES_AFTER,
+        older_than: timedelta = STAGING_TTL,
         *,
         of_tables: Collection[str] = OUR_TABLES,
-        kept: Collection[str] = (),
+        retained: Collection[str] = (),
     ) -> list[str]:
-        """Drop what runs that died have left, but for those that are `kept` for a reading to go
+        """Drop what runs that died have left, but for those that are `retained` for a reading to go
         on with; the names of the dropped.
 
         Both the stamp (our clock) and the creation (BigQuery's clock) must be old: one wrong
@@ -146,9 +146,9 @@ class Staging:
         orphans = [
             item.table_id
             for item in self._warehouse.list_tables()
-            if (stamp := stamp_of(item.table_id, of_tables)) is not None
+            if (stamp := created_at(item.table_id, of_tables)) is not None
             and stamp <= before
-            and item.table_id not in kept
+            and item.table_id not in retained
             and (item.created is None or item.created <= before)
         ]
         for name in orphans:

@@ -12,13 +12,13 @@ from datetime import datetime
 from textwrap import indent
 
 from helpdesk_assets.warehouse.query import NULL_KEY, _check, quote
-from helpdesk_assets.warehouse.table_spec import Column, ColumnType, Guard, TableSpec
+from helpdesk_assets.warehouse.table_spec import Column, ColumnType, MergePolicy, TableSpec
 
 _STATUS = re.compile(r"[a-z_]{1,60}")
 
 
 @dataclass(frozen=True, slots=True)
-class Prune:
+class PartitionBounds:
     """Constant bounds on the target's partition column, both inclusive.
 
     BigQuery prunes by constants only. A target row outside the bounds counts as absent and is
@@ -72,8 +72,8 @@ def merge_statement(
     *,
     order: Sequence[str] | None = None,
     json_as_text: Collection[str] = (),
-    prune: Prune | None = None,
-    partial: bool = False,
+    partition_bounds: PartitionBounds | None = None,
+    has_tombstones: bool = False,
 ) -> str:
     """The one statement that writes a batch into a table, safe to repeat.
 
@@ -84,20 +84,20 @@ def merge_statement(
         order: newest first, by which one source row per key is picked; the spec's when None. May
             name columns that only the source has.
         json_as_text: columns that the source gives as JSON and the target has as STRING.
-        partial: the source has the spec's `partial_flag`, and rows for which it is true.
+        partial: the source has the spec's `tombstone_flag`, and rows for which it is true.
     """
-    flag = spec.partial_flag if partial else None
+    flag = spec.tombstone_flag if has_tombstones else None
     parts = [
         f"MERGE INTO {target} AS T",
         "USING (",
         indent(_deduplicated(spec, source_sql, columns, order, json_as_text, flag), "  "),
         ") AS S",
-        _on(spec, prune),
+        _on(spec, partition_bounds),
     ]
-    if spec.guard is Guard.NEWER_WINS:
+    if spec.merge_policy is MergePolicy.NEWER_WINS:
         parts += [_when_newer(spec, columns, flag)]
-    if spec.guard is Guard.STATUS_MOVES:
-        parts += [_when_moved(spec, columns)]
+    if spec.merge_policy is MergePolicy.STATUS_TRANSITIONS:
+        parts += [_when_transition(spec, columns)]
     names = ", ".join(map(quote, columns))
     values = ", ".join(f"S.{quote(name)}" for name in columns)
     parts += [f"WHEN NOT MATCHED THEN INSERT ({names})", f"VALUES ({values})"]
@@ -114,8 +114,8 @@ def _deduplicated(
 ) -> str:
     """One row per key: two source rows for one target row fail the statement, and two for none
     are both inserted."""
-    held = [*columns, *([flag] if flag else [])]
-    values = ",\n".join(f"  {_value(spec, name, json_as_text)}" for name in held)
+    source_columns = [*columns, *([flag] if flag else [])]
+    values = ",\n".join(f"  {_value(spec, name, json_as_text)}" for name in source_columns)
     newest = spec.newest_first if order is None else order
     window = [f"    PARTITION BY {', '.join(f'B.{quote(name)}' for name in spec.key)}"]
     if newest:
@@ -145,12 +145,12 @@ def _value(spec: TableSpec, name: str, json_as_text: Collection[str]) -> str:
     return column
 
 
-def _on(spec: TableSpec, prune: Prune | None) -> str:
+def _on(spec: TableSpec, partition_bounds: PartitionBounds | None) -> str:
     # A plain `=` lets BigQuery skip clustered blocks; a null-safe comparison would read them all.
     equal = " AND ".join(f"T.{quote(name)} = S.{quote(name)}" for name in spec.key)
-    if prune is None:
+    if partition_bounds is None:
         return f"ON {equal}"
-    part = f"T.{quote(prune.column)}"
+    part = f"T.{quote(partition_bounds.column)}"
     return f"ON {equal}\n  AND ({part} IS NULL OR {part} BETWEEN @prune_from AND @prune_to)"
 
 
@@ -159,31 +159,31 @@ def _when_newer(spec: TableSpec, columns: Sequence[str], flag: str | None) -> st
         raise ValueError(f"{spec.name}: Guard.NEWER_WINS needs a version column")
     version = quote(spec.version)
     tests = [f"  T.{version} IS NULL", f"  OR T.{version} < S.{version}"]
-    if spec.fingerprint in columns:
-        mark = quote(str(spec.fingerprint))
+    if spec.content_hash_column in columns:
+        mark = quote(str(spec.content_hash_column))
         same = f"T.{version} = S.{version} AND T.{mark} IS DISTINCT FROM S.{mark}"
-        tests += [f"  OR ({same}{_and_not_back_to_life(spec, columns)})"]
+        tests += [f"  OR ({same}{_unless_deleted(spec, columns)})"]
     kept = {*spec.key, *spec.write_once}
     updates = ",\n".join(f"  {_update(spec, name, flag)}" for name in columns if name not in kept)
     return "\n".join(["WHEN MATCHED AND (", *tests, ") THEN UPDATE SET", updates])
 
 
-def _and_not_back_to_life(spec: TableSpec, columns: Sequence[str]) -> str:
+def _unless_deleted(spec: TableSpec, columns: Sequence[str]) -> str:
     """A change and the deletion within one tick look alike, and webhooks of both may come in either
     order. No later run would tell of the deletion again."""
-    if spec.ended not in columns:
+    if spec.deleted_column not in columns:
         return ""
-    ended = quote(str(spec.ended))
-    return f"\n    AND (T.{ended} IS NULL OR S.{ended} IS NOT NULL)"
+    deleted_column = quote(str(spec.deleted_column))
+    return f"\n    AND (T.{deleted_column} IS NULL OR S.{deleted_column} IS NOT NULL)"
 
 
-def _when_moved(spec: TableSpec, columns: Sequence[str]) -> str:
-    if spec.status is None or not spec.moves:
+def _when_transition(spec: TableSpec, columns: Sequence[str]) -> str:
+    if spec.status is None or not spec.transitions:
         raise ValueError(f"{spec.name}: Guard.STATUS_MOVES needs a status column and its moves")
     status = quote(spec.status)
     tests = [
-        f"(T.{status} = {_word(before)} AND S.{status} = {_word(after)})"
-        for before, after in spec.moves
+        f"(T.{status} = {_status_literal(before)} AND S.{status} = {_status_literal(after)})"
+        for before, after in spec.transitions
     ]
     kept = {*spec.key, *spec.write_once}
     updates = ",\n".join(
@@ -194,7 +194,7 @@ def _when_moved(spec: TableSpec, columns: Sequence[str]) -> str:
     )
 
 
-def _word(status: str) -> str:
+def _status_literal(status: str) -> str:
     """A word of a table's own description, as a literal."""
     _check(_STATUS, status, "status", "a status in lower-case letters")
     return f"'{status}'"
@@ -202,7 +202,7 @@ def _word(status: str) -> str:
 
 def _update(spec: TableSpec, name: str, flag: str | None) -> str:
     column = quote(name)
-    if flag and name in spec.partial_keeps:
+    if flag and name in spec.tombstone_keeps:
         return f"{column} = IF(S.{quote(flag)}, T.{column}, S.{column})"
     if name == spec.partition_by:
         # A version that does not say when the ticket was made must not move the row's partition.

@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 
 from helpdesk_assets.model.batch import Manifest
-from helpdesk_assets.model.webhooks import NEVER_CAME
+from helpdesk_assets.model.webhooks import MISSED_REASONS
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.table_spec import ColumnType
@@ -64,7 +64,7 @@ def tickets_source(dataset: Dataset, manifest: Manifest) -> Query:
     """The batch as rows of tickets, stamped by the warehouse's clock."""
     source = batch(dataset, manifest)
     if manifest.may_have_tombstones:
-        source = _with_what_is_known(source)
+        source = _fill_tombstones(source)
     sql = f"""\
 SELECT
   S.*,
@@ -79,10 +79,10 @@ FROM (
     return Query(sql, (*source.parameters, run_id))
 
 
-def _with_what_is_known(source: Query) -> Query:
+def _fill_tombstones(source: Query) -> Query:
     """The batch with each tombstone filled from the newest whole version of its ticket in the same
     batch: one row per ticket is merged, and what the older row tells would be lost with it."""
-    names = (*tables.TICKETS.partial_keeps, "createdTime")
+    names = (*tables.TICKETS.tombstone_keeps, "createdTime")
     kept = ",\n".join(f"  IF(S._tombstone, W.{name}, S.{name}) AS {name}" for name in names)
     sql = f"""\
 SELECT
@@ -108,7 +108,7 @@ ON W.ticket_id = S.ticket_id"""
     return Query(sql, source.parameters)
 
 
-def alive_among(dataset: Dataset, ids: Sequence[str]) -> Query:
+def find_live_tickets(dataset: Dataset, ids: Sequence[str]) -> Query:
     """Which of these tickets the table has, as tickets that have not gone."""
     sql = f"""\
 SELECT ticket_id
@@ -142,7 +142,7 @@ WHERE detected_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL @hours HOUR)
         sql,
         (
             Parameter("hours", ColumnType.INT64, hours),
-            Parameter("never_came", ColumnType.STRING, NEVER_CAME),
+            Parameter("never_came", ColumnType.STRING, MISSED_REASONS),
         ),
     )
 

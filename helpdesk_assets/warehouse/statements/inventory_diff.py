@@ -14,7 +14,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from helpdesk_assets.model.reconciliation import FETCHED, Kind, Outcome, Sweep
+from helpdesk_assets.model.reconciliation import (
+    REPAIRED_BY_FETCH,
+    DifferenceKind,
+    DifferenceOutcome,
+    InventorySnapshot,
+)
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.table_spec import ColumnType
@@ -26,14 +31,14 @@ NAMED_TICKETS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Cuts:
+class Cutoffs:
     """Up to when things count, by the helpdesk's clock: `begun` and `synced`, see above."""
 
     begun: datetime
     synced: datetime
 
 
-def sizes(dataset: Dataset, sweep: Sweep) -> Query:
+def row_counts(dataset: Dataset, snapshot: InventorySnapshot) -> Query:
     """One row: `listed` tickets of the sweep, and `alive` rows of tickets."""
     sql = f"""\
 SELECT
@@ -47,10 +52,10 @@ SELECT
     SELECT COUNTIF(deletedTime IS NULL)
     FROM {dataset.table(tables.TICKETS.name)}
   ) AS alive"""
-    return Query(sql, _of(sweep))
+    return Query(sql, _snapshot_parameters(snapshot))
 
 
-def compare(dataset: Dataset, sweep: Sweep, cuts: Cuts) -> Query:
+def compare(dataset: Dataset, snapshot: InventorySnapshot, cutoffs: Cutoffs) -> Query:
     """Every difference, as rows of inventory_differences."""
     sql = f"""\
 SELECT
@@ -60,7 +65,7 @@ SELECT
   D.helpdesk_modifiedTime,
   D.stored_modifiedTime,
   @listed_at AS found_at,
-  '{Outcome.FOUND}' AS outcome,
+  '{DifferenceOutcome.FOUND}' AS outcome,
   @run_id AS _run_id
 FROM (
   SELECT
@@ -69,18 +74,18 @@ FROM (
     T.modifiedTime AS stored_modifiedTime,
     CASE
       WHEN T.ticket_id IS NULL
-        THEN IF(NOT I.gone AND I.modifiedTime <= @synced, '{Kind.ABSENT}', NULL)
+        THEN IF(NOT I.gone AND I.modifiedTime <= @synced, '{DifferenceKind.ABSENT}', NULL)
       WHEN T.modifiedTime > @begun
         THEN IF(I.modifiedTime < T.modifiedTime AND T.modifiedTime > @future_after,
-          '{Kind.NEWER_HERE}', NULL)
+          '{DifferenceKind.AHEAD}', NULL)
       WHEN I.ticket_id IS NULL
-        THEN IF(T.deletedTime IS NULL, '{Kind.GONE}', NULL)
+        THEN IF(T.deletedTime IS NULL, '{DifferenceKind.DELETED}', NULL)
       WHEN I.gone
-        THEN IF(T.deletedTime IS NULL AND I.modifiedTime <= @synced, '{Kind.GONE}', NULL)
+        THEN IF(T.deletedTime IS NULL AND I.modifiedTime <= @synced, '{DifferenceKind.DELETED}', NULL)
       WHEN T.modifiedTime IS NULL OR T.modifiedTime < I.modifiedTime
-        THEN IF(I.modifiedTime <= @synced, '{Kind.STALE}', NULL)
+        THEN IF(I.modifiedTime <= @synced, '{DifferenceKind.STALE}', NULL)
       WHEN T.modifiedTime > I.modifiedTime
-        THEN '{Kind.NEWER_HERE}'
+        THEN '{DifferenceKind.AHEAD}'
     END AS kind
   FROM (
     SELECT ticket_id, modifiedTime, gone
@@ -95,16 +100,18 @@ WHERE D.kind IS NOT NULL"""
     return Query(
         sql,
         (
-            *_of(sweep),
-            Parameter("run_id", ColumnType.STRING, sweep.run_id),
-            Parameter("begun", ColumnType.TIMESTAMP, cuts.begun),
-            Parameter("synced", ColumnType.TIMESTAMP, cuts.synced),
-            Parameter("future_after", ColumnType.TIMESTAMP, sweep.ended_at + FUTURE_TOLERANCE),
+            *_snapshot_parameters(snapshot),
+            Parameter("run_id", ColumnType.STRING, snapshot.run_id),
+            Parameter("begun", ColumnType.TIMESTAMP, cutoffs.begun),
+            Parameter("synced", ColumnType.TIMESTAMP, cutoffs.synced),
+            Parameter("future_after", ColumnType.TIMESTAMP, snapshot.ended_at + FUTURE_TOLERANCE),
         ),
     )
 
 
-def found(dataset: Dataset, sweep: Sweep, kinds: tuple[Kind, ...]) -> Query:
+def found(
+    dataset: Dataset, snapshot: InventorySnapshot, kinds: tuple[DifferenceKind, ...]
+) -> Query:
     """The tickets of these kinds, as `ticket_id`."""
     sql = f"""\
 SELECT ticket_id
@@ -112,10 +119,12 @@ FROM {dataset.table(tables.INVENTORY_DIFFERENCES.name)}
 WHERE found_at = @listed_at
   AND sweep_id = @sweep_id
   AND kind IN UNNEST(@kinds)"""
-    return Query(sql, (*_of(sweep), Parameter("kinds", ColumnType.STRING, kinds)))
+    return Query(
+        sql, (*_snapshot_parameters(snapshot), Parameter("kinds", ColumnType.STRING, kinds))
+    )
 
 
-def outcomes(dataset: Dataset, sweep: Sweep, *, gone_were_asked: bool) -> Query:
+def outcomes(dataset: Dataset, snapshot: InventorySnapshot, *, deletions_verified: bool) -> Query:
     """What became of each difference, by what tickets holds now, as rows of
     inventory_differences."""
     sql = f"""\
@@ -128,12 +137,12 @@ SELECT
   D.found_at,
   CASE
     WHEN D.kind IN UNNEST(@fetched) AND T.modifiedTime >= D.helpdesk_modifiedTime
-      THEN '{Outcome.REPAIRED}'
-    WHEN D.kind = '{Kind.GONE}' AND T.deletedTime IS NOT NULL
-      THEN '{Outcome.DELETED}'
-    WHEN D.kind = '{Kind.GONE}' AND @gone_were_asked
-      THEN '{Outcome.EXISTS}'
-    ELSE '{Outcome.LEFT}'
+      THEN '{DifferenceOutcome.REPAIRED}'
+    WHEN D.kind = '{DifferenceKind.DELETED}' AND T.deletedTime IS NOT NULL
+      THEN '{DifferenceOutcome.DELETED}'
+    WHEN D.kind = '{DifferenceKind.DELETED}' AND @deletions_verified
+      THEN '{DifferenceOutcome.STILL_EXISTS}'
+    ELSE '{DifferenceOutcome.UNRESOLVED}'
   END AS outcome,
   D._run_id
 FROM {dataset.table(tables.INVENTORY_DIFFERENCES.name)} AS D
@@ -144,14 +153,14 @@ WHERE D.found_at = @listed_at
     return Query(
         sql,
         (
-            *_of(sweep),
-            Parameter("fetched", ColumnType.STRING, FETCHED),
-            Parameter("gone_were_asked", ColumnType.BOOL, gone_were_asked),
+            *_snapshot_parameters(snapshot),
+            Parameter("fetched", ColumnType.STRING, REPAIRED_BY_FETCH),
+            Parameter("deletions_verified", ColumnType.BOOL, deletions_verified),
         ),
     )
 
 
-def counted(dataset: Dataset, sweep: Sweep) -> Query:
+def difference_counts(dataset: Dataset, snapshot: InventorySnapshot) -> Query:
     """The differences by `kind` and `outcome`: a `count`, and some `ticket_ids`."""
     sql = f"""\
 SELECT
@@ -164,10 +173,10 @@ WHERE found_at = @listed_at
   AND sweep_id = @sweep_id
 GROUP BY kind, outcome
 ORDER BY kind, outcome"""
-    return Query(sql, _of(sweep))
+    return Query(sql, _snapshot_parameters(snapshot))
 
 
-def forget(dataset: Dataset, before: datetime) -> Query:
+def purge(dataset: Dataset, before: datetime) -> Query:
     """Remove the sweeps that began before then. What they found stays."""
     sql = f"""\
 DELETE FROM {dataset.table(tables.TICKET_INVENTORY.name)}
@@ -175,9 +184,9 @@ WHERE listed_at < @before"""
     return Query(sql, (Parameter("before", ColumnType.TIMESTAMP, before),))
 
 
-def _of(sweep: Sweep) -> tuple[Parameter, ...]:
+def _snapshot_parameters(snapshot: InventorySnapshot) -> tuple[Parameter, ...]:
     return (
-        Parameter("sweep_id", ColumnType.STRING, sweep.sweep_id),
+        Parameter("sweep_id", ColumnType.STRING, snapshot.sweep_id),
         # The partition, so that no other sweep is read.
-        Parameter("listed_at", ColumnType.TIMESTAMP, sweep.listed_at),
+        Parameter("listed_at", ColumnType.TIMESTAMP, snapshot.listed_at),
     )

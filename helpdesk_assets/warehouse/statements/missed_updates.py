@@ -18,11 +18,15 @@ from datetime import timedelta
 from textwrap import indent
 
 from helpdesk_assets.model.batch import Manifest
-from helpdesk_assets.model.webhooks import LeftOut, WebhookPolicy
+from helpdesk_assets.model.webhooks import Unsubscribed, WebhookPolicy
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.statements.batch import batch
-from helpdesk_assets.warehouse.statements.judging_window import Judging, judging, left_out_as_sql
+from helpdesk_assets.warehouse.statements.judging_window import (
+    JudgingWindow,
+    judging_window,
+    unsubscribed_as_sql,
+)
 from helpdesk_assets.warehouse.table_spec import ColumnType
 
 # The notice of a deletion and the deletion itself are stamped by different machines.
@@ -69,13 +73,13 @@ def by_table(dataset: Dataset, manifest: Manifest, policy: WebhookPolicy) -> Que
     that a ticket has gone says nothing new of one that is known to have gone.
     """
     source = batch(dataset, manifest)
-    left_out, words = left_out_as_sql("S", policy.left_out)
+    unsubscribed, words = unsubscribed_as_sql("S", policy.unsubscribed)
     sql = f"""\
 SELECT
   S.ticket_id,
   S.modifiedTime,
   CASE
-    WHEN {left_out} THEN 'not_subscribed'
+    WHEN {unsubscribed} THEN 'not_subscribed'
     WHEN K.ticket_id IS NULL THEN 'missing'
     ELSE 'stale'
   END AS reason,
@@ -92,7 +96,7 @@ FROM (
 LEFT JOIN {dataset.table(tables.TICKETS.name)} AS K
 ON K.ticket_id = S.ticket_id
 WHERE S.modifiedTime <= @delivered_by
-  AND {_lacked(manifest)}"""
+  AND {_is_missing(manifest)}"""
     return Query(
         sql,
         (
@@ -116,9 +120,9 @@ def by_events(dataset: Dataset, manifest: Manifest, policy: WebhookPolicy) -> Qu
     gone are judged while the tickets table does not know it, since their times may differ each
     time.
     """
-    bounds = judging(manifest, policy)
-    left_out, words = left_out_as_sql("R", policy.left_out)
-    lacking, lacking_parameters = _lacking(dataset, manifest, policy.left_out)
+    bounds = judging_window(manifest, policy)
+    unsubscribed, words = unsubscribed_as_sql("R", policy.unsubscribed)
+    lacking, lacking_parameters = _missing_from_tickets(dataset, manifest, policy.unsubscribed)
     raw = dataset.table(tables.RAW_TICKET_CHANGES.name)
     tickets = dataset.table(tables.TICKETS.name)
     sql = f"""\
@@ -134,7 +138,7 @@ versions AS (
     R.ticket_id,
     R.modifiedTime,
     R._content_hash,
-    {left_out} AS left_out,
+    {unsubscribed} AS left_out,
     R.deletedTime IS NOT NULL AS is_end,
     IFNULL(R._tombstone, FALSE) AS is_notice,
     FALSE AS is_open,
@@ -175,13 +179,13 @@ ON K.ticket_id = J.ticket_id
 WHERE IF(J.is_open, COALESCE(J.own_at, J.in_time_at) IS NOT NULL, J.in_time_at IS NULL)
   AND NOT (J.is_notice AND K.deletedTime IS NOT NULL)"""
     if bounds.settled is not None:
-        sql += _unpolled(raw, tickets)
+        sql += _events_not_polled(raw, tickets)
     return Query(
         sql,
         (
             *words,
             *lacking_parameters,
-            *_bounds_of(bounds),
+            *_bound_parameters(bounds),
             Parameter("grace_ms", ColumnType.INT64, _milliseconds(policy.grace)),
             Parameter("deletion_tolerance_ms", ColumnType.INT64, _milliseconds(DELETION_TOLERANCE)),
             Parameter("detected_at", ColumnType.TIMESTAMP, manifest.served_at),
@@ -203,7 +207,7 @@ def _events(dataset: Dataset) -> str:
   WHERE received_at >= @reads_from"""
 
 
-def _lacked(manifest: Manifest) -> str:
+def _is_missing(manifest: Manifest) -> str:
     absent = "" if manifest.first_load else "K.ticket_id IS NULL OR "
     # That a ticket has gone is told again and again, by some helpdesks at another time each time.
     known = (
@@ -214,14 +218,14 @@ def _lacked(manifest: Manifest) -> str:
     return f"({absent}K.modifiedTime < S.modifiedTime){known}"
 
 
-def _lacking(
-    dataset: Dataset, manifest: Manifest, left_out: Iterable[LeftOut]
+def _missing_from_tickets(
+    dataset: Dataset, manifest: Manifest, unsubscribed: Iterable[Unsubscribed]
 ) -> tuple[str, tuple[Parameter, ...]]:
     """What the batch has and the tickets table lacks, as further versions to judge."""
     if manifest.rows == 0:
         return "", ()
     source = batch(dataset, manifest)
-    kinds, _ = left_out_as_sql("S", left_out)
+    kinds, _ = unsubscribed_as_sql("S", unsubscribed)
     notice = "S._tombstone" if manifest.may_have_tombstones else "FALSE"
     sql = f"""\
 UNION ALL
@@ -239,12 +243,12 @@ FROM (
 ) AS S
 LEFT JOIN {dataset.table(tables.TICKETS.name)} AS K
 ON K.ticket_id = S.ticket_id
-WHERE {_lacked(manifest)}
+WHERE {_is_missing(manifest)}
 """
     return indent(sql, "  "), source.parameters
 
 
-def _unpolled(raw: str, tickets: str) -> str:
+def _events_not_polled(raw: str, tickets: str) -> str:
     """Events of versions that no run has been given. Deletions are not among them: few helpdesks
     return what is gone."""
     return f"""
@@ -277,7 +281,7 @@ WHERE E.version > @since
   AND (P.newest IS NULL OR P.newest < E.version)"""
 
 
-def _bounds_of(bounds: Judging) -> tuple[Parameter, ...]:
+def _bound_parameters(bounds: JudgingWindow) -> tuple[Parameter, ...]:
     named = {
         "stored_since": bounds.stored_since,
         "counted_after": bounds.counted_after,

@@ -13,12 +13,12 @@ from textwrap import indent
 from typing import Any
 
 from helpdesk_assets.model.batch import Manifest
-from helpdesk_assets.model.state import RunFacts
+from helpdesk_assets.model.state import RunCounts
 from helpdesk_assets.model.webhooks import (
-    NEVER_CAME,
-    WEBHOOK_TIMES,
+    MISSED_REASONS,
+    WEBHOOK_TIME_FIELDS,
     MissedUpdate,
-    WebhookFacts,
+    WebhookCounts,
     WebhookPolicy,
 )
 from helpdesk_assets.warehouse import tables
@@ -34,13 +34,13 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def facts(dataset: Dataset, manifest: Manifest, events: WebhookPolicy | None) -> Query:
-    """One row, one column `facts`: JSON text of what a `RunFacts` holds, times as microseconds.
+    """One row, one column `facts`: JSON text of what a `RunCounts` holds, times as microseconds.
 
     `events` is given where the ledger is kept by the events of our receiver.
     """
     counted = batch_counts(dataset, manifest)
-    behind = webhook_counts.behind(dataset, manifest)
-    told, heard = _heard(dataset, manifest, events)
+    index_lag = webhook_counts.index_lag(dataset, manifest)
+    webhook_fields, webhooks = _webhook_counts(dataset, manifest, events)
     tickets = dataset.table(tables.TICKETS.name)
     missed = dataset.table(tables.MISSED_UPDATES.name)
     sql = f"""\
@@ -57,7 +57,7 @@ SELECT TO_JSON_STRING(STRUCT(
   M.missed_total AS missed_total,
   M.missed_since AS missed_since,
   M.missed AS missed,
-  L.behind_p99 AS behind_p99{told}
+  L.behind_p99 AS behind_p99{webhook_fields}
 )) AS facts
 FROM (
   SELECT
@@ -89,27 +89,27 @@ CROSS JOIN (
     AND reason IN UNNEST(@never_came)
 ) AS M
 CROSS JOIN (
-{indent(behind.sql, "  ")}
+{indent(index_lag.sql, "  ")}
 ) AS L"""
-    if heard is not None:
+    if webhooks is not None:
         sql += f"""
 CROSS JOIN (
-{indent(heard.sql, "  ")}
+{indent(webhooks.sql, "  ")}
 ) AS E"""
-    more = (*behind.parameters, *(heard.parameters if heard is not None else ()))
+    more = (*index_lag.parameters, *(webhooks.parameters if webhooks is not None else ()))
     return Query(
         sql,
         (
             *counted.parameters,
             *more,
-            Parameter("never_came", ColumnType.STRING, NEVER_CAME),
+            Parameter("never_came", ColumnType.STRING, MISSED_REASONS),
             Parameter("future_after", ColumnType.TIMESTAMP, manifest.served_at + FUTURE_TOLERANCE),
             _run_id(manifest),
         ),
     )
 
 
-def batch_facts(dataset: Dataset, manifest: Manifest) -> Query:
+def batch_counts_query(dataset: Dataset, manifest: Manifest) -> Query:
     """One row: what became of the batch, and nothing of the whole table, which is not read."""
     counted = batch_counts(dataset, manifest)
     return Query(counted.sql, (*counted.parameters, _run_id(manifest)))
@@ -119,13 +119,13 @@ def _run_id(manifest: Manifest) -> Parameter:
     return Parameter("run_id", ColumnType.STRING, manifest.run_id)
 
 
-def _heard(
+def _webhook_counts(
     dataset: Dataset, manifest: Manifest, events: WebhookPolicy | None
 ) -> tuple[str, Query | None]:
     """The counts of webhooks as a further field of the JSON, and where they come from."""
     if events is None:
         return "", None
-    names = [field.name for field in fields(WebhookFacts)]
+    names = [field.name for field in fields(WebhookCounts)]
     struct = ",\n".join(f"    E.{name} AS {name}" for name in names)
     return f",\n  STRUCT(\n{struct}\n  ) AS webhooks", webhook_counts.webhooks(
         dataset, manifest, events
@@ -157,22 +157,22 @@ ON T.ticket_id = B.ticket_id"""
     return Query(sql, source.parameters)
 
 
-def facts_from(text: str | None) -> RunFacts:
+def run_counts_from_json(text: str | None) -> RunCounts:
     """Read the JSON that `queries.facts` makes."""
     if not text:
-        return RunFacts()
+        return RunCounts()
     stored = json.loads(text)
-    heard, since = stored.get("webhooks"), stored.get("missed_since")
+    webhooks, since = stored.get("webhooks"), stored.get("missed_since")
     missed = tuple(
         MissedUpdate(
             ticket_id=row["ticket_id"],
-            modified_time=_moment(row["modified_time"]),
+            modified_time=_from_micros(row["modified_time"]),
             reason=row["reason"],
             lag_seconds=float(row["lag_seconds"]),
         )
         for row in stored["missed"] or ()
     )
-    return RunFacts(
+    return RunCounts(
         rows=int(stored["row_count"]),
         repeated_keys=int(stored["repeated_keys"]),
         null_keys=int(stored["null_keys"]),
@@ -184,25 +184,25 @@ def facts_from(text: str | None) -> RunFacts:
         rejected=int(stored["rejected"]),
         missed_total=int(stored["missed_total"]),
         missed=missed,
-        missed_since=_moment(since) if since is not None else None,
-        behind_p99=float(stored.get("behind_p99") or 0.0),
-        webhooks=_webhooks_from(heard) if heard else None,
+        missed_since=_from_micros(since) if since is not None else None,
+        index_lag_p99=float(stored.get("behind_p99") or 0.0),
+        webhooks=_webhooks_from(webhooks) if webhooks else None,
     )
 
 
-def _webhooks_from(stored: Mapping[str, Any]) -> WebhookFacts:
-    values = {field.name: _webhook_value(field.name, stored) for field in fields(WebhookFacts)}
-    return WebhookFacts(**values)
+def _webhooks_from(stored: Mapping[str, Any]) -> WebhookCounts:
+    values = {field.name: _webhook_value(field.name, stored) for field in fields(WebhookCounts)}
+    return WebhookCounts(**values)
 
 
 def _webhook_value(name: str, stored: Mapping[str, Any]) -> Any:
     value = stored.get(name)
-    if name in WEBHOOK_TIMES:
-        return None if value is None else _moment(value)
+    if name in WEBHOOK_TIME_FIELDS:
+        return None if value is None else _from_micros(value)
     if name in ("latency_p50", "latency_p95"):
         return None if value is None else float(value)
     return int(value or 0)
 
 
-def _moment(micros: Any) -> datetime:
+def _from_micros(micros: Any) -> datetime:
     return EPOCH + timedelta(microseconds=int(micros))

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from helpdesk_assets.model.batch import Manifest, Mode
 from helpdesk_assets.model.codec import to_text
-from helpdesk_assets.model.run_history import history, reading_to
-from helpdesk_assets.model.state import Reading, SyncState, Unfinished
+from helpdesk_assets.model.run_history import read_counts_to_json, recent_runs_to_json
+from helpdesk_assets.model.state import Checkpoint, ReadCounts, SyncState
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
@@ -16,7 +16,7 @@ from helpdesk_assets.warehouse.statements.run_counts import facts
 from helpdesk_assets.warehouse.table_spec import ColumnType
 
 
-def closing_statement(
+def commit_statement(
     dataset: Dataset,
     sync_name: str,
     manifest: Manifest,
@@ -33,7 +33,7 @@ USING (
     @sync_name AS sync_name,
     @watermark AS watermark,
     @cursor AS cursor,
-    @seen_version + 1 AS version,
+    @expected_version + 1 AS version,
     @window_since AS window_since,
     @window_until AS window_until,
     @run_id AS run_id,
@@ -47,7 +47,7 @@ USING (
   ) AS F
 ) AS S
 ON T.sync_name = S.sync_name
-WHEN MATCHED AND T.version = @seen_version THEN UPDATE SET
+WHEN MATCHED AND T.version = @expected_version THEN UPDATE SET
   watermark = IF(T.watermark IS NULL OR S.watermark > T.watermark, S.watermark, T.watermark),
   cursor = S.cursor,
   version = S.version,
@@ -60,33 +60,33 @@ WHEN MATCHED AND T.version = @seen_version THEN UPDATE SET
   reading = S.reading,
   recent_runs = S.recent_runs,
   unfinished = CAST(NULL AS STRING)
-WHEN NOT MATCHED AND @seen_version = 0 THEN INSERT
+WHEN NOT MATCHED AND @expected_version = 0 THEN INSERT
   (sync_name, watermark, cursor, version, window_since, window_until, run_id, reason, closed_at,
    facts, reading, recent_runs)
 VALUES
   (S.sync_name, S.watermark, S.cursor, S.version, S.window_since, S.window_until, S.run_id,
    S.reason, S.closed_at, S.facts, S.reading, S.recent_runs)"""
-    moved = manifest.window.until if manifest.moves_watermark else None
+    moved = manifest.window.until if manifest.advances_watermark else None
     own = (
         Parameter("sync_name", ColumnType.STRING, sync_name),
         Parameter("watermark", ColumnType.TIMESTAMP, moved),
         Parameter("cursor", ColumnType.STRING, manifest.cursor),
-        Parameter("seen_version", ColumnType.INT64, manifest.seen_version),
+        Parameter("expected_version", ColumnType.INT64, manifest.expected_version),
         Parameter("window_since", ColumnType.TIMESTAMP, manifest.window.since),
         Parameter("window_until", ColumnType.TIMESTAMP, manifest.window.until),
         Parameter("reason", ColumnType.STRING, f"{manifest.mode}: {manifest.reason}"),
-        Parameter("reading", ColumnType.STRING, reading_to(_reading(manifest))),
+        Parameter("reading", ColumnType.STRING, read_counts_to_json(_read_counts(manifest))),
         Parameter("recent_runs", ColumnType.STRING, recent_runs),
     )
     return Query(sql, (*counted.parameters, *own))
 
 
-def _reading(manifest: Manifest) -> Reading:
-    return Reading(manifest.rows, manifest.pages, manifest.api.calls)
+def _read_counts(manifest: Manifest) -> ReadCounts:
+    return ReadCounts(manifest.rows, manifest.pages, manifest.api.calls)
 
 
-def noting_statement(
-    dataset: Dataset, sync_name: str, unfinished: Unfinished, seen_version: int
+def checkpoint_statement(
+    dataset: Dataset, sync_name: str, checkpoint: Checkpoint, expected_version: int
 ) -> Query:
     """The compare-and-set by which a reading's place comes into the state row."""
     sql = f"""\
@@ -97,9 +97,9 @@ USING (
     @unfinished AS unfinished
 ) AS S
 ON T.sync_name = S.sync_name
-WHEN MATCHED AND T.version = @seen_version THEN UPDATE SET
+WHEN MATCHED AND T.version = @expected_version THEN UPDATE SET
   unfinished = S.unfinished
-WHEN NOT MATCHED AND @seen_version = 0 THEN INSERT
+WHEN NOT MATCHED AND @expected_version = 0 THEN INSERT
   (sync_name, version, unfinished)
 VALUES
   (S.sync_name, 0, S.unfinished)"""
@@ -107,14 +107,14 @@ VALUES
         sql,
         (
             Parameter("sync_name", ColumnType.STRING, sync_name),
-            Parameter("unfinished", ColumnType.STRING, to_text(unfinished)),
-            Parameter("seen_version", ColumnType.INT64, seen_version),
+            Parameter("unfinished", ColumnType.STRING, to_text(checkpoint)),
+            Parameter("expected_version", ColumnType.INT64, expected_version),
         ),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ManualState:
     """What the state row shall say. `version`: the one that it gets."""
 
     watermark: datetime | None
@@ -124,8 +124,8 @@ class Setting:
     reason: str
 
 
-def setting_statement(
-    dataset: Dataset, sync_name: str, setting: Setting, seen: SyncState | None
+def manual_state_statement(
+    dataset: Dataset, sync_name: str, manual_state: ManualState, expected: SyncState | None
 ) -> Query:
     """The compare-and-set. The facts stay those of the last run that counted."""
     sql = f"""\
@@ -142,7 +142,7 @@ USING (
     @recent_runs AS recent_runs
 ) AS S
 ON T.sync_name = S.sync_name
-WHEN MATCHED AND T.version = @seen_version THEN UPDATE SET
+WHEN MATCHED AND T.version = @expected_version THEN UPDATE SET
   watermark = S.watermark,
   cursor = S.cursor,
   version = S.version,
@@ -154,7 +154,7 @@ WHEN MATCHED AND T.version = @seen_version THEN UPDATE SET
   reading = CAST(NULL AS STRING),
   recent_runs = S.recent_runs,
   unfinished = CAST(NULL AS STRING)
-WHEN NOT MATCHED AND @seen_version = 0 THEN INSERT
+WHEN NOT MATCHED AND @expected_version = 0 THEN INSERT
   (sync_name, watermark, cursor, version, run_id, reason, closed_at, recent_runs)
 VALUES
   (S.sync_name, S.watermark, S.cursor, S.version, S.run_id, S.reason, S.closed_at,
@@ -163,12 +163,12 @@ VALUES
         sql,
         (
             Parameter("sync_name", ColumnType.STRING, sync_name),
-            Parameter("watermark", ColumnType.TIMESTAMP, setting.watermark),
-            Parameter("cursor", ColumnType.STRING, setting.cursor),
-            Parameter("version", ColumnType.INT64, setting.version),
-            Parameter("run_id", ColumnType.STRING, setting.run_id),
-            Parameter("reason", ColumnType.STRING, f"{Mode.BY_HAND}: {setting.reason}"),
-            Parameter("recent_runs", ColumnType.STRING, history(seen)),
-            Parameter("seen_version", ColumnType.INT64, seen.version if seen else 0),
+            Parameter("watermark", ColumnType.TIMESTAMP, manual_state.watermark),
+            Parameter("cursor", ColumnType.STRING, manual_state.cursor),
+            Parameter("version", ColumnType.INT64, manual_state.version),
+            Parameter("run_id", ColumnType.STRING, manual_state.run_id),
+            Parameter("reason", ColumnType.STRING, f"{Mode.MANUAL}: {manual_state.reason}"),
+            Parameter("recent_runs", ColumnType.STRING, recent_runs_to_json(expected)),
+            Parameter("expected_version", ColumnType.INT64, expected.version if expected else 0),
         ),
     )

@@ -9,17 +9,17 @@ from helpdesk_assets.model.batch import Manifest, Mode
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
-from helpdesk_assets.warehouse.statements.judging_window import judging, left_out_as_sql
+from helpdesk_assets.warehouse.statements.judging_window import judging_window, unsubscribed_as_sql
 from helpdesk_assets.warehouse.table_spec import ColumnType
 
 
-def behind(dataset: Dataset, manifest: Manifest) -> Query:
+def index_lag(dataset: Dataset, manifest: Manifest) -> Query:
     """One row: how far behind the watermark changes were found that no run had seen.
 
     That is what an overlap is for. A change after the watermark says nothing of the helpdesk's
     search index: it waited for the run. Nor does a full run, whose window has no edge.
     """
-    watermark, since = manifest.seen_watermark, manifest.window.since
+    watermark, since = manifest.initial_watermark, manifest.window.since
     if (
         manifest.rows == 0
         or manifest.is_range
@@ -31,7 +31,7 @@ def behind(dataset: Dataset, manifest: Manifest) -> Query:
     sql = f"""\
 SELECT
   APPROX_QUANTILES(
-    GREATEST(0, TIMESTAMP_DIFF(@seen_watermark, N.modifiedTime, MILLISECOND) / 1000), 100
+    GREATEST(0, TIMESTAMP_DIFF(@initial_watermark, N.modifiedTime, MILLISECOND) / 1000), 100
   )[OFFSET(99)] AS behind_p99
 FROM (
   SELECT ticket_id, modifiedTime
@@ -44,20 +44,20 @@ FROM (
     return Query(
         sql,
         (
-            Parameter("seen_watermark", ColumnType.TIMESTAMP, watermark),
+            Parameter("initial_watermark", ColumnType.TIMESTAMP, watermark),
             Parameter("behind_from", ColumnType.TIMESTAMP, since),
         ),
     )
 
 
 def webhooks(dataset: Dataset, manifest: Manifest, policy: WebhookPolicy) -> Query:
-    """One row of what a `WebhookFacts` holds, times as microseconds. Needs `@run_id` as well.
+    """One row of what a `WebhookCounts` holds, times as microseconds. Needs `@run_id` as well.
 
     The last event's time is that of the version it brought where that is later, for the clocks of
     helpdesk and receiver may differ; not where it is ahead of the helpdesk's own clock.
     """
-    bounds = judging(manifest, policy)
-    left_out, words = left_out_as_sql("R", policy.left_out)
+    bounds = judging_window(manifest, policy)
+    unsubscribed, words = unsubscribed_as_sql("R", policy.unsubscribed)
     sql = f"""\
 WITH events AS (
   SELECT
@@ -80,7 +80,7 @@ versions AS (
   WHERE R._fetched_at >= @reads_from
     AND R.modifiedTime > @reads_from
     AND R.modifiedTime <= @delivered_by
-    AND NOT {left_out}
+    AND NOT {unsubscribed}
   GROUP BY R.ticket_id, R.modifiedTime
 ),
 polled AS (

@@ -11,30 +11,32 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from helpdesk_assets.model.webhooks import NEVER_CAME, WebhookDay
+from helpdesk_assets.model.webhooks import MISSED_REASONS, WebhookDay
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.table_spec import ColumnType
 
 # Polling has seen a change by then; a first load, which finds old ones, tells nothing of webhooks.
-SEEN_WITHIN = timedelta(days=1)
+POLLED_WITHIN = timedelta(days=1)
 # Rows are found by when they came, by other clocks than those of their changes.
-CLOCKS_APART = timedelta(days=1)
+CLOCK_SKEW = timedelta(days=1)
 
 
-def by_day(dataset: Dataset, since: datetime, grace: timedelta, *, by_events: bool) -> Query:
+def webhook_days_query(
+    dataset: Dataset, since: datetime, grace: timedelta, *, by_events: bool
+) -> Query:
     """The days since then, one row for each in which something changed. `grace`: what polling saw
     sooner, nobody judged."""
-    delivered = _heard(dataset) if by_events else _found_there(dataset)
+    delivered = _delivered_by_events(dataset) if by_events else _delivered_by_table(dataset)
     parameters: tuple[Parameter, ...] = (
         Parameter("since", ColumnType.TIMESTAMP, since),
-        Parameter("reads_from", ColumnType.TIMESTAMP, since - CLOCKS_APART),
-        Parameter("never_came", ColumnType.STRING, NEVER_CAME),
+        Parameter("reads_from", ColumnType.TIMESTAMP, since - CLOCK_SKEW),
+        Parameter("never_came", ColumnType.STRING, MISSED_REASONS),
     )
     if not by_events:
         parameters += (
             Parameter("grace", ColumnType.INT64, _seconds(grace)),
-            Parameter("seen_within", ColumnType.INT64, _seconds(SEEN_WITHIN)),
+            Parameter("seen_within", ColumnType.INT64, _seconds(POLLED_WITHIN)),
         )
     sql = f"""\
 WITH ledger AS (
@@ -65,7 +67,7 @@ ORDER BY day"""
     return Query(sql, parameters)
 
 
-def _heard(dataset: Dataset) -> str:
+def _delivered_by_events(dataset: Dataset) -> str:
     """Changes that an event brought, an event without a version being one of its own."""
     return f"""\
   SELECT
@@ -87,7 +89,7 @@ def _heard(dataset: Dataset) -> str:
   GROUP BY day"""
 
 
-def _found_there(dataset: Dataset) -> str:
+def _delivered_by_table(dataset: Dataset) -> str:
     """Changes that polling saw soon, less those in the ledger. Nobody tells how long they took."""
     return f"""\
   SELECT
@@ -109,7 +111,7 @@ def _found_there(dataset: Dataset) -> str:
   GROUP BY day"""
 
 
-def day_from(row: Mapping[str, Any]) -> WebhookDay:
+def webhook_day_from_row(row: Mapping[str, Any]) -> WebhookDay:
     return WebhookDay(
         day=row["day"],
         delivered=int(row["delivered"]),

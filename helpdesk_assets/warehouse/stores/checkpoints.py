@@ -7,17 +7,17 @@ has been overtaken by another one must not leave its own place there. Must not k
 
 from __future__ import annotations
 
-from helpdesk_assets.errors import AnotherWriter
-from helpdesk_assets.model.state import Unfinished
+from helpdesk_assets.errors import ConcurrentUpdate
+from helpdesk_assets.model.state import Checkpoint
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
 from helpdesk_assets.warehouse.merge.schema import Schema
 from helpdesk_assets.warehouse.merge.staging import Staging
-from helpdesk_assets.warehouse.statements.sync_state import noting_statement
+from helpdesk_assets.warehouse.statements.sync_state import checkpoint_statement
 
 
-class LoadStore:
+class CheckpointTable:
     """Keeps the reading of one run."""
 
     def __init__(self, warehouse: Warehouse, *, sync_name: str, run_id: str) -> None:
@@ -38,14 +38,14 @@ class LoadStore:
         columns = tables.RAW_TICKET_CHANGES.columns
         self._staging.add(staging, columns, spool, run_id=self._run_id, step="raw_ticket_changes")
 
-    def note(self, unfinished: Unfinished, seen_version: int) -> None:
+    def save(self, checkpoint: Checkpoint, expected_version: int) -> None:
         """See `sync.saving.Store`."""
-        statement = noting_statement(
-            self._warehouse.dataset, self._sync_name, unfinished, seen_version
+        statement = checkpoint_statement(
+            self._warehouse.dataset, self._sync_name, checkpoint, expected_version
         )
         outcome = self._warehouse.run(statement, run_id=self._run_id, step="unfinished")
         if not outcome.changed:  # two, where two first runs have both made the row
-            raise AnotherWriter(
+            raise ConcurrentUpdate(
                 f"Noting how far the reading of sync {self._sync_name!r} has come: another run has "
                 "moved its state meanwhile. No ticket is lost; run the sync again, and let one "
                 "schedule or person at a time run it."

@@ -8,27 +8,27 @@ what a change of the watermark means for anybody; who asks for it says that firs
 
 from __future__ import annotations
 
-from helpdesk_assets.errors import AnotherWriter
+from helpdesk_assets.errors import ConcurrentUpdate
 from helpdesk_assets.model.state import SyncState
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
-from helpdesk_assets.warehouse.statements.sync_state import Setting, setting_statement
+from helpdesk_assets.warehouse.statements.sync_state import ManualState, manual_state_statement
 from helpdesk_assets.warehouse.stores.state import StateTable
 
 
-def set_state(
-    warehouse: Warehouse, sync_name: str, setting: Setting, seen: SyncState | None
+def write_manual_state(
+    warehouse: Warehouse, sync_name: str, manual_state: ManualState, expected: SyncState | None
 ) -> SyncState:
-    """Write the row if it is still the one that was `seen` (None: there was none).
+    """Write the row if it is still the one that was `expected` (None: there was none).
 
     Raises:
         AnotherWriter: it is not.
     """
-    statement = setting_statement(warehouse.dataset, sync_name, setting, seen)
-    warehouse.run(statement, run_id=setting.run_id, step=tables.SYNC_STATE.name)
+    statement = manual_state_statement(warehouse.dataset, sync_name, manual_state, expected)
+    warehouse.run(statement, run_id=manual_state.run_id, step=tables.SYNC_STATE.name)
     state = StateTable(warehouse, sync_name).read()
-    if state is None or state.run_id != setting.run_id:
-        raise AnotherWriter(
+    if state is None or state.run_id != manual_state.run_id:
+        raise ConcurrentUpdate(
             f"Setting the watermark of sync {sync_name!r} by hand: a run has moved it meanwhile. "
             "Nothing was changed. Look at `helpdesk-assets watermark show`, and set it again if it "
             "is still wrong."

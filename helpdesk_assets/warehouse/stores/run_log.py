@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from helpdesk_assets.model.batch import Mode
-from helpdesk_assets.model.run_history import remembered
-from helpdesk_assets.model.state import Reading, RunRecord, SyncState
+from helpdesk_assets.model.run_history import known_runs
+from helpdesk_assets.model.state import ReadCounts, RunRecord, SyncState
 from helpdesk_assets.model.tickets import Window
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
 from helpdesk_assets.warehouse.merge.schema import Schema
-from helpdesk_assets.warehouse.merge.statement import Prune, rows_source
+from helpdesk_assets.warehouse.merge.statement import PartitionBounds, rows_source
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.table_spec import ColumnType, MergeReport
@@ -36,16 +36,16 @@ class RunLog:
         """Add what the log lacks of the runs that the state row remembers. Doing it again changes
         nothing."""
         # An older version of this program remembered runs without their version.
-        runs = [run for run in remembered(state) if run.version]
+        runs = [run for run in known_runs(state) if run.version]
         if not runs:
             return None
         return TableWriter(self._warehouse).merge(
             tables.SYNC_RUNS,
-            lines_source(self._sync_name, runs),
+            runs_source(self._sync_name, runs),
             run_id=runs[0].run_id,
             step=tables.SYNC_RUNS.name,
             attempt=attempt,
-            prune=Prune(
+            partition_bounds=PartitionBounds(
                 "closed_at",
                 min(run.closed_at for run in runs),
                 max(run.closed_at for run in runs),
@@ -57,21 +57,21 @@ class RunLog:
         if not Schema(self._warehouse).exists(tables.SYNC_RUNS):
             return ()
         outcome = self._warehouse.run(
-            newest_lines(self._warehouse.dataset, self._sync_name, limit),
+            newest_runs(self._warehouse.dataset, self._sync_name, limit),
             run_id="log",
             step=tables.SYNC_RUNS.name,
         )
         return tuple(_record_from(row) for row in outcome.rows)
 
 
-def lines_source(sync_name: str, runs: Sequence[RunRecord]) -> Query:
+def runs_source(sync_name: str, runs: Sequence[RunRecord]) -> Query:
     """Runs as rows of the log."""
-    rows = [_line(sync_name, run) for run in runs]
+    rows = [_run_to_row(sync_name, run) for run in runs]
     batch = Parameter("batch", ColumnType.STRING, json.dumps(rows))
     return Query(rows_source(tables.SYNC_RUNS.columns), (batch,))
 
 
-def newest_lines(dataset: Dataset, sync_name: str, limit: int) -> Query:
+def newest_runs(dataset: Dataset, sync_name: str, limit: int) -> Query:
     """The last lines of one sync. By their time first: versions begin anew where a state row was
     lost."""
     sql = f"""\
@@ -89,7 +89,7 @@ LIMIT @limit"""
     )
 
 
-def _line(sync_name: str, run: RunRecord) -> dict[str, Any]:
+def _run_to_row(sync_name: str, run: RunRecord) -> dict[str, Any]:
     window = run.window
     return {
         "sync_name": sync_name,
@@ -119,7 +119,7 @@ def _record_from(row: Mapping[str, Any]) -> RunRecord:
         version=row["version"],
         watermark=row["watermark"],
         cursor=row["cursor"],
-        reading=Reading(row["rows_read"], row["pages"], row["api_calls"]),
+        read_counts=ReadCounts(row["rows_read"], row["pages"], row["api_calls"]),
         inserted=row["inserted"],
         updated=row["updated"],
         unchanged=row["unchanged"],

@@ -14,17 +14,21 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from helpdesk_assets.errors import AnotherWriter
+from helpdesk_assets.errors import ConcurrentUpdate
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.codec import from_text
-from helpdesk_assets.model.run_history import history, reading_from, records_from
-from helpdesk_assets.model.state import RunFacts, SyncState
+from helpdesk_assets.model.run_history import (
+    read_counts_from_json,
+    recent_runs_to_json,
+    runs_from_json,
+)
+from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.model.tickets import Window
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
-from helpdesk_assets.warehouse.statements.run_counts import facts, facts_from
-from helpdesk_assets.warehouse.statements.sync_state import closing_statement
+from helpdesk_assets.warehouse.statements.run_counts import facts, run_counts_from_json
+from helpdesk_assets.warehouse.statements.sync_state import commit_statement
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -47,12 +51,12 @@ class StateTable:
 
     def stagings_in_use(self) -> set[str]:
         """The tables that interrupted readings go on with, of whichever sync."""
-        return {state.unfinished.staging for state in self._read_all() if state.unfinished}
+        return {state.checkpoint.staging for state in self._read_all() if state.checkpoint}
 
     def _read_all(self) -> list[SyncState]:
         return [_state_from(row) for row in self._warehouse.list_rows(tables.SYNC_STATE.name)]
 
-    def close_run(
+    def commit_run(
         self, manifest: Manifest, *, events: WebhookPolicy | None = None, attempt: int = 0
     ) -> SyncState:
         """Record that the batch is durable in tickets, and move the watermark if it may move.
@@ -67,22 +71,22 @@ class StateTable:
         seen = self.read()
         if seen is not None and seen.run_id == manifest.run_id:
             return seen
-        statement = closing_statement(
-            self._warehouse.dataset, self._sync_name, manifest, history(seen), events
+        statement = commit_statement(
+            self._warehouse.dataset, self._sync_name, manifest, recent_runs_to_json(seen), events
         )
         self._warehouse.run(statement, run_id=manifest.run_id, step="sync_state", attempt=attempt)
         state = self.read()
         if state is None or state.run_id != manifest.run_id:
-            raise AnotherWriter(
+            raise ConcurrentUpdate(
                 f"Moving the watermark of sync {self._sync_name!r} from version "
-                f"{manifest.seen_version}: another run has moved it meanwhile. No ticket is lost; "
+                f"{manifest.expected_version}: another run has moved it meanwhile. No ticket is lost; "
                 "run the sync again, and let one schedule or person at a time run it."
             )
         return state
 
-    def count_facts(
+    def count_run(
         self, manifest: Manifest, *, events: WebhookPolicy | None = None, attempt: int = 0
-    ) -> RunFacts:
+    ) -> RunCounts:
         """What closing the run would have counted, without touching the state row."""
         outcome = self._warehouse.run(
             facts(self._warehouse.dataset, manifest, events),
@@ -90,7 +94,7 @@ class StateTable:
             step="facts",
             attempt=attempt,
         )
-        return next(facts_from(row["facts"]) for row in outcome.rows)
+        return next(run_counts_from_json(row["facts"]) for row in outcome.rows)
 
 
 def _state_from(row: Mapping[str, Any]) -> SyncState:
@@ -104,8 +108,8 @@ def _state_from(row: Mapping[str, Any]) -> SyncState:
         run_id=row["run_id"],
         reason=row["reason"],
         closed_at=row["closed_at"],
-        facts=facts_from(row["facts"]),
-        reading=reading_from(row.get("reading")),
-        recent_runs=records_from(row["recent_runs"]),
-        unfinished=from_text(row.get("unfinished")),
+        facts=run_counts_from_json(row["facts"]),
+        read_counts=read_counts_from_json(row.get("reading")),
+        recent_runs=runs_from_json(row["recent_runs"]),
+        checkpoint=from_text(row.get("unfinished")),
     )

@@ -12,25 +12,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from helpdesk_assets.errors import BatchGone, HelpdeskAssetsError
-from helpdesk_assets.model.batch import BATCH_LIVES, Manifest, Mode
-from helpdesk_assets.model.run_history import remembered
-from helpdesk_assets.model.state import RunFacts, RunRecord, SyncState, Unfinished
-from helpdesk_assets.model.webhooks import LedgerBy, WebhookDay, WebhookPolicy
+from helpdesk_assets.errors import BatchExpired, HelpdeskAssetsError
+from helpdesk_assets.model.batch import BATCH_TTL, Manifest, Mode
+from helpdesk_assets.model.run_history import known_runs
+from helpdesk_assets.model.state import Checkpoint, RunCounts, RunRecord, SyncState
+from helpdesk_assets.model.webhooks import LedgerSource, WebhookDay, WebhookPolicy
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import JobUse, Warehouse
+from helpdesk_assets.warehouse.bigquery.client import JobUsage, Warehouse
 from helpdesk_assets.warehouse.merge.schema import Schema, is_json_as_text
 from helpdesk_assets.warehouse.merge.staging import Staging
-from helpdesk_assets.warehouse.merge.statement import Prune, table_source
+from helpdesk_assets.warehouse.merge.statement import PartitionBounds, table_source
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements import batch, history_view, missed_updates, webhook_days
-from helpdesk_assets.warehouse.statements.run_counts import batch_facts
-from helpdesk_assets.warehouse.statements.sync_state import Setting
-from helpdesk_assets.warehouse.stores.checkpoints import LoadStore
-from helpdesk_assets.warehouse.stores.inventories import SweepTables
-from helpdesk_assets.warehouse.stores.manual_state import set_state
+from helpdesk_assets.warehouse.statements.run_counts import batch_counts_query
+from helpdesk_assets.warehouse.statements.sync_state import ManualState
+from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
+from helpdesk_assets.warehouse.stores.inventories import InventoryTables
+from helpdesk_assets.warehouse.stores.manual_state import write_manual_state
 from helpdesk_assets.warehouse.stores.run_log import RunLog
 from helpdesk_assets.warehouse.stores.state import StateTable
 from helpdesk_assets.warehouse.table_spec import MergeReport, TableSpec
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 # A line of the run log costs a query job, which every run would have one more of. Until then the
 # state row remembers the runs; where it is lost meanwhile, rebuilding it begins a few windows back.
-LOGGED_TOGETHER = 10
+RUNS_PER_LOG_WRITE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +47,15 @@ class MergeRequest:
     """Rows or a query for one table; `source` None: there is nothing to write.
 
     `staging` names the table that a large batch is loaded into; it outlives this merge, because
-    later steps read the batch there. `partial`: some rows know only a part of a ticket.
-    `only_newer`: see `TableSpec.only_newer`.
+    later steps read the batch there. `has_tombstones`: some rows know only a part of a ticket.
+    `strictly_newer`: see `TableSpec.strictly_newer`.
     """
 
     source: Spool | Query | None
-    prune: Prune | None = None
+    partition_bounds: PartitionBounds | None = None
     staging: str | None = None
-    partial: bool = False
-    only_newer: bool = False
+    has_tombstones: bool = False
+    strictly_newer: bool = False
 
 
 class SyncTables:
@@ -83,24 +83,24 @@ class SyncTables:
         self.small_batch_bytes = small_batch_bytes
 
     @property
-    def use(self) -> JobUse:
+    def use(self) -> JobUsage:
         return self._warehouse.use
 
     def read_state(self) -> SyncState | None:
         """The state row, None before the first run has closed or where there is no table yet."""
         return self._state.read() if self._schema.exists(tables.SYNC_STATE) else None
 
-    def can_go_on(self, unfinished: Unfinished) -> bool:
+    def can_resume(self, checkpoint: Checkpoint) -> bool:
         """Whether what was stored of an interrupted reading is still there."""
-        return self._staging.exists(unfinished.staging)
+        return self._staging.exists(checkpoint.staging)
 
-    def load_store(self, run_id: str) -> LoadStore:
+    def checkpoint_store(self, run_id: str) -> CheckpointTable:
         """Where a long reading of that run is kept while it goes on."""
-        return LoadStore(self._warehouse, sync_name=self._sync_name, run_id=run_id)
+        return CheckpointTable(self._warehouse, sync_name=self._sync_name, run_id=run_id)
 
-    def sweeps(self) -> SweepTables:
+    def inventories(self) -> InventoryTables:
         """The tables of a reconciliation."""
-        return SweepTables(self._warehouse, self._writer)
+        return InventoryTables(self._warehouse, self._writer)
 
     def adopted_until(self) -> datetime | None:
         """Where the tickets table of an older sync ends; None where there is no such table.
@@ -120,10 +120,10 @@ class SyncTables:
     def prepare(self) -> None:
         """Make the tables that are not there, and add the columns that an adopted one lacks; then
         see to it that versions are kept as long as they should be, and to the view of them."""
-        for spec in tables.ALL:
+        for spec in tables.SYNC_TABLES:
             self._schema.ensure(spec)
         if self._history_days is not None:
-            self._schema.keep_partitions(tables.RAW_TICKET_CHANGES, self._history_days)
+            self._schema.set_partition_expiry(tables.RAW_TICKET_CHANGES, self._history_days)
         self._schema.ensure_view(history_view.NAME, self._history_view(), history_view.DESCRIPTION)
 
     def _history_view(self) -> str:
@@ -157,15 +157,17 @@ class SyncTables:
     def tickets_request(self, manifest: Manifest) -> MergeRequest:
         if not self._has_rows(manifest):
             return MergeRequest(None)
-        prune = None
-        if manifest.created_from and manifest.created_to and not manifest.saved:
-            prune = Prune("createdTime", manifest.created_from, manifest.created_to)
+        partition_bounds = None
+        if manifest.created_from and manifest.created_to and not manifest.has_checkpoint:
+            partition_bounds = PartitionBounds(
+                "createdTime", manifest.created_from, manifest.created_to
+            )
         source = batch.tickets_source(self._warehouse.dataset, manifest)
         return MergeRequest(
             source,
-            prune,
-            partial=manifest.may_have_tombstones,
-            only_newer=self._is_overtaken(manifest),
+            partition_bounds,
+            has_tombstones=manifest.may_have_tombstones,
+            strictly_newer=self._is_overtaken(manifest),
         )
 
     def _is_overtaken(self, manifest: Manifest) -> bool:
@@ -174,10 +176,10 @@ class SyncTables:
         what this run read before must not replace that."""
         state = self.read_state()
         return state is not None and any(
-            run.version > manifest.seen_version
+            run.version > manifest.expected_version
             and run.run_id != manifest.run_id
-            and run.mode is not Mode.BY_HAND
-            for run in remembered(state)
+            and run.mode is not Mode.MANUAL
+            for run in known_runs(state)
         )
 
     def write(
@@ -188,53 +190,53 @@ class SyncTables:
             self._schema.ensure(spec)
             return MergeReport(spec.name, changed=0, inserted=0, updated=0)
         return self._writer.merge(
-            spec.only_newer() if request.only_newer else spec,
+            spec.strictly_newer() if request.strictly_newer else spec,
             request.source,
             run_id=run_id,
             step=spec.name,
             attempt=attempt,
             staging=request.staging,
             keep_staging=request.staging is not None,
-            prune=request.prune,
-            partial=request.partial,
+            partition_bounds=request.partition_bounds,
+            has_tombstones=request.has_tombstones,
         )
 
-    def close_run(
+    def commit_run(
         self, manifest: Manifest, webhooks: WebhookPolicy, *, attempt: int = 0
-    ) -> tuple[RunFacts, SyncState | None]:
+    ) -> tuple[RunCounts, SyncState | None]:
         """Move the watermark where the run may, count the facts, and remove the run's staging.
 
         A run over a range leaves the state row alone and only counts.
         """
         events = self._by_events(webhooks)
         if manifest.is_range:
-            facts = self._state.count_facts(manifest, events=events, attempt=attempt)
+            facts = self._state.count_run(manifest, events=events, attempt=attempt)
             closed = facts, self.read_state()
         else:
             # The batch may have been fetched before an upgrade that added a column.
             self._schema.ensure(tables.SYNC_STATE)
-            state = self._state.close_run(manifest, events=events, attempt=attempt)
-            if manifest.mode is Mode.FULL or state.version % LOGGED_TOGETHER == 0:
+            state = self._state.commit_run(manifest, events=events, attempt=attempt)
+            if manifest.mode is Mode.FULL or state.version % RUNS_PER_LOG_WRITE == 0:
                 self._log_run(state, attempt)
             closed = state.facts, state
         self.drop_staging(manifest)
-        self._staging.sweep(BATCH_LIVES, kept=self._state.stagings_in_use())
+        self._staging.drop_orphans(BATCH_TTL, retained=self._state.stagings_in_use())
         return closed
 
-    def alive_among(self, ids: Sequence[str], *, run_id: str) -> list[str]:
+    def find_live_tickets(self, ids: Sequence[str], *, run_id: str) -> list[str]:
         """Those of the tickets that the table has and that have not gone, in the order of `ids`."""
-        asked = batch.alive_among(self._warehouse.dataset, ids)
+        asked = batch.find_live_tickets(self._warehouse.dataset, ids)
         outcome = self._warehouse.run(asked, run_id=run_id, step="alive")
         alive = {row["ticket_id"] for row in outcome.rows}
         return [ticket_id for ticket_id in ids if ticket_id in alive]
 
-    def count_batch(self, manifest: Manifest) -> RunFacts:
+    def count_batch(self, manifest: Manifest) -> RunCounts:
         """What became of a batch that is merged; of the facts only inserted, updated, unchanged
         and rejected are told."""
-        counted = batch_facts(self._warehouse.dataset, manifest)
+        counted = batch_counts_query(self._warehouse.dataset, manifest)
         outcome = self._warehouse.run(counted, run_id=manifest.run_id, step="count")
         row = next(outcome.rows)
-        return RunFacts(
+        return RunCounts(
             inserted=int(row["inserted"]),
             updated=int(row["updated"]),
             unchanged=int(row["unchanged"]),
@@ -257,23 +259,23 @@ class SyncTables:
         """How the watermark came to be where it is, newest first: the log, and what it may lack of
         what the state row remembers."""
         state = self.read_state()
-        known = {(run.version, run.run_id): run for run in remembered(state)} if state else {}
+        known = {(run.version, run.run_id): run for run in known_runs(state)} if state else {}
         known |= {(run.version, run.run_id): run for run in self._runs.newest(limit)}
         newest = sorted(known.values(), key=lambda run: (run.closed_at, run.version), reverse=True)
         return tuple(newest[:limit])
 
-    def set_by_hand(self, setting: Setting, seen: SyncState | None) -> SyncState:
+    def set_manually(self, manual_state: ManualState, expected: SyncState | None) -> SyncState:
         """Write the state row as a person wants it, and a line of the log.
 
         Raises:
             AnotherWriter: the row is no longer the one that was seen.
         """
         self._schema.ensure(tables.SYNC_STATE)
-        state = set_state(self._warehouse, self._sync_name, setting, seen)
+        state = write_manual_state(self._warehouse, self._sync_name, manual_state, expected)
         self._log_run(state, attempt=0)
         return state
 
-    def missed_in_the_last(self, hours: int) -> int:
+    def missed_in_last_hours(self, hours: int) -> int:
         """How many missed updates were recorded in the last hours."""
         outcome = self._warehouse.run(
             batch.missed_since(self._warehouse.dataset, hours), run_id="status", step="missed"
@@ -288,21 +290,21 @@ class SyncTables:
             return ()
         by_events = self._by_events(webhooks) is not None
         outcome = self._warehouse.run(
-            webhook_days.by_day(
+            webhook_days.webhook_days_query(
                 self._warehouse.dataset, since, webhooks.grace, by_events=by_events
             ),
             run_id=run_id,
             step="webhook_health",
         )
-        return tuple(webhook_days.day_from(row) for row in outcome.rows)
+        return tuple(webhook_days.webhook_day_from_row(row) for row in outcome.rows)
 
     def _by_events(self, webhooks: WebhookPolicy) -> WebhookPolicy | None:
         """The policy where the ledger is kept by the events of our receiver, else None. Tables are
         asked, which costs no query job."""
         events = tables.WEBHOOK_EVENTS
-        if not webhooks.enabled or webhooks.by is LedgerBy.TABLE:
+        if not webhooks.enabled or webhooks.ledger_source is LedgerSource.TABLE:
             return None
-        if webhooks.by is LedgerBy.EVENTS:
+        if webhooks.ledger_source is LedgerSource.EVENTS:
             self._schema.ensure(events)
             return webhooks
         if not self._schema.exists(events):
@@ -323,9 +325,9 @@ class SyncTables:
         state = self.read_state()
         if state is not None and manifest.run_id in _closed_runs(state):
             return False
-        raise BatchGone(
+        raise BatchExpired(
             f"The batch of run {manifest.run_id} was staged in {manifest.staging}, which is gone "
-            f"(staging tables live {BATCH_LIVES}). Materialise raw_ticket_changes and what "
+            f"(staging tables live {BATCH_TTL}). Materialise raw_ticket_changes and what "
             "follows it again; nothing is lost."
         )
 

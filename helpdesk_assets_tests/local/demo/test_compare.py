@@ -29,7 +29,7 @@ def row(ticket_id: str, **changes: Any) -> dict[str, Any]:
     return {"ticket_id": ticket_id, "modifiedTime": NOON, "raw_json": content} | changes
 
 
-def test_equal_whatever_the_order_and_the_spelling() -> None:
+def test_order_and_spelling_do_not_matter() -> None:
     text = json.dumps({"id": "2", "n": [1, None, 2.5]})
 
     found = compare(truth("1", "2"), [row("2", raw_json=text), row("1")])
@@ -59,27 +59,27 @@ def test_each_kind_of_difference() -> None:
     assert not found.is_equal
 
 
-def test_an_empty_table_is_not_equal_to_a_helpdesk() -> None:
+def test_empty_table_differs_from_a_helpdesk() -> None:
     assert not compare(truth("1"), []).is_equal
     assert Comparison().is_equal
 
 
-def test_a_doctored_table_differs(warehouse: Warehouse, warehouse_settings: Settings) -> None:
-    with SimulatedHelpdesk(tickets=12) as desk:
+def test_tampered_table_differs(warehouse: Warehouse, warehouse_settings: Settings) -> None:
+    with SimulatedHelpdesk(tickets=12) as simulator:
         settings = warehouse_settings.model_copy(
             update={
-                "helpdesk_base_url": desk.base_url,
-                "helpdesk_api_token": type(warehouse_settings.helpdesk_api_token)(desk.token),
+                "helpdesk_base_url": simulator.base_url,
+                "helpdesk_api_token": type(warehouse_settings.helpdesk_api_token)(simulator.token),
             }
         )
-        ids = [each.ticket_id for each in desk.truth()]
+        ids = [each.ticket_id for each in simulator.truth()]
         helpdesk = make_helpdesk(settings)
         deliver(helpdesk, warehouse, ids, run_id="webhook")
         helpdesk.close()
 
         def compared() -> Comparison:
             rows = warehouse.list_rows(tables.TICKETS.name, COLUMNS)
-            return compare(desk.truth(whole=True), rows)
+            return compare(simulator.truth(raw_ticket=True), rows)
 
         assert compared().is_equal
         _change(warehouse, "modifiedTime = TIMESTAMP '2020-01-01 00:00:00+00'", ids[3])

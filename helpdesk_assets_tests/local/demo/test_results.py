@@ -8,13 +8,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from helpdesk_assets.local.demo.compare import Comparison
-from helpdesk_assets.local.demo.results import Changes, CheckOutcome, Story, SyncOutcome, unexpected
+from helpdesk_assets.local.demo.results import (
+    Changes,
+    CheckRunResult,
+    DemoResult,
+    SyncRunResult,
+    find_mismatches,
+)
 from helpdesk_assets.local.simulator.admin_client import TrueTicket
-from helpdesk_assets.model.state import RunFacts
+from helpdesk_assets.model.state import RunCounts
 from helpdesk_assets.model.webhooks import MissedUpdate
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-PASSED = CheckOutcome("webhook_gaps", passed=True, severity="WARN", description="")
+PASSED = CheckRunResult("webhook_gaps", passed=True, severity="WARN", description="")
 WARNED = replace(PASSED, passed=False)
 
 
@@ -26,16 +32,16 @@ def missed(number: int) -> MissedUpdate:
     return MissedUpdate(str(number), NOON, "stale", 600.0)
 
 
-CHANGES = Changes(lost=(changed(1), changed(4)), delivered=(changed(2), changed(3)))
-FIRST = SyncOutcome("full", 9, RunFacts(), 1, 4, 1, 0.1, 2.0, (PASSED,))
-FOUND = RunFacts(missed_total=2, missed=(missed(4), missed(1)))
+CHANGE_COUNT = Changes(lost=(changed(1), changed(4)), delivered=(changed(2), changed(3)))
+FIRST = SyncRunResult("full", 9, RunCounts(), 1, 4, 1, 0.1, 2.0, (PASSED,))
+FOUND = RunCounts(missed_total=2, missed=(missed(4), missed(1)))
 SECOND = replace(FIRST, mode="incremental", facts=FOUND, checks=(WARNED,))
-STORY = Story(9, FIRST, CHANGES, SECOND, Comparison(tickets=9, rows=9))
+STORY = DemoResult(9, FIRST, CHANGE_COUNT, SECOND, Comparison(tickets=9, rows=9))
 
 
-def test_the_story_as_it_should_be() -> None:
-    assert list(unexpected(STORY)) == []
-    assert [ticket.ticket_id for ticket in CHANGES.hidden] == ["1"]
+def test_expected_outcome_has_no_surprises() -> None:
+    assert list(find_mismatches(STORY)) == []
+    assert [ticket.ticket_id for ticket in CHANGE_COUNT.hidden] == ["1"]
 
 
 @pytest.mark.parametrize(
@@ -56,13 +62,13 @@ def test_the_story_as_it_should_be() -> None:
         ),
         (replace(STORY, second=replace(SECOND, checks=(PASSED,))), "failed checks of the second"),
         (
-            replace(STORY, comparison=Comparison(tickets=9, rows=9, other_content=["5"])),
+            replace(STORY, comparison=Comparison(tickets=9, rows=9, different_content=["5"])),
             "differences between table and helpdesk: {'another content': ['5']}",
         ),
         (replace(STORY, comparison=Comparison(tickets=9, rows=8)), "rows of the table"),
     ],
 )
-def test_every_surprise_is_named(story: Story, surprise: str) -> None:
-    (told,) = unexpected(story)
+def test_every_unexpected_result_is_named(story: DemoResult, surprise: str) -> None:
+    (reported,) = find_mismatches(story)
 
-    assert told.startswith(surprise)
+    assert reported.startswith(surprise)

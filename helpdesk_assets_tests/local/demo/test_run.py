@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped,unused-ignore]
 import pytest
 
-ANOTHERS_ENV = """\
+FOREIGN_ENV = """\
 HELPDESK_BASE_URL=http://127.0.0.1:1
 HELPDESK_API_TOKEN=nobodys
 BIGQUERY_PROJECT=somebodys-project
@@ -21,9 +21,9 @@ WEBHOOKS_ENABLED=false
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def other_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's directory with settings of its own; and an own place for temporary files."""
-    (tmp_path / ".env").write_text(ANOTHERS_ENV)
+    (tmp_path / ".env").write_text(FOREIGN_ENV)
     (tmp_path / "tmp").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
@@ -42,13 +42,13 @@ def start(tickets: int) -> subprocess.Popen[str]:
     )
 
 
-def left_behind(elsewhere: Path) -> list[str]:
-    return [path.name for path in (elsewhere / "tmp").glob("helpdesk-demo-*")]
+def leftover_directories(other_directory: Path) -> list[str]:
+    return [path.name for path in (other_directory / "tmp").glob("helpdesk-demo-*")]
 
 
-def processes_in(elsewhere: Path) -> list[str]:
+def processes_in(other_directory: Path) -> list[str]:
     """Whatever still runs with our temporary directory in its environment or arguments."""
-    mark = str(elsewhere / "tmp")
+    mark = str(other_directory / "tmp")
     found = []
     for process in psutil.process_iter(["pid", "cmdline", "environ"]):
         environment = process.info["environ"] or {}
@@ -57,27 +57,27 @@ def processes_in(elsewhere: Path) -> list[str]:
     return found
 
 
-def test_the_whole_story(elsewhere: Path) -> None:
+def test_demo_runs_to_completion(other_directory: Path) -> None:
     with start(300) as process:
-        told, errors = process.communicate(timeout=200)
+        output, errors = process.communicate(timeout=200)
 
-    assert (process.returncode, errors) == (0, ""), told
-    assert "incremental" in told
-    assert told.count("yes, ") == 3
-    assert told.count("hides it") == 1
-    assert "WARN" in told
-    assert "differences in any field" in told
-    assert "Everything is as it should be." in told
-    assert left_behind(elsewhere) == processes_in(elsewhere) == []
-    assert not (elsewhere / "absent").exists()
+    assert (process.returncode, errors) == (0, ""), output
+    assert "incremental" in output
+    assert output.count("yes, ") == 3
+    assert output.count("hides it") == 1
+    assert "WARN" in output
+    assert "differences in any field" in output
+    assert "Everything is as it should be." in output
+    assert leftover_directories(other_directory) == processes_in(other_directory) == []
+    assert not (other_directory / "absent").exists()
 
 
 @pytest.mark.parametrize(
     ("sign", "at", "code"),
     [(signal.SIGTERM, "Start here", 143), (signal.SIGINT, "First sync", 130)],
 )
-def test_interrupted_it_stops_what_it_started(
-    elsewhere: Path, sign: signal.Signals, at: str, code: int
+def test_interrupted_demo_stops_its_processes(
+    other_directory: Path, sign: signal.Signals, at: str, code: int
 ) -> None:
     with start(3000) as process:
         assert process.stdout is not None
@@ -89,4 +89,4 @@ def test_interrupted_it_stops_what_it_started(
 
     assert process.returncode == code
     assert "Traceback" not in errors
-    assert left_behind(elsewhere) == processes_in(elsewhere) == []
+    assert leftover_directories(other_directory) == processes_in(other_directory) == []

@@ -47,15 +47,15 @@ class Caller:
 
 
 @pytest.fixture
-def desk() -> Iterator[SimulatedHelpdesk]:
+def simulator() -> Iterator[SimulatedHelpdesk]:
     """A helpdesk of 250 tickets whose clock stands still."""
-    with SimulatedHelpdesk(tickets=250, seed=11, frozen=True) as desk:
-        yield desk
+    with SimulatedHelpdesk(tickets=250, seed=11, frozen=True) as simulator:
+        yield simulator
 
 
 @pytest.fixture
-def caller(desk: SimulatedHelpdesk) -> Iterator[Caller]:
+def caller(simulator: SimulatedHelpdesk) -> Iterator[Caller]:
     with requests.Session() as session:
         session.trust_env = False
-        session.headers["Authorization"] = f"Bearer {desk.token}"
-        yield Caller(desk.base_url, session)
+        session.headers["Authorization"] = f"Bearer {simulator.token}"
+        yield Caller(simulator.base_url, session)

@@ -13,53 +13,53 @@ from helpdesk_assets_tests.local.simulator.conftest import EVER, Caller
 ENDPOINTS = [f"/v2/tickets/search?modifiedTimeRange={EVER}", "/v2/tickets", "/v2/tickets/1"]
 
 
-def test_the_search_gives_every_ticket_once_in_order(
-    desk: SimulatedHelpdesk, caller: Caller
+def test_search_returns_every_ticket_once_in_order(
+    simulator: SimulatedHelpdesk, caller: Caller
 ) -> None:
     rows = caller.all_rows("/v2/tickets/search", modifiedTimeRange=EVER, pageSize=40)
     keys = [(row["modifiedTime"], row["id"]) for row in rows]
     assert keys == sorted(keys)
-    truth = {each.ticket_id: each.whole for each in desk.truth(whole=True)}
+    truth = {each.ticket_id: each.raw_ticket for each in simulator.truth(raw_ticket=True)}
     assert len(rows) == len(truth)
     assert {row["id"]: row for row in rows} == truth
 
 
-def test_the_listing_gives_every_ticket_once_newest_first(
-    desk: SimulatedHelpdesk, caller: Caller
+def test_listing_returns_every_ticket_once_newest_first(
+    simulator: SimulatedHelpdesk, caller: Caller
 ) -> None:
     rows = caller.all_rows("/v2/tickets", pageSize=99)
     times = [row["modifiedTime"] for row in rows]
     assert times == sorted(times, reverse=True)
-    assert {row["id"] for row in rows} == {each.ticket_id for each in desk.truth()}
+    assert {row["id"] for row in rows} == {each.ticket_id for each in simulator.truth()}
     assert len(rows) == len(set(map(str, rows)))
 
 
-def test_the_search_includes_both_ends(desk: SimulatedHelpdesk, caller: Caller) -> None:
-    first, _, last = desk.change(3, spread_seconds=30)
-    start, end = (each.whole["modifiedTime"] for each in (first, last) if each.whole)
+def test_search_includes_both_ends(simulator: SimulatedHelpdesk, caller: Caller) -> None:
+    first, _, last = simulator.change(3, spread_seconds=30)
+    start, end = (each.raw_ticket["modifiedTime"] for each in (first, last) if each.raw_ticket)
     found = caller.search(modifiedTimeRange=f"{start},{end}").json()
     assert [row["modifiedTime"] for row in found["tickets"]][::2] == [start, end]
     assert "nextPageToken" not in found
 
 
-def test_an_empty_window_is_an_empty_page(caller: Caller) -> None:
+def test_empty_window_is_an_empty_page(caller: Caller) -> None:
     window = "2098-01-01T00:00:00Z,2098-01-01T00:00:00Z"
     assert caller.search(modifiedTimeRange=window).json() == {"tickets": []}
 
 
-def test_a_page_token_is_an_offset_so_changes_make_it_skip(
-    desk: SimulatedHelpdesk, caller: Caller
+def test_changes_make_an_offset_token_skip_rows(
+    simulator: SimulatedHelpdesk, caller: Caller
 ) -> None:
     page = caller.search(pageSize=10).json()
-    desk.change(ids=[page["tickets"][0]["id"]])
+    simulator.change(ids=[page["tickets"][0]["id"]])
     following = caller.search(pageSize=10, pageToken=page["nextPageToken"]).json()
     eleventh = caller.search(pageSize=10).json()["tickets"][9]
     assert eleventh["id"] not in {row["id"] for row in page["tickets"] + following["tickets"]}
 
 
-def test_one_ticket_is_the_object_itself(desk: SimulatedHelpdesk, caller: Caller) -> None:
-    truth = next(desk.truth(whole=True))
-    assert caller.ticket(truth.ticket_id).json() == truth.whole
+def test_single_ticket_is_the_bare_object(simulator: SimulatedHelpdesk, caller: Caller) -> None:
+    truth = next(simulator.truth(raw_ticket=True))
+    assert caller.ticket(truth.ticket_id).json() == truth.raw_ticket
 
 
 def test_an_unknown_ticket_is_404_in_json(caller: Caller) -> None:
@@ -83,7 +83,7 @@ def test_an_unknown_path_is_404_in_json(caller: Caller) -> None:
         (f"Bearer {TOKEN_WITHOUT_RIGHTS}", 403),
     ],
 )
-def test_tokens_are_asked_for(caller: Caller, path: str, header: str | None, status: int) -> None:
+def test_token_is_required(caller: Caller, path: str, header: str | None, status: int) -> None:
     del caller.session.headers["Authorization"]
     if header is not None:
         caller.session.headers["Authorization"] = header
@@ -108,8 +108,10 @@ def test_malformed_parameters_are_400_in_json(caller: Caller, query: dict[str, o
 
 
 @pytest.mark.parametrize("path", [*ENDPOINTS, "/nowhere", "/healthz"])
-def test_the_date_is_the_helpdesks_own(desk: SimulatedHelpdesk, caller: Caller, path: str) -> None:
-    now = desk.advance(86_400).now
+def test_date_header_is_the_helpdesks_clock(
+    simulator: SimulatedHelpdesk, caller: Caller, path: str
+) -> None:
+    now = simulator.advance(86_400).now
     answer = caller.get(path)
     assert parsedate_to_datetime(answer.headers["Date"]) == now
     assert "Server" not in answer.headers

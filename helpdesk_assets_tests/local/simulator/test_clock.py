@@ -14,44 +14,44 @@ class RealTime:
     def __call__(self) -> datetime:
         return self.now
 
-    def passes(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
 
 
-def test_runs_with_real_time_from_where_it_was_put() -> None:
-    real = RealTime()
-    clock = SimulatedClock(NOON - timedelta(days=3), real)
-    real.passes(5)
+def test_clock_runs_from_its_set_time() -> None:
+    real_now = RealTime()
+    clock = SimulatedClock(NOON - timedelta(days=3), real_now)
+    real_now.advance(5)
     assert clock.now() == NOON - timedelta(days=3) + timedelta(seconds=5)
 
 
 def test_advance_moves_a_running_and_a_frozen_clock() -> None:
-    real = RealTime()
-    clock = SimulatedClock(real=real)
+    real_now = RealTime()
+    clock = SimulatedClock(real_now=real_now)
     clock.advance(timedelta(seconds=10))
     assert clock.now() == NOON + timedelta(seconds=10)
     clock.freeze()
-    real.passes(100)
+    real_now.advance(100)
     clock.advance(timedelta(seconds=10))
     assert clock.now() == NOON + timedelta(seconds=20)
 
 
-def test_thawing_never_jumps() -> None:
-    real = RealTime()
-    clock = SimulatedClock(real=real)
+def test_unfreezing_never_jumps() -> None:
+    real_now = RealTime()
+    clock = SimulatedClock(real_now=real_now)
     clock.freeze()
-    real.passes(3600)
+    real_now.advance(3600)
     clock.thaw()
     assert clock.now() == NOON
-    real.passes(1)
+    real_now.advance(1)
     assert clock.now() == NOON + timedelta(seconds=1)
 
 
-def test_an_error_goes_as_it_came() -> None:
-    clock = SimulatedClock(real=RealTime())
-    clock.error = timedelta(hours=1)
+def test_clearing_the_clock_error_restores_the_time() -> None:
+    clock = SimulatedClock(real_now=RealTime())
+    clock.fault_offset = timedelta(hours=1)
     assert clock.offset == timedelta(hours=1)
-    clock.error = timedelta(0)
+    clock.fault_offset = timedelta(0)
     assert clock.now() == NOON
 
 

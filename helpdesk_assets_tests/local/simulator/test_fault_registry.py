@@ -4,38 +4,43 @@ from typing import Any
 
 import pytest
 
-from helpdesk_assets.local.simulator.fault_registry import KNOWN, BadFault, FaultBoard, RateWindow
+from helpdesk_assets.local.simulator.fault_registry import (
+    FAULTS,
+    FaultRegistry,
+    InvalidFault,
+    RateWindow,
+)
 
 
-def _board(**wanted: Any) -> FaultBoard:
-    board = FaultBoard()
-    board.switch_on(wanted)
+def _board(**wanted: Any) -> FaultRegistry:
+    board = FaultRegistry()
+    board.activate(wanted)
     return board
 
 
-def _taken(board: FaultBoard, name: str, *endpoints: str) -> list[bool]:
-    return [board.take(name, endpoint) is not None for endpoint in endpoints]
+def _taken(board: FaultRegistry, name: str, *endpoints: str) -> list[bool]:
+    return [board.consume(name, endpoint) is not None for endpoint in endpoints]
 
 
-@pytest.mark.parametrize("name", KNOWN)
-def test_each_fault_can_be_switched_on_bare(name: str) -> None:
+@pytest.mark.parametrize("name", FAULTS)
+def test_each_fault_has_defaults(name: str) -> None:
     board = _board(**{name: {}})
-    assert board.standing(name) == KNOWN[name]
-    assert board.take(name, "search") == KNOWN[name]
+    assert board.active(name) == FAULTS[name]
+    assert board.consume(name, "search") == FAULTS[name]
 
 
-def test_a_count_runs_out() -> None:
+def test_fault_count_runs_out() -> None:
     board = _board(not_json={"count": 2})
     assert _taken(board, "not_json", *["search"] * 4) == [True, True, False, False]
     assert board.describe() == {}
 
 
-def test_others_endpoints_are_neither_hit_nor_counted() -> None:
+def test_other_endpoints_are_neither_hit_nor_counted() -> None:
     board = _board(not_json={"on": "listing", "count": 1})
     assert _taken(board, "not_json", "search", "listing", "listing") == [False, True, False]
 
 
-def test_the_first_calls_may_pass() -> None:
+def test_faults_can_skip_the_first_calls() -> None:
     board = _board(error_500={"after": 2, "count": 1})
     assert _taken(board, "error_500", *["search"] * 4) == [False, False, True, False]
 
@@ -64,23 +69,23 @@ def test_faults_are_cleared_one_by_one_or_all() -> None:
         {"clock_offset": {"count": 1}},
     ],
 )
-def test_what_is_not_understood_is_refused_and_nothing_of_it_applied(wanted: Any) -> None:
+def test_invalid_fault_is_rejected_and_not_applied(wanted: Any) -> None:
     board = _board(thin_rows={})
-    with pytest.raises(BadFault):
-        board.switch_on({"not_json": {}, **wanted})
+    with pytest.raises(InvalidFault):
+        board.activate({"not_json": {}, **wanted})
     assert set(board.describe()) == {"thin_rows"}
 
 
-def test_a_rate_window_opens_again_after_its_time() -> None:
+def test_rate_window_reopens_after_its_time() -> None:
     window = RateWindow()
-    spent = [window.spend(now, 2, 10.0) for now in (100.0, 101.0, 102.5, 110.0)]
+    spent = [window.count_call(now, 2, 10.0) for now in (100.0, 101.0, 102.5, 110.0)]
     assert [(each.remaining, each.exceeded) for each in spent] == [
         (1, False), (0, False), (0, True), (1, False),
     ]  # fmt: skip
     assert spent[2].reset_seconds == 8
 
 
-def test_a_clock_turned_back_opens_a_new_window() -> None:
+def test_clock_turned_back_opens_a_new_window() -> None:
     window = RateWindow()
-    assert not window.spend(1000.0, 1, 10.0).exceeded
-    assert not window.spend(10.0, 1, 10.0).exceeded
+    assert not window.count_call(1000.0, 1, 10.0).exceeded
+    assert not window.count_call(10.0, 1, 10.0).exceeded

@@ -19,57 +19,57 @@ START = datetime(2026, 11, 23, 10, tzinfo=UTC)
 def test_equal_seeds_and_starts_give_equal_helpdesks() -> None:
     bodies = []
     for seed in (3, 3, 4):
-        with SimulatedHelpdesk(tickets=30, seed=seed, start=START, frozen=True) as desk:
-            desk.change(5, spread_seconds=5)
-            desk.create(2)
-            bodies.append(list(desk.truth(whole=True)))
+        with SimulatedHelpdesk(tickets=30, seed=seed, start=START, frozen=True) as simulator:
+            simulator.change(5, spread_seconds=5)
+            simulator.create(2)
+            bodies.append(list(simulator.truth(raw_ticket=True)))
     assert bodies[0] == bodies[1]
     assert bodies[0] != bodies[2]
 
 
-def test_it_stops_cleanly_and_gives_its_port_back() -> None:
-    with SimulatedHelpdesk(tickets=1) as desk:
-        port = int(desk.base_url.rpartition(":")[2])
-    assert not desk._thread.is_alive()
+def test_server_stops_cleanly_and_frees_its_port() -> None:
+    with SimulatedHelpdesk(tickets=1) as simulator:
+        port = int(simulator.base_url.rpartition(":")[2])
+    assert not simulator._thread.is_alive()
     with socket.create_server(("127.0.0.1", port)):
         pass
 
 
-def test_it_stops_after_an_error_in_the_block() -> None:
-    desk = SimulatedHelpdesk(tickets=1)
-    with pytest.raises(ZeroDivisionError), desk:
+def test_server_stops_after_an_error_in_the_block() -> None:
+    simulator = SimulatedHelpdesk(tickets=1)
+    with pytest.raises(ZeroDivisionError), simulator:
         _ = 1 / 0
     with requests.Session() as session, pytest.raises(requests.ConnectionError):
-        session.get(desk.base_url + "/healthz", timeout=5)
+        session.get(simulator.base_url + "/healthz", timeout=5)
 
 
-def test_one_that_was_never_started_can_be_stopped() -> None:
+def test_unstarted_server_can_be_stopped() -> None:
     SimulatedHelpdesk(tickets=1).stop()
 
 
-def test_a_dropped_connection_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    with SimulatedHelpdesk(tickets=5) as desk, caplog.at_level(logging.WARNING):
-        desk.fault("drop_connection")
-        headers = {"Authorization": f"Bearer {desk.token}"}
+def test_dropped_connection_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with SimulatedHelpdesk(tickets=5) as simulator, caplog.at_level(logging.WARNING):
+        simulator.fault("drop_connection")
+        headers = {"Authorization": f"Bearer {simulator.token}"}
         with pytest.raises(requests.RequestException):
-            requests.get(desk.base_url + "/v2/tickets", headers=headers, timeout=5)
+            requests.get(simulator.base_url + "/v2/tickets", headers=headers, timeout=5)
     assert caplog.records == []
 
 
-def test_a_call_held_back_does_not_keep_it_from_stopping(caplog: pytest.LogCaptureFixture) -> None:
-    with SimulatedHelpdesk(tickets=5) as desk, caplog.at_level(logging.WARNING):
-        desk.fault("latency", seconds=3600)
-        headers = {"Authorization": f"Bearer {desk.token}"}
+def test_delayed_call_does_not_block_stopping(caplog: pytest.LogCaptureFixture) -> None:
+    with SimulatedHelpdesk(tickets=5) as simulator, caplog.at_level(logging.WARNING):
+        simulator.fault("latency", seconds=3600)
+        headers = {"Authorization": f"Bearer {simulator.token}"}
         with pytest.raises(requests.Timeout):
-            requests.get(desk.base_url + "/v2/tickets", headers=headers, timeout=0.2)
+            requests.get(simulator.base_url + "/v2/tickets", headers=headers, timeout=0.2)
     assert caplog.records == []
 
 
-def test_a_token_of_ones_own() -> None:
-    with SimulatedHelpdesk(tickets=1, token="other") as desk:
+def test_custom_token() -> None:
+    with SimulatedHelpdesk(tickets=1, token="other") as simulator:
         status = {
             token: requests.get(
-                desk.base_url + "/v2/tickets",
+                simulator.base_url + "/v2/tickets",
                 headers={"Authorization": f"Bearer {token}"},
                 timeout=5,
             ).status_code
@@ -95,7 +95,7 @@ def process() -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_as_a_process_it_announces_itself_and_ends_when_told(
+def test_process_announces_itself_and_ends_on_request(
     process: subprocess.Popen[str], how: signal.Signals
 ) -> None:
     assert process.stdout is not None
@@ -107,6 +107,6 @@ def test_as_a_process_it_announces_itself_and_ends_when_told(
     assert process.returncode == (0 if how == signal.SIGINT else -signal.SIGTERM)
 
 
-def test_a_taken_port_is_an_error_and_no_exit() -> None:
+def test_port_in_use_raises_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
         serve("127.0.0.1", taken.getsockname()[1], 1, 7)

@@ -5,21 +5,21 @@ import json
 from collections import Counter
 
 from helpdesk_assets.local.simulator.ticket_factory import (
-    HISTORY,
-    Version,
+    HISTORY_SECONDS,
+    TicketVersion,
     population,
+    raw_ticket,
     ticket_id,
-    whole,
 )
 
 START = 1_795_428_000
 
 
-def _bytes(version: Version, seed: int = 7) -> bytes:
-    return json.dumps(whole(seed, version), ensure_ascii=False).encode()
+def _bytes(version: TicketVersion, seed: int = 7) -> bytes:
+    return json.dumps(raw_ticket(seed, version), ensure_ascii=False).encode()
 
 
-def test_the_same_seed_gives_the_same_bytes_in_whatever_order() -> None:
+def test_same_seed_gives_the_same_bytes_in_any_order() -> None:
     versions = list(population(7, 300, START))
     forwards = [_bytes(version) for version in versions]
     backwards = [_bytes(version) for version in reversed(versions)]
@@ -28,7 +28,7 @@ def test_the_same_seed_gives_the_same_bytes_in_whatever_order() -> None:
     assert _bytes(versions[0]) != _bytes(versions[0], seed=8)
 
 
-def test_bytes_are_known_ones() -> None:
+def test_bytes_are_reproducible() -> None:
     # Held for both Pythons: a seed in a bug report must mean the same tickets everywhere.
     versions = population(7, 100, START)
     digest = hashlib.sha256(b"".join(map(_bytes, versions))).hexdigest()
@@ -50,7 +50,7 @@ def test_ids_are_distinct_text_beyond_what_a_float_holds() -> None:
 
 def test_times_lie_in_the_two_years_before_the_start() -> None:
     for version in population(7, 2_000, START):
-        assert START - HISTORY <= version.created <= version.modified <= START
+        assert START - HISTORY_SECONDS <= version.created <= version.modified <= START
 
 
 def test_seconds_are_mostly_unique_and_some_are_shared() -> None:
@@ -60,7 +60,7 @@ def test_seconds_are_mostly_unique_and_some_are_shared() -> None:
 
 
 def test_some_fields_are_null_and_scripts_are_many() -> None:
-    tickets = [whole(7, version) for version in population(7, 300, START)]
+    tickets = [raw_ticket(7, version) for version in population(7, 300, START)]
     for field in ("priority", "assignee", "dueDate", "parentId"):
         assert 0 < sum(ticket[field] is None for ticket in tickets) < 300
     text = "".join(ticket["description"] for ticket in tickets)
@@ -71,16 +71,16 @@ def test_some_fields_are_null_and_scripts_are_many() -> None:
     assert kinds == {str, int, float, bool, list, dict, type(None)}
 
 
-def test_a_revision_changes_what_moves_and_keeps_the_rest() -> None:
+def test_revision_changes_volatile_fields_only() -> None:
     first = next(population(7, 1, START))
     second = first._replace(revision=1, modified=START)
-    old, new = whole(7, first), whole(7, second)
+    old, new = raw_ticket(7, first), raw_ticket(7, second)
     assert old["description"] == new["description"]
     assert old["requester"] == new["requester"]
     assert old["updateCount"] != new["updateCount"]
 
 
-def test_an_overlay_lies_over_everything() -> None:
+def test_overlay_overrides_every_field() -> None:
     version = next(population(7, 1, START))._replace(overlay={"status": "Gone fishing", "new": 1})
-    ticket = whole(7, version)
+    ticket = raw_ticket(7, version)
     assert (ticket["status"], ticket["new"]) == ("Gone fishing", 1)

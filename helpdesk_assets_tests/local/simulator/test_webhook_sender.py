@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from helpdesk_assets.local.simulator.admin_client import SimulatorRefused
+from helpdesk_assets.local.simulator.admin_client import SimulatorError
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 
 SECRET = "a-secret-of-more-than-sixteen"
@@ -44,7 +44,7 @@ class Mailbox:
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/webhooks/rest"
 
-    def told(self) -> list[dict[str, Any]]:
+    def received(self) -> list[dict[str, Any]]:
         return [json.loads(body) for _, body in self.posts]
 
     def close(self) -> None:
@@ -61,111 +61,121 @@ def mailbox() -> Iterator[Mailbox]:
 
 
 @pytest.fixture
-def desk(mailbox: Mailbox) -> Iterator[SimulatedHelpdesk]:
-    with SimulatedHelpdesk(tickets=20, frozen=True) as desk:
-        desk.send_webhooks(url=mailbox.url, secret=SECRET)
-        yield desk
-        desk.delivered()
+def simulator(mailbox: Mailbox) -> Iterator[SimulatedHelpdesk]:
+    with SimulatedHelpdesk(tickets=20, frozen=True) as simulator:
+        simulator.send_webhooks(url=mailbox.url, secret=SECRET)
+        yield simulator
+        simulator.delivered()
 
 
-def test_a_change_is_told_with_the_whole_ticket_and_signed(
-    desk: SimulatedHelpdesk, mailbox: Mailbox
+def test_change_webhook_is_signed_with_the_whole_ticket(
+    simulator: SimulatedHelpdesk, mailbox: Mailbox
 ) -> None:
-    (changed,) = desk.change(1, fields={"subject": "größer"})
-    assert desk.delivered().answers == {"200": 1}
+    (changed,) = simulator.change(1, fields={"subject": "größer"})
+    assert simulator.delivered().answers == {"200": 1}
 
     ((headers, body),) = mailbox.posts
     stamp = headers["X-Helpdesk-Timestamp"]
     assert abs(int(stamp) - time.time()) < 60
     wanted = hmac.new(SECRET.encode(), stamp.encode() + body, "sha256").hexdigest()
     assert headers["X-Helpdesk-Signature"] == wanted
-    told = json.loads(body)
-    truth = {each.ticket_id: each.whole for each in desk.truth(whole=True)}
-    assert told["ticket"] == truth[changed.ticket_id]
-    assert (told["type"], told["ticketId"]) == ("ticket.updated", changed.ticket_id)
+    received = json.loads(body)
+    truth = {each.ticket_id: each.raw_ticket for each in simulator.truth(raw_ticket=True)}
+    assert received["ticket"] == truth[changed.ticket_id]
+    assert (received["type"], received["ticketId"]) == ("ticket.updated", changed.ticket_id)
 
 
-def test_making_and_deleting_are_told_too(desk: SimulatedHelpdesk, mailbox: Mailbox) -> None:
-    (made,) = desk.create()
-    desk.delivered()
-    desk.delete(ids=[made.ticket_id])
-    desk.delivered()
+def test_creations_and_deletions_send_webhooks(
+    simulator: SimulatedHelpdesk, mailbox: Mailbox
+) -> None:
+    (made,) = simulator.create()
+    simulator.delivered()
+    simulator.delete(ids=[made.ticket_id])
+    simulator.delivered()
 
-    created, deleted = mailbox.told()
+    created, deleted = mailbox.received()
     assert (created["type"], created["ticketId"]) == ("ticket.created", made.ticket_id)
     assert (deleted["type"], deleted["ticketId"]) == ("ticket.deleted", made.ticket_id)
     assert "ticket" not in deleted
     assert created["id"] != deleted["id"]
 
 
-def test_changes_by_the_system_are_not_told(desk: SimulatedHelpdesk, mailbox: Mailbox) -> None:
-    desk.change(3, silent=True)
-    desk.delivered()
+def test_system_changes_send_no_webhooks(simulator: SimulatedHelpdesk, mailbox: Mailbox) -> None:
+    simulator.change(3, silent=True)
+    simulator.delivered()
     assert mailbox.posts == []
 
 
-def test_the_next_ones_are_lost_held_and_doubled(desk: SimulatedHelpdesk, mailbox: Mailbox) -> None:
-    desk.send_webhooks(lose=2, hold=2, double=1)
-    changed = [(each.ticket_id, each.modified_time) for each in desk.change(6, spread_seconds=6)]
-    seen = desk.delivered()
+def test_next_webhooks_are_lost_held_and_duplicated(
+    simulator: SimulatedHelpdesk, mailbox: Mailbox
+) -> None:
+    simulator.send_webhooks(lose=2, hold=2, double=1)
+    changed = [
+        (each.ticket_id, each.modified_time) for each in simulator.change(6, spread_seconds=6)
+    ]
+    seen = simulator.delivered()
 
     assert (seen.lost, seen.held) == (tuple(changed[:2]), tuple(changed[2:4]))
-    assert sorted(told["ticketId"] for told in mailbox.told()) == sorted(
+    assert sorted(received["ticketId"] for received in mailbox.received()) == sorted(
         ticket_id for ticket_id, _ in [changed[4], changed[4], changed[5]]
     )
-    assert len({told["id"] for told in mailbox.told()}) == 2
+    assert len({received["id"] for received in mailbox.received()}) == 2
 
 
-def test_held_ones_come_late_with_what_they_held(desk: SimulatedHelpdesk, mailbox: Mailbox) -> None:
-    (ticket_id,) = (each.ticket_id for each in desk.change(1))
-    desk.delivered()
-    desk.send_webhooks(hold=1)
-    (first,) = desk.change(ids=[ticket_id], spread_seconds=5)
-    desk.change(ids=[ticket_id], spread_seconds=5)
-    desk.delivered()
-    assert desk.release_webhooks() == 1
-    desk.delivered()
+def test_held_webhooks_arrive_late_with_their_content(
+    simulator: SimulatedHelpdesk, mailbox: Mailbox
+) -> None:
+    (ticket_id,) = (each.ticket_id for each in simulator.change(1))
+    simulator.delivered()
+    simulator.send_webhooks(hold=1)
+    (first,) = simulator.change(ids=[ticket_id], spread_seconds=5)
+    simulator.change(ids=[ticket_id], spread_seconds=5)
+    simulator.delivered()
+    assert simulator.release_webhooks() == 1
+    simulator.delivered()
 
-    assert mailbox.told()[-1]["modifiedTime"] == first.modified_time.strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert desk.delivered().held == ()
-
-
-def test_a_hint_leaves_the_ticket_out(desk: SimulatedHelpdesk, mailbox: Mailbox) -> None:
-    desk.send_webhooks(hint=True)
-    desk.change(1)
-    desk.delivered()
-    assert set(mailbox.told()[0]) == {"id", "type", "ticketId", "modifiedTime"}
+    assert mailbox.received()[-1]["modifiedTime"] == first.modified_time.strftime(
+        "%Y-%m-%dT%H:%M:%SZ"
+    )
+    assert simulator.delivered().held == ()
 
 
-def test_what_is_refused_is_sent_again_as_often_as_told(
-    desk: SimulatedHelpdesk, mailbox: Mailbox
+def test_hint_omits_the_ticket(simulator: SimulatedHelpdesk, mailbox: Mailbox) -> None:
+    simulator.send_webhooks(hint=True)
+    simulator.change(1)
+    simulator.delivered()
+    assert set(mailbox.received()[0]) == {"id", "type", "ticketId", "modifiedTime"}
+
+
+def test_rejected_webhook_is_retried_as_configured(
+    simulator: SimulatedHelpdesk, mailbox: Mailbox
 ) -> None:
     mailbox.statuses = [503, 503]
-    desk.send_webhooks(tries=3)
-    desk.change(1)
-    assert desk.delivered().answers == {"200": 1}
+    simulator.send_webhooks(tries=3)
+    simulator.change(1)
+    assert simulator.delivered().answers == {"200": 1}
     assert len({body for _, body in mailbox.posts}) == 1
 
     mailbox.statuses = [503]
-    desk.send_webhooks(tries=1)
-    desk.change(1)
-    assert desk.delivered().answers == {"200": 1, "503": 1}
+    simulator.send_webhooks(tries=1)
+    simulator.change(1)
+    assert simulator.delivered().answers == {"200": 1, "503": 1}
 
 
-def test_nobody_there_is_told(desk: SimulatedHelpdesk, mailbox: Mailbox) -> None:
-    desk.send_webhooks(url="http://127.0.0.1:9/webhooks/rest")
-    desk.change(2)
-    assert desk.delivered().answers == {"failed": 2}
+def test_unreachable_receiver_is_recorded(simulator: SimulatedHelpdesk, mailbox: Mailbox) -> None:
+    simulator.send_webhooks(url="http://127.0.0.1:9/webhooks/rest")
+    simulator.change(2)
+    assert simulator.delivered().answers == {"failed": 2}
 
 
-def test_without_a_url_nothing_is_sent(desk: SimulatedHelpdesk, mailbox: Mailbox) -> None:
-    desk.send_webhooks(url="", lose=1)
-    desk.change(2)
-    assert (desk.delivered().lost, mailbox.posts) == ((), [])
+def test_without_a_url_nothing_is_sent(simulator: SimulatedHelpdesk, mailbox: Mailbox) -> None:
+    simulator.send_webhooks(url="", lose=1)
+    simulator.change(2)
+    assert (simulator.delivered().lost, mailbox.posts) == ((), [])
 
 
-def test_orders_that_are_none_are_refused(desk: SimulatedHelpdesk) -> None:
-    with pytest.raises(SimulatorRefused, match="no 'mangle' here"):
-        desk.send_webhooks(mangle=1)
-    with pytest.raises(SimulatorRefused, match="wrong type"):
-        desk.send_webhooks(lose="all")
+def test_invalid_orders_are_rejected(simulator: SimulatedHelpdesk) -> None:
+    with pytest.raises(SimulatorError, match="no 'mangle' here"):
+        simulator.send_webhooks(mangle=1)
+    with pytest.raises(SimulatorError, match="wrong type"):
+        simulator.send_webhooks(lose="all")

@@ -9,7 +9,7 @@ import requests
 from pydantic import SecretStr
 
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.providers.client.auth import Auth, BasicAuth, TokenAuth, token_of
+from helpdesk_assets.providers.client.auth import Auth, BasicAuth, TokenAuth, api_token
 from helpdesk_assets.settings import Settings
 
 
@@ -19,25 +19,25 @@ def sent(auth: Auth) -> str:
     return request.headers["Authorization"]
 
 
-def test_a_token_goes_behind_its_scheme() -> None:
+def test_token_follows_its_scheme() -> None:
     assert sent(TokenAuth("abc")) == "Bearer abc"
     assert sent(TokenAuth("abc", scheme="token")) == "token abc"
 
 
 @pytest.mark.parametrize("token", ["two words", "line\n", "tab\t", "schlüssel", "\x7f"])
-def test_what_no_token_has_is_refused_without_showing_it(token: str) -> None:
+def test_invalid_token_is_rejected_without_showing_it(token: str) -> None:
     with pytest.raises(SettingsError, match="HELPDESK_API_TOKEN") as refused:
         TokenAuth(token)
     assert token not in str(refused.value)
 
 
-def test_a_basic_user_goes_in_utf_8() -> None:
+def test_basic_auth_user_is_sent_as_utf_8() -> None:
     scheme, _, encoded = sent(BasicAuth("jürgen@example.com/token", "pässword:1")).partition(" ")
     assert scheme == "Basic"
     assert b64decode(encoded).decode() == "jürgen@example.com/token:pässword:1"
 
 
-def test_what_must_not_be_shown() -> None:
+def test_secrets_to_mask() -> None:
     """What is on the wire as well; but not a letter that only fills a place."""
     assert TokenAuth("abc").secrets == ("abc",)
     basic = BasicAuth("key", "X")
@@ -46,20 +46,20 @@ def test_what_must_not_be_shown() -> None:
 
 
 @pytest.mark.parametrize("auth", [TokenAuth("s3cret"), BasicAuth("s3cret", "s3cret-too")])
-def test_no_credential_is_in_a_repr(auth: Auth) -> None:
+def test_credentials_are_in_no_repr(auth: Auth) -> None:
     assert "s3cret" not in repr(auth)
 
 
 @pytest.mark.parametrize("auth", [TokenAuth("abc"), BasicAuth("ann", "secret")])
-def test_what_a_person_made_is_not_renewed(auth: Auth) -> None:
+def test_user_created_tokens_are_not_renewed(auth: Auth) -> None:
     assert not auth.renew(sent(auth))
 
 
-def test_the_token_of_the_settings() -> None:
-    assert token_of(_settings(" abc \n")) == "abc"
+def test_token_comes_from_settings() -> None:
+    assert api_token(_settings(" abc \n")) == "abc"
     for empty in ("", "  "):
         with pytest.raises(SettingsError, match="HELPDESK_API_TOKEN is empty"):
-            token_of(_settings(empty))
+            api_token(_settings(empty))
 
 
 def _settings(token: str) -> Settings:

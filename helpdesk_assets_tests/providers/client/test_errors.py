@@ -10,13 +10,13 @@ import requests
 
 from helpdesk_assets.errors import CredentialsRefused, EndpointFailed, HelpdeskAssetsError
 from helpdesk_assets.providers.client.errors import (
-    EXCERPT,
-    PassingFailure,
+    EXCERPT_CHARS,
+    TransientError,
+    connection_error,
+    error_for_status,
     excerpt,
-    http_time,
-    refused,
+    parse_http_date,
     retry_after,
-    unreachable,
 )
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -26,11 +26,11 @@ TOKEN = "s3cret-token"
 def refusal(
     status: int, body: bytes = b"", headers: Mapping[str, str] | None = None
 ) -> HelpdeskAssetsError:
-    return refused("/v2/tickets", status, body, headers or {}, NOW, (TOKEN,))
+    return error_for_status("/v2/tickets", status, body, headers or {}, NOW, (TOKEN,))
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_bad_credentials_name_the_setting_and_the_path(status: int) -> None:
+def test_rejected_credentials_name_the_setting_and_path(status: int) -> None:
     error = refusal(status, TOKEN.encode())
     assert isinstance(error, CredentialsRefused)
     assert "HELPDESK_API_TOKEN" in str(error)
@@ -40,23 +40,23 @@ def test_bad_credentials_name_the_setting_and_the_path(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_what_may_pass(status: int) -> None:
+def test_transient_statuses(status: int) -> None:
     error = refusal(status, headers={"Retry-After": "7"})
-    assert isinstance(error, PassingFailure)
+    assert isinstance(error, TransientError)
     assert error.retry_after == 7
 
 
 @pytest.mark.parametrize("status", [204, 304, 400, 404, 410, 422])
-def test_what_does_not_pass(status: int) -> None:
+def test_permanent_statuses(status: int) -> None:
     error = refusal(status, b"page size")
     assert type(error) is EndpointFailed
     assert f"answered {status}: page size" in str(error)
 
 
-def test_an_excerpt_is_bounded_masked_and_on_one_line() -> None:
+def test_excerpt_is_bounded_masked_and_on_one_line() -> None:
     # The token lies across the cut: masked only afterwards, its first half would be shown.
-    body = b"x" * (EXCERPT - 10) + TOKEN.encode() + b"y" * 9000
-    assert len(excerpt(body, (TOKEN,))) == EXCERPT
+    body = b"x" * (EXCERPT_CHARS - 10) + TOKEN.encode() + b"y" * 9000
+    assert len(excerpt(body, (TOKEN,))) == EXCERPT_CHARS
     assert "s3cret" not in excerpt(body, (TOKEN,))
     assert excerpt(b"a\r\n\x1b[31m\tb\xff", ("",)) == "a [31m b\ufffd"
 
@@ -76,9 +76,7 @@ def test_an_excerpt_is_bounded_masked_and_on_one_line() -> None:
         (None, None),
     ],
 )
-def test_retry_after_is_seconds_or_a_date_by_the_helpdesks_clock(
-    text: str | None, seconds: float | None
-) -> None:
+def test_retry_after_accepts_seconds_or_a_date(text: str | None, seconds: float | None) -> None:
     assert retry_after(text, NOW) == seconds
 
 
@@ -93,19 +91,19 @@ def test_retry_after_is_seconds_or_a_date_by_the_helpdesks_clock(
         (None, None),
     ],
 )
-def test_times_of_headers(text: str | None, moment: datetime | None) -> None:
-    assert http_time(text) == moment
+def test_http_dates_are_parsed(text: str | None, moment: datetime | None) -> None:
+    assert parse_http_date(text) == moment
 
 
-def test_a_bad_certificate_is_not_tried_again() -> None:
+def test_bad_certificate_is_not_retried() -> None:
     error = requests.exceptions.SSLError("CERTIFICATE_VERIFY_FAILED")
-    failure = unreachable("GET /v2/tickets", "desk.example.com", 30, error)
+    failure = connection_error("GET /v2/tickets", "desk.example.com", 30, error)
     assert type(failure) is EndpointFailed
     assert "desk.example.com (HELPDESK_BASE_URL)" in str(failure)
 
 
-def test_the_text_of_an_unknown_error_is_not_shown() -> None:
+def test_text_of_an_unknown_error_is_not_shown() -> None:
     error = requests.exceptions.InvalidHeader(f"Invalid header value: 'Bearer {TOKEN}'")
-    failure = unreachable("GET /v2/tickets", "desk.example.com", 30, error)
+    failure = connection_error("GET /v2/tickets", "desk.example.com", 30, error)
     assert TOKEN not in str(failure)
     assert "InvalidHeader" in str(failure)

@@ -15,16 +15,22 @@ from pathlib import Path
 import pytest
 
 from helpdesk_assets.errors import (
-    AllowanceSpent,
     CredentialsRefused,
     EndpointFailed,
     HelpdeskAssetsError,
+    RateLimitExhausted,
     SettingsError,
 )
 from helpdesk_assets.providers.client.auth import TokenAuth
-from helpdesk_assets.providers.client.errors import PassingFailure
+from helpdesk_assets.providers.client.errors import TransientError
 from helpdesk_assets.providers.client.http import Api, Reply
-from helpdesk_assets_tests.providers.loopback import Loopback, Respond, Said, Seen, loopback
+from helpdesk_assets_tests.providers.loopback import (
+    CannedResponse,
+    Loopback,
+    ReceivedRequest,
+    Respond,
+    loopback,
+)
 
 TOKEN = "s3cret-token"
 LOCAL = datetime(2001, 1, 1, tzinfo=UTC)
@@ -32,10 +38,10 @@ SERVED = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
 
 def api_for(url: str, timeout: float = 10) -> Api:
-    return Api(url, TokenAuth(TOKEN), timeout=timeout, connections=4, clock=lambda: LOCAL)
+    return Api(url, TokenAuth(TOKEN), timeout=timeout, connections=4, now=lambda: LOCAL)
 
 
-def ask(respond: Respond, path: str = "/x") -> tuple[Reply, Loopback]:
+def call(respond: Respond, path: str = "/x") -> tuple[Reply, Loopback]:
     with loopback(respond) as server:
         api = api_for(server.url)
         try:
@@ -44,37 +50,37 @@ def ask(respond: Respond, path: str = "/x") -> tuple[Reply, Loopback]:
             api.close()
 
 
-def say(body: bytes = b"{}", status: int = 200, **headers: str | None) -> Respond:
+def responding(body: bytes = b"{}", status: int = 200, **headers: str | None) -> Respond:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return lambda _: Said(body, status, named)
+    return lambda _: CannedResponse(body, status, named)
 
 
-def test_a_call_carries_the_token_and_tells_the_helpdesks_clock() -> None:
-    reply, server = ask(say(b'{"a":1}'))
+def test_call_sends_the_token_and_returns_the_helpdesk_clock() -> None:
+    reply, server = call(responding(b'{"a":1}'))
     assert reply.json() == {"a": 1}
     assert reply.served_at == SERVED
-    assert server.seen == [Seen("/x?q=1%2C2", f"Bearer {TOKEN}", None)]
+    assert server.seen == [ReceivedRequest("/x?q=1%2C2", f"Bearer {TOKEN}", None)]
 
 
-def test_a_password_from_netrc_does_not_replace_the_token(
+def test_netrc_password_does_not_replace_the_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    assert ask(say())[1].seen[0].authorization == f"Bearer {TOKEN}"
+    assert call(responding())[1].seen[0].authorization == f"Bearer {TOKEN}"
 
 
 @pytest.mark.parametrize("date", [None, "yesterday"])
-def test_without_a_date_the_injected_clock_stands_in(
+def test_without_a_date_header_the_local_clock_is_used(
     date: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert ask(say(Date=date))[0].served_at == LOCAL
+    assert call(responding(Date=date))[0].served_at == LOCAL
     assert "no Date header" in caplog.text
 
 
 def test_cookies_are_not_sent_back() -> None:
-    with loopback(say(Set_Cookie="session=other-account; Path=/")) as server:
+    with loopback(responding(Set_Cookie="session=other-account; Path=/")) as server:
         api = api_for(server.url)
         api.get("/x")
         api.get("/x")
@@ -83,8 +89,8 @@ def test_cookies_are_not_sent_back() -> None:
 
 
 def test_calls_and_bytes_are_counted_across_threads_and_failures() -> None:
-    def respond(seen: Seen) -> Said | None:
-        return Said(b"12345", status=500 if "bad" in seen.path else 200)
+    def respond(seen: ReceivedRequest) -> CannedResponse | None:
+        return CannedResponse(b"12345", status=500 if "bad" in seen.path else 200)
 
     def get(number: int) -> None:
         with contextlib.suppress(EndpointFailed):
@@ -98,85 +104,87 @@ def test_calls_and_bytes_are_counted_across_threads_and_failures() -> None:
     assert (api.use.calls, api.use.bytes_received) == (40, 200)
 
 
-def test_what_the_vendor_means_by_an_error_goes_before_what_its_status_says() -> None:
-    def explain(reply: Reply) -> HelpdeskAssetsError | None:
-        return AllowanceSpent("tomorrow") if b"spent" in reply.body else None
+def test_vendor_error_code_takes_precedence_over_the_status() -> None:
+    def parse_error(reply: Reply) -> HelpdeskAssetsError | None:
+        return RateLimitExhausted("tomorrow") if b"spent" in reply.body else None
 
     def get(body: bytes) -> None:
-        with loopback(say(body, 429)) as server:
-            api = Api(server.url, TokenAuth(TOKEN), timeout=10, connections=1, explain=explain)
+        with loopback(responding(body, 429)) as server:
+            api = Api(
+                server.url, TokenAuth(TOKEN), timeout=10, connections=1, parse_error=parse_error
+            )
             try:
                 api.get("/x")
             finally:
                 api.close()
 
-    with pytest.raises(AllowanceSpent, match="tomorrow"):
+    with pytest.raises(RateLimitExhausted, match="tomorrow"):
         get(b"spent")
-    with pytest.raises(PassingFailure, match="429"):
+    with pytest.raises(TransientError, match="429"):
         get(b"busy")
 
 
-def test_compressed_bytes_are_counted_and_measured_as_they_came() -> None:
+def test_compressed_bytes_are_counted_as_received() -> None:
     body = gzip.compress(b'{"a":"%s"}' % (b"x" * 9000))
-    reply, _ = ask(say(body, Content_Encoding="gzip"))
+    reply, _ = call(responding(body, Content_Encoding="gzip"))
     assert len(reply.json()["a"]) == 9000
 
 
 @pytest.mark.parametrize(
     "respond",
     [
-        say(b'{"tickets": []}', Content_Length="500"),
-        say(gzip.compress(b"{}" * 500)[:-12], Content_Encoding="gzip"),
-        say(b"5\r\nabc", Content_Length=None, Transfer_Encoding="chunked"),
+        responding(b'{"tickets": []}', Content_Length="500"),
+        responding(gzip.compress(b"{}" * 500)[:-12], Content_Encoding="gzip"),
+        responding(b"5\r\nabc", Content_Length=None, Transfer_Encoding="chunked"),
         lambda _: None,
     ],
     ids=["length", "gzip", "chunked", "dropped"],
 )
-def test_a_cut_answer_is_a_passing_failure(respond: Respond) -> None:
-    with pytest.raises(PassingFailure, match="GET /x"):
-        ask(respond)[0].json()
+def test_truncated_response_is_a_transient_error(respond: Respond) -> None:
+    with pytest.raises(TransientError, match="GET /x"):
+        call(respond)[0].json()
 
 
-def test_the_length_is_checked_by_us_and_not_only_below(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_content_length_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
     # As with urllib3 before 2, which is allowed beside requests.
     never = property(lambda _: False, lambda *_: None)
     monkeypatch.setattr(
         "urllib3.response.HTTPResponse.enforce_content_length", never, raising=False
     )
-    with pytest.raises(PassingFailure, match="cut short"):
-        ask(say(b'{"tickets": []}', Content_Length="500"))
+    with pytest.raises(TransientError, match="cut short"):
+        call(responding(b'{"tickets": []}', Content_Length="500"))
 
 
 @pytest.mark.parametrize("body", [b"<html></html>", b'{"tickets": [', b"", b'{"a": nan}', b"\xff"])
-def test_what_is_no_json_is_a_passing_failure(body: bytes) -> None:
-    reply, _ = ask(say(body))
-    with pytest.raises(PassingFailure, match="GET /x is not JSON"):
+def test_invalid_json_is_a_transient_error(body: bytes) -> None:
+    reply, _ = call(responding(body))
+    with pytest.raises(TransientError, match="GET /x is not JSON"):
         reply.json()
 
 
-def test_json_of_another_kind_is_no_object() -> None:
-    reply, _ = ask(say(b'{"a": 1}'))
+def test_json_of_another_type_is_rejected() -> None:
+    reply, _ = call(responding(b'{"a": 1}'))
     assert reply.json_object() == {"a": 1}
-    reply, _ = ask(say(b"[]"))
+    reply, _ = call(responding(b"[]"))
     with pytest.raises(EndpointFailed, match="GET /x did not answer with an object"):
         reply.json_object()
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_on_the_same_host_is_followed(status: int) -> None:
-    def respond(seen: Seen) -> Said:
+def test_redirect_on_the_same_host_is_followed(status: int) -> None:
+    def respond(seen: ReceivedRequest) -> CannedResponse:
         if seen.path == "/y":
-            return Said(b"[]")
-        return Said(b"", status, {"Location": "/y"})
+            return CannedResponse(b"[]")
+        return CannedResponse(b"", status, {"Location": "/y"})
 
-    reply, server = ask(respond)
+    reply, server = call(respond)
     assert reply.json() == []
     assert [seen.authorization for seen in server.seen] == [f"Bearer {TOKEN}"] * 2
 
 
-def test_a_redirect_in_a_circle_ends() -> None:
+def test_redirect_loop_ends() -> None:
     with pytest.raises(EndpointFailed, match="in a circle"):
-        ask(say(b"", 302, Location="/x"))
+        call(responding(b"", 302, Location="/x"))
 
 
 @pytest.mark.parametrize(
@@ -191,8 +199,8 @@ def test_a_redirect_in_a_circle_ends() -> None:
         None,
     ],
 )
-def test_a_redirect_elsewhere_is_refused_and_nothing_is_sent_there(location: str | None) -> None:
-    with loopback(lambda _: Said(b"", 302, {"Location": where})) as server:
+def test_redirect_to_another_host_is_rejected_without_sending(location: str | None) -> None:
+    with loopback(lambda _: CannedResponse(b"", 302, {"Location": where})) as server:
         where = location and location.format(port=server.url.rsplit(":", 1)[1])
         api = api_for(server.url)
         with pytest.raises(EndpointFailed, match="redirected away"):
@@ -211,14 +219,14 @@ def test_a_redirect_elsewhere_is_refused_and_nothing_is_sent_there(location: str
         ("https://desk.example.com/x", "https://desk.example.org/x", False),
     ],
 )
-def test_where_a_redirect_may_lead(old: str, new: str, allowed: bool) -> None:
+def test_allowed_redirect_targets(old: str, new: str, allowed: bool) -> None:
     api = api_for(old)
     reply = Reply("/x", 302, {"Location": new}, b"", SERVED)
     if allowed:
-        assert api._redirected(old, reply) == new
+        assert api._redirect_target(old, reply) == new
     else:
         with pytest.raises(EndpointFailed):
-            api._redirected(old, reply)
+            api._redirect_target(old, reply)
     api.close()
 
 
@@ -228,19 +236,19 @@ def test_certificates_are_checked() -> None:
     api.close()
 
 
-def test_a_refused_connection_names_the_setting_and_the_host() -> None:
+def test_refused_connection_names_the_setting_and_host() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     api = api_for(f"http://127.0.0.1:{port}")
-    with pytest.raises(PassingFailure, match=rf"127\.0\.0\.1:{port} \(HELPDESK_BASE_URL\)"):
+    with pytest.raises(TransientError, match=rf"127\.0\.0\.1:{port} \(HELPDESK_BASE_URL\)"):
         api.get("/x")
     api.close()
 
 
-def test_a_silent_server_is_given_up_on() -> None:
+def test_silent_server_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         api = api_for(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.05)
-        with pytest.raises(PassingFailure, match=r"within 0\.05 s.*HELPDESK_TIMEOUT_SECONDS"):
+        with pytest.raises(TransientError, match=r"within 0\.05 s.*HELPDESK_TIMEOUT_SECONDS"):
             api.get("/x")
         api.close()
 
@@ -249,45 +257,45 @@ def test_a_silent_server_is_given_up_on() -> None:
     "url",
     ["desk.example.com", "ftp://desk.example.com", "https://", "", "http://h:99999", "http://[::1"],
 )
-def test_an_address_that_is_none_names_the_setting(url: str) -> None:
+def test_invalid_base_url_names_the_setting(url: str) -> None:
     with pytest.raises(SettingsError, match="HELPDESK_BASE_URL"):
         api_for(url)
 
 
 @pytest.mark.parametrize("extra", ["https://u:p4ssword@h", "https://h/?k=p4ssword"])
-def test_an_address_with_credentials_is_refused_without_showing_them(extra: str) -> None:
+def test_url_with_credentials_is_rejected_without_showing_them(extra: str) -> None:
     with pytest.raises(SettingsError, match="HELPDESK_API_TOKEN") as refusal:
         api_for(extra)
     assert "p4ssword" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("token", [f"{TOKEN}\n", f"two {TOKEN}", f"{TOKEN}\u20ac", f"\0{TOKEN}"])
-def test_a_token_that_no_header_takes_is_refused_without_showing_it(token: str) -> None:
+def test_token_invalid_in_a_header_is_rejected_without_showing_it(token: str) -> None:
     with pytest.raises(SettingsError, match="HELPDESK_API_TOKEN") as refusal:
         TokenAuth(token)
     assert TOKEN not in "".join(traceback.format_exception(refusal.value))
 
 
 FAILING: dict[str, Respond] = {
-    "echo": lambda seen: Said(f"you sent {seen.authorization}".encode(), 400),
-    "refused": lambda seen: Said((seen.authorization or "").encode(), 401),
-    "failed": lambda seen: Said((seen.authorization or "").encode(), 500),
+    "echo": lambda seen: CannedResponse(f"you sent {seen.authorization}".encode(), 400),
+    "refused": lambda seen: CannedResponse((seen.authorization or "").encode(), 401),
+    "failed": lambda seen: CannedResponse((seen.authorization or "").encode(), 500),
     "dropped": lambda _: None,
-    "moved": say(b"", 302, Location="http://evil.example"),
-    "no json": lambda seen: Said((seen.authorization or "").encode()),
+    "moved": responding(b"", 302, Location="http://evil.example"),
+    "no json": lambda seen: CannedResponse((seen.authorization or "").encode()),
 }
 
 
 @pytest.mark.parametrize("respond", FAILING.values(), ids=FAILING.keys())
-def test_the_token_is_never_shown(respond: Respond, caplog: pytest.LogCaptureFixture) -> None:
+def test_token_is_never_shown(respond: Respond, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with pytest.raises((EndpointFailed, CredentialsRefused)) as failure:
-        ask(respond)[0].json()
+        call(respond)[0].json()
     shown = "".join(traceback.format_exception(failure.value)) + repr(failure.value) + caplog.text
     assert TOKEN not in shown
 
 
-def test_the_token_is_in_no_repr() -> None:
+def test_token_is_in_no_repr() -> None:
     api = api_for("https://desk.example.com")
     things: list[Callable[[], str]] = [
         lambda: repr(api),

@@ -7,21 +7,30 @@ from collections.abc import Callable
 import pytest
 
 from helpdesk_assets.errors import CredentialsRefused, EndpointFailed
-from helpdesk_assets.providers.client.errors import PassingFailure
-from helpdesk_assets.providers.client.retry import FIRST_WAIT, LONGEST_WAIT, TRIES, Retry
-from helpdesk_assets.providers.client.usage import Meter
+from helpdesk_assets.providers.client.errors import TransientError
+from helpdesk_assets.providers.client.retry import (
+    FIRST_WAIT_SECONDS,
+    MAX_ATTEMPTS,
+    MAX_WAIT_SECONDS,
+    Retry,
+)
+from helpdesk_assets.providers.client.usage import UsageCounter
 
 
 class Bench:
-    """A retry whose sleeps are written down; `chance` is fixed at one half."""
+    """A retry whose sleeps are written down; `rng` is fixed at one half."""
 
     def __init__(self, **limits: float) -> None:
         self.slept: list[float] = []
-        self.meter = Meter()
+        self.meter = UsageCounter()
         self.calls = 0
-        tries = int(limits.pop("tries", TRIES))
+        max_attempts = int(limits.pop("max_attempts", MAX_ATTEMPTS))
         self.retry = Retry(
-            self.meter, sleep=self.slept.append, chance=lambda: 0.5, tries=tries, **limits
+            self.meter,
+            sleep=self.slept.append,
+            rng=lambda: 0.5,
+            max_attempts=max_attempts,
+            **limits,
         )
 
     def run(self, *failures: Exception) -> int:
@@ -36,11 +45,11 @@ class Bench:
         return self.retry(call)
 
 
-def passing(retry_after: float | None = None) -> PassingFailure:
-    return PassingFailure("GET /v2/tickets answered 503.", retry_after)
+def passing(retry_after: float | None = None) -> TransientError:
+    return TransientError("GET /v2/tickets answered 503.", retry_after)
 
 
-def test_a_call_that_works_is_made_once() -> None:
+def test_successful_call_is_made_once() -> None:
     bench = Bench()
     assert bench.run() == 1
     assert bench.slept == []
@@ -49,39 +58,39 @@ def test_a_call_that_works_is_made_once() -> None:
 def test_waits_double_with_jitter_and_are_counted() -> None:
     bench = Bench()
     assert bench.run(*[passing() for _ in range(4)]) == 5
-    assert bench.slept == [FIRST_WAIT * 0.75 * 2**n for n in range(4)]
+    assert bench.slept == [FIRST_WAIT_SECONDS * 0.75 * 2**n for n in range(4)]
     assert bench.meter.use.retries == 4
     assert bench.meter.use.seconds_waited == sum(bench.slept)
 
 
-def test_a_wait_is_capped() -> None:
-    bench = Bench(tries=20, longest_in_all=10_000)
+def test_wait_is_capped() -> None:
+    bench = Bench(max_attempts=20, max_total_wait=10_000)
     bench.run(*[passing() for _ in range(15)])
-    assert max(bench.slept) == LONGEST_WAIT * 0.75
+    assert max(bench.slept) == MAX_WAIT_SECONDS * 0.75
 
 
-def test_retry_after_is_a_floor() -> None:
+def test_retry_after_is_a_minimum() -> None:
     bench = Bench()
     bench.run(passing(retry_after=40), passing(retry_after=0))
     assert bench.slept == [40.5, 0.5]
 
 
-def test_tries_are_limited() -> None:
+def test_attempts_are_limited() -> None:
     bench = Bench()
     with pytest.raises(EndpointFailed, match=r"answered 503\. Given up after 8 tries") as failure:
         bench.run(*[passing() for _ in range(100)])
-    assert bench.calls == TRIES
-    assert not isinstance(failure.value, PassingFailure)
+    assert bench.calls == MAX_ATTEMPTS
+    assert not isinstance(failure.value, TransientError)
 
 
-def test_waiting_is_limited_in_all() -> None:
-    bench = Bench(longest_in_all=100)
+def test_total_wait_is_limited() -> None:
+    bench = Bench(max_total_wait=100)
     with pytest.raises(EndpointFailed, match="left alone for 45 s"):
         bench.run(*[passing(retry_after=45) for _ in range(100)])
     assert bench.slept == [45.5, 45.5]
 
 
-def test_a_wait_beyond_the_limit_is_not_begun() -> None:
+def test_wait_beyond_the_limit_is_not_started() -> None:
     bench = Bench()
     with pytest.raises(EndpointFailed, match="left alone for 86400 s"):
         bench.run(passing(retry_after=86_400))
@@ -91,7 +100,7 @@ def test_a_wait_beyond_the_limit_is_not_begun() -> None:
 @pytest.mark.parametrize(
     "failure", [lambda: CredentialsRefused("401"), lambda: EndpointFailed("400"), lambda: OSError()]
 )
-def test_other_failures_are_not_tried_again(failure: Callable[[], Exception]) -> None:
+def test_other_errors_are_not_retried(failure: Callable[[], Exception]) -> None:
     bench = Bench()
     error = failure()
     with pytest.raises(type(error)):

@@ -13,19 +13,19 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from helpdesk_assets.providers.client.token_cache import Noted, TokenCache, users_folder
+from helpdesk_assets.providers.client.token_cache import CachedToken, TokenCache, user_cache_dir
 
-NOTED = Noted("t0ken", 2000.5, (1000.0, 1001.25))
+NOTED = CachedToken("t0ken", 2000.5, (1000.0, 1001.25))
 
 
-def test_what_is_kept_is_read_by_another_of_the_same_client(tmp_path: Path) -> None:
+def test_stored_token_is_read_by_the_same_client(tmp_path: Path) -> None:
     TokenCache(tmp_path, "accounts", "client", "refresh").write(NOTED)
     assert TokenCache(tmp_path, "accounts", "client", "refresh").read() == NOTED
-    assert TokenCache(tmp_path, "accounts", "client", "other").read() == Noted()
-    assert TokenCache(tmp_path, "accounts", "clientr", "efresh").read() == Noted()
+    assert TokenCache(tmp_path, "accounts", "client", "other").read() == CachedToken()
+    assert TokenCache(tmp_path, "accounts", "clientr", "efresh").read() == CachedToken()
 
 
-def test_names_and_shows_nothing_of_the_client_or_the_token(tmp_path: Path) -> None:
+def test_names_and_repr_reveal_neither_client_nor_token(tmp_path: Path) -> None:
     TokenCache(tmp_path, "https://accounts.example", "cl1ent", "r3fresh").write(NOTED)
     (file,) = tmp_path.iterdir()
     assert "cl1ent" not in file.name
@@ -34,11 +34,11 @@ def test_names_and_shows_nothing_of_the_client_or_the_token(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022])
-def test_its_owner_alone_may_read_it(tmp_path: Path, umask: int) -> None:
+def test_only_the_owner_may_read_it(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         cache = TokenCache(tmp_path / "new" / "folder", "client")
-        with cache.alone(1.0):
+        with cache.exclusive(1.0):
             cache.write(NOTED)
             cache.write(NOTED)
     finally:
@@ -65,7 +65,7 @@ def cache_files(folder: Path) -> list[Path]:
         "\udcff",
     ],
 )
-def test_a_broken_file_is_as_good_as_none_and_is_put_right(
+def test_broken_file_counts_as_empty_and_is_replaced(
     tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -73,29 +73,29 @@ def test_a_broken_file_is_as_good_as_none_and_is_put_right(
     (file,) = tmp_path.iterdir()
     file.write_text(text, errors="surrogateescape")
     cache = TokenCache(tmp_path, "client")
-    assert [cache.read(), cache.read()] == [Noted(), Noted()]
+    assert [cache.read(), cache.read()] == [CachedToken(), CachedToken()]
     assert len(caplog.messages) == 1
     assert "t0ken" not in caplog.text
     cache.write(NOTED)
     assert cache.read() == NOTED
 
 
-def test_a_folder_that_cannot_be_made_is_no_error(
+def test_uncreatable_folder_is_not_an_error(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Root may write everywhere, so a file stands where the folder should be."""
     caplog.set_level(logging.INFO)
     (tmp_path / "taken").write_text("")
     cache = TokenCache(tmp_path / "taken" / "folder", "client")
-    with cache.alone(1.0):
+    with cache.exclusive(1.0):
         cache.write(NOTED)
-        assert cache.read() == Noted()
+        assert cache.read() == CachedToken()
     assert len(caplog.messages) == 1
     assert "cannot be kept in" in caplog.text
     assert "t0ken" not in caplog.text
 
 
-def test_a_write_that_fails_leaves_what_was_there_and_no_rubbish(
+def test_failed_write_keeps_the_old_file_without_leftovers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = TokenCache(tmp_path, "client")
@@ -105,24 +105,24 @@ def test_a_write_that_fails_leaves_what_was_there_and_no_rubbish(
         raise OSError("full")
 
     monkeypatch.setattr(Path, "replace", fail)
-    cache.write(Noted("other", 1.0, ()))
+    cache.write(CachedToken("other", 1.0, ()))
     assert cache.read() == NOTED
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_without_a_folder_nothing_is_kept() -> None:
+def test_without_a_folder_nothing_is_stored() -> None:
     cache = TokenCache(None, "client")
-    with cache.alone(1.0):
+    with cache.exclusive(1.0):
         cache.write(NOTED)
-    assert cache.read() == Noted()
+    assert cache.read() == CachedToken()
 
 
-def test_one_at_a_time_and_nobody_waits_for_ever(tmp_path: Path) -> None:
+def test_exclusive_access_with_a_bounded_wait(tmp_path: Path) -> None:
     """Held by another process, or by one that hangs."""
     held, order = threading.Event(), []
 
     def hold() -> None:
-        with TokenCache(tmp_path, "client").alone(5.0):
+        with TokenCache(tmp_path, "client").exclusive(5.0):
             held.set()
             go_on.wait(5.0)
             order.append("first")
@@ -131,16 +131,16 @@ def test_one_at_a_time_and_nobody_waits_for_ever(tmp_path: Path) -> None:
     thread = threading.Thread(target=hold)
     thread.start()
     held.wait(5.0)
-    with TokenCache(tmp_path, "client").alone(0.01):
+    with TokenCache(tmp_path, "client").exclusive(0.01):
         order.append("tired of waiting")
     go_on.set()
-    with TokenCache(tmp_path, "client").alone(5.0):
+    with TokenCache(tmp_path, "client").exclusive(5.0):
         order.append("second")
     thread.join()
     assert order == ["tired of waiting", "first", "second"]
 
 
-def test_a_process_that_dies_holds_nothing(tmp_path: Path) -> None:
+def test_dead_process_releases_the_lock(tmp_path: Path) -> None:
     TokenCache(tmp_path, "client").write(NOTED)
     (file,) = tmp_path.iterdir()
     lock = file.with_suffix(".lock")
@@ -149,7 +149,7 @@ def test_a_process_that_dies_holds_nothing(tmp_path: Path) -> None:
         "FileLock(sys.argv[1]).acquire(timeout=1); os._exit(0)"
     )
     subprocess.run([sys.executable, "-c", code, str(lock)], check=True)
-    with TokenCache(tmp_path, "client").alone(0.0):
+    with TokenCache(tmp_path, "client").exclusive(0.0):
         assert not _can_lock(lock)
 
 
@@ -163,11 +163,13 @@ def _can_lock(path: Path) -> bool:
     return True
 
 
-def test_the_folder_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_default_folder_belongs_to_the_user(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     if sys.platform == "linux":
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-        assert users_folder() == tmp_path / "helpdesk-assets"
-    assert users_folder() is not None
+        assert user_cache_dir() == tmp_path / "helpdesk-assets"
+    assert user_cache_dir() is not None
 
 
 def test_without_a_home_there_is_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,4 +177,4 @@ def test_without_a_home_there_is_no_folder(monkeypatch: pytest.MonkeyPatch) -> N
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr("platformdirs.user_cache_path", homeless)
-    assert users_folder() is None
+    assert user_cache_dir() is None

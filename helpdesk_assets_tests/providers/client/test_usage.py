@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from helpdesk_assets.model.tickets import ApiUse
-from helpdesk_assets.providers.client.usage import Meter
+from helpdesk_assets.model.tickets import ApiUsage
+from helpdesk_assets.providers.client.usage import UsageCounter
 
 
 @pytest.fixture
-def hasty_threads() -> Iterator[None]:
+def frequent_thread_switches() -> Iterator[None]:
     """Threads interrupt each other as often as they can, or a lost count would be rare luck."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -21,15 +21,15 @@ def hasty_threads() -> Iterator[None]:
     sys.setswitchinterval(usual)
 
 
-@pytest.mark.usefixtures("hasty_threads")
-def test_no_count_is_lost_between_threads() -> None:
-    meter = Meter()
+@pytest.mark.usefixtures("frequent_thread_switches")
+def test_counts_are_thread_safe() -> None:
+    meter = UsageCounter()
 
     def count(_: int) -> None:
-        meter.called()
-        meter.received(3)
-        meter.retried(0.5)
+        meter.record_call()
+        meter.record_bytes(3)
+        meter.record_retry(0.5)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(count, range(2000)))
-    assert meter.use == ApiUse(2000, 6000, 2000, 1000.0)
+    assert meter.use == ApiUsage(2000, 6000, 2000, 1000.0)

@@ -8,9 +8,9 @@ import pytest
 from requests.structures import CaseInsensitiveDict
 
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.providers.client.rate_limit import Left
-from helpdesk_assets.providers.freshdesk.account import extent, read_left
-from helpdesk_assets.providers.freshdesk.adapter import from_settings, looks
+from helpdesk_assets.providers.client.rate_limit import RateLimitState
+from helpdesk_assets.providers.freshdesk.account import parse_rate_limit, query_limits
+from helpdesk_assets.providers.freshdesk.adapter import describe_settings, from_settings
 from helpdesk_assets.settings import Settings
 
 
@@ -19,9 +19,9 @@ def settings(**more: Any) -> Settings:
 
 
 @pytest.mark.parametrize("key", ["abc:X", "a b", "schlüssel", "abc\ndef"])
-def test_a_key_that_is_none(key: str) -> None:
+def test_invalid_api_key(key: str) -> None:
     wrong = settings(helpdesk_api_token=key)
-    for examine in (from_settings, lambda given: looks(given)["helpdesk_api_token"]()):
+    for examine in (from_settings, lambda given: describe_settings(given)["helpdesk_api_token"]()):
         with pytest.raises(SettingsError, match="HELPDESK_API_TOKEN") as caught:
             examine(wrong)
         assert key not in str(caught.value)
@@ -34,18 +34,18 @@ def test_a_key_that_is_none(key: str) -> None:
         ({"freshdesk_include": "stats,notes, company"}, r"FRESHDESK_INCLUDE names company, notes"),
     ],
 )
-def test_what_freshdesk_does_not_take(wrong: dict[str, Any], message: str) -> None:
+def test_settings_freshdesk_rejects(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         from_settings(settings(**wrong))
     (name,) = wrong
-    said = dict(looks(settings(**wrong)))
+    said = dict(describe_settings(settings(**wrong)))
     with pytest.raises(SettingsError, match=message):
         said.pop(name)()
     assert all(look() for look in said.values()), "each setting answers for itself alone"
 
 
-def test_what_the_doctor_says() -> None:
-    assert {name: look() for name, look in looks(settings()).items()} == {
+def test_doctor_settings_report() -> None:
+    assert {name: look() for name, look in describe_settings(settings()).items()} == {
         "helpdesk_api_token": "set (not shown)",
         "helpdesk_page_size": "100",
         "helpdesk_result_cap": "30000 (300 pages of 100)",
@@ -58,7 +58,7 @@ def test_what_the_doctor_says() -> None:
         helpdesk_result_cap=900,
         helpdesk_page_size=50,
     )
-    assert {name: look() for name, look in looks(other).items()} == {
+    assert {name: look() for name, look in describe_settings(other).items()} == {
         "helpdesk_api_token": "set (not shown)",
         "helpdesk_page_size": "50",
         "helpdesk_result_cap": "900 (18 pages of 50)",
@@ -71,13 +71,13 @@ def test_what_the_doctor_says() -> None:
     ("headers", "left"),
     [
         ({}, ()),
-        ({"X-RateLimit-Total": "200", "X-RateLimit-Remaining": "12"}, (Left(12, 200),)),
-        ({"x-ratelimit-remaining": "12"}, (Left(12, None),)),
+        ({"X-RateLimit-Total": "200", "X-RateLimit-Remaining": "12"}, (RateLimitState(12, 200),)),
+        ({"x-ratelimit-remaining": "12"}, (RateLimitState(12, None),)),
         ({"X-RateLimit-Total": "200", "X-RateLimit-Remaining": "many"}, ()),
     ],
 )
-def test_what_headers_tell_of_the_limit(headers: dict[str, str], left: tuple[Left, ...]) -> None:
-    assert read_left(CaseInsensitiveDict(headers)) == left
+def test_rate_limit_headers(headers: dict[str, str], left: tuple[RateLimitState, ...]) -> None:
+    assert parse_rate_limit(CaseInsensitiveDict(headers)) == left
 
 
 @pytest.mark.parametrize(
@@ -90,10 +90,8 @@ def test_what_headers_tell_of_the_limit(headers: dict[str, str], left: tuple[Lef
         ({"helpdesk_result_cap": 99_999}, 100, 30_000),
     ],
 )
-def test_the_cap_is_300_pages_whatever_their_size(
-    more: dict[str, int], size: int, rows: int
-) -> None:
-    whole = extent(settings(**more))
+def test_cap_is_300_pages_of_any_size(more: dict[str, int], size: int, rows: int) -> None:
+    whole = query_limits(settings(**more))
     assert (whole.page_size, whole.rows) == (size, rows)
     capabilities = from_settings(settings(**more)).capabilities
     assert (capabilities.page_size, capabilities.result_cap) == (size, rows)

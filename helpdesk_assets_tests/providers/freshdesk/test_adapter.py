@@ -14,23 +14,23 @@ from helpdesk_assets.local.simulator.admin_client import TrueTicket
 from helpdesk_assets.local.simulator.dialects.freshdesk import FreshdeskDialect
 from helpdesk_assets.local.simulator.dialects.rest import TOKEN_WITHOUT_RIGHTS
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
-from helpdesk_assets.providers.client.connection import World
-from helpdesk_assets.providers.freshdesk.adapter import FreshdeskHelpdesk, from_settings
+from helpdesk_assets.providers.client.connection import Runtime
+from helpdesk_assets.providers.freshdesk.adapter import FreshdeskAdapter, from_settings
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.providers.pages import contents, newest
 
 START = datetime(2026, 11, 23, 10, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
-Connect = Callable[..., FreshdeskHelpdesk]
+Connect = Callable[..., FreshdeskAdapter]
 
 
 @pytest.fixture
-def desk() -> Iterator[SimulatedHelpdesk]:
+def simulator() -> Iterator[SimulatedHelpdesk]:
     """Its clock has moved on by an hour, so what a test changes is later than all before."""
-    with SimulatedHelpdesk(tickets=130, start=START, frozen=True, dialect="freshdesk") as desk:
-        desk.advance(3600)
-        yield desk
+    with SimulatedHelpdesk(tickets=130, start=START, frozen=True, dialect="freshdesk") as simulator:
+        simulator.advance(3600)
+        yield simulator
 
 
 @pytest.fixture
@@ -41,19 +41,19 @@ def slept() -> list[float]:
 @pytest.fixture
 def connect(slept: list[float], request: pytest.FixtureRequest) -> Iterator[Connect]:
     """Waiting moves the helpdesk's clock on."""
-    made: list[FreshdeskHelpdesk] = []
+    made: list[FreshdeskAdapter] = []
 
-    def make(desk: SimulatedHelpdesk | None = None, **more: Any) -> FreshdeskHelpdesk:
-        desk = desk or request.getfixturevalue("desk")
-        given = {"helpdesk_base_url": desk.base_url, "helpdesk_api_token": desk.token}
+    def make(simulator: SimulatedHelpdesk | None = None, **more: Any) -> FreshdeskAdapter:
+        simulator = simulator or request.getfixturevalue("simulator")
+        given = {"helpdesk_base_url": simulator.base_url, "helpdesk_api_token": simulator.token}
         settings = Settings.model_validate({**given, **more})
 
         def sleep(seconds: float) -> None:
             slept.append(seconds)
-            desk.advance(seconds)
+            simulator.advance(seconds)
 
-        world = World(
-            clock=lambda: START, timer=lambda: sum(slept), sleep=sleep, chance=lambda: 0.5
+        world = Runtime(
+            now=lambda: START, monotonic=lambda: sum(slept), sleep=sleep, rng=lambda: 0.5
         )
         made.append(from_settings(settings, world))
         return made[-1]
@@ -63,141 +63,140 @@ def connect(slept: list[float], request: pytest.FixtureRequest) -> Iterator[Conn
         helpdesk.close()
 
 
-def truth(desk: SimulatedHelpdesk) -> dict[str, Any]:
-    return {one.ticket_id: one.whole for one in desk.truth(whole=True, gone=True)}
+def truth(simulator: SimulatedHelpdesk) -> dict[str, Any]:
+    return {one.ticket_id: one.raw_ticket for one in simulator.truth(raw_ticket=True, gone=True)}
 
 
 def ids(changed: Iterable[TrueTicket]) -> set[str]:
     return {one.ticket_id for one in changed}
 
 
-def now(desk: SimulatedHelpdesk) -> datetime:
-    return desk.clock().now
+def now(simulator: SimulatedHelpdesk) -> datetime:
+    return simulator.clock().now
 
 
-def test_everything_from_the_beginning_with_what_is_gone(
-    desk: SimulatedHelpdesk, connect: Connect
-) -> None:
-    spam, deleted = desk.mark_spam(2), desk.delete(3)
-    merged = [one.ticket_id for one in desk.truth()][:2]
-    desk.merge(merged, into=next(t.ticket_id for t in desk.truth() if t.ticket_id not in merged))
-    ended = {one.ticket_id: one.ended_at for one in desk.truth(gone=True) if one.end}
-    desk.advance(10)
+def test_full_read_includes_deleted_tickets(simulator: SimulatedHelpdesk, connect: Connect) -> None:
+    spam, deleted = simulator.mark_spam(2), simulator.delete(3)
+    merged = [one.ticket_id for one in simulator.truth()][:2]
+    simulator.merge(
+        merged, into=next(t.ticket_id for t in simulator.truth() if t.ticket_id not in merged)
+    )
+    ended = {one.ticket_id: one.removed_at for one in simulator.truth(gone=True) if one.end}
+    simulator.advance(10)
     pages = list(connect().changes(None))
     got = newest(pages)
-    assert contents(got) == truth(desk)
+    assert contents(got) == truth(simulator)
     gone = {key: one.deleted_time for key, one in got.items() if one.deleted_time}
     assert gone == {key: ended[key] for key in ended if key not in merged}
     assert {*spam, *deleted} <= gone.keys()
     assert {got[each].status for each in merged} == {"Closed"}
-    assert {page.until for page in pages} == {now(desk) - SECOND}
+    assert {page.until for page in pages} == {now(simulator) - SECOND}
 
 
-def test_the_listing_is_the_same_list_from_its_beginning(
-    desk: SimulatedHelpdesk, connect: Connect
+def test_listing_is_the_same_list_from_its_start(
+    simulator: SimulatedHelpdesk, connect: Connect
 ) -> None:
     helpdesk = connect()
-    assert contents(newest(helpdesk.listing())) == truth(desk)
+    assert contents(newest(helpdesk.listing())) == truth(simulator)
     assert helpdesk.capabilities.listing_is_stable
 
 
-def test_three_calls_when_nothing_changed(desk: SimulatedHelpdesk, connect: Connect) -> None:
-    pages = list(connect().changes(now(desk) - timedelta(minutes=5)))
+def test_no_changes_cost_three_calls(simulator: SimulatedHelpdesk, connect: Connect) -> None:
+    pages = list(connect().changes(now(simulator) - timedelta(minutes=5)))
     assert [page.tickets for page in pages] == [(), (), ()]
-    assert {page.until for page in pages} == {now(desk) - SECOND}
-    counters = desk.counters()
+    assert {page.until for page in pages} == {now(simulator) - SECOND}
+    counters = simulator.counters()
     assert (counters.of("gone"), counters.of("search"), counters.total) == (2, 1, 3)
 
 
 @pytest.mark.parametrize("is_inclusive", [True, False])
-def test_the_first_second_of_a_window_is_in_it_whatever_the_bound_means(
-    desk: SimulatedHelpdesk,
+def test_first_second_of_a_window_is_included(
+    simulator: SimulatedHelpdesk,
     connect: Connect,
     monkeypatch: pytest.MonkeyPatch,
     is_inclusive: bool,
 ) -> None:
     monkeypatch.setattr(FreshdeskDialect, "since_is_inclusive", is_inclusive)
-    earlier = desk.change(3, same_second=True)
-    desk.advance(1)
-    changed, (deleted,) = desk.change(25, same_second=True), desk.delete(1)
-    since = now(desk)
-    desk.advance(5)
-    after = desk.change(20, spread_seconds=40)
+    earlier = simulator.change(3, same_second=True)
+    simulator.advance(1)
+    changed, (deleted,) = simulator.change(25, same_second=True), simulator.delete(1)
+    since = now(simulator)
+    simulator.advance(5)
+    after = simulator.change(20, spread_seconds=40)
     for size in (10, 100):
         got = newest(connect(helpdesk_page_size=size).changes(since))
         assert got.keys() == {*ids(changed), *ids(after), deleted}
     assert not (ids(earlier) - ids(changed) - ids(after) - {deleted}) & got.keys()
 
 
-def test_a_dense_second_is_not_read_again_to_get_past_it(
-    desk: SimulatedHelpdesk, connect: Connect
-) -> None:
-    since = now(desk)
-    desk.advance(5)
-    desk.change(95, same_second=True)
-    desk.advance(5)
-    after = desk.change(3, spread_seconds=3)
-    desk.advance(5)
+def test_dense_second_is_read_once(simulator: SimulatedHelpdesk, connect: Connect) -> None:
+    since = now(simulator)
+    simulator.advance(5)
+    simulator.change(95, same_second=True)
+    simulator.advance(5)
+    after = simulator.change(3, spread_seconds=3)
+    simulator.advance(5)
     pages = list(connect(helpdesk_page_size=10, helpdesk_concurrency=1).changes(since))
     assert ids(after) <= newest(pages).keys()
     # One to get there, twice ten within that second, and what follows; a first look at the bound.
-    assert desk.counters().of("search") <= 26
+    assert simulator.counters().of("search") <= 26
 
 
 @pytest.mark.parametrize("is_inclusive", [True, False])
 @pytest.mark.parametrize("concurrency", [1, 8])
 def test_changes_while_paging_lose_nothing(
-    desk: SimulatedHelpdesk,
+    simulator: SimulatedHelpdesk,
     connect: Connect,
     monkeypatch: pytest.MonkeyPatch,
     is_inclusive: bool,
     concurrency: int,
 ) -> None:
     monkeypatch.setattr(FreshdeskDialect, "since_is_inclusive", is_inclusive)
-    desk.fault("changes_while_paging", on="search", changes=5, advance_seconds=10, count=15)
+    simulator.fault("changes_while_paging", on="search", changes=5, advance_seconds=10, count=15)
     helpdesk = connect(helpdesk_page_size=10, helpdesk_concurrency=concurrency)
     pages = list(helpdesk.changes(None))
-    desk.clear_faults()
-    desk.advance(5)
+    simulator.clear_faults()
+    simulator.advance(5)
     rest = list(helpdesk.changes(pages[-1].until))
-    assert contents(newest([*pages, *rest])) == truth(desk)
+    assert contents(newest([*pages, *rest])) == truth(simulator)
 
 
-def test_a_window_with_both_ends(desk: SimulatedHelpdesk, connect: Connect) -> None:
-    since = now(desk)
-    changed = sorted(desk.change(40, spread_seconds=400), key=lambda one: one.modified_time)
-    desk.advance(10)
-    (late,) = desk.delete(1)
+def test_closed_window(simulator: SimulatedHelpdesk, connect: Connect) -> None:
+    since = now(simulator)
+    changed = sorted(simulator.change(40, spread_seconds=400), key=lambda one: one.modified_time)
+    simulator.advance(10)
+    (late,) = simulator.delete(1)
     until = changed[19].modified_time
     pages = list(connect(helpdesk_page_size=10).changes(since, until))
     assert newest(pages).keys() == ids(changed[:20]) - {late}
     assert {page.until for page in pages} == {until}
 
 
-def test_what_is_deleted_while_the_rest_is_read_is_the_next_windows(
-    desk: SimulatedHelpdesk, connect: Connect
+def test_deletions_during_a_read_belong_to_the_next_window(
+    simulator: SimulatedHelpdesk, connect: Connect
 ) -> None:
     """Each list has its own opening; the window ends with the first."""
-    since = now(desk)
+    since = now(simulator)
     helpdesk = connect()
     walk = helpdesk.changes(since)
     first = next(walk)
-    desk.advance(60)
-    (deleted,) = desk.delete(1)
-    desk.advance(60)
+    simulator.advance(60)
+    (deleted,) = simulator.delete(1)
+    simulator.advance(60)
     pages = [first, *walk]
     assert pages[-1].served_at == first.served_at + timedelta(seconds=120)
     assert {page.until for page in pages} == {first.until}
     assert deleted not in newest(pages) or newest(pages)[deleted].deleted_time
     assert (
-        newest(helpdesk.changes(pages[-1].until))[deleted].deleted_time == now(desk) - 60 * SECOND
+        newest(helpdesk.changes(pages[-1].until))[deleted].deleted_time
+        == now(simulator) - 60 * SECOND
     )
 
 
-def test_an_interrupted_reading_goes_on_and_looks_at_the_trash_again(
-    desk: SimulatedHelpdesk, connect: Connect
+def test_interrupted_read_resumes_and_rereads_the_trash(
+    simulator: SimulatedHelpdesk, connect: Connect
 ) -> None:
-    desk.delete(1)
+    simulator.delete(1)
     helpdesk = connect(helpdesk_page_size=20, helpdesk_concurrency=1)
     walk = helpdesk.changes(None)
     read = []
@@ -207,11 +206,11 @@ def test_an_interrupted_reading_goes_on_and_looks_at_the_trash_again(
             break
     of_gone = [page for page in read if page.tickets and page.tickets[0].deleted_time]
     assert {(page.resume, page.share) for page in of_gone} == {(None, None)}
-    (deleted,) = desk.delete(1)
-    desk.advance(10)
-    desk.reset_counters()
+    (deleted,) = simulator.delete(1)
+    simulator.advance(10)
+    simulator.reset_counters()
     rest = list(helpdesk.changes(None, resume=read[-1].resume))
-    assert contents(newest([*read, *rest])) == truth(desk)
+    assert contents(newest([*read, *rest])) == truth(simulator)
     assert newest(rest)[deleted].deleted_time
     again = {key for key, one in newest(rest).items() if not one.deleted_time} & newest(read).keys()
     # The last second that was read may not have been whole.
@@ -219,11 +218,11 @@ def test_an_interrupted_reading_goes_on_and_looks_at_the_trash_again(
     assert len(again) <= 2
 
 
-def test_a_reading_that_goes_on_has_all_of_the_trash_again(
-    desk: SimulatedHelpdesk, connect: Connect
+def test_resumed_read_includes_the_whole_trash(
+    simulator: SimulatedHelpdesk, connect: Connect
 ) -> None:
-    (deleted,) = desk.delete(1)
-    desk.advance(10)
+    (deleted,) = simulator.delete(1)
+    simulator.advance(10)
     helpdesk = connect()
     *_, last = helpdesk.changes(None)
     rest = newest(helpdesk.changes(None, resume=last.resume))
@@ -232,41 +231,41 @@ def test_a_reading_that_goes_on_has_all_of_the_trash_again(
 
 
 @pytest.mark.parametrize("fault", ["empty_page", "page_cut_short", "repeated_rows"])
-def test_odd_pages_lose_nothing(desk: SimulatedHelpdesk, connect: Connect, fault: str) -> None:
-    desk.delete(5)
-    desk.advance(10)
+def test_odd_pages_lose_nothing(simulator: SimulatedHelpdesk, connect: Connect, fault: str) -> None:
+    simulator.delete(5)
+    simulator.advance(10)
     for endpoint in ("search", "gone"):
-        desk.fault(fault, on=endpoint, count=2)
-        assert contents(newest(connect().changes(None))) == truth(desk)
+        simulator.fault(fault, on=endpoint, count=2)
+        assert contents(newest(connect().changes(None))) == truth(simulator)
 
 
-def test_a_failed_call_is_tried_again(
-    desk: SimulatedHelpdesk, connect: Connect, slept: list[float]
+def test_failed_call_is_retried(
+    simulator: SimulatedHelpdesk, connect: Connect, slept: list[float]
 ) -> None:
     """There is nothing else to fall back on: the listing is the same endpoint."""
-    desk.fault("error_500", on="gone", count=1)
-    desk.fault("not_json", on="search", count=1)
-    desk.fault("rate_limit_429", on="search", count=1, after=1, retry_after=40)
-    assert contents(newest(connect().changes(None))) == truth(desk)
+    simulator.fault("error_500", on="gone", count=1)
+    simulator.fault("not_json", on="search", count=1)
+    simulator.fault("rate_limit_429", on="search", count=1, after=1, retry_after=40)
+    assert contents(newest(connect().changes(None))) == truth(simulator)
     assert slept[-1] == 40.5
     assert len(slept) == 3
 
 
-def test_a_row_of_2099_is_given_and_moves_nothing(
-    desk: SimulatedHelpdesk, connect: Connect
+def test_row_dated_2099_does_not_advance_the_window(
+    simulator: SimulatedHelpdesk, connect: Connect
 ) -> None:
-    desk.fault("future_row", on="search")
+    simulator.fault("future_row", on="search")
     pages = list(connect(helpdesk_page_size=20).changes(None))
-    assert {page.until for page in pages} == {now(desk) - SECOND}
+    assert {page.until for page in pages} == {now(simulator) - SECOND}
     assert max(one.modified_time for one in newest(pages).values()).year == 2099
 
 
-def test_times_with_offsets(desk: SimulatedHelpdesk, connect: Connect) -> None:
-    desk.advance(10)
-    at = now(desk).astimezone(UTC)
+def test_times_with_offsets(simulator: SimulatedHelpdesk, connect: Connect) -> None:
+    simulator.advance(10)
+    at = now(simulator).astimezone(UTC)
     east = (at + timedelta(hours=5, minutes=30)).replace(tzinfo=None).isoformat() + "+05:30"
-    (changed,) = desk.change(1, fields={"updated_at": east})
-    desk.advance(10)
+    (changed,) = simulator.change(1, fields={"updated_at": east})
+    simulator.advance(10)
     ticket = newest(connect().changes(at))[changed.ticket_id]
     assert ticket.modified_time == at
     assert json.loads(ticket.raw_json)["updated_at"] == east
@@ -277,14 +276,14 @@ def capped() -> Iterator[SimulatedHelpdesk]:
     """60 rows, six pages of ten, are all that one query gives."""
     with SimulatedHelpdesk(
         tickets=100, start=START, frozen=True, dialect="freshdesk", cap=60
-    ) as desk:
-        yield desk
+    ) as simulator:
+        yield simulator
 
 
 SMALL: dict[str, Any] = {"helpdesk_page_size": 10, "helpdesk_result_cap": 60}
 
 
-def test_a_cap_is_got_round(capped: SimulatedHelpdesk, connect: Connect) -> None:
+def test_result_cap_is_worked_around(capped: SimulatedHelpdesk, connect: Connect) -> None:
     capped.advance(3600)
     assert contents(newest(connect(capped, **SMALL).changes(None))) == truth(capped)
     since = now(capped)
@@ -300,16 +299,16 @@ def test_a_cap_is_got_round(capped: SimulatedHelpdesk, connect: Connect) -> None
     assert ids(after) <= got.keys()
 
 
-def halves(desk: SimulatedHelpdesk, first: int) -> Iterator[list[str]]:
+def halves(simulator: SimulatedHelpdesk, first: int) -> Iterator[list[str]]:
     """The clock moves on by a second between them."""
-    every = [one.ticket_id for one in desk.truth()]
+    every = [one.ticket_id for one in simulator.truth()]
     yield every[:first]
-    desk.advance(1)
+    simulator.advance(1)
     yield every[first:]
 
 
 @pytest.mark.parametrize("gone", [False, True])
-def test_more_in_one_second_than_the_cap_is_an_error(
+def test_one_second_beyond_the_cap_is_an_error(
     capped: SimulatedHelpdesk, connect: Connect, gone: bool
 ) -> None:
     capped.create(100)
@@ -333,7 +332,7 @@ def test_more_in_one_second_than_the_cap_is_an_error(
     assert helpdesk.use.calls < 20
 
 
-def test_a_cap_that_is_lower_than_documented_is_the_same_error(
+def test_cap_below_the_documented_one_is_an_error(
     capped: SimulatedHelpdesk, connect: Connect
 ) -> None:
     """HELPDESK_RESULT_CAP is not set: the page behind the last one is asked for, and refused."""
@@ -347,26 +346,26 @@ def test_a_cap_that_is_lower_than_documented_is_the_same_error(
 
 
 @pytest.mark.parametrize("are_listed", [True, False])
-def test_archived_tickets_are_not_gone(
+def test_archived_tickets_are_not_deleted(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, are_listed: bool
 ) -> None:
     """Whether the list tells of them is not documented. No row may say that they were deleted."""
     monkeypatch.setattr(FreshdeskDialect, "lists_archived", are_listed)
-    with SimulatedHelpdesk(tickets=20, start=START, frozen=True, dialect="freshdesk") as desk:
-        archived = desk.archive(3)
-        desk.advance(10)
-        got = newest(connect(desk).changes(None))
+    with SimulatedHelpdesk(tickets=20, start=START, frozen=True, dialect="freshdesk") as simulator:
+        archived = simulator.archive(3)
+        simulator.advance(10)
+        got = newest(connect(simulator).changes(None))
     assert [each in got for each in archived] == [are_listed] * 3
     assert not any(got[each].deleted_time for each in archived if each in got)
 
 
-def test_one_ticket(desk: SimulatedHelpdesk, connect: Connect) -> None:
-    living, (deleted,) = next(desk.truth(whole=True)), desk.delete(1)
+def test_one_ticket(simulator: SimulatedHelpdesk, connect: Connect) -> None:
+    living, (deleted,) = next(simulator.truth(raw_ticket=True)), simulator.delete(1)
     helpdesk = connect()
     ticket = helpdesk.ticket(living.ticket_id)
     assert ticket is not None
-    assert living.whole is not None
-    assert living.whole.items() <= json.loads(ticket.raw_json).items()
+    assert living.raw_ticket is not None
+    assert living.raw_ticket.items() <= json.loads(ticket.raw_json).items()
     assert "description" in json.loads(ticket.raw_json)
     gone = helpdesk.ticket(deleted)
     assert gone is not None
@@ -374,36 +373,38 @@ def test_one_ticket(desk: SimulatedHelpdesk, connect: Connect) -> None:
     assert helpdesk.ticket("no such/../ticket?") is None
 
 
-def test_includes_come_with_the_list(desk: SimulatedHelpdesk, connect: Connect) -> None:
-    desk.delete(1)
-    desk.advance(10)
+def test_includes_are_requested_with_the_list(
+    simulator: SimulatedHelpdesk, connect: Connect
+) -> None:
+    simulator.delete(1)
+    simulator.advance(10)
     helpdesk = connect(freshdesk_include="description, stats")
     for ticket in contents(newest(helpdesk.changes(None))).values():
         assert {"description", "description_text", "stats"} <= ticket.keys()
         assert "requester" not in ticket
-    assert desk.counters().of("ticket") == 0
+    assert simulator.counters().of("ticket") == 0
 
 
-def test_details_are_fetched_by_id_and_the_gone_are_as_whole_as_can_be(
-    desk: SimulatedHelpdesk, connect: Connect
+def test_details_are_fetched_by_id_with_tombstones_for_deleted_tickets(
+    simulator: SimulatedHelpdesk, connect: Connect
 ) -> None:
-    since = now(desk)
-    desk.advance(10)
-    (deleted,), changed = desk.delete(1), desk.change(12, spread_seconds=12)
-    desk.advance(10)
+    since = now(simulator)
+    simulator.advance(10)
+    (deleted,), changed = simulator.delete(1), simulator.change(12, spread_seconds=12)
+    simulator.advance(10)
     helpdesk = connect(helpdesk_fetch_details=True, helpdesk_concurrency=4)
     got = newest(helpdesk.changes(since))
     assert got.keys() == {deleted, *ids(changed)}
     assert all("description" in ticket for ticket in contents(got).values())
     assert got[deleted].deleted_time
-    assert desk.counters().of("ticket") == len(ids(changed))
-    assert not helpdesk.capabilities.lists_are_whole
+    assert simulator.counters().of("ticket") == len(ids(changed))
+    assert not helpdesk.capabilities.list_rows_are_complete
 
 
 @pytest.mark.parametrize(("key", "status"), [("wrong", 401), (TOKEN_WITHOUT_RIGHTS, 403)])
 @pytest.mark.parametrize("way", ["changes", "listing", "ticket"])
-def test_refused_credentials_are_never_tried_again(
-    desk: SimulatedHelpdesk, connect: Connect, key: str, status: int, way: str
+def test_rejected_credentials_are_not_retried(
+    simulator: SimulatedHelpdesk, connect: Connect, key: str, status: int, way: str
 ) -> None:
     helpdesk = connect(helpdesk_api_token=key)
     ways: dict[str, Callable[[], object]] = {
@@ -413,21 +414,21 @@ def test_refused_credentials_are_never_tried_again(
     }
     with pytest.raises(CredentialsRefused, match=f"{status} to GET /tickets.*HELPDESK_API_TOKEN"):
         ways[way]()
-    assert desk.counters().total == 1
+    assert simulator.counters().total == 1
 
 
-def test_calls_slow_down_before_they_are_refused(
-    desk: SimulatedHelpdesk, connect: Connect, slept: list[float]
+def test_throttles_before_the_rate_limit(
+    simulator: SimulatedHelpdesk, connect: Connect, slept: list[float]
 ) -> None:
-    desk.fault("rate_limit", calls=12, window_seconds=60)
+    simulator.fault("rate_limit", calls=12, window_seconds=60)
     helpdesk = connect(helpdesk_page_size=10, helpdesk_concurrency=1)
-    assert contents(newest(helpdesk.changes(None))) == truth(desk)
-    assert "429" not in desk.counters().calls["search"]
+    assert contents(newest(helpdesk.changes(None))) == truth(simulator)
+    assert "429" not in simulator.counters().calls["search"]
     assert helpdesk.use.seconds_waited >= 60
 
 
-def test_the_limit_of_lists_is_set_apart_from_the_accounts(
-    desk: SimulatedHelpdesk, connect: Connect, slept: list[float]
+def test_list_limit_is_separate_from_the_account_limit(
+    simulator: SimulatedHelpdesk, connect: Connect, slept: list[float]
 ) -> None:
     helpdesk = connect(
         helpdesk_page_size=10,
@@ -435,8 +436,8 @@ def test_the_limit_of_lists_is_set_apart_from_the_accounts(
         freshdesk_lists_per_minute=5,
         helpdesk_fetch_details=True,
     )
-    list(helpdesk.changes(now(desk) - timedelta(days=30)))
-    counters = desk.counters()
+    list(helpdesk.changes(now(simulator) - timedelta(days=30)))
+    counters = simulator.counters()
     lists = counters.of("search") + counters.of("gone")
     assert counters.of("ticket") > lists
     assert slept == [60.0] * ((lists - 1) // 5)

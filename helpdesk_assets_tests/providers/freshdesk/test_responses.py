@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from helpdesk_assets.errors import EndpointFailed, TicketUnreadable
-from helpdesk_assets.providers.freshdesk.adapter import FreshdeskHelpdesk, from_settings
+from helpdesk_assets.providers.freshdesk.adapter import FreshdeskAdapter, from_settings
 from helpdesk_assets.settings import Settings
-from helpdesk_assets_tests.providers.loopback import Said, Seen, loopback
+from helpdesk_assets_tests.providers.loopback import CannedResponse, ReceivedRequest, loopback
 from helpdesk_assets_tests.providers.pages import newest
-from helpdesk_assets_tests.providers.request_recorder import Sent, sent
+from helpdesk_assets_tests.providers.request_recorder import SentRequest, sent_requests
 
 START = datetime(2026, 11, 23, 10, tzinfo=UTC)
 TICKETS = "/api/v2/tickets"
@@ -31,14 +31,14 @@ ROW: dict[str, Any] = {
     "updated_at": "2026-11-23T09:00:00Z",
 }
 
-Connect = Callable[..., FreshdeskHelpdesk]
+Connect = Callable[..., FreshdeskAdapter]
 
 
 @pytest.fixture
 def connect() -> Iterator[Connect]:
-    made: list[FreshdeskHelpdesk] = []
+    made: list[FreshdeskAdapter] = []
 
-    def make(url: str, **more: Any) -> FreshdeskHelpdesk:
+    def make(url: str, **more: Any) -> FreshdeskAdapter:
         given = {"helpdesk_base_url": url, "helpdesk_api_token": "k3yk3y"}
         made.append(from_settings(Settings.model_validate({**given, **more})))
         return made[-1]
@@ -48,8 +48,8 @@ def connect() -> Iterator[Connect]:
         helpdesk.close()
 
 
-def answering(body: Any) -> Callable[[Seen], Said]:
-    return lambda _: Said(json.dumps(body).encode())
+def answering(body: Any) -> Callable[[ReceivedRequest], CannedResponse]:
+    return lambda _: CannedResponse(json.dumps(body).encode())
 
 
 def rows(count: int, first: int = 1) -> list[dict[str, Any]]:
@@ -57,18 +57,18 @@ def rows(count: int, first: int = 1) -> list[dict[str, Any]]:
     return [{**ROW, "id": number} for number in range(first, first + count)]
 
 
-def in_pages(*pages: tuple[list[Any], bool]) -> Callable[[Seen], Said]:
+def in_pages(*pages: tuple[list[Any], bool]) -> Callable[[ReceivedRequest], CannedResponse]:
     """The pages of the ordinary list, each with or without a link to the next. Behind their second
     there is nothing, and nothing is gone."""
 
-    def respond(seen: Seen) -> Said:
-        asked = sent([seen])[0].params
+    def respond(seen: ReceivedRequest) -> CannedResponse:
+        asked = sent_requests([seen])[0].params
         number = int(asked["page"])
         listed, is_linked = pages[number - 1] if number <= len(pages) else ([], False)
         if "filter" in asked or asked["updated_since"] > ROW["updated_at"]:
             listed, is_linked = [], False
         link = {"Link": f'<{seen.path}&page={number + 1}>; rel="next"'} if is_linked else {}
-        return Said(json.dumps(listed).encode(), headers=link)
+        return CannedResponse(json.dumps(listed).encode(), headers=link)
 
     return respond
 
@@ -83,7 +83,7 @@ def in_pages(*pages: tuple[list[Any], bool]) -> Callable[[Seen], Said]:
         [(rows(9), True), (rows(3, 11), True), ([], True), (rows(12, 13), False)],
     ],
 )
-def test_only_a_short_page_without_a_link_is_the_last(
+def test_only_a_short_page_without_a_link_is_last(
     connect: Connect, pages: list[tuple[list[Any], bool]]
 ) -> None:
     every = {str(row["id"]) for listed, _ in pages for row in listed}
@@ -92,7 +92,7 @@ def test_only_a_short_page_without_a_link_is_the_last(
         assert newest(helpdesk.changes(None)).keys() == every
 
 
-def test_a_list_that_does_not_ascend_is_an_error(connect: Connect) -> None:
+def test_unsorted_list_is_an_error(connect: Connect) -> None:
     wrong = [ROW, {**ROW, "id": 8, "updated_at": "2026-11-01T00:00:00Z"}]
     with (
         loopback(in_pages((wrong, False))) as server,
@@ -101,7 +101,7 @@ def test_a_list_that_does_not_ascend_is_an_error(connect: Connect) -> None:
         list(connect(server.url).changes(None))
 
 
-def test_a_list_that_does_not_heed_the_bound_is_an_error(connect: Connect) -> None:
+def test_list_ignoring_the_bound_is_an_error(connect: Connect) -> None:
     with (
         loopback(answering([ROW])) as server,
         pytest.raises(EndpointFailed, match="does not keep to the window and the order"),
@@ -110,7 +110,7 @@ def test_a_list_that_does_not_heed_the_bound_is_an_error(connect: Connect) -> No
 
 
 @pytest.mark.parametrize("body", [{"tickets": []}, {"description": "Validation failed"}, None, "x"])
-def test_an_answer_that_is_no_list_is_an_error(connect: Connect, body: Any) -> None:
+def test_response_that_is_no_list_is_an_error(connect: Connect, body: Any) -> None:
     with (
         loopback(answering(body)) as server,
         pytest.raises(EndpointFailed, match="GET /tickets is no list of tickets"),
@@ -118,7 +118,7 @@ def test_an_answer_that_is_no_list_is_an_error(connect: Connect, body: Any) -> N
         list(connect(server.url).changes(None))
 
 
-def test_another_ticket_than_the_one_asked_for_is_an_error(connect: Connect) -> None:
+def test_wrong_ticket_in_the_response_is_an_error(connect: Connect) -> None:
     with (
         loopback(answering(ROW)) as server,
         pytest.raises(EndpointFailed, match="answered with ticket 7"),
@@ -138,7 +138,7 @@ def test_another_ticket_than_the_one_asked_for_is_an_error(connect: Connect) -> 
         ({"status": True, "priority": {"name": "High"}}, "true", "High", None),
     ],
 )
-def test_numbers_become_words(
+def test_numeric_codes_become_names(
     connect: Connect,
     fields: dict[str, Any],
     status: str | None,
@@ -152,9 +152,9 @@ def test_numbers_become_words(
     assert json.loads(ticket.raw_json) == {**ROW, **fields}
 
 
-def test_numbers_that_are_kept_as_text_are_counted(connect: Connect) -> None:
+def test_numbers_kept_as_text_are_counted(connect: Connect) -> None:
     body = json.dumps({**ROW, "n": "?"}).replace('"?"', "0.12345678901234567891").encode()
-    with loopback(lambda _: Said(body)) as server:
+    with loopback(lambda _: CannedResponse(body)) as server:
         helpdesk = connect(server.url)
         ticket = helpdesk.ticket("7")
     assert ticket is not None
@@ -162,7 +162,7 @@ def test_numbers_that_are_kept_as_text_are_counted(connect: Connect) -> None:
     assert helpdesk.use.numbers_as_text == 1
 
 
-def test_a_time_without_a_zone_is_refused(connect: Connect) -> None:
+def test_time_without_zone_is_rejected(connect: Connect) -> None:
     with (
         loopback(answering([{**ROW, "updated_at": "2026-11-23T09:00:00"}])) as server,
         pytest.raises(TicketUnreadable, match=r"Ticket 7: updated_at is '2026-11-23T09:00:00'"),
@@ -171,7 +171,7 @@ def test_a_time_without_a_zone_is_refused(connect: Connect) -> None:
 
 
 @pytest.mark.parametrize("flag", ["deleted", "spam"])
-def test_a_flag_on_the_ticket_says_that_it_is_gone(connect: Connect, flag: str) -> None:
+def test_deleted_flag_makes_a_tombstone(connect: Connect, flag: str) -> None:
     with loopback(answering({**ROW, flag: True})) as server:
         gone = connect(server.url).ticket("7")
     with loopback(answering({**ROW, flag: False})) as server:
@@ -182,33 +182,33 @@ def test_a_flag_on_the_ticket_says_that_it_is_gone(connect: Connect, flag: str) 
     assert restored.deleted_time is None
 
 
-def test_what_the_trash_shows_is_gone_also_without_a_flag(connect: Connect) -> None:
-    def respond(seen: Seen) -> Said:
+def test_ticket_in_the_trash_is_deleted_without_a_flag(connect: Connect) -> None:
+    def respond(seen: ReceivedRequest) -> CannedResponse:
         listed = [ROW] if "filter=deleted" in seen.path else []
-        return Said(json.dumps(listed).encode())
+        return CannedResponse(json.dumps(listed).encode())
 
     with loopback(respond) as server:
         got = newest(connect(server.url).changes(None))
     assert got["7"].deleted_time == got["7"].modified_time
 
 
-def test_a_ticket_restored_while_it_is_read_lives(connect: Connect) -> None:
+def test_ticket_restored_during_the_read_is_live(connect: Connect) -> None:
     """It comes twice, with one modified time if that has not moved: the later row is the newer."""
 
-    def respond(seen: Seen) -> Said:
-        asked = sent([seen])[0].params
+    def respond(seen: ReceivedRequest) -> CannedResponse:
+        asked = sent_requests([seen])[0].params
         row = {**ROW, "deleted": "filter" in asked}
-        return Said(json.dumps([] if asked.get("filter") == "spam" else [row]).encode())
+        return CannedResponse(json.dumps([] if asked.get("filter") == "spam" else [row]).encode())
 
     with loopback(respond) as server:
         got = newest(connect(server.url).changes(None))
     assert got["7"].deleted_time is None
 
 
-def test_neither_the_key_nor_what_it_becomes_is_shown_and_an_x_may_be(connect: Connect) -> None:
+def test_api_key_is_never_shown(connect: Connect) -> None:
     said = f"No X for k3yk3y ({b64encode(b'k3yk3y:X').decode()})".encode()
     with (
-        loopback(lambda _: Said(said, status=400)) as server,
+        loopback(lambda _: CannedResponse(said, status=400)) as server,
         pytest.raises(EndpointFailed, match=r"No X for \*\*\* \(\*\*\*\)"),
     ):
         connect(server.url).ticket("7")
@@ -233,64 +233,64 @@ LISTED = {
 }
 
 
-def test_the_requests_of_a_run(connect: Connect) -> None:
+def test_requests_of_a_run(connect: Connect) -> None:
     """A second before the window's beginning, which is in whole seconds."""
     since = datetime(2026, 11, 22, 10, 0, 5, 900, tzinfo=UTC)
     with loopback(answering([])) as server:
         helpdesk = connect(server.url)
         list(helpdesk.changes(since))
     asked = {"updated_since": "2026-11-22T10:00:04Z", **LISTED}
-    assert sent(server.seen) == [
-        Sent("GET", TICKETS, {**asked, "filter": "deleted"}, HEADERS),
-        Sent("GET", TICKETS, {**asked, "filter": "spam"}, HEADERS),
-        Sent("GET", TICKETS, asked, HEADERS),
+    assert sent_requests(server.seen) == [
+        SentRequest("GET", TICKETS, {**asked, "filter": "deleted"}, HEADERS),
+        SentRequest("GET", TICKETS, {**asked, "filter": "spam"}, HEADERS),
+        SentRequest("GET", TICKETS, asked, HEADERS),
     ]
 
 
-def test_the_requests_from_the_beginning(connect: Connect) -> None:
+def test_requests_of_a_full_read(connect: Connect) -> None:
     """Without `updated_since`, only tickets of the last 30 days come."""
     with loopback(answering([])) as server:
         list(connect(server.url).listing())
     asked = {"updated_since": "2000-01-01T00:00:00Z", **LISTED}
-    assert sent(server.seen) == [
-        Sent("GET", TICKETS, {**asked, "filter": "deleted"}, HEADERS),
-        Sent("GET", TICKETS, {**asked, "filter": "spam"}, HEADERS),
-        Sent("GET", TICKETS, asked, HEADERS),
+    assert sent_requests(server.seen) == [
+        SentRequest("GET", TICKETS, {**asked, "filter": "deleted"}, HEADERS),
+        SentRequest("GET", TICKETS, {**asked, "filter": "spam"}, HEADERS),
+        SentRequest("GET", TICKETS, asked, HEADERS),
     ]
 
 
-def test_the_requests_of_an_inventory(connect: Connect) -> None:
+def test_requests_of_an_inventory(connect: Connect) -> None:
     """Nothing embedded, whatever is stored of a ticket otherwise; and each list's end once more."""
     with loopback(answering([])) as server:
         helpdesk = connect(server.url, freshdesk_include="stats,requester")
-        assert [page.lines for page in helpdesk.inventory()] == 6 * [()]
+        assert [page.entries for page in helpdesk.inventory()] == 6 * [()]
     ever = {"updated_since": "2000-01-01T00:00:00Z", **LISTED}
     # The server's clock says 10:00:00, and that second is not over.
     again = {"updated_since": "2026-11-23T09:59:58Z", **LISTED}
-    assert sent(server.seen) == [
-        Sent("GET", TICKETS, {**asked, **kind}, HEADERS)
+    assert sent_requests(server.seen) == [
+        SentRequest("GET", TICKETS, {**asked, **kind}, HEADERS)
         for kind in ({}, {"filter": "deleted"}, {"filter": "spam"})
         for asked in (ever, again)
     ]
 
 
-def test_the_requests_for_further_pages(connect: Connect) -> None:
+def test_requests_for_further_pages(connect: Connect) -> None:
     """From page to page the bound moves on; within one second, and only there, the page does."""
     later = [{**row, "updated_at": "2026-11-23T09:30:00Z"} for row in rows(2, 11)]
 
-    def respond(seen: Seen) -> Said:
-        asked = sent([seen])[0].params
+    def respond(seen: ReceivedRequest) -> CannedResponse:
+        asked = sent_requests([seen])[0].params
         every = [] if "filter" in asked else [*rows(3), *later]
         listed = [row for row in every if row["updated_at"] >= asked["updated_since"]]
         first = 2 * (int(asked["page"]) - 1)
-        return Said(json.dumps(listed[first : first + 2]).encode())
+        return CannedResponse(json.dumps(listed[first : first + 2]).encode())
 
     with loopback(respond) as server:
         helpdesk = connect(server.url, helpdesk_page_size=2, helpdesk_concurrency=1)
         list(helpdesk.changes(None))
     assert [
         (one.params["updated_since"], one.params["page"])
-        for one in sent(server.seen)
+        for one in sent_requests(server.seen)
         if "filter" not in one.params
     ] == [
         ("2000-01-01T00:00:00Z", "1"),
@@ -314,22 +314,24 @@ def test_the_requests_for_further_pages(connect: Connect) -> None:
     ]
 
 
-def test_a_further_page_is_one_of_the_same_query(connect: Connect) -> None:
+def test_further_page_repeats_the_same_query(connect: Connect) -> None:
     """Else, where another thread has learned meanwhile that the bound is inclusive, the page would
     be counted from elsewhere."""
     start, end = datetime(2026, 11, 23, 9, tzinfo=UTC), START
     with loopback(answering([ROW])) as server:
         helpdesk = connect(server.url, helpdesk_page_size=1)
-        tickets = helpdesk._whole(None)
+        tickets = helpdesk._complete_list(None)
         token = helpdesk._fetch(tickets, start, end, None).next_token
         helpdesk._fetch(tickets, start + timedelta(seconds=1), end, None)
         helpdesk._fetch(tickets, start, end, token)
         helpdesk._fetch(tickets, start, end, None)
-    asked = [(one.params["updated_since"][-9:], one.params["page"]) for one in sent(server.seen)]
+    asked = [
+        (one.params["updated_since"][-9:], one.params["page"]) for one in sent_requests(server.seen)
+    ]
     assert asked == [("08:59:59Z", "1"), ("09:00:00Z", "1"), ("08:59:59Z", "2"), ("09:00:00Z", "1")]
 
 
-def test_the_requests_with_includes(connect: Connect) -> None:
+def test_requests_with_includes(connect: Connect) -> None:
     """ "Embedding": names with commas between; of the list description, requester and stats, of the
     single ticket not the description, which is always there."""
     with loopback(answering([])) as server:
@@ -339,25 +341,27 @@ def test_the_requests_with_includes(connect: Connect) -> None:
         )
         *_, _last = helpdesk.changes(START)
     include = {"include": "stats,description,requester"}
-    assert [one.params.get("include") for one in sent(server.seen)] == [include["include"]] * 3
+    assert [one.params.get("include") for one in sent_requests(server.seen)] == [
+        include["include"]
+    ] * 3
 
 
 @pytest.mark.parametrize(
     ("include", "params"),
     [("", {}), ("description", {}), ("description,stats", {"include": "stats"})],
 )
-def test_the_request_for_one_ticket(connect: Connect, include: str, params: dict[str, str]) -> None:
+def test_request_for_one_ticket(connect: Connect, include: str, params: dict[str, str]) -> None:
     with loopback(answering(ROW)) as server:
         helpdesk = connect(server.url, freshdesk_include=include)
         helpdesk.ticket("7")
-    assert sent(server.seen) == [Sent("GET", f"{TICKETS}/7", params, HEADERS)]
+    assert sent_requests(server.seen) == [SentRequest("GET", f"{TICKETS}/7", params, HEADERS)]
 
 
-def test_the_requests_where_each_ticket_is_fetched(connect: Connect) -> None:
-    def respond(seen: Seen) -> Said:
-        asked = sent([seen])[0]
+def test_requests_with_details(connect: Connect) -> None:
+    def respond(seen: ReceivedRequest) -> CannedResponse:
+        asked = sent_requests([seen])[0]
         listed = [] if "filter" in asked.params else [ROW]
-        return Said(json.dumps(ROW if asked.path.endswith("/7") else listed).encode())
+        return CannedResponse(json.dumps(ROW if asked.path.endswith("/7") else listed).encode())
 
     with loopback(respond) as server:
         helpdesk = connect(
@@ -368,9 +372,9 @@ def test_the_requests_where_each_ticket_is_fetched(connect: Connect) -> None:
         list(helpdesk.changes(None))
     asked = {"updated_since": "2000-01-01T00:00:00Z", **LISTED}
     include = {"include": "description,stats"}
-    assert sent(server.seen) == [
-        Sent("GET", TICKETS, {**asked, "filter": "deleted", **include}, HEADERS),
-        Sent("GET", TICKETS, {**asked, "filter": "spam", **include}, HEADERS),
-        Sent("GET", TICKETS, asked, HEADERS),
-        Sent("GET", f"{TICKETS}/7", {"include": "stats"}, HEADERS),
+    assert sent_requests(server.seen) == [
+        SentRequest("GET", TICKETS, {**asked, "filter": "deleted", **include}, HEADERS),
+        SentRequest("GET", TICKETS, {**asked, "filter": "spam", **include}, HEADERS),
+        SentRequest("GET", TICKETS, asked, HEADERS),
+        SentRequest("GET", f"{TICKETS}/7", {"include": "stats"}, HEADERS),
     ]

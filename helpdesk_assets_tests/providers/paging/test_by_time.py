@@ -12,34 +12,40 @@ from hypothesis import strategies as st
 
 from helpdesk_assets.errors import EndpointFailed
 from helpdesk_assets.model.tickets import Page, Ticket
-from helpdesk_assets.providers.paging.by_time import END_OF_TIME, EPOCH, TimeWalk, floor
-from helpdesk_assets.providers.paging.by_token import Answer
-from helpdesk_assets_tests.providers.shifting_helpdesk import SECOND, MovingDesk, at, ticket
+from helpdesk_assets.providers.paging.by_time import END_OF_TIME, EPOCH, TimePager, floor
+from helpdesk_assets.providers.paging.by_token import ListPage
+from helpdesk_assets_tests.providers.shifting_helpdesk import SECOND, ShiftingHelpdesk, at, ticket
 
 NOW = 1000.0
 
 
-def desk(*tickets: tuple[str, float], **more: object) -> MovingDesk:
-    made = MovingDesk({name: ticket(name, when) for name, when in tickets}, NOW)
+def helpdesk(*tickets: tuple[str, float], **more: object) -> ShiftingHelpdesk:
+    made = ShiftingHelpdesk({name: ticket(name, when) for name, when in tickets}, NOW)
     for name, value in more.items():
         setattr(made, name, value)
     return made
 
 
-def walk(
-    desk: MovingDesk,
+def read_pages(
+    helpdesk: ShiftingHelpdesk,
     since: datetime | None = None,
     until: datetime | None = None,
     *,
-    at_once: int = 1,
+    concurrency: int = 1,
     resume: str | None = None,
 ) -> list[Page]:
-    return list(walker(desk, at_once).pages(since, until, resume))
+    return list(pager(helpdesk, concurrency).pages(since, until, resume))
 
 
-def walker(desk: MovingDesk, at_once: int = 1, settled_after: timedelta = timedelta(0)) -> TimeWalk:
-    return TimeWalk(
-        desk.fetch, tick=SECOND, held_back=SECOND, at_once=at_once, settled_after=settled_after
+def pager(
+    helpdesk: ShiftingHelpdesk, concurrency: int = 1, listing_delay: timedelta = timedelta(0)
+) -> TimePager:
+    return TimePager(
+        helpdesk.fetch,
+        tick=SECOND,
+        settle_delay=SECOND,
+        concurrency=concurrency,
+        listing_delay=listing_delay,
     )
 
 
@@ -47,46 +53,46 @@ def ids(pages: list[Page]) -> list[str]:
     return [row.ticket_id for page in pages for row in page.tickets]
 
 
-def test_nothing_changed_costs_one_call_and_gives_one_page() -> None:
-    quiet = desk(("a", 5))
-    pages = walk(quiet, since=at(500))
+def test_no_changes_cost_one_call_and_one_page() -> None:
+    quiet = helpdesk(("a", 5))
+    pages = read_pages(quiet, since=at(500))
     assert [page.tickets for page in pages] == [()]
-    assert len(quiet.asked) == 1
+    assert len(quiet.calls) == 1
 
 
-def test_a_page_that_holds_all_costs_one_call() -> None:
-    small = desk(("a", 510), ("b", 520), ("c", 530))
-    assert ids(walk(small, since=at(500))) == ["a", "b", "c"]
-    assert len(small.asked) == 1
+def test_single_page_costs_one_call() -> None:
+    small = helpdesk(("a", 510), ("b", 520), ("c", 530))
+    assert ids(read_pages(small, since=at(500))) == ["a", "b", "c"]
+    assert len(small.calls) == 1
 
 
-def test_from_the_beginning_means_1970() -> None:
-    full = desk(("a", 0), ("b", 1))
-    assert ids(walk(full)) == ["a", "b"]
-    assert full.asked[0][0] == EPOCH
+def test_default_start_is_1970() -> None:
+    full = helpdesk(("a", 0), ("b", 1))
+    assert ids(read_pages(full)) == ["a", "b"]
+    assert full.calls[0][0] == EPOCH
 
 
-def test_the_next_request_starts_at_the_last_time_without_a_token() -> None:
-    long = desk(*((f"{n}", 10.0 * n) for n in range(1, 8)))
-    assert ids(walk(long)) == [str(n) for n in range(1, 8)]
-    assert [(start, token) for start, _, token in long.asked] == [
+def test_next_request_starts_at_the_last_time_without_a_token() -> None:
+    long = helpdesk(*((f"{n}", 10.0 * n) for n in range(1, 8)))
+    assert ids(read_pages(long)) == [str(n) for n in range(1, 8)]
+    assert [(start, token) for start, _, token in long.calls] == [
         (at(0), None),
         (at(30), None),
         (at(50), None),
     ]
 
 
-def test_both_ends_of_a_window_belong_to_it() -> None:
-    edges = desk(("a", 9), ("b", 10), ("c", 20), ("d", 21))
-    assert ids(walk(edges, at(10), at(20))) == ["b", "c"]
-    assert edges.asked == [(at(10), at(20), None)]
+def test_both_ends_of_a_window_are_included() -> None:
+    edges = helpdesk(("a", 9), ("b", 10), ("c", 20), ("d", 21))
+    assert ids(read_pages(edges, at(10), at(20))) == ["b", "c"]
+    assert edges.calls == [(at(10), at(20), None)]
 
 
-def test_a_walk_may_go_by_another_time() -> None:
+def test_another_sort_time_is_supported() -> None:
     """Here by one that ascends while the modified time descends."""
-    made = desk(*((f"{n}", 10.0 * n) for n in range(1, 8)))
+    made = helpdesk(*((f"{n}", 10.0 * n) for n in range(1, 8)))
 
-    def fetch(start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
+    def fetch(start: datetime, end: datetime, token: str | None) -> ListPage[Ticket]:
         answer = made.fetch(start, end, token)
         rows = (
             replace(
@@ -102,242 +108,246 @@ def test_a_walk_may_go_by_another_time() -> None:
         assert row.created_time
         return row.created_time
 
-    by_creation = TimeWalk(
-        fetch, tick=SECOND, held_back=SECOND, settled_after=0 * SECOND, time_of=created
+    by_creation = TimePager(
+        fetch, tick=SECOND, settle_delay=SECOND, listing_delay=0 * SECOND, time_of=created
     )
     pages = list(by_creation.pages(None, None))
     assert ids(pages) == [str(n) for n in range(1, 8)]
     assert [page.share for page in pages][-1] == 1.0
     with pytest.raises(EndpointFailed, match="does not keep to the window and the order"):
         list(
-            TimeWalk(fetch, tick=SECOND, held_back=SECOND, settled_after=0 * SECOND).pages(
+            TimePager(fetch, tick=SECOND, settle_delay=SECOND, listing_delay=0 * SECOND).pages(
                 None, None
             )
         )
 
 
-def test_a_start_within_a_tick_reaches_back_to_the_tick() -> None:
-    assert ids(walk(desk(("a", 10)), at(10.7))) == ["a"]
+def test_start_is_rounded_down_to_the_tick() -> None:
+    assert ids(read_pages(helpdesk(("a", 10)), at(10.7))) == ["a"]
 
 
-def test_until_is_the_clock_of_the_first_answer_less_what_is_held_back() -> None:
-    def later(desk: MovingDesk) -> None:
-        desk.now += 60
+def test_until_is_the_first_response_time_less_the_delay() -> None:
+    def later(helpdesk: ShiftingHelpdesk) -> None:
+        helpdesk.now += 60
 
-    pages = walk(desk(*((f"{n}", 10.0 * n) for n in range(1, 8)), between=later))
+    pages = read_pages(helpdesk(*((f"{n}", 10.0 * n) for n in range(1, 8)), between=later))
     assert {page.until for page in pages} == {at(NOW) - SECOND}
     assert [page.served_at for page in pages] == [at(NOW), at(NOW + 60), at(NOW + 120)]
 
 
-def test_an_asked_until_is_not_exceeded_nor_believed_beyond_the_clock() -> None:
-    assert walk(desk(), until=at(300))[0].until == at(300)
-    assert walk(desk(), until=at(9000))[0].until == at(NOW) - SECOND
+def test_requested_until_is_capped_at_the_clock() -> None:
+    assert read_pages(helpdesk(), until=at(300))[0].until == at(300)
+    assert read_pages(helpdesk(), until=at(9000))[0].until == at(NOW) - SECOND
 
 
-def test_an_open_window_ends_by_no_clock() -> None:
-    tickets = desk()
-    walk(tickets, since=at(5))
-    assert tickets.asked == [(at(5), END_OF_TIME, None)]
+def test_open_window_has_no_end() -> None:
+    tickets = helpdesk()
+    read_pages(tickets, since=at(5))
+    assert tickets.calls == [(at(5), END_OF_TIME, None)]
 
 
-def test_a_start_at_the_end_of_time_is_no_overflow() -> None:
-    assert ids(walk(desk(("a", 5)), since=datetime(9999, 6, 1, tzinfo=UTC))) == []
+def test_start_at_the_maximum_time_does_not_overflow() -> None:
+    assert ids(read_pages(helpdesk(("a", 5)), since=datetime(9999, 6, 1, tzinfo=UTC))) == []
 
 
-def test_one_tick_that_fills_pages_is_read_by_tokens_until_two_passes_agree() -> None:
-    dense = desk(("a", 5), *((f"t{n}", 10.0) for n in range(8)), ("z", 11), ("zz", 12))
-    pages = walk(dense)
+def test_full_tick_is_read_by_tokens_until_two_passes_agree() -> None:
+    dense = helpdesk(("a", 5), *((f"t{n}", 10.0) for n in range(8)), ("z", 11), ("zz", 12))
+    pages = read_pages(dense)
     assert ids(pages) == ["a", *(f"t{n}" for n in range(8)), "z", "zz"]
-    with_token = [(start, end) for start, end, token in dense.asked if token is not None]
+    with_token = [(start, end) for start, end, token in dense.calls if token is not None]
     assert set(with_token) == {(at(10), at(11))}
-    assert dense.asked[-1][0] == at(11)
+    assert dense.calls[-1][0] == at(11)
 
 
-def test_a_tick_that_is_left_meanwhile_is_read_again() -> None:
+def test_tick_that_loses_tickets_is_read_again() -> None:
     leaving = iter(["t0", "t1"])
 
-    def leave(desk: MovingDesk) -> None:
+    def leave(helpdesk: ShiftingHelpdesk) -> None:
         # Into the shift between two token pages of the first pass.
-        if desk.asked[-1][2] is not None and (name := next(leaving, None)):
-            desk.change(name)
+        if helpdesk.calls[-1][2] is not None and (name := next(leaving, None)):
+            helpdesk.change(name)
 
-    dense = desk(*((f"t{n}", 10.0) for n in range(9)), between=leave)
-    got = ids(walk(dense))
+    dense = helpdesk(*((f"t{n}", 10.0) for n in range(9)), between=leave)
+    got = ids(read_pages(dense))
     # The two that left come a second time, as what they have become.
     assert sorted(got) == sorted([*(f"t{n}" for n in range(9)), "t0", "t1"])
 
 
-def test_a_tick_that_never_holds_still_is_an_error() -> None:
-    def churn(desk: MovingDesk) -> None:
-        first = min(t for t in desk.tickets if desk.tickets[t].modified_time == at(10))
-        desk.change(first)
+def test_unstable_tick_is_an_error() -> None:
+    def churn(helpdesk: ShiftingHelpdesk) -> None:
+        first = min(t for t in helpdesk.tickets if helpdesk.tickets[t].modified_time == at(10))
+        helpdesk.change(first)
 
-    dense = desk(*((f"t{n:03}", 10.0) for n in range(200)), between=churn)
+    dense = helpdesk(*((f"t{n:03}", 10.0) for n in range(200)), between=churn)
     with pytest.raises(EndpointFailed, match="kept changing through 10 passes"):
-        walk(dense)
+        read_pages(dense)
 
 
-def test_times_finer_than_the_tick_are_not_lost_in_a_full_tick() -> None:
-    fine = desk(*((f"t{n}", 10.0) for n in range(6)), ("u", 10.5), ("v", 10.9), ("w", 11.2))
-    assert ids(walk(fine)) == [*(f"t{n}" for n in range(6)), "u", "v", "w"]
+def test_times_finer_than_a_full_tick_are_kept() -> None:
+    fine = helpdesk(*((f"t{n}", 10.0) for n in range(6)), ("u", 10.5), ("v", 10.9), ("w", 11.2))
+    assert ids(read_pages(fine)) == [*(f"t{n}" for n in range(6)), "u", "v", "w"]
 
 
-def test_a_full_tick_at_the_end_of_an_asked_window() -> None:
-    dense = desk(*((f"t{n}", 10.0) for n in range(8)), ("z", 11))
-    assert ids(walk(dense, at(10), at(10))) == [f"t{n}" for n in range(8)]
+def test_full_tick_at_the_end_of_a_requested_window() -> None:
+    dense = helpdesk(*((f"t{n}", 10.0) for n in range(8)), ("z", 11))
+    assert ids(read_pages(dense, at(10), at(10))) == [f"t{n}" for n in range(8)]
 
 
-def test_an_empty_page_with_a_token_is_not_the_end() -> None:
+def test_empty_page_with_a_token_is_not_the_end() -> None:
     names = [f"h{n}" for n in range(4)]
-    hiding = desk(*((n, 10.0) for n in names), ("a", 20), ("b", 30), hidden=frozenset(names))
-    assert ids(walk(hiding)) == ["a", "b"]
+    hiding = helpdesk(*((n, 10.0) for n in names), ("a", 20), ("b", 30), hidden=frozenset(names))
+    assert ids(read_pages(hiding)) == ["a", "b"]
 
 
-def test_a_window_of_hidden_rows_ends() -> None:
+def test_window_of_hidden_rows_ends() -> None:
     names = [f"h{n}" for n in range(5)]
-    assert ids(walk(desk(*((n, 10.0) for n in names), hidden=frozenset(names)))) == []
+    assert ids(read_pages(helpdesk(*((n, 10.0) for n in names), hidden=frozenset(names)))) == []
 
 
-def test_bad_rows_do_not_stop_the_walk_and_are_told_once() -> None:
+def test_bad_rows_are_reported_once_and_do_not_stop_paging() -> None:
     tickets = [(f"t{n}", 10.0 * n) for n in range(1, 12)]
-    broken = desk(*tickets, untimed=frozenset({"t1", "t2", "t3", "t4", "t8"}))
-    pages = walk(broken)
+    broken = helpdesk(*tickets, untimed=frozenset({"t1", "t2", "t3", "t4", "t8"}))
+    pages = read_pages(broken)
     assert ids(pages) == ["t5", "t6", "t7", "t9", "t10", "t11"]
     assert [bad.ticket_id for page in pages for bad in page.bad] == ["t1", "t2", "t3", "t4", "t8"]
 
 
-def test_rows_of_2099_are_given_however_many_and_move_nothing() -> None:
+def test_rows_dated_2099_are_returned_without_advancing() -> None:
     future = datetime(2099, 1, 1, tzinfo=UTC).timestamp()
-    odd = desk(("a", 5), ("b", 6), *((f"odd{n}", future + n) for n in range(9)))
-    pages = walk(odd)
+    odd = helpdesk(("a", 5), ("b", 6), *((f"odd{n}", future + n) for n in range(9)))
+    pages = read_pages(odd)
     assert ids(pages) == ["a", "b", *(f"odd{n}" for n in range(9))]
     assert {page.until for page in pages} == {at(NOW) - SECOND}
 
 
-def test_changes_made_while_paging_are_not_chased() -> None:
-    def change_all(desk: MovingDesk) -> None:
-        desk.now += 10
+def test_changes_while_paging_are_not_followed() -> None:
+    def change_all(helpdesk: ShiftingHelpdesk) -> None:
+        helpdesk.now += 10
         for n in range(8):
-            desk.change(f"t{n}")
+            helpdesk.change(f"t{n}")
 
-    busy = desk(*((f"t{n}", 10.0 + n) for n in range(8)), between=change_all)
-    walk(busy)
-    assert len(busy.asked) < 5
+    busy = helpdesk(*((f"t{n}", 10.0 + n) for n in range(8)), between=change_all)
+    read_pages(busy)
+    assert len(busy.calls) < 5
 
 
-def test_changes_of_the_opening_second_are_read_to_the_end() -> None:
-    fresh = desk(*((f"t{n}", NOW) for n in range(8)))
-    assert set(ids(walk(fresh))) == {f"t{n}" for n in range(8)}
+def test_changes_of_the_first_second_are_read_completely() -> None:
+    fresh = helpdesk(*((f"t{n}", NOW) for n in range(8)))
+    assert set(ids(read_pages(fresh))) == {f"t{n}" for n in range(8)}
 
 
 @pytest.mark.parametrize("times", [(20.0, 10.0), (10.0, 30.0, 20.0), (3.0, 10.0)])
-def test_rows_out_of_order_or_before_the_window_are_an_error(times: tuple[float, ...]) -> None:
+def test_rows_out_of_order_or_range_are_an_error(times: tuple[float, ...]) -> None:
     rows = tuple(ticket(str(n), when) for n, when in enumerate(times))
 
-    def fetch(start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
-        return Answer(rows, (), None, at(NOW))
+    def fetch(start: datetime, end: datetime, token: str | None) -> ListPage[Ticket]:
+        return ListPage(rows, (), None, at(NOW))
 
     with pytest.raises(EndpointFailed, match="the order that it was asked for"):
         list(
-            TimeWalk(fetch, tick=SECOND, held_back=SECOND, settled_after=0 * SECOND).pages(
+            TimePager(fetch, tick=SECOND, settle_delay=SECOND, listing_delay=0 * SECOND).pages(
                 at(5), None
             )
         )
 
 
-@pytest.mark.parametrize("chases", [True, False])
-def test_changes_made_meanwhile_are_chased_where_that_is_asked_for(chases: bool) -> None:
+@pytest.mark.parametrize("follow_new", [True, False])
+def test_follow_new_reads_changes_made_while_paging(follow_new: bool) -> None:
     """Before each of a few calls, more changes than a page holds; else they end the walk."""
     names = "abcdefghijklmno"
 
-    def bulk(desk: MovingDesk) -> None:
-        desk.now += 5
-        if len(desk.asked) <= 5:
-            for name in names[3 * len(desk.asked) - 3 :][:3]:
-                desk.change(name)
-                desk.now += 1
+    def bulk(helpdesk: ShiftingHelpdesk) -> None:
+        helpdesk.now += 5
+        if len(helpdesk.calls) <= 5:
+            for name in names[3 * len(helpdesk.calls) - 3 :][:3]:
+                helpdesk.change(name)
+                helpdesk.now += 1
 
     old = {"w": 985.0, "x": 988.0, "y": 990.0, "z": 995.0}
-    busy = desk(*((name, 10.0) for name in names), *old.items(), between=bulk)
-    walk = TimeWalk(
-        busy.fetch, tick=SECOND, held_back=SECOND, settled_after=0 * SECOND, chases=chases
+    busy = helpdesk(*((name, 10.0) for name in names), *old.items(), between=bulk)
+    read_pages = TimePager(
+        busy.fetch,
+        tick=SECOND,
+        settle_delay=SECOND,
+        listing_delay=0 * SECOND,
+        follow_new=follow_new,
     )
-    found = set(ids(list(walk.pages(at(980), None))))
+    found = set(ids(list(read_pages.pages(at(980), None))))
     assert old.keys() <= found
-    assert (found == {*names, *old}) is chases
+    assert (found == {*names, *old}) is follow_new
 
 
-def test_a_row_repeated_within_a_page_comes_once() -> None:
+def test_row_repeated_within_a_page_is_returned_once() -> None:
     twice = ticket("a", 10)
 
-    def fetch(start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
-        return Answer((twice, twice), (), None, at(NOW))
+    def fetch(start: datetime, end: datetime, token: str | None) -> ListPage[Ticket]:
+        return ListPage((twice, twice), (), None, at(NOW))
 
-    walk = TimeWalk(fetch, tick=SECOND, held_back=SECOND, settled_after=0 * SECOND)
-    assert ids(list(walk.pages(None, None))) == ["a"]
+    read_pages = TimePager(fetch, tick=SECOND, settle_delay=SECOND, listing_delay=0 * SECOND)
+    assert ids(list(read_pages.pages(None, None))) == ["a"]
 
 
-def test_a_long_window_is_read_side_by_side() -> None:
-    long = desk(*((f"{n}", float(n)) for n in range(900)), page_size=10)
-    pages = walk(long, at_once=4)
+def test_long_window_is_read_in_parallel() -> None:
+    long = helpdesk(*((f"{n}", float(n)) for n in range(900)), page_size=10)
+    pages = read_pages(long, concurrency=4)
     assert set(ids(pages)) == {str(n) for n in range(900)}
     # Sharing costs a few calls, not many: 90 full pages, each beginning with its edge.
-    assert len(long.asked) <= 130
-    begun = {start for start, _, _ in long.asked}
+    assert len(long.calls) <= 130
+    begun = {start for start, _, _ in long.calls}
     assert len([start for start in begun if start > at(450)]) > 20
     assert pages[-1].share == 1.0
 
 
-def test_a_window_of_a_few_pages_is_not_shared() -> None:
-    short = desk(*((f"{n}", 900.0 + 10 * n) for n in range(6)))
-    alone = desk(*((f"{n}", 900.0 + 10 * n) for n in range(6)))
-    walk(short, since=at(890), at_once=8)
-    walk(alone, since=at(890))
-    assert short.asked == alone.asked
+def test_short_window_is_not_split() -> None:
+    short = helpdesk(*((f"{n}", 900.0 + 10 * n) for n in range(6)))
+    alone = helpdesk(*((f"{n}", 900.0 + 10 * n) for n in range(6)))
+    read_pages(short, since=at(890), concurrency=8)
+    read_pages(alone, since=at(890))
+    assert short.calls == alone.calls
 
 
-def test_the_share_grows_from_the_oldest_ticket_to_now() -> None:
-    late = desk(*((f"{n}", 900.0 + n) for n in range(90)))
-    shares = [page.share or 0.0 for page in walk(late)]
+def test_share_grows_from_the_oldest_ticket_to_now() -> None:
+    late = helpdesk(*((f"{n}", 900.0 + n) for n in range(90)))
+    shares = [page.share or 0.0 for page in read_pages(late)]
     assert shares == sorted(shares)
     assert shares[0] < 0.1
     assert shares[-1] == 1.0
 
 
-@pytest.mark.parametrize("at_once", [1, 4])
+@pytest.mark.parametrize("concurrency", [1, 4])
 @pytest.mark.parametrize("read", [1, 40, 89])
-def test_an_interrupted_walk_goes_on_where_it_was(read: int, at_once: int) -> None:
-    long = desk(*((f"{n}", float(n)) for n in range(900)), page_size=10)
-    pages = iter(walker(long, at_once).pages(None, None))
+def test_interrupted_paging_resumes(read: int, concurrency: int) -> None:
+    long = helpdesk(*((f"{n}", float(n)) for n in range(900)), page_size=10)
+    pages = iter(pager(long, concurrency).pages(None, None))
     first = [next(pages) for _ in range(read)]
     pages.close()  # type: ignore[attr-defined]
     long.now += 100
     long.change("5")
     long.now += 10
-    before = len(long.asked)
-    second = walk(long, at_once=at_once, resume=first[-1].resume)
+    before = len(long.calls)
+    second = read_pages(long, concurrency=concurrency, resume=first[-1].resume)
     assert set(ids(first)) | set(ids(second)) == {str(n) for n in range(900)}
     # What had changed before the second walk is in it, wherever it had been.
     assert "5/1" in {row.content_hash for page in second for row in page.tickets}
     assert second[-1].until == at(NOW + 110) - SECOND
-    assert len(long.asked) - before <= 91 - read + 12 * at_once
+    assert len(long.calls) - before <= 91 - read + 12 * concurrency
 
 
-def test_what_an_index_had_not_seen_yet_is_read_by_the_walk_that_goes_on() -> None:
+def test_resumed_paging_reads_changes_indexed_late() -> None:
     """The index lags by a minute: a ticket changed half a minute before the window was opened is
     in no answer of the first walk, and behind the stretch that it has read."""
-    lagging = desk(*((f"{n}", 10.0 * n) for n in range(90)), page_size=10)
+    lagging = helpdesk(*((f"{n}", 10.0 * n) for n in range(90)), page_size=10)
     hidden = {"late": ticket("late", NOW - 30)}
-    first = list(walker(lagging, settled_after=timedelta(seconds=60)).pages(None, None))
+    first = list(pager(lagging, listing_delay=timedelta(seconds=60)).pages(None, None))
     lagging.tickets.update(hidden)
     lagging.now += 100
-    second = walker(lagging).pages(None, None, first[-1].resume)
+    second = pager(lagging).pages(None, None, first[-1].resume)
     assert "late" in ids(list(second))
 
 
 @settings(max_examples=400, deadline=None)
 @given(
-    at_once=st.sampled_from([1, 1, 3]),
+    concurrency=st.sampled_from([1, 1, 3]),
     interrupted=st.none() | st.integers(1, 8),
     times=st.lists(st.integers(0, 12), min_size=1, max_size=25),
     page_size=st.integers(1, 5),
@@ -347,7 +357,7 @@ def test_what_an_index_had_not_seen_yet_is_read_by_the_walk_that_goes_on() -> No
     since=st.none() | st.integers(0, 14),
     until=st.none() | st.integers(14, 30),
 )
-def test_no_ticket_is_absent_whose_last_change_is_in_the_window(
+def test_no_ticket_changed_in_the_window_is_lost(
     times: list[int],
     page_size: int,
     changes: list[list[int]],
@@ -355,18 +365,18 @@ def test_no_ticket_is_absent_whose_last_change_is_in_the_window(
     hidden: frozenset[int],
     since: int | None,
     until: int | None,
-    at_once: int,
+    concurrency: int,
     interrupted: int | None,
 ) -> None:
     waiting = iter(changes)
 
-    def between(desk: MovingDesk) -> None:
-        desk.now += steps[len(desk.asked) % len(steps)]
+    def between(helpdesk: ShiftingHelpdesk) -> None:
+        helpdesk.now += steps[len(helpdesk.calls) % len(steps)]
         for number in next(waiting, []):
-            if str(number) in desk.tickets:
-                desk.change(str(number))
+            if str(number) in helpdesk.tickets:
+                helpdesk.change(str(number))
 
-    moving = MovingDesk(
+    moving = ShiftingHelpdesk(
         {str(n): ticket(str(n), when) for n, when in enumerate(times)},
         now=13.0,
         page_size=page_size,
@@ -376,7 +386,7 @@ def test_no_ticket_is_absent_whose_last_change_is_in_the_window(
     )
     start = None if since is None else at(since)
     end = None if until is None else at(until)
-    walks = walker(moving, at_once)
+    walks = pager(moving, concurrency)
     try:
         pages: list[Page] = []
         if interrupted is not None:

@@ -26,21 +26,21 @@ def gaps(read: Coverage, start: int, end: int) -> list[tuple[float, float]]:
     return [(a.timestamp(), b.timestamp()) for a, b in read.gaps(at(start), at(end))]
 
 
-def test_what_touches_is_one() -> None:
+def test_touching_spans_are_joined() -> None:
     read = covered((0, 5), (10, 15), (5, 10))
     assert json.loads(read.to_text())["read"] == [[at(0).isoformat(), at(15).isoformat()]]
 
 
-def test_nothing_read_leaves_the_whole_window() -> None:
+def test_unread_window_is_one_gap() -> None:
     assert gaps(covered(), 3, 9) == [(3, 9)]
 
 
-def test_the_last_gap_is_there_also_when_all_has_been_read() -> None:
+def test_final_gap_remains_after_reading_everything() -> None:
     assert gaps(covered((0, 20)), 3, 9) == [(9, 9)]
 
 
 @given(STRETCHES, st.integers(0, 40), st.integers(0, 40))
-def test_gaps_are_what_was_not_read(stretches: list[tuple[int, int]], start: int, end: int) -> None:
+def test_gaps_are_the_unread_spans(stretches: list[tuple[int, int]], start: int, end: int) -> None:
     read = covered(*stretches)
     again = Coverage.from_text(read.to_text())
     for one in (read, again):
@@ -56,15 +56,15 @@ def test_gaps_are_what_was_not_read(stretches: list[tuple[int, int]], start: int
     assert edges == sorted(set(edges))
 
 
-def test_the_share_is_counted_from_the_oldest_ticket() -> None:
+def test_share_is_counted_from_the_oldest_ticket() -> None:
     read = covered((0, 1000))
     assert read.share(at(0), at(2000)) == 0.5
-    read.first = at(900)
+    read.oldest = at(900)
     assert read.share(at(0), at(2000)) == pytest.approx(100 / 1100)
     assert covered().share(at(5), at(5)) == 1.0
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"first": null, "read": [["x", "y"]]}', "[1]"])
-def test_what_is_not_its_own_text_is_refused(text: str) -> None:
+def test_foreign_text_is_rejected(text: str) -> None:
     with pytest.raises(EndpointFailed, match="full sync"):
         Coverage.from_text(text)

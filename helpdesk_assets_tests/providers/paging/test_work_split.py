@@ -4,76 +4,78 @@ from __future__ import annotations
 
 import threading
 
-from helpdesk_assets.providers.paging.work_split import Span, Spans
+from helpdesk_assets.providers.paging.work_split import Span, WorkSplit
 from helpdesk_assets_tests.providers.shifting_helpdesk import SECOND, at
 
 
-def one(end: float = 1000.0, now: float = 1000.0) -> tuple[Spans, Span]:
-    spans = Spans([Span(at(0), at(end), last=True)], tick=SECOND, now=lambda: at(now))
-    span = spans.take()
+def one(end: float = 1000.0, opened_at: float = 1000.0) -> tuple[WorkSplit, Span]:
+    spans = WorkSplit(
+        [Span(at(0), at(end), last=True)], tick=SECOND, opened_at=lambda: at(opened_at)
+    )
+    span = spans.acquire()
     assert span is not None
     return spans, span
 
 
-def test_half_of_what_the_busiest_has_before_it_is_another_readers() -> None:
+def test_idle_reader_takes_half_of_the_largest_remainder() -> None:
     spans, span = one()
     spans.advance(span, at(200), 0.1)
-    half = spans.take()
+    half = spans.acquire()
     assert half is not None
-    assert (half.at, half.end, half.last) == (at(600), at(1000), True)
+    assert (half.position, half.end, half.last) == (at(600), at(1000), True)
     assert (span.end, span.last) == (at(600), False)
 
 
-def test_what_is_read_sooner_than_shared_is_not() -> None:
+def test_small_remainder_is_not_split() -> None:
     spans, span = one()
-    assert not spans.are_worth_sharing
+    assert not spans.is_worth_splitting
     spans.advance(span, at(200), 1.9 / 800)
-    assert not spans.are_worth_sharing
+    assert not spans.is_worth_splitting
     spans.advance(span, at(200), 2.1 / 800)
-    assert spans.are_worth_sharing
+    assert spans.is_worth_splitting
 
 
-def test_the_end_of_time_is_no_measure_of_what_is_left() -> None:
-    spans, span = one(end=1e9, now=1000)
+def test_open_end_is_not_counted_as_remaining_work() -> None:
+    spans, span = one(end=1e9, opened_at=1000)
     spans.advance(span, at(200), 0.1)
-    half = spans.take()
+    half = spans.acquire()
     assert half is not None
-    assert (half.at, half.end) == (at(600), at(1e9))
+    assert (half.position, half.end) == (at(600), at(1e9))
 
 
-def test_the_end_of_a_cut_stretch_is_the_next_ones() -> None:
+def test_end_of_a_split_span_belongs_to_the_next() -> None:
     spans, span = one()
     spans.advance(span, at(200), 0.1)
-    spans.take()
-    assert span.holds(at(599))
-    assert not span.holds(at(600))
+    spans.acquire()
+    assert span.contains(at(599))
+    assert not span.contains(at(600))
     assert not spans.advance(span, at(600), 0.1)
 
 
-def test_the_end_of_the_window_belongs_to_it() -> None:
+def test_end_of_the_window_is_included() -> None:
     spans, span = one()
     assert spans.advance(span, at(1000), None)
-    assert not span.holds(at(1001))
+    assert not span.contains(at(1001))
 
 
-def test_stretches_that_wait_come_first_and_in_order() -> None:
+def test_waiting_spans_come_first_and_in_order() -> None:
     waiting = [Span(at(n), at(n + 10), last=False) for n in (0, 20, 40)]
-    spans = Spans(waiting, tick=SECOND, now=lambda: None)
-    assert spans.are_worth_sharing
-    assert [spans.take() for _ in waiting] == waiting
+    spans = WorkSplit(waiting, tick=SECOND, opened_at=lambda: None)
+    assert spans.is_worth_splitting
+    assert [spans.acquire() for _ in waiting] == waiting
 
 
-def test_who_finds_nothing_waits_until_the_others_are_done() -> None:
+def test_idle_reader_waits_until_the_others_finish() -> None:
     spans, span = one()
     taken: list[Span | None] = []
-    idle = threading.Thread(target=lambda: taken.append(spans.take()))
+    idle = threading.Thread(target=lambda: taken.append(spans.acquire()))
     idle.start()
-    spans.give_back(span)
+    spans.release(span)
     idle.join(10)
     assert taken == [None]
 
 
-def test_nobody_waits_for_a_reading_that_was_stopped() -> None:
+def test_stopped_reading_releases_waiting_readers() -> None:
     spans, _ = one()
     spans.stop()
-    assert spans.take() is None
+    assert spans.acquire() is None

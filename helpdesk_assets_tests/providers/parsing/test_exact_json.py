@@ -31,7 +31,7 @@ from helpdesk_assets.providers.parsing.exact_json import compose, parse, storabl
         ("1e99999999999999999999999", "1e99999999999999999999999"),
     ],
 )
-def test_a_number_is_kept_exactly_or_as_its_text(text: str, value: Any) -> None:
+def test_numbers_are_exact_or_kept_as_text(text: str, value: Any) -> None:
     heard: list[None] = []
     row = parse(f'{{"n":{text}}}'.encode(), lambda: heard.append(None))
     stored, raw, _ = storable(row, lambda: heard.append(None))
@@ -41,7 +41,7 @@ def test_a_number_is_kept_exactly_or_as_its_text(text: str, value: Any) -> None:
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False) | st.integers().map(Decimal))
-def test_no_number_changes_its_value(number: Decimal) -> None:
+def test_numbers_keep_their_value(number: Decimal) -> None:
     kept = parse(str(number).encode())
     assert Decimal(kept if isinstance(kept, str) else repr(kept)) == number
 
@@ -50,7 +50,7 @@ numbers = st.decimals(allow_nan=False, allow_infinity=False).map(str) | st.integ
 
 
 @given(st.lists(numbers | st.text().map(json.dumps), max_size=6))
-def test_the_quick_way_reads_what_the_exact_way_reads(values: list[str]) -> None:
+def test_fast_and_exact_parsers_agree(values: list[str]) -> None:
     """Half a surrogate pair sends the whole text the other way; it changes no number."""
     text = f"[{','.join(values)}]"
     quick, _, _ = storable(parse(text.encode()))
@@ -59,7 +59,7 @@ def test_the_quick_way_reads_what_the_exact_way_reads(values: list[str]) -> None
     assert list(map(type, quick)) == list(map(type, exact[0]))
 
 
-def test_what_is_nested_too_deep_to_be_stored_is_refused() -> None:
+def test_too_deep_nesting_is_rejected() -> None:
     assert storable(parse(b"[" * 200 + b"]" * 200))[1] == "[" * 200 + "]" * 200
     with pytest.raises(RecursionError):
         storable(parse(b"[" * 300 + b"]" * 300))
@@ -69,19 +69,19 @@ def test_what_is_nested_too_deep_to_be_stored_is_refused() -> None:
     "body",
     [b"", b"nan", b"[-NaN]", b'{"a":', b"\xff\xfe", b"<html>", b"{} {}"],
 )
-def test_what_is_no_json_is_refused(body: bytes) -> None:
+def test_invalid_json_is_rejected(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse(body)
 
 
-@pytest.mark.usefixtures("uncollected")
-def test_bottomless_nesting_is_refused() -> None:
+@pytest.mark.usefixtures("no_garbage_collection")
+def test_unbounded_nesting_is_rejected() -> None:
     with pytest.raises(ValueError, match="nested too deep"):
         parse(b"[" * 200_000)
 
 
-@pytest.mark.usefixtures("uncollected")
-def test_what_is_cut_for_being_deep_is_still_too_deep_to_be_stored() -> None:
+@pytest.mark.usefixtures("no_garbage_collection")
+def test_truncated_deep_value_still_counts_as_too_deep() -> None:
     deep = b"[" * 200_000 + b"]" * 200_000
     page = parse(b'{"a":{"s":"]}\\"["},"b":' + deep + b',"c":1}')
     assert (page["a"], page["c"]) == ({"s": ']}"['}, 1)
@@ -89,7 +89,7 @@ def test_what_is_cut_for_being_deep_is_still_too_deep_to_be_stored() -> None:
         storable(page["b"])
 
 
-def test_numbers_that_are_none_are_kept_as_text() -> None:
+def test_nan_and_infinity_are_kept_as_text() -> None:
     heard: list[None] = []
     body = b'{"a":NaN,"b":[Infinity,-Infinity],"c":"NaN"}'
     value = parse(body, lambda: heard.append(None))
@@ -97,11 +97,11 @@ def test_numbers_that_are_none_are_kept_as_text() -> None:
     assert len(heard) == 3
 
 
-def test_control_characters_need_no_escape() -> None:
+def test_unescaped_control_characters_are_accepted() -> None:
     assert parse(b'{"a":"\x01\t\n"}') == {"a": "\x01\t\n"}
 
 
-def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
+def test_byte_order_mark_is_ignored() -> None:
     assert parse(b'\xef\xbb\xbf{"a":1}') == {"a": 1}
 
 
@@ -114,7 +114,7 @@ def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
         (r'"Stra\u00dfe"', "Straße"),
     ],
 )
-def test_half_a_surrogate_pair_is_replaced(text: str, kept: str) -> None:
+def test_lone_surrogate_is_replaced(text: str, kept: str) -> None:
     value, raw, _ = storable(parse(f'{{"s":{text},{text}:1}}'.encode()))
     assert value == {"s": kept, kept: 1}
     assert json.loads(raw.encode()) == value
@@ -136,7 +136,7 @@ json_values = st.recursive(
 
 
 @given(st.dictionaries(st.text(), json_values, max_size=6))
-def test_digest_tells_contents_apart_and_not_the_order_of_keys(value: dict[str, Any]) -> None:
+def test_digest_depends_on_content_not_key_order(value: dict[str, Any]) -> None:
     backwards = dict(reversed(value.items()))
     assert storable(value)[2] == storable(backwards)[2]
     assert storable({**value, "\0new": 1})[2] != storable(value)[2]

@@ -8,60 +8,60 @@ from typing import Any
 import pytest
 
 from helpdesk_assets.errors import TicketUnreadable
-from helpdesk_assets.model.tickets import BadTicket, InventoryLine, InventoryPage, Page, Ticket
-from helpdesk_assets.providers.paging.by_time import TimeWalk
-from helpdesk_assets.providers.paging.by_token import Answer
-from helpdesk_assets.providers.parsing.stubs import SightingReader, as_inventory
-from helpdesk_assets.providers.parsing.tickets import Shape, TicketReader
+from helpdesk_assets.model.tickets import BadTicket, InventoryEntry, InventoryPage, Page, Ticket
+from helpdesk_assets.providers.paging.by_time import TimePager
+from helpdesk_assets.providers.paging.by_token import ListPage
+from helpdesk_assets.providers.parsing.stubs import StubReader, to_inventory_page
+from helpdesk_assets.providers.parsing.tickets import FieldMap, TicketReader
 
 TEN = datetime(2026, 11, 23, 10, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-STRICT = SightingReader(Shape(), skip_bad=False)
-LENIENT = SightingReader(Shape(), skip_bad=True)
+STRICT = StubReader(FieldMap(), skip_bad=False)
+LENIENT = StubReader(FieldMap(), skip_bad=True)
 
 
 def row(ticket_id: Any = "1", **fields: Any) -> dict[str, Any]:
     return {"id": ticket_id, "modifiedTime": "2026-11-23T10:00:00Z", "subject": "s", **fields}
 
 
-def test_the_id_and_the_times_are_a_tickets() -> None:
+def test_stub_has_the_tickets_id_and_times() -> None:
     given = row(createdTime="2026-11-01T08:00:00Z", deletedTime="2026-11-23T10:00:00Z")
     (seen,) = STRICT.page([given]).tickets
-    (whole,) = TicketReader(Shape(), skip_bad=False).page([given]).tickets
+    (whole,) = TicketReader(FieldMap(), skip_bad=False).page([given]).tickets
     for name in ("ticket_id", "created_time", "modified_time", "deleted_time"):
         assert getattr(seen, name) == getattr(whole, name)
     assert (seen.subject, seen.raw_json) == (None, "")
 
 
 @pytest.mark.parametrize("bad", [row(None), row(modifiedTime=None), row(modifiedTime="noon"), "x"])
-def test_what_is_no_ticket_is_no_sighting(bad: Any) -> None:
+def test_invalid_row_gives_no_stub(bad: Any) -> None:
     with pytest.raises(TicketUnreadable) as refused:
         STRICT.page([bad])
     with pytest.raises(TicketUnreadable) as of_tickets:
-        TicketReader(Shape(), skip_bad=False).page([bad])
+        TicketReader(FieldMap(), skip_bad=False).page([bad])
     assert str(refused.value) == str(of_tickets.value)
     read = LENIENT.page([row("2"), bad])
     assert [seen.ticket_id for seen in read.tickets] == ["2"]
     assert len(read.bad) == 1
 
 
-def test_what_a_text_would_be_refused_for_is_not_looked_at() -> None:
+def test_other_fields_of_the_row_are_not_validated() -> None:
     deep: Any = None
     for _ in range(100_000):
         deep = [deep]
     assert STRICT.page([row(body=deep)]).tickets
 
 
-def test_a_ticket_that_changes_at_a_page_edge_is_seen_anew() -> None:
+def test_ticket_changed_at_a_page_boundary_is_seen_again() -> None:
     """A walk drops what it has seen already; here the same id comes with a later time."""
     later = {"modifiedTime": "2026-11-23T10:00:30Z"}
     pages = [[row("1"), row("2")], [row("2", **later)]]
 
-    def fetch(start: datetime, end: datetime, token: str | None) -> Answer[Ticket]:
+    def fetch(start: datetime, end: datetime, token: str | None) -> ListPage[Ticket]:
         read = STRICT.page(pages.pop(0))
-        return Answer(read.tickets, (), "more" if pages else None, TEN + 60 * SECOND)
+        return ListPage(read.tickets, (), "more" if pages else None, TEN + 60 * SECOND)
 
-    walk = TimeWalk(fetch, tick=60 * SECOND, held_back=SECOND, settled_after=0 * SECOND)
+    walk = TimePager(fetch, tick=60 * SECOND, settle_delay=SECOND, listing_delay=0 * SECOND)
     seen = [each for page in walk.pages(TEN - 60 * SECOND, None) for each in page.tickets]
     assert [(each.ticket_id, each.modified_time) for each in seen] == [
         ("1", TEN),
@@ -70,11 +70,11 @@ def test_a_ticket_that_changes_at_a_page_edge_is_seen_anew() -> None:
     ]
 
 
-def test_a_page_of_sightings_is_a_page_of_an_inventory() -> None:
+def test_stub_page_becomes_an_inventory_page() -> None:
     read = LENIENT.page([row("1"), row("2", deletedTime="2026-11-23T09:00:00Z")])
     page = Page(read.tickets, TEN, TEN - SECOND, bad=(BadTicket("3", "modifiedTime", "is absent"),))
-    assert as_inventory(page, total=3) == InventoryPage(
-        lines=(InventoryLine("1", TEN), InventoryLine("2", TEN, gone=True)),
+    assert to_inventory_page(page, total=3) == InventoryPage(
+        entries=(InventoryEntry("1", TEN), InventoryEntry("2", TEN, gone=True)),
         served_at=TEN,
         total=3,
         unreadable=("3",),

@@ -11,11 +11,11 @@ import pytest
 from helpdesk_assets.errors import TicketUnreadable
 from helpdesk_assets.model.tickets import BadTicket, Ticket
 from helpdesk_assets.providers.parsing.exact_json import parse
-from helpdesk_assets.providers.parsing.tickets import Shape, TicketReader
+from helpdesk_assets.providers.parsing.tickets import FieldMap, TicketReader
 
 TEN = datetime(2026, 11, 23, 10, tzinfo=UTC)
-STRICT = TicketReader(Shape(), skip_bad=False)
-LENIENT = TicketReader(Shape(), skip_bad=True)
+STRICT = TicketReader(FieldMap(), skip_bad=False)
+LENIENT = TicketReader(FieldMap(), skip_bad=True)
 
 
 def row(**fields: Any) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def read(**fields: Any) -> Ticket:
     return ticket
 
 
-def test_every_field_is_read() -> None:
+def test_every_field_is_parsed() -> None:
     ticket = read(
         subject="Drucker",
         status="Open",
@@ -61,7 +61,7 @@ def test_every_field_is_read() -> None:
         ([1], None),
     ],
 )
-def test_a_word_is_a_text_whatever_it_comes_as(value: Any, text: str | None) -> None:
+def test_any_value_is_converted_to_text(value: Any, text: str | None) -> None:
     assert read(status=value).status == text
 
 
@@ -73,11 +73,11 @@ def test_a_word_is_a_text_whatever_it_comes_as(value: Any, text: str | None) -> 
         ({"id": 4}, "4"),
     ],
 )
-def test_an_assignee_is_a_name_an_address_or_an_id(value: Any, text: str) -> None:
+def test_assignee_is_a_name_address_or_id(value: Any, text: str) -> None:
     assert read(assignee=value).assignee == text
 
 
-def test_ids_are_text_to_the_last_digit() -> None:
+def test_ids_keep_every_digit() -> None:
     assert read(id=421370000000000017).ticket_id == "421370000000000017"
     assert STRICT.page(parse(b'[{"id":99999999999999999999999,"modifiedTime":"%s"}]' % NOW))
     assert LENIENT.ids([{"id": 5}, {"id": "6"}])[0] == ("5", "6")
@@ -87,13 +87,13 @@ NOW = b"2026-11-23T10:00:00Z"
 
 
 @pytest.mark.parametrize("bad_id", [None, "", "  ", True, 1.5, {"a": 1}, []])
-def test_a_row_without_an_id_is_named_by_its_place(bad_id: Any) -> None:
+def test_row_without_an_id_is_named_by_position(bad_id: Any) -> None:
     bad = LENIENT.page([row(), row(id=bad_id)]).bad
     assert [(one.ticket_id, one.field) for one in bad] == [("(no id) row 2 of the page", "id")]
 
 
 @pytest.mark.parametrize("rubbish", ["text", 5, None, ["id"]])
-def test_a_row_that_is_no_object_is_bad(rubbish: Any) -> None:
+def test_row_that_is_no_object_is_bad(rubbish: Any) -> None:
     assert len(LENIENT.page([rubbish, row()]).bad) == 1
     assert len(LENIENT.page([rubbish, row()]).tickets) == 1
 
@@ -111,7 +111,7 @@ def test_a_row_that_is_no_object_is_bad(rubbish: Any) -> None:
         "0001-01-01T00+05:00",
     ],
 )
-def test_a_time_that_is_none_is_refused_and_never_guessed(name: str, value: Any) -> None:
+def test_invalid_time_is_rejected_and_never_guessed(name: str, value: Any) -> None:
     with pytest.raises(TicketUnreadable, match=f"Ticket 1: {name} is ") as refusal:
         read(**{name: value})
     assert "HELPDESK_SKIP_BAD_TICKETS" in str(refusal.value)
@@ -123,7 +123,7 @@ def test_absent_times() -> None:
     assert LENIENT.ticket({"id": "1"}, "") == BadTicket("1", "modifiedTime", "is absent")
 
 
-def test_a_shown_value_is_bounded_and_on_one_line() -> None:
+def test_shown_value_is_bounded_and_on_one_line() -> None:
     bad = LENIENT.ticket(row(modifiedTime="x\n" * 5000), "")
     assert isinstance(bad, BadTicket)
     assert len(bad.problem) < 120
@@ -139,13 +139,13 @@ def test_every_text_of_a_ticket_can_be_encoded() -> None:
     ticket.raw_json.encode()
 
 
-def test_equal_contents_have_equal_hashes_and_others_not() -> None:
+def test_content_hash_identifies_equal_content() -> None:
     assert read(a=1, b=2).content_hash == read(b=2, a=1).content_hash
     assert read(a=1).content_hash != read(a="1").content_hash
 
 
-def test_a_vendor_may_have_other_names_and_words() -> None:
-    shape = Shape(modified="updated_at", words={"status": {2: "open"}.get})
+def test_vendor_field_names_and_codes_are_mapped() -> None:
+    shape = FieldMap(modified="updated_at", text_parsers={"status": {2: "open"}.get})
     ticket = TicketReader(shape, skip_bad=False).ticket(
         {"id": 1, "updated_at": "2026-11-23T10:00:00Z", "status": 2}, ""
     )

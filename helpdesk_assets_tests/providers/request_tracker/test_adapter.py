@@ -20,11 +20,15 @@ from helpdesk_assets.errors import (
     WindowTooDense,
 )
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
-from helpdesk_assets.model.tickets import InventoryLine
-from helpdesk_assets.providers.client.connection import World
-from helpdesk_assets.providers.request_tracker.adapter import RequestTracker, from_settings, looks
+from helpdesk_assets.model.tickets import InventoryEntry
+from helpdesk_assets.providers.client.connection import Runtime
+from helpdesk_assets.providers.request_tracker.adapter import (
+    RequestTrackerAdapter,
+    describe_settings,
+    from_settings,
+)
 from helpdesk_assets.settings import Settings
-from helpdesk_assets_tests.providers.loopback import DATE, Said, Seen, loopback
+from helpdesk_assets_tests.providers.loopback import DATE, CannedResponse, ReceivedRequest, loopback
 from helpdesk_assets_tests.providers.pages import contents, newest
 
 # In the night after which New York's clocks were set back.
@@ -33,34 +37,34 @@ SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
 TICKETS = 130
 
-Connect = Callable[..., RequestTracker]
+Connect = Callable[..., RequestTrackerAdapter]
 
 
 @pytest.fixture
-def desk() -> Iterator[SimulatedHelpdesk]:
+def simulator() -> Iterator[SimulatedHelpdesk]:
     """Its clock has moved on, so what a test changes is later than all before."""
     with SimulatedHelpdesk(
         tickets=TICKETS, start=START, frozen=True, dialect="request_tracker"
-    ) as desk:
-        desk.advance(1200)
-        yield desk
+    ) as simulator:
+        simulator.advance(1200)
+        yield simulator
 
 
 @pytest.fixture
-def connect(desk: SimulatedHelpdesk) -> Iterator[Connect]:
-    made: list[RequestTracker] = []
+def connect(simulator: SimulatedHelpdesk) -> Iterator[Connect]:
+    made: list[RequestTrackerAdapter] = []
 
     def sleep(seconds: float) -> None:
-        desk.advance(seconds)
+        simulator.advance(seconds)
 
-    def make(**more: Any) -> RequestTracker:
+    def make(**more: Any) -> RequestTrackerAdapter:
         given = {
-            "helpdesk_base_url": desk.base_url,
+            "helpdesk_base_url": simulator.base_url,
             "helpdesk_user": "sync",
-            "helpdesk_api_token": desk.token,
+            "helpdesk_api_token": simulator.token,
         }
         settings = Settings.model_validate({**given, **more})
-        made.append(from_settings(settings, World(sleep=sleep, chance=lambda: 0.0)))
+        made.append(from_settings(settings, Runtime(sleep=sleep, rng=lambda: 0.0)))
         return made[-1]
 
     yield make
@@ -68,31 +72,29 @@ def connect(desk: SimulatedHelpdesk) -> Iterator[Connect]:
         helpdesk.close()
 
 
-def truth(desk: SimulatedHelpdesk) -> dict[str, Any]:
+def truth(simulator: SimulatedHelpdesk) -> dict[str, Any]:
     """What is stored of each living or deleted ticket; merged ones are told of by a notice."""
-    every = desk.truth(whole=True, gone=True)
-    return {each.ticket_id: each.whole for each in every if each.end != "merged"}
+    every = simulator.truth(raw_ticket=True, gone=True)
+    return {each.ticket_id: each.raw_ticket for each in every if each.end != "merged"}
 
 
 @pytest.mark.parametrize("user", ["sync", "sync-new-york", "sync-kolkata"])
-def test_everything_from_the_beginning(
-    desk: SimulatedHelpdesk, connect: Connect, user: str
-) -> None:
+def test_full_read(simulator: SimulatedHelpdesk, connect: Connect, user: str) -> None:
     got = newest(connect(helpdesk_user=user).changes(None))
     merged = {name for name, ticket in got.items() if ticket.tombstone}
-    assert {k: v for k, v in contents(got).items() if k not in merged} == truth(desk)
+    assert {k: v for k, v in contents(got).items() if k not in merged} == truth(simulator)
 
 
 @pytest.mark.parametrize("user", ["sync", "sync-new-york", "sync-kolkata"])
-def test_what_has_changed_in_the_users_local_time(
-    desk: SimulatedHelpdesk, connect: Connect, user: str
+def test_changes_by_the_users_local_time(
+    simulator: SimulatedHelpdesk, connect: Connect, user: str
 ) -> None:
     """Read in another zone, the window would miss by hours, on either side."""
     helpdesk = connect(helpdesk_user=user)
     for _ in range(8):  # through the hour that comes twice, and beyond
-        since = desk.clock().now
-        changed = desk.change(5, spread_seconds=300)
-        desk.advance(600)
+        since = simulator.clock().now
+        changed = simulator.change(5, spread_seconds=300)
+        simulator.advance(600)
         until = changed[-1].modified_time
         expected = {each.ticket_id: each.modified_time for each in changed}
         for end in (None, until):
@@ -100,25 +102,25 @@ def test_what_has_changed_in_the_users_local_time(
             assert {name: each.modified_time for name, each in got.items()} == expected
 
 
-def test_three_calls_when_nothing_changed(desk: SimulatedHelpdesk, connect: Connect) -> None:
-    now = desk.clock().now
+def test_no_changes_cost_three_calls(simulator: SimulatedHelpdesk, connect: Connect) -> None:
+    now = simulator.clock().now
     pages = list(connect().changes(now - 5 * SECOND))
     assert not newest(pages)
     assert {page.until for page in pages} == {now - SECOND}
-    counters = desk.counters()
+    counters = simulator.counters()
     assert [counters.of(name) for name in ("login", "gone", "search")] == [1, 1, 1]
 
 
-def test_normalised_columns(desk: SimulatedHelpdesk, connect: Connect) -> None:
-    since = desk.clock().now
+def test_normalised_columns(simulator: SimulatedHelpdesk, connect: Connect) -> None:
+    since = simulator.clock().now
     fields = {
         "Subject": "Größe",
         "Status": "stalled",
         "Priority": "70",
         "Owner": {"id": "ann", "type": "user"},
     }
-    made = desk.create(1, fields=fields)[0]
-    unowned = desk.create(1, fields={"Owner": {"id": "Nobody", "type": "user"}})[0]
+    made = simulator.create(1, fields=fields)[0]
+    unowned = simulator.create(1, fields={"Owner": {"id": "Nobody", "type": "user"}})[0]
     got = newest(connect().changes(since))
     ticket = got[made.ticket_id]
     assert (ticket.subject, ticket.status, ticket.priority) == ("Größe", "stalled", "70")
@@ -128,19 +130,19 @@ def test_normalised_columns(desk: SimulatedHelpdesk, connect: Connect) -> None:
     assert ticket.deleted_time is None
 
 
-def test_deleted_tickets_come_whole(desk: SimulatedHelpdesk, connect: Connect) -> None:
-    since = desk.clock().now
-    gone = desk.delete(3)
-    desk.advance(60)
-    spam = desk.mark_spam(1)
+def test_deleted_tickets_are_returned_whole(simulator: SimulatedHelpdesk, connect: Connect) -> None:
+    since = simulator.clock().now
+    gone = simulator.delete(3)
+    simulator.advance(60)
+    spam = simulator.mark_spam(1)
     got = newest(connect().changes(since))
     assert got.keys() == {*gone, *spam}
-    assert contents(got) == {name: truth(desk)[name] for name in got}
+    assert contents(got) == {name: truth(simulator)[name] for name in got}
     assert {got[name].deleted_time for name in gone} == {since}
     assert all(each.status == "deleted" and not each.tombstone for each in got.values())
 
 
-def test_a_deleted_ticket_that_changes_once_more(connect: Connect) -> None:
+def test_deleted_ticket_changed_again(connect: Connect) -> None:
     """When it was deleted stays when that was; a search by its own time still finds it."""
     deletion = notice("91", "7", Created="2026-11-23T08:00:00Z")
     single = {"id": 7, "Status": "deleted", "LastUpdated": "2026-11-23T09:00:00Z", "Type": "ticket"}
@@ -151,7 +153,7 @@ def test_a_deleted_ticket_that_changes_once_more(connect: Connect) -> None:
     assert ticket.deleted_time == datetime(2026, 11, 23, 8, tzinfo=UTC)
 
 
-def test_a_ticket_that_is_back_is_left_to_the_search(connect: Connect) -> None:
+def test_restored_ticket_is_left_to_the_search(connect: Connect) -> None:
     single = {"id": 7, "Status": "open", "LastUpdated": "2026-11-23T09:00:00Z", "Type": "ticket"}
     row = {**single, "id": "7"}
     with answering(transactions=[notice("91", "7")], tickets=[row], single=single) as server:
@@ -160,10 +162,10 @@ def test_a_ticket_that_is_back_is_left_to_the_search(connect: Connect) -> None:
     assert [(each.ticket_id, each.deleted_time) for each in tickets] == [("7", None)]
 
 
-def test_merged_tickets_leave_a_notice(desk: SimulatedHelpdesk, connect: Connect) -> None:
-    since = desk.clock().now
-    into, *merged = [each.ticket_id for each in desk.change(3)]
-    desk.merge(merged, into)
+def test_merged_tickets_become_tombstones(simulator: SimulatedHelpdesk, connect: Connect) -> None:
+    since = simulator.clock().now
+    into, *merged = [each.ticket_id for each in simulator.change(3)]
+    simulator.merge(merged, into)
     got = newest(connect().changes(since))
     assert got.keys() == {into, *merged}
     assert not got[into].tombstone
@@ -173,30 +175,30 @@ def test_merged_tickets_leave_a_notice(desk: SimulatedHelpdesk, connect: Connect
         assert json.loads(got[name].raw_json)["NewValue"].endswith(f"/ticket/{into}")
 
 
-def test_more_gone_tickets_than_a_page_of_transactions_has(
-    desk: SimulatedHelpdesk, connect: Connect
+def test_more_deletions_than_a_transaction_page(
+    simulator: SimulatedHelpdesk, connect: Connect
 ) -> None:
     """RT neither counts them for this user nor names a next page."""
-    made = [each.ticket_id for each in desk.create(210)]
-    desk.delete(ids=made)
-    desk.advance(60)
+    made = [each.ticket_id for each in simulator.create(210)]
+    simulator.delete(ids=made)
+    simulator.advance(60)
     helpdesk = connect(helpdesk_concurrency=4)
-    got = newest(helpdesk.changes(desk.clock().now - HOUR))
+    got = newest(helpdesk.changes(simulator.clock().now - HOUR))
     assert set(made) <= got.keys()
-    assert desk.counters().of("gone") >= 3
+    assert simulator.counters().of("gone") >= 3
 
 
-def test_what_goes_while_the_rest_is_read_is_the_next_windows(
-    desk: SimulatedHelpdesk, connect: Connect
+def test_deletions_during_a_read_belong_to_the_next_window(
+    simulator: SimulatedHelpdesk, connect: Connect
 ) -> None:
     """The window ends when the search for gone tickets began, however long that took."""
-    pages = connect().changes(desk.clock().now - HOUR)
-    opened = desk.clock().now
+    pages = connect().changes(simulator.clock().now - HOUR)
+    opened = simulator.clock().now
     next(pages)
-    desk.advance(3000)
-    gone = desk.delete(1)
+    simulator.advance(3000)
+    gone = simulator.delete(1)
     assert {page.until for page in pages} == {opened - SECOND}
-    desk.advance(60)
+    simulator.advance(60)
     assert gone[0] in newest(connect().changes(opened - SECOND))
 
 
@@ -213,7 +215,7 @@ def test_without_the_right_to_search_transactions(
     assert "deleted and merged tickets stay" in caplog.text
 
 
-def test_other_transactions_than_asked_for_are_an_error(connect: Connect) -> None:
+def test_unrequested_transactions_are_an_error(connect: Connect) -> None:
     """Before RT 5 the query is not heeded, and all there are would come."""
     created = notice("1", "7", Type="Create", Field="", NewValue="")
     with (
@@ -223,27 +225,27 @@ def test_other_transactions_than_asked_for_are_an_error(connect: Connect) -> Non
         list(connect(helpdesk_base_url=server.url).changes(None))
 
 
-def test_the_listing_goes_by_id(desk: SimulatedHelpdesk, connect: Connect) -> None:
+def test_listing_is_ordered_by_id(simulator: SimulatedHelpdesk, connect: Connect) -> None:
     """Changes while it is paged move no ticket out of its sight, so it may move the watermark."""
-    desk.fault("changes_while_paging", on="search", changes=9, advance_seconds=18.0)
+    simulator.fault("changes_while_paging", on="search", changes=9, advance_seconds=18.0)
     helpdesk = connect(helpdesk_page_size=10)
-    opened = desk.clock().now
+    opened = simulator.clock().now
     pages = list(helpdesk.listing())
-    living = {each.ticket_id for each in desk.truth()}
+    living = {each.ticket_id for each in simulator.truth()}
     assert living <= newest(pages).keys()
     assert helpdesk.capabilities.listing_is_stable
     assert {page.until for page in pages} == {opened - SECOND}
 
 
-def test_rows_that_rt_counts_and_does_not_give(desk: SimulatedHelpdesk, connect: Connect) -> None:
-    desk.fault("page_cut_short", on="search", count=2, keep=3)
+def test_rows_counted_but_not_returned(simulator: SimulatedHelpdesk, connect: Connect) -> None:
+    simulator.fault("page_cut_short", on="search", count=2, keep=3)
     helpdesk = connect()
     got = newest(helpdesk.changes(None))
-    assert {each.ticket_id for each in desk.truth()} <= got.keys()
+    assert {each.ticket_id for each in simulator.truth()} <= got.keys()
     assert helpdesk.use.retries == 2
 
 
-def test_a_list_that_rt_cannot_count_is_refused(connect: Connect) -> None:
+def test_list_without_a_total_is_rejected(connect: Connect) -> None:
     """Rows are hidden after the search there, so a short page is no end and has no next one."""
     with (
         answering(transactions=[], tickets=[], total=None) as server,
@@ -252,20 +254,20 @@ def test_a_list_that_rt_cannot_count_is_refused(connect: Connect) -> None:
         list(connect(helpdesk_base_url=server.url).changes(None))
 
 
-def test_a_cap_of_the_users_own(desk: SimulatedHelpdesk, connect: Connect) -> None:
-    since = desk.clock().now
-    desk.change(45, same_second=True)
+def test_user_defined_cap(simulator: SimulatedHelpdesk, connect: Connect) -> None:
+    since = simulator.clock().now
+    simulator.change(45, same_second=True)
     helpdesk = connect(helpdesk_page_size=10, helpdesk_result_cap=30)
     with pytest.raises(WindowTooDense, match=rf"More than 30 .* {since:%Y-%m-%dT%H:%M:%S}.*Raise"):
         list(helpdesk.changes(since))
 
 
-def test_one_ticket(desk: SimulatedHelpdesk, connect: Connect) -> None:
+def test_one_ticket(simulator: SimulatedHelpdesk, connect: Connect) -> None:
     """In the one form that lists have, whatever has become of it."""
-    since = desk.clock().now
-    living, into, deleted, merged = [each.ticket_id for each in desk.change(4)]
-    desk.delete(ids=[deleted])
-    desk.merge([merged], into)
+    since = simulator.clock().now
+    living, into, deleted, merged = [each.ticket_id for each in simulator.change(4)]
+    simulator.delete(ids=[deleted])
+    simulator.merge([merged], into)
     helpdesk = connect()
     got = newest(helpdesk.changes(since))
     for name in (living, into, deleted, merged):
@@ -274,17 +276,17 @@ def test_one_ticket(desk: SimulatedHelpdesk, connect: Connect) -> None:
         assert helpdesk.ticket(name) is None
 
 
-def test_one_ticket_that_cannot_be_read(desk: SimulatedHelpdesk, connect: Connect) -> None:
-    made = desk.create(1)[0].ticket_id
-    desk.fault("bad_ticket", kind="bad_time")
+def test_unreadable_ticket(simulator: SimulatedHelpdesk, connect: Connect) -> None:
+    made = simulator.create(1)[0].ticket_id
+    simulator.fault("bad_ticket", kind="bad_time")
     with pytest.raises(TicketUnreadable, match="LastUpdated"):
         connect(helpdesk_skip_bad_tickets=True).ticket(made)
 
 
-def test_the_zone_of_a_users_token(desk: SimulatedHelpdesk, connect: Connect) -> None:
-    since = desk.clock().now
-    changed = desk.change(3)
-    helpdesk = connect(helpdesk_user="", helpdesk_api_token=f"1-62-{desk.token}")
+def test_zone_of_the_token_user(simulator: SimulatedHelpdesk, connect: Connect) -> None:
+    since = simulator.clock().now
+    changed = simulator.change(3)
+    helpdesk = connect(helpdesk_user="", helpdesk_api_token=f"1-62-{simulator.token}")
     assert newest(helpdesk.changes(since)).keys() == {each.ticket_id for each in changed}
 
 
@@ -296,65 +298,65 @@ def test_the_zone_of_a_users_token(desk: SimulatedHelpdesk, connect: Connect) ->
         ({"helpdesk_time_zone": "Europe/London"}, "but RT reads .* in another zone"),
     ],
 )
-def test_a_zone_that_cannot_be_known_or_is_wrong(
-    desk: SimulatedHelpdesk, connect: Connect, settings: dict[str, str], said: str
+def test_unknown_or_wrong_zone(
+    simulator: SimulatedHelpdesk, connect: Connect, settings: dict[str, str], said: str
 ) -> None:
     """Nothing is read: by the wrong clock, tickets would be left out in silence."""
     wrong = {"helpdesk_user": "sync-kolkata", **settings}
     with pytest.raises(SettingsError, match=said):
-        list(connect(**wrong).changes(desk.clock().now - HOUR))
-    assert desk.counters().of("gone") == 0
+        list(connect(**wrong).changes(simulator.clock().now - HOUR))
+    assert simulator.counters().of("gone") == 0
 
 
-def test_a_zone_of_the_settings_is_tried(desk: SimulatedHelpdesk, connect: Connect) -> None:
-    since = desk.clock().now
-    changed = desk.change(3)
+def test_configured_zone_is_verified(simulator: SimulatedHelpdesk, connect: Connect) -> None:
+    since = simulator.clock().now
+    changed = simulator.change(3)
     for user, zone in (("sync-zoneless", "Europe/Berlin"), ("sync-kolkata", "Asia/Kolkata")):
         helpdesk = connect(helpdesk_user=user, helpdesk_time_zone=zone)
         assert newest(helpdesk.changes(since)).keys() == {each.ticket_id for each in changed}
-    assert desk.counters().of("login") == 0
+    assert simulator.counters().of("login") == 0
 
 
-def test_a_token_that_names_no_user(connect: Connect) -> None:
+def test_token_without_a_user(connect: Connect) -> None:
     with pytest.raises(SettingsError, match="does not name its user"):
         list(connect(helpdesk_user="", helpdesk_api_token="abc").changes(None))
 
 
-def test_an_address_with_the_path_of_the_api(connect: Connect) -> None:
+def test_base_url_including_the_api_path(connect: Connect) -> None:
     with pytest.raises(SettingsError, match=r"ends with /REST/2\.0\. Leave that"):
         connect(helpdesk_base_url="https://rt.example.com/REST/2.0/")
 
 
-def test_refused_credentials(desk: SimulatedHelpdesk, connect: Connect) -> None:
+def test_rejected_credentials(simulator: SimulatedHelpdesk, connect: Connect) -> None:
     with pytest.raises(CredentialsRefused, match=r"401.*HELPDESK_API_TOKEN"):
         list(connect(helpdesk_api_token="wrong").changes(None))
-    assert desk.counters().total == 1
+    assert simulator.counters().total == 1
 
 
-def told(**settings: Any) -> dict[str, str]:
+def doctor_report(**settings: Any) -> dict[str, str]:
     given = {"helpdesk_base_url": "https://rt.example.com", "helpdesk_api_token": "secret-word"}
     made = Settings.model_validate({**given, **settings})
-    return {name: look() for name, look in looks(made).items()}
+    return {name: look() for name, look in describe_settings(made).items()}
 
 
-def test_what_the_doctor_says() -> None:
-    assert told(helpdesk_user="ann", helpdesk_page_size=500) == {
+def test_doctor_settings_report() -> None:
+    assert doctor_report(helpdesk_user="ann", helpdesk_page_size=500) == {
         "helpdesk_user": "ann",
         "helpdesk_api_token": "set (not shown), the password of HELPDESK_USER",
         "helpdesk_page_size": "100",
         "helpdesk_time_zone": "empty: the API user's in RT",
     }
     token = "1-14-0123456789abcdef0123456789abcdef"
-    said = told(helpdesk_api_token=token, helpdesk_time_zone="Asia/Kolkata")
+    said = doctor_report(helpdesk_api_token=token, helpdesk_time_zone="Asia/Kolkata")
     assert said["helpdesk_api_token"] == "set (not shown), the auth token of user 14"
     assert said["helpdesk_user"] == "empty: the token is an auth token"
     assert said["helpdesk_time_zone"] == "Asia/Kolkata"
     with pytest.raises(SettingsError, match="does not name its user"):
-        told()
+        doctor_report()
     with pytest.raises(SettingsError, match="HELPDESK_TIME_ZONE is 'x'"):
-        told(helpdesk_user="ann", helpdesk_time_zone="x")
+        doctor_report(helpdesk_user="ann", helpdesk_time_zone="x")
     with pytest.raises(SettingsError, match="HELPDESK_API_TOKEN is empty"):
-        told(helpdesk_api_token="")
+        doctor_report(helpdesk_api_token="")
 
 
 def notice(number: str, ticket_id: str, **fields: str) -> dict[str, str]:
@@ -380,21 +382,21 @@ def answering(
 ) -> Any:
     """A server that says these things and no others."""
 
-    def page(rows: list[Any], count: int | None) -> Said:
+    def page(rows: list[Any], count: int | None) -> CannedResponse:
         body = {"items": rows, "count": len(rows), "total": count, "page": 1, "per_page": 100}
-        return Said(json.dumps(body).encode())
+        return CannedResponse(json.dumps(body).encode())
 
-    def respond(seen: Seen) -> Said:
+    def respond(seen: ReceivedRequest) -> CannedResponse:
         path = urlsplit(seen.path).path
         if path.startswith("/REST/2.0/user/"):
-            return Said(json.dumps({"Name": "sync", "Timezone": zone}).encode())
+            return CannedResponse(json.dumps({"Name": "sync", "Timezone": zone}).encode())
         if path == "/REST/2.0/transactions":
             if isinstance(transactions, int):
-                return Said(b'{"message":"Forbidden"}', status=transactions)
+                return CannedResponse(b'{"message":"Forbidden"}', status=transactions)
             return page(transactions, None)
         if path == "/REST/2.0/tickets":
             return page(tickets, None if total is None else len(tickets))
-        return Said(json.dumps(single).encode())
+        return CannedResponse(json.dumps(single).encode())
 
     return loopback(respond)
 
@@ -474,7 +476,7 @@ SENT: dict[str, list[tuple[str, list[tuple[str, str]]]]] = {
         ("/transactions", gone(f"{MERGE} AND ObjectId = 7")),
     ],
 }
-KINDS: dict[str, Callable[[RequestTracker], object]] = {
+KINDS: dict[str, Callable[[RequestTrackerAdapter], object]] = {
     "changes": lambda helpdesk: list(
         helpdesk.changes(
             datetime(2026, 11, 23, 8, 30, tzinfo=UTC), datetime(2026, 11, 23, 9, 59, 59, tzinfo=UTC)
@@ -488,7 +490,7 @@ KINDS: dict[str, Callable[[RequestTracker], object]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("login", ["basic", "token"])
-def test_what_is_sent(connect: Connect, kind: str, login: str) -> None:
+def test_requests_sent(connect: Connect, kind: str, login: str) -> None:
     """Each kind of request, parameter by parameter, as RT's REST 2 documentation has them."""
     single = {"id": 9, "Status": "open", "LastUpdated": "2026-11-23T09:00:00Z"}
     merge = notice("5", "8", Type="AddLink", Field="MergedInto", NewValue="x://y/ticket/9")
@@ -512,23 +514,23 @@ def test_what_is_sent(connect: Connect, kind: str, login: str) -> None:
         assert one.headers["Accept"] == "application/json"
 
 
-def test_the_lines_of_an_inventory(connect: Connect) -> None:
+def test_inventory_entries(connect: Connect) -> None:
     row = {"id": "7", "LastUpdated": "2026-11-23T09:00:00Z"}
     merge = notice("5", "9", Type="AddLink", Field="MergedInto", NewValue="x://y/ticket/7")
     into = {**merge, "id": "6", "ObjectId": "7"}
     with answering(transactions=[notice("4", "8"), merge, into], tickets=[row]) as server:
         pages = list(connect(helpdesk_base_url=server.url).inventory())
     eight, nine = datetime(2026, 11, 23, 8, tzinfo=UTC), datetime(2026, 11, 23, 9, tzinfo=UTC)
-    assert [line for page in pages for line in page.lines] == [
-        InventoryLine("7", nine),
-        InventoryLine("8", eight, gone=True),
-        InventoryLine("9", eight, gone=True),
+    assert [line for page in pages for line in page.entries] == [
+        InventoryEntry("7", nine),
+        InventoryEntry("8", eight, gone=True),
+        InventoryEntry("9", eight, gone=True),
     ]
     assert {page.total for page in pages} == {1}
 
 
 @pytest.mark.parametrize("at", ["yesterday", None])
-def test_a_transaction_without_a_time_ends_an_inventory(connect: Connect, at: Any) -> None:
+def test_transaction_without_a_time_ends_an_inventory(connect: Connect, at: Any) -> None:
     untimed = {**notice("4", "8"), "Created": at}
     with (
         answering(transactions=[untimed], tickets=[]) as server,
@@ -537,12 +539,12 @@ def test_a_transaction_without_a_time_ends_an_inventory(connect: Connect, at: An
         list(connect(helpdesk_base_url=server.url).inventory())
 
 
-def test_a_list_by_id_that_does_not_move_on_is_an_error(connect: Connect) -> None:
+def test_listing_by_id_without_progress_is_an_error(connect: Connect) -> None:
     row = {"id": "7", "LastUpdated": "2026-11-23T09:00:00Z"}
     body = {"items": [row], "total": 1, "per_page": 1, "page": 1, "next_page": "x"}
 
-    def respond(_: Seen) -> Said:
-        return Said(json.dumps(body).encode())
+    def respond(_: ReceivedRequest) -> CannedResponse:
+        return CannedResponse(json.dumps(body).encode())
 
     with (
         loopback(respond) as server,
@@ -551,7 +553,7 @@ def test_a_list_by_id_that_does_not_move_on_is_an_error(connect: Connect) -> Non
         list(connect(helpdesk_base_url=server.url).inventory())
 
 
-def test_the_clock_is_the_helpdesks(connect: Connect) -> None:
+def test_clock_is_the_helpdesks(connect: Connect) -> None:
     with answering(transactions=[], tickets=[]) as server:
         pages = list(connect(helpdesk_base_url=server.url).changes(None))
     served = datetime.strptime(DATE, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)

@@ -19,13 +19,13 @@ ZONES = (
 NEW_YORK = ZoneInfo("America/New_York")
 
 
-def by_the_figures(local: datetime, where: ZoneInfo) -> datetime:
+def by_offset_search(local: datetime, where: ZoneInfo) -> datetime:
     """The offset is the one of when it was these figures in UTC."""
     as_utc = local.replace(tzinfo=UTC)
     return as_utc - (as_utc.astimezone(where).utcoffset() or timedelta(0))
 
 
-def by_the_book(local: datetime, where: ZoneInfo) -> list[datetime]:
+def by_zoneinfo(local: datetime, where: ZoneInfo) -> list[datetime]:
     """What comes twice may be read as either; what never was is no time at all."""
     readings = [local.replace(tzinfo=where, fold=fold).astimezone(UTC) for fold in (0, 1)]
     assert all(each.astimezone(where).replace(tzinfo=None) == local for each in readings)
@@ -36,14 +36,14 @@ def by_the_book(local: datetime, where: ZoneInfo) -> list[datetime]:
     some.floats(1.23e9, 1.9e9),
     some.sampled_from(ZONES),
 )
-def test_no_reading_leaves_anything_out(timestamp: float, name: str) -> None:
+def test_local_time_bounds_exclude_nothing(timestamp: float, name: str) -> None:
     moment, where = datetime.fromtimestamp(timestamp, UTC), ZoneInfo(name)
     start = datetime.fromisoformat(at_or_before(moment, where))
     end = datetime.fromisoformat(at_or_after(moment, where))
     assert all(
-        each <= moment for each in [by_the_figures(start, where), *by_the_book(start, where)]
+        each <= moment for each in [by_offset_search(start, where), *by_zoneinfo(start, where)]
     )
-    assert all(each >= moment for each in [by_the_figures(end, where), *by_the_book(end, where)])
+    assert all(each >= moment for each in [by_offset_search(end, where), *by_zoneinfo(end, where)])
 
 
 @pytest.mark.parametrize("name", ZONES)
@@ -53,7 +53,7 @@ def test_every_minute_of_a_year_of_changes(name: str) -> None:
     moment, exact, total = datetime(2011, 1, 1, tzinfo=UTC), 0, 0
     while moment.year == 2011:
         start = datetime.fromisoformat(at_or_before(moment, where))
-        early = moment - by_the_figures(start, where)
+        early = moment - by_offset_search(start, where)
         assert timedelta(0) <= early <= timedelta(hours=1)
         exact, total = exact + (not early), total + 1
         moment += timedelta(minutes=47)
@@ -70,24 +70,24 @@ def test_every_minute_of_a_year_of_changes(name: str) -> None:
         ("2026-11-01T06:30:00Z", "2026-11-01 01:30:00", "2026-11-01 02:30:00"),
     ],
 )
-def test_what_is_written(moment: str, start: str, end: str) -> None:
+def test_formatted_local_times(moment: str, start: str, end: str) -> None:
     at = datetime.fromisoformat(moment)
     assert (at_or_before(at, NEW_YORK), at_or_after(at, NEW_YORK)) == (start, end)
 
 
-def test_parts_of_a_second_are_within() -> None:
+def test_fractions_of_a_second_are_included() -> None:
     moment = datetime(2026, 7, 1, 12, 0, 0, 250_000, tzinfo=UTC)
     berlin = ZoneInfo("Europe/Berlin")
     assert at_or_before(moment, berlin) == "2026-07-01 14:00:00"
     assert at_or_after(moment, berlin) == "2026-07-01 14:00:01"
 
 
-def test_a_time_without_a_zone_is_refused() -> None:
+def test_time_without_zone_is_rejected() -> None:
     with pytest.raises(ValueError, match="without a zone"):
         at_or_before(datetime(2026, 7, 1), NEW_YORK)  # noqa: DTZ001
 
 
 @pytest.mark.parametrize("name", ["Nowhere/Land", "", "../etc/passwd", "Europe"])
-def test_a_zone_that_is_none(name: str) -> None:
+def test_unknown_time_zone(name: str) -> None:
     with pytest.raises(SettingsError, match=r"^The name is .* no such time zone"):
         zone(name, "The name")

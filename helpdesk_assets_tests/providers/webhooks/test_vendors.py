@@ -13,9 +13,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from helpdesk_assets.errors import SettingsError, TicketUnreadable
-from helpdesk_assets.providers.registry import ADAPTERS, VENDORS, make_vendor
-from helpdesk_assets.providers.webhooks.events import Event, Post, Vendor, digest_of
-from helpdesk_assets.providers.zoho_desk.webhook_tokens import ZohoTokens
+from helpdesk_assets.providers.registry import ADAPTERS, WEBHOOK_FORMATS, make_webhook_format
+from helpdesk_assets.providers.webhooks.events import Event, Post, WebhookFormat, event_digest
+from helpdesk_assets.providers.zoho_desk.webhook_tokens import ZohoWebhookTokens
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.receiver.webhook_posts import (
     SECRET,
@@ -32,8 +32,8 @@ SECRETS = (SECRET,)
 SHOWN = {"x-webhook-secret": SECRET}
 
 
-def vendor(name: str, **settings: Any) -> Vendor:
-    return make_vendor(Settings(_env_file=None, helpdesk_provider=name, **settings))  # type: ignore[call-arg,unused-ignore]
+def vendor(name: str, **settings: Any) -> WebhookFormat:
+    return make_webhook_format(Settings(_env_file=None, helpdesk_provider=name, **settings))  # type: ignore[call-arg,unused-ignore]
 
 
 def post(
@@ -48,29 +48,29 @@ def read(name: str, payload: Any, headers: Mapping[str, str] | None = None) -> l
     return vendor(name).read(post(payload, headers))
 
 
-def told(event: Event) -> tuple[str | None, str, str, datetime | None, bool]:
+def event_fields(event: Event) -> tuple[str | None, str, str, datetime | None, bool]:
     """All but the ticket and the content."""
     return event.event_id, event.ticket_id, event.type, event.modified_time, event.deleted
 
 
-def test_every_adapter_has_its_webhooks() -> None:
-    assert set(VENDORS) == set(ADAPTERS)
-    assert [vendor(name).name for name in VENDORS] == list(VENDORS)
+def test_every_adapter_has_a_webhook_format() -> None:
+    assert set(WEBHOOK_FORMATS) == set(ADAPTERS)
+    assert [vendor(name).name for name in WEBHOOK_FORMATS] == list(WEBHOOK_FORMATS)
 
 
-@pytest.mark.usefixtures("uncollected")
-@pytest.mark.parametrize("name", VENDORS)
+@pytest.mark.usefixtures("no_garbage_collection")
+@pytest.mark.parametrize("name", WEBHOOK_FORMATS)
 @pytest.mark.parametrize(
     "payload", [b"", b"{", b"ticket=1", b'{"a": NaN}', b"\xff", b"[" * 100_000]
 )
-def test_what_is_not_json_is_refused(name: str, payload: bytes) -> None:
+def test_invalid_json_is_rejected(name: str, payload: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         read(name, payload)
 
 
-@pytest.mark.parametrize("name", VENDORS)
+@pytest.mark.parametrize("name", WEBHOOK_FORMATS)
 @pytest.mark.parametrize("payload", [None, 1, "text", {}, [1], {"id": None}, {"ticketId": {}}])
-def test_json_without_a_ticket_is_refused_or_of_nothing(name: str, payload: Any) -> None:
+def test_json_without_a_ticket_is_rejected_or_ignored(name: str, payload: Any) -> None:
     with pytest.raises(ValueError, match=r"."):
         read(name, payload)
 
@@ -78,7 +78,7 @@ def test_json_without_a_ticket_is_refused_or_of_nothing(name: str, payload: Any)
 # --- rest
 
 
-def test_rest_is_signed_over_time_and_body() -> None:
+def test_rest_signature_covers_time_and_body() -> None:
     rest, body = vendor("rest"), b'{"ticketId": "1"}'
     good = rest_headers(body, at=NOW.timestamp())
 
@@ -91,19 +91,19 @@ def test_rest_is_signed_over_time_and_body() -> None:
 
 
 @pytest.mark.parametrize(("late", "good"), [(299, True), (301, False), (-301, False)])
-def test_rest_takes_no_old_copy(late: float, good: bool) -> None:
+def test_rest_rejects_old_posts(late: float, good: bool) -> None:
     headers = rest_headers(b"{}", at=NOW.timestamp() - late)
     assert vendor("rest").verify(post(b"{}", headers), SECRETS) is good
     patient = vendor("rest", webhook_tolerance_seconds=3600)
     assert patient.verify(post(b"{}", headers), SECRETS)
 
 
-def test_rest_brings_the_whole_ticket() -> None:
+def test_rest_contains_the_whole_ticket() -> None:
     ticket = whole_ticket(7, 3, amount=9_007_199_254_740_993)
     (event,) = read("rest", rest_event(ticket, "e-1"))
 
     at = START + timedelta(seconds=3)
-    assert told(event) == ("e-1", "7", "ticket.updated", at, False)
+    assert event_fields(event) == ("e-1", "7", "ticket.updated", at, False)
     assert event.ticket is not None
     assert json.loads(event.ticket.raw_json) == ticket
     assert event.ticket.modified_time == at
@@ -111,11 +111,11 @@ def test_rest_brings_the_whole_ticket() -> None:
 
 def test_rest_without_a_ticket_is_a_hint() -> None:
     (event,) = read("rest", {"ticketId": 7, "modifiedTime": text(START)})
-    assert told(event) == (None, "7", "ticket", START, False)
+    assert event_fields(event) == (None, "7", "ticket", START, False)
     assert event.ticket is None
 
 
-def test_rest_tells_of_a_deletion() -> None:
+def test_rest_reports_deletions() -> None:
     (event,) = read(
         "rest", {"type": "ticket.deleted", "ticketId": "7", "modifiedTime": text(START)}
     )
@@ -125,7 +125,7 @@ def test_rest_tells_of_a_deletion() -> None:
     assert (untimed.deleted, untimed.ticket) == (True, None)
 
 
-def test_rest_refuses_another_tickets_object_and_a_bad_one() -> None:
+def test_rest_rejects_a_mismatched_or_bad_ticket() -> None:
     with pytest.raises(ValueError, match="not that of ticketId 7"):
         read("rest", rest_event(whole_ticket(8), "e", ticketId="7"))
     with pytest.raises(TicketUnreadable):
@@ -163,7 +163,13 @@ def test_zendesk_is_signed_in_base64_with_an_iso_time() -> None:
 def test_zendesk_events_are_hints() -> None:
     (event,) = read("zendesk", ZENDESK, zendesk_headers(b"", SECRET, NOW))
     at = START + timedelta(seconds=5)
-    assert told(event) == ("01HEVENT", "101", "zen:event-type:ticket.status_changed", at, False)
+    assert event_fields(event) == (
+        "01HEVENT",
+        "101",
+        "zen:event-type:ticket.status_changed",
+        at,
+        False,
+    )
     assert event.ticket is None
 
 
@@ -174,13 +180,13 @@ def test_zendesk_deletions_are_dated_by_the_event(end: str) -> None:
     assert event.modified_time == START + timedelta(seconds=7.5)
 
 
-def test_zendesk_triggers_send_what_an_admin_wrote() -> None:
+def test_zendesk_triggers_send_custom_bodies() -> None:
     headers = zendesk_headers(b"", SECRET, NOW)
     (event,) = read("zendesk", {"ticket_id": "101", "updated_at": "Nov 1st"}, headers)
-    assert told(event) == ("01HINVOCATION", "101", "trigger", None, False)
+    assert event_fields(event) == ("01HINVOCATION", "101", "trigger", None, False)
 
 
-def test_zendesk_events_of_other_things_are_none() -> None:
+def test_zendesk_events_of_other_objects_are_ignored() -> None:
     assert read("zendesk", ZENDESK | {"type": "zen:event-type:user.created"}) == []
 
 
@@ -193,7 +199,7 @@ ZOHO = {
 }  # fmt: skip
 
 
-def test_zoho_shows_the_secret_in_a_header_or_behind_the_url() -> None:
+def test_zoho_sends_the_secret_in_a_header_or_url() -> None:
     zoho = vendor("zoho_desk")
     assert zoho.verify(post([], SHOWN), SECRETS)
     assert zoho.verify(post([], {}, {"secret": SECRET}), SECRETS)
@@ -209,7 +215,7 @@ def test_zoho_sends_an_array_of_hints() -> None:
     events = read("zoho_desk", [ZOHO, deleted, other, comment])
 
     at = START + timedelta(seconds=7.25)
-    assert [told(event) for event in events] == [
+    assert [event_fields(event) for event in events] == [
         (None, "1892000000042034", "Ticket_Update", START + timedelta(seconds=5.123), False),
         (None, "2", "Ticket_Delete", at, True),
         (None, "3", "Ticket_Comment_Add", at, False),
@@ -233,31 +239,31 @@ def key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-def test_zoho_tokens(key: rsa.RSAPrivateKey) -> None:
-    tokens = ZohoTokens(PublishedKeys(key.public_key()), "orgId:7")  # type: ignore[arg-type]
+def test_zoho_token_verification(key: rsa.RSAPrivateKey) -> None:
+    tokens = ZohoWebhookTokens(PublishedKeys(key.public_key()), "orgId:7")  # type: ignore[arg-type]
     seconds = int(NOW.timestamp())
     claims = {"iss": "orgId:7", "aud": "webhookId:1", "iat": seconds, "exp": seconds + 60}
 
-    def are_good(**changed: Any) -> bool:
-        return tokens.are_good(jwt.encode({**claims, **changed}, key, "RS256"), NOW)
+    def are_valid(**changed: Any) -> bool:
+        return tokens.are_valid(jwt.encode({**claims, **changed}, key, "RS256"), NOW)
 
-    assert are_good()
-    assert are_good(exp=(seconds + 60) * 1000, iat=seconds * 1000)
-    assert not are_good(exp=seconds - 61)
-    assert not are_good(exp=(seconds - 61) * 1000)
-    assert not are_good(exp=None)
-    assert not are_good(iss="orgId:8")
+    assert are_valid()
+    assert are_valid(exp=(seconds + 60) * 1000, iat=seconds * 1000)
+    assert not are_valid(exp=seconds - 61)
+    assert not are_valid(exp=(seconds - 61) * 1000)
+    assert not are_valid(exp=None)
+    assert not are_valid(iss="orgId:8")
     other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    assert not tokens.are_good(jwt.encode(claims, other, "RS256"), NOW)
-    assert not tokens.are_good(jwt.encode(claims, "k" * 32, "HS256"), NOW)
+    assert not tokens.are_valid(jwt.encode(claims, other, "RS256"), NOW)
+    assert not tokens.are_valid(jwt.encode(claims, "k" * 32, "HS256"), NOW)
     unsigned = jwt.encode(claims, "", "none")
-    assert not tokens.are_good(unsigned, NOW)
-    assert not tokens.are_good("", NOW)
-    assert not tokens.are_good("a.b.c", NOW)
+    assert not tokens.are_valid(unsigned, NOW)
+    assert not tokens.are_valid("", NOW)
+    assert not tokens.are_valid("a.b.c", NOW)
 
 
-def test_zoho_tokens_are_asked_for_beside_the_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ZohoTokens, "are_good", lambda _, token, __: token == "good")
+def test_zoho_tokens_are_required_beside_the_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ZohoWebhookTokens, "are_valid", lambda _, token, __: token == "good")
     zoho = vendor("zoho_desk", zoho_jwks_url="https://desk.zoho.eu/.well-known/jwks.json")
 
     assert zoho.verify(post([], {**SHOWN, "X-ZDesk-JWT": "good"}), SECRETS)
@@ -271,7 +277,7 @@ def test_zoho_tokens_are_asked_for_beside_the_secret(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("name", ["freshdesk", "request_tracker"])
-def test_a_secret_in_a_header_and_nowhere_else(name: str) -> None:
+def test_secret_is_accepted_only_in_its_header(name: str) -> None:
     assert vendor(name).verify(post({}, SHOWN), SECRETS)
     assert not vendor(name).verify(post({}, {}, {"secret": SECRET}), SECRETS)
     other = vendor(name, webhook_secret_header="X-Desk-Key")
@@ -280,16 +286,16 @@ def test_a_secret_in_a_header_and_nowhere_else(name: str) -> None:
 
 
 @pytest.mark.parametrize("inside", [True, False])
-def test_freshdesk_bodies_are_an_admins(inside: bool) -> None:
+def test_freshdesk_bodies_are_customisable(inside: bool) -> None:
     row = {"ticket_id": 101, "ticket_subject": "x", "updated_at": "Sun, 1 Nov"}
     (event,) = read("freshdesk", {"freshdesk_webhook": row} if inside else row)
-    assert told(event) == (None, "101", "rule", None, False)
+    assert event_fields(event) == (None, "101", "rule", None, False)
 
 
-def test_request_tracker_sends_one_for_each_transaction() -> None:
+def test_request_tracker_sends_one_post_per_transaction() -> None:
     body = {"id": 101, "type": "Status", "lastUpdated": text(START), "transaction": 4711}
     (event,) = read("request_tracker", body)
-    assert told(event) == ("transaction-4711", "101", "Status", START, False)
+    assert event_fields(event) == ("transaction-4711", "101", "Status", START, False)
     del body["transaction"]
     assert read("request_tracker", body)[0].event_id is None
 
@@ -297,16 +303,16 @@ def test_request_tracker_sends_one_for_each_transaction() -> None:
 # --- ids
 
 
-def test_a_digest_is_one_events_own() -> None:
+def test_digest_is_unique_per_event() -> None:
     event = read("freshdesk", {"ticket_id": 1})[0]
     again = read("freshdesk", b'{ "ticket_id": 1 }')[0]
-    same = digest_of(event, START)
+    same = event_digest(event, START)
 
-    assert digest_of(again, START) == same
+    assert event_digest(again, START) == same
     others = {
-        digest_of(event, START + timedelta(seconds=1)),
-        digest_of(replace(event, ticket_id="2"), START),
-        digest_of(replace(event, type="other"), START),
-        digest_of(replace(event, content={"ticket_id": 1, "status": "Open"}), START),
+        event_digest(event, START + timedelta(seconds=1)),
+        event_digest(replace(event, ticket_id="2"), START),
+        event_digest(replace(event, type="other"), START),
+        event_digest(replace(event, content={"ticket_id": 1, "status": "Open"}), START),
     }
     assert len(others | {same}) == 5

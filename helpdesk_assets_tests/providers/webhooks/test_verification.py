@@ -10,11 +10,11 @@ from pydantic import SecretStr
 
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.providers.webhooks.verification import (
-    hex_digest,
-    holds_secret,
+    decode_hex,
+    has_valid_signature,
     is_fresh,
-    is_signed,
-    secrets_of,
+    is_known_secret,
+    load_secrets,
 )
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.receiver.webhook_posts import START
@@ -31,37 +31,37 @@ def with_secrets(text: str) -> Settings:
     [("", ()), (" , ", ()), (OLD, (OLD,)), (f"{OLD}, {NEW}\n", (OLD, NEW))],
 )
 def test_secrets_are_separated_by_commas_or_spaces(text: str, secrets: tuple[str, ...]) -> None:
-    assert secrets_of(with_secrets(text)) == secrets
+    assert load_secrets(with_secrets(text)) == secrets
 
 
-def test_one_short_secret_is_one_too_many() -> None:
+def test_one_short_secret_rejects_the_setting() -> None:
     with pytest.raises(SettingsError, match="openssl rand"):
-        secrets_of(with_secrets(f"{OLD},short"))
+        load_secrets(with_secrets(f"{OLD},short"))
 
 
 @pytest.mark.parametrize("secret", [OLD, NEW])
-def test_each_secret_is_good(secret: str) -> None:
+def test_each_secret_is_accepted(secret: str) -> None:
     given = hmac.new(secret.encode(), b"body", "sha256").hexdigest()
 
-    assert is_signed((OLD, NEW), b"body", given, hex_digest)
-    assert not is_signed((OLD, NEW), b"body ", given, hex_digest)
-    assert holds_secret((OLD, NEW), secret)
+    assert has_valid_signature((OLD, NEW), b"body", given, decode_hex)
+    assert not has_valid_signature((OLD, NEW), b"body ", given, decode_hex)
+    assert is_known_secret((OLD, NEW), secret)
 
 
 @pytest.mark.parametrize("given", [None, "", "zz", "00", "é", "00" * 32])
-def test_what_is_no_signature_is_wrong(given: str | None) -> None:
-    assert not is_signed((OLD,), b"body", given, hex_digest)
-    assert not is_signed((), b"body", given, hex_digest)
-    assert not holds_secret((OLD,), given)
-    assert not holds_secret((), given)
+def test_malformed_signature_is_rejected(given: str | None) -> None:
+    assert not has_valid_signature((OLD,), b"body", given, decode_hex)
+    assert not has_valid_signature((), b"body", given, decode_hex)
+    assert not is_known_secret((OLD,), given)
+    assert not is_known_secret((), given)
 
 
-def test_a_secret_beyond_ascii_is_compared_by_its_bytes() -> None:
+def test_non_ascii_secret_is_compared_by_bytes() -> None:
     secret = "schlüssel-für-webhooks"
-    assert holds_secret((secret,), secret.encode().decode("latin-1"))
+    assert is_known_secret((secret,), secret.encode().decode("latin-1"))
 
 
-def test_every_secret_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[bytes] = []
 
     def compare(first: bytes, second: bytes) -> bool:
@@ -69,13 +69,13 @@ def test_every_secret_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPat
         return first == second
 
     monkeypatch.setattr(hmac, "compare_digest", compare)
-    assert holds_secret((OLD, NEW), OLD)
+    assert is_known_secret((OLD, NEW), OLD)
     assert compared == [OLD.encode(), NEW.encode()]
 
 
 @pytest.mark.parametrize(
     ("off", "good"), [(0, True), (300, True), (-300, True), (301, False), (-301, False)]
 )
-def test_a_post_is_of_now(off: int, good: bool) -> None:
+def test_timestamp_must_be_recent(off: int, good: bool) -> None:
     assert is_fresh(START + timedelta(seconds=off), START, timedelta(seconds=300)) is good
     assert not is_fresh(None, START, timedelta(seconds=300))

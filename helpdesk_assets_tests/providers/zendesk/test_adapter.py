@@ -16,14 +16,18 @@ from helpdesk_assets.errors import CredentialsRefused, EndpointFailed, SettingsE
 from helpdesk_assets.local.simulator.admin_client import TrueTicket
 from helpdesk_assets.local.simulator.dialects.rest import TOKEN_WITHOUT_RIGHTS
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
-from helpdesk_assets.model.tickets import InventoryLine, Page, Ticket
-from helpdesk_assets.providers.client.connection import World
-from helpdesk_assets.providers.client.rate_limit import Left
-from helpdesk_assets.providers.zendesk.account import read_left
-from helpdesk_assets.providers.zendesk.adapter import ZendeskHelpdesk, from_settings, looks
+from helpdesk_assets.model.tickets import InventoryEntry, Page, Ticket
+from helpdesk_assets.providers.client.connection import Runtime
+from helpdesk_assets.providers.client.rate_limit import RateLimitState
+from helpdesk_assets.providers.zendesk.account import parse_rate_limit
+from helpdesk_assets.providers.zendesk.adapter import (
+    ZendeskAdapter,
+    describe_settings,
+    from_settings,
+)
 from helpdesk_assets.settings import Settings
-from helpdesk_assets_tests.providers.loopback import DATE, Said, Seen, loopback
-from helpdesk_assets_tests.providers.request_recorder import Sent, sent
+from helpdesk_assets_tests.providers.loopback import DATE, CannedResponse, ReceivedRequest, loopback
+from helpdesk_assets_tests.providers.request_recorder import SentRequest, sent_requests
 
 START = datetime(2026, 11, 23, 10, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -31,15 +35,15 @@ SECOND = timedelta(seconds=1)
 USER = "ann@example.com"
 EXPORT = "/api/v2/incremental/tickets/cursor.json"
 
-Connect = Callable[..., ZendeskHelpdesk]
+Connect = Callable[..., ZendeskAdapter]
 
 
 @pytest.fixture
-def desk() -> Iterator[SimulatedHelpdesk]:
+def simulator() -> Iterator[SimulatedHelpdesk]:
     """Its clock has moved on by an hour, so what a test changes is later than all before."""
-    with SimulatedHelpdesk(tickets=120, start=START, frozen=True, dialect="zendesk") as desk:
-        desk.advance(3600)
-        yield desk
+    with SimulatedHelpdesk(tickets=120, start=START, frozen=True, dialect="zendesk") as simulator:
+        simulator.advance(3600)
+        yield simulator
 
 
 @pytest.fixture
@@ -48,27 +52,27 @@ def slept() -> list[float]:
 
 
 @pytest.fixture
-def connect(desk: SimulatedHelpdesk, slept: list[float]) -> Iterator[Connect]:
+def connect(simulator: SimulatedHelpdesk, slept: list[float]) -> Iterator[Connect]:
     """Waiting moves the helpdesk's clock on."""
-    made: list[ZendeskHelpdesk] = []
+    made: list[ZendeskAdapter] = []
 
     def sleep(seconds: float) -> None:
         slept.append(seconds)
-        desk.advance(seconds)
+        simulator.advance(seconds)
 
-    def make(**more: Any) -> ZendeskHelpdesk:
+    def make(**more: Any) -> ZendeskAdapter:
         given = {
-            "helpdesk_base_url": desk.base_url,
-            "helpdesk_api_token": desk.token,
+            "helpdesk_base_url": simulator.base_url,
+            "helpdesk_api_token": simulator.token,
             "helpdesk_user": USER,
             "zendesk_exports_per_minute": 1000,
         }
         settings = Settings.model_validate({**given, **more})
-        world = World(
-            clock=lambda: START,
-            timer=lambda: sum(slept),
+        world = Runtime(
+            now=lambda: START,
+            monotonic=lambda: sum(slept),
             sleep=sleep,
-            chance=lambda: 0.5,
+            rng=lambda: 0.5,
         )
         made.append(from_settings(settings, world))
         return made[-1]
@@ -87,99 +91,103 @@ def contents(tickets: dict[str, Ticket]) -> dict[str, Any]:
     return {ticket_id: json.loads(ticket.raw_json) for ticket_id, ticket in tickets.items()}
 
 
-def truth(desk: SimulatedHelpdesk) -> dict[str, Any]:
-    return {one.ticket_id: one.whole for one in desk.truth(whole=True, gone=True)}
+def truth(simulator: SimulatedHelpdesk) -> dict[str, Any]:
+    return {one.ticket_id: one.raw_ticket for one in simulator.truth(raw_ticket=True, gone=True)}
 
 
 def ids(changed: Iterable[TrueTicket]) -> set[str]:
     return {one.ticket_id for one in changed}
 
 
-def now(desk: SimulatedHelpdesk) -> datetime:
-    return desk.clock().now
+def now(simulator: SimulatedHelpdesk) -> datetime:
+    return simulator.clock().now
 
 
-def caught_up(desk: SimulatedHelpdesk, connect: Connect) -> str:
+def caught_up(simulator: SimulatedHelpdesk, connect: Connect) -> str:
     """The cursor of a run that has read all there is."""
-    desk.advance(61)
+    simulator.advance(61)
     *_, last = connect().changes(None)
     assert last.cursor is not None
-    desk.reset_counters()
+    simulator.reset_counters()
     return last.cursor
 
 
-def test_everything_from_the_beginning_with_what_the_list_leaves_out(
-    desk: SimulatedHelpdesk, connect: Connect
+def test_full_read_includes_tickets_the_list_omits(
+    simulator: SimulatedHelpdesk, connect: Connect
 ) -> None:
-    archived, spam, deleted = desk.archive(3), desk.mark_spam(2), desk.delete(2)
-    living = [one.ticket_id for one in desk.truth() if one.ticket_id not in archived]
-    merged = desk.merge(living[:2], into=living[2])
-    ended = {one.ticket_id: one.ended_at for one in desk.truth(gone=True) if one.end}
-    desk.advance(61)
+    archived, spam, deleted = simulator.archive(3), simulator.mark_spam(2), simulator.delete(2)
+    living = [one.ticket_id for one in simulator.truth() if one.ticket_id not in archived]
+    merged = simulator.merge(living[:2], into=living[2])
+    ended = {one.ticket_id: one.removed_at for one in simulator.truth(gone=True) if one.end}
+    simulator.advance(61)
     pages = list(connect(helpdesk_page_size=50).changes(None))
     got = newest(pages)
-    assert contents(got) == truth(desk)
+    assert contents(got) == truth(simulator)
     assert set(archived) < got.keys()
     deleted_times = {key: one.deleted_time for key, one in got.items() if one.deleted_time}
     assert deleted_times.items() >= {key: ended[key] for key in [*spam, *deleted]}.items()
     assert not deleted_times.keys() & {*merged, *archived}
     assert {got[each].status for each in merged} == {"closed"}
     assert {got[each].status for each in [*spam, *deleted]} == {"deleted"}
-    assert len(pages) == desk.counters().of("search") == 3
+    assert len(pages) == simulator.counters().of("search") == 3
 
 
-def test_the_listing_is_the_export_from_its_beginning(
-    desk: SimulatedHelpdesk, connect: Connect
+def test_listing_is_the_export_from_its_start(
+    simulator: SimulatedHelpdesk, connect: Connect
 ) -> None:
     helpdesk = connect()
     pages = list(helpdesk.listing())
-    assert contents(newest(pages)) == truth(desk)
+    assert contents(newest(pages)) == truth(simulator)
     assert pages[-1].cursor
     assert helpdesk.capabilities.listing_is_stable
-    assert desk.counters().calls == {"search": {"200": 1}}
+    assert simulator.counters().calls == {"search": {"200": 1}}
 
 
-def test_a_run_goes_on_where_the_cursor_stands_whatever_the_window(
-    desk: SimulatedHelpdesk, connect: Connect
+def test_run_continues_at_the_cursor_ignoring_the_window(
+    simulator: SimulatedHelpdesk, connect: Connect
 ) -> None:
-    cursor = caught_up(desk, connect)
-    changed = desk.change(5, spread_seconds=50)
-    desk.advance(3600)
-    pages = list(connect().changes(now(desk) - 5 * MINUTE, cursor=cursor))
+    cursor = caught_up(simulator, connect)
+    changed = simulator.change(5, spread_seconds=50)
+    simulator.advance(3600)
+    pages = list(connect().changes(now(simulator) - 5 * MINUTE, cursor=cursor))
     assert newest(pages).keys() == ids(changed)
-    again = list(connect().changes(now(desk), cursor=pages[-1].cursor))
+    again = list(connect().changes(now(simulator), cursor=pages[-1].cursor))
     assert [page.tickets for page in again] == [()]
     assert again[-1].cursor == pages[-1].cursor
-    assert desk.counters().total == 2
+    assert simulator.counters().total == 2
 
 
-def test_the_last_minute_comes_with_the_next_run(desk: SimulatedHelpdesk, connect: Connect) -> None:
-    cursor = caught_up(desk, connect)
-    changed = desk.change(5)
+def test_last_minute_is_read_by_the_next_run(
+    simulator: SimulatedHelpdesk, connect: Connect
+) -> None:
+    cursor = caught_up(simulator, connect)
+    changed = simulator.change(5)
     (page,) = connect().changes(None, cursor=cursor)
     assert page.tickets == ()
-    assert page.until == now(desk) - MINUTE - SECOND == changed[0].modified_time - MINUTE - SECOND
-    desk.advance(61)
+    assert (
+        page.until == now(simulator) - MINUTE - SECOND == changed[0].modified_time - MINUTE - SECOND
+    )
+    simulator.advance(61)
     (page,) = connect().changes(None, cursor=page.cursor)
     assert newest([page]).keys() == ids(changed)
     assert page.until == changed[0].modified_time
 
 
-def test_a_silent_change_arrives_with_its_old_modified_time(
-    desk: SimulatedHelpdesk, connect: Connect
+def test_silent_change_keeps_its_old_modified_time(
+    simulator: SimulatedHelpdesk, connect: Connect
 ) -> None:
-    cursor = caught_up(desk, connect)
-    (before,) = desk.change(1)
-    desk.advance(3600)
-    desk.change(ids=[before.ticket_id], fields={"priority": "urgent"}, silent=True)
-    desk.advance(61)
+    cursor = caught_up(simulator, connect)
+    (before,) = simulator.change(1)
+    simulator.advance(3600)
+    simulator.change(ids=[before.ticket_id], fields={"priority": "urgent"}, silent=True)
+    simulator.advance(61)
     (ticket,) = newest(connect().changes(None, cursor=cursor)).values()
     assert (ticket.priority, ticket.modified_time) == ("urgent", before.modified_time)
-    assert json.loads(ticket.raw_json) == truth(desk)[before.ticket_id]
+    assert json.loads(ticket.raw_json) == truth(simulator)[before.ticket_id]
 
 
-def test_a_deletion_that_left_the_modified_time_alone(
-    desk: SimulatedHelpdesk, connect: Connect
+def test_deletion_without_a_new_modified_time(
+    simulator: SimulatedHelpdesk, connect: Connect
 ) -> None:
     row = {**ROW, "status": "deleted", "updated_at": "2026-11-02T10:00:05Z"}
     with loopback(answering(exported([row]))) as server:
@@ -190,138 +198,138 @@ def test_a_deletion_that_left_the_modified_time_alone(
     assert ticket.subject == "s"
 
 
-def test_changes_while_paging_lose_nothing(desk: SimulatedHelpdesk, connect: Connect) -> None:
-    desk.fault("changes_while_paging", on="search", changes=7, advance_seconds=70, count=20)
+def test_changes_while_paging_lose_nothing(simulator: SimulatedHelpdesk, connect: Connect) -> None:
+    simulator.fault("changes_while_paging", on="search", changes=7, advance_seconds=70, count=20)
     pages = list(connect(helpdesk_page_size=20).changes(None))
-    desk.clear_faults()
+    simulator.clear_faults()
     assert pages[-1].until > pages[0].until
-    desk.advance(61)
+    simulator.advance(61)
     later = list(connect().changes(None, cursor=pages[-1].cursor))
-    assert contents(newest([*pages, *later])) == truth(desk)
+    assert contents(newest([*pages, *later])) == truth(simulator)
 
 
-def test_a_bulk_change_within_one_second(desk: SimulatedHelpdesk, connect: Connect) -> None:
-    cursor = caught_up(desk, connect)
-    changed = desk.change(45, same_second=True)
-    desk.advance(61)
+def test_bulk_change_within_one_second(simulator: SimulatedHelpdesk, connect: Connect) -> None:
+    cursor = caught_up(simulator, connect)
+    changed = simulator.change(45, same_second=True)
+    simulator.advance(61)
     pages = list(connect(helpdesk_page_size=10).changes(None, cursor=cursor))
     assert [len(page.tickets) for page in pages] == [10, 10, 10, 10, 5]
     assert newest(pages).keys() == ids(changed)
 
 
 @pytest.mark.parametrize("fault", ["empty_page", "page_cut_short", "repeated_rows"])
-def test_odd_pages_lose_nothing(desk: SimulatedHelpdesk, connect: Connect, fault: str) -> None:
-    desk.fault(fault, on="search", count=2, after=1)
+def test_odd_pages_lose_nothing(simulator: SimulatedHelpdesk, connect: Connect, fault: str) -> None:
+    simulator.fault(fault, on="search", count=2, after=1)
     pages = list(connect(helpdesk_page_size=50).changes(None))
-    assert contents(newest(pages)) == truth(desk)
+    assert contents(newest(pages)) == truth(simulator)
 
 
-def test_a_cursor_that_comes_back_is_an_error(desk: SimulatedHelpdesk, connect: Connect) -> None:
-    desk.fault("repeated_token", on="search")
+def test_repeated_cursor_is_an_error(simulator: SimulatedHelpdesk, connect: Connect) -> None:
+    simulator.fault("repeated_token", on="search")
     with pytest.raises(EndpointFailed, match="twice"):
         list(connect(helpdesk_page_size=50).changes(None))
 
 
-def test_a_range_is_left_once_rows_are_past_it(desk: SimulatedHelpdesk, connect: Connect) -> None:
-    since = now(desk)
-    changed = sorted(desk.change(60, spread_seconds=600), key=lambda one: one.modified_time)
-    desk.advance(3600)
+def test_range_ends_once_rows_are_past_it(simulator: SimulatedHelpdesk, connect: Connect) -> None:
+    since = now(simulator)
+    changed = sorted(simulator.change(60, spread_seconds=600), key=lambda one: one.modified_time)
+    simulator.advance(3600)
     until = changed[14].modified_time
     pages = list(connect(helpdesk_page_size=10).changes(since, until))
     assert newest(pages).keys() == ids(changed[:15])
     assert {page.until for page in pages} == {until}
     assert pages[-1].share == 1.0
-    assert desk.counters().of("search") == 2
+    assert simulator.counters().of("search") == 2
 
 
-def test_a_range_that_ends_in_the_last_minute_says_what_it_covers(
-    desk: SimulatedHelpdesk, connect: Connect
+def test_range_ending_in_the_last_minute_reports_its_coverage(
+    simulator: SimulatedHelpdesk, connect: Connect
 ) -> None:
-    (page,) = connect().changes(now(desk) - 5 * MINUTE, now(desk))
-    assert page.until == now(desk) - MINUTE - SECOND
+    (page,) = connect().changes(now(simulator) - 5 * MINUTE, now(simulator))
+    assert page.until == now(simulator) - MINUTE - SECOND
 
 
-def test_an_interrupted_reading_goes_on(desk: SimulatedHelpdesk, connect: Connect) -> None:
+def test_interrupted_read_resumes(simulator: SimulatedHelpdesk, connect: Connect) -> None:
     helpdesk = connect(helpdesk_page_size=30)
     walk = helpdesk.changes(None)
     read = [next(walk) for _ in range(2)]
-    desk.change(4, spread_seconds=40)
-    desk.advance(61)
-    desk.reset_counters()
+    simulator.change(4, spread_seconds=40)
+    simulator.advance(61)
+    simulator.reset_counters()
     rest = list(helpdesk.changes(None, resume=read[-1].resume))
-    assert contents(newest([*read, *rest])) == truth(desk)
+    assert contents(newest([*read, *rest])) == truth(simulator)
     shares = [page.share or 0.0 for page in [*read, *rest]]
     assert shares == sorted(shares)
     assert 0.0 < shares[0] < shares[-1] == 1.0
-    assert desk.counters().of("search") == len(rest) == 3
+    assert simulator.counters().of("search") == len(rest) == 3
 
 
-def test_a_cursor_that_is_refused_gives_way_to_the_window(
-    desk: SimulatedHelpdesk, connect: Connect, caplog: pytest.LogCaptureFixture
+def test_rejected_cursor_falls_back_to_the_window(
+    simulator: SimulatedHelpdesk, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cursor = caught_up(desk, connect)
-    since = now(desk)
-    changed = desk.change(5, spread_seconds=50)
-    desk.advance(61)
+    cursor = caught_up(simulator, connect)
+    since = now(simulator)
+    changed = simulator.change(5, spread_seconds=50)
+    simulator.advance(61)
     with caplog.at_level(logging.WARNING):
         pages = list(connect().changes(since, cursor="bm9uc2Vuc2U="))
     assert newest(pages).keys() == ids(changed)
     assert pages[-1].cursor not in (None, cursor)
-    assert desk.counters().calls["search"] == {"400": 1, "200": 1}
+    assert simulator.counters().calls["search"] == {"400": 1, "200": 1}
     (line,) = caplog.messages
     assert "refuses the cursor" in line
     assert since.isoformat() in line
 
 
-def test_a_refused_cursor_is_not_kept(connect: Connect) -> None:
-    def respond(seen: Seen) -> Said:
+def test_rejected_cursor_is_dropped(connect: Connect) -> None:
+    def respond(seen: ReceivedRequest) -> CannedResponse:
         if "cursor=c1" in seen.path:
-            return Said(status=422)
-        return Said(json.dumps(exported([], after=None)).encode())
+            return CannedResponse(status=422)
+        return CannedResponse(json.dumps(exported([], after=None)).encode())
 
     with loopback(respond) as server:
         helpdesk = connect(helpdesk_base_url=server.url)
         assert [page.cursor for page in helpdesk.changes(START - MINUTE, cursor="c1")] == [None]
 
 
-def test_only_a_refusal_makes_it_give_up_the_cursor(
-    desk: SimulatedHelpdesk, connect: Connect, slept: list[float]
+def test_other_errors_keep_the_cursor(
+    simulator: SimulatedHelpdesk, connect: Connect, slept: list[float]
 ) -> None:
-    cursor = caught_up(desk, connect)
-    changed = desk.change(5, spread_seconds=50)
-    desk.advance(3600)
-    desk.fault("error_500", on="search", count=1)
-    desk.fault("rate_limit_429", on="search", count=1, after=1, retry_after=40)
-    pages = list(connect().changes(now(desk), cursor=cursor))
+    cursor = caught_up(simulator, connect)
+    changed = simulator.change(5, spread_seconds=50)
+    simulator.advance(3600)
+    simulator.fault("error_500", on="search", count=1)
+    simulator.fault("rate_limit_429", on="search", count=1, after=1, retry_after=40)
+    pages = list(connect().changes(now(simulator), cursor=cursor))
     assert newest(pages).keys() == ids(changed)
-    assert desk.counters().calls["search"] == {"500": 1, "429": 1, "200": 1}
+    assert simulator.counters().calls["search"] == {"500": 1, "429": 1, "200": 1}
     assert slept[1] == 40.5
 
 
 @pytest.mark.parametrize("seconds_ago", [59, 0, -3600])
-def test_a_start_in_the_last_minute_is_moved_back(
-    desk: SimulatedHelpdesk, connect: Connect, seconds_ago: int
+def test_start_in_the_last_minute_is_moved_back(
+    simulator: SimulatedHelpdesk, connect: Connect, seconds_ago: int
 ) -> None:
-    desk.change(3)
-    desk.advance(60)
-    pages = list(connect().changes(now(desk) - timedelta(seconds=seconds_ago)))
+    simulator.change(3)
+    simulator.advance(60)
+    pages = list(connect().changes(now(simulator) - timedelta(seconds=seconds_ago)))
     assert len(newest(pages)) == 3
-    assert desk.counters().calls["search"] == {"400": 1, "200": 1}
+    assert simulator.counters().calls["search"] == {"400": 1, "200": 1}
 
 
-def test_a_window_without_a_cursor_reaches_back_behind_what_is_held_back(connect: Connect) -> None:
+def test_minimum_overlap_exceeds_the_settle_delay(connect: Connect) -> None:
     """Else one that begins at the newest ticket of an adopted table would end before it begins."""
     capabilities = connect().capabilities
-    assert capabilities.minimum_overlap > capabilities.held_back > MINUTE
+    assert capabilities.minimum_overlap > capabilities.settle_delay > MINUTE
 
 
-def test_a_start_before_1970_is_the_beginning(desk: SimulatedHelpdesk, connect: Connect) -> None:
+def test_start_before_1970_is_clamped(simulator: SimulatedHelpdesk, connect: Connect) -> None:
     pages = list(connect().changes(datetime(1900, 1, 1, tzinfo=UTC)))
-    assert contents(newest(pages)) == truth(desk)
+    assert contents(newest(pages)) == truth(simulator)
 
 
-def test_ten_exports_a_minute_unless_more_are_bought(
-    desk: SimulatedHelpdesk, connect: Connect, slept: list[float]
+def test_default_is_ten_exports_a_minute(
+    simulator: SimulatedHelpdesk, connect: Connect, slept: list[float]
 ) -> None:
     list(connect(helpdesk_page_size=10, zendesk_exports_per_minute=30).changes(None))
     assert slept == []
@@ -332,85 +340,87 @@ def test_ten_exports_a_minute_unless_more_are_bought(
     assert helpdesk.use.seconds_waited == 60.0
 
 
-def test_a_page_is_as_large_as_can_be_unless_set() -> None:
+def test_default_page_size_is_the_maximum() -> None:
     default, smaller = settings(), settings(helpdesk_page_size=100)
     assert from_settings(default).capabilities.page_size == 1000
     assert from_settings(smaller).capabilities.page_size == 100
 
 
 @pytest.mark.parametrize("user", [USER, f"{USER}/token", ""])
-def test_both_logins(desk: SimulatedHelpdesk, connect: Connect, user: str) -> None:
+def test_both_auth_methods(simulator: SimulatedHelpdesk, connect: Connect, user: str) -> None:
     assert list(connect(helpdesk_user=user).changes(None))
 
 
 @pytest.mark.parametrize("user", [USER, ""])
 @pytest.mark.parametrize(("token", "status"), [("wrong", 401), (TOKEN_WITHOUT_RIGHTS, 403)])
-def test_refused_credentials_are_never_tried_again(
-    desk: SimulatedHelpdesk, connect: Connect, user: str, token: str, status: int
+def test_rejected_credentials_are_not_retried(
+    simulator: SimulatedHelpdesk, connect: Connect, user: str, token: str, status: int
 ) -> None:
     helpdesk = connect(helpdesk_user=user, helpdesk_api_token=token)
     with pytest.raises(CredentialsRefused, match=f"{status} to GET .*HELPDESK_API_TOKEN"):
         list(helpdesk.changes(None))
-    assert desk.counters().total == 1
+    assert simulator.counters().total == 1
 
 
 @pytest.mark.parametrize("user", ["ann", "ann@example.com:secret", "ann@exa\nmple.com"])
-def test_a_user_that_is_no_address(user: str) -> None:
+def test_user_that_is_no_email_address(user: str) -> None:
     wrong = settings(helpdesk_user=user)
     with pytest.raises(SettingsError, match="HELPDESK_USER"):
         from_settings(wrong)
     with pytest.raises(SettingsError, match="HELPDESK_USER") as caught:
-        looks(wrong)["helpdesk_user"]()
+        describe_settings(wrong)["helpdesk_user"]()
     assert "secret" not in str(caught.value)
 
 
-def test_what_the_doctor_says() -> None:
-    said = {name: look() for name, look in looks(settings()).items()}
+def test_doctor_settings_report() -> None:
+    said = {name: look() for name, look in describe_settings(settings()).items()}
     assert said == {
         "helpdesk_user": USER,
         "helpdesk_page_size": "1000",
         "helpdesk_concurrency": "1 (the export has one cursor)",
         "zendesk_exports_per_minute": "10",
     }
-    assert "OAuth" in looks(settings(helpdesk_user=""))["helpdesk_user"]()
+    assert "OAuth" in describe_settings(settings(helpdesk_user=""))["helpdesk_user"]()
 
 
-def test_one_ticket(desk: SimulatedHelpdesk, connect: Connect) -> None:
-    (living,), (deleted,) = desk.archive(1), desk.delete(1)
+def test_one_ticket(simulator: SimulatedHelpdesk, connect: Connect) -> None:
+    (living,), (deleted,) = simulator.archive(1), simulator.delete(1)
     ticket = connect().ticket(living)
     assert ticket is not None
-    whole = truth(desk)[living]
+    raw_ticket = truth(simulator)[living]
     # Only exports tell this one.
-    del whole["generated_timestamp"]
-    assert json.loads(ticket.raw_json) == whole
+    del raw_ticket["generated_timestamp"]
+    assert json.loads(ticket.raw_json) == raw_ticket
     assert connect().ticket(deleted) is None
     assert connect().ticket("no such/../ticket?") is None
 
 
 @pytest.mark.parametrize("fault", ["error_500", "truncated_json", "drop_connection"])
-def test_one_ticket_is_tried_again(desk: SimulatedHelpdesk, connect: Connect, fault: str) -> None:
-    desk.fault(fault, on="ticket", count=2)
-    (one, *_) = desk.truth()
+def test_single_ticket_is_retried(
+    simulator: SimulatedHelpdesk, connect: Connect, fault: str
+) -> None:
+    simulator.fault(fault, on="ticket", count=2)
+    (one, *_) = simulator.truth()
     assert connect().ticket(one.ticket_id) is not None
 
 
-def test_another_ticket_than_the_one_asked_for_is_an_error(connect: Connect) -> None:
+def test_wrong_ticket_in_the_response_is_an_error(connect: Connect) -> None:
     with loopback(answering({"ticket": ROW})) as server:
         assert connect(helpdesk_base_url=server.url).ticket("7") is not None
         with pytest.raises(EndpointFailed, match="answered with ticket 7"):
             connect(helpdesk_base_url=server.url).ticket("8")
 
 
-def test_numbers_that_are_kept_as_text_are_counted(connect: Connect) -> None:
+def test_numbers_kept_as_text_are_counted(connect: Connect) -> None:
     body = json.dumps(exported([{**ROW, "external": "?"}])).replace('"?"', "0.12345678901234567891")
-    with loopback(lambda _: Said(body.encode())) as server:
+    with loopback(lambda _: CannedResponse(body.encode())) as server:
         helpdesk = connect(helpdesk_base_url=server.url)
         (page,) = helpdesk.changes(None)
     assert json.loads(page.tickets[0].raw_json)["external"] == "0.12345678901234567891"
     assert helpdesk.use.numbers_as_text == 1
 
 
-def test_a_deleted_ticket_may_also_be_shown(connect: Connect) -> None:
+def test_deleted_ticket_may_still_be_returned(connect: Connect) -> None:
     row = {key: value for key, value in ROW.items() if key != "generated_timestamp"}
     with loopback(answering({"ticket": {**row, "status": "deleted"}})) as server:
         ticket = connect(helpdesk_base_url=server.url).ticket("7")
@@ -418,7 +428,7 @@ def test_a_deleted_ticket_may_also_be_shown(connect: Connect) -> None:
     assert ticket.deleted_time == ticket.modified_time
 
 
-def test_the_cursor_stays_where_an_answer_has_none(connect: Connect) -> None:
+def test_response_without_a_cursor_keeps_the_old_one(connect: Connect) -> None:
     with loopback(answering(exported([], after=None))) as server:
         helpdesk = connect(helpdesk_base_url=server.url)
         assert [page.cursor for page in helpdesk.changes(START, cursor="c1")] == ["c1"]
@@ -435,7 +445,7 @@ def test_the_cursor_stays_where_an_answer_has_none(connect: Connect) -> None:
         [],
     ],
 )
-def test_a_page_that_does_not_say_how_it_goes_on(connect: Connect, body: Any) -> None:
+def test_page_without_continuation_is_an_error(connect: Connect, body: Any) -> None:
     with (
         loopback(answering(body)) as server,
         pytest.raises(EndpointFailed, match=r"incremental/tickets/cursor\.json"),
@@ -443,13 +453,15 @@ def test_a_page_that_does_not_say_how_it_goes_on(connect: Connect, body: Any) ->
         list(connect(helpdesk_base_url=server.url).changes(None))
 
 
-def test_a_start_that_is_refused_for_another_reason(connect: Connect) -> None:
-    refusing = Said(b'{"error":"InvalidValue","description":"per_page"}', status=422)
+def test_start_rejected_for_another_reason(connect: Connect) -> None:
+    refusing = CannedResponse(b'{"error":"InvalidValue","description":"per_page"}', status=422)
     with loopback(lambda _: refusing) as server:
         helpdesk = connect(helpdesk_base_url=server.url)
         with pytest.raises(EndpointFailed, match=r"answered 422: .*InvalidValue"):
             list(helpdesk.changes(START - timedelta(days=1), cursor="c1"))
-    asked = [one.params.get("cursor") or one.params["start_time"] for one in sent(server.seen)]
+    asked = [
+        one.params.get("cursor") or one.params["start_time"] for one in sent_requests(server.seen)
+    ]
     assert asked == ["c1", "1795341600", "1795341600"]
 
 
@@ -459,7 +471,7 @@ def test_a_start_that_is_refused_for_another_reason(connect: Connect) -> None:
         ({}, ()),
         (
             {"X-Rate-Limit": "700", "X-Rate-Limit-Remaining": "699"},
-            (Left(699, 700),),
+            (RateLimitState(699, 700),),
         ),
         (
             {
@@ -471,21 +483,21 @@ def test_a_start_that_is_refused_for_another_reason(connect: Connect) -> None:
                 "zendesk-ratelimit-incremental-exports": "total=10; remaining=3; resets=40",
                 "zendesk-ratelimit-tickets-index": "total=100; remaining=0; resets=41",
             },
-            (Left(12, 700, 41), Left(3, 10, 40, "export")),
+            (RateLimitState(12, 700, 41), RateLimitState(3, 10, 40, "export")),
         ),
         ({"ratelimit-remaining": "many", "zendesk-ratelimit-incremental": "soon"}, ()),
     ],
 )
-def test_what_headers_tell_of_the_limits(headers: dict[str, str], left: tuple[Left, ...]) -> None:
-    assert read_left(CaseInsensitiveDict(headers)) == left
+def test_rate_limit_headers(headers: dict[str, str], left: tuple[RateLimitState, ...]) -> None:
+    assert parse_rate_limit(CaseInsensitiveDict(headers)) == left
 
 
-def test_exports_slow_down_when_little_is_left(
-    desk: SimulatedHelpdesk, connect: Connect, slept: list[float]
+def test_exports_throttle_near_the_limit(
+    simulator: SimulatedHelpdesk, connect: Connect, slept: list[float]
 ) -> None:
-    desk.fault("rate_limit", on="search", calls=2, window_seconds=60)
+    simulator.fault("rate_limit", on="search", calls=2, window_seconds=60)
     pages = list(connect(helpdesk_page_size=30).changes(None))
-    assert desk.counters().calls["search"] == {"200": len(pages)} == {"200": 4}
+    assert simulator.counters().calls["search"] == {"200": len(pages)} == {"200": 4}
     assert sum(slept) >= 60
 
 
@@ -518,53 +530,53 @@ def exported(rows: list[Any], after: str | None = "c2", is_last: bool = True) ->
     return {"tickets": rows, "after_cursor": after, "end_of_stream": is_last}
 
 
-def answering(*bodies: Any) -> Callable[[Seen], Said]:
+def answering(*bodies: Any) -> Callable[[ReceivedRequest], CannedResponse]:
     """One body after the other, the last one for ever."""
     left = list(bodies)
-    return lambda _: Said(json.dumps(left.pop(0) if len(left) > 1 else left[0]).encode())
+    return lambda _: CannedResponse(json.dumps(left.pop(0) if len(left) > 1 else left[0]).encode())
 
 
-def test_the_first_export_request(connect: Connect) -> None:
+def test_first_export_request(connect: Connect) -> None:
     """Incremental Exports, cursor based: `start_time` in Unix seconds on the first request alone,
     `cursor` on all others; `per_page` is at most 1000."""
     pages = exported([ROW], is_last=False), exported([])
     with loopback(answering(*pages)) as server:
         helpdesk = connect(helpdesk_base_url=server.url, helpdesk_api_token="t0ken")
         list(helpdesk.changes(datetime(2026, 11, 22, 10, 0, 0, 900, tzinfo=UTC)))
-    assert sent(server.seen) == [
-        Sent("GET", EXPORT, {"start_time": "1795341600", "per_page": "1000"}, BASIC),
-        Sent("GET", EXPORT, {"cursor": "c2", "per_page": "1000"}, BASIC),
+    assert sent_requests(server.seen) == [
+        SentRequest("GET", EXPORT, {"start_time": "1795341600", "per_page": "1000"}, BASIC),
+        SentRequest("GET", EXPORT, {"cursor": "c2", "per_page": "1000"}, BASIC),
     ]
 
 
-def test_the_export_from_its_beginning(connect: Connect) -> None:
+def test_export_request_from_the_beginning(connect: Connect) -> None:
     with loopback(answering(exported([]))) as server:
         list(connect(helpdesk_base_url=server.url, helpdesk_api_token="t0ken").listing())
-    assert sent(server.seen) == [
-        Sent("GET", EXPORT, {"start_time": "0", "per_page": "1000"}, BASIC)
+    assert sent_requests(server.seen) == [
+        SentRequest("GET", EXPORT, {"start_time": "0", "per_page": "1000"}, BASIC)
     ]
 
 
-def test_the_export_of_an_inventory(connect: Connect, slept: list[float]) -> None:
+def test_export_request_of_an_inventory(connect: Connect, slept: list[float]) -> None:
     """To its end, and on from there once the last minute is out of the way: what changed then, and
     had not been read of yet, would be in neither."""
     late = {**ROW, "id": 8, "status": "deleted"}
     pages = exported([ROW], "c2", is_last=False), exported([], "c3"), exported([late], "c4")
     with loopback(answering(*pages)) as server:
         helpdesk = connect(helpdesk_base_url=server.url, helpdesk_api_token="t0ken")
-        told = [line for page in helpdesk.inventory() for line in page.lines]
-    assert sent(server.seen) == [
-        Sent("GET", EXPORT, {"start_time": "0", "per_page": "1000"}, BASIC),
-        Sent("GET", EXPORT, {"cursor": "c2", "per_page": "1000"}, BASIC),
-        Sent("GET", EXPORT, {"cursor": "c3", "per_page": "1000"}, BASIC),
+        listed = [line for page in helpdesk.inventory() for line in page.entries]
+    assert sent_requests(server.seen) == [
+        SentRequest("GET", EXPORT, {"start_time": "0", "per_page": "1000"}, BASIC),
+        SentRequest("GET", EXPORT, {"cursor": "c2", "per_page": "1000"}, BASIC),
+        SentRequest("GET", EXPORT, {"cursor": "c3", "per_page": "1000"}, BASIC),
     ]
     assert slept == [61.0]
     assert helpdesk.use.seconds_waited == 61.0
     modified = datetime.fromisoformat(ROW["updated_at"])
-    assert told == [InventoryLine("7", modified), InventoryLine("8", modified, gone=True)]
+    assert listed == [InventoryEntry("7", modified), InventoryEntry("8", modified, gone=True)]
 
 
-def test_the_export_of_a_later_run(connect: Connect) -> None:
+def test_export_request_of_a_later_run(connect: Connect) -> None:
     """Cursors are Base64, which has signs that mean something in a query."""
     cursor = "MTc5MzYxMzYwNS4wfHwxMDF8+/=="
     with loopback(answering(exported([]))) as server:
@@ -572,28 +584,33 @@ def test_the_export_of_a_later_run(connect: Connect) -> None:
             helpdesk_base_url=server.url, helpdesk_api_token="t0ken", helpdesk_user=""
         )
         list(helpdesk.changes(START, cursor=cursor))
-    assert sent(server.seen) == [
-        Sent("GET", EXPORT, {"cursor": cursor, "per_page": "1000"}, BEARER)
+    assert sent_requests(server.seen) == [
+        SentRequest("GET", EXPORT, {"cursor": cursor, "per_page": "1000"}, BEARER)
     ]
 
 
-def test_a_start_is_moved_behind_the_last_minute(connect: Connect) -> None:
+def test_export_start_is_moved_out_of_the_last_minute(connect: Connect) -> None:
     """`start_time` must be more than a minute ago, by Zendesk's clock."""
     assert DATE == "Mon, 23 Nov 2026 10:00:00 GMT"
 
-    def respond(seen: Seen) -> Said:
+    def respond(seen: ReceivedRequest) -> CannedResponse:
         is_early = "start_time=1795427939&" in seen.path
-        return Said(json.dumps(exported([])).encode()) if is_early else Said(status=400)
+        return (
+            CannedResponse(json.dumps(exported([])).encode())
+            if is_early
+            else CannedResponse(status=400)
+        )
 
     with loopback(respond) as server:
         list(connect(helpdesk_base_url=server.url).changes(START + timedelta(hours=1)))
     asked = [
-        datetime.fromtimestamp(int(one.params["start_time"]), UTC) for one in sent(server.seen)
+        datetime.fromtimestamp(int(one.params["start_time"]), UTC)
+        for one in sent_requests(server.seen)
     ]
     assert asked == [START + timedelta(hours=1), START - MINUTE - SECOND]
 
 
-def test_the_request_for_one_ticket(connect: Connect) -> None:
+def test_request_for_one_ticket(connect: Connect) -> None:
     with loopback(answering({"ticket": ROW})) as server:
         connect(helpdesk_base_url=server.url, helpdesk_api_token="t0ken").ticket("7")
-    assert sent(server.seen) == [Sent("GET", "/api/v2/tickets/7.json", {}, BASIC)]
+    assert sent_requests(server.seen) == [SentRequest("GET", "/api/v2/tickets/7.json", {}, BASIC)]

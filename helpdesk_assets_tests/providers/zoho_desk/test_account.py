@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from helpdesk_assets.errors import AllowanceSpent, CredentialsRefused, SettingsError
+from helpdesk_assets.errors import CredentialsRefused, RateLimitExhausted, SettingsError
 from helpdesk_assets.providers.client.http import Reply
-from helpdesk_assets.providers.client.rate_limit import Left
+from helpdesk_assets.providers.client.rate_limit import RateLimitState
 from helpdesk_assets.providers.zoho_desk.account import (
-    at_once,
     client,
-    explain,
-    extent,
-    looks,
-    read_left,
+    concurrency,
+    describe_settings,
+    parse_error,
+    parse_rate_limit,
+    query_limits,
 )
 from helpdesk_assets.settings import Settings
 
@@ -37,7 +37,7 @@ def settings(**more: Any) -> Settings:
 
 
 def look(name: str, **more: Any) -> str:
-    return looks(settings(**more))[name]()
+    return describe_settings(settings(**more))[name]()
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_each_data_centre_has_its_accounts_server(desk: str, accounts: str) -> N
     assert client(settings(helpdesk_base_url=desk)).accounts_url == accounts
 
 
-def test_an_accounts_server_that_is_set_goes_before() -> None:
+def test_configured_accounts_server_takes_precedence() -> None:
     there = settings(helpdesk_base_url="https://desk.acme.com", zoho_accounts_url="https://a.b/")
     assert client(there).accounts_url == "https://a.b"
     here = settings(zoho_accounts_url="http://127.0.0.1:8420")
@@ -81,29 +81,31 @@ def test_an_accounts_server_that_is_set_goes_before() -> None:
         {"zoho_accounts_url": "https://accounts.zoho.eu:port"},
     ],
 )
-def test_no_refresh_token_goes_to_an_address_that_is_none(more: dict[str, str]) -> None:
+def test_refresh_token_is_not_sent_to_an_invalid_url(more: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match="ZOHO_ACCOUNTS_URL") as caught:
         look("zoho_accounts_url", **more)
     assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("number", ["", "acme", "60 00", "-5", "\u0665"])
-def test_an_organisation_has_a_number(number: str) -> None:
+def test_organisation_id_is_numeric(number: str) -> None:
     with pytest.raises(SettingsError, match=r"ZOHO_ORG_ID.*Setup"):
         look("zoho_org_id", zoho_org_id=number)
 
 
 @pytest.mark.parametrize("name", ["zoho_client_id", "zoho_client_secret", "zoho_refresh_token"])
-def test_each_part_of_the_client_is_needed(name: str) -> None:
+def test_every_client_setting_is_required(name: str) -> None:
     with pytest.raises(SettingsError, match=f"{name.upper()} is empty"):
         look(name, **{name: "  "})
     with pytest.raises(SettingsError, match=f"{name.upper()} is empty"):
         client(settings(**{name: ""}))
 
 
-def test_the_doctor_hears_of_each_setting_and_of_no_secret() -> None:
-    told = {name: say() for name, say in looks(settings(zoho_token_cache="/var/c")).items()}
-    assert told == {
+def test_doctor_lists_settings_without_secrets() -> None:
+    reported = {
+        name: say() for name, say in describe_settings(settings(zoho_token_cache="/var/c")).items()
+    }
+    assert reported == {
         "helpdesk_api_token": "not used: ZOHO_REFRESH_TOKEN is",
         "helpdesk_page_size": "100",
         "helpdesk_result_cap": "5000",
@@ -122,34 +124,42 @@ def test_the_doctor_hears_of_each_setting_and_of_no_secret() -> None:
     assert look("zoho_token_cache", zoho_token_cache="~/c") == str(Path.home() / "c")
 
 
-def test_as_many_at_once_as_every_plan_allows_unless_said_otherwise() -> None:
-    assert [at_once(settings()), at_once(settings(helpdesk_concurrency=8))] == [5, 8]
+def test_default_concurrency_is_the_lowest_of_all_plans() -> None:
+    assert [concurrency(settings()), concurrency(settings(helpdesk_concurrency=8))] == [5, 8]
 
 
-def test_how_much_is_asked_for() -> None:
-    assert (extent(settings()).page_size, extent(settings()).cap) == (100, 5000)
-    small = extent(settings(helpdesk_result_cap=60))
-    assert (small.page_size, small.cap) == (60, 60)
+def test_page_size_and_result_cap() -> None:
+    assert (query_limits(settings()).page_size, query_limits(settings()).result_cap) == (100, 5000)
+    small = query_limits(settings(helpdesk_result_cap=60))
+    assert (small.page_size, small.result_cap) == (60, 60)
     with pytest.raises(SettingsError, match="HELPDESK_PAGE_SIZE is 101"):
-        extent(settings(helpdesk_page_size=101))
+        query_limits(settings(helpdesk_page_size=101))
 
 
 @pytest.mark.parametrize(
     ("headers", "left"),
     [
         ({}, ()),
-        ({"X-Rate-Limit-Remaining-v3": "300"}, (Left(300),)),
+        ({"X-Rate-Limit-Remaining-v3": "300"}, (RateLimitState(300),)),
         (
             {"X-Rate-Limit-Remaining-v3": "300", "X-Rate-Limit-Request-Weight-v3": "3"},
-            (Left(100),),
+            (RateLimitState(100),),
         ),
-        ({"X-Rate-Limit-Remaining-v3": "2", "X-Rate-Limit-Request-Weight-v3": "3"}, (Left(0),)),
-        ({"X-Rate-Limit-Remaining-v3": "2", "X-Rate-Limit-Request-Weight-v3": "0"}, (Left(2),)),
+        (
+            {"X-Rate-Limit-Remaining-v3": "2", "X-Rate-Limit-Request-Weight-v3": "3"},
+            (RateLimitState(0),),
+        ),
+        (
+            {"X-Rate-Limit-Remaining-v3": "2", "X-Rate-Limit-Request-Weight-v3": "0"},
+            (RateLimitState(2),),
+        ),
         ({"X-Rate-Limit-Remaining-v3": "many"}, ()),
     ],
 )
-def test_credits_become_calls(headers: dict[str, str], left: tuple[Left, ...]) -> None:
-    assert read_left(headers) == left
+def test_credits_are_converted_to_calls(
+    headers: dict[str, str], left: tuple[RateLimitState, ...]
+) -> None:
+    assert parse_rate_limit(headers) == left
 
 
 def reply(status: int, code: str, path: str = "/tickets/search", **headers: str) -> Reply:
@@ -159,7 +169,7 @@ def reply(status: int, code: str, path: str = "/tickets/search", **headers: str)
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "reported"),
     [
         (reply(403, "SCOPE_MISMATCH"), "without the scope Desk.search.READ; make another"),
         (reply(403, "SCOPE_MISMATCH", "/tickets/7"), "the scope Desk.tickets.READ;"),
@@ -176,19 +186,19 @@ def reply(status: int, code: str, path: str = "/tickets/search", **headers: str)
         (reply(401, "s3cret"), "does not accept the access token; check that HELPDESK_BASE"),
     ],
 )
-def test_what_a_refusal_means(answer: Reply, told: str) -> None:
-    error = explain(answer)
+def test_authorization_error_messages(answer: Reply, reported: str) -> None:
+    error = parse_error(answer)
     assert isinstance(error, CredentialsRefused)
-    assert told in str(error)
+    assert reported in str(error)
     assert f"answered {answer.status}" in str(error)
     assert "s3cret" not in str(error)
 
 
-def test_spent_credits_are_told_at_once_with_when_they_come_back() -> None:
-    error = explain(reply(429, "THRESHOLD_EXCEEDED", Retry_After="43200"))
-    assert isinstance(error, AllowanceSpent)
+def test_exhausted_credits_fail_at_once_with_their_reset_time() -> None:
+    error = parse_error(reply(429, "THRESHOLD_EXCEEDED", Retry_After="43200"))
+    assert isinstance(error, RateLimitExhausted)
     assert "credits of the whole portal are used up. Run again in 720 minutes" in str(error)
-    assert "Run again tomorrow" in str(explain(reply(429, "THRESHOLD_EXCEEDED")))
+    assert "Run again tomorrow" in str(parse_error(reply(429, "THRESHOLD_EXCEEDED")))
 
 
 @pytest.mark.parametrize(
@@ -202,5 +212,5 @@ def test_spent_credits_are_told_at_once_with_when_they_come_back() -> None:
         Reply("/tickets/search", 429, {}, b"[]", SERVED_AT),
     ],
 )
-def test_all_else_means_what_its_status_does(answer: Reply) -> None:
-    assert explain(answer) is None
+def test_other_errors_follow_their_status(answer: Reply) -> None:
+    assert parse_error(answer) is None

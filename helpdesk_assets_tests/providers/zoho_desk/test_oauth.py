@@ -15,17 +15,22 @@ import pytest
 import requests
 
 from helpdesk_assets.errors import (
-    AllowanceSpent,
     CredentialsRefused,
     EndpointFailed,
     HelpdeskAssetsError,
+    RateLimitExhausted,
 )
-from helpdesk_assets.providers.client.errors import PassingFailure
-from helpdesk_assets.providers.client.token_cache import Noted, TokenCache
-from helpdesk_assets.providers.client.usage import Meter
-from helpdesk_assets.providers.zoho_desk.oauth import Client, ZohoLogin
-from helpdesk_assets_tests.providers.loopback import Loopback, Said, Seen, loopback
-from helpdesk_assets_tests.providers.request_recorder import Sent, sent
+from helpdesk_assets.providers.client.errors import TransientError
+from helpdesk_assets.providers.client.token_cache import CachedToken, TokenCache
+from helpdesk_assets.providers.client.usage import UsageCounter
+from helpdesk_assets.providers.zoho_desk.oauth import ZohoClient, ZohoOAuth
+from helpdesk_assets_tests.providers.loopback import (
+    CannedResponse,
+    Loopback,
+    ReceivedRequest,
+    loopback,
+)
+from helpdesk_assets_tests.providers.request_recorder import SentRequest, sent_requests
 
 START = datetime(2026, 11, 23, 10, tzinfo=UTC)
 SECRETS = ("s3cret+/&", "r3fresh=%")
@@ -48,16 +53,16 @@ class Accounts:
     def __init__(self) -> None:
         self.issued = 0
         self.expires_in: Any = 3600
-        self.says: Said | None = None
+        self.override: CannedResponse | None = None
         self.release = threading.Event()
         self.release.set()
 
-    def __call__(self, seen: Seen) -> Said:
+    def __call__(self, seen: ReceivedRequest) -> CannedResponse:
         self.release.wait(5.0)
-        if self.says is not None:
-            return self.says
+        if self.override is not None:
+            return self.override
         self.issued += 1
-        return said(
+        return json_response(
             {
                 "access_token": f"access-{self.issued}",
                 "api_domain": "https://www.zohoapis.com",
@@ -67,8 +72,8 @@ class Accounts:
         )
 
 
-def said(body: Any, status: int = 200) -> Said:
-    return Said(json.dumps(body).encode(), status)
+def json_response(body: Any, status: int = 200) -> CannedResponse:
+    return CannedResponse(json.dumps(body).encode(), status)
 
 
 @pytest.fixture
@@ -87,20 +92,29 @@ def server(accounts: Accounts) -> Iterator[Loopback]:
         yield served
 
 
-MakeLogin = Callable[..., ZohoLogin]
+MakeLogin = Callable[..., ZohoOAuth]
 
 
 @pytest.fixture
 def make_login(server: Loopback, clock: Clock, tmp_path: Path) -> Iterator[MakeLogin]:
-    made: list[ZohoLogin] = []
+    made: list[ZohoOAuth] = []
 
     def make(
-        folder: Path | None = tmp_path, meter: Meter | None = None, url: str | None = None
-    ) -> ZohoLogin:
-        client = Client(url or server.url, "cl1ent", *SECRETS)
+        folder: Path | None = tmp_path,
+        usage_counter: UsageCounter | None = None,
+        url: str | None = None,
+    ) -> ZohoOAuth:
+        client = ZohoClient(url or server.url, "cl1ent", *SECRETS)
         cache = TokenCache(folder, client.accounts_url, client.client_id, client.refresh_token)
         made.append(
-            ZohoLogin(client, "6000", cache, meter=meter or Meter(), timeout=5.0, clock=clock)
+            ZohoOAuth(
+                client,
+                "6000",
+                cache,
+                usage_counter=usage_counter or UsageCounter(),
+                timeout=5.0,
+                now=clock,
+            )
         )
         return made[-1]
 
@@ -109,21 +123,19 @@ def make_login(server: Loopback, clock: Clock, tmp_path: Path) -> Iterator[MakeL
         login.close()
 
 
-def authorization(login: ZohoLogin) -> str:
+def authorization(login: ZohoOAuth) -> str:
     """What a request carries."""
     return str(prepared(login).headers["Authorization"])
 
 
-def prepared(login: ZohoLogin) -> requests.PreparedRequest:
+def prepared(login: ZohoOAuth) -> requests.PreparedRequest:
     return requests.Request("GET", "https://desk.zoho.eu/api/v1/tickets", auth=login).prepare()
 
 
-def test_a_token_request_and_what_a_call_carries_then(
-    server: Loopback, make_login: MakeLogin
-) -> None:
+def test_token_request_and_the_resulting_header(server: Loopback, make_login: MakeLogin) -> None:
     """ "Refreshing access tokens": a form of four fields, by POST."""
-    meter = Meter()
-    request = prepared(make_login(meter=meter))
+    usage_counter = UsageCounter()
+    request = prepared(make_login(usage_counter=usage_counter))
     assert (request.headers["Authorization"], request.headers["orgId"]) == (
         "Zoho-oauthtoken access-1",
         "6000",
@@ -134,13 +146,13 @@ def test_a_token_request_and_what_a_call_carries_then(
         "Content-Type": "application/x-www-form-urlencoded",
         "User-Agent": "helpdesk-assets",
     }
-    assert sent(server.seen) == [
-        Sent("POST", "/oauth/v2/token", {}, headers, f"{form}&grant_type=refresh_token")
+    assert sent_requests(server.seen) == [
+        SentRequest("POST", "/oauth/v2/token", {}, headers, f"{form}&grant_type=refresh_token")
     ]
-    assert (meter.use.calls, meter.use.bytes_received > 50) == (1, True)
+    assert (usage_counter.use.calls, usage_counter.use.bytes_received > 50) == (1, True)
 
 
-def test_one_token_for_many_calls_and_runs(server: Loopback, make_login: MakeLogin) -> None:
+def test_one_token_serves_many_calls_and_runs(server: Loopback, make_login: MakeLogin) -> None:
     first, second = make_login(), make_login()
     assert {authorization(login) for login in (first, first, second)} == {
         "Zoho-oauthtoken access-1"
@@ -148,7 +160,9 @@ def test_one_token_for_many_calls_and_runs(server: Loopback, make_login: MakeLog
     assert len(server.seen) == 1
 
 
-def test_another_before_it_ends(server: Loopback, make_login: MakeLogin, clock: Clock) -> None:
+def test_token_is_renewed_before_it_expires(
+    server: Loopback, make_login: MakeLogin, clock: Clock
+) -> None:
     login = make_login()
     authorization(login)
     clock.advance(3539)
@@ -162,7 +176,7 @@ def test_another_before_it_ends(server: Loopback, make_login: MakeLogin, clock: 
     ("expires_in", "seconds"),
     [(60, 30), (None, 3540), ("3600", 3540), (0, 3540), (True, 3540), (10**9, 3540)],
 )
-def test_whatever_it_says_of_its_end(
+def test_expires_in_variants(
     accounts: Accounts, make_login: MakeLogin, clock: Clock, expires_in: Any, seconds: int
 ) -> None:
     accounts.expires_in = expires_in
@@ -174,7 +188,7 @@ def test_whatever_it_says_of_its_end(
     assert authorization(login) == "Zoho-oauthtoken access-2"
 
 
-def test_of_eight_threads_that_are_refused_at_once_one_renews(
+def test_concurrently_refused_threads_renew_once(
     accounts: Accounts, server: Loopback, make_login: MakeLogin
 ) -> None:
     login = make_login()
@@ -188,7 +202,7 @@ def test_of_eight_threads_that_are_refused_at_once_one_renews(
     assert len(server.seen) == 2
 
 
-def test_a_refusal_that_comes_late_renews_nothing(server: Loopback, make_login: MakeLogin) -> None:
+def test_late_refusal_renews_nothing(server: Loopback, make_login: MakeLogin) -> None:
     """The call was sent before another thread renewed."""
     login = make_login()
     first = authorization(login)
@@ -197,7 +211,9 @@ def test_a_refusal_that_comes_late_renews_nothing(server: Loopback, make_login: 
     assert len(server.seen) == 2
 
 
-def test_a_first_call_of_many_threads_fetches_one(server: Loopback, make_login: MakeLogin) -> None:
+def test_first_calls_of_many_threads_fetch_one_token(
+    server: Loopback, make_login: MakeLogin
+) -> None:
     login = make_login()
     with ThreadPoolExecutor(8) as pool:
         carried = list(pool.map(authorization, [login] * 8))
@@ -205,7 +221,7 @@ def test_a_first_call_of_many_threads_fetches_one(server: Loopback, make_login: 
     assert len(server.seen) == 1
 
 
-def test_what_another_process_has_renewed_is_taken(server: Loopback, make_login: MakeLogin) -> None:
+def test_token_renewed_by_another_process_is_used(server: Loopback, make_login: MakeLogin) -> None:
     first, second = make_login(), make_login()
     refused = authorization(first)
     assert authorization(second) == refused
@@ -215,7 +231,7 @@ def test_what_another_process_has_renewed_is_taken(server: Loopback, make_login:
     assert len(server.seen) == 2
 
 
-def test_several_processes_at_once_fetch_one(
+def test_concurrent_processes_fetch_one_token(
     accounts: Accounts, server: Loopback, make_login: MakeLogin
 ) -> None:
     logins = [make_login() for _ in range(4)]
@@ -227,7 +243,7 @@ def test_several_processes_at_once_fetch_one(
     assert len(server.seen) == 1
 
 
-def test_the_eleventh_within_ten_minutes_is_not_sent(
+def test_eleventh_request_within_ten_minutes_is_not_sent(
     server: Loopback, make_login: MakeLogin, clock: Clock
 ) -> None:
     """Counted over all that share the cache."""
@@ -238,109 +254,129 @@ def test_the_eleventh_within_ten_minutes_is_not_sent(
     assert len(server.seen) == 10
     login = make_login()
     refused = authorization(login)
-    with pytest.raises(AllowanceSpent, match="Run again in") as caught:
+    with pytest.raises(RateLimitExhausted, match="Run again in") as caught:
         login.renew(refused)
-    assert_says_nothing(caught.value)
+    assert_shows_no_secret(caught.value)
     assert len(server.seen) == 10
     clock.advance(600 - 9 * 10 + 1)
     assert login.renew(refused)
     assert len(server.seen) == 11
 
 
-def test_without_a_cache_each_run_has_its_own_and_counts_for_itself(
+def test_without_a_cache_each_run_fetches_and_counts_its_own(
     server: Loopback, make_login: MakeLogin, tmp_path: Path
 ) -> None:
     assert authorization(make_login(None)) != authorization(make_login(None))
     login = make_login(None)
     for _ in range(9):
         login.renew(authorization(login))
-    with pytest.raises(AllowanceSpent):
+    with pytest.raises(RateLimitExhausted):
         login.renew(authorization(login))
     assert len(server.seen) == 12
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_request_is_counted_also_where_no_answer_came(
+def test_unanswered_requests_are_counted(
     accounts: Accounts, server: Loopback, make_login: MakeLogin
 ) -> None:
-    accounts.says = said({}, 503)
+    accounts.override = json_response({}, 503)
     for _ in range(10):
-        with pytest.raises(PassingFailure):
+        with pytest.raises(TransientError):
             authorization(make_login())
-    with pytest.raises(AllowanceSpent):
+    with pytest.raises(RateLimitExhausted):
         authorization(make_login())
     assert len(server.seen) == 10
 
 
-def test_a_clock_set_back_counts_no_requests_of_the_future(
+def test_clock_set_back_ignores_future_requests(
     make_login: MakeLogin, clock: Clock, server: Loopback, tmp_path: Path
 ) -> None:
     later = START.timestamp() + 86_400
     login = make_login()
-    login._cache.write(Noted("old", START.timestamp() - 1, (later,) * 10))
+    login._cache.write(CachedToken("old", START.timestamp() - 1, (later,) * 10))
     assert authorization(login) == "Zoho-oauthtoken access-1"
 
 
 @pytest.mark.parametrize(
-    ("answer", "error", "told"),
+    ("answer", "error", "message"),
     [
-        (said({"error": "invalid_code"}), CredentialsRefused, "invalid_code: ZOHO_REFRESH_TOKEN"),
-        (said({"error": "invalid_client"}), CredentialsRefused, "ZOHO_CLIENT_ID is not valid"),
         (
-            said({"error": "invalid_client_secret"}, 400),
+            json_response({"error": "invalid_code"}),
+            CredentialsRefused,
+            "invalid_code: ZOHO_REFRESH_TOKEN",
+        ),
+        (
+            json_response({"error": "invalid_client"}),
+            CredentialsRefused,
+            "ZOHO_CLIENT_ID is not valid",
+        ),
+        (
+            json_response({"error": "invalid_client_secret"}, 400),
             CredentialsRefused,
             "ZOHO_CLIENT_SECRET is not valid",
         ),
-        (said({"error": "general_error"}), CredentialsRefused, "answered general_error. Check"),
-        (said({"error": "r3fresh=% is bad"}), CredentialsRefused, "answered an error. Check"),
         (
-            said({"error": "Access Denied", "error_description": "too many"}, 400),
-            AllowanceSpent,
+            json_response({"error": "general_error"}),
+            CredentialsRefused,
+            "answered general_error. Check",
+        ),
+        (
+            json_response({"error": "r3fresh=% is bad"}),
+            CredentialsRefused,
+            "answered an error. Check",
+        ),
+        (
+            json_response({"error": "Access Denied", "error_description": "too many"}, 400),
+            RateLimitExhausted,
             "Run again in 600 s",
         ),
-        (said({}, 429), AllowanceSpent, "Run again in 600 s"),
-        (said({}), EndpointFailed, "answered 200 without a token. Check ZOHO_ACCOUNTS_URL"),
-        (said([]), EndpointFailed, "answered 200 without a token"),
-        (said({"access_token": None}), EndpointFailed, "without a token"),
-        (said({"access_token": "with space"}), EndpointFailed, "without a token"),
-        (said({"access_token": "line\r\nX: y"}), EndpointFailed, "without a token"),
-        (said({"access_token": "x"}, 404), EndpointFailed, "answered 404 without a token"),
-        (Said(b"<html>"), EndpointFailed, "without a token"),
-        (Said(b"<html>", 502), PassingFailure, "answered 502. Try again later"),
+        (json_response({}, 429), RateLimitExhausted, "Run again in 600 s"),
+        (
+            json_response({}),
+            EndpointFailed,
+            "answered 200 without a token. Check ZOHO_ACCOUNTS_URL",
+        ),
+        (json_response([]), EndpointFailed, "answered 200 without a token"),
+        (json_response({"access_token": None}), EndpointFailed, "without a token"),
+        (json_response({"access_token": "with space"}), EndpointFailed, "without a token"),
+        (json_response({"access_token": "line\r\nX: y"}), EndpointFailed, "without a token"),
+        (json_response({"access_token": "x"}, 404), EndpointFailed, "answered 404 without a token"),
+        (CannedResponse(b"<html>"), EndpointFailed, "without a token"),
+        (CannedResponse(b"<html>", 502), TransientError, "answered 502. Try again later"),
     ],
 )
-def test_what_zoho_answers_instead(
+def test_error_responses_of_zoho(
     accounts: Accounts,
     make_login: MakeLogin,
-    answer: Said,
+    answer: CannedResponse,
     error: type[HelpdeskAssetsError],
-    told: str,
+    message: str,
 ) -> None:
-    accounts.says = answer
+    accounts.override = answer
     with pytest.raises(error) as caught:
         authorization(make_login())
-    assert told in str(caught.value)
-    assert_says_nothing(caught.value)
+    assert message in str(caught.value)
+    assert_shows_no_secret(caught.value)
 
 
-def assert_says_nothing(error: HelpdeskAssetsError) -> None:
+def assert_shows_no_secret(error: HelpdeskAssetsError) -> None:
     text = f"{error} {error.__cause__}"
     assert not any(secret in text for secret in (*SECRETS, "access-"))
     assert "\n" not in str(error)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_no_redirect_is_followed(
+def test_redirects_are_not_followed(
     accounts: Accounts, server: Loopback, make_login: MakeLogin, status: int
 ) -> None:
-    accounts.says = Said(b"", status, {"Location": f"{server.url}/elsewhere"})
+    accounts.override = CannedResponse(b"", status, {"Location": f"{server.url}/elsewhere"})
     with pytest.raises(EndpointFailed, match=r"is redirected.*ZOHO_ACCOUNTS_URL"):
         authorization(make_login())
     assert [seen.path for seen in server.seen] == ["/oauth/v2/token"]
 
 
-def test_a_server_that_is_not_there(make_login: MakeLogin) -> None:
-    with pytest.raises(PassingFailure) as caught:
+def test_unreachable_accounts_server(make_login: MakeLogin) -> None:
+    with pytest.raises(TransientError) as caught:
         authorization(make_login(url="http://127.0.0.1:9"))
     assert str(caught.value) == (
         "127.0.0.1:9 (ZOHO_ACCOUNTS_URL) cannot be reached or dropped the connection during POST "
@@ -348,7 +384,7 @@ def test_a_server_that_is_not_there(make_login: MakeLogin) -> None:
     )
 
 
-def test_a_password_of_netrc_stays_at_home(
+def test_netrc_password_is_not_sent(
     server: Loopback, make_login: MakeLogin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -359,25 +395,25 @@ def test_a_password_of_netrc_stays_at_home(
     assert server.seen[0].authorization is None
 
 
-def test_a_token_that_is_refused_is_not_taken_from_the_cache_again(
+def test_refused_token_is_not_reused_from_the_cache(
     accounts: Accounts, make_login: MakeLogin
 ) -> None:
     """Nor left there for others, where no new one comes."""
     login = make_login()
     refused = authorization(login)
-    accounts.says = said({"error": "invalid_code"})
+    accounts.override = json_response({"error": "invalid_code"})
     with pytest.raises(CredentialsRefused):
         login.renew(refused)
     assert make_login()._cache.read().token == ""
 
 
-def test_nothing_secret_is_shown_or_logged(
+def test_secrets_are_neither_shown_nor_logged(
     make_login: MakeLogin, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     login = make_login()
     authorization(login)
-    shown = f"{login!r} {login._client!r} {login._noted!r} {caplog.text}"
+    shown = f"{login!r} {login._client!r} {login._cached!r} {caplog.text}"
     assert "has issued an access token" in caplog.text
     assert not any(secret in shown for secret in (*SECRETS, "access-1"))
     assert set(login.secrets) == {*SECRETS, "access-1"}

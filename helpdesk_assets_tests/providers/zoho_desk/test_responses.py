@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from helpdesk_assets.errors import EndpointFailed, TicketUnreadable
-from helpdesk_assets.model.tickets import InventoryLine, Ticket
-from helpdesk_assets.providers.zoho_desk.adapter import TICK, ZohoDeskHelpdesk, from_settings
+from helpdesk_assets.model.tickets import InventoryEntry, Ticket
+from helpdesk_assets.providers.zoho_desk.adapter import TICK, ZohoDeskAdapter, from_settings
 from helpdesk_assets.providers.zoho_desk.tickets import MODIFIED
 from helpdesk_assets.settings import Settings
-from helpdesk_assets_tests.providers.loopback import Said, Seen, loopback
+from helpdesk_assets_tests.providers.loopback import CannedResponse, ReceivedRequest, loopback
 from helpdesk_assets_tests.providers.pages import newest
-from helpdesk_assets_tests.providers.request_recorder import Sent, sent
+from helpdesk_assets_tests.providers.request_recorder import SentRequest, sent_requests
 
 START = datetime(2026, 11, 23, 10, tzinfo=UTC)
 TOKENS = "/oauth/v2/token"
@@ -40,17 +40,17 @@ BINNED = {
     "displayName": "s",
     "deletedTime": "2026-11-23T09:30:00.000Z",
 }
-NOTHING = Said(b"", 204, {"Content-Length": None})
+NOTHING = CannedResponse(b"", 204, {"Content-Length": None})
 
-Connect = Callable[..., ZohoDeskHelpdesk]
-Answers = Mapping[str, Callable[[Sent], Any]]
+Connect = Callable[..., ZohoDeskAdapter]
+Answers = Mapping[str, Callable[[SentRequest], Any]]
 
 
 @pytest.fixture
 def connect() -> Iterator[Connect]:
-    made: list[ZohoDeskHelpdesk] = []
+    made: list[ZohoDeskAdapter] = []
 
-    def make(url: str, **more: Any) -> ZohoDeskHelpdesk:
+    def make(url: str, **more: Any) -> ZohoDeskAdapter:
         given = {
             "helpdesk_base_url": url,
             "zoho_accounts_url": url,
@@ -68,18 +68,20 @@ def connect() -> Iterator[Connect]:
         helpdesk.close()
 
 
-def answering(**by_name: Any) -> Callable[[Seen], Said]:
+def answering(**by_name: Any) -> Callable[[ReceivedRequest], CannedResponse]:
     """`search`, `bin` and `ticket`: a body, an answer, or what makes one of a request. What is not
     named finds nothing."""
 
-    def respond(seen: Seen) -> Said:
-        asked = sent([seen])[0]
+    def respond(seen: ReceivedRequest) -> CannedResponse:
+        asked = sent_requests([seen])[0]
         if asked.path == TOKENS:
-            return Said(b'{"access_token": "t0ken", "expires_in": 3600}')
+            return CannedResponse(b'{"access_token": "t0ken", "expires_in": 3600}')
         name = {SEARCH: "search", BIN: "bin"}.get(asked.path, "ticket")
-        answer = by_name.get(name, NOTHING if name != "ticket" else Said(b"{}", 404))
+        answer = by_name.get(name, NOTHING if name != "ticket" else CannedResponse(b"{}", 404))
         body = answer(asked) if callable(answer) else answer
-        return body if isinstance(body, Said) else Said(json.dumps(body).encode())
+        return (
+            body if isinstance(body, CannedResponse) else CannedResponse(json.dumps(body).encode())
+        )
 
     return respond
 
@@ -93,7 +95,7 @@ def rows(count: int, first: int = 1) -> list[dict[str, Any]]:
     return [{**ROW, "id": str(number)} for number in range(first, first + count)]
 
 
-def cut(asked: Sent, every: list[Any], **more: Any) -> Any:
+def cut(asked: SentRequest, every: list[Any], **more: Any) -> Any:
     """The page that was asked for; those beyond have no body."""
     first, size = int(asked.params["from"]), int(asked.params["limit"])
     here = every[first : first + size]
@@ -108,10 +110,10 @@ def read(connect: Connect, ticket: dict[str, Any], **more: Any) -> Ticket:
 
 
 @pytest.mark.parametrize("is_counted", [True, False])
-def test_pages_within_a_moment(connect: Connect, is_counted: bool) -> None:
+def test_pages_within_one_moment(connect: Connect, is_counted: bool) -> None:
     """With the number of all that was found, as it is documented, or of the page's rows."""
 
-    def search(asked: Sent) -> Any:
+    def search(asked: SentRequest) -> Any:
         low = asked.params["modifiedTimeRange"].partition(",")[0]
         every = [*rows(25), {**ROW, "id": "99", "modifiedTime": "2026-11-23T09:00:01.000Z"}]
         after = [row for row in every if row["modifiedTime"] >= low]
@@ -123,10 +125,10 @@ def test_pages_within_a_moment(connect: Connect, is_counted: bool) -> None:
     assert got.keys() == {*map(str, range(1, 26)), "99"}
 
 
-def test_a_short_page_is_not_the_last_where_more_was_counted(connect: Connect) -> None:
+def test_short_page_is_not_the_last_while_more_are_counted(connect: Connect) -> None:
     pages = [rows(3), rows(10, 4)]
 
-    def search(asked: Sent) -> Any:
+    def search(asked: SentRequest) -> Any:
         every = [row for page in pages for row in page]
         if asked.params["modifiedTimeRange"] >= "2026-11-23T09:00:00.124Z":
             return NOTHING
@@ -142,7 +144,7 @@ def test_a_short_page_is_not_the_last_where_more_was_counted(connect: Connect) -
     "body", [[], {"tickets": []}, {"errorCode": "x"}, {"data": None}, {"data": {}}, "x", None]
 )
 @pytest.mark.parametrize("name", ["search", "bin"])
-def test_an_answer_that_is_no_list_is_an_error(connect: Connect, name: str, body: Any) -> None:
+def test_response_that_is_no_list_is_an_error(connect: Connect, name: str, body: Any) -> None:
     with (
         loopback(answering(**{name: body})) as server,
         pytest.raises(EndpointFailed, match='has no list "data"'),
@@ -150,7 +152,7 @@ def test_an_answer_that_is_no_list_is_an_error(connect: Connect, name: str, body
         list(connect(server.url).changes(None))
 
 
-def test_a_search_that_does_not_ascend_is_an_error(connect: Connect) -> None:
+def test_unsorted_search_is_an_error(connect: Connect) -> None:
     wrong = found(ROW, {**ROW, "id": "8", "modifiedTime": "2026-11-01T00:00:00.000Z"})
     with (
         loopback(answering(search=wrong)) as server,
@@ -159,7 +161,7 @@ def test_a_search_that_does_not_ascend_is_an_error(connect: Connect) -> None:
         list(connect(server.url).changes(None))
 
 
-def test_a_search_that_does_not_heed_the_range_is_an_error(connect: Connect) -> None:
+def test_search_ignoring_the_range_is_an_error(connect: Connect) -> None:
     with (
         loopback(answering(search=found(ROW))) as server,
         pytest.raises(EndpointFailed, match="does not keep to the window and the order"),
@@ -167,16 +169,16 @@ def test_a_search_that_does_not_heed_the_range_is_an_error(connect: Connect) -> 
         list(connect(server.url).changes(START))
 
 
-def test_a_parameter_that_zoho_does_not_know_is_no_cap(connect: Connect) -> None:
+def test_unknown_parameter_error_is_not_taken_for_the_cap(connect: Connect) -> None:
     said = {"errorCode": "UNPROCESSABLE_ENTITY", "message": "Extra query parameter"}
     with (
-        loopback(answering(search=Said(json.dumps(said).encode(), 422))) as server,
+        loopback(answering(search=CannedResponse(json.dumps(said).encode(), 422))) as server,
         pytest.raises(EndpointFailed, match=r"answered 422.*UNPROCESSABLE_ENTITY"),
     ):
         list(connect(server.url).changes(None))
 
 
-def test_another_ticket_than_the_one_asked_for_is_an_error(connect: Connect) -> None:
+def test_wrong_ticket_in_the_response_is_an_error(connect: Connect) -> None:
     with (
         loopback(answering(ticket=ROW)) as server,
         pytest.raises(EndpointFailed, match="answered with ticket 1892000000042034"),
@@ -201,12 +203,12 @@ def test_times_as_text_and_as_numbers(connect: Connect, value: Any) -> None:
 @pytest.mark.parametrize(
     "value", ["2026-11-23T09:00:00", "", True, 1.5e12, 10**30, "1795424400123", {}]
 )
-def test_what_is_no_time_is_an_error(connect: Connect, value: Any) -> None:
+def test_invalid_time_is_an_error(connect: Connect, value: Any) -> None:
     with pytest.raises(TicketUnreadable, match="modifiedTime"):
         read(connect, {**ROW, "modifiedTime": value})
 
 
-def test_a_ticket_without_a_time_of_creation_is_read_but_not_listed(connect: Connect) -> None:
+def test_ticket_without_created_time_is_read_but_not_listed(connect: Connect) -> None:
     row = {**ROW, "createdTime": None}
     with loopback(answering(search=found(row), ticket=row)) as server:
         helpdesk = connect(server.url)
@@ -244,12 +246,12 @@ def test_columns(
         ({"isArchived": True}, False),
     ],
 )
-def test_what_is_gone(connect: Connect, fields: dict[str, Any], is_gone: bool) -> None:
+def test_which_tickets_are_deleted(connect: Connect, fields: dict[str, Any], is_gone: bool) -> None:
     ticket = read(connect, {**ROW, **fields})
     assert ticket.deleted_time == (ticket.modified_time if is_gone else None)
 
 
-def test_bad_tickets_are_named_where_they_are_to_be_skipped(connect: Connect) -> None:
+def test_bad_tickets_are_named_when_skipped(connect: Connect) -> None:
     bad = {**ROW, "id": "7", "modifiedTime": "soon"}
     with loopback(answering(search=found(bad, ROW))) as server:
         helpdesk = connect(server.url, helpdesk_skip_bad_tickets=True)
@@ -258,9 +260,9 @@ def test_bad_tickets_are_named_where_they_are_to_be_skipped(connect: Connect) ->
     assert [(one.ticket_id, one.field) for one in page.bad] == [("7", "modifiedTime")]
 
 
-def test_secrets_are_masked_in_what_is_quoted(connect: Connect) -> None:
+def test_secrets_are_masked_in_excerpts(connect: Connect) -> None:
     with (
-        loopback(answering(search=Said(b"t0ken r3fresh s3cret 6000", 400))) as server,
+        loopback(answering(search=CannedResponse(b"t0ken r3fresh s3cret 6000", 400))) as server,
         pytest.raises(EndpointFailed, match=r"answered 400: \*\*\* \*\*\* \*\*\* 6000"),
     ):
         list(connect(server.url).changes(None))
@@ -276,40 +278,44 @@ def gone(connect: Connect, **answers: Any) -> Ticket:
     return ticket
 
 
-def test_a_trashed_ticket_is_whole_and_dated_by_the_bin(connect: Connect) -> None:
+def test_trashed_ticket_is_whole_and_dated_by_the_bin(connect: Connect) -> None:
     ticket = gone(connect, ticket={**ROW, "isTrashed": True})
     assert not ticket.tombstone
     assert ticket.deleted_time == datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
     assert ticket.modified_time < ticket.deleted_time
 
 
-@pytest.mark.parametrize("answer", [Said(b"{}", 404), Said(b'{"errorCode": "FORBIDDEN"}', 403)])
-def test_one_that_cannot_be_read_is_a_notice(connect: Connect, answer: Said) -> None:
+@pytest.mark.parametrize(
+    "answer", [CannedResponse(b"{}", 404), CannedResponse(b'{"errorCode": "FORBIDDEN"}', 403)]
+)
+def test_unreadable_trashed_ticket_becomes_a_tombstone(
+    connect: Connect, answer: CannedResponse
+) -> None:
     ticket = gone(connect, ticket=answer)
     assert ticket.tombstone
     assert json.loads(ticket.raw_json) == BINNED
 
 
-def test_one_that_does_not_say_that_it_is_gone_is_a_notice(connect: Connect) -> None:
+def test_trashed_ticket_without_the_flag_becomes_a_tombstone(connect: Connect) -> None:
     """Equal to what the table has, it would leave it alive there."""
     ticket = gone(connect, ticket=ROW)
     assert ticket.tombstone
     assert ticket.deleted_time == datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
 
-def test_one_that_was_restored_meanwhile_lives(connect: Connect) -> None:
+def test_ticket_restored_during_the_read_is_live(connect: Connect) -> None:
     ticket = gone(connect, ticket={**ROW, "isTrashed": False})
     assert (ticket.tombstone, ticket.deleted_time) == (False, None)
 
 
 @pytest.mark.parametrize("kind", ["Contacts", "Calls", None, 5])
-def test_what_is_no_ticket_is_passed_over(connect: Connect, kind: Any) -> None:
+def test_other_objects_in_the_bin_are_skipped(connect: Connect, kind: Any) -> None:
     with loopback(answering(bin=found({**BINNED, "type": kind}))) as server:
         assert newest(connect(server.url).changes(None)) == {}
 
 
 @pytest.mark.parametrize("at", [None, "yesterday", True])
-def test_a_row_without_a_time_is_an_error(connect: Connect, at: Any) -> None:
+def test_bin_row_without_a_time_is_an_error(connect: Connect, at: Any) -> None:
     with (
         loopback(answering(bin=found({**BINNED, "deletedTime": at}))) as server,
         pytest.raises(EndpointFailed, match="Ticket 1892000000042034 in the recycle bin has no"),
@@ -318,7 +324,7 @@ def test_a_row_without_a_time_is_an_error(connect: Connect, at: Any) -> None:
 
 
 @pytest.mark.parametrize("row", [{"type": "Tickets"}, {**BINNED, "id": 7}, "7", None])
-def test_a_row_without_an_id_is_an_error(connect: Connect, row: Any) -> None:
+def test_bin_row_without_an_id_is_an_error(connect: Connect, row: Any) -> None:
     with (
         loopback(answering(bin=found(row))) as server,
         pytest.raises(EndpointFailed, match="A row of GET /recycleBin has no id"),
@@ -336,7 +342,7 @@ class Bin:
     def __init__(self, *states: list[dict[str, Any]]) -> None:
         self.states = list(states)
 
-    def __call__(self, asked: Sent) -> Any:
+    def __call__(self, asked: SentRequest) -> Any:
         now = self.states.pop(0) if len(self.states) > 1 else self.states[0]
         return cut(asked, now)
 
@@ -361,17 +367,17 @@ EVERY = range(120)
         ([binned(*EVERY), []], 3),
     ],
 )
-def test_a_bin_that_changes_while_it_is_read_hides_nothing(
+def test_bin_changing_while_paging_hides_nothing(
     connect: Connect, states: list[list[dict[str, Any]]], calls: int
 ) -> None:
     with loopback(answering(bin=Bin(*states))) as server:
         got = newest(connect(server.url).changes(None))
-    asked = [one for one in sent(server.seen) if one.path == BIN]
+    asked = [one for one in sent_requests(server.seen) if one.path == BIN]
     assert got.keys() >= {row["id"] for row in states[-1]} - set(map(str, range(900, 949)))
     assert len(asked) == calls
 
 
-def test_a_bin_that_never_holds_still_is_an_error(connect: Connect) -> None:
+def test_constantly_changing_bin_is_an_error(connect: Connect) -> None:
     states = [binned(*range(first, first + 60)) for first in range(0, 6000, 60)]
     with (
         loopback(answering(bin=Bin(*states))) as server,
@@ -380,10 +386,10 @@ def test_a_bin_that_never_holds_still_is_an_error(connect: Connect) -> None:
         list(connect(server.url).changes(None))
 
 
-def test_a_bin_counted_from_1_hides_nothing(connect: Connect) -> None:
+def test_bin_offset_starting_at_1_hides_nothing(connect: Connect) -> None:
     """As users report of another list of Zoho's: then 0 may be as good as 1."""
 
-    def bin_from_1(asked: Sent) -> Any:
+    def bin_from_1(asked: SentRequest) -> Any:
         first = max(int(asked.params["from"]), 1) - 1
         here = binned(*EVERY)[first : first + 50]
         return found(*here) if here else NOTHING
@@ -406,17 +412,17 @@ HEADERS = {
 # limit is 10 unless said otherwise and 100 at most, from starts at 0. Others are a 422.
 SEARCHED = {"limit": "100", "from": "0"}
 # "List deleted entities": limit is 50 at most.
-BIN_REQUEST = Sent("GET", BIN, {"from": "0", "limit": "50"}, HEADERS)
+BIN_REQUEST = SentRequest("GET", BIN, {"from": "0", "limit": "50"}, HEADERS)
 
 
-def after_login(seen: list[Seen]) -> list[Sent]:
+def after_login(seen: list[ReceivedRequest]) -> list[SentRequest]:
     """The token request comes first, and has a test of its own."""
-    login, *others = sent(seen)
+    login, *others = sent_requests(seen)
     assert login.path == TOKENS
     return others
 
 
-def test_the_requests_of_a_run(connect: Connect) -> None:
+def test_requests_of_a_run(connect: Connect) -> None:
     """A tick more at the beginning, and an end that no ticket is behind."""
     since = datetime(2026, 11, 22, 10, 0, 5, 900_500, tzinfo=UTC)
     with loopback(answering()) as server:
@@ -424,7 +430,7 @@ def test_the_requests_of_a_run(connect: Connect) -> None:
     window = "2026-11-22T10:00:05.899Z,2100-01-01T00:00:00.001Z"
     assert after_login(server.seen) == [
         BIN_REQUEST,
-        Sent(
+        SentRequest(
             "GET",
             SEARCH,
             {"modifiedTimeRange": window, "sortBy": "modifiedTime", **SEARCHED},
@@ -433,7 +439,7 @@ def test_the_requests_of_a_run(connect: Connect) -> None:
     ]
 
 
-def test_the_requests_of_a_window_with_both_ends(connect: Connect) -> None:
+def test_requests_of_a_closed_window(connect: Connect) -> None:
     with loopback(answering()) as server:
         list(connect(server.url).changes(START, START + timedelta(hours=1)))
     assert [one.params.get("modifiedTimeRange") for one in after_login(server.seen)] == [
@@ -442,32 +448,32 @@ def test_the_requests_of_a_window_with_both_ends(connect: Connect) -> None:
     ]
 
 
-def test_the_requests_of_the_listing(connect: Connect) -> None:
+def test_requests_of_the_listing(connect: Connect) -> None:
     with loopback(answering()) as server:
         list(connect(server.url).listing())
     ever = "1970-01-01T00:00:00.000Z,2100-01-01T00:00:00.001Z"
     assert after_login(server.seen) == [
         BIN_REQUEST,
-        Sent(
+        SentRequest(
             "GET", SEARCH, {"createdTimeRange": ever, "sortBy": "createdTime", **SEARCHED}, HEADERS
         ),
     ]
 
 
-def test_the_requests_of_an_inventory(connect: Connect) -> None:
+def test_requests_of_an_inventory(connect: Connect) -> None:
     with loopback(answering()) as server:
         pages = list(connect(server.url).inventory())
     ever = "1970-01-01T00:00:00.000Z,2100-01-01T00:00:00.001Z"
     assert after_login(server.seen) == [
-        Sent(
+        SentRequest(
             "GET", SEARCH, {"createdTimeRange": ever, "sortBy": "createdTime", **SEARCHED}, HEADERS
         ),
         BIN_REQUEST,
     ]
-    assert [(page.lines, page.total) for page in pages] == [((), 0), ((), 0)]
+    assert [(page.entries, page.total) for page in pages] == [((), 0), ((), 0)]
 
 
-def test_the_lines_of_an_inventory(connect: Connect) -> None:
+def test_inventory_entries(connect: Connect) -> None:
     """A ticket in the bin went after every change of the second that the bin names."""
     spam = {**ROW, "id": "2", "isSpam": True}
     at = {"modifiedTime": "2026-11-23T09:30:00.700Z"}
@@ -479,19 +485,19 @@ def test_the_lines_of_an_inventory(connect: Connect) -> None:
         )
     ) as server:
         pages = list(connect(server.url).inventory())
-    listed, *binned = [line for page in pages for line in page.lines if line.ticket_id != "2"]
-    assert listed == InventoryLine(ROW["id"], datetime.fromisoformat(at["modifiedTime"]))
+    listed, *binned = [line for page in pages for line in page.entries if line.ticket_id != "2"]
+    assert listed == InventoryEntry(ROW["id"], datetime.fromisoformat(at["modifiedTime"]))
     assert [line.gone for line in binned] == [True]
     assert binned[0].modified_time > listed.modified_time
-    assert [line.gone for page in pages for line in page.lines if line.ticket_id == "2"] == [True]
+    assert [line.gone for page in pages for line in page.entries if line.ticket_id == "2"] == [True]
     assert {page.total for page in pages} == {2}
 
 
-def test_the_requests_for_further_pages(connect: Connect) -> None:
+def test_requests_for_further_pages(connect: Connect) -> None:
     """From page to page the start moves on; within one millisecond, and only there, `from` does."""
     later = [{**row, "modifiedTime": "2026-11-23T09:00:05.000Z"} for row in rows(2, 11)]
 
-    def search(asked: Sent) -> Any:
+    def search(asked: SentRequest) -> Any:
         low = asked.params["modifiedTimeRange"].partition(",")[0]
         return cut(asked, [row for row in [*rows(3), *later] if row["modifiedTime"] >= low])
 
@@ -523,7 +529,7 @@ def test_the_requests_for_further_pages(connect: Connect) -> None:
     ]
 
 
-def test_a_further_page_is_one_of_the_same_query(connect: Connect) -> None:
+def test_further_page_repeats_the_same_query(connect: Connect) -> None:
     """Else, where another thread has learned meanwhile that ranges are inclusive, the page would be
     counted from elsewhere."""
     start = datetime(2026, 11, 23, 9, 0, 0, 123_000, tzinfo=UTC)
@@ -540,8 +546,10 @@ def test_a_further_page_is_one_of_the_same_query(connect: Connect) -> None:
     assert asked == [(".122", "0"), (".123", "0"), (".124", "0"), (".122", "1")]
 
 
-def test_the_request_for_one_ticket(connect: Connect) -> None:
+def test_request_for_one_ticket(connect: Connect) -> None:
     with loopback(answering(ticket=ROW)) as server:
         connect(server.url).ticket(str(ROW["id"]))
     include = {"include": "contacts,departments,assignee"}
-    assert after_login(server.seen) == [Sent("GET", f"{TICKETS}/{ROW['id']}", include, HEADERS)]
+    assert after_login(server.seen) == [
+        SentRequest("GET", f"{TICKETS}/{ROW['id']}", include, HEADERS)
+    ]

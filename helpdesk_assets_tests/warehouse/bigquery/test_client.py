@@ -9,10 +9,10 @@ from google.api_core import exceptions as google
 from google.cloud import bigquery
 
 from helpdesk_assets.errors import WarehouseRefused, WarehouseUnavailable
-from helpdesk_assets.warehouse.bigquery.client import MAX_TRIES, JobUse, Warehouse
+from helpdesk_assets.warehouse.bigquery.client import MAX_TRIES, JobUsage, Warehouse
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.table_spec import ColumnType
-from helpdesk_assets_tests.warehouse.bigquery.test_errors import LASTING, PASSING
+from helpdesk_assets_tests.warehouse.bigquery.test_errors import PERMANENT, TRANSIENT
 
 MERGE = Query("MERGE INTO x", (Parameter("a", ColumnType.INT64, 1),))
 
@@ -33,12 +33,12 @@ class FakeJob:
 
 
 class FakeClient:
-    """Answers each started job with the next of `fates`: an error of the job, or success."""
+    """Answers each started job with the next of `results`: an error of the job, or success."""
 
     _connection = None
 
-    def __init__(self, fates: list[Exception | None], known: dict[str, FakeJob] | None = None):
-        self.fates = fates
+    def __init__(self, results: list[Exception | None], known: dict[str, FakeJob] | None = None):
+        self.results = results
         self.jobs = known or {}
         self.started: list[str] = []
         self.lost: set[int] = set()
@@ -47,7 +47,7 @@ class FakeClient:
         if job_id in self.jobs:
             raise google.Conflict(f"Already Exists: Job {job_id}")  # type: ignore[no-untyped-call]
         self.started.append(job_id)
-        self.jobs[job_id] = FakeJob(job_id, self.fates.pop(0) if self.fates else None)
+        self.jobs[job_id] = FakeJob(job_id, self.results.pop(0) if self.results else None)
         return self.jobs[job_id]
 
     def get_job(self, job_id: str, *, location: str, **_: Any) -> FakeJob:
@@ -65,31 +65,31 @@ def over(client: FakeClient, waits: list[float] | None = None) -> Warehouse:
     )
 
 
-@pytest.mark.parametrize("error", PASSING, ids=str)
-def test_a_lost_race_is_run_again_as_a_job_of_its_own(error: Exception) -> None:
+@pytest.mark.parametrize("error", TRANSIENT, ids=str)
+def test_lost_race_is_retried_as_a_new_job(error: Exception) -> None:
     client, waits = FakeClient([error, error, None]), list[float]()
     warehouse = over(client, waits)
     assert warehouse.run(MERGE, run_id="r1", step="tickets").changed == 3
     assert [job_id.split("_")[3] for job_id in client.started] == ["0", "1", "2"]
     assert waits == [0.5, 1.0]
-    assert warehouse.use == JobUse(query_jobs=1, bytes_billed=10)
+    assert warehouse.use == JobUsage(query_jobs=1, bytes_billed=10)
 
 
-def test_patience_ends() -> None:
-    client = FakeClient([PASSING[0]] * 99)
+def test_retries_are_limited() -> None:
+    client = FakeClient([TRANSIENT[0]] * 99)
     with pytest.raises(WarehouseUnavailable, match="Nothing is half-written"):
         over(client).run(MERGE, run_id="r1", step="tickets")
     assert len(client.started) == MAX_TRIES
 
 
-def test_a_full_quota_is_not_asked_again() -> None:
-    client = FakeClient([LASTING[0]])
+def test_exhausted_quota_is_not_retried() -> None:
+    client = FakeClient([PERMANENT[0]])
     with pytest.raises(WarehouseRefused, match="quota"):
         over(client).run(MERGE, run_id="r1", step="tickets")
     assert len(client.started) == 1
 
 
-def test_a_lost_answer_finds_its_job_again() -> None:
+def test_lost_response_attaches_to_its_job() -> None:
     client = FakeClient([])
     first = over(client).run(MERGE, run_id="r1", step="tickets")
     second = over(client).run(MERGE, run_id="r1", step="tickets")
@@ -97,22 +97,22 @@ def test_a_lost_answer_finds_its_job_again() -> None:
     assert len(client.started) == 1
 
 
-def test_a_job_found_again_that_had_failed_is_run_as_the_next_attempt() -> None:
-    client = FakeClient([LASTING[2], None])
+def test_failed_existing_job_is_retried_as_the_next_attempt() -> None:
+    client = FakeClient([PERMANENT[2], None])
     with pytest.raises(WarehouseRefused):
         over(client).run(MERGE, run_id="r1", step="tickets")
     assert over(client).run(MERGE, run_id="r1", step="tickets").changed == 3
     assert [job_id.split("_")[3] for job_id in client.started] == ["0", "1"]
 
 
-def test_a_read_never_gets_an_older_answer() -> None:
+def test_reads_never_reuse_an_older_job() -> None:
     client = FakeClient([])
     for _ in range(2):
         over(client).run(Query("SELECT 1"), run_id="status", step="missed")
     assert len(set(client.started)) == 2
 
 
-def test_the_same_job_asked_for_twice_on_a_real_server(warehouse: Warehouse) -> None:
+def test_same_job_requested_twice_on_a_real_server(warehouse: Warehouse) -> None:
     """bqemulator runs it twice, local-bigquery answers 409: either way the row is there once."""
     warehouse.run(
         Query(f"CREATE TABLE {warehouse.dataset.table('t')} (a INT64)"), run_id="r", step="c"
@@ -149,7 +149,7 @@ def test_parameters_of_every_type_arrive(warehouse: Warehouse) -> None:
     ]
 
 
-def test_a_missing_table_is_a_refusal_that_names_the_dataset(warehouse: Warehouse) -> None:
+def test_missing_table_error_names_the_dataset(warehouse: Warehouse) -> None:
     query = Query(f"SELECT 1 FROM {warehouse.dataset.table('nope')}")
     with pytest.raises(WarehouseRefused, match="BIGQUERY_DATASET"):
         warehouse.run(query, run_id="r1", step="read")

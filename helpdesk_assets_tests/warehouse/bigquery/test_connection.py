@@ -28,7 +28,7 @@ def settings(host: str) -> Settings:
         "http://",
     ],
 )
-def test_an_emulator_elsewhere_is_refused(host: str) -> None:
+def test_remote_emulator_is_rejected(host: str) -> None:
     with pytest.raises(SettingsError, match="BIGQUERY_EMULATOR_HOST"):
         connect(settings(host))
 
@@ -36,21 +36,21 @@ def test_an_emulator_elsewhere_is_refused(host: str) -> None:
 @pytest.mark.parametrize(
     "host", ["http://127.0.0.1:1", "127.8.9.1:1", "http://localhost:1", "http://[::1]:1"]
 )
-def test_an_emulator_here_needs_no_credentials(host: str) -> None:
+def test_local_emulator_needs_no_credentials(host: str) -> None:
     warehouse = connect(settings(host))
     assert warehouse.is_emulator
     assert isinstance(warehouse._client._credentials, AnonymousCredentials)
     warehouse.close()
 
 
-def test_a_warehouse_shows_its_place_and_no_credentials() -> None:
+def test_repr_shows_the_dataset_and_no_credentials() -> None:
     warehouse = connect(settings("http://127.0.0.1:1"))
     assert repr(warehouse) == "Warehouse(acme.helpdesk_data at http://127.0.0.1:1)"
-    assert "credential" not in repr(warehouse.place).lower()
+    assert "credential" not in repr(warehouse.target).lower()
     warehouse.close()
 
 
-def test_without_credentials_the_message_says_what_to_do() -> None:
+def test_missing_credentials_give_a_message_with_a_fix() -> None:
     environment = {
         "GOOGLE_APPLICATION_CREDENTIALS": "/nonexistent/key.json",
         "NO_GCE_CHECK": "true",
@@ -64,7 +64,7 @@ def test_without_credentials_the_message_says_what_to_do() -> None:
         connect(real)
 
 
-def test_nobody_listening_is_named_by_its_address() -> None:
+def test_unreachable_service_is_named_by_its_address() -> None:
     quick = Deadlines(request=1.0, call=0.1, job=1.0)
     warehouse = connect(settings("http://127.0.0.1:1"), deadlines=quick)
     with pytest.raises(WarehouseUnavailable, match=r"http://127\.0\.0\.1:1 did not answer"):

@@ -17,10 +17,10 @@ from helpdesk_assets.errors import (
     WarehouseRefused,
     WarehouseUnavailable,
 )
-from helpdesk_assets.warehouse.bigquery.errors import Place, explain, message_of, passes
+from helpdesk_assets.warehouse.bigquery.errors import Target, is_transient, message_of, to_error
 
-REAL = Place("acme", "helpdesk_data", "EU", "https://bigquery.googleapis.com", False)
-LOCAL = Place("acme", "helpdesk_data", None, "http://127.0.0.1:9050", True)
+REAL = Target("acme", "helpdesk_data", "EU", "https://bigquery.googleapis.com", False)
+LOCAL = Target("acme", "helpdesk_data", None, "http://127.0.0.1:9050", True)
 
 
 def answer(kind: Any, text: str, reason: str = "") -> google.GoogleAPICallError:
@@ -39,7 +39,7 @@ RACES = [
     "Resources exceeded: Too many DML statements outstanding against table acme:d.t, limit is 20",
     "Exceeded rate limits: too many table update operations for this table",
 ]
-PASSING = [
+TRANSIENT = [
     *(answer(google.BadRequest, text, "invalidQuery") for text in RACES),
     answer(google.Forbidden, "slow down", "rateLimitExceeded"),
     answer(google.BadRequest, "slow down", "jobRateLimitExceeded"),
@@ -48,7 +48,7 @@ PASSING = [
     answer(google.ServiceUnavailable, "later", ""),
     answer(google.TooManyRequests, "later", ""),
 ]
-LASTING = [
+PERMANENT = [
     answer(google.Forbidden, "Quota exceeded: load jobs per table per day", "quotaExceeded"),
     answer(google.Forbidden, "no right", "accessDenied"),
     answer(google.BadRequest, "Syntax error", "invalidQuery"),
@@ -57,23 +57,23 @@ LASTING = [
 ]
 
 
-@pytest.mark.parametrize("error", PASSING, ids=str)
-def test_errors_that_another_try_may_help(error: google.GoogleAPICallError) -> None:
-    assert passes(error)
-    assert isinstance(explain(error, "writing", REAL), WarehouseUnavailable)
+@pytest.mark.parametrize("error", TRANSIENT, ids=str)
+def test_transient_errors(error: google.GoogleAPICallError) -> None:
+    assert is_transient(error)
+    assert isinstance(to_error(error, "writing", REAL), WarehouseUnavailable)
 
 
-@pytest.mark.parametrize("error", LASTING, ids=str)
-def test_errors_that_no_retry_helps(error: Exception) -> None:
-    assert not passes(error)
+@pytest.mark.parametrize("error", PERMANENT, ids=str)
+def test_permanent_errors(error: Exception) -> None:
+    assert not is_transient(error)
 
 
 @pytest.mark.parametrize(
-    ("error", "place", "kind", "words"),
+    ("error", "target", "kind", "words"),
     [
-        (LASTING[0], REAL, WarehouseRefused, ["quota", "ten minutes"]),
+        (PERMANENT[0], REAL, WarehouseRefused, ["quota", "ten minutes"]),
         (
-            LASTING[1],
+            PERMANENT[1],
             REAL,
             CredentialsRefused,
             ["roles/bigquery.jobUser on project acme", "roles/bigquery.dataEditor on dataset"],
@@ -86,14 +86,14 @@ def test_errors_that_no_retry_helps(error: Exception) -> None:
             WarehouseRefused,
             ["BIGQUERY_DATASET (helpdesk_data)", "BIGQUERY_LOCATION (EU)"],
         ),
-        (LASTING[1], LOCAL, WarehouseRefused, ["BIGQUERY_DATASET"]),
+        (PERMANENT[1], LOCAL, WarehouseRefused, ["BIGQUERY_DATASET"]),
         (
             answer(google.Forbidden, "enable billing", "billingNotEnabled"),
             REAL,
             WarehouseRefused,
             ["enable billing"],
         ),
-        (LASTING[2], REAL, WarehouseRefused, ["refused while writing: Syntax error"]),
+        (PERMANENT[2], REAL, WarehouseRefused, ["refused while writing: Syntax error"]),
         (
             answer(
                 google.BadRequest,
@@ -123,7 +123,7 @@ def test_errors_that_no_retry_helps(error: Exception) -> None:
             ["bigquery.googleapis.com", "refused", "Run again later"],
         ),
         (
-            given_up(LASTING[1]),
+            given_up(PERMANENT[1]),
             REAL,
             CredentialsRefused,
             ["roles/bigquery.jobUser"],
@@ -131,16 +131,16 @@ def test_errors_that_no_retry_helps(error: Exception) -> None:
         (futures.TimeoutError(), REAL, WarehouseUnavailable, ["did not answer"]),
     ],
 )
-def test_each_failure_says_what_to_do(
-    error: Exception, place: Place, kind: type[HelpdeskAssetsError], words: list[str]
+def test_each_error_says_what_to_do(
+    error: Exception, target: Target, kind: type[HelpdeskAssetsError], words: list[str]
 ) -> None:
-    explained = explain(error, "writing", place)
-    assert type(explained) is kind
-    assert all(word in str(explained) for word in words), str(explained)
-    assert "\n" not in str(explained)
+    translate_errors = to_error(error, "writing", target)
+    assert type(translate_errors) is kind
+    assert all(word in str(translate_errors) for word in words), str(translate_errors)
+    assert "\n" not in str(translate_errors)
 
 
-def test_a_long_message_is_bounded_and_loses_the_job_id() -> None:
+def test_long_message_is_truncated_without_the_job_id() -> None:
     error = google.BadRequest("x" * 5000 + "\n\nLocation: US\nJob ID: 1")  # type: ignore[no-untyped-call]
     assert len(message_of(error)) == 300
     short = google.BadRequest("a\n b\n\nLocation: US\nJob ID: 1")  # type: ignore[no-untyped-call]

@@ -7,13 +7,13 @@ from helpdesk_assets.warehouse.bigquery.job_ids import JobName, job_id, label
 RUN = "7F3c9a1e-5b2d-4c6f-8e1a-000000000000"
 
 
-def test_a_job_id_says_which_run_step_and_attempt() -> None:
+def test_job_id_names_run_step_and_attempt() -> None:
     assert re.fullmatch(
         r"helpdesk_7f3c9a1e_tickets_0_[0-9a-f]{12}", job_id(RUN, "tickets", 0, "SELECT 1")
     )
 
 
-def test_the_same_job_has_the_same_id_and_any_other_has_not() -> None:
+def test_job_ids_are_deterministic_and_unique() -> None:
     first = JobName(RUN, "tickets")
     others = [first.next(), JobName(RUN, "raw"), JobName("another1", "tickets")]
     assert first.job_id("a") == JobName(RUN, "tickets").job_id("a")
@@ -21,7 +21,7 @@ def test_the_same_job_has_the_same_id_and_any_other_has_not() -> None:
     assert len(ids) == 5
 
 
-def test_whatever_a_step_is_called_its_id_and_label_are_allowed() -> None:
+def test_any_step_name_gives_a_valid_id_and_label() -> None:
     step = "a/b c`é" * 40
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,1024}", job_id("", step, 0, ""))
     assert re.fullmatch(r"[a-z0-9_-]{1,63}", label(step))

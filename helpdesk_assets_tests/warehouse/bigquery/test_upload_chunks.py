@@ -14,13 +14,13 @@ from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets_tests.warehouse.rows import EVENTS, stored
 
 
-def test_googles_client_still_has_the_number() -> None:
+def test_google_client_still_has_the_chunk_size() -> None:
     assert isinstance(client._DEFAULT_CHUNKSIZE, int)
-    upload_chunks.hold_little()
+    upload_chunks.limit_upload_chunks()
     assert client._DEFAULT_CHUNKSIZE == upload_chunks.CHUNK_BYTES
 
 
-def test_a_batch_of_several_pieces_arrives_whole(
+def test_batch_of_several_chunks_arrives_whole(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upload_chunks, "CHUNK_BYTES", 256 * 1024)
@@ -32,4 +32,4 @@ def test_a_batch_of_several_pieces_arrives_whole(
         TableWriter(warehouse, small_batch_bytes=1).merge(EVENTS, spool, run_id="r", step="events")
     assert len(stored(warehouse, "events")) == 6000
     monkeypatch.undo()
-    upload_chunks.hold_little()
+    upload_chunks.limit_upload_chunks()

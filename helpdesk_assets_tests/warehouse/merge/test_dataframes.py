@@ -21,7 +21,7 @@ def lines(frame: pd.DataFrame) -> list[dict[str, Any]]:
         return [json.loads(line) for line in spool.lines()]
 
 
-def test_every_kind_of_nothing_becomes_null() -> None:
+def test_every_null_like_value_becomes_null() -> None:
     frame = pd.DataFrame(
         {
             "id": ["a"],
@@ -37,7 +37,7 @@ def test_every_kind_of_nothing_becomes_null() -> None:
     ]
 
 
-def test_values_keep_their_kind() -> None:
+def test_values_keep_their_type() -> None:
     frame = pd.DataFrame(
         {
             "id": ["a"],
@@ -60,11 +60,11 @@ def test_values_keep_their_kind() -> None:
     ]
 
 
-def test_whole_numbers_that_pandas_made_floats_are_whole_again() -> None:
+def test_whole_floats_become_integers() -> None:
     assert [row["weight"] for row in lines(pd.DataFrame({"weight": [1, None]}))] == [1, None]
 
 
-def test_columns_unknown_to_the_spec_get_the_type_of_their_values() -> None:
+def test_unknown_columns_get_the_type_of_their_values() -> None:
     frame = pd.DataFrame(
         {
             "i": [1],
@@ -101,13 +101,13 @@ def test_columns_unknown_to_the_spec_get_the_type_of_their_values() -> None:
         ("raw_json", "{", ""),
     ],
 )
-def test_a_value_that_does_not_fit_is_named(column: str, value: object, why: str) -> None:
+def test_mistyped_value_is_named(column: str, value: object, why: str) -> None:
     with pytest.raises(DataRefused, match=f"Column {column}, row 1: .*{why}"):
         lines(pd.DataFrame({column: pd.Series([value], dtype=object)}))
 
 
 @pytest.mark.parametrize("small_bytes", [SMALL, 1], ids=["small", "large"])
-def test_a_frame_comes_back_from_the_warehouse(warehouse: Warehouse, small_bytes: int) -> None:
+def test_data_frame_is_read_back_from_the_warehouse(warehouse: Warehouse, small_bytes: int) -> None:
     frame = pd.DataFrame(
         {
             "id": ["a", "b"],
@@ -131,7 +131,7 @@ def test_a_frame_comes_back_from_the_warehouse(warehouse: Warehouse, small_bytes
     )
 
 
-def test_an_empty_table_is_an_empty_frame_with_types(warehouse: Warehouse) -> None:
+def test_empty_table_gives_an_empty_typed_frame(warehouse: Warehouse) -> None:
     writer = TableWriter(warehouse)
     with spool_frame(pd.DataFrame({"id": []}), PARCELS, SMALL).spool as spool:
         writer.merge(PARCELS, spool, run_id="r1", step="parcels")

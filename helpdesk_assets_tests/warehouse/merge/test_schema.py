@@ -8,9 +8,9 @@ from google.cloud import bigquery
 from helpdesk_assets.errors import SchemaMismatch
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import JobUse, Warehouse
+from helpdesk_assets.warehouse.bigquery.client import JobUsage, Warehouse
 from helpdesk_assets.warehouse.bigquery.connection import connect
-from helpdesk_assets.warehouse.merge.schema import Schema, absent
+from helpdesk_assets.warehouse.merge.schema import Schema, missing_columns
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType
 
 NEW = Column("channel", ColumnType.STRING, "Where it came in.")
@@ -20,7 +20,7 @@ def widened(*columns: Column) -> tuple[Column, ...]:
     return (*tables.TICKETS.columns, *columns)
 
 
-def test_a_new_table_is_as_described_and_costs_no_job(warehouse: Warehouse) -> None:
+def test_new_table_is_created_as_described_without_a_job(warehouse: Warehouse) -> None:
     Schema(warehouse).ensure(tables.TICKETS)
     table = warehouse.get_table("tickets", fresh=True)
     assert table is not None
@@ -34,10 +34,10 @@ def test_a_new_table_is_as_described_and_costs_no_job(warehouse: Warehouse) -> N
     assert [field.mode for field in table.schema] == ["NULLABLE"] * len(tables.TICKETS.columns)
     types = Schema(warehouse).columns(tables.TICKETS)
     assert types == {column.name: column.type for column in tables.TICKETS.columns}
-    assert warehouse.use == JobUse()
+    assert warehouse.use == JobUsage()
 
 
-def test_the_dataset_is_made_with_the_first_table(warehouse_settings: Settings) -> None:
+def test_dataset_is_created_with_the_first_table(warehouse_settings: Settings) -> None:
     warehouse = connect(warehouse_settings)
     Schema(warehouse).ensure(tables.SYNC_STATE)
     assert Schema(warehouse).exists(tables.SYNC_STATE)
@@ -45,18 +45,16 @@ def test_the_dataset_is_made_with_the_first_table(warehouse_settings: Settings) 
     warehouse.close()
 
 
-def test_making_a_table_that_somebody_made_meanwhile(
-    warehouse: Warehouse, warehouse_settings: Settings
-) -> None:
+def test_table_created_concurrently(warehouse: Warehouse, warehouse_settings: Settings) -> None:
     other = connect(warehouse_settings)
     assert not Schema(warehouse).exists(tables.TICKETS)
     Schema(other).ensure(tables.TICKETS)
-    raced = warehouse.create_table(Schema(warehouse)._described(tables.TICKETS, widened()))
+    raced = warehouse.create_table(Schema(warehouse)._table_definition(tables.TICKETS, widened()))
     assert len(raced.schema) == len(tables.TICKETS.columns)
     other.close()
 
 
-def test_a_new_column_is_added_and_can_be_written(
+def test_new_column_is_added_and_can_be_written(
     warehouse: Warehouse, warehouse_settings: Settings
 ) -> None:
     schema = Schema(warehouse)
@@ -69,7 +67,7 @@ def test_a_new_column_is_added_and_can_be_written(
     other.close()
 
 
-def test_an_adopted_table_keeps_its_columns_and_gets_ours(warehouse: Warehouse) -> None:
+def test_adopted_table_keeps_its_columns_and_gets_ours(warehouse: Warehouse) -> None:
     field = bigquery.SchemaField
     warehouse.create_table(
         bigquery.Table(
@@ -85,7 +83,7 @@ def test_an_adopted_table_keeps_its_columns_and_gets_ours(warehouse: Warehouse) 
     assert {column.name for column in tables.TICKETS.columns} <= set(columns)
 
 
-def test_a_changed_type_is_refused_by_name(warehouse: Warehouse) -> None:
+def test_changed_type_is_rejected_by_name(warehouse: Warehouse) -> None:
     schema = Schema(warehouse)
     schema.ensure(tables.TICKETS)
     changed = replace(tables.TICKETS.columns[1], type=ColumnType.INT64)
@@ -96,11 +94,13 @@ def test_a_changed_type_is_refused_by_name(warehouse: Warehouse) -> None:
     )
 
 
-def test_names_differ_by_more_than_case() -> None:
-    assert absent("t", [Column("Channel", ColumnType.STRING)], {"channel": "STRING"}) == []
+def test_column_names_ignore_case() -> None:
+    assert missing_columns("t", [Column("Channel", ColumnType.STRING)], {"channel": "STRING"}) == []
 
 
-def test_facts_are_asked_for_once(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_table_schema_is_fetched_once(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Schema(warehouse).ensure(tables.TICKETS)
     monkeypatch.setattr(warehouse._client, "get_table", None)
     Schema(warehouse).ensure(tables.TICKETS)

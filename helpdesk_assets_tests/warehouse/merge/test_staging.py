@@ -9,7 +9,7 @@ from google.cloud import bigquery
 from helpdesk_assets.errors import HelpdeskAssetsError, WarehouseUnavailable
 from helpdesk_assets.model.batch import batch_id, staging_name
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
-from helpdesk_assets.warehouse.merge.staging import Staging, stamp_of
+from helpdesk_assets.warehouse.merge.staging import Staging, created_at
 from helpdesk_assets_tests.warehouse.rows import EVENTS, spooled
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -21,10 +21,10 @@ def named(table: str, at: datetime) -> str:
     return staging_name(table, batch_id(at, RUN, 2))
 
 
-def test_a_name_tells_table_and_time() -> None:
+def test_staging_name_contains_table_and_time() -> None:
     name = named("tickets", NOW)
     assert name == "tickets__stg_20261124T120000Z_7f3c9a1e_2"
-    assert stamp_of(name, ["tickets"]) == NOW
+    assert created_at(name, ["tickets"]) == NOW
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,11 @@ def test_a_name_tells_table_and_time() -> None:
         "tickets__stg_mine",
     ],
 )
-def test_tables_that_are_not_our_staging(name: str) -> None:
-    assert stamp_of(name, ["tickets"]) is None
+def test_names_that_are_not_staging_tables(name: str) -> None:
+    assert created_at(name, ["tickets"]) is None
 
 
-def test_a_batch_is_loaded_whole(warehouse: Warehouse) -> None:
+def test_batch_is_loaded_whole(warehouse: Warehouse) -> None:
     name = named("events", NOW)
     with spooled(ROWS) as spool:
         for _ in range(2):  # the step is run again under the same name
@@ -51,14 +51,14 @@ def test_a_batch_is_loaded_whole(warehouse: Warehouse) -> None:
 
 
 @pytest.mark.parametrize("bad", ["yesterday", {"not": "a time"}])
-def test_a_load_that_fails_leaves_no_table(warehouse: Warehouse, bad: object) -> None:
+def test_failed_load_leaves_no_table(warehouse: Warehouse, bad: object) -> None:
     staging, name = Staging(warehouse), named("events", NOW)
     with spooled([*ROWS, {"id": "c", "at": bad}]) as spool, pytest.raises(HelpdeskAssetsError):
         staging.load(name, EVENTS.columns, spool, run_id=RUN, step="events")
     assert not staging.exists(name)
 
 
-def test_rows_that_get_lost_on_the_way_are_noticed(
+def test_rows_lost_during_the_load_are_detected(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     staging, name = Staging(warehouse), named("events", NOW)
@@ -71,7 +71,7 @@ def test_rows_that_get_lost_on_the_way_are_noticed(
     assert not staging.exists(name)
 
 
-def test_the_sweep_takes_old_staging_tables_of_ours_only(warehouse: Warehouse) -> None:
+def test_cleanup_drops_only_our_old_staging_tables(warehouse: Warehouse) -> None:
     today = datetime.now(UTC)
     old, fresh = today - timedelta(days=3), today + timedelta(minutes=10)
     orphan = named("tickets", old)
@@ -87,10 +87,10 @@ def test_the_sweep_takes_old_staging_tables_of_ours_only(warehouse: Warehouse) -
         )
         warehouse.create_table(table)
     # Made just now by the warehouse's clock, whatever its stamp says: may be under way.
-    assert Staging(warehouse).sweep(timedelta(days=1)) == []
+    assert Staging(warehouse).drop_orphans(timedelta(days=1)) == []
     tomorrow = Staging(warehouse, now=lambda: today + timedelta(hours=25))
-    assert tomorrow.sweep(timedelta(hours=36)) == []
-    assert Staging(warehouse, now=lambda: today + timedelta(minutes=5)).sweep(
+    assert tomorrow.drop_orphans(timedelta(hours=36)) == []
+    assert Staging(warehouse, now=lambda: today + timedelta(minutes=5)).drop_orphans(
         timedelta(minutes=4)
     ) == [orphan]
     assert {item.table_id for item in warehouse.list_tables()} == kept

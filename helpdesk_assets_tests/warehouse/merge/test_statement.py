@@ -11,13 +11,13 @@ import pytest
 
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.warehouse.merge.statement import (
-    Prune,
+    PartitionBounds,
     merge_statement,
     rows_source,
     table_source,
 )
 from helpdesk_assets.warehouse.query import Dataset, quote
-from helpdesk_assets.warehouse.table_spec import Column, ColumnType, Guard, TableSpec
+from helpdesk_assets.warehouse.table_spec import Column, ColumnType, MergePolicy, TableSpec
 
 SPEC = TableSpec(
     name="tickets",
@@ -25,24 +25,24 @@ SPEC = TableSpec(
         Column(name, ColumnType.STRING) for name in ("id", "made", "moved", "raw", "mark", "first")
     ),
     key=("id",),
-    guard=Guard.NEWER_WINS,
+    merge_policy=MergePolicy.NEWER_WINS,
     newest_first=("moved", "_seq"),
     version="moved",
-    fingerprint="mark",
+    content_hash_column="mark",
     write_once=("first",),
     partition_by="made",
 )
 TARGET = "`p.d.tickets`"
 NAMES = [column.name for column in SPEC.columns]
-PRUNE = Prune("made", datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
+PRUNE = PartitionBounds("made", datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
 
 
 def text(block: str) -> str:
     return dedent(block).strip()
 
 
-def test_a_newer_row_wins() -> None:
-    assert merge_statement(SPEC, TARGET, "SELECT 1", NAMES, prune=PRUNE) == text("""
+def test_newer_row_wins() -> None:
+    assert merge_statement(SPEC, TARGET, "SELECT 1", NAMES, partition_bounds=PRUNE) == text("""
         MERGE INTO `p.d.tickets` AS T
         USING (
           SELECT
@@ -77,25 +77,25 @@ def test_a_newer_row_wins() -> None:
     """)
 
 
-def test_of_equal_times_what_has_ended_stays() -> None:
-    ended = merge_statement(replace(SPEC, ended="raw"), TARGET, "SELECT 1", NAMES)
-    assert ended == merge_statement(SPEC, TARGET, "SELECT 1", NAMES).replace(
+def test_deletion_wins_at_equal_times() -> None:
+    deleted_column = merge_statement(replace(SPEC, deleted_column="raw"), TARGET, "SELECT 1", NAMES)
+    assert deleted_column == merge_statement(SPEC, TARGET, "SELECT 1", NAMES).replace(
         "  OR (T.`moved` = S.`moved` AND T.`mark` IS DISTINCT FROM S.`mark`)",
         "  OR (T.`moved` = S.`moved` AND T.`mark` IS DISTINCT FROM S.`mark`\n"
         "    AND (T.`raw` IS NULL OR S.`raw` IS NOT NULL))",
     )
     without = [name for name in NAMES if name != "raw"]
-    assert merge_statement(replace(SPEC, ended="raw"), TARGET, "SELECT 1", without) == (
+    assert merge_statement(replace(SPEC, deleted_column="raw"), TARGET, "SELECT 1", without) == (
         merge_statement(SPEC, TARGET, "SELECT 1", without)
     )
 
 
-def test_a_row_that_knows_only_a_part_leaves_the_rest() -> None:
-    spec = replace(SPEC, partial_flag="part", partial_keeps=("raw",))
+def test_partial_row_keeps_the_other_columns() -> None:
+    spec = replace(SPEC, tombstone_flag="part", tombstone_keeps=("raw",))
     whole = merge_statement(spec, TARGET, "SELECT 1", NAMES)
     assert whole == merge_statement(SPEC, TARGET, "SELECT 1", NAMES)
-    partial = merge_statement(spec, TARGET, "SELECT 1", NAMES, partial=True)
-    changed = set(partial.splitlines()) ^ set(whole.splitlines())
+    has_tombstones = merge_statement(spec, TARGET, "SELECT 1", NAMES, has_tombstones=True)
+    changed = set(has_tombstones.splitlines()) ^ set(whole.splitlines())
     assert changed == {
         "    B.`first`",
         "    B.`first`,",
@@ -106,7 +106,9 @@ def test_a_row_that_knows_only_a_part_leaves_the_rest() -> None:
 
 
 def test_insert_only_never_updates() -> None:
-    spec = replace(SPEC, guard=Guard.INSERT_ONLY, key=("id", "moved"), newest_first=("_seq",))
+    spec = replace(
+        SPEC, merge_policy=MergePolicy.INSERT_ONLY, key=("id", "moved"), newest_first=("_seq",)
+    )
     assert merge_statement(spec, TARGET, "SELECT 1", ["id", "moved"]) == text("""
         MERGE INTO `p.d.tickets` AS T
         USING (
@@ -130,16 +132,16 @@ def test_insert_only_never_updates() -> None:
 
 MOVING = replace(
     SPEC,
-    guard=Guard.STATUS_MOVES,
+    merge_policy=MergePolicy.STATUS_TRANSITIONS,
     key=("id", "moved"),
     newest_first=("_seq",),
     write_once=("first",),
     status="mark",
-    moves=(("open", "done"), ("open", "dropped")),
+    transitions=(("open", "done"), ("open", "dropped")),
 )
 
 
-def test_of_a_row_whose_status_moves_the_rest_moves_with_it() -> None:
+def test_status_transition_updates_the_other_columns() -> None:
     sql = merge_statement(MOVING, TARGET, "SELECT 1", ["id", "moved", "mark", "raw", "first"])
     assert sql[sql.index("ON T") :] == text("""
         ON T.`id` = S.`id` AND T.`moved` = S.`moved`
@@ -154,35 +156,35 @@ def test_of_a_row_whose_status_moves_the_rest_moves_with_it() -> None:
     """)
 
 
-@pytest.mark.parametrize("lacking", [{"status": None}, {"moves": ()}])
-def test_a_status_that_has_nowhere_to_move_is_a_mistake_in_the_spec(lacking: Any) -> None:
+@pytest.mark.parametrize("lacking", [{"status": None}, {"transitions": ()}])
+def test_unknown_target_status_is_a_spec_error(lacking: Any) -> None:
     with pytest.raises(ValueError, match=r"tickets: Guard\.STATUS_MOVES needs"):
         merge_statement(replace(MOVING, **lacking), TARGET, "SELECT 1", NAMES)
 
 
 @pytest.mark.parametrize("word", ["it's", "", "Open", "a b"])
-def test_a_status_that_could_leave_its_quotes_is_refused(word: str) -> None:
+def test_status_that_could_escape_its_quotes_is_rejected(word: str) -> None:
     with pytest.raises(SettingsError, match="status"):
-        merge_statement(replace(MOVING, moves=(("open", word),)), TARGET, "SELECT 1", NAMES)
+        merge_statement(replace(MOVING, transitions=(("open", word),)), TARGET, "SELECT 1", NAMES)
 
 
-def test_a_text_column_takes_json_as_text() -> None:
+def test_text_column_stores_json_as_text() -> None:
     sql = merge_statement(SPEC, TARGET, "SELECT 1", ["id", "raw"], json_as_text=["raw"])
     assert "    NULLIF(TO_JSON_STRING(B.`raw`), 'null') AS `raw`\n" in sql
 
 
-def test_without_a_fingerprint_an_equal_time_changes_nothing() -> None:
+def test_without_a_content_hash_equal_times_change_nothing() -> None:
     sql = merge_statement(SPEC, TARGET, "SELECT 1", ["id", "moved"])
     assert "IS DISTINCT FROM" not in sql
     assert "OR T.`moved` < S.`moved`\n) THEN UPDATE SET\n  `moved` = S.`moved`\n" in sql
 
 
-def test_newer_wins_without_a_version_is_a_mistake_in_the_spec() -> None:
+def test_newer_wins_needs_a_version_column() -> None:
     with pytest.raises(ValueError, match=r"tickets: Guard\.NEWER_WINS needs a version column"):
         merge_statement(replace(SPEC, version=None), TARGET, "SELECT 1", NAMES)
 
 
-def test_rows_come_out_of_one_text_parameter() -> None:
+def test_rows_are_read_from_one_text_parameter() -> None:
     columns = [Column(kind.lower(), kind) for kind in ColumnType]
     assert rows_source(columns) == text("""
         SELECT
@@ -196,18 +198,18 @@ def test_rows_come_out_of_one_text_parameter() -> None:
     """)  # noqa: E501 - as it is sent
 
 
-def test_rows_of_a_parameter_can_give_json_as_text() -> None:
+def test_parameter_rows_can_give_json_as_text() -> None:
     sql = rows_source([Column("raw", ColumnType.JSON)], json_as_text=["raw"])
     assert "  NULLIF(TO_JSON_STRING(JSON_QUERY(r, '$.raw')), 'null') AS `raw`\n" in sql
 
 
-def test_rows_come_out_of_a_staging_table() -> None:
+def test_rows_are_read_from_a_staging_table() -> None:
     columns = [Column("id", ColumnType.STRING), Column("_seq", ColumnType.INT64)]
     assert table_source("`p.d.s`", columns) == "SELECT\n  `id`,\n  `_seq`\nFROM `p.d.s`"
 
 
 @pytest.mark.parametrize("project", ["helpdesk-local", "example.com:some-project", "p"])
-def test_projects_that_bigquery_takes(project: str) -> None:
+def test_valid_project_names(project: str) -> None:
     assert Dataset(project, "d").table("t__stg_1") == f"`{project}.d.t__stg_1`"
 
 
@@ -223,13 +225,13 @@ def test_projects_that_bigquery_takes(project: str) -> None:
         ("p", ""),
     ],
 )
-def test_places_that_bigquery_does_not_take(project: str, dataset: str) -> None:
+def test_invalid_dataset_and_table_names(project: str, dataset: str) -> None:
     with pytest.raises(SettingsError, match=r"BIGQUERY_(PROJECT|DATASET)"):
         Dataset(project, dataset)
 
 
 @pytest.mark.parametrize("name", ["a`b", "", "1a", "a b", "a.b", "a'b", "a" * 301, "a\n"])
-def test_columns_that_could_leave_their_quotes(name: str) -> None:
+def test_columns_that_could_escape_their_quotes(name: str) -> None:
     with pytest.raises(SettingsError, match="column"):
         quote(name)
     with pytest.raises(SettingsError, match="table"):

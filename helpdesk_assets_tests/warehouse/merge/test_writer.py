@@ -13,7 +13,7 @@ from google.cloud import bigquery
 
 from helpdesk_assets.errors import HelpdeskAssetsError, NullKey, SchemaMismatch
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
-from helpdesk_assets.warehouse.merge.statement import Prune
+from helpdesk_assets.warehouse.merge.statement import PartitionBounds
 from helpdesk_assets.warehouse.merge.writer import TableWriter, whole_partitions
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType, MergeReport
@@ -70,7 +70,7 @@ def test_new_rows_are_inserted_and_a_replay_changes_nothing(
 
 
 @both_sizes
-def test_an_older_version_is_rejected_and_a_newer_one_stored(
+def test_older_version_is_rejected_and_newer_one_stored(
     warehouse: Warehouse, small_bytes: int
 ) -> None:
     write(warehouse, [parcel("a", 5, note="five")], small_bytes)
@@ -80,7 +80,7 @@ def test_an_older_version_is_rejected_and_a_newer_one_stored(
     assert stored(warehouse)["a"]["note"] == "six"
 
 
-def test_at_an_equal_time_only_other_content_overwrites(warehouse: Warehouse) -> None:
+def test_equal_time_overwrites_only_with_other_content(warehouse: Warehouse) -> None:
     write(warehouse, [parcel("a", 5, note="first", mark="m")])
     assert write(warehouse, [parcel("a", 5, note="same mark", mark="m")]).changed == 0
     assert write(warehouse, [parcel("a", 5, note="other mark", mark="n")]).changed == 1
@@ -88,7 +88,7 @@ def test_at_an_equal_time_only_other_content_overwrites(warehouse: Warehouse) ->
     assert stored(warehouse)["a"]["note"] == "no mark"
 
 
-def test_a_row_without_a_version_counts_as_older(warehouse: Warehouse) -> None:
+def test_row_without_a_version_counts_as_older(warehouse: Warehouse) -> None:
     write(warehouse, [parcel("a", moved=None, note="when?")])
     assert write(warehouse, [parcel("a", 1, note="then")]).changed == 1
     assert write(warehouse, [parcel("a", moved=None, note="when?")]).changed == 0
@@ -96,7 +96,7 @@ def test_a_row_without_a_version_counts_as_older(warehouse: Warehouse) -> None:
 
 
 @both_sizes
-def test_of_a_repeated_key_the_newest_row_wins(warehouse: Warehouse, small_bytes: int) -> None:
+def test_newest_row_of_a_repeated_key_wins(warehouse: Warehouse, small_bytes: int) -> None:
     rows = [
         parcel("a", 3, note="newest, first", _seq=9),
         parcel("a", 3, note="newest, second", _seq=10),
@@ -110,7 +110,7 @@ def test_of_a_repeated_key_the_newest_row_wins(warehouse: Warehouse, small_bytes
     assert "_seq" not in found["a"]
 
 
-def test_what_is_written_once_stays_and_a_known_creation_is_not_lost(warehouse: Warehouse) -> None:
+def test_write_once_columns_are_kept(warehouse: Warehouse) -> None:
     made = "2026-03-05T00:00:00Z"
     write(warehouse, [parcel("a", 1, first_seen="run 1", made=made)])
     write(warehouse, [parcel("a", 2, first_seen="run 2", made=None)])
@@ -133,7 +133,7 @@ NASTY = {
 
 
 @both_sizes
-def test_values_come_back_as_they_went(warehouse: Warehouse, small_bytes: int) -> None:
+def test_values_round_trip(warehouse: Warehouse, small_bytes: int) -> None:
     deep = {"a": [1, {"b": None, "c": 'it\'s\n\\ "🎫"'}], "big": 2**63 - 1, "f": 0.1, "t": True}
     rows = [parcel(key, note=note, raw_json={"v": note, **deep}) for key, note in NASTY.items()]
     rows += [
@@ -159,16 +159,14 @@ def test_values_come_back_as_they_went(warehouse: Warehouse, small_bytes: int) -
     }
 
 
-def test_an_empty_batch_makes_the_table_and_runs_nothing(warehouse: Warehouse) -> None:
+def test_empty_batch_creates_the_table_and_runs_nothing(warehouse: Warehouse) -> None:
     report = write(warehouse, [])
     assert replace(report, seconds=0) == MergeReport("parcels", 0, inserted=0, updated=0)
     assert stored(warehouse) == {}
 
 
 @both_sizes
-def test_a_row_without_its_key_stops_the_whole_batch(
-    warehouse: Warehouse, small_bytes: int
-) -> None:
+def test_row_without_its_key_stops_the_whole_batch(warehouse: Warehouse, small_bytes: int) -> None:
     write(warehouse, [parcel("a")], small_bytes)
     with pytest.raises(NullKey, match=r"NULL key in parcels\.id"):
         write(warehouse, [parcel("b"), parcel(None), parcel("c")], small_bytes)
@@ -176,12 +174,12 @@ def test_a_row_without_its_key_stops_the_whole_batch(
     assert table_names(warehouse) == {"parcels"}
 
 
-def test_a_small_batch_says_which_row_has_no_key(warehouse: Warehouse) -> None:
+def test_small_batch_names_the_row_without_a_key(warehouse: Warehouse) -> None:
     with pytest.raises(NullKey, match="row 2 of 3 has none"):
         write(warehouse, [parcel("b"), {"note": "x"}, parcel("c")])
 
 
-def test_a_query_is_a_source_too_and_its_null_keys_are_refused(warehouse: Warehouse) -> None:
+def test_query_source_with_null_keys_is_rejected(warehouse: Warehouse) -> None:
     writer = TableWriter(warehouse)
     rows = "SELECT 'a' AS id, TIMESTAMP '2026-01-01 00:00:00+00' AS `at`"
     twice = Query(f"{rows}\nUNION ALL\n{rows}")
@@ -195,7 +193,7 @@ def test_a_query_is_a_source_too_and_its_null_keys_are_refused(warehouse: Wareho
 
 
 @both_sizes
-def test_a_new_column_is_added_with_the_batch(warehouse: Warehouse, small_bytes: int) -> None:
+def test_new_column_is_added_with_the_batch(warehouse: Warehouse, small_bytes: int) -> None:
     write(warehouse, [parcel("a")], small_bytes)
     wider = (*PARCELS.columns, Column("colour", ColumnType.STRING))
     write(warehouse, [parcel("b", colour="red")], small_bytes, wider)
@@ -204,7 +202,7 @@ def test_a_new_column_is_added_with_the_batch(warehouse: Warehouse, small_bytes:
 
 
 @both_sizes
-def test_a_changed_type_writes_nothing(warehouse: Warehouse, small_bytes: int) -> None:
+def test_changed_type_writes_nothing(warehouse: Warehouse, small_bytes: int) -> None:
     write(warehouse, [parcel("a")], small_bytes)
     other = [replace(c, type=ColumnType.INT64) if c.name == "note" else c for c in PARCELS.columns]
     with pytest.raises(SchemaMismatch, match="note is STRING in the table and INT64"):
@@ -213,7 +211,7 @@ def test_a_changed_type_writes_nothing(warehouse: Warehouse, small_bytes: int) -
 
 
 @both_sizes
-def test_an_adopted_table_keeps_json_as_text(warehouse: Warehouse, small_bytes: int) -> None:
+def test_adopted_table_keeps_json_as_text(warehouse: Warehouse, small_bytes: int) -> None:
     field = bigquery.SchemaField
     warehouse.create_table(
         bigquery.Table(
@@ -234,7 +232,7 @@ def test_an_adopted_table_keeps_json_as_text(warehouse: Warehouse, small_bytes: 
 
 @pytest.mark.parametrize("bad", [{"moved": "yesterday"}, {"weight": "heavy"}])
 @both_sizes
-def test_a_batch_that_cannot_be_read_leaves_the_target_as_it_was(
+def test_unreadable_batch_leaves_the_target_unchanged(
     warehouse: Warehouse, small_bytes: int, bad: dict[str, str]
 ) -> None:
     write(warehouse, [parcel("a", 1)], small_bytes)
@@ -245,7 +243,7 @@ def test_a_batch_that_cannot_be_read_leaves_the_target_as_it_was(
     assert table_names(warehouse) == {"parcels"}
 
 
-def test_a_staging_table_can_outlive_its_merge(warehouse: Warehouse) -> None:
+def test_staging_table_can_outlive_its_merge(warehouse: Warehouse) -> None:
     name = "parcels__stg_20261124T120000Z_r1_0"
     write(warehouse, [parcel("a", _seq=1)], LARGE, WITH_SEQ, staging=name, keep_staging=True)
     assert table_names(warehouse) == {"parcels", name}
@@ -253,28 +251,30 @@ def test_a_staging_table_can_outlive_its_merge(warehouse: Warehouse) -> None:
     assert staged == [{"id": "a", "_seq": 1}]
 
 
-def test_a_failed_merge_drops_even_a_staging_table_that_was_to_stay(warehouse: Warehouse) -> None:
+def test_failed_merge_drops_a_retained_staging_table(warehouse: Warehouse) -> None:
     name = "parcels__stg_20261124T120000Z_r1_0"
     with pytest.raises(NullKey):
         write(warehouse, [parcel(None)], LARGE, staging=name, keep_staging=True)
     assert table_names(warehouse) == {"parcels"}
 
 
-def test_bounds_on_the_partition_find_the_rows_within(warehouse: Warehouse) -> None:
+def test_partition_bounds_still_match_null_rows(warehouse: Warehouse) -> None:
     made = "2026-03-05T00:00:00Z"
-    bounds = Prune("made", datetime(2026, 3, 5, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC))
+    bounds = PartitionBounds(
+        "made", datetime(2026, 3, 5, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC)
+    )
     write(warehouse, [parcel("a", 1, made=made), parcel("n", 1, made=None)])
     rows = [parcel("a", 2, made=made), parcel("n", 2, made=made)]
-    assert write(warehouse, rows, prune=bounds).changed == 2
+    assert write(warehouse, rows, partition_bounds=bounds).changed == 2
     assert set(stored(warehouse)) == {"a", "n"}
 
 
 @pytest.mark.parametrize("column", ["made", "moved"])
-def test_bounds_are_used_only_on_a_big_table_that_is_partitioned_by_them(
-    warehouse: Warehouse, column: str
-) -> None:
+def test_bounds_apply_only_to_large_partitioned_tables(warehouse: Warehouse, column: str) -> None:
     write(warehouse, [parcel("a")])
-    bounds = Prune(column, datetime(2026, 3, 5, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC))
+    bounds = PartitionBounds(
+        column, datetime(2026, 3, 5, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC)
+    )
     small_table = TableWriter(warehouse)
     assert small_table._bounds(PARCELS, bounds) is None
     big_table = TableWriter(warehouse, prune_above_bytes=0)
@@ -291,7 +291,7 @@ def test_bounds_are_used_only_on_a_big_table_that_is_partitioned_by_them(
     ],
 )
 def test_bounds_are_widened_to_whole_partitions(unit: str, start: str, end: str) -> None:
-    bounds = Prune(
+    bounds = PartitionBounds(
         "made",
         datetime.fromisoformat("2024-02-10T08:30:00+01:00"),
         datetime.fromisoformat("2024-02-29T23:10:00+00:00"),
@@ -301,12 +301,12 @@ def test_bounds_are_widened_to_whole_partitions(unit: str, start: str, end: str)
 
 
 @pytest.mark.parametrize("unit", ["HOUR", "DAY", "MONTH", "YEAR"])
-def test_the_last_partition_of_all_has_bounds_too(unit: str) -> None:
+def test_last_possible_partition_has_bounds(unit: str) -> None:
     last = datetime.max.replace(tzinfo=UTC)
-    assert whole_partitions(Prune("made", last, last), unit).end == last
+    assert whole_partitions(PartitionBounds("made", last, last), unit).end == last
 
 
-def test_a_leap_year_is_a_day_longer() -> None:
+def test_leap_year_partition_is_a_day_longer() -> None:
     moment = datetime(2024, 3, 1, tzinfo=UTC)
-    wide = whole_partitions(Prune("made", moment, moment), "YEAR")
+    wide = whole_partitions(PartitionBounds("made", moment, moment), "YEAR")
     assert wide.end == datetime(2025, 1, 1, tzinfo=UTC) - timedelta(microseconds=1)

@@ -26,7 +26,7 @@ def values(query: Query) -> dict[str, object]:
     return {parameter.name: parameter.value for parameter in query.parameters}
 
 
-def test_a_small_batch_is_found_by_its_versions() -> None:
+def test_small_batch_is_selected_by_its_versions() -> None:
     query = batch.batch(DATASET, SMALL)
     assert query.sql == sql(
         """
@@ -51,7 +51,7 @@ def test_a_small_batch_is_found_by_its_versions() -> None:
     assert ids == Parameter("ticket_ids", ColumnType.STRING, ("7", "8"))
 
 
-def test_a_large_batch_is_its_staging_table() -> None:
+def test_large_batch_is_its_staging_table() -> None:
     query = batch.batch(DATASET, LARGE)
     assert query.sql == sql(
         """
@@ -80,7 +80,7 @@ def test_tickets_are_stamped_by_the_warehouses_clock() -> None:
     )
 
 
-def test_a_tables_newest_row_does_not_count_when_it_is_of_the_future() -> None:
+def test_newest_stored_row_ignores_the_future() -> None:
     assert batch.newest_stored(DATASET).sql == sql(
         """
         SELECT MAX(modifiedTime) AS watermark
@@ -90,7 +90,7 @@ def test_a_tables_newest_row_does_not_count_when_it_is_of_the_future() -> None:
     )
 
 
-def test_tombstones_are_filled_from_the_batch_as_far_as_it_knows_their_tickets() -> None:
+def test_tombstones_are_filled_from_their_batch() -> None:
     query = batch.tickets_source(DATASET, replace(LARGE, tombstones=1))
     assert query.sql == sql(
         """
@@ -133,7 +133,7 @@ def test_tombstones_are_filled_from_the_batch_as_far_as_it_knows_their_tickets()
     )
 
 
-def test_rows_that_are_older_than_the_flag_are_no_tombstones() -> None:
+def test_rows_older_than_the_flag_are_not_tombstones() -> None:
     query = batch.batch(DATASET, replace(SMALL, tombstones=1))
     assert "V._seq, IFNULL(B._tombstone, FALSE)" not in query.sql
     assert query.sql.startswith(

@@ -13,7 +13,7 @@ import pytest
 from google.cloud import bigquery
 
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import JobUse, Warehouse
+from helpdesk_assets.warehouse.bigquery.client import JobUsage, Warehouse
 from helpdesk_assets.warehouse.merge.schema import Schema
 from helpdesk_assets.warehouse.statements.history_view import view_query
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
@@ -71,7 +71,9 @@ def store(warehouse: Warehouse, rows: Iterable[dict[str, Any]], table: str) -> N
         ).result()
 
 
-def told(warehouse: Warehouse, columns: str = "ticket_id, status, valid_from, valid_to") -> Any:
+def view_rows(
+    warehouse: Warehouse, columns: str = "ticket_id, status, valid_from, valid_to"
+) -> Any:
     """By the view's statement and not by its name, so that what judges statements sees it."""
     raw_json = Schema(warehouse).columns(tables.TICKETS)["raw_json"]
     statement = view_query(warehouse.dataset, json_as_text=raw_json == "STRING")
@@ -79,7 +81,7 @@ def told(warehouse: Warehouse, columns: str = "ticket_id, status, valid_from, va
     return sorted((tuple(row.values()) for row in found), key=repr)
 
 
-def test_the_statement() -> None:
+def test_sql_statement() -> None:
     assert view_query(DATASET, json_as_text=False) == (
         """\
 SELECT
@@ -122,18 +124,18 @@ WHERE deletedTime IS NULL"""  # noqa: E501
     )
 
 
-def test_a_version_is_valid_until_the_next_one(warehouse: Warehouse) -> None:
+def test_version_is_valid_until_the_next_one(warehouse: Warehouse) -> None:
     prepared(warehouse)
     rows = [version("7", at(0), "open"), version("7", at(2), "closed"), version("8", at(1), "new")]
     store(warehouse, rows, "raw_ticket_changes")
-    assert told(warehouse) == [
+    assert view_rows(warehouse) == [
         ("7", "closed", at(2), None),
         ("7", "open", at(0), at(2)),
         ("8", "new", at(1), None),
     ]
 
 
-def test_within_one_tick_the_one_that_came_last_counts(warehouse: Warehouse) -> None:
+def test_last_version_within_one_tick_counts(warehouse: Warehouse) -> None:
     prepared(warehouse)
     rows = [
         version("7", at(0), "third", fetched=at(1), seq=5),
@@ -141,7 +143,7 @@ def test_within_one_tick_the_one_that_came_last_counts(warehouse: Warehouse) -> 
         version("7", at(0), "first", fetched=at(0), seq=2),
     ]
     store(warehouse, rows, "raw_ticket_changes")
-    assert told(warehouse, "status, valid_to") == [
+    assert view_rows(warehouse, "status, valid_to") == [
         ("first", at(0)),
         ("second", at(0)),
         ("third", None),
@@ -149,7 +151,7 @@ def test_within_one_tick_the_one_that_came_last_counts(warehouse: Warehouse) -> 
 
 
 @pytest.mark.parametrize("status", ["deleted", None], ids=["whole", "tombstone"])
-def test_a_deleted_ticket_ends_and_a_restored_one_begins_again(
+def test_deleted_ticket_ends_and_restored_one_starts_again(
     warehouse: Warehouse, status: str | None
 ) -> None:
     """One vendor does not move the modified time when it deletes."""
@@ -162,14 +164,14 @@ def test_a_deleted_ticket_ends_and_a_restored_one_begins_again(
         version("8", at(2), status, deleted=at(1)),
     ]
     store(warehouse, rows, "raw_ticket_changes")
-    assert told(warehouse, "ticket_id, status, valid_from, valid_to, deletedTime") == [
+    assert view_rows(warehouse, "ticket_id, status, valid_from, valid_to, deletedTime") == [
         ("7", "open again", at(3), None, None),
         ("7", "open", at(0), at(1), at(1)),
         ("8", "open", at(0), at(1), at(1)),
     ]
 
 
-def test_the_current_row_is_there_though_its_versions_are_not(warehouse: Warehouse) -> None:
+def test_current_row_is_shown_without_its_versions(warehouse: Warehouse) -> None:
     """Those of ticket 6 have expired, and a webhook has brought the newest of ticket 7."""
     prepared(warehouse)
     store(warehouse, [version("7", at(0), "open")], "raw_ticket_changes")
@@ -181,7 +183,7 @@ def test_the_current_row_is_there_though_its_versions_are_not(warehouse: Warehou
         {"ticket_id": "8", "modifiedTime": at(0), "status": "open", "_synced_at": at(1)},
     ]
     store(warehouse, rows, "tickets")
-    assert told(warehouse) == [
+    assert view_rows(warehouse) == [
         ("6", "old", at(0), None),
         ("7", "hooked", at(1), None),
         ("7", "open", at(0), at(1)),
@@ -189,7 +191,7 @@ def test_the_current_row_is_there_though_its_versions_are_not(warehouse: Warehou
     ]
 
 
-def test_the_query_of_the_page_about_it(warehouse: Warehouse) -> None:
+def test_example_query_of_the_docs(warehouse: Warehouse) -> None:
     prepared(warehouse)
     rows = [
         version("1", at(0), "open"),
@@ -210,7 +212,7 @@ def test_the_query_of_the_page_about_it(warehouse: Warehouse) -> None:
     assert found == [("closed", 1), ("open", 2)]
 
 
-def test_an_adopted_table_keeps_its_json_as_text(warehouse: Warehouse) -> None:
+def test_adopted_table_keeps_json_as_text(warehouse: Warehouse) -> None:
     field = bigquery.SchemaField
     names = {"ticket_id": "STRING", "raw_json": "STRING", "modifiedTime": "TIMESTAMP"}
     warehouse.create_table(
@@ -224,21 +226,24 @@ def test_an_adopted_table_keeps_its_json_as_text(warehouse: Warehouse) -> None:
         {"ticket_id": "2", "raw_json": "no JSON", "modifiedTime": at(0)},
     ]
     store(warehouse, rows, "tickets")
-    assert told(warehouse, "ticket_id, JSON_VALUE(raw_json, '$.a')") == [("1", "5"), ("2", None)]
+    assert view_rows(warehouse, "ticket_id, JSON_VALUE(raw_json, '$.a')") == [
+        ("1", "5"),
+        ("2", None),
+    ]
 
 
-def test_making_it_costs_no_job_and_once_is_enough(
+def test_creating_the_view_costs_no_job_and_happens_once(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared(warehouse)
-    assert warehouse.use == JobUse()
+    assert warehouse.use == JobUsage()
     monkeypatch.setattr(warehouse, "create_table", None)
     monkeypatch.setattr(warehouse, "drop_table", None)
     warehouse.get_table("ticket_history", fresh=True)
     prepared(warehouse)
 
 
-def test_a_view_of_an_older_version_of_this_program_is_changed(warehouse: Warehouse) -> None:
+def test_outdated_view_is_replaced(warehouse: Warehouse) -> None:
     prepared(warehouse)
     name = warehouse.dataset.table("raw_ticket_changes")
     old = f"SELECT ticket_id FROM {name}"
@@ -251,7 +256,7 @@ def test_a_view_of_an_older_version_of_this_program_is_changed(warehouse: Wareho
     assert [tuple(row.values()) for row in found] == [("7", "open", None)]
 
 
-class Asked:
+class RecordingWarehouse:
     """Hears what is asked of the real service about a view."""
 
     def __init__(self, warehouse: Warehouse) -> None:
@@ -262,16 +267,16 @@ class Asked:
         self.updated.append(view.view_query)
 
 
-def test_the_real_service_changes_it_in_place_so_that_readers_keep_their_right(
+def test_bigquery_updates_the_view_in_place(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared(warehouse)
-    asked = Asked(warehouse)
+    recording = RecordingWarehouse(warehouse)
     monkeypatch.setattr(warehouse, "is_emulator", False)
-    monkeypatch.setattr(warehouse, "update_view", asked.update_view)
+    monkeypatch.setattr(warehouse, "update_view", recording.update_view)
     monkeypatch.setattr(warehouse, "drop_table", None)
     Schema(warehouse).ensure_view("ticket_history", "SELECT 1 AS a", "Another.")
-    assert asked.updated == ["SELECT 1 AS a"]
+    assert recording.updated == ["SELECT 1 AS a"]
 
 
 @pytest.mark.parametrize(
@@ -284,7 +289,7 @@ def test_the_real_service_changes_it_in_place_so_that_readers_keep_their_right(
         ([30, 0], None),
     ],
 )
-def test_versions_are_kept_as_long_as_is_set(
+def test_versions_are_retained_as_configured(
     warehouse: Warehouse, settings: list[int | None], kept: int | None
 ) -> None:
     for days in settings:

@@ -10,21 +10,28 @@ from typing import Any
 
 import pytest
 
-from helpdesk_assets.model.reconciliation import FETCHED, Found, Kind, Outcome, Sizes, Sweep
+from helpdesk_assets.model.reconciliation import (
+    REPAIRED_BY_FETCH,
+    DifferenceCount,
+    DifferenceKind,
+    DifferenceOutcome,
+    InventorySnapshot,
+    RowCounts,
+)
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Dataset, Query
 from helpdesk_assets.warehouse.statements import inventory_diff
-from helpdesk_assets.warehouse.statements.inventory_diff import Cuts
-from helpdesk_assets.warehouse.stores.inventories import SweepTables
+from helpdesk_assets.warehouse.statements.inventory_diff import Cutoffs
+from helpdesk_assets.warehouse.stores.inventories import InventoryTables
 from helpdesk_assets.warehouse.table_spec import TableSpec
 
 DATASET = Dataset("acme", "desk")
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
-SWEEP = Sweep("sweep-1", "run-1", NOON, NOON + timedelta(hours=1), lines=9, pages=1)
-CUTS = Cuts(begun=NOON - timedelta(minutes=15), synced=NOON - timedelta(hours=2))
+SWEEP = InventorySnapshot("sweep-1", "run-1", NOON, NOON + timedelta(hours=1), entries=9, pages=1)
+CUTS = Cutoffs(begun=NOON - timedelta(minutes=15), synced=NOON - timedelta(hours=2))
 OF_SWEEP = {"sweep_id": "sweep-1", "listed_at": NOON}
 
 
@@ -38,8 +45,8 @@ def values(query: Query) -> dict[str, object]:
     return {parameter.name: parameter.value for parameter in query.parameters}
 
 
-def test_the_sizes() -> None:
-    query = inventory_diff.sizes(DATASET, SWEEP)
+def test_row_counts_statement() -> None:
+    query = inventory_diff.row_counts(DATASET, SWEEP)
     assert query.sql == sql(
         """
         SELECT
@@ -58,7 +65,7 @@ def test_the_sizes() -> None:
     assert values(query) == OF_SWEEP
 
 
-def test_the_comparison() -> None:
+def test_comparison_statement() -> None:
     query = inventory_diff.compare(DATASET, SWEEP, CUTS)
     assert query.sql == sql(
         """
@@ -112,8 +119,8 @@ def test_the_comparison() -> None:
     }
 
 
-def test_the_found() -> None:
-    query = inventory_diff.found(DATASET, SWEEP, FETCHED)
+def test_differences_statement() -> None:
+    query = inventory_diff.found(DATASET, SWEEP, REPAIRED_BY_FETCH)
     assert query.sql == sql(
         """
         SELECT ticket_id
@@ -126,8 +133,8 @@ def test_the_found() -> None:
     assert values(query) == {**OF_SWEEP, "kinds": ("absent", "stale")}
 
 
-def test_the_outcomes() -> None:
-    query = inventory_diff.outcomes(DATASET, SWEEP, gone_were_asked=True)
+def test_outcomes_statement() -> None:
+    query = inventory_diff.outcomes(DATASET, SWEEP, deletions_verified=True)
     assert query.sql == sql(
         """
         SELECT
@@ -142,7 +149,7 @@ def test_the_outcomes() -> None:
               THEN 'repaired'
             WHEN D.kind = 'gone' AND T.deletedTime IS NOT NULL
               THEN 'deleted'
-            WHEN D.kind = 'gone' AND @gone_were_asked
+            WHEN D.kind = 'gone' AND @deletions_verified
               THEN 'exists'
             ELSE 'left'
           END AS outcome,
@@ -157,12 +164,12 @@ def test_the_outcomes() -> None:
     assert values(query) == {
         **OF_SWEEP,
         "fetched": ("absent", "stale"),
-        "gone_were_asked": True,
+        "deletions_verified": True,
     }
 
 
-def test_the_counts() -> None:
-    query = inventory_diff.counted(DATASET, SWEEP)
+def test_counts_statement() -> None:
+    query = inventory_diff.difference_counts(DATASET, SWEEP)
     assert query.sql == sql(
         """
         SELECT
@@ -180,8 +187,8 @@ def test_the_counts() -> None:
     assert values(query) == OF_SWEEP
 
 
-def test_what_is_forgotten() -> None:
-    query = inventory_diff.forget(DATASET, NOON)
+def test_purge_statement() -> None:
+    query = inventory_diff.purge(DATASET, NOON)
     assert query.sql == sql(
         """
         DELETE FROM `acme.desk.ticket_inventory`
@@ -199,37 +206,37 @@ FAR = NOON + timedelta(days=900)
 # Name -> the line (modified time, gone), the row (modified time, deleted time), what it is.
 Line = tuple[datetime | None, bool] | None
 Row = tuple[datetime | None, datetime | None] | None
-CASES: dict[str, tuple[Line, Row, Kind | None]] = {
+CASES: dict[str, tuple[Line, Row, DifferenceKind | None]] = {
     "equal": ((OLD, False), (OLD, None), None),
-    "absent": ((OLD, False), None, Kind.ABSENT),
-    "absent at the watermark": ((CUTS.synced, False), None, Kind.ABSENT),
+    "absent": ((OLD, False), None, DifferenceKind.ABSENT),
+    "absent at the watermark": ((CUTS.synced, False), None, DifferenceKind.ABSENT),
     "absent, the next sync's": ((YOUNG, False), None, None),
     "absent and gone": ((OLD, True), None, None),
     "absent and unreadable": ((None, False), None, None),
-    "stale": ((OLD, False), (OLD - timedelta(seconds=1), None), Kind.STALE),
+    "stale": ((OLD, False), (OLD - timedelta(seconds=1), None), DifferenceKind.STALE),
     "stale, the next sync's": ((YOUNG, False), (OLD, None), None),
-    "stale by no time": ((OLD, False), (None, None), Kind.STALE),
+    "stale by no time": ((OLD, False), (None, None), DifferenceKind.STALE),
     "unreadable": ((None, False), (OLD, None), None),
-    "not listed": (None, (OLD, None), Kind.GONE),
+    "not listed": (None, (OLD, None), DifferenceKind.DELETED),
     "not listed, gone before": (None, (OLD, OLD), None),
     "not listed, changed meanwhile": (None, (LATER, None), None),
     "not listed, too young to be": (None, (NOON, None), None),
-    "listed as gone": ((OLD, True), (OLD, None), Kind.GONE),
+    "listed as gone": ((OLD, True), (OLD, None), DifferenceKind.DELETED),
     "listed as gone, the next sync's": ((YOUNG, True), (OLD, None), None),
     "listed as gone, gone before": ((OLD, True), (OLD, OLD), None),
-    "newer here": ((OLD, False), (OLD + timedelta(seconds=1), None), Kind.NEWER_HERE),
+    "newer here": ((OLD, False), (OLD + timedelta(seconds=1), None), DifferenceKind.AHEAD),
     "newer here, changed meanwhile": ((OLD, False), (LATER, None), None),
-    "newer here, dated in the future": ((OLD, False), (FAR, None), Kind.NEWER_HERE),
+    "newer here, dated in the future": ((OLD, False), (FAR, None), DifferenceKind.AHEAD),
 }
 
 
-class Book:
+class InventoryCases:
     """The tables of a sweep on the local warehouse."""
 
     def __init__(self, warehouse: Warehouse) -> None:
         self.warehouse = warehouse
         self._writer = TableWriter(warehouse)
-        self.sweeps = SweepTables(warehouse, self._writer)
+        self.inventories = InventoryTables(warehouse, self._writer)
         self.tickets({})
 
     def write(self, spec: TableSpec, rows: Iterable[dict[str, Any]]) -> None:
@@ -254,21 +261,23 @@ class Book:
             for row in self.warehouse.list_rows(tables.INVENTORY_DIFFERENCES.name)
         }
 
-    def list(self, lines: dict[str, Line], sweep: Sweep = SWEEP) -> Sizes:
+    def list(self, entries: dict[str, Line], snapshot: InventorySnapshot = SWEEP) -> RowCounts:
         with Spool(1_000_000) as spool:
-            for ticket_id, line in lines.items():
+            for ticket_id, line in entries.items():
                 if line is not None:
-                    spool.append(json.dumps(as_line(sweep, ticket_id, line)).encode())
-            return self.sweeps.store(sweep, spool)
+                    spool.append(json.dumps(as_line(snapshot, ticket_id, line)).encode())
+            return self.inventories.store(snapshot, spool)
 
 
-def as_line(sweep: Sweep, ticket_id: str, line: tuple[datetime | None, bool]) -> dict[str, Any]:
+def as_line(
+    snapshot: InventorySnapshot, ticket_id: str, line: tuple[datetime | None, bool]
+) -> dict[str, Any]:
     return {
-        "sweep_id": sweep.sweep_id,
+        "sweep_id": snapshot.sweep_id,
         "ticket_id": ticket_id,
         "modifiedTime": text(line[0]),
         "gone": line[1],
-        "listed_at": text(sweep.listed_at),
+        "listed_at": text(snapshot.listed_at),
     }
 
 
@@ -277,47 +286,47 @@ def text(moment: datetime | None) -> str | None:
 
 
 @pytest.fixture
-def book(warehouse: Warehouse) -> Book:
-    return Book(warehouse)
+def cases(warehouse: Warehouse) -> InventoryCases:
+    return InventoryCases(warehouse)
 
 
-def test_each_case_of_the_comparison(book: Book) -> None:
-    book.tickets({name: row for name, (_, row, _) in CASES.items()})
-    sizes = book.list({name: line for name, (line, _, _) in CASES.items()})
+def test_each_case_of_the_comparison(cases: InventoryCases) -> None:
+    cases.tickets({name: row for name, (_, row, _) in CASES.items()})
+    row_counts = cases.list({name: line for name, (line, _, _) in CASES.items()})
     rows = [row for _, row, _ in CASES.values() if row]
-    assert sizes == Sizes(
+    assert row_counts == RowCounts(
         listed=sum(line is not None for line, _, _ in CASES.values()),
         alive=sum(deleted is None for _, deleted in rows),
     )
-    book.sweeps.compare(SWEEP, CUTS)
+    cases.inventories.compare(SWEEP, CUTS)
     expected = {name: (kind.value, "found") for name, (_, _, kind) in CASES.items() if kind}
-    assert book.differences() == expected
-    for kinds in (FETCHED, (Kind.GONE,)):
+    assert cases.differences() == expected
+    for kinds in (REPAIRED_BY_FETCH, (DifferenceKind.DELETED,)):
         names = {name for name, (_, _, kind) in CASES.items() if kind in kinds}
-        assert set(book.sweeps.found(SWEEP, kinds)) == names
+        assert set(cases.inventories.found(SWEEP, kinds)) == names
 
 
-def test_a_ticket_that_is_listed_twice_counts_once_by_its_latest_line(book: Book) -> None:
+def test_ticket_listed_twice_counts_once_by_its_latest_entry(cases: InventoryCases) -> None:
     with Spool(1_000_000) as spool:
         for line in ((OLD, False), (OLD, True), (OLD - timedelta(days=1), False)):
             spool.append(json.dumps(as_line(SWEEP, "7", line)).encode())
-        assert book.sweeps.store(SWEEP, spool).listed == 1
-    (row,) = book.warehouse.list_rows(tables.TICKET_INVENTORY.name)
+        assert cases.inventories.store(SWEEP, spool).listed == 1
+    (row,) = cases.warehouse.list_rows(tables.TICKET_INVENTORY.name)
     assert (row["modifiedTime"], row["gone"]) == (OLD, True)
 
 
-def test_another_sweep_is_not_looked_at(book: Book) -> None:
-    other = Sweep("sweep-2", "run-1", NOON, NOON, lines=1, pages=1)
-    book.tickets({"7": (OLD, None)})
-    book.list({"7": (OLD, False)}, other)
-    book.list({"8": (OLD, False)})
-    book.sweeps.compare(SWEEP, CUTS)
-    assert book.differences() == {"7": ("gone", "found"), "8": ("absent", "found")}
+def test_other_inventories_are_ignored(cases: InventoryCases) -> None:
+    other = InventorySnapshot("sweep-2", "run-1", NOON, NOON, entries=1, pages=1)
+    cases.tickets({"7": (OLD, None)})
+    cases.list({"7": (OLD, False)}, other)
+    cases.list({"8": (OLD, False)})
+    cases.inventories.compare(SWEEP, CUTS)
+    assert cases.differences() == {"7": ("gone", "found"), "8": ("absent", "found")}
 
 
 @pytest.mark.parametrize("asked", [True, False])
-def test_each_outcome(book: Book, asked: bool) -> None:
-    book.tickets(
+def test_each_outcome(cases: InventoryCases, asked: bool) -> None:
+    cases.tickets(
         {
             "older": (OLD - timedelta(days=1), None),
             "lags": (OLD - timedelta(days=1), None),
@@ -327,10 +336,10 @@ def test_each_outcome(book: Book, asked: bool) -> None:
         }
     )
     line = (OLD, False)
-    book.list(dict.fromkeys(("older", "lags", "ahead", "lost", "nowhere"), line))
-    book.sweeps.compare(SWEEP, CUTS)
-    book.tickets({"older": (OLD, None), "lost": (YOUNG, None), "went": (NOON, NOON)})
-    book.sweeps.settle(SWEEP, gone_were_asked=asked)
+    cases.list(dict.fromkeys(("older", "lags", "ahead", "lost", "nowhere"), line))
+    cases.inventories.compare(SWEEP, CUTS)
+    cases.tickets({"older": (OLD, None), "lost": (YOUNG, None), "went": (NOON, NOON)})
+    cases.inventories.record_outcomes(SWEEP, deletions_verified=asked)
     gone = "exists" if asked else "left"
     settled = {
         "older": ("stale", "repaired"),
@@ -341,9 +350,11 @@ def test_each_outcome(book: Book, asked: bool) -> None:
         "stays": ("gone", gone),
         "ahead": ("newer_here", "left"),
     }
-    assert book.differences() == settled
-    assert book.sweeps.counted(SWEEP)[0] == Found(Kind.ABSENT, Outcome.LEFT, 1, ("nowhere",))
+    assert cases.differences() == settled
+    assert cases.inventories.difference_counts(SWEEP)[0] == DifferenceCount(
+        DifferenceKind.ABSENT, DifferenceOutcome.UNRESOLVED, 1, ("nowhere",)
+    )
     # What is settled once stays so, whatever becomes of the ticket later.
-    book.tickets({"lags": (NOON, None), "stays": (NOON, NOON)})
-    book.sweeps.settle(SWEEP, gone_were_asked=True)
-    assert book.differences() == settled
+    cases.tickets({"lags": (NOON, None), "stays": (NOON, NOON)})
+    cases.inventories.record_outcomes(SWEEP, deletions_verified=True)
+    assert cases.differences() == settled

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from helpdesk_assets.model.webhooks import LeftOut
+from helpdesk_assets.model.webhooks import Unsubscribed
 from helpdesk_assets.warehouse.query import Query
-from helpdesk_assets.warehouse.statements.judging_window import left_out_as_sql
+from helpdesk_assets.warehouse.statements.judging_window import unsubscribed_as_sql
 from helpdesk_assets.warehouse.statements.missed_updates import by_events, by_table
 from helpdesk_assets_tests.batches import NOON, SMALL
 from helpdesk_assets_tests.warehouse.ledger_cases import POLICY
@@ -43,7 +43,7 @@ WHERE S.modifiedTime <= @delivered_by
 """
 
 
-def test_by_the_table_those_are_missed_that_are_older_than_the_grace_and_not_there() -> None:
+def test_by_table_absent_rows_older_than_grace_are_missed() -> None:
     query = by_table(DATASET, LARGE, POLICY)
     assert query.sql == sql(BY_TABLE)
     assert values(query) == {
@@ -53,12 +53,12 @@ def test_by_the_table_those_are_missed_that_are_older_than_the_grace_and_not_the
     }
 
 
-def test_on_the_first_load_absence_is_no_miss() -> None:
+def test_first_load_absences_are_not_missed() -> None:
     query = by_table(DATASET, replace(LARGE, first_load=True), POLICY)
     assert query.sql == sql(BY_TABLE.replace("K.ticket_id IS NULL OR ", ""))
 
 
-def test_an_end_that_the_table_knows_of_is_not_missed() -> None:
+def test_deletion_known_to_the_table_is_not_missed() -> None:
     assert by_table(DATASET, replace(LARGE, tombstones=1), POLICY).sql.endswith(
         "  AND (K.ticket_id IS NULL OR K.modifiedTime < S.modifiedTime)\n"
         "  AND NOT (S._tombstone AND K.deletedTime IS NOT NULL)"
@@ -197,7 +197,7 @@ WHERE E.version > @since
 """
 
 
-def test_by_events_those_are_missed_for_which_none_came_in_time() -> None:
+def test_by_events_changes_without_a_timely_event_are_missed() -> None:
     query = by_events(DATASET, LARGE, POLICY)
     assert query.sql == sql(BY_EVENTS)
     assert values(query) == {
@@ -215,19 +215,19 @@ def test_by_events_those_are_missed_for_which_none_came_in_time() -> None:
     }
 
 
-def test_an_empty_batch_lacks_nothing() -> None:
+def test_empty_batch_misses_nothing() -> None:
     query = by_events(DATASET, EMPTY, POLICY)
     lacking = BY_EVENTS[BY_EVENTS.index("  UNION ALL\n  SELECT\n    S.") :]
     lacking = lacking[: lacking.index("  UNION ALL\n  SELECT O.")]
     assert query.sql == sql(BY_EVENTS.replace(lacking, ""))
 
 
-def test_what_is_left_out_is_told_by_a_versions_own_columns() -> None:
+def test_unsubscribed_changes_are_matched_by_their_columns() -> None:
     kinds = (
-        LeftOut((("change", ("deleted",)),)),
-        LeftOut((("status", ("closed", "solved")), ("priority", ("low",)))),
+        Unsubscribed((("change", ("deleted",)),)),
+        Unsubscribed((("status", ("closed", "solved")), ("priority", ("low",)))),
     )
-    text, parameters = left_out_as_sql("R", kinds)
+    text, parameters = unsubscribed_as_sql("R", kinds)
     assert text == (
         "((IF(R.deletedTime IS NOT NULL, 'deleted', IF(TIMESTAMP_DIFF(R.modifiedTime, "
         "R.createdTime, MILLISECOND) <= 1000, 'created', 'updated')) IN UNNEST(@left_out_0_change))"
@@ -239,4 +239,4 @@ def test_what_is_left_out_is_told_by_a_versions_own_columns() -> None:
         "left_out_1_status": ("closed", "solved"),
         "left_out_1_priority": ("low",),
     }
-    assert values(by_events(DATASET, LARGE, replace(POLICY, left_out=kinds)))
+    assert values(by_events(DATASET, LARGE, replace(POLICY, unsubscribed=kinds)))

@@ -8,15 +8,15 @@ from datetime import timedelta
 import pytest
 
 from helpdesk_assets.model.batch import Manifest, Mode
-from helpdesk_assets.model.state import RunFacts
+from helpdesk_assets.model.state import RunCounts
 from helpdesk_assets.model.tickets import Window
-from helpdesk_assets.model.webhooks import LeftOut, WebhookFacts
+from helpdesk_assets.model.webhooks import Unsubscribed, WebhookCounts
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
 from helpdesk_assets.warehouse.statements.run_counts import facts
-from helpdesk_assets.warehouse.statements.webhook_counts import behind
+from helpdesk_assets.warehouse.statements.webhook_counts import index_lag
 from helpdesk_assets.warehouse.stores.state import StateTable
 from helpdesk_assets_tests.batches import NOON, SMALL
-from helpdesk_assets_tests.warehouse.ledger_cases import POLICY, Book, at
+from helpdesk_assets_tests.warehouse.ledger_cases import POLICY, LedgerCases, at
 from helpdesk_assets_tests.warehouse.statements.test_batch import DATASET, LARGE, sql, values
 
 EMPTY = replace(SMALL, rows=0, versions=())
@@ -95,7 +95,7 @@ CROSS JOIN (
 CROSS JOIN (
   SELECT
     APPROX_QUANTILES(
-      GREATEST(0, TIMESTAMP_DIFF(@seen_watermark, N.modifiedTime, MILLISECOND) / 1000), 100
+      GREATEST(0, TIMESTAMP_DIFF(@initial_watermark, N.modifiedTime, MILLISECOND) / 1000), 100
     )[OFFSET(99)] AS behind_p99
   FROM (
     SELECT ticket_id, modifiedTime
@@ -171,11 +171,11 @@ HEARD = (
 )
 
 
-def test_facts_are_counted_in_one_row() -> None:
+def test_run_counts_are_one_row() -> None:
     query = facts(DATASET, LARGE, POLICY)
     assert query.sql == sql(FACTS)
     assert values(query) == {
-        "seen_watermark": NOON - timedelta(hours=2),
+        "initial_watermark": NOON - timedelta(hours=2),
         "behind_from": NOON - timedelta(hours=2),
         "served_at": NOON,
         "reads_from": NOON - timedelta(days=7),
@@ -187,59 +187,61 @@ def test_facts_are_counted_in_one_row() -> None:
     }
 
 
-def test_without_events_nothing_is_counted_of_them() -> None:
+def test_without_events_no_webhook_counts() -> None:
     query = facts(DATASET, LARGE, None)
     assert query.sql == sql(FACTS.replace(HEARD[0], "").replace(HEARD[1], ""))
 
 
-def test_an_empty_batch_is_not_looked_for() -> None:
+def test_empty_batch_queries_no_table() -> None:
     text = facts(DATASET, EMPTY, None).sql
     assert "SELECT 0 AS inserted, 0 AS updated, 0 AS unchanged, 0 AS rejected\n" in text
     assert "raw_ticket_changes" not in text
 
 
-def test_only_a_window_with_an_edge_tells_how_far_behind_it_changes_are_found() -> None:
+def test_only_incremental_windows_measure_index_lag() -> None:
     full = replace(SMALL, mode=Mode.FULL, window=Window(None, NOON))
     for manifest in (EMPTY, full, replace(SMALL, is_range=True)):
-        assert behind(DATASET, manifest).sql == "SELECT 0.0 AS behind_p99"
+        assert index_lag(DATASET, manifest).sql == "SELECT 0.0 AS behind_p99"
 
 
 @pytest.fixture
-def book(warehouse: Warehouse) -> Book:
-    return Book(warehouse)
+def cases(warehouse: Warehouse) -> LedgerCases:
+    return LedgerCases(warehouse)
 
 
-def counted(book: Book, manifest: Manifest, **policy: object) -> RunFacts:
+def counted(cases: LedgerCases, manifest: Manifest, **policy: object) -> RunCounts:
     """What closing the run would count, once the ledger is written."""
     webhooks = replace(POLICY, **policy)  # type: ignore[arg-type]
-    book.judge(manifest, webhooks)
-    return StateTable(book.warehouse, "tickets").count_facts(manifest, events=webhooks)
+    cases.judge(manifest, webhooks)
+    return StateTable(cases.warehouse, "tickets").count_run(manifest, events=webhooks)
 
 
-def test_webhooks_are_counted_by_what_came_of_each_change(book: Book) -> None:
-    book.poll("before", -130)
-    book.event("before", -130, -129.5)
+def test_webhook_counts_by_outcome(cases: LedgerCases) -> None:
+    cases.poll("before", -130)
+    cases.event("before", -130, -129.5)
     for number, minutes in enumerate((0.1, 0.2, 0.3, 0.4, 8)):
-        book.poll(f"heard {number}", -100)
-        book.event(f"heard {number}", -100, -100 + minutes)
-    book.poll("hinted", -100)
-    book.event("hinted", None, -99)
-    book.event("unpolled", -90, -89.9)
-    book.poll("lost", -80)
-    book.poll("lost too", -70)
-    book.poll("closed", -60, status="closed")
-    book.poll("young", -2)
+        cases.poll(f"heard {number}", -100)
+        cases.event(f"heard {number}", -100, -100 + minutes)
+    cases.poll("hinted", -100)
+    cases.event("hinted", None, -99)
+    cases.event("unpolled", -90, -89.9)
+    cases.poll("lost", -80)
+    cases.poll("lost too", -70)
+    cases.poll("closed", -60, status="closed")
+    cases.poll("young", -2)
     # Seen again in the overlap, and judged by the run before.
-    book.poll("judged before", -125.5)
-    book.event("judged before", -125.5, -125.4)
-    further_back = book.manifest(window=Window(at(-140), at(0)))
-    told = counted(book, further_back, left_out=(LeftOut((("status", ("closed",)),)),))
-    heard = told.webhooks
-    assert heard is not None
+    cases.poll("judged before", -125.5)
+    cases.event("judged before", -125.5, -125.4)
+    further_back = cases.manifest(window=Window(at(-140), at(0)))
+    run_counts = counted(
+        cases, further_back, unsubscribed=(Unsubscribed((("status", ("closed",)),)),)
+    )
+    webhook_counts = run_counts.webhooks
+    assert webhook_counts is not None
     # The approximate quantiles of two stand-ins differ by a place.
-    assert heard.latency_p50 in (pytest.approx(12), pytest.approx(18), pytest.approx(24))
-    assert heard.latency_p95 == pytest.approx(480)
-    assert replace(heard, latency_p50=None, latency_p95=None) == WebhookFacts(
+    assert webhook_counts.latency_p50 in (pytest.approx(12), pytest.approx(18), pytest.approx(24))
+    assert webhook_counts.latency_p95 == pytest.approx(480)
+    assert replace(webhook_counts, latency_p50=None, latency_p95=None) == WebhookCounts(
         judged=8,
         late=1,
         not_subscribed=1,
@@ -249,42 +251,50 @@ def test_webhooks_are_counted_by_what_came_of_each_change(book: Book) -> None:
         unheard=2,
         unheard_since=at(-80),
     )
-    assert told.missed_total == 2
-    assert told.missed_since == at(-80)
-    assert {missed.ticket_id for missed in told.missed} == {"lost", "lost too"}
+    assert run_counts.missed_total == 2
+    assert run_counts.missed_since == at(-80)
+    assert {missed.ticket_id for missed in run_counts.missed} == {"lost", "lost too"}
 
 
-def test_an_event_dated_ahead_hides_no_silence(book: Book) -> None:
-    book.event("of 2099", 40_000_000, -100)
-    book.poll("lost", -60)
-    heard = counted(book, book.manifest()).webhooks
-    assert heard is not None
-    assert (heard.last_event, heard.unheard) == (at(-100), 1)
+def test_future_dated_event_hides_no_silence(cases: LedgerCases) -> None:
+    cases.event("of 2099", 40_000_000, -100)
+    cases.poll("lost", -60)
+    webhook_counts = counted(cases, cases.manifest()).webhooks
+    assert webhook_counts is not None
+    assert (webhook_counts.last_event, webhook_counts.unheard) == (at(-100), 1)
 
 
-def test_a_receiver_whose_clock_is_behind_has_heard_what_its_events_brought(book: Book) -> None:
-    book.event("one", -60, -400)
-    book.poll("one", -60)
-    heard = counted(book, book.manifest()).webhooks
-    assert heard is not None
-    assert (heard.last_event, heard.unheard, heard.latency_p95) == (at(-60), 0, 0.0)
+def test_slow_receiver_clock_does_not_count_as_silence(cases: LedgerCases) -> None:
+    cases.event("one", -60, -400)
+    cases.poll("one", -60)
+    webhook_counts = counted(cases, cases.manifest()).webhooks
+    assert webhook_counts is not None
+    assert (webhook_counts.last_event, webhook_counts.unheard, webhook_counts.latency_p95) == (
+        at(-60),
+        0,
+        0.0,
+    )
 
 
-def test_where_no_event_ever_came_all_is_unheard(book: Book) -> None:
-    book.poll("lost", -60)
-    book.event("long ago", -20_000, -20_000)
-    heard = counted(book, book.manifest()).webhooks
-    assert heard is not None
-    assert (heard.last_event, heard.unheard, heard.events) == (None, 1, 0)
-    assert (heard.latency_p50, heard.latency_p95) == (None, None)
+def test_without_any_event_all_changes_are_unheard(cases: LedgerCases) -> None:
+    cases.poll("lost", -60)
+    cases.event("long ago", -20_000, -20_000)
+    webhook_counts = counted(cases, cases.manifest()).webhooks
+    assert webhook_counts is not None
+    assert (webhook_counts.last_event, webhook_counts.unheard, webhook_counts.events) == (
+        None,
+        1,
+        0,
+    )
+    assert (webhook_counts.latency_p50, webhook_counts.latency_p95) == (None, None)
 
 
-def test_how_far_behind_the_watermark_new_changes_are_found(book: Book) -> None:
-    book.event("long ago", -20_000, -20_000)
-    book.poll("after", -60)
-    book.poll("behind", -124)
-    book.poll("known", -124.9, run="run-0")
-    book.poll("other content", -124.9, run="run-0")
-    book.poll("other content", -124.9, _content_hash="h2")
-    batch = book.manifest(("after", -60), ("behind", -124))
-    assert counted(book, batch).behind_p99 == 240
+def test_index_lag_behind_the_watermark(cases: LedgerCases) -> None:
+    cases.event("long ago", -20_000, -20_000)
+    cases.poll("after", -60)
+    cases.poll("index_lag", -124)
+    cases.poll("known", -124.9, run="run-0")
+    cases.poll("other content", -124.9, run="run-0")
+    cases.poll("other content", -124.9, _content_hash="h2")
+    batch = cases.manifest(("after", -60), ("index_lag", -124))
+    assert counted(cases, batch).index_lag_p99 == 240

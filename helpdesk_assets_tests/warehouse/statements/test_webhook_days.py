@@ -7,9 +7,9 @@ from datetime import date, timedelta
 
 from helpdesk_assets.model.webhooks import WebhookDay
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
-from helpdesk_assets.warehouse.statements.webhook_days import by_day
+from helpdesk_assets.warehouse.statements.webhook_days import webhook_days_query
 from helpdesk_assets_tests.batches import NOON
-from helpdesk_assets_tests.warehouse.ledger_cases import GRACE, POLICY, Book
+from helpdesk_assets_tests.warehouse.ledger_cases import GRACE, POLICY, LedgerCases
 from helpdesk_assets_tests.warehouse.statements.test_batch import DATASET, sql, values
 
 MIDNIGHT = NOON - timedelta(hours=12)
@@ -80,8 +80,8 @@ FOUND_THERE = """\
   GROUP BY day"""
 
 
-def test_by_events_delivered_is_what_they_brought() -> None:
-    query = by_day(DATASET, MIDNIGHT, GRACE, by_events=True)
+def test_with_events_delivered_counts_events() -> None:
+    query = webhook_days_query(DATASET, MIDNIGHT, GRACE, by_events=True)
     assert query.sql == sql(BY_DAY.replace("<delivered>", HEARD))
     assert values(query) == {
         "since": MIDNIGHT,
@@ -90,27 +90,27 @@ def test_by_events_delivered_is_what_they_brought() -> None:
     }
 
 
-def test_by_the_table_delivered_is_what_polling_found_there() -> None:
-    query = by_day(DATASET, MIDNIGHT, GRACE, by_events=False)
+def test_without_events_delivered_counts_rows_found_stored() -> None:
+    query = webhook_days_query(DATASET, MIDNIGHT, GRACE, by_events=False)
     assert query.sql == sql(BY_DAY.replace("<delivered>", FOUND_THERE))
     assert values(query).items() >= {"grace": 300, "seen_within": 86_400}.items()
 
 
-def test_each_day_tells_what_came_late_and_what_never(warehouse: Warehouse) -> None:
-    book = Book(warehouse)
+def test_each_day_counts_late_and_missed(warehouse: Warehouse) -> None:
+    cases = LedgerCases(warehouse)
     for number in range(4):
-        book.poll(f"yesterday {number}", -DAY, seen=-DAY + 60, run="run-0")
-        book.event(f"yesterday {number}", -DAY, -DAY + 0.2)
+        cases.poll(f"yesterday {number}", -DAY, seen=-DAY + 60, run="run-0")
+        cases.event(f"yesterday {number}", -DAY, -DAY + 0.2)
     # It may tell of one version twice, and of one that it does not know.
-    book.event("yesterday 0", -DAY, -DAY + 3)
-    book.event("hint", None, -DAY)
-    book.poll("slow", -60)
-    book.event("slow", -60, -40)
-    book.poll("lost", -60)
-    book.event("unpolled", -60, -59.8)
-    book.event("long ago", -3 * DAY, -3 * DAY)
-    book.judge(book.manifest())
-    days = book.sync_tables.webhook_days(MIDNIGHT - timedelta(days=1), POLICY, run_id="r")
+    cases.event("yesterday 0", -DAY, -DAY + 3)
+    cases.event("hint", None, -DAY)
+    cases.poll("slow", -60)
+    cases.event("slow", -60, -40)
+    cases.poll("lost", -60)
+    cases.event("unpolled", -60, -59.8)
+    cases.event("long ago", -3 * DAY, -3 * DAY)
+    cases.judge(cases.manifest())
+    days = cases.sync_tables.webhook_days(MIDNIGHT - timedelta(days=1), POLICY, run_id="r")
     assert days == (
         WebhookDay(date(2026, 10, 31), 5, 0, 0, 12.0, 12.0, 12.0),
         WebhookDay(date(2026, 11, 1), 2, 1, 1, days[1].latency_p50, 1200.0, 1200.0),
@@ -118,23 +118,23 @@ def test_each_day_tells_what_came_late_and_what_never(warehouse: Warehouse) -> N
     assert days[1].missed_share == 1 / 3
 
 
-def test_by_the_table_nobody_tells_how_long_it_took(warehouse: Warehouse) -> None:
-    book = Book(warehouse)
-    book.poll("delivered", -60)
-    book.store("delivered", -60)
-    book.poll("lost", -60)
+def test_without_events_latency_is_unknown(warehouse: Warehouse) -> None:
+    cases = LedgerCases(warehouse)
+    cases.poll("delivered", -60)
+    cases.store("delivered", -60)
+    cases.poll("lost", -60)
     # Nobody has judged these: a young one, and an old one that a first load found.
-    book.poll("young", -2)
-    book.poll("old", -2 * DAY)
-    book.judge(book.manifest(("delivered", -60), ("lost", -60)))
+    cases.poll("young", -2)
+    cases.poll("old", -2 * DAY)
+    cases.judge(cases.manifest(("delivered", -60), ("lost", -60)))
     since = MIDNIGHT - timedelta(days=5)
-    days = book.sync_tables.webhook_days(since, POLICY, run_id="r")
+    days = cases.sync_tables.webhook_days(since, POLICY, run_id="r")
     assert days == (WebhookDay(date(2026, 11, 1), 1, 0, 1),)
 
 
-def test_without_webhooks_nothing_is_asked(warehouse: Warehouse) -> None:
-    book = Book(warehouse)
+def test_without_webhooks_no_query_runs(warehouse: Warehouse) -> None:
+    cases = LedgerCases(warehouse)
     off = replace(POLICY, enabled=False)
-    before = book.sync_tables.use.query_jobs
-    assert book.sync_tables.webhook_days(MIDNIGHT, off, run_id="r") == ()
-    assert book.sync_tables.use.query_jobs == before
+    before = cases.sync_tables.use.query_jobs
+    assert cases.sync_tables.webhook_days(MIDNIGHT, off, run_id="r") == ()
+    assert cases.sync_tables.use.query_jobs == before

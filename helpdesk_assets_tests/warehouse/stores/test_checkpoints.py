@@ -8,25 +8,25 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from helpdesk_assets.errors import AnotherWriter, BatchGone
+from helpdesk_assets.errors import BatchExpired, ConcurrentUpdate
 from helpdesk_assets.model.batch import Mode, batch_id, staging_name
 from helpdesk_assets.model.codec import from_text, to_text
-from helpdesk_assets.model.state import Unfinished
+from helpdesk_assets.model.state import Checkpoint
 from helpdesk_assets.model.tickets import BadTicket
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
 from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.query import Query
-from helpdesk_assets.warehouse.statements.sync_state import noting_statement
-from helpdesk_assets.warehouse.stores.checkpoints import LoadStore
+from helpdesk_assets.warehouse.statements.sync_state import checkpoint_statement
+from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
 from helpdesk_assets.warehouse.stores.state import StateTable
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets_tests.batches import NOON, SMALL
 from helpdesk_assets_tests.warehouse.statements.test_batch import DATASET
 
 NAME = staging_name("raw_ticket_changes", batch_id(NOON, "7f3c9a1e", 0))
-BEGUN = Unfinished(
+BEGUN = Checkpoint(
     provider="rest",
     staging=NAME,
     resume='{"read": []}',
@@ -44,8 +44,8 @@ BEGUN = Unfinished(
 )
 
 
-def test_the_statement_notes_and_moves_nothing() -> None:
-    query = noting_statement(DATASET, "tickets", BEGUN, 3)
+def test_statement_saves_without_advancing() -> None:
+    query = checkpoint_statement(DATASET, "tickets", BEGUN, 3)
     assert query.sql == (
         """\
 MERGE INTO `acme.desk.sync_state` AS T
@@ -55,9 +55,9 @@ USING (
     @unfinished AS unfinished
 ) AS S
 ON T.sync_name = S.sync_name
-WHEN MATCHED AND T.version = @seen_version THEN UPDATE SET
+WHEN MATCHED AND T.version = @expected_version THEN UPDATE SET
   unfinished = S.unfinished
-WHEN NOT MATCHED AND @seen_version = 0 THEN INSERT
+WHEN NOT MATCHED AND @expected_version = 0 THEN INSERT
   (sync_name, version, unfinished)
 VALUES
   (S.sync_name, 0, S.unfinished)"""
@@ -65,16 +65,16 @@ VALUES
     assert {p.name: p.value for p in query.parameters} == {
         "sync_name": "tickets",
         "unfinished": to_text(BEGUN),
-        "seen_version": 3,
+        "expected_version": 3,
     }
 
 
 @pytest.mark.parametrize("begun", [BEGUN, replace(BEGUN, since=NOON, share=None, bad=())])
-def test_it_is_read_as_it_was_written(begun: Unfinished) -> None:
+def test_checkpoint_round_trips(begun: Checkpoint) -> None:
     assert from_text(to_text(begun)) == begun
 
 
-def test_what_another_version_has_noted_otherwise_begins_anew() -> None:
+def test_checkpoint_of_another_version_is_discarded() -> None:
     stored = json.loads(to_text(BEGUN))
     del stored["tombstones"]
     assert from_text(json.dumps(stored)) is None
@@ -82,43 +82,43 @@ def test_what_another_version_has_noted_otherwise_begins_anew() -> None:
     assert from_text(None) is None
 
 
-def test_a_first_load_is_noted_before_any_run_has_closed(warehouse: Warehouse) -> None:
+def test_first_load_is_checkpointed_before_any_run_commits(warehouse: Warehouse) -> None:
     sync_tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
-    store = sync_tables.load_store("run-1")
+    store = sync_tables.checkpoint_store("run-1")
     store.begin(NAME)
-    store.note(BEGUN, 0)
+    store.save(BEGUN, 0)
     state = sync_tables.read_state()
     assert state is not None
     assert (state.version, state.watermark, state.run_id) == (0, None, None)
-    assert state.unfinished == BEGUN
-    store.note(replace(BEGUN, rows=400), 0)
+    assert state.checkpoint == BEGUN
+    store.save(replace(BEGUN, rows=400), 0)
     state = sync_tables.read_state()
     assert state is not None
-    assert state.unfinished is not None
-    assert state.unfinished.rows == 400
+    assert state.checkpoint is not None
+    assert state.checkpoint.rows == 400
 
 
-def test_closing_a_run_forgets_it(warehouse: Warehouse) -> None:
+def test_committing_a_run_removes_the_checkpoint(warehouse: Warehouse) -> None:
     sync_tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
     sync_tables.prepare()
-    sync_tables.load_store("run-1").note(BEGUN, 0)
-    empty = replace(SMALL, rows=0, versions=(), seen_version=0, seen_watermark=None)
-    state = StateTable(warehouse, "tickets").close_run(empty)
-    assert (state.version, state.unfinished) == (1, None)
+    sync_tables.checkpoint_store("run-1").save(BEGUN, 0)
+    empty = replace(SMALL, rows=0, versions=(), expected_version=0, initial_watermark=None)
+    state = StateTable(warehouse, "tickets").commit_run(empty)
+    assert (state.version, state.checkpoint) == (1, None)
 
 
-def test_who_was_overtaken_leaves_no_place(warehouse: Warehouse) -> None:
+def test_overtaken_run_saves_no_checkpoint(warehouse: Warehouse) -> None:
     sync_tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
     sync_tables.prepare()
-    empty = replace(SMALL, rows=0, versions=(), seen_version=0, seen_watermark=None)
-    StateTable(warehouse, "tickets").close_run(empty)
-    with pytest.raises(AnotherWriter, match="run the sync again"):
-        LoadStore(warehouse, sync_name="tickets", run_id="run-2").note(BEGUN, 0)
+    empty = replace(SMALL, rows=0, versions=(), expected_version=0, initial_watermark=None)
+    StateTable(warehouse, "tickets").commit_run(empty)
+    with pytest.raises(ConcurrentUpdate, match="run the sync again"):
+        CheckpointTable(warehouse, sync_name="tickets", run_id="run-2").save(BEGUN, 0)
 
 
-def test_rows_are_added_to_one_table_which_no_sweep_takes(warehouse: Warehouse) -> None:
+def test_rows_are_appended_to_one_table_spared_by_cleanup(warehouse: Warehouse) -> None:
     sync_tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
-    store = sync_tables.load_store("run-1")
+    store = sync_tables.checkpoint_store("run-1")
     store.begin(NAME)
     for number in range(2):
         with Spool(1) as spool:
@@ -126,29 +126,29 @@ def test_rows_are_added_to_one_table_which_no_sweep_takes(warehouse: Warehouse) 
             spool.append(json.dumps(row).encode())
             store.add_rows(spool, NAME)
     assert sorted(row["ticket_id"] for row in warehouse.list_rows(NAME)) == ["0", "1"]
-    store.note(BEGUN, 0)
-    assert sync_tables.can_go_on(BEGUN)
+    store.save(BEGUN, 0)
+    assert sync_tables.can_resume(BEGUN)
     staging = Staging(warehouse, now=lambda: datetime.now(UTC) + timedelta(days=400))
-    kept = StateTable(warehouse, "another").stagings_in_use()
-    assert kept == {NAME}
-    assert staging.sweep(timedelta(0), kept=kept) == []
-    assert staging.sweep(timedelta(0)) == [NAME]
-    assert not sync_tables.can_go_on(BEGUN)
+    retained = StateTable(warehouse, "another").stagings_in_use()
+    assert retained == {NAME}
+    assert staging.drop_orphans(timedelta(0), retained=retained) == []
+    assert staging.drop_orphans(timedelta(0)) == [NAME]
+    assert not sync_tables.can_resume(BEGUN)
 
 
-def test_a_table_that_is_gone_is_not_made_anew(warehouse: Warehouse) -> None:
+def test_deleted_checkpoint_table_is_not_recreated(warehouse: Warehouse) -> None:
     """It would lack what was added before, in silence."""
-    store = LoadStore(warehouse, sync_name="tickets", run_id="run-1")
+    store = CheckpointTable(warehouse, sync_name="tickets", run_id="run-1")
     store.begin(NAME)
     warehouse.drop_table(NAME)
     with Spool(1) as spool:
         spool.append(b'{"ticket_id": "1"}')
-        with pytest.raises(BatchGone, match="begins anew"):
+        with pytest.raises(BatchExpired, match="begins anew"):
             store.add_rows(spool, NAME)
     assert not Staging(warehouse).exists(NAME)
 
 
-def test_rows_that_are_added_keep_the_table_for_longer(warehouse: Warehouse) -> None:
+def test_appending_rows_extends_the_tables_expiry(warehouse: Warehouse) -> None:
     later = NOON + timedelta(days=3000)
     Staging(warehouse, now=lambda: later).begin(NAME, tables.RAW_TICKET_CHANGES.columns)
     staging = Staging(warehouse, now=lambda: later + timedelta(days=3))
@@ -162,7 +162,7 @@ def test_rows_that_are_added_keep_the_table_for_longer(warehouse: Warehouse) -> 
     assert len(list(warehouse.list_rows(NAME))) == 1
 
 
-def test_two_rows_of_two_first_runs_are_both_noted_in(warehouse: Warehouse) -> None:
+def test_checkpoint_updates_both_rows_of_concurrent_first_runs(warehouse: Warehouse) -> None:
     """Keys are not enforced, so two first runs at once may both make the row; neither has been
     overtaken."""
     sync_tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
@@ -171,7 +171,7 @@ def test_two_rows_of_two_first_runs_are_both_noted_in(warehouse: Warehouse) -> N
     for number in range(2):
         made = Query(f"INSERT INTO {table} (sync_name, version) VALUES ('tickets', 0)")
         warehouse.run(made, run_id=f"run-{number}", step="made")
-    sync_tables.load_store("run-1").note(BEGUN, 0)
+    sync_tables.checkpoint_store("run-1").save(BEGUN, 0)
     state = sync_tables.read_state()
     assert state is not None
-    assert state.unfinished == BEGUN
+    assert state.checkpoint == BEGUN

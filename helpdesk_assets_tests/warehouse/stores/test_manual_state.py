@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from helpdesk_assets.errors import AnotherWriter
+from helpdesk_assets.errors import ConcurrentUpdate
 from helpdesk_assets.model.batch import Mode
 from helpdesk_assets.model.run_history import last_run
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
-from helpdesk_assets.warehouse.statements.sync_state import Setting, setting_statement
+from helpdesk_assets.warehouse.statements.sync_state import ManualState, manual_state_statement
 from helpdesk_assets.warehouse.stores.state import StateTable
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets_tests.batches import NOON
@@ -19,7 +19,7 @@ from helpdesk_assets_tests.warehouse.statements.test_batch import DATASET
 from helpdesk_assets_tests.warehouse.stores.test_checkpoints import BEGUN
 from helpdesk_assets_tests.warehouse.stores.test_run_log import NO_WEBHOOKS, logged, quiet_run
 
-BACK = Setting(
+BACK = ManualState(
     watermark=NOON - timedelta(days=3),
     cursor=None,
     version=2,
@@ -35,8 +35,8 @@ def sync_tables(warehouse: Warehouse) -> SyncTables:
     return made
 
 
-def test_the_statement() -> None:
-    statement = setting_statement(DATASET, "tickets", BACK, None)
+def test_sql_statement() -> None:
+    statement = manual_state_statement(DATASET, "tickets", BACK, None)
     assert statement.sql == (
         """\
 MERGE INTO `acme.desk.sync_state` AS T
@@ -52,7 +52,7 @@ USING (
     @recent_runs AS recent_runs
 ) AS S
 ON T.sync_name = S.sync_name
-WHEN MATCHED AND T.version = @seen_version THEN UPDATE SET
+WHEN MATCHED AND T.version = @expected_version THEN UPDATE SET
   watermark = S.watermark,
   cursor = S.cursor,
   version = S.version,
@@ -64,72 +64,70 @@ WHEN MATCHED AND T.version = @seen_version THEN UPDATE SET
   reading = CAST(NULL AS STRING),
   recent_runs = S.recent_runs,
   unfinished = CAST(NULL AS STRING)
-WHEN NOT MATCHED AND @seen_version = 0 THEN INSERT
+WHEN NOT MATCHED AND @expected_version = 0 THEN INSERT
   (sync_name, watermark, cursor, version, run_id, reason, closed_at, recent_runs)
 VALUES
   (S.sync_name, S.watermark, S.cursor, S.version, S.run_id, S.reason, S.closed_at,
    S.recent_runs)"""
     )
     values = {parameter.name: parameter.value for parameter in statement.parameters}
-    assert (values["seen_version"], values["reason"]) == (0, "by_hand: set from there")
+    assert (values["expected_version"], values["reason"]) == (0, "by_hand: set from there")
 
 
-def test_it_goes_back_drops_the_cursor_and_is_in_the_log(
+def test_setting_back_drops_the_cursor_and_is_logged(
     warehouse: Warehouse, sync_tables: SyncTables
 ) -> None:
-    _, seen = sync_tables.close_run(replace(quiet_run(1), cursor="c1"), NO_WEBHOOKS)
-    state = sync_tables.set_by_hand(BACK, seen)
+    _, seen = sync_tables.commit_run(replace(quiet_run(1), cursor="c1"), NO_WEBHOOKS)
+    state = sync_tables.set_manually(BACK, seen)
     assert (state.watermark, state.cursor, state.version) == (BACK.watermark, None, 2)
     assert state.window is None
     assert [run.run_id for run in state.recent_runs] == ["run-1"]
     last = last_run(state)
     assert last is not None
-    assert (last.mode, last.reason) == (Mode.BY_HAND, "set from there")
+    assert (last.mode, last.reason) == (Mode.MANUAL, "set from there")
     assert logged(warehouse) == [("hand-1", 2), ("run-1", 1)]
     # The next run goes on from it.
-    _, after = sync_tables.close_run(quiet_run(3), NO_WEBHOOKS)
+    _, after = sync_tables.commit_run(quiet_run(3), NO_WEBHOOKS)
     assert after is not None
     assert (after.version, after.recent_runs[0]) == (3, last)
 
 
-def test_who_has_seen_an_older_row_sets_nothing(
-    warehouse: Warehouse, sync_tables: SyncTables
-) -> None:
-    _, seen = sync_tables.close_run(quiet_run(1), NO_WEBHOOKS)
-    _, newer = sync_tables.close_run(quiet_run(2), NO_WEBHOOKS)
+def test_outdated_version_sets_nothing(warehouse: Warehouse, sync_tables: SyncTables) -> None:
+    _, seen = sync_tables.commit_run(quiet_run(1), NO_WEBHOOKS)
+    _, newer = sync_tables.commit_run(quiet_run(2), NO_WEBHOOKS)
     for stale in (seen, None):
-        with pytest.raises(AnotherWriter, match="set it again"):
-            sync_tables.set_by_hand(BACK, stale)
+        with pytest.raises(ConcurrentUpdate, match="set it again"):
+            sync_tables.set_manually(BACK, stale)
     assert sync_tables.read_state() == newer
     assert logged(warehouse) == []
 
 
-def test_a_run_under_way_gives_way(sync_tables: SyncTables) -> None:
-    _, seen = sync_tables.close_run(quiet_run(1), NO_WEBHOOKS)
-    set_back = sync_tables.set_by_hand(BACK, seen)
-    with pytest.raises(AnotherWriter):
-        sync_tables.close_run(quiet_run(2), NO_WEBHOOKS)
+def test_concurrent_run_fails(sync_tables: SyncTables) -> None:
+    _, seen = sync_tables.commit_run(quiet_run(1), NO_WEBHOOKS)
+    set_back = sync_tables.set_manually(BACK, seen)
+    with pytest.raises(ConcurrentUpdate):
+        sync_tables.commit_run(quiet_run(2), NO_WEBHOOKS)
     assert sync_tables.read_state() == set_back
 
 
 @pytest.mark.parametrize("closed", [True, False], ids=["after runs", "during the first load"])
-def test_an_unfinished_reading_is_given_up(sync_tables: SyncTables, closed: bool) -> None:
+def test_checkpoint_is_dropped(sync_tables: SyncTables, closed: bool) -> None:
     if closed:
-        sync_tables.close_run(quiet_run(1), NO_WEBHOOKS)
-    store = sync_tables.load_store("run-2")
+        sync_tables.commit_run(quiet_run(1), NO_WEBHOOKS)
+    store = sync_tables.checkpoint_store("run-2")
     store.begin(BEGUN.staging)
-    store.note(BEGUN, 1 if closed else 0)
+    store.save(BEGUN, 1 if closed else 0)
     seen = sync_tables.read_state()
     assert seen is not None
-    assert seen.unfinished is not None
-    state = sync_tables.set_by_hand(replace(BACK, version=seen.version + 1), seen)
-    assert (state.watermark, state.unfinished) == (BACK.watermark, None)
+    assert seen.checkpoint is not None
+    state = sync_tables.set_manually(replace(BACK, version=seen.version + 1), seen)
+    assert (state.watermark, state.checkpoint) == (BACK.watermark, None)
     # The reading itself finds out the next time that it notes its place.
-    with pytest.raises(AnotherWriter):
-        store.note(replace(BEGUN, rows=300), seen.version)
+    with pytest.raises(ConcurrentUpdate):
+        store.save(replace(BEGUN, rows=300), seen.version)
 
 
-def test_where_there_is_no_row_it_makes_one(sync_tables: SyncTables, warehouse: Warehouse) -> None:
-    state = sync_tables.set_by_hand(replace(BACK, version=8, cursor="c"), None)
+def test_missing_row_is_created(sync_tables: SyncTables, warehouse: Warehouse) -> None:
+    state = sync_tables.set_manually(replace(BACK, version=8, cursor="c"), None)
     assert (state.version, state.cursor, state.facts.rows) == (8, "c", 0)
     assert StateTable(warehouse, "tickets").read() == state

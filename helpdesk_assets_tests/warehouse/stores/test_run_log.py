@@ -11,20 +11,22 @@ import pytest
 
 from helpdesk_assets.errors import WarehouseUnavailable
 from helpdesk_assets.model.batch import Manifest, Mode
-from helpdesk_assets.model.state import Reading, RunRecord
-from helpdesk_assets.model.tickets import ApiUse, Window
-from helpdesk_assets.model.webhooks import LedgerBy, WebhookPolicy
+from helpdesk_assets.model.state import ReadCounts, RunRecord
+from helpdesk_assets.model.tickets import ApiUsage, Window
+from helpdesk_assets.model.webhooks import LedgerSource, WebhookPolicy
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
 from helpdesk_assets.warehouse.stores import sync_tables as sync_tables_module
-from helpdesk_assets.warehouse.stores.run_log import RunLog, lines_source, newest_lines
+from helpdesk_assets.warehouse.stores.run_log import RunLog, newest_runs, runs_source
 from helpdesk_assets.warehouse.stores.state import StateTable
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets_tests.batches import NOON, SMALL
 from helpdesk_assets_tests.warehouse.statements.test_batch import DATASET
 
 MINUTE = timedelta(minutes=1)
-NO_WEBHOOKS = WebhookPolicy(enabled=False, by=LedgerBy.TABLE, grace=MINUTE, reach=MINUTE)
+NO_WEBHOOKS = WebhookPolicy(
+    enabled=False, ledger_source=LedgerSource.TABLE, grace=MINUTE, lookback=MINUTE
+)
 LINE = RunRecord(
     run_id="run-7",
     closed_at=NOON,
@@ -36,7 +38,7 @@ LINE = RunRecord(
     version=7,
     watermark=NOON,
     cursor="c7",
-    reading=Reading(rows=12, pages=1, calls=3),
+    read_counts=ReadCounts(rows=12, pages=1, calls=3),
     inserted=1,
     updated=2,
     unchanged=3,
@@ -58,10 +60,10 @@ def quiet_run(number: int) -> Manifest:
         rows=0,
         versions=(),
         run_id=f"run-{number}",
-        seen_version=number - 1,
+        expected_version=number - 1,
         window=Window(None, NOON + number * timedelta(hours=2)),
         pages=number,
-        api=ApiUse(calls=number),
+        api=ApiUsage(calls=number),
     )
 
 
@@ -69,8 +71,8 @@ def logged(warehouse: Warehouse) -> list[tuple[str, int]]:
     return sorted((row["run_id"], row["version"]) for row in warehouse.list_rows("sync_runs"))
 
 
-def test_the_question_for_the_newest_lines() -> None:
-    query = newest_lines(DATASET, "tickets", 5)
+def test_newest_log_rows_statement() -> None:
+    query = newest_runs(DATASET, "tickets", 5)
     assert query.sql == (
         """\
 SELECT *
@@ -82,8 +84,8 @@ LIMIT @limit"""
     assert [each.value for each in query.parameters] == ["tickets", 5]
 
 
-def test_a_line_has_a_value_for_each_column() -> None:
-    statement = lines_source("tickets", [LINE])
+def test_log_row_has_a_value_for_each_column() -> None:
+    statement = runs_source("tickets", [LINE])
     (batch,) = statement.parameters
     for column in tables.SYNC_RUNS.columns:
         assert f'"{column.name}":' in str(batch.value)
@@ -93,31 +95,31 @@ def test_a_line_has_a_value_for_each_column() -> None:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """No run waits for others before it is logged."""
-    monkeypatch.setattr(sync_tables_module, "LOGGED_TOGETHER", 1)
+    monkeypatch.setattr(sync_tables_module, "RUNS_PER_LOG_WRITE", 1)
 
 
-def test_lines_are_written_ten_at_a_time_and_known_before(
+def test_log_rows_are_written_by_ten_and_readable_before(
     warehouse: Warehouse, sync_tables: SyncTables
 ) -> None:
     for number in range(1, 10):
-        sync_tables.close_run(quiet_run(number), NO_WEBHOOKS)
+        sync_tables.commit_run(quiet_run(number), NO_WEBHOOKS)
     assert logged(warehouse) == []
     assert [run.version for run in sync_tables.last_advances(9)] == list(range(9, 0, -1))
-    sync_tables.close_run(quiet_run(10), NO_WEBHOOKS)
+    sync_tables.commit_run(quiet_run(10), NO_WEBHOOKS)
     assert [version for _, version in sorted(logged(warehouse), key=itemgetter(1))] == list(
         range(1, 11)
     )
 
 
-def test_a_full_load_is_logged_at_once(warehouse: Warehouse, sync_tables: SyncTables) -> None:
-    sync_tables.close_run(replace(quiet_run(1), mode=Mode.FULL), NO_WEBHOOKS)
+def test_full_load_is_logged_at_once(warehouse: Warehouse, sync_tables: SyncTables) -> None:
+    sync_tables.commit_run(replace(quiet_run(1), mode=Mode.FULL), NO_WEBHOOKS)
     assert logged(warehouse) == [("run-1", 1)]
 
 
 @pytest.mark.usefixtures("at_once")
-def test_every_run_that_closes_has_its_line(warehouse: Warehouse, sync_tables: SyncTables) -> None:
+def test_every_committed_run_has_a_log_row(warehouse: Warehouse, sync_tables: SyncTables) -> None:
     for number in (1, 2):
-        sync_tables.close_run(quiet_run(number), NO_WEBHOOKS)
+        sync_tables.commit_run(quiet_run(number), NO_WEBHOOKS)
     newest, oldest = RunLog(warehouse, "tickets").newest(10)
     assert newest == RunRecord(
         run_id="run-2",
@@ -129,7 +131,7 @@ def test_every_run_that_closes_has_its_line(warehouse: Warehouse, sync_tables: S
         missed=0,
         version=2,
         watermark=NOON + timedelta(hours=4),
-        reading=Reading(rows=0, pages=2, calls=2),
+        read_counts=ReadCounts(rows=0, pages=2, calls=2),
     )
     assert (oldest.version, oldest.watermark) == (1, NOON + timedelta(hours=2))
     assert sync_tables.last_advances(1) == (newest,)
@@ -137,27 +139,27 @@ def test_every_run_that_closes_has_its_line(warehouse: Warehouse, sync_tables: S
 
 
 @pytest.mark.usefixtures("at_once")
-def test_closing_again_adds_no_line(warehouse: Warehouse, sync_tables: SyncTables) -> None:
-    sync_tables.close_run(quiet_run(1), NO_WEBHOOKS)
-    sync_tables.close_run(quiet_run(1), NO_WEBHOOKS, attempt=1)
+def test_committing_again_adds_no_log_row(warehouse: Warehouse, sync_tables: SyncTables) -> None:
+    sync_tables.commit_run(quiet_run(1), NO_WEBHOOKS)
+    sync_tables.commit_run(quiet_run(1), NO_WEBHOOKS, attempt=1)
     assert logged(warehouse) == [("run-1", 1)]
 
 
 @pytest.mark.usefixtures("at_once")
-def test_a_line_that_a_dead_run_left_out_comes_with_the_next(
+def test_dead_runs_log_row_is_written_by_the_next(
     warehouse: Warehouse, sync_tables: SyncTables
 ) -> None:
-    sync_tables.close_run(quiet_run(1), NO_WEBHOOKS)
+    sync_tables.commit_run(quiet_run(1), NO_WEBHOOKS)
     for number in (2, 3):
-        StateTable(warehouse, "tickets").close_run(quiet_run(number))
+        StateTable(warehouse, "tickets").commit_run(quiet_run(number))
     assert logged(warehouse) == [("run-1", 1)]
     assert [run.version for run in sync_tables.last_advances(9)] == [3, 2, 1]
-    sync_tables.close_run(quiet_run(4), NO_WEBHOOKS)
+    sync_tables.commit_run(quiet_run(4), NO_WEBHOOKS)
     assert logged(warehouse) == [(f"run-{number}", number) for number in (1, 2, 3, 4)]
 
 
 @pytest.mark.usefixtures("at_once")
-def test_a_log_that_cannot_be_written_ends_no_run(
+def test_unwritable_log_fails_no_run(
     warehouse: Warehouse,
     sync_tables: SyncTables,
     monkeypatch: pytest.MonkeyPatch,
@@ -168,26 +170,24 @@ def test_a_log_that_cannot_be_written_ends_no_run(
 
     with monkeypatch.context() as patched, caplog.at_level(logging.WARNING):
         patched.setattr(RunLog, "write", fails)
-        _, state = sync_tables.close_run(quiet_run(1), NO_WEBHOOKS)
+        _, state = sync_tables.commit_run(quiet_run(1), NO_WEBHOOKS)
     assert state is not None
     assert state.version == 1
     assert "The run log lacks run run-1; a later run adds it." in caplog.text
-    sync_tables.close_run(quiet_run(2), NO_WEBHOOKS)
+    sync_tables.commit_run(quiet_run(2), NO_WEBHOOKS)
     assert logged(warehouse) == [("run-1", 1), ("run-2", 2)]
 
 
 @pytest.mark.usefixtures("at_once")
-def test_where_a_state_row_was_lost_versions_begin_anew(
-    warehouse: Warehouse, sync_tables: SyncTables
-) -> None:
-    sync_tables.close_run(quiet_run(1), NO_WEBHOOKS)
+def test_lost_state_row_restarts_versions(warehouse: Warehouse, sync_tables: SyncTables) -> None:
+    sync_tables.commit_run(quiet_run(1), NO_WEBHOOKS)
     warehouse.drop_table("sync_state")
     again = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
-    again.close_run(replace(quiet_run(1), run_id="run-9"), NO_WEBHOOKS)
+    again.commit_run(replace(quiet_run(1), run_id="run-9"), NO_WEBHOOKS)
     assert logged(warehouse) == [("run-1", 1), ("run-9", 1)]
     assert [run.run_id for run in RunLog(warehouse, "tickets").newest(1)] == ["run-9"]
 
 
-def test_before_the_first_run_it_is_empty(warehouse: Warehouse) -> None:
+def test_log_is_empty_before_the_first_run(warehouse: Warehouse) -> None:
     nothing = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
     assert nothing.last_advances(5) == ()

@@ -7,18 +7,18 @@ from datetime import timedelta
 
 import pytest
 
-from helpdesk_assets.errors import AnotherWriter
+from helpdesk_assets.errors import ConcurrentUpdate
 from helpdesk_assets.model.batch import Manifest
-from helpdesk_assets.model.run_history import REMEMBERED_RUNS
-from helpdesk_assets.model.state import RunFacts, SyncState
+from helpdesk_assets.model.run_history import MAX_RECENT_RUNS
+from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.warehouse.bigquery.client import Warehouse
-from helpdesk_assets.warehouse.statements.sync_state import closing_statement
+from helpdesk_assets.warehouse.statements.sync_state import commit_statement
 from helpdesk_assets.warehouse.stores.state import StateTable
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets_tests.batches import NOON, SMALL
 from helpdesk_assets_tests.warehouse.statements.test_batch import DATASET
 
-EMPTY = replace(SMALL, rows=0, versions=(), seen_version=0, seen_watermark=None)
+EMPTY = replace(SMALL, rows=0, versions=(), expected_version=0, initial_watermark=None)
 
 
 @pytest.fixture
@@ -29,12 +29,14 @@ def state_table(warehouse: Warehouse) -> StateTable:
 
 def after(state: SyncState, run_id: str, **changed: object) -> Manifest:
     """What the next run of an unchanged helpdesk hands in."""
-    seen = replace(EMPTY, run_id=run_id, seen_version=state.version, seen_watermark=state.watermark)
+    seen = replace(
+        EMPTY, run_id=run_id, expected_version=state.version, initial_watermark=state.watermark
+    )
     return replace(seen, **changed)  # type: ignore[arg-type]
 
 
-def test_the_statement_compares_and_sets() -> None:
-    text = closing_statement(DATASET, "tickets", EMPTY, "[]").sql
+def test_statement_compares_and_sets() -> None:
+    text = commit_statement(DATASET, "tickets", EMPTY, "[]").sql
     head, _, tail = text.partition("  FROM (\n")
     assert head.startswith("MERGE INTO `acme.desk.sync_state` AS T\nUSING (\n  SELECT\n")
     _, _, tail = tail.partition("  ) AS F\n")
@@ -42,7 +44,7 @@ def test_the_statement_compares_and_sets() -> None:
         """\
 ) AS S
 ON T.sync_name = S.sync_name
-WHEN MATCHED AND T.version = @seen_version THEN UPDATE SET
+WHEN MATCHED AND T.version = @expected_version THEN UPDATE SET
   watermark = IF(T.watermark IS NULL OR S.watermark > T.watermark, S.watermark, T.watermark),
   cursor = S.cursor,
   version = S.version,
@@ -55,7 +57,7 @@ WHEN MATCHED AND T.version = @seen_version THEN UPDATE SET
   reading = S.reading,
   recent_runs = S.recent_runs,
   unfinished = CAST(NULL AS STRING)
-WHEN NOT MATCHED AND @seen_version = 0 THEN INSERT
+WHEN NOT MATCHED AND @expected_version = 0 THEN INSERT
   (sync_name, watermark, cursor, version, window_since, window_until, run_id, reason, closed_at,
    facts, reading, recent_runs)
 VALUES
@@ -64,24 +66,24 @@ VALUES
     )
 
 
-def test_a_run_that_may_not_move_it_hands_in_no_watermark() -> None:
-    manifest = replace(EMPTY, moves_watermark=False)
-    statement = closing_statement(DATASET, "tickets", manifest, "[]")
+def test_run_that_may_not_advance_writes_no_watermark() -> None:
+    manifest = replace(EMPTY, advances_watermark=False)
+    statement = commit_statement(DATASET, "tickets", manifest, "[]")
     values = {parameter.name: parameter.value for parameter in statement.parameters}
     assert values["watermark"] is None
     assert values["window_until"] == NOON
 
 
-def test_before_the_first_run_there_is_none(state_table: StateTable) -> None:
+def test_before_the_first_run_there_is_no_state(state_table: StateTable) -> None:
     assert state_table.read() is None
 
 
-def test_the_first_run_makes_the_row_and_the_next_moves_it(state_table: StateTable) -> None:
-    first = state_table.close_run(EMPTY)
+def test_first_run_creates_the_row_and_the_next_updates_it(state_table: StateTable) -> None:
+    first = state_table.commit_run(EMPTY)
     assert (first.version, first.watermark, first.run_id) == (1, NOON, "run-1")
-    assert first.facts == RunFacts()
+    assert first.facts == RunCounts()
     later = NOON + timedelta(hours=2)
-    second = state_table.close_run(
+    second = state_table.commit_run(
         after(first, "run-2", window=replace(EMPTY.window, until=later), cursor="c2")
     )
     assert (second.version, second.watermark, second.cursor) == (2, later, "c2")
@@ -89,43 +91,41 @@ def test_the_first_run_makes_the_row_and_the_next_moves_it(state_table: StateTab
     assert second.recent_runs[0].window == EMPTY.window
 
 
-def test_it_goes_only_forwards(state_table: StateTable) -> None:
-    first = state_table.close_run(EMPTY)
+def test_watermark_moves_only_forwards(state_table: StateTable) -> None:
+    first = state_table.commit_run(EMPTY)
     early = replace(EMPTY.window, until=NOON - timedelta(days=1))
-    assert state_table.close_run(after(first, "run-2", window=early)).watermark == NOON
-    still = state_table.close_run(after(replace(first, version=2), "run-3", moves_watermark=False))
+    assert state_table.commit_run(after(first, "run-2", window=early)).watermark == NOON
+    still = state_table.commit_run(
+        after(replace(first, version=2), "run-3", advances_watermark=False)
+    )
     assert (still.version, still.watermark) == (3, NOON)
 
 
-def test_closing_again_changes_nothing(state_table: StateTable) -> None:
-    assert state_table.close_run(EMPTY) == state_table.close_run(EMPTY)
+def test_committing_again_changes_nothing(state_table: StateTable) -> None:
+    assert state_table.commit_run(EMPTY) == state_table.commit_run(EMPTY)
 
 
-@pytest.mark.parametrize("seen_version", [0, 7])
-def test_a_run_that_saw_another_version_gives_way(
-    state_table: StateTable, seen_version: int
-) -> None:
-    first = state_table.close_run(EMPTY)
-    with pytest.raises(AnotherWriter, match="version"):
-        state_table.close_run(after(first, "run-2", seen_version=seen_version))
+@pytest.mark.parametrize("expected_version", [0, 7])
+def test_run_with_an_outdated_version_fails(state_table: StateTable, expected_version: int) -> None:
+    first = state_table.commit_run(EMPTY)
+    with pytest.raises(ConcurrentUpdate, match="version"):
+        state_table.commit_run(after(first, "run-2", expected_version=expected_version))
     assert state_table.read() == first
 
 
-def test_two_syncs_share_the_table_and_nothing_else(
-    state_table: StateTable, warehouse: Warehouse
-) -> None:
-    state_table.close_run(EMPTY)
+def test_two_syncs_share_only_the_table(state_table: StateTable, warehouse: Warehouse) -> None:
+    state_table.commit_run(EMPTY)
     other = StateTable(warehouse, "archive")
     assert other.read() is None
-    other.close_run(replace(EMPTY, run_id="run-9"))
+    other.commit_run(replace(EMPTY, run_id="run-9"))
     mine = state_table.read()
     assert mine is not None
     assert mine.run_id == "run-1"
 
 
-def test_it_remembers_a_bounded_number_of_runs(state_table: StateTable) -> None:
-    state = state_table.close_run(EMPTY)
-    for number in range(REMEMBERED_RUNS + 2):
-        state = state_table.close_run(after(state, f"more-{number}"))
-    assert len(state.recent_runs) == REMEMBERED_RUNS
-    assert state.recent_runs[0].run_id == f"more-{REMEMBERED_RUNS}"
+def test_run_history_is_bounded(state_table: StateTable) -> None:
+    state = state_table.commit_run(EMPTY)
+    for number in range(MAX_RECENT_RUNS + 2):
+        state = state_table.commit_run(after(state, f"more-{number}"))
+    assert len(state.recent_runs) == MAX_RECENT_RUNS
+    assert state.recent_runs[0].run_id == f"more-{MAX_RECENT_RUNS}"

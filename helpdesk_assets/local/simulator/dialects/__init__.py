@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from helpdesk_assets.local.simulator.helpdesk import Desk
+from helpdesk_assets.local.simulator.helpdesk import HelpdeskBackend
 from helpdesk_assets.local.simulator.middleware import Dialect
 
-# Each module has `speak(desk, token) -> Dialect`.
+# Each module has `create_dialect(backend, token) -> Dialect`.
 DIALECTS = {
     "rest": "helpdesk_assets.local.simulator.dialects.rest",
     "zendesk": "helpdesk_assets.local.simulator.dialects.zendesk",
@@ -20,12 +20,12 @@ DIALECTS = {
 }
 
 
-def make_dialect(name: str, desk: Desk, token: str) -> Dialect:
+def make_dialect(name: str, backend: HelpdeskBackend, token: str) -> Dialect:
     """
     Args:
         name: one of `DIALECTS`.
         desk: whose tickets are told of.
         token: what production calls must carry.
     """
-    dialect: Dialect = import_module(DIALECTS[name]).speak(desk, token)
+    dialect: Dialect = import_module(DIALECTS[name]).create_dialect(backend, token)
     return dialect

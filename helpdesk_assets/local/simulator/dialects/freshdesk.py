@@ -18,18 +18,26 @@ from starlette.routing import Route
 from helpdesk_assets.local.simulator.dialects.freshdesk_requests import (
     FILTERS,
     TICKET_INCLUDES,
-    Ask,
-    BadField,
-    read_ask,
-    read_include,
+    InvalidField,
+    ListRequest,
+    parse_include,
+    parse_list_request,
 )
-from helpdesk_assets.local.simulator.dialects.freshdesk_tickets import CLOSED, included, renamed
+from helpdesk_assets.local.simulator.dialects.freshdesk_tickets import (
+    CLOSED,
+    included_fields,
+    to_vendor_ticket,
+)
 from helpdesk_assets.local.simulator.dialects.rest import TOKEN_WITHOUT_RIGHTS
-from helpdesk_assets.local.simulator.fault_registry import Allowance
-from helpdesk_assets.local.simulator.helpdesk import Desk, End
-from helpdesk_assets.local.simulator.middleware import Answer, Gate, Refusal
-from helpdesk_assets.local.simulator.response_faults import repeated, rows_kept, spoil_tickets
-from helpdesk_assets.local.simulator.ticket_factory import DAY, FUTURE_ID, Json, Version
+from helpdesk_assets.local.simulator.fault_registry import RateLimitStatus
+from helpdesk_assets.local.simulator.helpdesk import HelpdeskBackend, RemovalKind
+from helpdesk_assets.local.simulator.middleware import ApiError, CallMiddleware, EndpointResult
+from helpdesk_assets.local.simulator.response_faults import (
+    corrupt_tickets,
+    remaining_rows,
+    with_repeated_rows,
+)
+from helpdesk_assets.local.simulator.ticket_factory import DAY, FUTURE_ID, Json, TicketVersion
 
 TICKETS = "/api/v2/tickets"
 DEFAULT_DAYS = 30
@@ -37,8 +45,8 @@ END_OF_TIME = 2**40
 CODES = {401: "invalid_credentials", 403: "access_denied"}
 
 
-def speak(desk: Desk, token: str) -> FreshdeskDialect:
-    return FreshdeskDialect(desk, token)
+def create_dialect(backend: HelpdeskBackend, token: str) -> FreshdeskDialect:
+    return FreshdeskDialect(backend, token)
 
 
 class FreshdeskDialect:
@@ -51,26 +59,26 @@ class FreshdeskDialect:
     since_is_inclusive = True
     lists_archived = False
 
-    def __init__(self, desk: Desk, token: str) -> None:
-        self._desk = desk
+    def __init__(self, backend: HelpdeskBackend, token: str) -> None:
+        self._backend = backend
         self._token: str | None = token
 
-    def routes(self, gate: Gate) -> Sequence[Route]:
+    def routes(self, middleware: CallMiddleware) -> Sequence[Route]:
         return [
-            Route(TICKETS, self._list_endpoint(gate)),
-            Route(f"{TICKETS}/{{ticket_id}}", gate.endpoint("ticket", self._ticket)),
+            Route(TICKETS, self._list_endpoint(middleware)),
+            Route(f"{TICKETS}/{{ticket_id}}", middleware.endpoint("ticket", self._ticket)),
         ]
 
-    def whole(self, version: Version) -> Json:
+    def raw_ticket(self, version: TicketVersion) -> Json:
         """As the list gives it where nothing is to be included."""
-        ticket = renamed(self._desk.body(version), version)
-        fate = self._desk.fates.get(version.ticket_id)
-        if fate and fate.end is End.MERGED:
+        ticket = to_vendor_ticket(self._backend.body(version), version)
+        removal = self._backend.removals.get(version.ticket_id)
+        if removal and removal.end is RemovalKind.MERGED:
             ticket["status"] = CLOSED
         ticket.update(version.overlay or {})
-        if fate and fate.end is End.DELETED:
+        if removal and removal.end is RemovalKind.DELETED:
             ticket["deleted"] = True
-        ticket["spam"] = bool(fate and fate.end is End.SPAM)
+        ticket["spam"] = bool(removal and removal.end is RemovalKind.SPAM)
         return ticket
 
     def authorize(self, request: Request) -> None:
@@ -78,9 +86,9 @@ class FreshdeskDialect:
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
         key = _user(value) if scheme == "Basic" else None
         if key == TOKEN_WITHOUT_RIGHTS:
-            raise Refusal(403, "You are not authorized to perform this action.")
+            raise ApiError(403, "You are not authorized to perform this action.")
         if key is None or key != self._token:
-            raise Refusal(401, "You have to be logged in to perform this action.")
+            raise ApiError(401, "You have to be logged in to perform this action.")
 
     def revoke(self) -> None:
         self._token = None
@@ -88,108 +96,136 @@ class FreshdeskDialect:
     def accept(self, token: str) -> None:
         self._token = token
 
-    def refusal(self, refusal: Refusal) -> Any:
-        if isinstance(refusal, BadField):
-            error = {"field": refusal.field, "message": str(refusal), "code": refusal.code}
+    def api_error(self, api_error: ApiError) -> Any:
+        if isinstance(api_error, InvalidField):
+            error = {"field": api_error.field, "message": str(api_error), "code": api_error.code}
             return {"description": "Validation failed", "errors": [error]}
-        if refusal.status == 404:
+        if api_error.status == 404:
             return None
-        code = CODES.get(refusal.status)
-        return {"code": code, "message": str(refusal)} if code else {"message": str(refusal)}
+        code = CODES.get(api_error.status)
+        return {"code": code, "message": str(api_error)} if code else {"message": str(api_error)}
 
-    def limits(self, allowance: Allowance) -> Mapping[str, str]:
+    def rate_limit_headers(self, rate_limit_status: RateLimitStatus) -> Mapping[str, str]:
         return {
-            "X-RateLimit-Total": str(allowance.limit),
-            "X-RateLimit-Remaining": str(allowance.remaining),
+            "X-RateLimit-Total": str(rate_limit_status.limit),
+            "X-RateLimit-Remaining": str(rate_limit_status.remaining),
             "X-RateLimit-Used-CurrentRequest": "1",
         }
 
-    def _list_endpoint(self, gate: Gate) -> Callable[[Request], Awaitable[Response]]:
+    def _list_endpoint(
+        self, middleware: CallMiddleware
+    ) -> Callable[[Request], Awaitable[Response]]:
         """One path, and two endpoints for faults: what is gone comes by a filter."""
-        gone, living = (gate.endpoint(name, self._list) for name in ("gone", "search"))
+        removed, live_endpoint = (
+            middleware.endpoint(name, self._list) for name in ("gone", "search")
+        )
 
         async def serve(request: Request) -> Response:
             is_gone = request.query_params.get("filter") in FILTERS
-            return await (gone if is_gone else living)(request)
+            return await (removed if is_gone else live_endpoint)(request)
 
         return serve
 
-    def _list(self, request: Request) -> Answer:
-        desk, ask = self._desk, read_ask(request.query_params, self._desk.cap)
-        desk.shift_while_paging(ask.endpoint)
-        found = self._find(ask, ask.offset, ask.size + 1)
-        here = found[: rows_kept(desk.faults, ask.endpoint, min(ask.size, len(found)))]
-        goes_on = len(here) < len(found)
-        if here and desk.faults.take("empty_page", ask.endpoint) is not None:
-            here, goes_on = [], True
-        if not goes_on and (params := desk.faults.take("future_row", ask.endpoint)):
-            here = [*here, self._late(params["modified"])]
-        before = self._find(ask, ask.offset - 1, 1) if ask.offset else []
-        rows = [self._row(version, ask.include) for version in [*before, *here]]
+    def _list(self, request: Request) -> EndpointResult:
+        backend, page_request = (
+            self._backend,
+            parse_list_request(request.query_params, self._backend.cap),
+        )
+        backend.shift_while_paging(page_request.endpoint)
+        found = self._find(page_request, page_request.offset, page_request.size + 1)
+        page_versions = found[
+            : remaining_rows(
+                backend.faults, page_request.endpoint, min(page_request.size, len(found))
+            )
+        ]
+        has_more = len(page_versions) < len(found)
+        if (
+            page_versions
+            and backend.faults.consume("empty_page", page_request.endpoint) is not None
+        ):
+            page_versions, has_more = [], True
+        if not has_more and (params := backend.faults.consume("future_row", page_request.endpoint)):
+            page_versions = [*page_versions, self._future_version(params["modified"])]
+        before = self._find(page_request, page_request.offset - 1, 1) if page_request.offset else []
+        rows = [self._row(version, page_request.include) for version in [*before, *page_versions]]
         edge = rows.pop(0) if before else None
-        rows = repeated(desk.faults, ask.endpoint, rows, edge)
-        spoil_tickets(desk.faults, ask.endpoint, rows, "updated_at")
-        following = request.url.include_query_params(page=ask.page + 1)
-        headers = {"Link": f'<{following}>; rel="next"'} if goes_on else {}
-        return Answer(rows, tickets=len(rows), headers=headers)
+        rows = with_repeated_rows(backend.faults, page_request.endpoint, rows, edge)
+        corrupt_tickets(backend.faults, page_request.endpoint, rows, "updated_at")
+        following = request.url.include_query_params(page=page_request.page + 1)
+        headers = {"Link": f'<{following}>; rel="next"'} if has_more else {}
+        return EndpointResult(rows, tickets=len(rows), headers=headers)
 
-    def _late(self, modified: str) -> Version:
+    def _future_version(self, modified: str) -> TicketVersion:
         """The ticket of the fault `future_row`."""
-        now = self._desk.clock.tick()
-        return Version(FUTURE_ID, now, now, 0, {"updated_at": modified})
+        now = self._backend.clock.tick()
+        return TicketVersion(FUTURE_ID, now, now, 0, {"updated_at": modified})
 
-    def _find(self, ask: Ask, offset: int, limit: int) -> list[Version]:
-        low = 0 if ask.since is None else ask.since + (not self.since_is_inclusive)
-        if self._is_simple(ask):
-            return self._desk.store.modified_between(low, END_OF_TIME, offset, limit).versions
-        return self._sorted(ask, low)[offset : offset + limit]
+    def _find(self, page_request: ListRequest, offset: int, limit: int) -> list[TicketVersion]:
+        low = (
+            0 if page_request.since is None else page_request.since + (not self.since_is_inclusive)
+        )
+        if self._is_simple(page_request):
+            return self._backend.store.modified_between(low, END_OF_TIME, offset, limit).versions
+        return self._sorted(page_request, low)[offset : offset + limit]
 
-    def _is_simple(self, ask: Ask) -> bool:
+    def _is_simple(self, page_request: ListRequest) -> bool:
         """Whether the store's own order will do."""
-        is_in_order = ask.order_by == "updated_at" and ask.is_ascending and ask.since is not None
-        is_all = ask.end is None and not self._desk.archived and not len(self._desk.gone)
+        is_in_order = (
+            page_request.order_by == "updated_at"
+            and page_request.is_ascending
+            and page_request.since is not None
+        )
+        is_all = (
+            page_request.end is None
+            and not self._backend.archived
+            and not len(self._backend.removed)
+        )
         return is_in_order and is_all
 
-    def _sorted(self, ask: Ask, low: int) -> list[Version]:
-        desk = self._desk
-        stores = [desk.gone] if ask.end else [desk.store, desk.gone]
-        every = (store.modified_between(low, END_OF_TIME, 0, len(store)) for store in stores)
-        found = [version for each in every for version in each.versions]
-        if ask.since is None:
-            since = desk.clock.tick() - DEFAULT_DAYS * DAY
+    def _sorted(self, page_request: ListRequest, low: int) -> list[TicketVersion]:
+        backend = self._backend
+        stores = [backend.removed] if page_request.end else [backend.store, backend.removed]
+        candidates = (store.modified_between(low, END_OF_TIME, 0, len(store)) for store in stores)
+        found = [version for each in candidates for version in each.versions]
+        if page_request.since is None:
+            since = backend.clock.tick() - DEFAULT_DAYS * DAY
             found = [version for version in found if version.created >= since]
-        found = [version for version in found if self._is_listed(version.ticket_id, ask.end)]
-        found.sort(key=lambda v: (self._place(v, ask.order_by), v.ticket_id))
-        return found if ask.is_ascending else found[::-1]
+        found = [
+            version for version in found if self._is_listed(version.ticket_id, page_request.end)
+        ]
+        found.sort(key=lambda v: (self._sort_value(v, page_request.order_by), v.ticket_id))
+        return found if page_request.is_ascending else found[::-1]
 
-    def _is_listed(self, ticket_id: str, end: End | None) -> bool:
-        fate = self._desk.fates.get(ticket_id)
-        if ticket_id in self._desk.archived and not self.lists_archived:
+    def _is_listed(self, ticket_id: str, end: RemovalKind | None) -> bool:
+        removal = self._backend.removals.get(ticket_id)
+        if ticket_id in self._backend.archived and not self.lists_archived:
             return False
-        return (None if fate is None or fate.end is End.MERGED else fate.end) is end
+        return (
+            None if removal is None or removal.end is RemovalKind.MERGED else removal.end
+        ) is end
 
-    def _place(self, version: Version, order_by: str) -> Any:
-        return version.modified if order_by == "updated_at" else self.whole(version)[order_by]
+    def _sort_value(self, version: TicketVersion, order_by: str) -> Any:
+        return version.modified if order_by == "updated_at" else self.raw_ticket(version)[order_by]
 
-    def _row(self, version: Version, include: Sequence[str]) -> Json:
-        ticket = self.whole(version)
-        body = self._desk.body(version) if include else {}
+    def _row(self, version: TicketVersion, include: Sequence[str]) -> Json:
+        ticket = self.raw_ticket(version)
+        body = self._backend.body(version) if include else {}
         for name in include:
-            ticket.update(included(name, body, version))
+            ticket.update(included_fields(name, body, version))
         return ticket
 
-    def _ticket(self, request: Request) -> Answer:
+    def _ticket(self, request: Request) -> EndpointResult:
         """With its description, and whether it lives or lies in the trash."""
-        wanted, query = request.path_params["ticket_id"], request.query_params
-        include = read_include(query, TICKET_INCLUDES)
-        version = self._desk.find(wanted)
-        if wanted == FUTURE_ID and (params := self._desk.faults.standing("future_row")):
-            version = self._late(params["modified"])
+        ticket_id, query = request.path_params["ticket_id"], request.query_params
+        include = parse_include(query, TICKET_INCLUDES)
+        version = self._backend.find(ticket_id)
+        if ticket_id == FUTURE_ID and (params := self._backend.faults.active("future_row")):
+            version = self._future_version(params["modified"])
         if version is None:
-            raise Refusal(404, "")
+            raise ApiError(404, "")
         rows = [self._row(version, ("description", *include))]
-        spoil_tickets(self._desk.faults, "ticket", rows, "updated_at")
-        return Answer(rows[0], tickets=1)
+        corrupt_tickets(self._backend.faults, "ticket", rows, "updated_at")
+        return EndpointResult(rows[0], tickets=1)
 
 
 def _user(basic: str) -> str | None:

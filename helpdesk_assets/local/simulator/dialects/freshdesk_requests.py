@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from helpdesk_assets.local.simulator.helpdesk import End
-from helpdesk_assets.local.simulator.middleware import Refusal
+from helpdesk_assets.local.simulator.helpdesk import RemovalKind
+from helpdesk_assets.local.simulator.middleware import ApiError
 
-LARGEST_PAGE = 100
-DEFAULT_PAGE = 30
-MOST_PAGES = 300
+MAX_PAGE_SIZE = 100
+DEFAULT_PAGE_SIZE = 30
+MAX_PAGES = 300
 
-FILTERS = {"deleted": End.DELETED, "spam": End.SPAM}
+FILTERS = {"deleted": RemovalKind.DELETED, "spam": RemovalKind.SPAM}
 ORDERS = ("created_at", "due_by", "updated_at", "status")
 PARAMETERS = (
     "updated_since", "order_by", "order_type", "per_page", "page", "filter", "include",
@@ -25,7 +25,7 @@ LIST_INCLUDES = ("requester", "stats", "description")
 TICKET_INCLUDES = ("conversations", "requester", "company", "stats")
 
 
-class BadField(Refusal):
+class InvalidField(ApiError):
     """400, naming the parameter."""
 
     def __init__(self, field: str, message: str, code: str = "invalid_value") -> None:
@@ -33,10 +33,10 @@ class BadField(Refusal):
         self.field = field
 
 
-class Ask(NamedTuple):
+class ListRequest(NamedTuple):
     """One page of the list as it was asked for; `since` None: not given."""
 
-    end: End | None
+    end: RemovalKind | None
     since: int | None
     order_by: str
     is_ascending: bool
@@ -53,7 +53,7 @@ class Ask(NamedTuple):
         return "gone" if self.end else "search"
 
 
-def read_ask(query: Mapping[str, str], cap: int | None) -> Ask:
+def parse_list_request(query: Mapping[str, str], cap: int | None) -> ListRequest:
     """The page wanted; `cap`: rows that one query may reach, where it is not 300 pages.
 
     Raises:
@@ -61,48 +61,48 @@ def read_ask(query: Mapping[str, str], cap: int | None) -> Ask:
     """
     for name in query:
         if name not in PARAMETERS:
-            raise BadField(name, "Unexpected/invalid field in request", "invalid_field")
+            raise InvalidField(name, "Unexpected/invalid field in request", "invalid_field")
     end = _choice(query, "filter", tuple(FILTERS), "")
-    size = _whole_number(query, "per_page", DEFAULT_PAGE)
-    if size > LARGEST_PAGE:
-        raise BadField("per_page", f"It should be less than or equal to {LARGEST_PAGE}")
+    size = _whole_number(query, "per_page", DEFAULT_PAGE_SIZE)
+    if size > MAX_PAGE_SIZE:
+        raise InvalidField("per_page", f"It should be less than or equal to {MAX_PAGE_SIZE}")
     page = _whole_number(query, "page", 1)
-    pages = MOST_PAGES if cap is None else cap // size
+    pages = MAX_PAGES if cap is None else cap // size
     if page > pages:
-        raise BadField(
+        raise InvalidField(
             "page",
             f"You cannot access tickets beyond the {pages}th page. Please provide a smaller "
             "page number.",
         )
-    return Ask(
+    return ListRequest(
         FILTERS[end] if end else None,
         _second(query["updated_since"]) if "updated_since" in query else None,
         _choice(query, "order_by", ORDERS, "created_at"),
         _choice(query, "order_type", ("asc", "desc"), "desc") == "asc",
         size,
         page,
-        read_include(query, LIST_INCLUDES),
+        parse_include(query, LIST_INCLUDES),
     )
 
 
 def _choice(query: Mapping[str, str], name: str, known: Sequence[str], default: str) -> str:
     value = query.get(name, default)
     if value not in (*known, default):
-        raise BadField(name, f"It should be one of these values: '{','.join(known)}'")
+        raise InvalidField(name, f"It should be one of these values: '{','.join(known)}'")
     return value
 
 
-def read_include(query: Mapping[str, str], known: Sequence[str]) -> Sequence[str]:
+def parse_include(query: Mapping[str, str], known: Sequence[str]) -> Sequence[str]:
     names = query["include"].split(",") if "include" in query else []
     if set(names) - set(known):
-        raise BadField("include", f"It should be one of these values: '{','.join(known)}'")
+        raise InvalidField("include", f"It should be one of these values: '{','.join(known)}'")
     return names
 
 
 def _whole_number(query: Mapping[str, str], name: str, default: int) -> int:
     text = query.get(name, str(default))
     if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise BadField(name, "It should be a Positive Integer", "datatype_mismatch")
+        raise InvalidField(name, "It should be a Positive Integer", "datatype_mismatch")
     return int(text)
 
 
@@ -111,4 +111,4 @@ def _second(text: str) -> int:
         return int(datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())
     except ValueError:
         message = "It should be in the 'combined date and time ISO8601' format"
-        raise BadField("updated_since", message, "invalid_date") from None
+        raise InvalidField("updated_since", message, "invalid_date") from None

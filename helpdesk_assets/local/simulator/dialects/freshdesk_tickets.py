@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from helpdesk_assets.local.simulator import fixture_text
 from helpdesk_assets.local.simulator.clock import to_text
-from helpdesk_assets.local.simulator.ticket_factory import DAY, Json, Version
+from helpdesk_assets.local.simulator.ticket_factory import DAY, Json, TicketVersion
 
 # 6 and 7 are an account's own.
 STATUSES = {"Open": 2, "On Hold": 3, "Escalated": 6, "Waiting on Customer": 7, "Closed": 5}
@@ -17,8 +17,8 @@ SOURCES = {"Email": 1, "Web": 2, "Phone": 3, "Chat": 7, "Forum": 9, "API": 10}
 AGENT_IDS = {f"{name}@example.com": 77_001 + n for n, name in enumerate(fixture_text.AGENTS)}
 
 
-def renamed(body: Json, version: Version) -> Json:
-    status, created, modified = STATUSES[body["status"]], version.created, version.shown_time
+def to_vendor_ticket(body: Json, version: TicketVersion) -> Json:
+    status, created, modified = STATUSES[body["status"]], version.created, version.visible_modified
     custom = {f"cf_{field['name']}": field["value"] for field in body["customFields"]}
     return {
         "cc_emails": [],
@@ -53,7 +53,7 @@ def renamed(body: Json, version: Version) -> Json:
     }
 
 
-def included(name: str, body: Json, version: Version) -> Json:
+def included_fields(name: str, body: Json, version: TicketVersion) -> Json:
     """What an `include`, or asking for the single ticket, adds to a ticket."""
     requester = body["requester"]
     if name == "description":
@@ -67,10 +67,10 @@ def included(name: str, body: Json, version: Version) -> Json:
         return {name: [{"id": body["lastComment"]["id"], "body": body["lastComment"]["text"]}]}
     return {
         "stats": {
-            "agent_responded_at": to_text(version.shown_time),
+            "agent_responded_at": to_text(version.visible_modified),
             "requester_responded_at": None,
             "first_responded_at": to_text(version.created),
-            "status_updated_at": to_text(version.shown_time),
+            "status_updated_at": to_text(version.visible_modified),
             "reopened_at": None,
             "resolved_at": None,
             "closed_at": body["closedTime"],

@@ -15,16 +15,16 @@ from zoneinfo import ZoneInfo
 
 _TOKEN = re.compile(r"\s*(?:([()])|(>=|<=|!=|=|>|<)|'([^']*)'|([\w.:]+))")
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
-    ">=": lambda have, want: bool(have >= want),
-    "<=": lambda have, want: bool(have <= want),
-    ">": lambda have, want: bool(have > want),
-    "<": lambda have, want: bool(have < want),
-    "=": lambda have, want: bool(have == want),
-    "!=": lambda have, want: bool(have != want),
+    ">=": lambda actual, expected: bool(actual >= expected),
+    "<=": lambda actual, expected: bool(actual <= expected),
+    ">": lambda actual, expected: bool(actual > expected),
+    "<": lambda actual, expected: bool(actual < expected),
+    "=": lambda actual, expected: bool(actual == expected),
+    "!=": lambda actual, expected: bool(actual != expected),
 }
 
 
-class BadQuery(ValueError):
+class InvalidQuery(ValueError):
     """What cannot be understood, in words for the caller."""
 
 
@@ -34,38 +34,38 @@ class Condition:
     operator: str
     value: str
 
-    def holds(self, have: Any, want: Any) -> bool:
-        return _OPERATORS[self.operator](have, want)
+    def matches(self, actual: Any, expected: Any) -> bool:
+        return _OPERATORS[self.operator](actual, expected)
 
 
 @dataclass(frozen=True, slots=True)
-class Junction:
+class BooleanGroup:
     """Parts that are all true (AND), or one of which is (OR)."""
 
-    word: str
+    conjunction: str
     parts: tuple[Node, ...]
 
 
-Node = Condition | Junction
+Node = Condition | BooleanGroup
 
 
-def read_query(text: str) -> Node:
+def parse_query(text: str) -> Node:
     """
     Raises:
         BadQuery: it is no query.
     """
     tokens = list(_tokens(text))
-    node, rest = _any_of(tokens)
+    node, rest = _parse_or(tokens)
     if rest:
-        raise BadQuery(f"Incomplete query in '{text}'")
+        raise InvalidQuery(f"Incomplete query in '{text}'")
     return node
 
 
-def holds(node: Node, is_true: Callable[[Condition], bool]) -> bool:
+def matches(node: Node, condition_holds: Callable[[Condition], bool]) -> bool:
     if isinstance(node, Condition):
-        return is_true(node)
-    each = (holds(part, is_true) for part in node.parts)
-    return all(each) if node.word == "AND" else any(each)
+        return condition_holds(node)
+    each = (matches(part, condition_holds) for part in node.parts)
+    return all(each) if node.conjunction == "AND" else any(each)
 
 
 def conditions(node: Node) -> Iterator[Condition]:
@@ -77,13 +77,13 @@ def conditions(node: Node) -> Iterator[Condition]:
     if isinstance(node, Condition):
         yield node
         return
-    if node.word != "AND":
-        raise BadQuery("OR is not simulated here")
+    if node.conjunction != "AND":
+        raise InvalidQuery("OR is not simulated here")
     for part in node.parts:
         yield from conditions(part)
 
 
-def read_time(text: str, zone: ZoneInfo) -> int:
+def parse_query_time(text: str, zone: ZoneInfo) -> int:
     """Seconds since 1970. The zone's offset is the one that was in force when it was that time in
     UTC, which is another one for some hours around each change of the clocks."""
     try:
@@ -103,35 +103,35 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
     while text[end:].strip():
         found = _TOKEN.match(text, end)
         if found is None:
-            raise BadQuery(f"Unknown token in '{text[end:]}'")
+            raise InvalidQuery(f"Unknown token in '{text[end:]}'")
         yield kinds[(found.lastindex or 1) - 1], found[found.lastindex or 1]
         end = found.end()
 
 
-def _any_of(tokens: list[tuple[str, str]]) -> tuple[Node, list[tuple[str, str]]]:
-    return _joined("OR", lambda rest: _joined("AND", _one, rest), tokens)
+def _parse_or(tokens: list[tuple[str, str]]) -> tuple[Node, list[tuple[str, str]]]:
+    return _parse_chain("OR", lambda rest: _parse_chain("AND", _parse_condition, rest), tokens)
 
 
-def _joined(
-    word: str,
+def _parse_chain(
+    conjunction: str,
     part: Callable[[list[tuple[str, str]]], tuple[Node, list[tuple[str, str]]]],
     tokens: list[tuple[str, str]],
 ) -> tuple[Node, list[tuple[str, str]]]:
     node, rest = part(tokens)
     parts = [node]
-    while rest and rest[0] == ("word", word):
+    while rest and rest[0] == ("word", conjunction):
         node, rest = part(rest[1:])
         parts.append(node)
-    return (parts[0] if len(parts) == 1 else Junction(word, tuple(parts))), rest
+    return (parts[0] if len(parts) == 1 else BooleanGroup(conjunction, tuple(parts))), rest
 
 
-def _one(tokens: list[tuple[str, str]]) -> tuple[Node, list[tuple[str, str]]]:
+def _parse_condition(tokens: list[tuple[str, str]]) -> tuple[Node, list[tuple[str, str]]]:
     if tokens and tokens[0] == ("bracket", "("):
-        node, rest = _any_of(tokens[1:])
+        node, rest = _parse_or(tokens[1:])
         if not rest or rest[0] != ("bracket", ")"):
-            raise BadQuery("Incomplete query, a bracket is not closed")
+            raise InvalidQuery("Incomplete query, a bracket is not closed")
         return node, rest[1:]
     kinds = [kind for kind, _ in tokens[:3]]
     if kinds[:2] != ["word", "operator"] or kinds[2:] not in (["text"], ["word"]):
-        raise BadQuery("Incomplete query, last element is not close paren or value")
+        raise InvalidQuery("Incomplete query, last element is not close paren or value")
     return Condition(*(value for _, value in tokens[:3])), tokens[3:]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 
 from helpdesk_assets.local.simulator.clock import to_text
-from helpdesk_assets.local.simulator.ticket_factory import Json, Version
+from helpdesk_assets.local.simulator.ticket_factory import Json, TicketVersion
 
 SITE = "https://rt.example.com/REST/2.0"
 NOT_SET = to_text(0)
@@ -27,7 +27,7 @@ FIELDS = (
 FIELDS_OF_LISTS = ("Told", "SLA", "CustomRoles")
 
 
-def renamed(body: Json, version: Version) -> Json:
+def to_vendor_ticket(body: Json, version: TicketVersion) -> Json:
     """A ticket in RT's words, with every field that a list can be asked for."""
     state = STATUSES[body["status"]]
     owner = (body["assignee"] or "Nobody").removesuffix("@example.com")
@@ -48,7 +48,7 @@ def renamed(body: Json, version: Version) -> Json:
         "Creator": link("user", body["requester"]["email"]),
         "LastUpdatedBy": link("user", owner),
         "Created": to_text(version.created),
-        "LastUpdated": to_text(version.shown_time),
+        "LastUpdated": to_text(version.visible_modified),
         "Started": to_text(version.created),
         "Starts": NOT_SET,
         "Due": body["dueDate"] or NOT_SET,
@@ -58,8 +58,8 @@ def renamed(body: Json, version: Version) -> Json:
         "TimeWorked": str(body["updateCount"]),
         "TimeLeft": "0",
         "CustomFields": [
-            {**link("customfield", str(place)), "name": field["name"], "values": [_text(field)]}
-            for place, field in enumerate(body["customFields"], 1)
+            {**link("customfield", str(number)), "name": field["name"], "values": [_text(field)]}
+            for number, field in enumerate(body["customFields"], 1)
         ]
         # An empty text in lists where a ticket has none.
         if body["attachments"]
@@ -79,11 +79,11 @@ def link(kind: str, key: str) -> Json:
     return {"id": key, "type": kind, "_url": f"{SITE}/{kind}/{key}"}
 
 
-def shown(row: Json, query: Mapping[str, str]) -> Json:
+def selected_fields(row: Json, query: Mapping[str, str]) -> Json:
     """What was asked for; without `fields`, an id and nothing else."""
     names = [name for name in query.get("fields", "").split(",") if name]
-    told: Json = {name: row[name] for name in ("id", "type", "_url")}
-    told |= {name: row.get(name, "") for name in names}
-    if "Queue" in told and "fields[Queue]" not in query:
-        told["Queue"] = link("queue", row["Queue"]["id"])
-    return told
+    selected: Json = {name: row[name] for name in ("id", "type", "_url")}
+    selected |= {name: row.get(name, "") for name in names}
+    if "Queue" in selected and "fields[Queue]" not in query:
+        selected["Queue"] = link("queue", row["Queue"]["id"])
+    return selected

@@ -16,7 +16,7 @@ class User(NamedTuple):
     number: int
     zone: str
     is_superuser: bool = False
-    sees_tickets: bool = True
+    can_see_tickets: bool = True
 
 
 SERVER_ZONE = "Europe/Berlin"
@@ -27,19 +27,23 @@ USERS = {
     "sync-new-york": User(62, "America/New_York"),
     "sync-kolkata": User(63, "Asia/Kolkata"),
     "sync-zoneless": User(64, ""),
-    "sync-blind": User(65, "UTC", sees_tickets=False),
+    "sync-blind": User(65, "UTC", can_see_tickets=False),
 }
 
 
-def told_of(name: str, asks: User) -> Json:
+def describe_user(name: str, requester: User) -> Json:
     """Everything of oneself, and to a superuser of all, less what is empty; of others a summary."""
     user = USERS[name]
-    told: Json = {"Name": name, "RealName": name, "EmailAddress": f"{name}@example.com"}
-    told["Privileged"] = 1
-    return {**told, **_rest_of(user)} if user is asks or asks.is_superuser else told
+    description: Json = {"Name": name, "RealName": name, "EmailAddress": f"{name}@example.com"}
+    description["Privileged"] = 1
+    return (
+        {**description, **_private_fields(user)}
+        if user is requester or requester.is_superuser
+        else description
+    )
 
 
-def who(authorization: str) -> tuple[str, str]:
+def parse_authorization(authorization: str) -> tuple[str, str]:
     """The name of a user and the password, or the end of the auth token, that are sent."""
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() == "basic":
@@ -50,11 +54,16 @@ def who(authorization: str) -> tuple[str, str]:
     return "", ""
 
 
-def _rest_of(user: User) -> Json:
+def _private_fields(user: User) -> Json:
     root = link("user", "root")
-    told: Json = {"id": user.number, "Disabled": "0", "Memberships": []}
-    told |= {"Created": NOT_SET, "Creator": root, "LastUpdated": NOT_SET, "LastUpdatedBy": root}
-    return {**told, "Timezone": user.zone} if user.zone else told
+    description: Json = {"id": user.number, "Disabled": "0", "Memberships": []}
+    description |= {
+        "Created": NOT_SET,
+        "Creator": root,
+        "LastUpdated": NOT_SET,
+        "LastUpdatedBy": root,
+    }
+    return {**description, "Timezone": user.zone} if user.zone else description
 
 
 def _basic(value: str) -> tuple[str, str]:

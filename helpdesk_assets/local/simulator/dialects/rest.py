@@ -12,56 +12,61 @@ from typing import Any
 from starlette.requests import Request
 from starlette.routing import Route
 
-from helpdesk_assets.local.simulator.fault_registry import Allowance
-from helpdesk_assets.local.simulator.helpdesk import Desk
-from helpdesk_assets.local.simulator.middleware import Answer, Gate, Refusal
+from helpdesk_assets.local.simulator.fault_registry import RateLimitStatus
+from helpdesk_assets.local.simulator.helpdesk import HelpdeskBackend
+from helpdesk_assets.local.simulator.middleware import ApiError, CallMiddleware, EndpointResult
 from helpdesk_assets.local.simulator.paging import (
-    BadParameter,
-    PageAsk,
-    read_page_ask,
-    read_range,
-    write_token,
+    InvalidParameter,
+    PageRequest,
+    encode_page_token,
+    parse_page_request,
+    parse_range,
 )
 from helpdesk_assets.local.simulator.response_faults import (
-    PageAnswer,
-    damage_page,
-    needs_values,
-    spoil_tickets,
+    PageResult,
+    apply_page_faults,
+    corrupt_tickets,
+    needs_parsed_rows,
 )
-from helpdesk_assets.local.simulator.ticket_factory import FUTURE_ID, Json, Version
-from helpdesk_assets.local.simulator.ticket_store import Found
+from helpdesk_assets.local.simulator.ticket_factory import FUTURE_ID, Json, TicketVersion
+from helpdesk_assets.local.simulator.ticket_store import TicketSlice
 
 # Known to the helpdesk, but with no right to anything: 403 where the other token gets 200.
 TOKEN_WITHOUT_RIGHTS = "local-demo-token-without-rights"  # noqa: S105 - opens nothing
 
 
-def speak(desk: Desk, token: str) -> RestDialect:
-    return RestDialect(desk, token)
+def create_dialect(backend: HelpdeskBackend, token: str) -> RestDialect:
+    return RestDialect(backend, token)
 
 
 class RestDialect:
     """The three endpoints over one desk."""
 
-    def __init__(self, desk: Desk, token: str) -> None:
-        self._desk = desk
+    def __init__(self, backend: HelpdeskBackend, token: str) -> None:
+        self._backend = backend
         self._token: str | None = token
 
-    def routes(self, gate: Gate) -> Sequence[Route]:
+    def routes(self, middleware: CallMiddleware) -> Sequence[Route]:
         return [
-            Route("/v2/tickets/search", gate.endpoint("search", _complaining(self._search))),
-            Route("/v2/tickets", gate.endpoint("listing", _complaining(self._listing))),
-            Route("/v2/tickets/{ticket_id}", gate.endpoint("ticket", self._ticket)),
+            Route(
+                "/v2/tickets/search",
+                middleware.endpoint("search", _bad_request_on_error(self._search)),
+            ),
+            Route(
+                "/v2/tickets", middleware.endpoint("listing", _bad_request_on_error(self._listing))
+            ),
+            Route("/v2/tickets/{ticket_id}", middleware.endpoint("ticket", self._ticket)),
         ]
 
-    def whole(self, version: Version) -> Json:
-        return self._desk.whole(version)
+    def raw_ticket(self, version: TicketVersion) -> Json:
+        return self._backend.raw_ticket(version)
 
     def authorize(self, request: Request) -> None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme == "Bearer" and token == TOKEN_WITHOUT_RIGHTS:
-            raise Refusal(403, "this token has no right to read tickets")
+            raise ApiError(403, "this token has no right to read tickets")
         if scheme != "Bearer" or token != self._token:
-            raise Refusal(401, "no such token", {"WWW-Authenticate": "Bearer"})
+            raise ApiError(401, "no such token", {"WWW-Authenticate": "Bearer"})
 
     def revoke(self) -> None:
         self._token = None
@@ -69,79 +74,85 @@ class RestDialect:
     def accept(self, token: str) -> None:
         self._token = token
 
-    def refusal(self, refusal: Refusal) -> Json:
-        return {"errorCode": refusal.status, "message": str(refusal)}
+    def api_error(self, api_error: ApiError) -> Json:
+        return {"errorCode": api_error.status, "message": str(api_error)}
 
-    def limits(self, allowance: Allowance) -> Mapping[str, str]:
+    def rate_limit_headers(self, rate_limit_status: RateLimitStatus) -> Mapping[str, str]:
         return {
-            "X-RateLimit-Limit": str(allowance.limit),
-            "X-RateLimit-Remaining": str(allowance.remaining),
-            "X-RateLimit-Reset": str(allowance.reset_seconds),
+            "X-RateLimit-Limit": str(rate_limit_status.limit),
+            "X-RateLimit-Remaining": str(rate_limit_status.remaining),
+            "X-RateLimit-Reset": str(rate_limit_status.reset_seconds),
         }
 
-    def _search(self, request: Request) -> Answer:
-        start, end = read_range(request.query_params)
-        ask = read_page_ask("search", request.query_params)
-        lag = self._desk.faults.take("search_lag", "search")
+    def _search(self, request: Request) -> EndpointResult:
+        start, end = parse_range(request.query_params)
+        page_request = parse_page_request("search", request.query_params)
+        lag = self._backend.faults.consume("search_lag", "search")
 
-        def find(offset: int, limit: int) -> Found:
-            horizon = None if lag is None else int(self._desk.clock.tick() - lag["seconds"])
-            return self._desk.store.modified_between(start, end, offset, limit, horizon)
+        def find(offset: int, limit: int) -> TicketSlice:
+            horizon = None if lag is None else int(self._backend.clock.tick() - lag["seconds"])
+            return self._backend.store.modified_between(start, end, offset, limit, horizon)
 
-        return self._page("search", ask, find)
+        return self._page("search", page_request, find)
 
-    def _listing(self, request: Request) -> Answer:
-        ask = read_page_ask("listing", request.query_params)
-        return self._page("listing", ask, self._desk.store.newest_first)
+    def _listing(self, request: Request) -> EndpointResult:
+        page_request = parse_page_request("listing", request.query_params)
+        return self._page("listing", page_request, self._backend.store.newest_first)
 
-    def _page(self, endpoint: str, ask: PageAsk, find: Callable[[int, int], Found]) -> Answer:
-        desk = self._desk
-        desk.shift_while_paging(endpoint)
-        found = find(ask.offset, ask.size)
-        following = ask.offset + len(found.versions)
-        before = find(ask.offset - 1, 1).versions if ask.offset else []
-        row: Callable[[Version], Any] = desk.whole if needs_values(desk.faults) else desk.written
-        page = PageAnswer(
-            rows=list(map(row, found.versions)),
-            next_token=write_token(endpoint, following) if following < found.total else None,
-            row_before=row(before[0]) if before else None,
+    def _page(
+        self, endpoint: str, page_request: PageRequest, find: Callable[[int, int], TicketSlice]
+    ) -> EndpointResult:
+        backend = self._backend
+        backend.shift_while_paging(endpoint)
+        found = find(page_request.offset, page_request.size)
+        following = page_request.offset + len(found.versions)
+        before = find(page_request.offset - 1, 1).versions if page_request.offset else []
+        row: Callable[[TicketVersion], Any] = (
+            backend.raw_ticket if needs_parsed_rows(backend.faults) else backend.raw_ticket_json
         )
-        self._add_future_row(endpoint, ask, page)
-        damage_page(desk.faults, endpoint, ask, page)
-        return Answer(page.payload(), tickets=len(page.rows))
+        page = PageResult(
+            rows=list(map(row, found.versions)),
+            next_token=encode_page_token(endpoint, following) if following < found.total else None,
+            previous_row=row(before[0]) if before else None,
+        )
+        self._add_future_row(endpoint, page_request, page)
+        apply_page_faults(backend.faults, endpoint, page_request, page)
+        return EndpointResult(page.payload(), tickets=len(page.rows))
 
-    def _add_future_row(self, endpoint: str, ask: PageAsk, page: PageAnswer) -> None:
+    def _add_future_row(self, endpoint: str, page_request: PageRequest, page: PageResult) -> None:
         """Where its time puts it: at the end of the search, at the beginning of the listing."""
-        at_its_place = page.next_token is None if endpoint == "search" else ask.offset == 0
-        if at_its_place and (params := self._desk.faults.take("future_row", endpoint)):
+        at_its_place = page.next_token is None if endpoint == "search" else page_request.offset == 0
+        if at_its_place and (params := self._backend.faults.consume("future_row", endpoint)):
             place = len(page.rows) if endpoint == "search" else 0
             page.rows.insert(place, self._future_ticket(params["modified"]))
 
     def _future_ticket(self, modified: str) -> Json:
-        now = self._desk.clock.tick()
-        version = Version(FUTURE_ID, now, now, 0, {"modifiedTime": modified})
-        return self._desk.whole(version)
+        now = self._backend.clock.tick()
+        version = TicketVersion(FUTURE_ID, now, now, 0, {"modifiedTime": modified})
+        return self._backend.raw_ticket(version)
 
-    def _ticket(self, request: Request) -> Answer:
-        wanted = request.path_params["ticket_id"]
-        future = self._desk.faults.standing("future_row")
-        if wanted == FUTURE_ID and future is not None:
-            return Answer(self._future_ticket(future["modified"]), tickets=1)
-        version = self._desk.store.get(wanted)
+    def _ticket(self, request: Request) -> EndpointResult:
+        ticket_id = request.path_params["ticket_id"]
+        future = self._backend.faults.active("future_row")
+        if ticket_id == FUTURE_ID and future is not None:
+            return EndpointResult(self._future_ticket(future["modified"]), tickets=1)
+        version = self._backend.store.get(ticket_id)
         if version is None:
-            raise Refusal(404, f"no ticket {wanted}")
-        ticket = self._desk.whole(version)
-        spoil_tickets(self._desk.faults, "ticket", [ticket])
-        return Answer(ticket, tickets=1)
+            raise ApiError(404, f"no ticket {ticket_id}")
+        ticket = self._backend.raw_ticket(version)
+        corrupt_tickets(self._backend.faults, "ticket", [ticket])
+        return EndpointResult(ticket, tickets=1)
 
 
-def _complaining(build: Callable[[Request], Answer]) -> Callable[[Request], Answer]:
+def _bad_request_on_error(
+    handler: Callable[[Request], EndpointResult],
+) -> Callable[[Request], EndpointResult]:
     """What cannot be understood of a call is a 400."""
 
-    def built(request: Request) -> Answer:
+    def built(request: Request) -> EndpointResult:
         try:
-            return build(request)
-        except BadParameter as error:
-            raise Refusal(400, str(error)) from None
+            return handler(request)
+        except InvalidParameter as error:
+            raise ApiError(400, str(error)) from None
 
     return built

@@ -19,20 +19,24 @@ from starlette.routing import Route
 from helpdesk_assets.local.simulator import fixture_text
 from helpdesk_assets.local.simulator.clock import to_text
 from helpdesk_assets.local.simulator.dialects.rest import TOKEN_WITHOUT_RIGHTS
-from helpdesk_assets.local.simulator.fault_registry import Allowance
-from helpdesk_assets.local.simulator.helpdesk import Desk, End
-from helpdesk_assets.local.simulator.middleware import Answer, Gate, Refusal
-from helpdesk_assets.local.simulator.response_faults import repeated, rows_kept, spoil_tickets
-from helpdesk_assets.local.simulator.ticket_factory import FUTURE_ID, Json, Version
+from helpdesk_assets.local.simulator.fault_registry import RateLimitStatus
+from helpdesk_assets.local.simulator.helpdesk import HelpdeskBackend, RemovalKind
+from helpdesk_assets.local.simulator.middleware import ApiError, CallMiddleware, EndpointResult
+from helpdesk_assets.local.simulator.response_faults import (
+    corrupt_tickets,
+    remaining_rows,
+    with_repeated_rows,
+)
+from helpdesk_assets.local.simulator.ticket_factory import FUTURE_ID, Json, TicketVersion
 
 API = "/api/v2"
 EXPORT = f"{API}/incremental/tickets/cursor"
 SITE = f"https://example.zendesk.com{API}"
 LARGEST_EXPORT_PAGE = 1000
 LARGEST_LIST_PAGE = 100
-HELD_BACK_SECONDS = 60
+EXPORT_DELAY_SECONDS = 60
 # Only exports tell it.
-ORDER = "generated_timestamp"
+ORDER_FIELD = "generated_timestamp"
 
 # What a status is called in `error`, where the call itself names no other word.
 ERRORS = {
@@ -54,48 +58,50 @@ PRIORITIES = {"Low": "low", "Medium": "normal", "High": "high", "Urgent": "urgen
 AGENT_IDS = {f"{name}@example.com": 7_001 + n for n, name in enumerate(fixture_text.AGENTS)}
 
 
-class Place(NamedTuple):
-    """A place in the export: behind this ticket at this second. `hop` tells apart the cursors of
+class StreamPosition(NamedTuple):
+    """A place in the export: behind this ticket at this second. `repeat_count` tells apart the cursors of
     pages that came no further."""
 
     second: int
     ticket_id: str
-    hop: int = 0
+    repeat_count: int = 0
 
     def cursor(self) -> str:
-        return base64.b64encode(f"{self.second}.{self.hop}||{self.ticket_id}|".encode()).decode()
+        return base64.b64encode(
+            f"{self.second}.{self.repeat_count}||{self.ticket_id}|".encode()
+        ).decode()
 
 
-def speak(desk: Desk, token: str) -> ZendeskDialect:
-    return ZendeskDialect(desk, token)
+def create_dialect(backend: HelpdeskBackend, token: str) -> ZendeskDialect:
+    return ZendeskDialect(backend, token)
 
 
 class ZendeskDialect:
     """The export, the list and single tickets of one desk."""
 
-    def __init__(self, desk: Desk, token: str) -> None:
-        self._desk = desk
+    def __init__(self, backend: HelpdeskBackend, token: str) -> None:
+        self._backend = backend
         self._token: str | None = token
 
-    def routes(self, gate: Gate) -> Sequence[Route]:
-        export = gate.endpoint("search", self._export)
-        listing = gate.endpoint("listing", self._listing)
+    def routes(self, middleware: CallMiddleware) -> Sequence[Route]:
+        export = middleware.endpoint("search", self._export)
+        listing = middleware.endpoint("listing", self._listing)
         # The suffix may be left out everywhere.
         return [
             *(Route(f"{EXPORT}{suffix}", export) for suffix in ("", ".json")),
             *(Route(f"{API}/tickets{suffix}", listing) for suffix in ("", ".json")),
-            Route(f"{API}/tickets/{{ticket_id}}", gate.endpoint("ticket", self._ticket)),
+            Route(f"{API}/tickets/{{ticket_id}}", middleware.endpoint("ticket", self._ticket)),
         ]
 
-    def whole(self, version: Version) -> Json:
+    def raw_ticket(self, version: TicketVersion) -> Json:
         """As the export gives it."""
-        ticket = _renamed(self._desk.body(version), version)
-        fate = self._desk.fates.get(version.ticket_id)
-        if fate and fate.end is End.MERGED:
+        ticket = _to_vendor_ticket(self._backend.body(version), version)
+        removal = self._backend.removals.get(version.ticket_id)
+        if removal and removal.end is RemovalKind.MERGED:
             ticket["status"] = "closed"
             ticket["tags"] = [*ticket["tags"], "closed_by_merge"]
         ticket.update(version.overlay or {})
-        if fate and fate.end is not End.MERGED:
+        if removal and removal.end is not RemovalKind.MERGED:
             ticket["status"] = "deleted"
         return ticket
 
@@ -106,9 +112,9 @@ class ZendeskDialect:
         token = value if scheme == "Bearer" else _password(value) if scheme == "Basic" else None
         if token == TOKEN_WITHOUT_RIGHTS:
             if request.url.path.startswith(EXPORT):
-                raise Refusal(403, "You do not have access to this page.")
+                raise ApiError(403, "You do not have access to this page.")
         elif token is None or token != self._token:
-            raise Refusal(401, "")
+            raise ApiError(401, "")
 
     def revoke(self) -> None:
         self._token = None
@@ -116,102 +122,129 @@ class ZendeskDialect:
     def accept(self, token: str) -> None:
         self._token = token
 
-    def refusal(self, refusal: Refusal) -> Any:
-        error = refusal.code or ERRORS.get(refusal.status, "InternalError")
-        if refusal.status == 403:
-            return {"error": {"title": error, "message": str(refusal)}}
-        return {"error": error, "description": str(refusal)} if str(refusal) else {"error": error}
+    def api_error(self, api_error: ApiError) -> Any:
+        error = api_error.code or ERRORS.get(api_error.status, "InternalError")
+        if api_error.status == 403:
+            return {"error": {"title": error, "message": str(api_error)}}
+        return (
+            {"error": error, "description": str(api_error)} if str(api_error) else {"error": error}
+        )
 
-    def limits(self, allowance: Allowance) -> Mapping[str, str]:
-        limit, remaining = str(allowance.limit), str(allowance.remaining)
+    def rate_limit_headers(self, rate_limit_status: RateLimitStatus) -> Mapping[str, str]:
+        limit, remaining = str(rate_limit_status.limit), str(rate_limit_status.remaining)
         return {
             "X-Rate-Limit": limit,
             "X-Rate-Limit-Remaining": remaining,
             "ratelimit-limit": limit,
             "ratelimit-remaining": remaining,
-            "ratelimit-reset": str(allowance.reset_seconds),
+            "ratelimit-reset": str(rate_limit_status.reset_seconds),
         }
 
-    def _export(self, request: Request) -> Answer:
-        desk, query = self._desk, request.query_params
+    def _export(self, request: Request) -> EndpointResult:
+        backend, query = self._backend, request.query_params
         size = _whole_number(query.get("per_page", str(LARGEST_EXPORT_PAGE)), "per_page")
         if not 1 <= size <= LARGEST_EXPORT_PAGE:
-            raise Refusal(400, f"per_page must be between 1 and {LARGEST_EXPORT_PAGE}")
-        asked = query.get("cursor")
-        place = self._start(query.get("start_time")) if asked is None else _read_cursor(asked)
-        desk.shift_while_paging("search")
-        lag = desk.faults.take("search_lag", "search")
-        until = int(desk.clock.tick() - HELD_BACK_SECONDS - (lag["seconds"] if lag else 0))
-        following = self._following(place, until, size + 1)
-        here = following[: rows_kept(desk.faults, "search", min(size, len(following)))]
-        is_end = len(here) == len(following)
-        if here:
-            before, place = place, Place(here[-1].modified, here[-1].ticket_id)
-            if desk.faults.take("empty_page", "search") is not None:
-                here, is_end, place = [], False, before._replace(hop=before.hop + 1)
-        after: str | None = place.cursor()
-        if asked is None and is_end and not here:
+            raise ApiError(400, f"per_page must be between 1 and {LARGEST_EXPORT_PAGE}")
+        request_cursor = query.get("cursor")
+        position = (
+            self._start_position(query.get("start_time"))
+            if request_cursor is None
+            else _parse_cursor(request_cursor)
+        )
+        backend.shift_while_paging("search")
+        lag = backend.faults.consume("search_lag", "search")
+        until = int(backend.clock.tick() - EXPORT_DELAY_SECONDS - (lag["seconds"] if lag else 0))
+        following = self._following(position, until, size + 1)
+        page_versions = following[
+            : remaining_rows(backend.faults, "search", min(size, len(following)))
+        ]
+        is_end = len(page_versions) == len(following)
+        if page_versions:
+            before, position = (
+                position,
+                StreamPosition(page_versions[-1].modified, page_versions[-1].ticket_id),
+            )
+            if backend.faults.consume("empty_page", "search") is not None:
+                page_versions, is_end, position = (
+                    [],
+                    False,
+                    before._replace(repeat_count=before.repeat_count + 1),
+                )
+        after: str | None = position.cursor()
+        if request_cursor is None and is_end and not page_versions:
             after = None
-        elif asked and not is_end and desk.faults.take("repeated_token", "search") is not None:
-            after = asked
-        rows = self._damaged([self.whole(version) for version in here], is_end)
-        return Answer(_export_page(rows, asked, after, is_end), tickets=len(rows))
+        elif (
+            request_cursor
+            and not is_end
+            and backend.faults.consume("repeated_token", "search") is not None
+        ):
+            after = request_cursor
+        rows = self._with_row_faults(
+            [self.raw_ticket(version) for version in page_versions], is_end
+        )
+        return EndpointResult(_export_page(rows, request_cursor, after, is_end), tickets=len(rows))
 
-    def _start(self, start_time: str | None) -> Place:
+    def _start_position(self, start_time: str | None) -> StreamPosition:
         if start_time is None:
-            raise Refusal(400, "start_time or cursor is required")
+            raise ApiError(400, "start_time or cursor is required")
         start = _whole_number(start_time, "start_time")
-        if start > self._desk.clock.tick() - HELD_BACK_SECONDS:
-            raise Refusal(400, "Too recent start_time. Use a start_time older than 60 seconds")
-        return Place(start, "")
+        if start > self._backend.clock.tick() - EXPORT_DELAY_SECONDS:
+            raise ApiError(400, "Too recent start_time. Use a start_time older than 60 seconds")
+        return StreamPosition(start, "")
 
-    def _following(self, place: Place, until: int, limit: int) -> list[Version]:
+    def _following(self, position: StreamPosition, until: int, limit: int) -> list[TicketVersion]:
         """What follows in the export: the living and the gone, in one order."""
-        stores = (self._desk.store, self._desk.gone)
-        found = (store.following(place[:2], until, limit) for store in stores)
+        stores = (self._backend.store, self._backend.removed)
+        found = (store.following(position[:2], until, limit) for store in stores)
         return list(merge(*found, key=lambda v: (v.modified, v.ticket_id)))[:limit]
 
-    def _damaged(self, rows: list[Json], is_end: bool) -> list[Json]:
-        faults = self._desk.faults
-        if is_end and (params := faults.take("future_row", "search")):
-            now = self._desk.clock.tick()
-            late = Version(FUTURE_ID, now, now, 0, {"updated_at": params["modified"]})
-            rows = [*rows, self.whole(late)]
-        rows = repeated(faults, "search", rows, None)
-        spoil_tickets(faults, "search", rows, "updated_at")
+    def _with_row_faults(self, rows: list[Json], is_end: bool) -> list[Json]:
+        faults = self._backend.faults
+        if is_end and (params := faults.consume("future_row", "search")):
+            now = self._backend.clock.tick()
+            future_version = TicketVersion(
+                FUTURE_ID, now, now, 0, {"updated_at": params["modified"]}
+            )
+            rows = [*rows, self.raw_ticket(future_version)]
+        rows = with_repeated_rows(faults, "search", rows, None)
+        corrupt_tickets(faults, "search", rows, "updated_at")
         return rows
 
-    def _listing(self, request: Request) -> Answer:
+    def _listing(self, request: Request) -> EndpointResult:
         """By cursor, ascending by id; without archived and deleted tickets."""
         query = request.query_params
         size = _whole_number(query.get("page[size]", str(LARGEST_LIST_PAGE)), "page[size]")
         if not 1 <= size <= LARGEST_LIST_PAGE:
-            raise Refusal(400, f"page[size] must be between 1 and {LARGEST_LIST_PAGE}")
+            raise ApiError(400, f"page[size] must be between 1 and {LARGEST_LIST_PAGE}")
         after = _whole_number(query.get("page[after]", "0"), "page[after]")
-        shown = (int(each) for each in self._desk.store.ids() if each not in self._desk.archived)
-        ids = sorted(each for each in shown if each > after)
-        rows = [self._shown(str(each)) for each in ids[:size]]
+        listed_ids = (
+            int(each) for each in self._backend.store.ids() if each not in self._backend.archived
+        )
+        ids = sorted(each for each in listed_ids if each > after)
+        rows = [self._listed_ticket(str(each)) for each in ids[:size]]
         more = len(ids) > size
         meta = {"has_more": more, "after_cursor": str(rows[-1]["id"]) if rows else None}
-        return Answer({"tickets": rows, "meta": meta}, tickets=len(rows))
+        return EndpointResult({"tickets": rows, "meta": meta}, tickets=len(rows))
 
-    def _ticket(self, request: Request) -> Answer:
-        wanted = request.path_params["ticket_id"].removesuffix(".json")
-        rows = [self._shown(wanted)]
-        spoil_tickets(self._desk.faults, "ticket", rows, "updated_at")
-        return Answer({"ticket": rows[0]}, tickets=1)
+    def _ticket(self, request: Request) -> EndpointResult:
+        ticket_id = request.path_params["ticket_id"].removesuffix(".json")
+        rows = [self._listed_ticket(ticket_id)]
+        corrupt_tickets(self._backend.faults, "ticket", rows, "updated_at")
+        return EndpointResult({"ticket": rows[0]}, tickets=1)
 
-    def _shown(self, ticket_id: str) -> Json:
+    def _listed_ticket(self, ticket_id: str) -> Json:
         """As the list and the single ticket give it: what is deleted is not there."""
-        version = self._desk.find(ticket_id)
-        ticket = None if version is None else self.whole(version)
+        version = self._backend.find(ticket_id)
+        ticket = None if version is None else self.raw_ticket(version)
         if ticket is None or ticket["status"] == "deleted":
-            raise Refusal(404, "Not found")
-        del ticket[ORDER]
+            raise ApiError(404, "Not found")
+        del ticket[ORDER_FIELD]
         return ticket
 
 
-def _export_page(rows: list[Json], asked: str | None, after: str | None, is_end: bool) -> Json:
+def _export_page(
+    rows: list[Json], request_cursor: str | None, after: str | None, is_end: bool
+) -> Json:
     def url(cursor: str | None) -> str | None:
         return cursor and f"{SITE}/incremental/tickets/cursor.json?cursor={cursor}"
 
@@ -219,13 +252,13 @@ def _export_page(rows: list[Json], asked: str | None, after: str | None, is_end:
         "tickets": rows,
         "after_url": url(after),
         "after_cursor": after,
-        "before_url": url(asked),
-        "before_cursor": asked,
+        "before_url": url(request_cursor),
+        "before_cursor": request_cursor,
         "end_of_stream": is_end,
     }
 
 
-def _renamed(body: Json, version: Version) -> Json:
+def _to_vendor_ticket(body: Json, version: TicketVersion) -> Json:
     ticket_id, requester = int(version.ticket_id), body["requester"]
     custom = [{"id": field["id"], "value": field["value"]} for field in body["customFields"]]
     custom.append({"id": 360_001, "value": body["updateCount"]})
@@ -235,8 +268,8 @@ def _renamed(body: Json, version: Version) -> Json:
         "external_id": None,
         "via": {"channel": body["channel"].lower(), "source": {"from": {}, "to": {}, "rel": None}},
         "created_at": to_text(version.created),
-        "updated_at": to_text(version.shown_time),
-        ORDER: version.modified,
+        "updated_at": to_text(version.visible_modified),
+        ORDER_FIELD: version.modified,
         "type": "incident",
         "subject": body["subject"],
         "raw_subject": body["subject"],
@@ -266,13 +299,13 @@ def _renamed(body: Json, version: Version) -> Json:
     }
 
 
-def _read_cursor(text: str) -> Place:
+def _parse_cursor(text: str) -> StreamPosition:
     try:
-        place, ticket_id, _ = base64.b64decode(text, validate=True).decode().rsplit("|", 2)
-        second, hop = place.removesuffix("|").split(".")
-        return Place(int(second), ticket_id, int(hop))
+        position, ticket_id, _ = base64.b64decode(text, validate=True).decode().rsplit("|", 2)
+        second, repeat_count = position.removesuffix("|").split(".")
+        return StreamPosition(int(second), ticket_id, int(repeat_count))
     except (ValueError, binascii.Error):
-        raise Refusal(400, "cursor is not valid", code="InvalidCursor") from None
+        raise ApiError(400, "cursor is not valid", code="InvalidCursor") from None
 
 
 def _password(basic: str) -> str | None:
@@ -286,5 +319,5 @@ def _password(basic: str) -> str | None:
 
 def _whole_number(text: str, name: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise Refusal(400, f"{name} must be a whole number")
+        raise ApiError(400, f"{name} must be a whole number")
     return int(text)

@@ -17,32 +17,39 @@ from starlette.routing import Route
 from helpdesk_assets.local.simulator.dialects.zoho_desk_requests import (
     INCLUDES,
     Range,
-    SearchAsk,
-    read_bin,
-    read_includes,
-    read_search,
+    SearchRequest,
+    parse_includes,
+    parse_recycle_bin,
+    parse_search,
 )
-from helpdesk_assets.local.simulator.dialects.zoho_desk_tickets import milliseconds, renamed
+from helpdesk_assets.local.simulator.dialects.zoho_desk_tickets import (
+    milliseconds,
+    to_vendor_ticket,
+)
 from helpdesk_assets.local.simulator.dialects.zoho_desk_tokens import (
     ORG_ID,
     TokenServer,
     TooManyRequests,
 )
-from helpdesk_assets.local.simulator.fault_registry import Allowance
-from helpdesk_assets.local.simulator.helpdesk import Desk, End
-from helpdesk_assets.local.simulator.middleware import Answer, Gate, Refusal
-from helpdesk_assets.local.simulator.response_faults import repeated, rows_kept, spoil_tickets
-from helpdesk_assets.local.simulator.ticket_factory import DAY, FUTURE_ID, Json, Version
+from helpdesk_assets.local.simulator.fault_registry import RateLimitStatus
+from helpdesk_assets.local.simulator.helpdesk import HelpdeskBackend, RemovalKind
+from helpdesk_assets.local.simulator.middleware import ApiError, CallMiddleware, EndpointResult
+from helpdesk_assets.local.simulator.response_faults import (
+    corrupt_tickets,
+    remaining_rows,
+    with_repeated_rows,
+)
+from helpdesk_assets.local.simulator.ticket_factory import DAY, FUTURE_ID, Json, TicketVersion
 
 TOKENS = "/oauth/v2/token"
 SEARCH = "/api/v1/tickets/search"
 TICKET = "/api/v1/tickets/{ticket_id}"
-BIN = "/api/v1/recycleBin"
-BIN_DAYS = 60
+RECYCLE_BIN = "/api/v1/recycleBin"
+RECYCLE_BIN_DAYS = 60
 # A range by offset; one ticket costs 1.
 CREDITS_OF_A_LIST = 3
 # What a call to a path needs of the token.
-SCOPES = {SEARCH: "Desk.search.READ", BIN: "Desk.settings.READ"}
+SCOPES = {SEARCH: "Desk.search.READ", RECYCLE_BIN: "Desk.settings.READ"}
 CODES = {
     400: "BAD_REQUEST",
     401: "INVALID_OAUTH",
@@ -53,8 +60,8 @@ CODES = {
 }
 
 
-def speak(desk: Desk, token: str) -> ZohoDeskDialect:
-    return ZohoDeskDialect(desk, token)
+def create_dialect(backend: HelpdeskBackend, token: str) -> ZohoDeskDialect:
+    return ZohoDeskDialect(backend, token)
 
 
 class ZohoDeskDialect:
@@ -72,27 +79,27 @@ class ZohoDeskDialect:
     merged_are_in_the_bin = True
     bin_is_newest_first = True
 
-    def __init__(self, desk: Desk, token: str) -> None:
-        self._desk = desk
-        self.tokens = TokenServer(token, lambda: desk.clock.now().timestamp())
+    def __init__(self, backend: HelpdeskBackend, token: str) -> None:
+        self._backend = backend
+        self.tokens = TokenServer(token, lambda: backend.clock.now().timestamp())
 
-    def routes(self, gate: Gate) -> Sequence[Route]:
-        login = gate.endpoint("login", self._issue, open_to_all=True)
+    def routes(self, middleware: CallMiddleware) -> Sequence[Route]:
+        login = middleware.endpoint("login", self._issue, public=True)
         return [
             Route(TOKENS, login, methods=["POST"]),
-            Route(SEARCH, self._search_endpoint(gate), methods=["GET"]),
-            Route(TICKET, gate.endpoint("ticket", self._ticket), methods=["GET"]),
-            Route(BIN, gate.endpoint("gone", self._bin), methods=["GET"]),
+            Route(SEARCH, self._search_endpoint(middleware), methods=["GET"]),
+            Route(TICKET, middleware.endpoint("ticket", self._ticket), methods=["GET"]),
+            Route(RECYCLE_BIN, middleware.endpoint("gone", self._bin), methods=["GET"]),
         ]
 
-    def whole(self, version: Version) -> Json:
+    def raw_ticket(self, version: TicketVersion) -> Json:
         """As the search gives it; one in the bin as its id gives it with all that goes with it."""
-        ticket = renamed(self._desk.body(version), version)
-        ticket["isArchived"] = version.ticket_id in self._desk.archived
+        ticket = to_vendor_ticket(self._backend.body(version), version)
+        ticket["isArchived"] = version.ticket_id in self._backend.archived
         ticket.update(version.overlay or {})
-        if fate := self._desk.fates.get(version.ticket_id):
-            ticket["isSpam"] = fate.end is End.SPAM
-            if fate.end is not End.SPAM:
+        if removal := self._backend.removals.get(version.ticket_id):
+            ticket["isSpam"] = removal.end is RemovalKind.SPAM
+            if removal.end is not RemovalKind.SPAM:
                 ticket["isTrashed"] = True
         return ticket
 
@@ -100,46 +107,50 @@ class ZohoDeskDialect:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         scopes = self.tokens.scopes_of(token) if scheme == "Zoho-oauthtoken" else None
         if scopes is None:
-            raise Refusal(401, "The OAuth Token you provided is invalid.")
+            raise ApiError(401, "The OAuth Token you provided is invalid.")
         org = request.headers.get("orgId", request.query_params.get("orgId", ORG_ID))
         if org != ORG_ID:
             message = "The organization of the OAuth token is not the one in the request."
-            raise Refusal(403, message, code="OAUTH_ORG_MISMATCH")
+            raise ApiError(403, message, code="OAUTH_ORG_MISMATCH")
         if SCOPES.get(request.url.path, "Desk.tickets.READ") not in scopes:
             message = "The OAuth Token does not have the scope for this API."
-            raise Refusal(403, message, code="SCOPE_MISMATCH")
+            raise ApiError(403, message, code="SCOPE_MISMATCH")
 
     def revoke(self) -> None:
-        self.tokens.end_all()
+        self.tokens.revoke_all()
 
     def accept(self, token: str) -> None:
         self.tokens.accept(token)
 
-    def refusal(self, refusal: Refusal) -> Any:
-        code = refusal.code or CODES.get(refusal.status, "INTERNAL_SERVER_ERROR")
+    def api_error(self, api_error: ApiError) -> Any:
+        code = api_error.code or CODES.get(api_error.status, "INTERNAL_SERVER_ERROR")
         # Only the credits of the day are told when they come back.
-        if refusal.status == 429 and refusal.headers and "Retry-After" in refusal.headers:
+        if api_error.status == 429 and api_error.headers and "Retry-After" in api_error.headers:
             code = "THRESHOLD_EXCEEDED"
         if code == "Access Denied":
-            return {"error": code, "error_description": str(refusal), "status": "failure"}
-        return {"errorCode": code, "message": str(refusal)}
+            return {"error": code, "error_description": str(api_error), "status": "failure"}
+        return {"errorCode": code, "message": str(api_error)}
 
-    def limits(self, allowance: Allowance) -> Mapping[str, str]:
+    def rate_limit_headers(self, rate_limit_status: RateLimitStatus) -> Mapping[str, str]:
         return {
-            "X-Rate-Limit-Remaining-v3": str(allowance.remaining * CREDITS_OF_A_LIST),
+            "X-Rate-Limit-Remaining-v3": str(rate_limit_status.remaining * CREDITS_OF_A_LIST),
             "X-Rate-Limit-Request-Weight-v3": str(CREDITS_OF_A_LIST),
         }
 
-    def _issue(self, request: Request) -> Answer:
+    def _issue(self, request: Request) -> EndpointResult:
         try:
-            return Answer(self.tokens.answer(request.state.body))
+            return EndpointResult(self.tokens.answer(request.state.body))
         except TooManyRequests:
             message = "You have made too many requests continuously. Please try again later."
-            raise Refusal(400, message, code="Access Denied") from None
+            raise ApiError(400, message, code="Access Denied") from None
 
-    def _search_endpoint(self, gate: Gate) -> Callable[[Request], Awaitable[Response]]:
+    def _search_endpoint(
+        self, middleware: CallMiddleware
+    ) -> Callable[[Request], Awaitable[Response]]:
         """One path, and two endpoints for faults."""
-        listing, search = (gate.endpoint(name, self._search) for name in ("listing", "search"))
+        listing, search = (
+            middleware.endpoint(name, self._search) for name in ("listing", "search")
+        )
 
         async def serve(request: Request) -> Response:
             query = request.query_params
@@ -148,67 +159,82 @@ class ZohoDeskDialect:
 
         return serve
 
-    def _search(self, request: Request) -> Answer:
-        desk, ask = self._desk, read_search(request.query_params, self._desk.cap)
-        endpoint = ask.endpoint
-        desk.shift_while_paging(endpoint)
-        found = self._found(ask)
-        here = found[ask.offset : ask.offset + ask.limit]
-        here = here[: rows_kept(desk.faults, endpoint, len(here))]
-        if here and desk.faults.take("empty_page", endpoint) is not None:
-            return Answer({"data": [], "count": len(found)})
-        is_last = ask.offset + len(here) == len(found)
-        if is_last and (params := desk.faults.take("future_row", endpoint)):
-            here = [*here, self._late(params["modified"])]
-        before = found[ask.offset - 1 : ask.offset] if ask.offset else []
-        rows = [self.whole(version) for version in [*before, *here]]
+    def _search(self, request: Request) -> EndpointResult:
+        backend, search_request = (
+            self._backend,
+            parse_search(request.query_params, self._backend.cap),
+        )
+        endpoint = search_request.endpoint
+        backend.shift_while_paging(endpoint)
+        found = self._search_results(search_request)
+        page_versions = found[search_request.offset : search_request.offset + search_request.limit]
+        page_versions = page_versions[
+            : remaining_rows(backend.faults, endpoint, len(page_versions))
+        ]
+        if page_versions and backend.faults.consume("empty_page", endpoint) is not None:
+            return EndpointResult({"data": [], "count": len(found)})
+        is_last = search_request.offset + len(page_versions) == len(found)
+        if is_last and (params := backend.faults.consume("future_row", endpoint)):
+            page_versions = [*page_versions, self._future_version(params["modified"])]
+        before = (
+            found[search_request.offset - 1 : search_request.offset]
+            if search_request.offset
+            else []
+        )
+        rows = [self.raw_ticket(version) for version in [*before, *page_versions]]
         edge = rows.pop(0) if before else None
-        rows = repeated(desk.faults, endpoint, rows, edge)
-        spoil_tickets(desk.faults, endpoint, rows)
+        rows = with_repeated_rows(backend.faults, endpoint, rows, edge)
+        corrupt_tickets(backend.faults, endpoint, rows)
         if not rows:
-            return Answer(None, status=204)
-        return Answer({"data": rows, "count": len(found)}, tickets=len(rows))
+            return EndpointResult(None, status=204)
+        return EndpointResult({"data": rows, "count": len(found)}, tickets=len(rows))
 
-    def _late(self, modified: str) -> Version:
+    def _future_version(self, modified: str) -> TicketVersion:
         """The ticket of the fault `future_row`."""
-        now = self._desk.clock.tick()
-        return Version(FUTURE_ID, now, now, 0, {"modifiedTime": modified})
+        now = self._backend.clock.tick()
+        return TicketVersion(FUTURE_ID, now, now, 0, {"modifiedTime": modified})
 
-    def _found(self, ask: SearchAsk) -> list[Version]:
-        found = [version for version in self._candidates(ask) if self._is_in(version, ask)]
-        keys: Mapping[str, Callable[[Version], Any]] = {
+    def _search_results(self, search_request: SearchRequest) -> list[TicketVersion]:
+        found = [
+            version
+            for version in self._candidates(search_request)
+            if self._matches(version, search_request)
+        ]
+        keys: Mapping[str, Callable[[TicketVersion], Any]] = {
             "modifiedTime": lambda version: (version.modified, version.ticket_id),
             "createdTime": lambda version: (version.created, version.ticket_id),
             # Whatever it is, it is no order to page by.
             "relevance": lambda version: version.ticket_id[::-1],
         }
-        return sorted(found, key=keys[ask.order_by], reverse=not ask.is_ascending)
+        return sorted(
+            found, key=keys[search_request.order_by], reverse=not search_request.is_ascending
+        )
 
-    def _candidates(self, ask: SearchAsk) -> Iterator[Version]:
-        desk = self._desk
-        lag = desk.faults.take("search_lag", ask.endpoint)
-        horizon = None if lag is None else int(desk.clock.tick() - lag["seconds"])
-        low, high = ask.modified or (0, 2**50)
-        for store in (desk.store, desk.gone):
+    def _candidates(self, search_request: SearchRequest) -> Iterator[TicketVersion]:
+        backend = self._backend
+        lag = backend.faults.consume("search_lag", search_request.endpoint)
+        horizon = None if lag is None else int(backend.clock.tick() - lag["seconds"])
+        low, high = search_request.modified or (0, 2**50)
+        for store in (backend.store, backend.removed):
             if not len(store):
                 continue
             within = low // 1000, high // 1000, 0, len(store)
             yield from store.modified_between(*within, horizon).versions
 
-    def _is_in(self, version: Version, ask: SearchAsk) -> bool:
+    def _matches(self, version: TicketVersion, search_request: SearchRequest) -> bool:
         ticket_id = version.ticket_id
-        fate = self._desk.fates.get(ticket_id)
-        if fate is not None and not (fate.end is End.SPAM and self.finds_spam):
+        removal = self._backend.removals.get(ticket_id)
+        if removal is not None and not (removal.end is RemovalKind.SPAM and self.finds_spam):
             return False
-        if ticket_id in self._desk.archived and not self.finds_archived:
+        if ticket_id in self._backend.archived and not self.finds_archived:
             return False
         return (
-            self._holds(ask.modified, version.modified)
-            and self._holds(ask.created, version.created)
-            and (ask.ids is None or ticket_id in ask.ids)
+            self._is_in_range(search_request.modified, version.modified)
+            and self._is_in_range(search_request.created, version.created)
+            and (search_request.ids is None or ticket_id in search_request.ids)
         )
 
-    def _holds(self, ends: Range | None, second: int) -> bool:
+    def _is_in_range(self, ends: Range | None, second: int) -> bool:
         if ends is None:
             return True
         low, high = ends
@@ -216,55 +242,64 @@ class ZohoDeskDialect:
             return low <= second * 1000 <= high
         return low < second * 1000 < high
 
-    def _ticket(self, request: Request) -> Answer:
-        wanted, includes = request.path_params["ticket_id"], read_includes(request.query_params)
-        version = self._desk.find(wanted)
-        if wanted == FUTURE_ID and (params := self._desk.faults.standing("future_row")):
-            version = self._late(params["modified"])
-        if version is None or not self._is_readable(wanted):
-            raise Refusal(404, "The URL you requested could not be found.")
-        ticket = self.whole(version)
+    def _ticket(self, request: Request) -> EndpointResult:
+        ticket_id, includes = request.path_params["ticket_id"], parse_includes(request.query_params)
+        version = self._backend.find(ticket_id)
+        if ticket_id == FUTURE_ID and (params := self._backend.faults.active("future_row")):
+            version = self._future_version(params["modified"])
+        if version is None or not self._is_readable(ticket_id):
+            raise ApiError(404, "The URL you requested could not be found.")
+        ticket = self.raw_ticket(version)
         for name in INCLUDES.values():
             if name not in includes:
                 ticket.pop(name, None)
         ticket.setdefault("isTrashed", False)
-        spoil_tickets(self._desk.faults, "ticket", [ticket])
-        return Answer(ticket, tickets=1)
+        corrupt_tickets(self._backend.faults, "ticket", [ticket])
+        return EndpointResult(ticket, tickets=1)
 
     def _is_readable(self, ticket_id: str) -> bool:
-        fate = self._desk.fates.get(ticket_id)
-        if fate is None or fate.end is End.SPAM:
+        removal = self._backend.removals.get(ticket_id)
+        if removal is None or removal.end is RemovalKind.SPAM:
             return True
-        return self.shows_trashed and (self.merged_are_in_the_bin or fate.end is not End.MERGED)
+        return self.shows_trashed and (
+            self.merged_are_in_the_bin or removal.end is not RemovalKind.MERGED
+        )
 
-    def _bin(self, request: Request) -> Answer:
-        desk, (offset, limit) = self._desk, read_bin(request.query_params)
-        desk.shift_while_paging("gone")
-        trashed = list(self._trashed())
+    def _bin(self, request: Request) -> EndpointResult:
+        backend, (offset, limit) = self._backend, parse_recycle_bin(request.query_params)
+        backend.shift_while_paging("gone")
+        trashed = list(self._recycle_bin_rows())
         if self.bin_is_newest_first:
             trashed.reverse()
-        here = trashed[offset : offset + limit]
-        here = here[: rows_kept(desk.faults, "gone", len(here))]
-        rows = repeated(desk.faults, "gone", here, trashed[offset - 1] if offset and here else None)
-        spoil_tickets(desk.faults, "gone", rows, "deletedTime")
-        return Answer({"data": rows}, len(rows)) if rows else Answer(None, status=204)
+        page_versions = trashed[offset : offset + limit]
+        page_versions = page_versions[: remaining_rows(backend.faults, "gone", len(page_versions))]
+        rows = with_repeated_rows(
+            backend.faults,
+            "gone",
+            page_versions,
+            trashed[offset - 1] if offset and page_versions else None,
+        )
+        corrupt_tickets(backend.faults, "gone", rows, "deletedTime")
+        return (
+            EndpointResult({"data": rows}, len(rows)) if rows else EndpointResult(None, status=204)
+        )
 
-    def _trashed(self) -> Iterator[Json]:
+    def _recycle_bin_rows(self) -> Iterator[Json]:
         """What lies in the bin, oldest first; each third ticket took a contact along."""
-        since = self._desk.clock.tick() - BIN_DAYS * DAY
-        ends = {End.DELETED, *([End.MERGED] if self.merged_are_in_the_bin else [])}
-        for number, (ticket_id, fate) in enumerate(self._desk.fates.items()):
-            version = self._desk.gone.get(ticket_id)
-            if version is None or fate.end not in ends or fate.at < since:
+        since = self._backend.clock.tick() - RECYCLE_BIN_DAYS * DAY
+        ends = {RemovalKind.DELETED, *([RemovalKind.MERGED] if self.merged_are_in_the_bin else [])}
+        for number, (ticket_id, removal) in enumerate(self._backend.removals.items()):
+            version = self._backend.removed.get(ticket_id)
+            if version is None or removal.end not in ends or removal.at < since:
                 continue
-            ticket = self.whole(version)
+            ticket = self.raw_ticket(version)
             row = {
                 "id": ticket_id,
                 "type": "Tickets",
                 "displayName": ticket["subject"],
                 "departmentId": ticket["departmentId"],
                 "deletedById": "421370000000056000",
-                "deletedTime": milliseconds(fate.at),
+                "deletedTime": milliseconds(removal.at),
             }
             yield row
             if number % 3 == 0:

@@ -11,13 +11,13 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from helpdesk_assets.local.simulator.middleware import Refusal
+from helpdesk_assets.local.simulator.middleware import ApiError
 
-LARGEST_PAGE = 100
-DEFAULT_PAGE = 10
+MAX_PAGE_SIZE = 100
+DEFAULT_PAGE_SIZE = 10
 # `from` may be one less.
 CAP = 5_000
-LARGEST_BIN_PAGE = 50
+MAX_BIN_PAGE_SIZE = 50
 
 # Documented filters of the search that are not simulated are refused like unknown ones.
 SEARCH_PARAMETERS = ("modifiedTimeRange", "createdTimeRange", "id", "sortBy", "limit", "from")
@@ -43,12 +43,12 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
 Range = tuple[int, int]
 
 
-class Unprocessable(Refusal):
+class Unprocessable(ApiError):
     def __init__(self, message: str) -> None:
         super().__init__(422, message)
 
 
-class SearchAsk(NamedTuple):
+class SearchRequest(NamedTuple):
     """One page of a search; ranges in milliseconds since 1970, None where not given."""
 
     modified: Range | None
@@ -65,7 +65,7 @@ class SearchAsk(NamedTuple):
         return "listing" if self.modified is None and self.created is not None else "search"
 
 
-def read_search(query: Mapping[str, str], cap: int | None) -> SearchAsk:
+def parse_search(query: Mapping[str, str], cap: int | None) -> SearchRequest:
     """
     Raises:
         Unprocessable: a parameter is not known, or is not what it must be.
@@ -75,29 +75,29 @@ def read_search(query: Mapping[str, str], cap: int | None) -> SearchAsk:
     order_by = sort_by.removeprefix("-")
     if order_by not in ORDERS:
         raise Unprocessable("The value passed for the 'sortBy' parameter is invalid.")
-    return SearchAsk(
+    return SearchRequest(
         _range(query, "modifiedTimeRange"),
         _range(query, "createdTimeRange"),
         frozenset(query["id"].split(",")) if "id" in query else None,
         order_by,
         not sort_by.startswith("-"),
-        _number(query, "limit", DEFAULT_PAGE, 1, LARGEST_PAGE),
+        _number(query, "limit", DEFAULT_PAGE_SIZE, 1, MAX_PAGE_SIZE),
         _number(query, "from", 0, 0, (CAP if cap is None else cap) - 1),
     )
 
 
-def read_bin(query: Mapping[str, str]) -> tuple[int, int]:
+def parse_recycle_bin(query: Mapping[str, str]) -> tuple[int, int]:
     """Offset and limit.
 
     Raises:
         Unprocessable: as above.
     """
     _refuse_unknown(query, BIN_PARAMETERS)
-    limit = _number(query, "limit", DEFAULT_PAGE, 1, LARGEST_BIN_PAGE)
+    limit = _number(query, "limit", DEFAULT_PAGE_SIZE, 1, MAX_BIN_PAGE_SIZE)
     return _number(query, "from", 0, 0, None), limit
 
 
-def read_includes(query: Mapping[str, str]) -> Collection[str]:
+def parse_includes(query: Mapping[str, str]) -> Collection[str]:
     """The fields that are wanted beside the usual ones.
 
     Raises:
@@ -116,10 +116,12 @@ def _refuse_unknown(query: Mapping[str, str], known: Collection[str]) -> None:
             raise Unprocessable(f"Extra query parameter '{name}' is present in the input.")
 
 
-def _number(query: Mapping[str, str], name: str, default: int, least: int, most: int | None) -> int:
+def _number(
+    query: Mapping[str, str], name: str, default: int, minimum: int, maximum: int | None
+) -> int:
     text = query.get(name, str(default))
     is_number = text.isascii() and text.isdigit()
-    if not is_number or int(text) < least or (most is not None and int(text) > most):
+    if not is_number or int(text) < minimum or (maximum is not None and int(text) > maximum):
         raise Unprocessable(f"The value passed for the '{name}' parameter is invalid.")
     return int(text)
 

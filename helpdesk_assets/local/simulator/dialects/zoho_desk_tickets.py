@@ -9,7 +9,7 @@ from typing import Any
 
 from helpdesk_assets.local.simulator import fixture_text
 from helpdesk_assets.local.simulator.clock import to_text
-from helpdesk_assets.local.simulator.ticket_factory import Json, Version
+from helpdesk_assets.local.simulator.ticket_factory import Json, TicketVersion
 
 STATUS_TYPES = {
     "Open": "Open",
@@ -36,9 +36,9 @@ def milliseconds(second: int) -> str:
     return f"{to_text(second)[:-1]}.000Z"
 
 
-def renamed(body: Json, version: Version) -> Json:
+def to_vendor_ticket(body: Json, version: TicketVersion) -> Json:
     assignee, contact = AGENTS.get(body["assignee"] or ""), _contact(body["requester"])
-    created, modified = milliseconds(version.created), milliseconds(version.shown_time)
+    created, modified = milliseconds(version.created), milliseconds(version.visible_modified)
     department = {"id": str(body["department"]["id"]), "name": body["department"]["name"]}
     custom = {field["name"]: field["value"] for field in body["customFields"]}
     return {
@@ -52,10 +52,10 @@ def renamed(body: Json, version: Version) -> Json:
         "assignee": assignee,
         "createdTime": created,
         "modifiedTime": modified,
-        "closedTime": _retold(body["closedTime"]),
+        "closedTime": _with_milliseconds(body["closedTime"]),
         "onholdTime": None,
         "customerResponseTime": modified,
-        "dueDate": _retold(body["dueDate"]),
+        "dueDate": _with_milliseconds(body["dueDate"]),
         "departmentId": department["id"],
         "department": department,
         "contactId": contact["id"],
@@ -77,7 +77,7 @@ def renamed(body: Json, version: Version) -> Json:
     }
 
 
-def _retold(time: str | None) -> str | None:
+def _with_milliseconds(time: str | None) -> str | None:
     return time and f"{time[:-1]}.000Z"
 
 

@@ -23,8 +23,8 @@ SCOPES = frozenset(
 )
 
 LIFETIME_SECONDS = 3600
-MOST_ALIVE = 10
-MOST_REQUESTS = 10
+MAX_ACTIVE_TOKENS = 10
+MAX_REQUESTS = 10
 REQUESTS_WINDOW_SECONDS = 600
 
 
@@ -33,9 +33,9 @@ class TooManyRequests(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Access:
+class _AccessToken:
     token: str
-    ends_at: float
+    expires_at: float
     scopes: frozenset[str]
 
 
@@ -48,8 +48,8 @@ class TokenServer:
         self._refresh_token = refresh_token
         self._scopes = frozenset(scopes)
         self._now = now
-        self._alive: deque[_Access] = deque(maxlen=MOST_ALIVE)
-        self._requested: deque[float] = deque(maxlen=MOST_REQUESTS)
+        self._active_tokens: deque[_AccessToken] = deque(maxlen=MAX_ACTIVE_TOKENS)
+        self._requested: deque[float] = deque(maxlen=MAX_REQUESTS)
         self._issued = 0
 
     def answer(self, body: bytes) -> Json:
@@ -59,7 +59,7 @@ class TokenServer:
             TooManyRequests: it was the eleventh.
         """
         form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
-        self._count()
+        self._check_rate_limit()
         if form.get("grant_type") != "refresh_token":
             return {"error": "unsupported_grant_type"}
         if form.get("client_id") != CLIENT_ID:
@@ -80,24 +80,26 @@ class TokenServer:
     def scopes_of(self, token: str) -> frozenset[str] | None:
         """What a token opens, None where it is none or has ended."""
         now = self._now()
-        found = (each for each in self._alive if each.token == token and now < each.ends_at)
+        found = (
+            each for each in self._active_tokens if each.token == token and now < each.expires_at
+        )
         return next((each.scopes for each in found), None)
 
-    def end_all(self) -> None:
+    def revoke_all(self) -> None:
         """Every access token; the refresh token gives new ones."""
-        self._alive.clear()
+        self._active_tokens.clear()
 
     def accept(self, refresh_token: str) -> None:
         self._refresh_token = refresh_token
-        self.end_all()
+        self.revoke_all()
 
     def limit_to(self, scopes: Iterable[str]) -> None:
         """What tokens open that are issued from now on."""
         self._scopes = frozenset(scopes)
 
-    def _count(self) -> None:
+    def _check_rate_limit(self) -> None:
         now = self._now()
-        if len(self._requested) == MOST_REQUESTS and (
+        if len(self._requested) == MAX_REQUESTS and (
             now - self._requested[0] < REQUESTS_WINDOW_SECONDS
         ):
             raise TooManyRequests
@@ -106,5 +108,5 @@ class TokenServer:
     def _issue(self, scopes: frozenset[str]) -> str:
         self._issued += 1
         token = f"1000.access-{self._issued:04d}.{id(self):x}"
-        self._alive.append(_Access(token, self._now() + LIFETIME_SECONDS, scopes))
+        self._active_tokens.append(_AccessToken(token, self._now() + LIFETIME_SECONDS, scopes))
         return token

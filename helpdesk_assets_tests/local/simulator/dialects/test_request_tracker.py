@@ -12,10 +12,10 @@ import requests
 
 from helpdesk_assets.local.simulator.dialects.request_tracker import API
 from helpdesk_assets.local.simulator.dialects.request_tracker_sql import (
-    BadQuery,
     Condition,
-    holds,
-    read_query,
+    InvalidQuery,
+    matches,
+    parse_query,
 )
 from helpdesk_assets.local.simulator.dialects.request_tracker_tickets import FIELDS, FIELDS_OF_LISTS
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
@@ -28,22 +28,25 @@ Get = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def desk() -> Iterator[SimulatedHelpdesk]:
+def simulator() -> Iterator[SimulatedHelpdesk]:
     with SimulatedHelpdesk(
         tickets=TICKETS, start=START, frozen=True, dialect="request_tracker"
-    ) as desk:
-        desk.advance(3600)
-        yield desk
+    ) as simulator:
+        simulator.advance(3600)
+        yield simulator
 
 
 @pytest.fixture
-def get(desk: SimulatedHelpdesk) -> Iterator[Get]:
+def get(simulator: SimulatedHelpdesk) -> Iterator[Get]:
     with requests.Session() as session:
         session.trust_env = False
 
         def get(path: str, user: str = "sync", status: int = 200, **query: Any) -> dict[str, Any]:
             answer = session.get(
-                desk.base_url + API + path, params=query, auth=(user, desk.token), timeout=10
+                simulator.base_url + API + path,
+                params=query,
+                auth=(user, simulator.token),
+                timeout=10,
             )
             assert answer.status_code == status, answer.text
             body: dict[str, Any] = answer.json()
@@ -59,15 +62,15 @@ def found(page: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize(
     ("asked", "given"), [(None, 20), ("7", 7), ("0", 20), ("x", 20), ("100", 100), ("500", 100)]
 )
-def test_the_size_of_a_page_is_never_refused(get: Get, asked: str | None, given: int) -> None:
+def test_page_size_is_never_rejected(get: Get, asked: str | None, given: int) -> None:
     page = get("/tickets", query="id > 0", per_page=asked)
     assert (len(page["items"]), page["per_page"]) == (given, given)
 
 
-def test_pages_have_numbers(desk: SimulatedHelpdesk, get: Get) -> None:
+def test_pages_are_numbered(simulator: SimulatedHelpdesk, get: Get) -> None:
     query = {"query": "id > 0", "orderby": "id", "per_page": 60}
     pages = [get("/tickets", page=number, **query) for number in (1, 2, 3, 4)]
-    living = sorted((each.ticket_id for each in desk.truth()), key=int)
+    living = sorted((each.ticket_id for each in simulator.truth()), key=int)
     assert [name for page in pages for name in found(page)] == living
     assert [len(page["items"]) for page in pages] == [60, 60, len(living) - 120, 0]
     assert ["next_page" in page for page in pages] == [True, True, False, False]
@@ -83,8 +86,8 @@ def test_without_fields_a_row_is_an_id(get: Get) -> None:
     assert whole["Queue"].keys() == {"id", "type", "_url"}
 
 
-def test_times_are_read_in_the_users_zone(desk: SimulatedHelpdesk, get: Get) -> None:
-    changed = desk.change(2)
+def test_times_are_in_the_users_zone(simulator: SimulatedHelpdesk, get: Get) -> None:
+    changed = simulator.change(2)
     moment = changed[0].modified_time
     hours = {"sync": 0.0, "sync-new-york": -5, "sync-kolkata": 5.5, "sync-zoneless": 1}
     for user, offset in hours.items():
@@ -95,8 +98,8 @@ def test_times_are_read_in_the_users_zone(desk: SimulatedHelpdesk, get: Get) -> 
             assert (set(found(page)) == {each.ticket_id for each in changed}) is there
 
 
-def test_of_a_time_with_a_t_only_the_day_is_heeded(desk: SimulatedHelpdesk, get: Get) -> None:
-    changed = desk.change(1)[0]
+def test_iso_times_are_truncated_to_the_day(simulator: SimulatedHelpdesk, get: Get) -> None:
+    changed = simulator.change(1)[0]
     day = f"{changed.modified_time:%Y-%m-%d}"
     for text, there in ((f"{day}T23:59:59Z", True), (f"{day} 23:59:59", False)):
         page = get("/tickets", query=f"id = {changed.ticket_id} AND LastUpdated >= '{text}'")
@@ -104,49 +107,49 @@ def test_of_a_time_with_a_t_only_the_day_is_heeded(desk: SimulatedHelpdesk, get:
 
 
 @pytest.mark.parametrize("query", ["Nonsense = 3", "garbage", "id >", "id = 1 AND ("])
-def test_what_is_no_query_is_refused(get: Get, query: str) -> None:
+def test_invalid_query_is_rejected(get: Get, query: str) -> None:
     assert get("/tickets", query=query, status=400)["message"]
     assert get("/tickets", query="")["items"] == []
 
 
-def test_deleted_tickets(desk: SimulatedHelpdesk, get: Get) -> None:
-    gone = desk.delete(1)[0]
+def test_deleted_tickets(simulator: SimulatedHelpdesk, get: Get) -> None:
+    gone = simulator.delete(1)[0]
     page = get("/tickets", query=f"id = {gone}")
     assert (page["total"], page["pages"], page["items"]) == (0, 0, [])
     single = get(f"/ticket/{gone}")
     assert (single["id"], single["Status"]) == (int(gone), "deleted")
-    assert single["LastUpdated"] == f"{desk.clock().now:%Y-%m-%dT%H:%M:%SZ}"
+    assert single["LastUpdated"] == f"{simulator.clock().now:%Y-%m-%dT%H:%M:%SZ}"
     assert single["CustomFields"] == [] or isinstance(single["CustomFields"][0], dict)
     fields = "Type,NewValue,Created"
-    told = get("/transactions", query=f"ObjectId = {gone}", fields=fields)["items"]
-    assert [(row["Type"], row["NewValue"]) for row in told] == [("Status", "deleted")]
+    transactions = get("/transactions", query=f"ObjectId = {gone}", fields=fields)["items"]
+    assert [(row["Type"], row["NewValue"]) for row in transactions] == [("Status", "deleted")]
 
 
-def test_merged_tickets_answer_as_another(desk: SimulatedHelpdesk, get: Get) -> None:
-    merged, between, into = [each.ticket_id for each in desk.change(3)]
-    desk.merge([merged], between)
-    desk.merge([between], into)
+def test_merged_tickets_redirect_to_their_target(simulator: SimulatedHelpdesk, get: Get) -> None:
+    merged, between, into = [each.ticket_id for each in simulator.change(3)]
+    simulator.merge([merged], between)
+    simulator.merge([between], into)
     assert get(f"/ticket/{merged}")["id"] == int(into)
     assert not found(get("/tickets", query=f"id = {merged}"))
-    told = get("/transactions", query="Field = 'MergedInto'", fields="ObjectId,NewValue")["items"]
-    pairs = [(row["ObjectId"], row["NewValue"].rpartition("/")[2]) for row in told[-4:]]
+    transactions = get("/transactions", query="Field = 'MergedInto'", fields="ObjectId,NewValue")[
+        "items"
+    ]
+    pairs = [(row["ObjectId"], row["NewValue"].rpartition("/")[2]) for row in transactions[-4:]]
     # To each of the two the same is told.
     assert pairs == [(merged, between), (between, between), (between, into), (into, into)]
 
 
-def test_only_a_superuser_is_told_how_many_transactions_there_are(
-    desk: SimulatedHelpdesk, get: Get
-) -> None:
-    desk.delete(3)
+def test_only_superusers_see_the_transaction_total(simulator: SimulatedHelpdesk, get: Get) -> None:
+    simulator.delete(3)
     for user, counted in (("sync", False), ("root", True)):
         page = get("/transactions", user, query="NewValue = 'deleted'", per_page=2)
         assert (page["total"] is not None, "next_page" in page) == (counted, counted)
 
 
-def test_times_of_transactions(desk: SimulatedHelpdesk, get: Get) -> None:
+def test_transaction_times(simulator: SimulatedHelpdesk, get: Get) -> None:
     """Their own are read in the user's zone, those of their tickets in UTC."""
-    gone = desk.delete(1)[0]
-    now, local = desk.clock().now, desk.clock().now - timedelta(hours=5)
+    gone = simulator.delete(1)[0]
+    now, local = simulator.clock().now, simulator.clock().now - timedelta(hours=5)
     for field, at in (("Created", local), ("TicketLastUpdated", now)):
         for seconds, there in ((0, True), (1, False)):
             text = f"{at + timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S}"
@@ -155,38 +158,40 @@ def test_times_of_transactions(desk: SimulatedHelpdesk, get: Get) -> None:
             assert bool(page["items"]) is there
 
 
-def test_users_are_told_of_themselves(get: Get) -> None:
+def test_users_can_read_their_own_record(get: Get) -> None:
     assert get("/user/sync-kolkata", "sync-kolkata")["Timezone"] == "Asia/Kolkata"
     assert get("/user/63", "sync-kolkata")["Timezone"] == "Asia/Kolkata"
     assert "Timezone" not in get("/user/sync-kolkata", "sync")
     assert "Timezone" not in get("/user/sync-zoneless", "sync-zoneless")
 
 
-def test_who_may_see_nothing_gets_empty_lists(desk: SimulatedHelpdesk, get: Get) -> None:
+def test_users_without_rights_get_empty_lists(simulator: SimulatedHelpdesk, get: Get) -> None:
     assert get("/tickets", "sync-blind", query="id > 0")["items"] == []
     assert get("/transactions", "sync-blind", query="id > 0")["items"] == []
-    living = next(desk.truth()).ticket_id
+    living = next(simulator.truth()).ticket_id
     assert get(f"/ticket/{living}", "sync-blind", status=403) == {"message": "Forbidden"}
 
 
 @pytest.mark.parametrize("header", ["", "Basic !", "token 1-61-wrong", "Bearer local-demo-token"])
-def test_a_bad_login(desk: SimulatedHelpdesk, header: str) -> None:
+def test_wrong_login(simulator: SimulatedHelpdesk, header: str) -> None:
     answer = requests.get(
-        f"{desk.base_url}{API}/tickets?query=id>0", headers={"Authorization": header}, timeout=10
+        f"{simulator.base_url}{API}/tickets?query=id>0",
+        headers={"Authorization": header},
+        timeout=10,
     )
     assert (answer.status_code, answer.json()) == (401, {"message": "Unauthorized"})
 
 
-def test_and_binds_more_than_or() -> None:
-    node = read_query("a = 1 OR b = 1 AND (c = 1 OR d = 'x y')")
+def test_and_binds_tighter_than_or() -> None:
+    node = parse_query("a = 1 OR b = 1 AND (c = 1 OR d = 'x y')")
 
     def is_true(*names: str) -> bool:
-        return holds(node, lambda condition: condition.field in names)
+        return matches(node, lambda condition: condition.field in names)
 
     assert is_true("a")
     assert not is_true("b")
     assert is_true("b", "d")
     assert not is_true("c", "d")
-    assert read_query("id != 'x y'") == Condition("id", "!=", "x y")
-    with pytest.raises(BadQuery):
-        read_query("a = 1 b = 2")
+    assert parse_query("id != 'x y'") == Condition("id", "!=", "x y")
+    with pytest.raises(InvalidQuery):
+        parse_query("a = 1 b = 2")

@@ -22,27 +22,27 @@ from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 
 SEARCH = "/api/v1/tickets/search"
 TICKETS = "/api/v1/tickets"
-BIN = "/api/v1/recycleBin"
+RECYCLE_BIN = "/api/v1/recycleBin"
 TOKENS = "/oauth/v2/token"
 EVER = "2000-01-01T00:00:00.000Z,2098-01-01T00:00:00.000Z"
 ASCENDING: dict[str, Any] = {"modifiedTimeRange": EVER, "sortBy": "modifiedTime"}
 
 
 class Caller:
-    def __init__(self, desk: SimulatedHelpdesk) -> None:
-        self.desk = desk
+    def __init__(self, simulator: SimulatedHelpdesk) -> None:
+        self.simulator = simulator
         self.session = requests.Session()
         self.session.trust_env = False
 
     def log_in(self, **fields: str) -> requests.Response:
         form = {
-            "refresh_token": self.desk.token,
+            "refresh_token": self.simulator.token,
             "client_id": CLIENT_ID,
             "client_secret": CLIENT_SECRET,
             "grant_type": "refresh_token",
             **fields,
         }
-        return self.session.post(self.desk.base_url + TOKENS, data=form, timeout=10)
+        return self.session.post(self.simulator.base_url + TOKENS, data=form, timeout=10)
 
     def use(self, answer: requests.Response) -> None:
         token = answer.json()["access_token"]
@@ -50,7 +50,7 @@ class Caller:
 
     def get(self, path: str = SEARCH, **query: object) -> requests.Response:
         params = {key.rstrip("_"): str(value) for key, value in query.items()}
-        return self.session.get(self.desk.base_url + path, params=params, timeout=10)
+        return self.session.get(self.simulator.base_url + path, params=params, timeout=10)
 
     def rows(self, path: str = SEARCH, limit: int = 100, **query: object) -> list[dict[str, Any]]:
         """Every page to the one that has no body."""
@@ -81,35 +81,35 @@ def _text(moment: datetime) -> str:
 @pytest.fixture
 def caller() -> Iterator[Caller]:
     """All changes of the past are long ago."""
-    with SimulatedHelpdesk(tickets=130, seed=11, frozen=True, dialect="zoho_desk") as desk:
-        desk.advance(1000)
-        caller = Caller(desk)
+    with SimulatedHelpdesk(tickets=130, seed=11, frozen=True, dialect="zoho_desk") as simulator:
+        simulator.advance(1000)
+        caller = Caller(simulator)
         with caller.session:
             caller.use(caller.log_in())
             yield caller
 
 
 @pytest.fixture
-def desk(caller: Caller) -> SimulatedHelpdesk:
-    return caller.desk
+def simulator(caller: Caller) -> SimulatedHelpdesk:
+    return caller.simulator
 
 
 # --- search ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["modifiedTime", "createdTime"])
-def test_ascending_by_a_time(caller: Caller, name: str) -> None:
+def test_ascending_by_either_time(caller: Caller, name: str) -> None:
     asked: dict[str, Any] = {f"{name}Range": EVER, "sortBy": name}
     rows = caller.rows(limit=30, **asked)
     order = [row[name] for row in rows]
     assert order == sorted(order)
-    true = {one.ticket_id: one.whole for one in caller.desk.truth(whole=True)}
+    true = {one.ticket_id: one.raw_ticket for one in caller.simulator.truth(raw_ticket=True)}
     assert {row["id"]: row for row in rows} == true
     backwards = caller.rows(**{**asked, "sortBy": f"-{name}"})
     assert backwards == rows[::-1]
 
 
-def test_ten_by_relevance_for_who_asks_for_nothing_else(caller: Caller) -> None:
+def test_default_is_ten_by_relevance(caller: Caller) -> None:
     answer = caller.get(modifiedTimeRange=EVER).json()
     assert (len(answer["data"]), answer["count"]) == (10, 130)
     order = [row["modifiedTime"] for row in answer["data"]]
@@ -123,20 +123,23 @@ def test_no_match_has_no_body(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("are_inclusive", [True, False])
-def test_the_ends_of_a_range(
-    caller: Caller, desk: SimulatedHelpdesk, monkeypatch: pytest.MonkeyPatch, are_inclusive: bool
+def test_range_bounds(
+    caller: Caller,
+    simulator: SimulatedHelpdesk,
+    monkeypatch: pytest.MonkeyPatch,
+    are_inclusive: bool,
 ) -> None:
     monkeypatch.setattr(ZohoDeskDialect, "ends_are_inclusive", are_inclusive)
     first, inside, last = sorted(
-        desk.change(3, spread_seconds=6), key=lambda one: one.modified_time
+        simulator.change(3, spread_seconds=6), key=lambda one: one.modified_time
     )
     window = caller.window(first.modified_time, last.modified_time)
     ends = {first.ticket_id, last.ticket_id} if are_inclusive else set()
     assert caller.ids(modifiedTimeRange=window) == {inside.ticket_id, *ends}
 
 
-def test_some_by_their_ids(caller: Caller, desk: SimulatedHelpdesk) -> None:
-    some = [one.ticket_id for one in desk.truth()][:3]
+def test_search_by_ids(caller: Caller, simulator: SimulatedHelpdesk) -> None:
+    some = [one.ticket_id for one in simulator.truth()][:3]
     assert {row["id"] for row in caller.rows(id=",".join(some))} == set(some)
 
 
@@ -161,61 +164,61 @@ def test_some_by_their_ids(caller: Caller, desk: SimulatedHelpdesk) -> None:
         {"createdTimeRange": "1793613605123,1793613606123"},
     ],
 )
-def test_what_is_refused(caller: Caller, query: Mapping[str, Any]) -> None:
+def test_rejected_requests(caller: Caller, query: Mapping[str, Any]) -> None:
     asked = {key.rstrip("_"): value for key, value in {**ASCENDING, **query}.items()}
     assert caller.error(**asked) == (422, "UNPROCESSABLE_ENTITY")
 
 
-def test_from_goes_as_far_as_4999(caller: Caller) -> None:
+def test_offset_limit_is_4999(caller: Caller) -> None:
     assert caller.get(**ASCENDING, from_=4999).status_code == 204
 
 
-def test_a_cap_of_its_own() -> None:
-    with SimulatedHelpdesk(tickets=40, dialect="zoho_desk", cap=25) as desk:
-        caller = Caller(desk)
+def test_custom_cap() -> None:
+    with SimulatedHelpdesk(tickets=40, dialect="zoho_desk", cap=25) as simulator:
+        caller = Caller(simulator)
         with caller.session:
             caller.use(caller.log_in())
             assert len(caller.get(**ASCENDING, limit=10, from_=20).json()["data"]) == 10
             assert caller.error(**ASCENDING, limit=10, from_=25)[0] == 422
 
 
-def test_tickets_change_between_two_pages(caller: Caller, desk: SimulatedHelpdesk) -> None:
+def test_tickets_change_between_two_pages(caller: Caller, simulator: SimulatedHelpdesk) -> None:
     """Then the order shifts, and what the pages give is not all there is."""
-    desk.fault("changes_while_paging", on="search", changes=20, advance_seconds=20)
+    simulator.fault("changes_while_paging", on="search", changes=20, advance_seconds=20)
     seen = [row["id"] for row in caller.rows(limit=30, **ASCENDING)]
-    assert len(set(seen)) < len(list(desk.truth())) <= len(seen)
+    assert len(set(seen)) < len(list(simulator.truth())) <= len(seen)
 
 
-def test_an_index_that_lags(caller: Caller, desk: SimulatedHelpdesk) -> None:
-    since = desk.clock().now
-    desk.advance(5)
-    (changed,) = desk.change(1)
+def test_search_index_lag(caller: Caller, simulator: SimulatedHelpdesk) -> None:
+    since = simulator.clock().now
+    simulator.advance(5)
+    (changed,) = simulator.change(1)
     window = caller.window(since, since + timedelta(hours=1))
-    desk.fault("search_lag", on="search", seconds=60.0)
+    simulator.fault("search_lag", on="search", seconds=60.0)
     assert caller.ids(modifiedTimeRange=window) == set()
-    desk.advance(120)
+    simulator.advance(120)
     assert caller.ids(modifiedTimeRange=window) == {changed.ticket_id}
 
 
-def test_a_search_by_creation_is_the_listing_to_faults(
-    caller: Caller, desk: SimulatedHelpdesk
+def test_search_by_creation_counts_as_the_listing(
+    caller: Caller, simulator: SimulatedHelpdesk
 ) -> None:
-    desk.reset_counters()
-    desk.fault("error_500", on="listing")
+    simulator.reset_counters()
+    simulator.fault("error_500", on="listing")
     assert caller.error(createdTimeRange=EVER) == (500, "INTERNAL_SERVER_ERROR")
     assert caller.get(**ASCENDING, createdTimeRange=EVER).status_code == 200
-    assert desk.counters().calls == {"listing": {"500": 1}, "search": {"200": 1}}
+    assert simulator.counters().calls == {"listing": {"500": 1}, "search": {"200": 1}}
 
 
 # --- gone -----------------------------------------------------------------------------------------
 
 
-def test_the_bin_has_tickets_among_other_things(caller: Caller, desk: SimulatedHelpdesk) -> None:
-    first, at = desk.delete(2), _text(desk.clock().now)
-    desk.advance(10)
-    merged, into = (one.ticket_id for one, _ in zip(desk.truth(), range(2), strict=False))
-    desk.merge([merged], into)
-    rows = caller.rows(BIN, limit=50)
+def test_bin_contains_other_objects(caller: Caller, simulator: SimulatedHelpdesk) -> None:
+    first, at = simulator.delete(2), _text(simulator.clock().now)
+    simulator.advance(10)
+    merged, into = (one.ticket_id for one, _ in zip(simulator.truth(), range(2), strict=False))
+    simulator.merge([merged], into)
+    rows = caller.rows(RECYCLE_BIN, limit=50)
     tickets = {row["id"]: row["deletedTime"] for row in rows if row["type"] == "Tickets"}
     assert tickets.items() >= {(each, at) for each in first}
     assert merged in tickets
@@ -226,47 +229,47 @@ def test_the_bin_has_tickets_among_other_things(caller: Caller, desk: SimulatedH
 
 
 @pytest.mark.parametrize("query", [{"limit": 51}, {"sortBy": "-deletedTime"}, {"module": "t"}])
-def test_what_the_bin_refuses(caller: Caller, query: Mapping[str, Any]) -> None:
-    assert caller.error(BIN, **query) == (422, "UNPROCESSABLE_ENTITY")
+def test_rejected_bin_requests(caller: Caller, query: Mapping[str, Any]) -> None:
+    assert caller.error(RECYCLE_BIN, **query) == (422, "UNPROCESSABLE_ENTITY")
 
 
-def test_the_bin_keeps_60_days(caller: Caller, desk: SimulatedHelpdesk) -> None:
-    (deleted,) = desk.delete(1)
-    assert deleted in {row["id"] for row in caller.rows(BIN, limit=50)}
-    desk.advance(61 * 86_400)
+def test_bin_retains_60_days(caller: Caller, simulator: SimulatedHelpdesk) -> None:
+    (deleted,) = simulator.delete(1)
+    assert deleted in {row["id"] for row in caller.rows(RECYCLE_BIN, limit=50)}
+    simulator.advance(61 * 86_400)
     caller.use(caller.log_in())
-    assert caller.get(BIN).status_code == 204
+    assert caller.get(RECYCLE_BIN).status_code == 204
     assert caller.get(f"{TICKETS}/{deleted}").json()["isTrashed"] is True
 
 
-def test_spam_stays_where_it_is_or_is_found_no_more(
-    caller: Caller, desk: SimulatedHelpdesk, monkeypatch: pytest.MonkeyPatch
+def test_spam_stays_listed_or_disappears(
+    caller: Caller, simulator: SimulatedHelpdesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (spam,) = desk.mark_spam(1)
+    (spam,) = simulator.mark_spam(1)
     (row,) = [row for row in caller.rows(**ASCENDING) if row["id"] == spam]
     assert row["isSpam"] is True
     assert "isTrashed" not in row
-    assert spam not in {row["id"] for row in caller.rows(BIN, limit=50)}
+    assert spam not in {row["id"] for row in caller.rows(RECYCLE_BIN, limit=50)}
     monkeypatch.setattr(ZohoDeskDialect, "finds_spam", False)
     assert spam not in caller.ids()
     assert caller.get(f"{TICKETS}/{spam}").json()["isSpam"] is True
 
 
-def test_a_merged_ticket_may_be_nowhere(
-    caller: Caller, desk: SimulatedHelpdesk, monkeypatch: pytest.MonkeyPatch
+def test_merged_ticket_may_disappear(
+    caller: Caller, simulator: SimulatedHelpdesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    into, merged = (one.ticket_id for one, _ in zip(desk.truth(), range(2), strict=False))
-    desk.merge([merged], into)
+    into, merged = (one.ticket_id for one, _ in zip(simulator.truth(), range(2), strict=False))
+    simulator.merge([merged], into)
     assert caller.get(f"{TICKETS}/{merged}").json()["isTrashed"] is True
     monkeypatch.setattr(ZohoDeskDialect, "merged_are_in_the_bin", False)
-    assert merged not in {row["id"] for row in caller.rows(BIN, limit=50)}
+    assert merged not in {row["id"] for row in caller.rows(RECYCLE_BIN, limit=50)}
     assert caller.error(f"{TICKETS}/{merged}") == (404, "URL_NOT_FOUND")
 
 
-def test_a_ticket_in_the_bin_may_be_unreadable(
-    caller: Caller, desk: SimulatedHelpdesk, monkeypatch: pytest.MonkeyPatch
+def test_ticket_in_the_bin_may_be_unreadable(
+    caller: Caller, simulator: SimulatedHelpdesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (deleted,) = desk.delete(1)
+    (deleted,) = simulator.delete(1)
     assert caller.get(f"{TICKETS}/{deleted}").json()["isTrashed"] is True
     monkeypatch.setattr(ZohoDeskDialect, "shows_trashed", False)
     assert caller.error(f"{TICKETS}/{deleted}") == (404, "URL_NOT_FOUND")
@@ -275,11 +278,11 @@ def test_a_ticket_in_the_bin_may_be_unreadable(
 @pytest.mark.parametrize("are_found", [True, False])
 def test_archived_tickets_may_be_found(monkeypatch: pytest.MonkeyPatch, are_found: bool) -> None:
     monkeypatch.setattr(ZohoDeskDialect, "finds_archived", are_found)
-    with SimulatedHelpdesk(tickets=20, dialect="zoho_desk") as desk:
-        caller = Caller(desk)
+    with SimulatedHelpdesk(tickets=20, dialect="zoho_desk") as simulator:
+        caller = Caller(simulator)
         with caller.session:
             caller.use(caller.log_in())
-            (archived,) = desk.archive(1)
+            (archived,) = simulator.archive(1)
             found = {row["id"]: row["isArchived"] for row in caller.rows(**ASCENDING)}
             assert found.get(archived) is (True if are_found else None)
             assert len(found) == 19 + are_found
@@ -288,17 +291,17 @@ def test_archived_tickets_may_be_found(monkeypatch: pytest.MonkeyPatch, are_foun
 # --- one ticket -----------------------------------------------------------------------------------
 
 
-def test_one_ticket_has_beside_it_what_it_is_asked_for(
-    caller: Caller, desk: SimulatedHelpdesk
+def test_single_ticket_has_its_requested_includes(
+    caller: Caller, simulator: SimulatedHelpdesk
 ) -> None:
-    true = next(desk.truth(whole=True))
-    assert true.whole is not None
+    true = next(simulator.truth(raw_ticket=True))
+    assert true.raw_ticket is not None
     path = f"{TICKETS}/{true.ticket_id}"
     bare, rich = (
         caller.get(path).json(),
         caller.get(path, include="contacts,departments,assignee").json(),
     )
-    assert rich == {**true.whole, "isTrashed": False}
+    assert rich == {**true.raw_ticket, "isTrashed": False}
     assert rich.keys() - bare.keys() == {"contact", "department", "assignee"}
     assert caller.error(path, include="contact")[0] == 422
     assert caller.error(f"{TICKETS}/1") == (404, "URL_NOT_FOUND")
@@ -316,23 +319,21 @@ def test_one_ticket_has_beside_it_what_it_is_asked_for(
         ({"grant_type": "authorization_code"}, "unsupported_grant_type"),
     ],
 )
-def test_a_refusal_comes_with_status_200(
-    caller: Caller, fields: dict[str, str], error: str
-) -> None:
+def test_login_error_has_status_200(caller: Caller, fields: dict[str, str], error: str) -> None:
     answer = caller.log_in(**fields)
     assert (answer.status_code, answer.json()) == (200, {"error": error})
 
 
-def test_a_token_lives_an_hour(caller: Caller, desk: SimulatedHelpdesk) -> None:
+def test_token_lives_an_hour(caller: Caller, simulator: SimulatedHelpdesk) -> None:
     answer = caller.log_in().json()
     assert (answer["expires_in"], answer["token_type"]) == (3600, "Bearer")
-    desk.advance(3590)
+    simulator.advance(3590)
     assert caller.get(**ASCENDING).status_code == 200
-    desk.advance(20)
+    simulator.advance(20)
     assert caller.error(**ASCENDING) == (401, "INVALID_OAUTH")
 
 
-def test_ten_live_at_once_and_ten_are_given_in_ten_minutes() -> None:
+def test_ten_live_tokens_and_ten_requests_in_ten_minutes() -> None:
     now = [1000.0]
     server = TokenServer("refresh", lambda: now[0])
     form = f"refresh_token=refresh&client_id={CLIENT_ID}&client_secret={CLIENT_SECRET}"
@@ -346,8 +347,10 @@ def test_ten_live_at_once_and_ten_are_given_in_ten_minutes() -> None:
     assert [bool(server.scopes_of(token)) for token in tokens] == [False] + [True] * 9
 
 
-def test_the_eleventh_in_ten_minutes_is_a_400(caller: Caller, desk: SimulatedHelpdesk) -> None:
-    desk.advance(1000)
+def test_eleventh_request_in_ten_minutes_is_a_400(
+    caller: Caller, simulator: SimulatedHelpdesk
+) -> None:
+    simulator.advance(1000)
     answers = [caller.log_in() for _ in range(11)]
     assert {answer.status_code for answer in answers[:10]} == {200}
     assert (answers[10].status_code, answers[10].json()["error"]) == (400, "Access Denied")
@@ -366,63 +369,63 @@ def test_logins(
     caller: Caller, headers: dict[str, str | None], expected: tuple[int, str] | None
 ) -> None:
     answer = caller.session.get(
-        caller.desk.base_url + SEARCH, params=ASCENDING, headers=headers, timeout=10
+        caller.simulator.base_url + SEARCH, params=ASCENDING, headers=headers, timeout=10
     )
     code = answer.json().get("errorCode")
     assert (None if answer.status_code == 200 else (answer.status_code, code)) == expected
 
 
-def test_a_bearer_is_no_login(caller: Caller) -> None:
+def test_bearer_scheme_is_rejected(caller: Caller) -> None:
     token = str(caller.session.headers["Authorization"]).partition(" ")[2]
     headers = {"Authorization": f"Bearer {token}"}
-    answer = caller.session.get(caller.desk.base_url + SEARCH, headers=headers, timeout=10)
+    answer = caller.session.get(caller.simulator.base_url + SEARCH, headers=headers, timeout=10)
     assert answer.status_code == 401
 
 
 def test_each_path_needs_its_scope(caller: Caller) -> None:
     caller.use(caller.log_in(refresh_token=TOKEN_WITHOUT_RIGHTS))
-    for path in (SEARCH, BIN, f"{TICKETS}/1"):
+    for path in (SEARCH, RECYCLE_BIN, f"{TICKETS}/1"):
         assert caller.error(path) == (403, "SCOPE_MISMATCH")
 
 
-def test_a_token_that_ends_is_followed_by_another(caller: Caller, desk: SimulatedHelpdesk) -> None:
-    desk.fault("token_ends", on="search", count=1)
+def test_expired_token_can_be_renewed(caller: Caller, simulator: SimulatedHelpdesk) -> None:
+    simulator.fault("token_ends", on="search", count=1)
     assert caller.error(**ASCENDING) == (401, "INVALID_OAUTH")
     caller.use(caller.log_in())
     assert caller.get(**ASCENDING).status_code == 200
 
 
-def test_a_new_refresh_token(caller: Caller, desk: SimulatedHelpdesk) -> None:
-    old = desk.token
-    desk.accept_token("another")
+def test_new_refresh_token(caller: Caller, simulator: SimulatedHelpdesk) -> None:
+    old = simulator.token
+    simulator.accept_token("another")
     try:
         assert caller.log_in(refresh_token=old).json() == {"error": "invalid_code"}
         caller.use(caller.log_in(refresh_token="another"))
         assert caller.get(**ASCENDING).status_code == 200
     finally:
-        desk.accept_token(old)
+        simulator.accept_token(old)
 
 
 # --- limits ---------------------------------------------------------------------------------------
 
 
-def test_headers_tell_the_credits_that_are_left(caller: Caller, desk: SimulatedHelpdesk) -> None:
-    desk.fault("rate_limit", calls=2, window_seconds=60)
+def test_headers_show_remaining_credits(caller: Caller, simulator: SimulatedHelpdesk) -> None:
+    simulator.fault("rate_limit", calls=2, window_seconds=60)
     answers = [caller.get(**ASCENDING) for _ in range(3)]
-    told = [(a.status_code, a.headers.get("X-Rate-Limit-Remaining-v3")) for a in answers]
-    assert told == [(200, "3"), (200, "0"), (429, None)]
+    remaining = [(a.status_code, a.headers.get("X-Rate-Limit-Remaining-v3")) for a in answers]
+    assert remaining == [(200, "3"), (200, "0"), (429, None)]
     assert answers[0].headers["X-Rate-Limit-Request-Weight-v3"] == "3"
 
 
-def test_only_spent_credits_say_when_they_come_back(
-    caller: Caller, desk: SimulatedHelpdesk
+def test_only_exhausted_credits_have_a_reset_time(
+    caller: Caller, simulator: SimulatedHelpdesk
 ) -> None:
-    desk.fault("rate_limit_429", count=1, retry_after=43_200)
+    simulator.fault("rate_limit_429", count=1, retry_after=43_200)
     spent = caller.get(**ASCENDING)
     assert (spent.headers["Retry-After"], spent.json()["errorCode"]) == (
         "43200",
         "THRESHOLD_EXCEEDED",
     )
-    desk.fault("rate_limit_429", count=1, retry_after=None)
+    simulator.fault("rate_limit_429", count=1, retry_after=None)
     busy = caller.get(**ASCENDING)
     assert ("Retry-After" in busy.headers, busy.json()["errorCode"]) == (False, "TOO_MANY_REQUESTS")
