@@ -19,6 +19,7 @@ from hypothesis import settings as hypothesis_settings
 
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.datasets import fresh_dataset
+from helpdesk_assets_tests.durations import StrictDurations
 from helpdesk_assets_tests.warehouse_limits import limit_of
 from helpdesk_assets_tests.warehouses import (
     WarehouseKind,
@@ -46,8 +47,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="which BigQuery: the local stand-in, another one, GoogleSQL before it, or the service",
     )
 
+    parser.addoption(
+        "--strict-durations",
+        type=float,
+        metavar="FACTOR",
+        help="fail where a case without the mark `slow` takes longer than FACTOR times 5 s",
+    )
+
 
 def pytest_configure(config: pytest.Config) -> None:
+    factor = config.getoption("--strict-durations")
+    if factor and not hasattr(config, "workerinput"):  # a worker's reports come to its controller
+        config.pluginmanager.register(StrictDurations(factor))
     try:
         require(_kind(config), os.environ)
     except WarehouseMissing as error:

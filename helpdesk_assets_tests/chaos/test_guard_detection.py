@@ -31,6 +31,7 @@ def test_each_guard_covers_a_promise() -> None:
     assert PROMISES.keys() == GUARDS.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.warehouse
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("guard", GUARDS)

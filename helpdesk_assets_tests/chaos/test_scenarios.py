@@ -10,6 +10,7 @@ from helpdesk_assets_tests.chaos.scenario_runner import run_short_profile
 
 @pytest.mark.warehouse
 @pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_scenarios_keep_all_promises(environment: Environment) -> None:
     """The same stories each time, so that a change is to blame where one fails."""
     run_short_profile(environment)

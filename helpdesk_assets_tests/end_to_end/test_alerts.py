@@ -31,7 +31,7 @@ def change_and_lose_webhooks(harness: DagsterHarness, count: int, of: int) -> li
     """Changes so many tickets, of which the first are lost, some come twice, and the newest comes;
     the ids of the lost ones."""
     ids = [ticket.ticket_id for ticket in harness.helpdesk.truth()][:of]
-    harness.helpdesk.send_webhooks(change_and_lose_webhooks=count, double=2)
+    harness.helpdesk.send_webhooks(lose=count, double=2)
     changed = harness.helpdesk.change(ids=ids, spread_seconds=of)
     harness.helpdesk.delivered()
     newest = max(row["modifiedTime"] for row in harness.rows("tickets"))
@@ -39,6 +39,7 @@ def change_and_lose_webhooks(harness: DagsterHarness, count: int, of: int) -> li
     return sorted(ticket.ticket_id for ticket in changed[:count])
 
 
+@pytest.mark.slow
 def test_lost_webhooks_and_recovery_are_each_alerted_once(
     harness: DagsterHarness,
     instance: dg.DagsterInstance,

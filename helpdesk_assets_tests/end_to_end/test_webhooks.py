@@ -3,6 +3,8 @@ people are told."""
 
 from __future__ import annotations
 
+import pytest
+
 from helpdesk_assets_tests.end_to_end.subscribed_receiver import subscribed_receiver
 from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, as_versions, open_harness
 
@@ -10,6 +12,7 @@ from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, as_versions, open_
 LATE_SECONDS = 400.0
 
 
+@pytest.mark.slow
 def test_sync_finds_exactly_the_undelivered_changes(warehouse_endpoint: str) -> None:
     with (
         # Groups of one: what comes twice is else told apart before it is written.

@@ -99,6 +99,7 @@ def read(ask: Callable[[], Any]) -> list[Ticket]:
     return [ticket for page in pages if isinstance(page, Page) for ticket in page.tickets]
 
 
+@pytest.mark.slow
 @each_adapter
 @fewer
 @given(data=st.data(), skip_bad=st.booleans())

@@ -38,6 +38,7 @@ def add(endpoint: str, note: str) -> list[str]:
     return notes
 
 
+@pytest.mark.slow
 def test_data_survives_a_kill_and_a_stop(tmp_path: Path) -> None:
     running = LocalWarehouse(tmp_path / "data")
     with running:
@@ -52,6 +53,7 @@ def test_data_survives_a_kill_and_a_stop(tmp_path: Path) -> None:
     assert not local_warehouse.is_ready(running.endpoint)
 
 
+@pytest.mark.slow
 def test_rows_listed_beside_statements_are_the_tables_own(tmp_path: Path) -> None:
     with LocalWarehouse(tmp_path) as running:
         add(running.endpoint, "a")

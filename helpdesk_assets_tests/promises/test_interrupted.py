@@ -17,6 +17,8 @@ from helpdesk_assets.operations.sync import SyncReport
 from helpdesk_assets_tests.harness import Harness
 from helpdesk_assets_tests.promises.conftest import MakeHarness
 
+pytestmark = pytest.mark.slow
+
 TICKETS, PAGE = 2000, 50
 # The run of the command line, saving after every page, and killed for real when it has read so
 # many: after a page, or between the storing of rows and the note of it.

@@ -121,6 +121,7 @@ def test_receiver_killed_under_load(settings: Settings, tmp_path: Path, answered
     assert_all_stored(settings, load)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_warehouse_killed_and_restarted(tmp_path: Path) -> None:
     with (

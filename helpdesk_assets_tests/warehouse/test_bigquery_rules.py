@@ -80,6 +80,7 @@ OF_STATEMENTS: dict[str, Rule] = {
 }
 
 
+@pytest.mark.slow
 def test_every_job_of_a_scenario_follows_the_rules(warehouse_endpoint: str) -> None:
     """One test, for the story takes longer than all that is asked of it."""
     with (

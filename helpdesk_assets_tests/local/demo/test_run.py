@@ -57,6 +57,7 @@ def processes_in(other_directory: Path) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_demo_runs_to_completion(other_directory: Path) -> None:
     with start(300) as process:
         output, errors = process.communicate(timeout=200)
@@ -72,6 +73,7 @@ def test_demo_runs_to_completion(other_directory: Path) -> None:
     assert not (other_directory / "absent").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sign", "at", "code"),
     [(signal.SIGTERM, "Start here", 143), (signal.SIGINT, "First sync", 130)],

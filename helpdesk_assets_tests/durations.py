@@ -1,0 +1,32 @@
+"""What takes long is marked `slow`; a case that takes long without the mark fails a strict run."""
+
+from __future__ import annotations
+
+import pytest
+
+QUICK_SECONDS = 5.0
+
+
+class StrictDurations:
+    """A plugin of the process that hears every report."""
+
+    def __init__(self, factor: float) -> None:
+        """
+        Args:
+            factor: how much slower than a quiet machine this one may be.
+        """
+        self._most = QUICK_SECONDS * factor
+        self._long: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" and report.duration > self._most and "slow" not in report.keywords:
+            self._long.append(f"{report.duration:.1f} s  {report.nodeid}")
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self._long and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._long:
+            terminalreporter.section(f"longer than {self._most:g} s and not marked slow", red=True)
+            terminalreporter.write("".join(f"{line}\n" for line in self._long))
