@@ -7,6 +7,7 @@ the chosen warehouse cannot do is listed in `warehouse_limits`.
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -46,7 +47,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=WarehouseKind.BQEMULATOR.value,
         help="which BigQuery: the local stand-in, another one, GoogleSQL before it, or the service",
     )
-
     parser.addoption(
         "--strict-durations",
         type=float,
@@ -93,6 +93,16 @@ def _restore_sigint() -> None:
     """A shell starts what runs in its background with SIGINT ignored, and Dagster then treats
     SIGTERM alike. Processes that tests start would inherit both and never stop when told."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _restore_logging() -> Iterator[None]:
+    """The command line configures the log of its process, which all tests share."""
+    logger = logging.getLogger("helpdesk_assets")
+    handlers, level = logger.handlers, logger.level
+    yield
+    logger.handlers = handlers
+    logger.setLevel(level)
 
 
 @pytest.fixture

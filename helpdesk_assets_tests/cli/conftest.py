@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
 import sys
@@ -25,16 +24,6 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 def simulator() -> Iterator[SimulatedHelpdesk]:
     with SimulatedHelpdesk(tickets=TICKETS, seed=5) as simulator:
         yield simulator
-
-
-@pytest.fixture(autouse=True)
-def _restore_logging() -> Iterator[None]:
-    """The command line sets up the log of its process; here that is everybody's."""
-    ours = logging.getLogger("helpdesk_assets")
-    handlers, level = ours.handlers, ours.level
-    yield
-    ours.handlers = handlers
-    ours.setLevel(level)
 
 
 @pytest.fixture

@@ -27,7 +27,8 @@ class MakeHarness(Protocol):
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "vendor" in metafunc.fixturenames:
+    own = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "vendor" in metafunc.fixturenames and ("vendor", "fault") not in own:
         test_name = metafunc.function.__name__.removeprefix("test_")
         applicable = [vendor for vendor in VENDORS if test_name not in vendor.excluded_tests]
         metafunc.parametrize("vendor", applicable, ids=lambda vendor: vendor.name)

@@ -10,7 +10,7 @@ import pytest
 
 from helpdesk_assets.errors import CredentialsRefused, EndpointFailed
 from helpdesk_assets.model.batch import Mode
-from helpdesk_assets_tests.conformance.vendors import Vendor
+from helpdesk_assets_tests.conformance.vendors import REST, VENDORS, Vendor
 from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness
 
 # Of the calls for changes, the first passes and the next ones show it.
@@ -23,10 +23,19 @@ TRANSIENT: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("fault", TRANSIENT.values(), ids=TRANSIENT.keys())
-def test_transient_failure(harness: Harness, fault: Mapping[str, Any]) -> None:
+# All vendors share one retry: each other vendor only has to show that it uses it.
+FAILURES = [
+    *((REST, fault) for fault in TRANSIENT),
+    *((vendor, "429 with Retry-After") for vendor in VENDORS if vendor is not REST),
+]
+
+
+@pytest.mark.parametrize(
+    ("vendor", "fault"), FAILURES, ids=lambda value: getattr(value, "name", value)
+)
+def test_transient_failure(harness: Harness, fault: str) -> None:
     _change_some(harness)
-    harness.simulator.fault(**fault, on="search", after=1, count=2)
+    harness.simulator.fault(**TRANSIENT[fault], on="search", after=1, count=2)
     report = harness.sync()
     assert not report.manifest.fallback
     assert report.manifest.api.retries == 2

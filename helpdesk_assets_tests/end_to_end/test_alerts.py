@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from helpdesk_assets.settings import Settings
-from helpdesk_assets_tests.alerts.alert_server import AlertServer
+from helpdesk_assets_tests.alerts.alert_server import TOKEN, AlertServer
 from helpdesk_assets_tests.defs.conftest import DagsterHarness, checks_of
 from helpdesk_assets_tests.defs.real_daemon import daemon, ticks, until
 from helpdesk_assets_tests.end_to_end.subscribed_receiver import SharedClock, subscribed_receiver
@@ -51,6 +51,8 @@ def test_lost_webhooks_and_recovery_are_each_alerted_once(
 ) -> None:
     monkeypatch.setenv("ALERT_URLS", alert_server.alert_url)
     monkeypatch.setenv("ALERT_INTERVAL_SECONDS", "1")
+    monkeypatch.setenv("HEARTBEAT_URL", f"http://{alert_server.address}/{TOKEN}")
+    monkeypatch.setenv("DAGSTER_UI_URL", "http://127.0.0.1:3000")
     log = tmp_path / "daemon.log"
 
     def looked() -> None:
@@ -58,29 +60,41 @@ def test_lost_webhooks_and_recovery_are_each_alerted_once(
         seen = ticks(instance)
         until(lambda: ticks(instance) > seen + 1, log)
 
-    with daemon(home, log), subscribed_receiver(harness.helpdesk, warehouse_settings) as time:
-        assert harness.sync().success
-        harness.helpdesk.change(1)
-        assert sync(harness, time) == (True, "WARN")
-        until(lambda: ticks(instance) >= 1, log)
+    with subscribed_receiver(harness.helpdesk, warehouse_settings) as time:
+        with daemon(home, log):
+            assert harness.sync().success
+            harness.helpdesk.change(1)
+            assert sync(harness, time) == (True, "WARN")
+            until(lambda: ticks(instance) >= 1, log)
 
-        lost = change_and_lose_webhooks(harness, 4, of=12)
-        assert sync(harness, time) == (False, "ERROR")
-        assert harness.missed() == lost
-        until(lambda: bool(alert_server.received), log)
-        lost += change_and_lose_webhooks(harness, 1, of=12)
-        assert sync(harness, time) == (False, "WARN")
-        assert harness.missed() == sorted(lost)
-        looked()
-        assert alert_server.titles == [GAPS]
+            lost = change_and_lose_webhooks(harness, 4, of=12)
+            assert sync(harness, time) == (False, "ERROR")
+            assert harness.missed() == lost
+            until(lambda: bool(alert_server.received), log)
+            # A daemon that ends between sending and saving its cursor rightly sends again.
+            looked()
+        heartbeats = len(alert_server.heartbeats)
 
-        assert sync(harness, time) == (True, "WARN")
-        until(lambda: len(alert_server.received) > 1, log)
-        looked()
+        # Another process, which knows only what the instance has kept.
+        with daemon(home, log):
+            lost += change_and_lose_webhooks(harness, 1, of=12)
+            assert sync(harness, time) == (False, "WARN")
+            assert harness.missed() == sorted(lost)
+            looked()
+            assert alert_server.titles == [GAPS]
+
+            assert sync(harness, time) == (True, "WARN")
+            until(lambda: len(alert_server.received) > 1, log)
+            looked()
 
     began, over = alert_server.received
     assert (began.title, began.level) == (GAPS, "failure")
     assert began.headline.startswith("ERROR: 4 of 12 changed tickets were not delivered")
-    assert f"Tickets: {', '.join(lost[:4])}" in began.body.splitlines()
+    lines = began.body.splitlines()
+    assert {"missed 4", "changes 12"} <= set(lines[1].split(", "))
+    assert lines[2] == f"Tickets: {', '.join(lost[:4])}"
+    assert lines[4].startswith("http://127.0.0.1:3000/runs/")
     assert (over.title, over.level) == (GAPS, "success")
+    assert len(alert_server.heartbeats) > heartbeats > 0
+    assert TOKEN not in log.read_text()
     assert harness.stored() == harness.truth()
