@@ -15,8 +15,8 @@ SECOND   := .venv-second-opinion
 SHARED   := -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test quick chaos test-local-bigquery test-googlesql test-bigquery googlesql-judge \
-	dev format lint types contracts unit fuzz audit constraints clean
+.PHONY: help install demo test test-all chaos test-local-bigquery test-googlesql test-bigquery googlesql-judge \
+	dev format lint types contracts fuzz audit constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,7 +37,11 @@ $(STAMP) $(SECOND)/installed:
 demo: install ## First sync, lost webhooks, second sync, checks, comparison; stops all it started
 	$(BIN)/helpdesk-assets demo --tickets $(TICKETS)
 
-test: install lint types contracts unit ## Format, lint, types, import contracts and the test suite
+test: install lint types contracts ## What to wait for: format, lint, types, contracts, quick tests (5 minutes)
+	$(BIN)/pytest -q $(SHARED) -m "not slow and not extended" $(PYTEST_ARGS)
+
+test-all: install lint types contracts ## Every test: also each helpdesk, hostile input, chaos, Request Tracker, daemon
+	$(BIN)/pytest -q $(SHARED) $(PYTEST_ARGS)
 
 lint: install
 	$(BIN)/ruff format --check .
@@ -48,12 +52,6 @@ types: install
 
 contracts: install
 	$(BIN)/lint-imports --config setup.cfg
-
-unit: install
-	$(BIN)/pytest -q $(SHARED) $(PYTEST_ARGS)
-
-quick: install ## The tests that need no warehouse, in a minute or so
-	$(BIN)/pytest -q $(SHARED) -m "not warehouse" $(PYTEST_ARGS)
 
 chaos: install ## Stories that try to prove the promises wrong (CHAOS_STORIES, an hour or so)
 	nice -n 5 $(BIN)/python -m helpdesk_assets_tests.chaos.long_run \

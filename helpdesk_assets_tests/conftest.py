@@ -40,6 +40,10 @@ hypothesis_settings.register_profile("fuzz", NO_DEADLINE, max_examples=3000, pri
 hypothesis_settings.load_profile("same")
 
 
+# Suites that `make test` leaves to `make test-all`.
+EXTENDED = ("chaos", "conformance", "end_to_end", "hostile", "request_tracker")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--warehouse",
@@ -77,10 +81,13 @@ def _kind(config: pytest.Config) -> WarehouseKind:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what needs a warehouse, so that `make quick` can leave it out: most of the suite's time
-    is the stand-in's. Among those, expect what the chosen warehouse cannot do to fail."""
+    """Mark the extended suites and what needs a warehouse. Among the latter, expect what the chosen
+    warehouse cannot do to fail."""
     kind = _kind(config)
+    root = Path(__file__).parent
     for item in items:
+        if item.path.relative_to(root).parts[0] in EXTENDED:
+            item.add_marker("extended")
         if isinstance(item, pytest.Function) and "warehouse_endpoint" in item.fixturenames:
             item.add_marker("warehouse")
             reason = limit_of(kind, item.nodeid)
