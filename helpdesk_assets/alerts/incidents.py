@@ -127,8 +127,8 @@ def due_notice(
 
 def prune(incidents: Incidents, channels: Collection[str], limit: int) -> Incidents:
     """Without what is over and known to everybody, and without channels that are no more. Beyond
-    `limit` the ones seen longest ago go, should ever so many be wrong at once; a run in which one of
-    them is still not well brings it back."""
+    `limit` the ones seen longest ago go, should ever so many be wrong at once; a run in which one
+    of them is still not well brings it back."""
     retained = {
         subject: replace(
             incident,

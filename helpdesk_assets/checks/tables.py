@@ -67,8 +67,8 @@ def one_row_per_ticket(evidence: Evidence) -> CheckResult:
         evidence,
         {"repeated_keys": (evidence.latest or RunCounts()).repeated_keys},
         passed_text="Every ticket has one row.",
-        failed_text="tickets holds rows whose ticket_id is there already. Something other than the sync "
-        "inserts; keep the newest row of each and delete the others.",
+        failed_text="tickets holds rows whose ticket_id is there already. Something other than the "
+        "sync inserts; keep the newest row of each and delete the others.",
     )
 
 
@@ -79,8 +79,8 @@ def no_null_keys_or_times(evidence: Evidence) -> CheckResult:
         evidence,
         {"null_keys": facts.null_keys, "null_times": facts.null_times},
         passed_text="Every row has its ticket_id and modifiedTime.",
-        failed_text="tickets holds rows without ticket_id or modifiedTime. Something other than the sync "
-        "writes them: such a row is never matched, or always counts as older.",
+        failed_text="tickets holds rows without ticket_id or modifiedTime. Something other than "
+        "the sync writes them: such a row is never matched, or always counts as older.",
     )
 
 
@@ -90,8 +90,8 @@ def no_time_in_the_future(evidence: Evidence) -> CheckResult:
         evidence,
         {"future_times": (evidence.latest or RunCounts()).future_times},
         passed_text="No modifiedTime is ahead of the helpdesk's clock.",
-        failed_text="tickets holds rows dated ahead of the helpdesk's clock. No later change will replace "
-        "them; correct or delete them and run a full sync.",
+        failed_text="tickets holds rows dated ahead of the helpdesk's clock. No later change will "
+        "replace them; correct or delete them and run a full sync.",
     )
 
 

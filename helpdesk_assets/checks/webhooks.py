@@ -103,8 +103,8 @@ def webhook_latency(evidence: Evidence) -> CheckResult:
     if slow:
         text = (
             f"5 of 100 webhooks took longer than {p95:.0f} s from the change to the table; "
-            f"WEBHOOK_LATENCY_SECONDS is {thresholds.latency_seconds:.0f}. Does the vendor send late, "
-            f"or does the receiver wait for the warehouse? {GUIDE}"
+            f"WEBHOOK_LATENCY_SECONDS is {thresholds.latency_seconds:.0f}. Does the vendor send "
+            f"late, or does the receiver wait for the warehouse? {GUIDE}"
         )
     return CheckResult(
         "webhook_latency",

@@ -125,8 +125,9 @@ def _reject_future(settings: Settings, to: datetime) -> None:
         reached = page.served_at - helpdesk.capabilities.settle_delay
     if to > reached:
         raise UserError(
-            f"{format_time(to)} is ahead of what the helpdesk tells of, which is {format_time(reached)} by "
-            "its own clock: what changes until then would never be looked at. Nothing was changed."
+            f"{format_time(to)} is ahead of what the helpdesk tells of, which is "
+            f"{format_time(reached)} by its own clock: what changes until then would never be "
+            "looked at. Nothing was changed."
         )
 
 

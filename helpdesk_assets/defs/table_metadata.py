@@ -123,7 +123,8 @@ def _guard(asset: str, declared_values: str | None) -> MergePolicy:
         return MergePolicy(declared_values or MergePolicy.INSERT_ONLY)
     except ValueError:
         raise UserError(
-            f"Asset {asset}: merge_guard is {declared_values!r}. Use one of {', '.join(MergePolicy)}."
+            f"Asset {asset}: merge_guard is {declared_values!r}. Use one of "
+            f"{', '.join(MergePolicy)}."
         ) from None
 
 

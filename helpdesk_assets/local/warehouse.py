@@ -188,7 +188,8 @@ class LocalWarehouse:
     def _start_error(self, problem: str) -> WarehouseUnavailable:
         tail = self.log.read_bytes()[-_LOG_TAIL:].decode(errors="replace").strip()
         return WarehouseUnavailable(
-            f"The local warehouse {problem} at {self.endpoint}. Its log {self.log} ends with:\n{tail}"
+            f"The local warehouse {problem} at {self.endpoint}. Its log {self.log} ends "
+            f"with:\n{tail}"
         )
 
 

@@ -39,9 +39,9 @@ class Manifest:
     `versions` (in order of arrival) for a small batch and by the table `staging` for a large one.
     `advances_watermark` is False where the window was not read whole or was asked for by hand.
     A run with `is_range` leaves the state row alone; one with `fallback` used the listing.
-    `expected_version` and `initial_watermark` are the state row as it was when the run began. A batch that
-    was `has_checkpoint` while it was read may hold rows that are not counted here: of a run that was killed
-    before it had noted them, or of one that went on with it beside this one.
+    `expected_version` and `initial_watermark` are the state row as it was when the run began. A
+    batch that was `has_checkpoint` while it was read may hold rows that are not counted here: of a
+    run that was killed before it had noted them, or of one that went on with it beside this one.
     """
 
     batch_id: str

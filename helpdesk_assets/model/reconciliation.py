@@ -42,8 +42,8 @@ class DifferenceOutcome(StrEnum):
 class InventorySnapshot:
     """One reading of the inventory.
 
-    `listed_at` is the helpdesk's clock at its first answer and `ended_at` at its last. `entries` are
-    the rows that came, a ticket perhaps more than once. `total` is what the helpdesk said that
+    `listed_at` is the helpdesk's clock at its first answer and `ended_at` at its last. `entries`
+    are the rows that came, a ticket perhaps more than once. `total` is what the helpdesk said that
     there are, where it says so. `unreadable` tickets are there and have no time that can be read.
     """
 

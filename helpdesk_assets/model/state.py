@@ -21,8 +21,9 @@ class RunCounts:
     read, so a run learns all of this without a further query job. `missed` holds the ones with the
     longest lag, at most 100; `missed_total` counts them all, and `missed_since` is when the first
     of them changed. `rows` to `future_times` speak of the whole tickets table, `inserted` to
-    `rejected` of this run's tickets. `index_lag_p99` is how far behind the watermark, in seconds, this
-    run still found changes that no run had seen. `webhooks` is None where the table alone tells.
+    `rejected` of this run's tickets. `index_lag_p99` is how far behind the watermark, in seconds,
+    this run still found changes that no run had seen. `webhooks` is None where the table alone
+    tells.
     """
 
     rows: int = 0

@@ -41,16 +41,17 @@ class LedgerSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Unsubscribed:
-    """A kind of change that the webhook's subscription leaves out. `conditions`: column and the words
-    that it may hold, each of which must hold; `change` is created, updated or deleted."""
+    """A kind of change that the webhook's subscription leaves out. `conditions`: column and the
+    words that it may hold, each of which must hold; `change` is created, updated or deleted."""
 
     conditions: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookPolicy:
-    """What is expected of webhooks. `grace`: how long one may take. `lookback`: how far a window goes
-    back behind the watermark at least, so that what was younger than the grace is seen again."""
+    """What is expected of webhooks. `grace`: how long one may take. `lookback`: how far a window
+    goes back behind the watermark at least, so that what was younger than the grace is seen
+    again."""
 
     enabled: bool
     ledger_source: LedgerSource

@@ -225,16 +225,16 @@ def refusal_reason(
     """
     if snapshot.total is not None and row_counts.listed < snapshot.total:
         return (
-            f"the helpdesk says that it has {snapshot.total:,} tickets and listed {row_counts.listed:,}: "
-            "the listing was cut short, or tickets left while it was read"
+            f"the helpdesk says that it has {snapshot.total:,} tickets and listed "
+            f"{row_counts.listed:,}: the listing was cut short, or tickets left while it was read"
         )
     if not row_counts.listed and row_counts.alive:
         return f"the helpdesk listed no ticket, and the table has {row_counts.alive:,}"
     max_deletions = math.ceil(max_share * row_counts.alive)
     if gone > max_deletions:
         return (
-            f"{gone:,} of {row_counts.alive:,} tickets are not listed, more than the {max_deletions:,} that "
-            "RECONCILE_MOST_GONE_SHARE allows at once"
+            f"{gone:,} of {row_counts.alive:,} tickets are not listed, more than the "
+            f"{max_deletions:,} that RECONCILE_MOST_GONE_SHARE allows at once"
         )
     return None
 

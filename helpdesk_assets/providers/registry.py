@@ -17,9 +17,9 @@ from helpdesk_assets.settings import Settings
 if TYPE_CHECKING:
     from helpdesk_assets.providers.client.connection import Runtime
 
-# Each module has `from_settings(settings, runtime=None) -> Helpdesk`, and `describe_settings(settings)` for the
-# doctor: by name of a setting that only this helpdesk uses or reads in its own way, a function that
-# says what it is set to, or raises SettingsError.
+# Each module has `from_settings(settings, runtime=None) -> Helpdesk`, and
+# `describe_settings(settings)` for the doctor: by name of a setting that only this helpdesk uses or
+# reads in its own way, a function that says what it is set to, or raises SettingsError.
 ADAPTERS = {
     "rest": "helpdesk_assets.providers.rest.adapter",
     "request_tracker": "helpdesk_assets.providers.request_tracker.adapter",

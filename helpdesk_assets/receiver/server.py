@@ -47,8 +47,8 @@ def serve(
     display_host = f"[{host}]" if ":" in host else host
     if insecure and not is_loopback(display_host):
         raise SettingsError(
-            f"--insecure believes everybody who reaches {display_host}:{port}. It is for 127.0.0.1, ::1 "
-            "and localhost; anywhere else set WEBHOOK_SECRETS."
+            f"--insecure believes everybody who reaches {display_host}:{port}. It is for "
+            "127.0.0.1, ::1 and localhost; anywhere else set WEBHOOK_SECRETS."
         )
     app = create_app(settings, insecure=insecure)
     with listen(host, port) as listener:

@@ -74,7 +74,8 @@ def open_dependencies(settings: Settings, *, insecure: bool = False) -> Dependen
     if not secrets and not insecure:
         raise SettingsError(
             "WEBHOOK_SECRETS is empty, so anybody could write tickets. Set it to the secret that "
-            f"{webhook_format.name} signs with or shows; on this machine alone, --insecure does without."
+            f"{webhook_format.name} signs with or shows; on this machine alone, --insecure does "
+            "without."
         )
     interruptible_sleep = InterruptibleSleep()
     warehouse = connect(settings, deadlines=WEBHOOK_DEADLINES, sleep=interruptible_sleep.sleep)

@@ -42,13 +42,13 @@ class TableSpec:
 
     `key` columns are never NULL. `newest_first` is the total order by which one row is picked from
     a source that holds a key more than once: the columns are compared from left to right, all
-    descending. With `MergePolicy.NEWER_WINS`, `version` names the timestamp column a newer value of which
-    overwrites, and `content_hash_column` the column whose difference decides between equal timestamps; of
-    those, a row that has `deleted_column` is not replaced by one that has not.
+    descending. With `MergePolicy.NEWER_WINS`, `version` names the timestamp column a newer value of
+    which overwrites, and `content_hash_column` the column whose difference decides between equal
+    timestamps; of those, a row that has `deleted_column` is not replaced by one that has not.
     `write_once` columns are set by the insert and never by an update. A source row whose
-    `tombstone_flag` is true knows only a part: an update by it leaves the `tombstone_keeps` columns.
-    With `MergePolicy.STATUS_TRANSITIONS`, a row is updated only where its column `status` makes one of `transitions`,
-    each from one word to another.
+    `tombstone_flag` is true knows only a part: an update by it leaves the `tombstone_keeps`
+    columns. With `MergePolicy.STATUS_TRANSITIONS`, a row is updated only where its column `status`
+    makes one of `transitions`, each from one word to another.
     """
 
     name: str

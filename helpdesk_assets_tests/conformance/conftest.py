@@ -1,5 +1,5 @@
-"""`vendor` runs a story once per vendor; `harness` is a helpdesk with a filled table, `make_harness` an
-empty table beside a helpdesk of its own."""
+"""`vendor` runs a story once per vendor; `harness` is a helpdesk with a filled table,
+`make_harness` an empty table beside a helpdesk of its own."""
 
 from __future__ import annotations
 

@@ -114,6 +114,6 @@ def _clock(served_at: datetime) -> str:
         return "agrees with this machine's"
     side = "ahead of" if ahead > timedelta(0) else "behind"
     return (
-        f"is {format_duration(ahead)} {side} this machine's. No ticket is lost by that, windows go by the "
-        "helpdesk's; if this machine is wrong, set its clock (NTP)"
+        f"is {format_duration(ahead)} {side} this machine's. No ticket is lost by that, windows go "
+        "by the helpdesk's; if this machine is wrong, set its clock (NTP)"
     )

@@ -15,9 +15,9 @@ from helpdesk_assets.warehouse.stores.sync_tables import MergeRequest
     "missed_updates",
     tables.MISSED_UPDATES,
     deps=[RAW_TICKET_CHANGES],
-    details="A change counts once it is older than WEBHOOK_GRACE_SECONDS and no event of the receiver "
-    "delivered it or, without that receiver, the tickets table does not have it. Nothing is "
-    "recorded on the first load or with WEBHOOKS_ENABLED=false.",
+    details="A change counts once it is older than WEBHOOK_GRACE_SECONDS and no event of the "
+    "receiver delivered it or, without that receiver, the tickets table does not have it. Nothing "
+    "is recorded on the first load or with WEBHOOKS_ENABLED=false.",
 )
 def missed_updates(
     context: dg.AssetExecutionContext, bigquery: HelpdeskBigQuery

@@ -47,8 +47,8 @@ class Removal(NamedTuple):
 
 
 class HelpdeskBackend:
-    """`store` holds the living tickets, `removed` those that have left with their `removals`. Tickets in
-    `archived` live; whether a list tells of them is the vendor's way."""
+    """`store` holds the living tickets, `removed` those that have left with their `removals`.
+    Tickets in `archived` live; whether a list tells of them is the vendor's way."""
 
     def __init__(
         self,
@@ -85,8 +85,8 @@ class HelpdeskBackend:
         return raw_ticket(self._seed, version)
 
     def raw_ticket_json(self, version: TicketVersion) -> msgspec.Raw:
-        """`raw_ticket` as JSON. Kept, as far as there is room: writing a page anew takes longer than all
-        else that a call does, and would be what a benchmark measures."""
+        """`raw_ticket` as JSON. Kept, as far as there is room: writing a page anew takes longer
+        than all else that a call does, and would be what a benchmark measures."""
         key = (version.ticket_id, version.revision)
         found = self._json_cache.get(key)
         if found is None:
@@ -96,7 +96,8 @@ class HelpdeskBackend:
         return found
 
     def body(self, version: TicketVersion) -> Json:
-        """As `raw_ticket`, less what was set by name: a dialect renames first and lays that over it."""
+        """As `raw_ticket`, less what was set by name: a dialect renames first and lays that over
+        it."""
         return body(self._seed, version)
 
     def find(self, ticket_id: str) -> TicketVersion | None:

@@ -36,8 +36,9 @@ _PARAGRAPHS = tuple(map(_paragraph, range(256)))
 class TicketVersion(NamedTuple):
     """One version of one ticket; times in whole seconds since 1970.
 
-    `modified_override` is the modified time that the API tells, where that is not `modified`: a change by the
-    vendor's own system moves the ticket in the order of changes, and not the time that is told.
+    `modified_override` is the modified time that the API tells, where that is not `modified`: a
+    change by the vendor's own system moves the ticket in the order of changes, and not the time
+    that is told.
     """
 
     ticket_id: str

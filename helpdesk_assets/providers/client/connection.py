@@ -71,8 +71,8 @@ def connect(
         auth: puts credentials on each request.
         base_path: what the vendor's API has behind HELPDESK_BASE_URL, such as `/api/v2`.
         at_once: calls at a time that the vendor allows, where that may be less than asked for.
-        per_minute: by lane (`rate_limiter`), what the vendor documents. HELPDESK_CALLS_PER_MINUTE, where
-            it is set, stands in for the account's.
+        per_minute: by lane (`rate_limiter`), what the vendor documents. HELPDESK_CALLS_PER_MINUTE,
+            where it is set, stands in for the account's.
         read_left: finds in an answer's headers what is left.
         explain: finds in a refused answer what the vendor means by it.
         meter: where the login counts calls of its own.

@@ -126,9 +126,9 @@ class Api:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`connections`: how many threads will call at once; each call takes its turn from
-        `rate_limiter`. `base_path` stands between the address and each call's path. `parse_error` knows what
-        the vendor's own errors mean, None for those that mean what their status does. `now`
-        stands in for the helpdesk's where answers have no `Date`.
+        `rate_limiter`. `base_path` stands between the address and each call's path. `parse_error`
+        knows what the vendor's own errors mean, None for those that mean what their status does.
+        `now` stands in for the helpdesk's where answers have no `Date`.
 
         Raises:
             SettingsError: `base_url` is no http address, or has a password in it.

@@ -26,8 +26,8 @@ def webhook_format(settings: Settings) -> WebhookFormat:
 
 
 def read(post: Post) -> list[Event]:
-    """See `WebhookFormat.read`. Freshdesk's simple bodies are inside an outer object; ones that an admin
-    writes need not be."""
+    """See `WebhookFormat.read`. Freshdesk's simple bodies are inside an outer object; ones that an
+    admin writes need not be."""
     payload = post.payload()
     inner = payload.get(WRAPPER_KEY, payload) if isinstance(payload, Mapping) else payload
     ticket_id = ticket_id_in(inner, ("ticket_id", "id"))

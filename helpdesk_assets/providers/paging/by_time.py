@@ -89,10 +89,10 @@ class TimePager:
     ) -> None:
         """`listing_delay`: what changed so shortly before a window was opened is read once more by
         a walk that goes on, since an index that lags may not have had it, and the next window's
-        overlap would not reach back to it. `concurrency`: how many stretches of a long window are read
-        side by side. `time_of`: the time that `fetch` goes by, where that is another one; what is
-        said here of the modified time is then true of it. `follow_new`: changes made meanwhile are read
-        as well, up to a page without a next one; for short windows and one reader."""
+        overlap would not reach back to it. `concurrency`: how many stretches of a long window are
+        read side by side. `time_of`: the time that `fetch` goes by, where that is another one; what
+        is said here of the modified time is then true of it. `follow_new`: changes made meanwhile
+        are read as well, up to a page without a next one; for short windows and one reader."""
         self._fetch = fetch
         self._tick = tick
         self._settle_delay = settle_delay
@@ -198,9 +198,9 @@ class _WindowPager:
         """Where a first page gets no further: passes by tokens until two are alike. Returns where
         the walk goes on, None at the end of the window.
 
-        `within_tick`: one tick fills the page, and nothing but this tick is asked for. Its end is the
-        beginning of the next tick, as times may be finer than the window's ends can be. Otherwise
-        the page had a token but no row with a time, and the rows are further on.
+        `within_tick`: one tick fills the page, and nothing but this tick is asked for. Its end is
+        the beginning of the next tick, as times may be finer than the window's ends can be.
+        Otherwise the page had a token but no row with a time, and the rows are further on.
         """
         stop = min(end, start + self._tick) if within_tick else end
         before: _Pass | None = None

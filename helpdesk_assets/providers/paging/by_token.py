@@ -80,7 +80,7 @@ def rows_and_token(
     token = body.get(token_field)
     if token is not None and not isinstance(token, str):
         raise EndpointFailed(
-            f'The answer to GET {path} has a "{token_field}" that is no text, so what follows cannot '
-            "be asked for. Check HELPDESK_PROVIDER."
+            f'The answer to GET {path} has a "{token_field}" that is no text, so what follows '
+            "cannot be asked for. Check HELPDESK_PROVIDER."
         )
     return rows, token or None

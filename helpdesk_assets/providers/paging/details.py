@@ -51,7 +51,7 @@ def fetch_details(
 def _reject_stale(one: DetailRequest, detail: Ticket) -> None:
     if one.min_modified is not None and detail.modified_time < one.min_modified:
         raise EndpointFailed(
-            f"Ticket {one.ticket_id} was listed as modified at {one.min_modified.isoformat()}, but its "
-            f"details are of {detail.modified_time.isoformat()}: the helpdesk answers from an old "
-            "copy. Try again later."
+            f"Ticket {one.ticket_id} was listed as modified at {one.min_modified.isoformat()}, but "
+            f"its details are of {detail.modified_time.isoformat()}: the helpdesk answers from an "
+            "old copy. Try again later."
         )

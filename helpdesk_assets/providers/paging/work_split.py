@@ -38,8 +38,8 @@ class WorkSplit:
     def __init__(
         self, spans: Iterable[Span], *, tick: timedelta, opened_at: Callable[[], datetime | None]
     ) -> None:
-        """`opened_at`: the helpdesk's clock when it was first asked, None before that. No stretch is
-        thought to be longer than up to there, as the window's own end may be the end of time."""
+        """`opened_at`: the helpdesk's clock when it was first asked, None before that. No stretch
+        is thought to be longer than up to there, as the window's own end may be the end of time."""
         self._pending = list(reversed(list(spans)))
         self._active: list[Span] = []
         self._tick = tick
@@ -64,8 +64,8 @@ class WorkSplit:
             return None
 
     def advance(self, span: Span, position: datetime, pages_per_second: float | None) -> bool:
-        """Its reader has come to `position`, where its next call begins; False: that is not its own any
-        more, and it is done."""
+        """Its reader has come to `position`, where its next call begins; False: that is not its own
+        any more, and it is done."""
         with self._changed:
             span.position = position
             span.pages_per_second = pages_per_second

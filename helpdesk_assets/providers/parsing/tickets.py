@@ -52,10 +52,10 @@ def parse_iso_time(value: Any) -> datetime | None:
 class FieldMap:
     """The names one vendor has for our fields.
 
-    `text_parsers` replaces how a text field is read, by our name for it; `parse_time` how a time is read, and
-    raises ValueError for what is none. `deleted_at` takes the whole row and gives the value that
-    `parse_time` reads as the time of deletion, None where the ticket lives; without it the field
-    `deleted` is that value.
+    `text_parsers` replaces how a text field is read, by our name for it; `parse_time` how a time is
+    read, and raises ValueError for what is none. `deleted_at` takes the whole row and gives the
+    value that `parse_time` reads as the time of deletion, None where the ticket lives; without it
+    the field `deleted` is that value.
     """
 
     ticket_id: str = "id"
@@ -285,8 +285,8 @@ def _excerpt(value: Any) -> str:
 
 
 def tombstone(ticket_id: str, deleted_time: datetime, deletion_event: Any) -> Ticket:
-    """A ticket of which only its end is known; `deletion_event` is what the vendor said of that. One that
-    cannot be stored is left out: the end counts."""
+    """A ticket of which only its end is known; `deletion_event` is what the vendor said of that.
+    One that cannot be stored is left out: the end counts."""
     try:
         _, raw_json, content_hash = exact_json.storable(deletion_event)
     except RecursionError:

@@ -98,9 +98,9 @@ class RequestTrackerAccount:
                 return configured
             if newest == before:
                 raise SettingsError(
-                    f"HELPDESK_TIME_ZONE is {self._configured_zone!r}, but RT reads the times of this user "
-                    "in another zone: a ticket is not found by its time. Set it to the user's "
-                    "zone in RT, or to the server's where the user has none."
+                    f"HELPDESK_TIME_ZONE is {self._configured_zone!r}, but RT reads the times of "
+                    "this user in another zone: a ticket is not found by its time. Set it to the "
+                    "user's zone in RT, or to the server's where the user has none."
                 )
             before = newest
         raise EndpointFailed(

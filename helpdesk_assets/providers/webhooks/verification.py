@@ -30,8 +30,8 @@ def load_secrets(settings: Settings) -> tuple[str, ...]:
     secrets = tuple(text.replace(",", " ").split())
     if any(len(secret) < MIN_SECRET_CHARS for secret in secrets):
         raise SettingsError(
-            f"WEBHOOK_SECRETS holds a secret of fewer than {MIN_SECRET_CHARS} characters, which can "
-            "be guessed. Make one with `openssl rand -hex 32`; several are separated by commas."
+            f"WEBHOOK_SECRETS holds a secret of fewer than {MIN_SECRET_CHARS} characters, which "
+            "can be guessed. Make one with `openssl rand -hex 32`; several are separated by commas."
         )
     return secrets
 

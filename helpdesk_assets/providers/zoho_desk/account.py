@@ -195,7 +195,8 @@ def parse_error(reply: Reply) -> HelpdeskAssetsError | None:
     )
     detail = f" ({code})" if code in messages else ""
     return CredentialsRefused(
-        f"Zoho Desk answered {reply.status}{detail} to GET {reply.path}: {messages.get(code, unknown)}."
+        f"Zoho Desk answered {reply.status}{detail} to GET {reply.path}: "
+        f"{messages.get(code, unknown)}."
     )
 
 

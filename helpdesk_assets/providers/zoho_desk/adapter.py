@@ -261,9 +261,10 @@ class ZohoDeskAdapter(BaseAdapter):
 
     def _too_dense(self, sort_key: SortKey, start: datetime, count: int) -> WindowTooDense:
         return WindowTooDense(
-            f"At least {count} tickets have the {sort_key.name} {start.isoformat()}, to the millisecond, "
-            "and Zoho Desk gives no more in one query. Change some of them again there (a bulk "
-            "action on a part of them), which moves these to another time; then run again."
+            f"At least {count} tickets have the {sort_key.name} {start.isoformat()}, to the "
+            "millisecond, and Zoho Desk gives no more in one query. Change some of them again "
+            "there (a bulk action on a part of them), which moves these to another time; then run "
+            "again."
         )
 
 

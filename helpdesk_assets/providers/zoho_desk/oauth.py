@@ -194,8 +194,8 @@ class ZohoOAuth:
             return _too_many_requests(TOKEN_REQUESTS_SECONDS)
         if error in SETTING_BY_ERROR:
             return CredentialsRefused(
-                f"{endpoint} answered {error}: {SETTING_BY_ERROR[error]} is not valid there. Correct it, or "
-                "make another in Zoho's API console of your data centre, to which "
+                f"{endpoint} answered {error}: {SETTING_BY_ERROR[error]} is not valid there. "
+                "Correct it, or make another in Zoho's API console of your data centre, to which "
                 "HELPDESK_BASE_URL and ZOHO_ACCOUNTS_URL must belong."
             )
         if error:
@@ -216,9 +216,9 @@ class ZohoOAuth:
 
 def _too_many_requests(seconds: float) -> RateLimitExhausted:
     return RateLimitExhausted(
-        f"Zoho issues {MAX_TOKEN_REQUESTS} access tokens in ten minutes, and as many were asked for. "
-        f"Run again in {max(seconds, 1.0):.0f} s. If this comes again, look for what ends them so "
-        "soon or asks beside this: ZOHO_TOKEN_CACHE keeps one between runs."
+        f"Zoho issues {MAX_TOKEN_REQUESTS} access tokens in ten minutes, and as many were asked "
+        f"for. Run again in {max(seconds, 1.0):.0f} s. If this comes again, look for what ends "
+        "them so soon or asks beside this: ZOHO_TOKEN_CACHE keeps one between runs."
     )
 
 

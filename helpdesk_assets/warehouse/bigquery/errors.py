@@ -1,7 +1,7 @@
 """What google's exceptions mean for the one who runs this: the only mapping, by reason and status.
 
-Decides two things: whether a failed job may simply be tried again (`is_transient`), and which of our
-errors, with which advice, the rest of the package sees (`to_error`). Must not call anything.
+Decides two things: whether a failed job may simply be tried again (`is_transient`), and which of
+our errors, with which advice, the rest of the package sees (`to_error`). Must not call anything.
 """
 
 from __future__ import annotations

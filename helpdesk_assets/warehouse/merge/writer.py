@@ -96,7 +96,8 @@ class TableWriter:
                 lacks are added to it, except those that only order the source's rows.
             staging: name for the staging table of a large batch; made up when None.
             keep_staging: leave the staging table to the caller once the MERGE has succeeded.
-            prune: bounds of the source's partition column; see `PartitionBounds` for what they promise.
+            prune: bounds of the source's partition column; see `PartitionBounds` for what they
+                promise.
             partial: some rows know only a part, as the spec's `tombstone_flag` tells.
 
         Raises:
@@ -243,8 +244,8 @@ def _inline(write: _Write, spool: Spool) -> Query:
         absent = [name for name in spec.key if row.get(name) is None]
         if absent:
             raise NullKey(
-                f"{NULL_KEY} {spec.name}.{absent[0]}: row {row_number} of {spool.rows} has none and "
-                "would be inserted again on every run. Nothing was written."
+                f"{NULL_KEY} {spec.name}.{absent[0]}: row {row_number} of {spool.rows} has none "
+                "and would be inserted again on every run. Nothing was written."
             )
         lines.append(line.decode())
     batch = Parameter("batch", ColumnType.STRING, f"[{','.join(lines)}]")

@@ -81,7 +81,9 @@ FROM (
       WHEN I.ticket_id IS NULL
         THEN IF(T.deletedTime IS NULL, '{DifferenceKind.DELETED}', NULL)
       WHEN I.gone
-        THEN IF(T.deletedTime IS NULL AND I.modifiedTime <= @synced, '{DifferenceKind.DELETED}', NULL)
+        THEN IF(
+          T.deletedTime IS NULL AND I.modifiedTime <= @synced, '{DifferenceKind.DELETED}', NULL
+        )
       WHEN T.modifiedTime IS NULL OR T.modifiedTime < I.modifiedTime
         THEN IF(I.modifiedTime <= @synced, '{DifferenceKind.STALE}', NULL)
       WHEN T.modifiedTime > I.modifiedTime

@@ -79,8 +79,8 @@ class StateTable:
         if state is None or state.run_id != manifest.run_id:
             raise ConcurrentUpdate(
                 f"Moving the watermark of sync {self._sync_name!r} from version "
-                f"{manifest.expected_version}: another run has moved it meanwhile. No ticket is lost; "
-                "run the sync again, and let one schedule or person at a time run it."
+                f"{manifest.expected_version}: another run has moved it meanwhile. No ticket is "
+                "lost; run the sync again, and let one schedule or person at a time run it."
             )
         return state
 

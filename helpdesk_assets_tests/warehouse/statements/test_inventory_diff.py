@@ -92,7 +92,9 @@ def test_comparison_statement() -> None:
               WHEN I.ticket_id IS NULL
                 THEN IF(T.deletedTime IS NULL, 'gone', NULL)
               WHEN I.gone
-                THEN IF(T.deletedTime IS NULL AND I.modifiedTime <= @synced, 'gone', NULL)
+                THEN IF(
+                  T.deletedTime IS NULL AND I.modifiedTime <= @synced, 'gone', NULL
+                )
               WHEN T.modifiedTime IS NULL OR T.modifiedTime < I.modifiedTime
                 THEN IF(I.modifiedTime <= @synced, 'stale', NULL)
               WHEN T.modifiedTime > I.modifiedTime

@@ -59,8 +59,8 @@ AGENT_IDS = {f"{name}@example.com": 7_001 + n for n, name in enumerate(fixture_t
 
 
 class StreamPosition(NamedTuple):
-    """A place in the export: behind this ticket at this second. `repeat_count` tells apart the cursors of
-    pages that came no further."""
+    """A place in the export: behind this ticket at this second. `repeat_count` tells apart the
+    cursors of pages that came no further."""
 
     second: int
     ticket_id: str
