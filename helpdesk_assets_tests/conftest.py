@@ -30,7 +30,7 @@ from helpdesk_assets_tests.warehouses import (
 )
 
 if TYPE_CHECKING:
-    from helpdesk_assets.warehouse.bigquery.client import Warehouse
+    from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 
 # The same examples each time, so that a change is judged by what it changes; `make fuzz` looks for
 # new ones. A deadline, or how slowly examples are made, would judge the machine.
@@ -140,7 +140,7 @@ def warehouse_settings(warehouse_endpoint: str) -> Iterator[Settings]:
 
 
 @pytest.fixture
-def warehouse(warehouse_settings: Settings) -> Iterator[Warehouse]:
+def warehouse(warehouse_settings: Settings) -> Iterator[BigQueryClient]:
     """A warehouse on its own empty dataset."""
     from helpdesk_assets.warehouse.bigquery.connection import connect
 

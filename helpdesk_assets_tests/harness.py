@@ -29,7 +29,7 @@ from helpdesk_assets.providers.parsing.tickets import FieldMap, TicketReader
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets.warehouse.query import Parameter, Query
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
@@ -59,7 +59,7 @@ class Harness:
         self,
         simulator: SimulatedHelpdesk,
         settings: Settings,
-        warehouse: Warehouse,
+        warehouse: BigQueryClient,
         vendor: Vendor = REST,
     ) -> None:
         self.simulator = simulator

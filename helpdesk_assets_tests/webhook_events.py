@@ -10,11 +10,11 @@ from datetime import timedelta
 from helpdesk_assets.local.simulator.admin_client import TrueTicket
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 
 
-def store_events(warehouse: Warehouse, changes: Iterable[TrueTicket], *, delay: float) -> None:
+def store_events(warehouse: BigQueryClient, changes: Iterable[TrueTicket], *, delay: float) -> None:
     """One event for each change, which came and was durable so many seconds after it."""
     with Spool(1_000_000) as spool:
         for change in changes:

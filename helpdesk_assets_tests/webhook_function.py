@@ -15,7 +15,7 @@ from helpdesk_assets.model.tickets import Ticket
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.table_spec import MergeReport
 
@@ -23,14 +23,14 @@ SMALL_BATCH_BYTES = 4_000_000
 
 
 def deliver(
-    helpdesk: Helpdesk, warehouse: Warehouse, ticket_ids: Iterable[str], *, run_id: str
+    helpdesk: Helpdesk, warehouse: BigQueryClient, ticket_ids: Iterable[str], *, run_id: str
 ) -> MergeReport:
     """Fetch each ticket, as its webhook would, and merge them into the tickets table."""
     tickets = (helpdesk.ticket(ticket_id) for ticket_id in ticket_ids)
     return store(warehouse, (ticket for ticket in tickets if ticket is not None), run_id=run_id)
 
 
-def store(warehouse: Warehouse, tickets: Iterable[Ticket], *, run_id: str) -> MergeReport:
+def store(warehouse: BigQueryClient, tickets: Iterable[Ticket], *, run_id: str) -> MergeReport:
     """Merge these versions into the tickets table, marked as a webhook's."""
     now = datetime.now(UTC)
     with Spool(SMALL_BATCH_BYTES) as spool:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from helpdesk_assets.errors import WarehouseUnavailable
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 
 _CONNECT_TIMEOUT_SECONDS = 3.0
@@ -47,7 +47,7 @@ def open_tables(settings: Settings) -> Iterator[SyncTables]:
 
 
 @contextmanager
-def open_warehouse(settings: Settings) -> Iterator[Warehouse]:
+def open_warehouse(settings: Settings) -> Iterator[BigQueryClient]:
     """
     Raises:
         WarehouseUnavailable: the local warehouse is not running.

@@ -18,7 +18,7 @@ from helpdesk_assets.model.tickets import Ticket
 from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.statement import PartitionBounds
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.table_spec import TableSpec
@@ -40,7 +40,7 @@ class DeliveryStore:
 
     def __init__(
         self,
-        warehouse: Warehouse,
+        warehouse: BigQueryClient,
         *,
         reorder_window: timedelta = REORDER_WINDOW,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),

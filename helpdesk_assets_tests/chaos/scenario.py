@@ -29,7 +29,7 @@ from helpdesk_assets.operations.reconcile import ReconcilePolicy, reconcile
 from helpdesk_assets.operations.repair import repair_tickets
 from helpdesk_assets.operations.sync import SyncPolicy, SyncReport
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets_tests.chaos.environment import Environment
 from helpdesk_assets_tests.chaos.expected_ledger import DeliveredWebhook, ExpectedLedger, RunSpan
@@ -391,11 +391,11 @@ def _event(kind: str, ticket_id: str, at: datetime, raw_ticket: Any) -> dict[str
     return event if raw_ticket is None else {**event, "ticket": raw_ticket}
 
 
-def _through_proxy(settings: Settings) -> Warehouse:
+def _through_proxy(settings: Settings) -> BigQueryClient:
     return connect(settings, sleep=lambda _: None, random=lambda: 0.5)
 
 
-def _empty(warehouse: Warehouse) -> None:
+def _empty(warehouse: BigQueryClient) -> None:
     client, dataset = warehouse._client, warehouse.dataset.name
     client.delete_dataset(dataset, delete_contents=True, not_found_ok=True)
     warehouse.ensure_dataset()

@@ -21,7 +21,7 @@ from helpdesk_assets.receiver.group_commit import BatchingPolicy
 from helpdesk_assets.receiver.store import DeliveryStore
 from helpdesk_assets.receiver.wiring import open_dependencies
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets_tests.receiver.webhook_posts import rest_headers
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class WebhookClient:
     """A receiver between `start` and `stop`. `now` is the receiver's."""
 
     def __init__(
-        self, settings: Settings, warehouse: Warehouse, now: Callable[[], datetime]
+        self, settings: Settings, warehouse: BigQueryClient, now: Callable[[], datetime]
     ) -> None:
         parts = open_dependencies(settings)
         parts.store.close()

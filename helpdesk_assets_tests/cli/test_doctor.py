@@ -8,7 +8,7 @@ from google.cloud import bigquery
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.settings import LOCAL_HELPDESK_URL, LOCAL_WAREHOUSE_URL, Settings
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets_tests.cli.conftest import Run
 
 
@@ -36,7 +36,7 @@ def test_all_checks_pass(environment: Settings, run: Run) -> None:
 
 
 def test_doctor_leaves_no_tables_behind(
-    environment: Settings, warehouse: Warehouse, run: Run
+    environment: Settings, warehouse: BigQueryClient, run: Run
 ) -> None:
     result = run("doctor")
 
@@ -123,7 +123,7 @@ def test_unreadable_settings(
     assert result.stdout.count("\n") == 1
 
 
-def test_column_type_mismatch(environment: Settings, warehouse: Warehouse, run: Run) -> None:
+def test_column_type_mismatch(environment: Settings, warehouse: BigQueryClient, run: Run) -> None:
     name = tables.TICKETS.name
     columns = [bigquery.SchemaField("ticket_id", "INTEGER")]
     warehouse.create_table(bigquery.Table(warehouse.dataset.table_id(name), columns))
@@ -136,7 +136,9 @@ def test_column_type_mismatch(environment: Settings, warehouse: Warehouse, run: 
     assert "ticket_id is INT64 in the table" in result.stdout
 
 
-def test_table_in_place_of_the_view(environment: Settings, warehouse: Warehouse, run: Run) -> None:
+def test_table_in_place_of_the_view(
+    environment: Settings, warehouse: BigQueryClient, run: Run
+) -> None:
     columns = [bigquery.SchemaField("status", "STRING")]
     warehouse.create_table(bigquery.Table(warehouse.dataset.table_id("ticket_history"), columns))
 

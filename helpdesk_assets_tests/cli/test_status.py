@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets_tests.cli.conftest import TICKETS, Run
 from helpdesk_assets_tests.warehouse.stores.test_checkpoints import BEGUN
@@ -30,7 +30,7 @@ def test_before_the_first_run(environment: Settings, run: Run) -> None:
 
 
 def test_during_an_unfinished_first_load(
-    environment: Settings, warehouse: Warehouse, run: Run
+    environment: Settings, warehouse: BigQueryClient, run: Run
 ) -> None:
     tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
     store = tables.checkpoint_store("run-1")

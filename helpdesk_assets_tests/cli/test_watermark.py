@@ -8,7 +8,7 @@ from typing import Any
 
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets_tests.cli.conftest import TICKETS, Run
 
 
@@ -55,7 +55,7 @@ def test_without_confirmation_only_the_effect_is_printed(environment: Settings, 
 
 
 def test_setting_back_rereads_changes_from_there(
-    environment: Settings, warehouse: Warehouse, simulator: SimulatedHelpdesk, run: Run
+    environment: Settings, warehouse: BigQueryClient, simulator: SimulatedHelpdesk, run: Run
 ) -> None:
     run("sync")
     done = run("watermark", "set", "2001-01-01T00:00:00Z", "--yes")
@@ -77,7 +77,7 @@ def test_setting_back_rereads_changes_from_there(
 
 
 def test_setting_forward_states_the_skipped_range(
-    environment: Settings, warehouse: Warehouse, simulator: SimulatedHelpdesk, run: Run
+    environment: Settings, warehouse: BigQueryClient, simulator: SimulatedHelpdesk, run: Run
 ) -> None:
     run("sync")
     run("watermark", "set", "2001-01-01T00:00:00Z", "--yes")
@@ -112,7 +112,7 @@ def test_time_without_zone_is_rejected(environment: Settings, run: Run) -> None:
 
 
 def test_lost_state_row_is_rebuilt_from_the_log(
-    environment: Settings, warehouse: Warehouse, simulator: SimulatedHelpdesk, run: Run
+    environment: Settings, warehouse: BigQueryClient, simulator: SimulatedHelpdesk, run: Run
 ) -> None:
     run("sync")
     run("sync", "--full")
@@ -134,6 +134,6 @@ def test_lost_state_row_is_rebuilt_from_the_log(
     assert shown(run)["advances"][0]["mode"] == "incremental"
 
 
-def _change(warehouse: Warehouse, sql: str) -> None:
+def _change(warehouse: BigQueryClient, sql: str) -> None:
     """By hand too, with a client of one's own."""
     warehouse._client.query(sql).result()

@@ -15,7 +15,7 @@ import pytest
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 
 TOKEN = "a-token-that-nobody-may-see"
 
@@ -25,7 +25,7 @@ class DagsterHarness:
     """What a test moves (`helpdesk`), and what it looks at."""
 
     helpdesk: SimulatedHelpdesk
-    warehouse: Warehouse
+    warehouse: BigQueryClient
     instance: dg.DagsterInstance
 
     def sync(self, run_config: dict[str, Any] | None = None) -> dg.ExecuteInProcessResult:
@@ -118,7 +118,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def harness(
     environment: None,
     helpdesk: SimulatedHelpdesk,
-    warehouse: Warehouse,
+    warehouse: BigQueryClient,
     instance: dg.DagsterInstance,
 ) -> DagsterHarness:
     return DagsterHarness(helpdesk, warehouse, instance)

@@ -10,7 +10,7 @@ import pytest
 from helpdesk_assets.errors import WarehouseRefused
 from helpdesk_assets.local.warehouse import LocalWarehouse
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets.warehouse.merge.schema import Schema
 from helpdesk_assets.warehouse.query import Query
@@ -42,7 +42,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
 
 
 @pytest.fixture
-def judged(judge: Judge) -> Iterator[Warehouse]:
+def judged(judge: Judge) -> Iterator[BigQueryClient]:
     """A warehouse behind a judge whose verdicts are of this file alone."""
     with fresh_dataset(judge.endpoint) as settings:
         warehouse = connect(settings)
@@ -53,7 +53,7 @@ def judged(judge: Judge) -> Iterator[Warehouse]:
 
 @pytest.mark.parametrize("sql", WRONG)
 def test_statements_bigquery_rejects_do_not_reach_the_emulator(
-    judge: Judge, judged: Warehouse, sql: str
+    judge: Judge, judged: BigQueryClient, sql: str
 ) -> None:
     query = Query(sql.format(tickets=judged.dataset.table("tickets")))
     with pytest.raises(WarehouseRefused, match=WRONG[sql]):
@@ -61,14 +61,14 @@ def test_statements_bigquery_rejects_do_not_reach_the_emulator(
     assert query.sql in judge.verdicts().refused[-1]
 
 
-def test_accepted_statements_are_run_and_counted(judge: Judge, judged: Warehouse) -> None:
+def test_accepted_statements_are_run_and_counted(judge: Judge, judged: BigQueryClient) -> None:
     before = judge.verdicts().accepted
     query = Query(f"SELECT COUNT(*) AS n FROM {judged.dataset.table('tickets')}")
     assert list(judged.run(query, run_id="r", step="count").rows) == [{"n": 0}]
     assert judge.verdicts().accepted == before + 1
 
 
-def test_missing_table_error_is_left_to_the_emulator(judge: Judge, judged: Warehouse) -> None:
+def test_missing_table_error_is_left_to_the_emulator(judge: Judge, judged: BigQueryClient) -> None:
     query = Query(f"SELECT * FROM {judged.dataset.table('nothing')}")
     with pytest.raises(WarehouseRefused, match="nothing"):
         judged.run(query, run_id="r", step="nothing")

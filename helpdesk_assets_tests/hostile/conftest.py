@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets_tests.hostile.raw_helpdesk import RawHelpdesk, raw_helpdesk
 
 
 @pytest.fixture
-def helpdesk(warehouse: Warehouse, warehouse_settings: Settings) -> Iterator[RawHelpdesk]:
+def helpdesk(warehouse: BigQueryClient, warehouse_settings: Settings) -> Iterator[RawHelpdesk]:
     with raw_helpdesk(warehouse, warehouse_settings) as opened:
         yield opened

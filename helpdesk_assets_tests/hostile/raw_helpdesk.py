@@ -16,7 +16,7 @@ from helpdesk_assets.extract.plan import SyncRequest
 from helpdesk_assets.operations.sync import SyncPolicy, SyncReport, run_sync
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets_tests.harness import connected
 from helpdesk_assets_tests.providers.loopback import CannedResponse, ReceivedRequest, loopback
 
@@ -33,7 +33,7 @@ def row(ticket_id: str, *members: str, modified: str = MODIFIED) -> bytes:
 class RawHelpdesk:
     """Tickets by id as the helpdesk writes them, and the tables of one dataset."""
 
-    warehouse: Warehouse
+    warehouse: BigQueryClient
     settings: Settings
     rows: dict[str, bytes] = field(default_factory=dict)
     prefix: bytes = b""
@@ -74,7 +74,7 @@ class RawHelpdesk:
 
 
 @contextmanager
-def raw_helpdesk(warehouse: Warehouse, settings: Settings) -> Iterator[RawHelpdesk]:
+def raw_helpdesk(warehouse: BigQueryClient, settings: Settings) -> Iterator[RawHelpdesk]:
     stub = RawHelpdesk(warehouse, settings)
     with loopback(stub.answer) as served:
         login = {"helpdesk_base_url": served.url, "helpdesk_api_token": SecretStr("a-token")}

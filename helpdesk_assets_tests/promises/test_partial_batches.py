@@ -19,7 +19,7 @@ from helpdesk_assets.model.tickets import BadTicket, Page
 from helpdesk_assets.operations.sync import SyncPolicy, SyncReport, run_sync
 from helpdesk_assets.providers.parsing.tickets import tombstone
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
@@ -32,7 +32,7 @@ BROKEN = EndpointFailed("GET /x answered 500.")
 class FakeSyncHarness:
     """Runs on paper, each of which saves after every page."""
 
-    warehouse: Warehouse
+    warehouse: BigQueryClient
     settings: Settings
 
     def run(self, *script: Page | Exception, harness: FakeHelpdesk | None = None) -> SyncReport:
@@ -71,7 +71,7 @@ def _killed(*_: object) -> None:
 
 
 @pytest.fixture
-def harness(warehouse: Warehouse, warehouse_settings: Settings) -> FakeSyncHarness:
+def harness(warehouse: BigQueryClient, warehouse_settings: Settings) -> FakeSyncHarness:
     return FakeSyncHarness(warehouse, warehouse_settings)
 
 

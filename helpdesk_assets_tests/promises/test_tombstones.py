@@ -14,7 +14,7 @@ from helpdesk_assets.model.tickets import Ticket
 from helpdesk_assets.operations.sync import SyncPolicy, SyncReport, run_sync
 from helpdesk_assets.providers.parsing.tickets import tombstone
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets_tests.extract.fake_helpdesk import NOON, FakeHelpdesk, page, ticket
 
@@ -31,7 +31,9 @@ def small_batch_bytes(request: pytest.FixtureRequest) -> int:
 class FakeSyncHarness:
     """Runs on paper, each at a later time."""
 
-    def __init__(self, warehouse: Warehouse, settings: Settings, small_batch_bytes: int) -> None:
+    def __init__(
+        self, warehouse: BigQueryClient, settings: Settings, small_batch_bytes: int
+    ) -> None:
         self._warehouse = warehouse
         self._policy = SyncPolicy.from_settings(settings)
         self._tables = SyncTables(warehouse, sync_name="paper", small_batch_bytes=small_batch_bytes)
@@ -52,7 +54,7 @@ class FakeSyncHarness:
 
 @pytest.fixture
 def harness(
-    warehouse: Warehouse, warehouse_settings: Settings, small_batch_bytes: int
+    warehouse: BigQueryClient, warehouse_settings: Settings, small_batch_bytes: int
 ) -> FakeSyncHarness:
     made = FakeSyncHarness(warehouse, warehouse_settings, small_batch_bytes)
     made.run(ticket("1", 60), ticket("2", 50), at=NOON)

@@ -22,7 +22,7 @@ from helpdesk_assets.receiver import admission
 from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.table_spec import TableSpec
 from helpdesk_assets_tests.receiver.conftest import MemoryStore, Open
 from helpdesk_assets_tests.receiver.webhook_posts import (
@@ -38,26 +38,26 @@ from helpdesk_assets_tests.receiver.webhook_posts import (
 NEXT_SECRET = "the-one-that-follows-the-first"
 
 
-def rows(warehouse: Warehouse, spec: TableSpec) -> list[dict[str, Any]]:
+def rows(warehouse: BigQueryClient, spec: TableSpec) -> list[dict[str, Any]]:
     if warehouse.get_table(spec.name, fresh=True) is None:
         return []
     return list(warehouse.list_rows(spec.name))
 
 
-def tickets(warehouse: Warehouse) -> dict[str, dict[str, Any]]:
+def tickets(warehouse: BigQueryClient) -> dict[str, dict[str, Any]]:
     found = rows(warehouse, tables.TICKETS)
     assert len({row["ticket_id"] for row in found}) == len(found)
     return {row["ticket_id"]: row for row in found}
 
 
-def events(warehouse: Warehouse) -> dict[str, dict[str, Any]]:
+def events(warehouse: BigQueryClient) -> dict[str, dict[str, Any]]:
     found = rows(warehouse, tables.WEBHOOK_EVENTS)
     assert len({row["event_id"] for row in found}) == len(found)
     return {row["event_id"]: row for row in found}
 
 
 def test_whole_ticket_is_stored_in_both_tables_before_the_response(
-    sender: Sender, warehouse: Warehouse
+    sender: Sender, warehouse: BigQueryClient
 ) -> None:
     answer = sender.send(rest_event(whole_ticket(1, 5), "first"))
 
@@ -73,7 +73,7 @@ def test_whole_ticket_is_stored_in_both_tables_before_the_response(
 
 
 def test_redacted_fields_are_not_stored_by_webhook(
-    open_receiver: Open, warehouse: Warehouse
+    open_receiver: Open, warehouse: BigQueryClient
 ) -> None:
     with open_receiver(redact_fields="subject, requester.email") as sender:
         ticket = whole_ticket(1, subject="of xyzzy", requester={"email": "xyzzy"})
@@ -88,7 +88,7 @@ def test_redacted_fields_are_not_stored_by_webhook(
     assert "xyzzy" not in f"{stored} {events(warehouse)}"
 
 
-def test_older_version_only_adds_an_event(sender: Sender, warehouse: Warehouse) -> None:
+def test_older_version_only_adds_an_event(sender: Sender, warehouse: BigQueryClient) -> None:
     sender.send(rest_event(whole_ticket(1, 5), "newer"))
     assert sender.send(rest_event(whole_ticket(1, 3), "older")).status_code == 200
 
@@ -96,7 +96,7 @@ def test_older_version_only_adds_an_event(sender: Sender, warehouse: Warehouse) 
     assert set(events(warehouse)) == {"newer", "older"}
 
 
-def test_duplicate_event_is_one_row(sender: Sender, warehouse: Warehouse) -> None:
+def test_duplicate_event_is_one_row(sender: Sender, warehouse: BigQueryClient) -> None:
     event = rest_event(whole_ticket(1), "twice")
     sender.send(event)
     before = events(warehouse)
@@ -188,7 +188,7 @@ def test_too_large_content_length_is_rejected_at_once(sender_alone: Sender) -> N
 
 
 def test_hint_fetches_the_ticket(
-    sender: Sender, warehouse: Warehouse, simulator: SimulatedHelpdesk
+    sender: Sender, warehouse: BigQueryClient, simulator: SimulatedHelpdesk
 ) -> None:
     (changed,) = simulator.change(1)
     answer = sender.send({"id": "hint", "type": "ticket.updated", "ticketId": changed.ticket_id})
@@ -201,7 +201,7 @@ def test_hint_fetches_the_ticket(
 
 @pytest.mark.parametrize("ahead", [-30, 0, 30])
 def test_hint_for_a_deleted_ticket_sets_its_deletion_time(
-    sender: Sender, warehouse: Warehouse, simulator: SimulatedHelpdesk, ahead: int
+    sender: Sender, warehouse: BigQueryClient, simulator: SimulatedHelpdesk, ahead: int
 ) -> None:
     """Also where the helpdesk's clock, by which changes are dated, is ahead of ours."""
     simulator.advance(ahead)
@@ -218,7 +218,7 @@ def test_hint_for_a_deleted_ticket_sets_its_deletion_time(
     assert events(warehouse)["gone"]["deleted"] is True
 
 
-def test_deletion_sets_its_time(sender: Sender, warehouse: Warehouse) -> None:
+def test_deletion_sets_its_time(sender: Sender, warehouse: BigQueryClient) -> None:
     sender.send(rest_event(whole_ticket(1), "there"))
     gone_at = START + timedelta(seconds=60)
     deletion = {
@@ -234,7 +234,7 @@ def test_deletion_sets_its_time(sender: Sender, warehouse: Warehouse) -> None:
 
 
 def test_helpdesk_failure_is_503_until_it_recovers(
-    sender: Sender, simulator: SimulatedHelpdesk, warehouse: Warehouse
+    sender: Sender, simulator: SimulatedHelpdesk, warehouse: BigQueryClient
 ) -> None:
     (changed,) = simulator.change(1)
     hint = {"id": "hint", "type": "ticket.updated", "ticketId": changed.ticket_id}

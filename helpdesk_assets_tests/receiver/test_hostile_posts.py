@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from helpdesk_assets.receiver import admission
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets_tests.harness import Row
 from helpdesk_assets_tests.hostile.raw_helpdesk import row
 from helpdesk_assets_tests.hostile.test_tickets import BOTTOMLESS, DEEP, STORED
@@ -22,7 +22,7 @@ from helpdesk_assets_tests.receiver.webhook_posts import (
 )
 
 
-def rows(warehouse: Warehouse, table: str) -> list[Row]:
+def rows(warehouse: BigQueryClient, table: str) -> list[Row]:
     return list(warehouse.list_rows(table)) if warehouse.get_table(table, fresh=True) else []
 
 
@@ -36,7 +36,7 @@ def post(sender: Sender, body: bytes) -> int:
     return sender.post(body, rest_headers(body)).status_code
 
 
-def test_hostile_tickets_are_stored_by_webhook(sender: Sender, warehouse: Warehouse) -> None:
+def test_hostile_tickets_are_stored_by_webhook(sender: Sender, warehouse: BigQueryClient) -> None:
     for place, kept in enumerate(STORED.values()):
         assert post(sender, event(str(place), *kept.members)) == 200
     stored = {each["ticket_id"]: each for each in rows(warehouse, "tickets")}
@@ -48,14 +48,14 @@ def test_hostile_tickets_are_stored_by_webhook(sender: Sender, warehouse: Wareho
 @pytest.mark.usefixtures("no_garbage_collection")
 @pytest.mark.parametrize(("deep", "status"), [(DEEP, 400), (BOTTOMLESS, 400)])
 def test_too_deep_nesting_is_rejected(
-    sender: Sender, warehouse: Warehouse, deep: str, status: int
+    sender: Sender, warehouse: BigQueryClient, deep: str, status: int
 ) -> None:
     assert post(sender, event("1", deep)) == status
     assert rows(warehouse, "tickets") == []
 
 
 def test_replayed_post_is_one_row_and_rejected_once_old(
-    sender: Sender, warehouse: Warehouse
+    sender: Sender, warehouse: BigQueryClient
 ) -> None:
     body = event("1")
     headers = rest_headers(body)
@@ -65,7 +65,7 @@ def test_replayed_post_is_one_row_and_rejected_once_old(
     assert len(rows(warehouse, "webhook_events")) == 1
 
 
-def test_unsigned_posts_are_counted(sender: Sender, warehouse: Warehouse) -> None:
+def test_unsigned_posts_are_counted(sender: Sender, warehouse: BigQueryClient) -> None:
     before = sender.health()
     event_body = rest_event(whole_ticket(1), "first")
     assert sender.send(event_body, secret="another-secret-of-some-length").status_code == 401

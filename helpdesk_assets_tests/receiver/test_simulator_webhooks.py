@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets_tests.receiver.webhook_posts import SECRET, Sender
 
 
 def test_delivered_changes_are_in_the_tables(
-    sender: Sender, simulator: SimulatedHelpdesk, warehouse: Warehouse
+    sender: Sender, simulator: SimulatedHelpdesk, warehouse: BigQueryClient
 ) -> None:
     """Doubled ones once, held ones late and in another order, and never an older over a newer."""
     url = f"{sender.url}/webhooks/rest"
@@ -36,7 +36,7 @@ def test_delivered_changes_are_in_the_tables(
 
 
 def test_hints_are_fetched_from_the_simulator(
-    sender: Sender, simulator: SimulatedHelpdesk, warehouse: Warehouse
+    sender: Sender, simulator: SimulatedHelpdesk, warehouse: BigQueryClient
 ) -> None:
     simulator.send_webhooks(url=f"{sender.url}/webhooks/rest", secret=SECRET, tries=5, hint=True)
     changed = simulator.change(8)

@@ -16,7 +16,7 @@ from helpdesk_assets.providers.parsing.tickets import FieldMap, TicketReader, to
 from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.receiver.store import DeliveryStore, newest_versions
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.table_spec import TableSpec
 from helpdesk_assets_tests.receiver.webhook_posts import START, whole_ticket
 
@@ -38,7 +38,7 @@ def deliveries(*tickets: Ticket) -> list[Delivery]:
     return [Delivery(f"e{n}", "t", "rest", START, each) for n, each in enumerate(tickets)]
 
 
-def table(warehouse: Warehouse, spec: TableSpec) -> dict[str, Mapping[str, Any]]:
+def table(warehouse: BigQueryClient, spec: TableSpec) -> dict[str, Mapping[str, Any]]:
     return {row[spec.key[-1]]: row for row in warehouse.list_rows(spec.name)}
 
 
@@ -63,7 +63,7 @@ def test_tombstone_takes_values_from_its_group(turned: bool) -> None:
     assert newest_versions([gone(1, 1), ticket(1, 2)]) == [ticket(1, 2)]
 
 
-def test_tombstone_keeps_values_of_the_table(warehouse: Warehouse) -> None:
+def test_tombstone_keeps_values_of_the_table(warehouse: BigQueryClient) -> None:
     store = DeliveryStore(warehouse)
     store.write_tickets(deliveries(ticket(1, 2), ticket(2, 2)), "first")
     store.write_tickets(deliveries(gone(1, 9), gone(3, 9), ticket(2, 3)), "second")
@@ -80,7 +80,7 @@ def test_tombstone_keeps_values_of_the_table(warehouse: Warehouse) -> None:
     assert {field.name for field in found.schema} == {c.name for c in tables.TICKETS.columns}
 
 
-def test_older_versions_and_tombstones_are_skipped(warehouse: Warehouse) -> None:
+def test_older_versions_and_tombstones_are_skipped(warehouse: BigQueryClient) -> None:
     store = DeliveryStore(warehouse)
     store.write_tickets(deliveries(ticket(1, 9)), "first")
     store.write_tickets(deliveries(ticket(1, 8)), "second")
@@ -90,7 +90,7 @@ def test_older_versions_and_tombstones_are_skipped(warehouse: Warehouse) -> None
     assert (row["_run_id"], row["deletedTime"]) == ("first", None)
 
 
-def test_existing_table_is_written_with_its_own_types(warehouse: Warehouse) -> None:
+def test_existing_table_is_written_with_its_own_types(warehouse: BigQueryClient) -> None:
     """Its raw_json is text, and stays that."""
     old = [
         bigquery.SchemaField(c.name, "STRING" if c.name == "raw_json" else str(c.type))
@@ -107,7 +107,7 @@ def test_existing_table_is_written_with_its_own_types(warehouse: Warehouse) -> N
     assert json.loads(rows["2"]["raw_json"]) == {"gone": 2}
 
 
-def test_events_are_recorded_once_even_within_a_group(warehouse: Warehouse) -> None:
+def test_events_are_recorded_once_even_within_a_group(warehouse: BigQueryClient) -> None:
     store = DeliveryStore(warehouse)
     first, second = deliveries(ticket(1, 1), ticket(2, 1))
     again = Delivery("e0", "t", "rest", START + timedelta(seconds=30), ticket(1, 1))
@@ -126,7 +126,7 @@ class CrashesBetweenWrites(DeliveryStore):
         raise WarehouseUnavailable("died")
 
 
-def test_crash_between_writes_leaves_no_event(warehouse: Warehouse) -> None:
+def test_crash_between_writes_leaves_no_event(warehouse: BigQueryClient) -> None:
     """The group's order is the point: see test_group_commit for who calls in it."""
     dying = CrashesBetweenWrites(warehouse)
     group = deliveries(ticket(1, 1))
@@ -144,7 +144,7 @@ def test_crash_between_writes_leaves_no_event(warehouse: Warehouse) -> None:
 
 
 def test_dropped_table_is_recreated_after_a_refresh(
-    warehouse: Warehouse, warehouse_settings: Any
+    warehouse: BigQueryClient, warehouse_settings: Any
 ) -> None:
     from helpdesk_assets.warehouse.bigquery.connection import connect
 

@@ -20,7 +20,7 @@ from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.providers.request_tracker.adapter import RequestTrackerAdapter as Adapter
 from helpdesk_assets.providers.request_tracker.adapter import from_settings
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets_tests.conformance.vendors import REQUEST_TRACKER
 from helpdesk_assets_tests.harness import connected
 from helpdesk_assets_tests.request_tracker.conftest import Running
@@ -54,7 +54,7 @@ def sync(settings: Settings, requested_mode: RequestedMode = RequestedMode.AUTO)
         )
 
 
-def assert_equal(rt: RequestTracker, warehouse: Warehouse) -> dict[str, dict[str, Any]]:
+def assert_equal(rt: RequestTracker, warehouse: BigQueryClient) -> dict[str, dict[str, Any]]:
     """Each ticket that RT has ever had is one row. Of merged ones RT tells nothing further."""
     rows = list(warehouse.list_rows("tickets"))
     stored = {row["ticket_id"]: dict(row) for row in rows}
@@ -89,7 +89,7 @@ def as_value(raw_json: Any) -> Any:
 
 @pytest.mark.parametrize("user", USERS)
 def test_table_equals_request_tracker(
-    running: Running, user: str, warehouse_settings: Settings, warehouse: Warehouse
+    running: Running, user: str, warehouse_settings: Settings, warehouse: BigQueryClient
 ) -> None:
     rt, settings = running.rt, warehouse_settings.model_copy(update=settings_of(running, user))
     ids = [rt.create(f"{SUBJECTS[n % 5]} {n}") for n in range(USERS[user])]
@@ -120,7 +120,7 @@ def test_table_equals_request_tracker(
 
 
 def test_restored_tickets_and_merges_of_merged_ones(
-    running: Running, warehouse_settings: Settings, warehouse: Warehouse
+    running: Running, warehouse_settings: Settings, warehouse: BigQueryClient
 ) -> None:
     rt, settings = running.rt, warehouse_settings.model_copy(update=settings_of(running, USER))
     back, one, two, three = (rt.create(f"in a chain {n}") for n in range(4))

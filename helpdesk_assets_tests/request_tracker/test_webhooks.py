@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets_tests.receiver.receiver_process import ReceiverProcess, environment_of
 from helpdesk_assets_tests.receiver.webhook_posts import SECRET
 from helpdesk_assets_tests.request_tracker.conftest import Running
@@ -85,7 +85,7 @@ def posting(
 def webhook_env(
     posting: tuple[Running, int],
     warehouse_settings: Settings,
-    warehouse: Warehouse,
+    warehouse: BigQueryClient,
     tmp_path: Path,
 ) -> WebhookEnv:
     running, port = posting
@@ -100,7 +100,7 @@ def webhook_env(
 
 
 def test_posts_while_the_receiver_is_down_are_found_missed(
-    webhook_env: WebhookEnv, warehouse: Warehouse
+    webhook_env: WebhookEnv, warehouse: BigQueryClient
 ) -> None:
     rt = webhook_env.rt
     old = [rt.create(f"before there was a receiver {number}") for number in range(2)]
@@ -140,13 +140,13 @@ def test_posts_while_the_receiver_is_down_are_found_missed(
     assert ledger(warehouse) == [(*version, "missed") for version in sorted(lost)]
 
 
-def events(warehouse: Warehouse) -> set[tuple[str, datetime]]:
+def events(warehouse: BigQueryClient) -> set[tuple[str, datetime]]:
     rows = list(warehouse.list_rows("webhook_events"))
     assert len({row["event_id"] for row in rows}) == len(rows)
     return {(row["ticket_id"], row["modifiedTime"]) for row in rows}
 
 
-def ledger(warehouse: Warehouse) -> list[tuple[str, datetime, str]]:
+def ledger(warehouse: BigQueryClient) -> list[tuple[str, datetime, str]]:
     rows = warehouse.list_rows("missed_updates")
     return sorted((row["ticket_id"], row["modifiedTime"], row["reason"]) for row in rows)
 

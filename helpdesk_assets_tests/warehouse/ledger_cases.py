@@ -18,7 +18,7 @@ from helpdesk_assets.model.tickets import Window
 from helpdesk_assets.model.webhooks import LedgerSource, WebhookPolicy
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets.warehouse.table_spec import TableSpec
@@ -36,7 +36,7 @@ def at(minutes: float) -> datetime:
 class LedgerCases:
     """One dataset. `poll` stores versions as a run does that found them, `event` what came."""
 
-    def __init__(self, warehouse: Warehouse) -> None:
+    def __init__(self, warehouse: BigQueryClient) -> None:
         self.warehouse = warehouse
         self.sync_tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=BIG)
         self.sync_tables.prepare()

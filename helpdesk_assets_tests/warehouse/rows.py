@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType, MergePolicy, TableSpec
 
 PARCELS = TableSpec(
@@ -62,7 +62,7 @@ def spooled(rows: Sequence[Mapping[str, Any]]) -> Iterator[Spool]:
         yield spool
 
 
-def stored(warehouse: Warehouse, table: str = "parcels") -> dict[str, dict[str, Any]]:
+def stored(warehouse: BigQueryClient, table: str = "parcels") -> dict[str, dict[str, Any]]:
     """The rows by id; fails where an id is there twice."""
     rows = list(warehouse.list_rows(table))
     found = {str(row["id"]): row for row in rows}

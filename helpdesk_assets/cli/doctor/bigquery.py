@@ -16,7 +16,7 @@ from helpdesk_assets.errors import HelpdeskAssetsError, WarehouseUnavailable
 from helpdesk_assets.model.batch import batch_id, batch_staging_name
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
 from helpdesk_assets.warehouse.merge.schema import Schema, missing_columns
@@ -49,7 +49,7 @@ def check_bigquery(settings: Settings) -> Iterator[DiagnosticResult]:
         yield from _check_warehouse(warehouse, settings)
 
 
-def _check_warehouse(warehouse: Warehouse, settings: Settings) -> Iterator[DiagnosticResult]:
+def _check_warehouse(warehouse: BigQueryClient, settings: Settings) -> Iterator[DiagnosticResult]:
     access = run_check("BigQuery access", lambda: _check_reachable(warehouse, settings))
     yield access
     if access.status is not DiagnosticStatus.OK:
@@ -72,7 +72,7 @@ def _format_value(value: object) -> str:
     return str(value) if value else "not set"
 
 
-def _check_reachable(warehouse: Warehouse, settings: Settings) -> str:
+def _check_reachable(warehouse: BigQueryClient, settings: Settings) -> str:
     """Somebody answers. For the real service the query that follows tells more."""
     host = settings.bigquery_emulator_host
     if not host:
@@ -85,19 +85,19 @@ def _check_reachable(warehouse: Warehouse, settings: Settings) -> str:
     return f"{warehouse.target.endpoint} answers, which needs no credentials"
 
 
-def _query(warehouse: Warehouse) -> str:
+def _query(warehouse: BigQueryClient) -> str:
     outcome = warehouse.run(Query("SELECT 1 AS one"), run_id=uuid.uuid4().hex, step="doctor")
     rows = list(outcome.rows)
     return "granted" if rows == [{"one": 1}] else f"granted, but SELECT 1 gave {rows!r}"
 
 
-def _dataset(warehouse: Warehouse) -> str:
+def _dataset(warehouse: BigQueryClient) -> str:
     warehouse.ensure_dataset()
     target = f" in {warehouse.location}" if warehouse.location else ""
     return f"{warehouse.dataset.project}.{warehouse.dataset.name} is there{target}"
 
 
-def _table(warehouse: Warehouse, spec: TableSpec, creator: str) -> str:
+def _table(warehouse: BigQueryClient, spec: TableSpec, creator: str) -> str:
     found = warehouse.get_table(spec.name, fresh=True)
     if found is None:
         return NOT_CREATED_YET.format(creator)
@@ -110,13 +110,13 @@ def _table(warehouse: Warehouse, spec: TableSpec, creator: str) -> str:
     return f"{rows}columns as they should be"
 
 
-def _view(warehouse: Warehouse) -> str:
+def _view(warehouse: BigQueryClient) -> str:
     if Schema(warehouse).view(history_view.NAME) is None:
         return NOT_CREATED_YET.format("sync")
     return "there; each sync keeps it as it should be"
 
 
-def _create_and_drop(warehouse: Warehouse) -> str:
+def _create_and_drop(warehouse: BigQueryClient) -> str:
     # Named like a staging table: should the drop fail, the sweep of a later run removes it.
     batch = batch_id(datetime.now(UTC), uuid.uuid4().hex, 0)
     name = batch_staging_name(batch)

@@ -19,7 +19,7 @@ from helpdesk_assets.defs.table_metadata import spec_from
 from helpdesk_assets.errors import UserError
 from helpdesk_assets.settings import load_settings
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.dataframes import read_frame, spool_frame
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Query
@@ -66,7 +66,7 @@ class BigQueryMergeIOManager(dg.ConfigurableIOManager):
 
 
 def write(
-    warehouse: Warehouse, spec: TableSpec, value: Any, *, run_id: str, attempt: int = 0
+    warehouse: BigQueryClient, spec: TableSpec, value: Any, *, run_id: str, attempt: int = 0
 ) -> MergeReport:
     """Merge any value that the IO manager takes.
 

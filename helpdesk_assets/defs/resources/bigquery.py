@@ -14,13 +14,13 @@ from google.cloud import bigquery
 from pydantic import Field
 
 from helpdesk_assets.settings import Settings, load_settings
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect, emulator_arguments, wrap
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 
 
 class HelpdeskBigQuery(BigQueryResource):
-    """A `BigQueryResource` that also gives our `Warehouse`. What is left empty comes from the
+    """A `BigQueryResource` that also gives our `BigQueryClient`. What is left empty comes from the
     settings (`BIGQUERY_PROJECT`, `BIGQUERY_LOCATION`, `BIGQUERY_EMULATOR_HOST`)."""
 
     api_endpoint: str | None = Field(
@@ -66,7 +66,7 @@ class HelpdeskBigQuery(BigQueryResource):
             yield client
 
     @contextmanager
-    def warehouse(self, dataset: str | None = None) -> Iterator[Warehouse]:
+    def warehouse(self, dataset: str | None = None) -> Iterator[BigQueryClient]:
         """The dataset of the settings, or another one of the same project."""
         settings = self.settings(dataset)
         if self.gcp_credentials and not settings.bigquery_emulator_host:

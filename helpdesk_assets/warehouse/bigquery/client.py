@@ -59,7 +59,7 @@ class QueryResult:
     rows: Iterator[dict[str, Any]]
 
 
-class Warehouse(TableApi):
+class BigQueryClient(TableApi):
     """A dataset and the client that reaches it. Safe to share between threads."""
 
     def __init__(

@@ -17,7 +17,7 @@ from google.cloud import bigquery
 
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
 from helpdesk_assets.warehouse.query import Dataset
 
@@ -30,7 +30,7 @@ class WarehouseRuntime(TypedDict, total=False):
     random: Callable[[], float]
 
 
-def connect(settings: Settings, **runtime: Unpack[WarehouseRuntime]) -> Warehouse:
+def connect(settings: Settings, **runtime: Unpack[WarehouseRuntime]) -> BigQueryClient:
     """The warehouse that the settings name.
 
     Args:
@@ -57,9 +57,9 @@ def connect(settings: Settings, **runtime: Unpack[WarehouseRuntime]) -> Warehous
 
 def wrap(
     client: bigquery.Client, settings: Settings, **runtime: Unpack[WarehouseRuntime]
-) -> Warehouse:
+) -> BigQueryClient:
     """The same over a client that somebody else has made, such as Dagster's BigQueryResource."""
-    return Warehouse(
+    return BigQueryClient(
         client,
         Dataset(settings.bigquery_project, settings.bigquery_dataset),
         location=settings.bigquery_location,

@@ -55,7 +55,9 @@ class TableApi:
         self.target = Target(dataset.project, dataset.name, location, endpoint, is_emulator)
 
     def __repr__(self) -> str:
-        return f"Warehouse({self.dataset.project}.{self.dataset.name} at {self.target.endpoint})"
+        return (
+            f"BigQueryClient({self.dataset.project}.{self.dataset.name} at {self.target.endpoint})"
+        )
 
     @property
     def location(self) -> str | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from helpdesk_assets.errors import DataRefused
 from helpdesk_assets.model.tickets import utc
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.schema import Schema
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType, TableSpec
 
@@ -58,7 +58,7 @@ def spool_frame(frame: pd.DataFrame, spec: TableSpec, small_bytes: int) -> Frame
 
 
 def read_frame(
-    warehouse: Warehouse, spec: TableSpec, columns: Sequence[str] | None = None
+    warehouse: BigQueryClient, spec: TableSpec, columns: Sequence[str] | None = None
 ) -> pd.DataFrame:
     """A table as a DataFrame: times in UTC, whole numbers as Int64, JSON as text.
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from google.cloud import bigquery
 
 from helpdesk_assets.errors import SchemaMismatch
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.query import Query, quote
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType, TableSpec
 
@@ -26,7 +26,7 @@ _STANDARD_NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 class Schema:
     """The tables of one dataset. What the warehouse has told once is not asked again."""
 
-    def __init__(self, warehouse: Warehouse) -> None:
+    def __init__(self, warehouse: BigQueryClient) -> None:
         self._warehouse = warehouse
 
     def exists(self, spec: TableSpec) -> bool:

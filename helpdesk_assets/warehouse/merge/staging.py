@@ -17,7 +17,7 @@ from helpdesk_assets.errors import BatchExpired, WarehouseUnavailable
 from helpdesk_assets.model.batch import TIMESTAMP_FORMAT
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.schema import fields
 from helpdesk_assets.warehouse.table_spec import Column
 
@@ -48,7 +48,7 @@ def created_at(name: str, of_tables: Collection[str]) -> datetime | None:
 class Staging:
     """The staging tables of one dataset."""
 
-    def __init__(self, warehouse: Warehouse, *, now: Callable[[], datetime] = _now) -> None:
+    def __init__(self, warehouse: BigQueryClient, *, now: Callable[[], datetime] = _now) -> None:
         self._warehouse = warehouse
         self._now = now
 

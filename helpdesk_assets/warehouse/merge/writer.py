@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from helpdesk_assets.errors import NullKey
 from helpdesk_assets.model.batch import batch_id, staging_name
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.warehouse.bigquery.client import JobUsage, QueryResult, Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient, JobUsage, QueryResult
 from helpdesk_assets.warehouse.bigquery.job_ids import JobName
 from helpdesk_assets.warehouse.merge.schema import Schema, is_json_as_text
 from helpdesk_assets.warehouse.merge.staging import Staging
@@ -60,7 +60,7 @@ class _Write:
 class TableWriter:
     def __init__(
         self,
-        warehouse: Warehouse,
+        warehouse: BigQueryClient,
         *,
         small_batch_bytes: int = 1_048_576,
         prune_above_bytes: int = PRUNE_ABOVE_BYTES,

@@ -11,7 +11,7 @@ from helpdesk_assets.errors import ConcurrentUpdate
 from helpdesk_assets.model.state import Checkpoint
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.schema import Schema
 from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.statements.sync_state import checkpoint_statement
@@ -20,7 +20,7 @@ from helpdesk_assets.warehouse.statements.sync_state import checkpoint_statement
 class CheckpointTable:
     """Keeps the reading of one run."""
 
-    def __init__(self, warehouse: Warehouse, *, sync_name: str, run_id: str) -> None:
+    def __init__(self, warehouse: BigQueryClient, *, sync_name: str, run_id: str) -> None:
         self._warehouse = warehouse
         self._schema = Schema(warehouse)
         self._staging = Staging(warehouse)

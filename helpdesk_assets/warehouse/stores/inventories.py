@@ -17,7 +17,7 @@ from helpdesk_assets.model.reconciliation import (
 )
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import QueryResult, Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient, QueryResult
 from helpdesk_assets.warehouse.merge.statement import PartitionBounds
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Query
@@ -29,7 +29,7 @@ RETENTION = timedelta(days=15)
 
 
 class InventoryTables:
-    def __init__(self, warehouse: Warehouse, writer: TableWriter) -> None:
+    def __init__(self, warehouse: BigQueryClient, writer: TableWriter) -> None:
         self._warehouse = warehouse
         self._dataset = warehouse.dataset
         self._writer = writer

@@ -11,13 +11,13 @@ from __future__ import annotations
 from helpdesk_assets.errors import ConcurrentUpdate
 from helpdesk_assets.model.state import SyncState
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.statements.sync_state import ManualState, manual_state_statement
 from helpdesk_assets.warehouse.stores.state import StateTable
 
 
 def write_manual_state(
-    warehouse: Warehouse, sync_name: str, manual_state: ManualState, expected: SyncState | None
+    warehouse: BigQueryClient, sync_name: str, manual_state: ManualState, expected: SyncState | None
 ) -> SyncState:
     """Write the row if it is still the one that was `expected` (None: there was none).
 

@@ -17,7 +17,7 @@ from helpdesk_assets.model.run_history import known_runs
 from helpdesk_assets.model.state import ReadCounts, RunRecord, SyncState
 from helpdesk_assets.model.tickets import Window
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.schema import Schema
 from helpdesk_assets.warehouse.merge.statement import PartitionBounds, rows_source
 from helpdesk_assets.warehouse.merge.writer import TableWriter
@@ -28,7 +28,7 @@ from helpdesk_assets.warehouse.table_spec import ColumnType, MergeReport
 class RunLog:
     """The rows of sync_runs that belong to `sync_name`."""
 
-    def __init__(self, warehouse: Warehouse, sync_name: str) -> None:
+    def __init__(self, warehouse: BigQueryClient, sync_name: str) -> None:
         self._warehouse = warehouse
         self._sync_name = sync_name
 

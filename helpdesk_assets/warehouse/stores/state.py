@@ -26,7 +26,7 @@ from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.model.tickets import Window
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.statements.run_counts import facts, run_counts_from_json
 from helpdesk_assets.warehouse.statements.sync_state import commit_statement
 
@@ -36,7 +36,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class StateTable:
     """The one row of sync_state that belongs to `sync_name`."""
 
-    def __init__(self, warehouse: Warehouse, sync_name: str) -> None:
+    def __init__(self, warehouse: BigQueryClient, sync_name: str) -> None:
         self._warehouse = warehouse
         self._sync_name = sync_name
 

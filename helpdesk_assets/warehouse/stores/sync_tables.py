@@ -19,7 +19,7 @@ from helpdesk_assets.model.state import Checkpoint, RunCounts, RunRecord, SyncSt
 from helpdesk_assets.model.webhooks import LedgerSource, WebhookDay, WebhookPolicy
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import JobUsage, Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient, JobUsage
 from helpdesk_assets.warehouse.merge.schema import Schema, is_json_as_text
 from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.merge.statement import PartitionBounds, table_source
@@ -66,7 +66,7 @@ class SyncTables:
 
     def __init__(
         self,
-        warehouse: Warehouse,
+        warehouse: BigQueryClient,
         *,
         sync_name: str,
         small_batch_bytes: int,

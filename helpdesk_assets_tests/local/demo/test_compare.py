@@ -12,7 +12,7 @@ from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.query import Parameter, Query
 from helpdesk_assets.warehouse.table_spec import ColumnType
 from helpdesk_assets_tests.webhook_function import deliver
@@ -64,7 +64,7 @@ def test_empty_table_differs_from_a_helpdesk() -> None:
     assert Comparison().is_equal
 
 
-def test_tampered_table_differs(warehouse: Warehouse, warehouse_settings: Settings) -> None:
+def test_tampered_table_differs(warehouse: BigQueryClient, warehouse_settings: Settings) -> None:
     with SimulatedHelpdesk(tickets=12) as simulator:
         settings = warehouse_settings.model_copy(
             update={
@@ -91,7 +91,7 @@ def test_tampered_table_differs(warehouse: Warehouse, warehouse_settings: Settin
         }
 
 
-def _change(warehouse: Warehouse, assignment: str, ticket_id: str) -> None:
+def _change(warehouse: BigQueryClient, assignment: str, ticket_id: str) -> None:
     table = warehouse.dataset.table(tables.TICKETS.name)
     sql = f"UPDATE {table} SET {assignment} WHERE ticket_id = @id"
     query = Query(sql, (Parameter("id", ColumnType.STRING, ticket_id),))

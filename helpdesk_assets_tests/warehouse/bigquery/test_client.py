@@ -9,7 +9,7 @@ from google.api_core import exceptions as google
 from google.cloud import bigquery
 
 from helpdesk_assets.errors import WarehouseRefused, WarehouseUnavailable
-from helpdesk_assets.warehouse.bigquery.client import MAX_TRIES, JobUsage, Warehouse
+from helpdesk_assets.warehouse.bigquery.client import MAX_TRIES, BigQueryClient, JobUsage
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.table_spec import ColumnType
 from helpdesk_assets_tests.warehouse.bigquery.test_errors import PERMANENT, TRANSIENT
@@ -55,8 +55,8 @@ class FakeClient:
         return self.jobs[job_id]
 
 
-def over(client: FakeClient, waits: list[float] | None = None) -> Warehouse:
-    return Warehouse(
+def over(client: FakeClient, waits: list[float] | None = None) -> BigQueryClient:
+    return BigQueryClient(
         cast("bigquery.Client", client),
         Dataset("p", "d"),
         location="EU",
@@ -112,7 +112,7 @@ def test_reads_never_reuse_an_older_job() -> None:
     assert len(set(client.started)) == 2
 
 
-def test_same_job_requested_twice_on_a_real_server(warehouse: Warehouse) -> None:
+def test_same_job_requested_twice_on_a_real_server(warehouse: BigQueryClient) -> None:
     """bqemulator runs it twice, local-bigquery answers 409: either way the row is there once."""
     warehouse.run(
         Query(f"CREATE TABLE {warehouse.dataset.table('t')} (a INT64)"), run_id="r", step="c"
@@ -129,7 +129,7 @@ def test_same_job_requested_twice_on_a_real_server(warehouse: Warehouse) -> None
     assert list(warehouse.list_rows("t")) == [{"a": 7}]
 
 
-def test_parameters_of_every_type_arrive(warehouse: Warehouse) -> None:
+def test_parameters_of_every_type_arrive(warehouse: BigQueryClient) -> None:
     nasty = "'; DROP TABLE x; -- `\"\\ \n\u2028 🎫"
     query = Query(
         "SELECT @s AS s, @i AS i, @f AS f, @b AS b, @n IS NULL AS n, "
@@ -149,7 +149,7 @@ def test_parameters_of_every_type_arrive(warehouse: Warehouse) -> None:
     ]
 
 
-def test_missing_table_error_names_the_dataset(warehouse: Warehouse) -> None:
+def test_missing_table_error_names_the_dataset(warehouse: BigQueryClient) -> None:
     query = Query(f"SELECT 1 FROM {warehouse.dataset.table('nope')}")
     with pytest.raises(WarehouseRefused, match="BIGQUERY_DATASET"):
         warehouse.run(query, run_id="r1", step="read")

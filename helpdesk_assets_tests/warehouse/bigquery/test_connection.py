@@ -45,7 +45,7 @@ def test_local_emulator_needs_no_credentials(host: str) -> None:
 
 def test_repr_shows_the_dataset_and_no_credentials() -> None:
     warehouse = connect(settings("http://127.0.0.1:1"))
-    assert repr(warehouse) == "Warehouse(acme.helpdesk_data at http://127.0.0.1:1)"
+    assert repr(warehouse) == "BigQueryClient(acme.helpdesk_data at http://127.0.0.1:1)"
     assert "credential" not in repr(warehouse.target).lower()
     warehouse.close()
 

@@ -9,7 +9,7 @@ from google.cloud.bigquery import client
 
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.bigquery import upload_chunks
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets_tests.warehouse.rows import EVENTS, stored
 
@@ -21,7 +21,7 @@ def test_google_client_still_has_the_chunk_size() -> None:
 
 
 def test_batch_of_several_chunks_arrives_whole(
-    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+    warehouse: BigQueryClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upload_chunks, "CHUNK_BYTES", 256 * 1024)
     with Spool(1) as spool:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from helpdesk_assets.errors import DataRefused
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.dataframes import read_frame, spool_frame
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.table_spec import ColumnType
@@ -107,7 +107,9 @@ def test_mistyped_value_is_named(column: str, value: object, why: str) -> None:
 
 
 @pytest.mark.parametrize("small_bytes", [SMALL, 1], ids=["small", "large"])
-def test_data_frame_is_read_back_from_the_warehouse(warehouse: Warehouse, small_bytes: int) -> None:
+def test_data_frame_is_read_back_from_the_warehouse(
+    warehouse: BigQueryClient, small_bytes: int
+) -> None:
     frame = pd.DataFrame(
         {
             "id": ["a", "b"],
@@ -131,7 +133,7 @@ def test_data_frame_is_read_back_from_the_warehouse(warehouse: Warehouse, small_
     )
 
 
-def test_empty_table_gives_an_empty_typed_frame(warehouse: Warehouse) -> None:
+def test_empty_table_gives_an_empty_typed_frame(warehouse: BigQueryClient) -> None:
     writer = TableWriter(warehouse)
     with spool_frame(pd.DataFrame({"id": []}), PARCELS, SMALL).spool as spool:
         writer.merge(PARCELS, spool, run_id="r1", step="parcels")

@@ -8,7 +8,7 @@ from google.cloud import bigquery
 from helpdesk_assets.errors import SchemaMismatch
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import JobUsage, Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient, JobUsage
 from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets.warehouse.merge.schema import Schema, missing_columns
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType
@@ -20,7 +20,7 @@ def widened(*columns: Column) -> tuple[Column, ...]:
     return (*tables.TICKETS.columns, *columns)
 
 
-def test_new_table_is_created_as_described_without_a_job(warehouse: Warehouse) -> None:
+def test_new_table_is_created_as_described_without_a_job(warehouse: BigQueryClient) -> None:
     Schema(warehouse).ensure(tables.TICKETS)
     table = warehouse.get_table("tickets", fresh=True)
     assert table is not None
@@ -45,7 +45,9 @@ def test_dataset_is_created_with_the_first_table(warehouse_settings: Settings) -
     warehouse.close()
 
 
-def test_table_created_concurrently(warehouse: Warehouse, warehouse_settings: Settings) -> None:
+def test_table_created_concurrently(
+    warehouse: BigQueryClient, warehouse_settings: Settings
+) -> None:
     other = connect(warehouse_settings)
     assert not Schema(warehouse).exists(tables.TICKETS)
     Schema(other).ensure(tables.TICKETS)
@@ -55,7 +57,7 @@ def test_table_created_concurrently(warehouse: Warehouse, warehouse_settings: Se
 
 
 def test_new_column_is_added_and_can_be_written(
-    warehouse: Warehouse, warehouse_settings: Settings
+    warehouse: BigQueryClient, warehouse_settings: Settings
 ) -> None:
     schema = Schema(warehouse)
     schema.ensure(tables.TICKETS)
@@ -67,7 +69,7 @@ def test_new_column_is_added_and_can_be_written(
     other.close()
 
 
-def test_adopted_table_keeps_its_columns_and_gets_ours(warehouse: Warehouse) -> None:
+def test_adopted_table_keeps_its_columns_and_gets_ours(warehouse: BigQueryClient) -> None:
     field = bigquery.SchemaField
     warehouse.create_table(
         bigquery.Table(
@@ -83,7 +85,7 @@ def test_adopted_table_keeps_its_columns_and_gets_ours(warehouse: Warehouse) -> 
     assert {column.name for column in tables.TICKETS.columns} <= set(columns)
 
 
-def test_changed_type_is_rejected_by_name(warehouse: Warehouse) -> None:
+def test_changed_type_is_rejected_by_name(warehouse: BigQueryClient) -> None:
     schema = Schema(warehouse)
     schema.ensure(tables.TICKETS)
     changed = replace(tables.TICKETS.columns[1], type=ColumnType.INT64)
@@ -99,7 +101,7 @@ def test_column_names_ignore_case() -> None:
 
 
 def test_table_schema_is_fetched_once(
-    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+    warehouse: BigQueryClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Schema(warehouse).ensure(tables.TICKETS)
     monkeypatch.setattr(warehouse._client, "get_table", None)

@@ -8,7 +8,7 @@ from google.cloud import bigquery
 
 from helpdesk_assets.errors import HelpdeskAssetsError, WarehouseUnavailable
 from helpdesk_assets.model.batch import batch_id, staging_name
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.staging import Staging, created_at
 from helpdesk_assets_tests.warehouse.rows import EVENTS, spooled
 
@@ -41,7 +41,7 @@ def test_names_that_are_not_staging_tables(name: str) -> None:
     assert created_at(name, ["tickets"]) is None
 
 
-def test_batch_is_loaded_whole(warehouse: Warehouse) -> None:
+def test_batch_is_loaded_whole(warehouse: BigQueryClient) -> None:
     name = named("events", NOW)
     with spooled(ROWS) as spool:
         for _ in range(2):  # the step is run again under the same name
@@ -51,7 +51,7 @@ def test_batch_is_loaded_whole(warehouse: Warehouse) -> None:
 
 
 @pytest.mark.parametrize("bad", ["yesterday", {"not": "a time"}])
-def test_failed_load_leaves_no_table(warehouse: Warehouse, bad: object) -> None:
+def test_failed_load_leaves_no_table(warehouse: BigQueryClient, bad: object) -> None:
     staging, name = Staging(warehouse), named("events", NOW)
     with spooled([*ROWS, {"id": "c", "at": bad}]) as spool, pytest.raises(HelpdeskAssetsError):
         staging.load(name, EVENTS.columns, spool, run_id=RUN, step="events")
@@ -59,7 +59,7 @@ def test_failed_load_leaves_no_table(warehouse: Warehouse, bad: object) -> None:
 
 
 def test_rows_lost_during_the_load_are_detected(
-    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+    warehouse: BigQueryClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     staging, name = Staging(warehouse), named("events", NOW)
     monkeypatch.setattr(warehouse, "load", lambda *_, **__: 1)
@@ -71,7 +71,7 @@ def test_rows_lost_during_the_load_are_detected(
     assert not staging.exists(name)
 
 
-def test_cleanup_drops_only_our_old_staging_tables(warehouse: Warehouse) -> None:
+def test_cleanup_drops_only_our_old_staging_tables(warehouse: BigQueryClient) -> None:
     today = datetime.now(UTC)
     old, fresh = today - timedelta(days=3), today + timedelta(minutes=10)
     orphan = named("tickets", old)

@@ -12,7 +12,7 @@ import pytest
 from google.cloud import bigquery
 
 from helpdesk_assets.errors import HelpdeskAssetsError, NullKey, SchemaMismatch
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.statement import PartitionBounds
 from helpdesk_assets.warehouse.merge.writer import TableWriter, whole_partitions
 from helpdesk_assets.warehouse.query import Query
@@ -33,7 +33,7 @@ both_sizes = pytest.mark.parametrize("small_bytes", [SMALL, LARGE], ids=["small"
 
 
 def write(
-    warehouse: Warehouse,
+    warehouse: BigQueryClient,
     rows: Sequence[Mapping[str, Any]],
     small_bytes: int = SMALL,
     columns: Sequence[Column] | None = None,
@@ -51,13 +51,13 @@ def write(
         )
 
 
-def table_names(warehouse: Warehouse) -> set[str]:
+def table_names(warehouse: BigQueryClient) -> set[str]:
     return {item.table_id for item in warehouse.list_tables()}
 
 
 @both_sizes
 def test_new_rows_are_inserted_and_a_replay_changes_nothing(
-    warehouse: Warehouse, small_bytes: int
+    warehouse: BigQueryClient, small_bytes: int
 ) -> None:
     rows = [parcel("a"), parcel("b", made=None)]
     first = write(warehouse, rows, small_bytes)
@@ -71,7 +71,7 @@ def test_new_rows_are_inserted_and_a_replay_changes_nothing(
 
 @both_sizes
 def test_older_version_is_rejected_and_newer_one_stored(
-    warehouse: Warehouse, small_bytes: int
+    warehouse: BigQueryClient, small_bytes: int
 ) -> None:
     write(warehouse, [parcel("a", 5, note="five")], small_bytes)
     assert write(warehouse, [parcel("a", 4, note="four")], small_bytes).changed == 0
@@ -80,7 +80,7 @@ def test_older_version_is_rejected_and_newer_one_stored(
     assert stored(warehouse)["a"]["note"] == "six"
 
 
-def test_equal_time_overwrites_only_with_other_content(warehouse: Warehouse) -> None:
+def test_equal_time_overwrites_only_with_other_content(warehouse: BigQueryClient) -> None:
     write(warehouse, [parcel("a", 5, note="first", mark="m")])
     assert write(warehouse, [parcel("a", 5, note="same mark", mark="m")]).changed == 0
     assert write(warehouse, [parcel("a", 5, note="other mark", mark="n")]).changed == 1
@@ -88,7 +88,7 @@ def test_equal_time_overwrites_only_with_other_content(warehouse: Warehouse) -> 
     assert stored(warehouse)["a"]["note"] == "no mark"
 
 
-def test_row_without_a_version_counts_as_older(warehouse: Warehouse) -> None:
+def test_row_without_a_version_counts_as_older(warehouse: BigQueryClient) -> None:
     write(warehouse, [parcel("a", moved=None, note="when?")])
     assert write(warehouse, [parcel("a", 1, note="then")]).changed == 1
     assert write(warehouse, [parcel("a", moved=None, note="when?")]).changed == 0
@@ -96,7 +96,7 @@ def test_row_without_a_version_counts_as_older(warehouse: Warehouse) -> None:
 
 
 @both_sizes
-def test_newest_row_of_a_repeated_key_wins(warehouse: Warehouse, small_bytes: int) -> None:
+def test_newest_row_of_a_repeated_key_wins(warehouse: BigQueryClient, small_bytes: int) -> None:
     rows = [
         parcel("a", 3, note="newest, first", _seq=9),
         parcel("a", 3, note="newest, second", _seq=10),
@@ -110,7 +110,7 @@ def test_newest_row_of_a_repeated_key_wins(warehouse: Warehouse, small_bytes: in
     assert "_seq" not in found["a"]
 
 
-def test_write_once_columns_are_kept(warehouse: Warehouse) -> None:
+def test_write_once_columns_are_kept(warehouse: BigQueryClient) -> None:
     made = "2026-03-05T00:00:00Z"
     write(warehouse, [parcel("a", 1, first_seen="run 1", made=made)])
     write(warehouse, [parcel("a", 2, first_seen="run 2", made=None)])
@@ -133,7 +133,7 @@ NASTY = {
 
 
 @both_sizes
-def test_values_round_trip(warehouse: Warehouse, small_bytes: int) -> None:
+def test_values_round_trip(warehouse: BigQueryClient, small_bytes: int) -> None:
     deep = {"a": [1, {"b": None, "c": 'it\'s\n\\ "🎫"'}], "big": 2**63 - 1, "f": 0.1, "t": True}
     rows = [parcel(key, note=note, raw_json={"v": note, **deep}) for key, note in NASTY.items()]
     rows += [
@@ -159,14 +159,16 @@ def test_values_round_trip(warehouse: Warehouse, small_bytes: int) -> None:
     }
 
 
-def test_empty_batch_creates_the_table_and_runs_nothing(warehouse: Warehouse) -> None:
+def test_empty_batch_creates_the_table_and_runs_nothing(warehouse: BigQueryClient) -> None:
     report = write(warehouse, [])
     assert replace(report, seconds=0) == MergeReport("parcels", 0, inserted=0, updated=0)
     assert stored(warehouse) == {}
 
 
 @both_sizes
-def test_row_without_its_key_stops_the_whole_batch(warehouse: Warehouse, small_bytes: int) -> None:
+def test_row_without_its_key_stops_the_whole_batch(
+    warehouse: BigQueryClient, small_bytes: int
+) -> None:
     write(warehouse, [parcel("a")], small_bytes)
     with pytest.raises(NullKey, match=r"NULL key in parcels\.id"):
         write(warehouse, [parcel("b"), parcel(None), parcel("c")], small_bytes)
@@ -174,12 +176,12 @@ def test_row_without_its_key_stops_the_whole_batch(warehouse: Warehouse, small_b
     assert table_names(warehouse) == {"parcels"}
 
 
-def test_small_batch_names_the_row_without_a_key(warehouse: Warehouse) -> None:
+def test_small_batch_names_the_row_without_a_key(warehouse: BigQueryClient) -> None:
     with pytest.raises(NullKey, match="row 2 of 3 has none"):
         write(warehouse, [parcel("b"), {"note": "x"}, parcel("c")])
 
 
-def test_query_source_with_null_keys_is_rejected(warehouse: Warehouse) -> None:
+def test_query_source_with_null_keys_is_rejected(warehouse: BigQueryClient) -> None:
     writer = TableWriter(warehouse)
     rows = "SELECT 'a' AS id, TIMESTAMP '2026-01-01 00:00:00+00' AS `at`"
     twice = Query(f"{rows}\nUNION ALL\n{rows}")
@@ -193,7 +195,7 @@ def test_query_source_with_null_keys_is_rejected(warehouse: Warehouse) -> None:
 
 
 @both_sizes
-def test_new_column_is_added_with_the_batch(warehouse: Warehouse, small_bytes: int) -> None:
+def test_new_column_is_added_with_the_batch(warehouse: BigQueryClient, small_bytes: int) -> None:
     write(warehouse, [parcel("a")], small_bytes)
     wider = (*PARCELS.columns, Column("colour", ColumnType.STRING))
     write(warehouse, [parcel("b", colour="red")], small_bytes, wider)
@@ -202,7 +204,7 @@ def test_new_column_is_added_with_the_batch(warehouse: Warehouse, small_bytes: i
 
 
 @both_sizes
-def test_changed_type_writes_nothing(warehouse: Warehouse, small_bytes: int) -> None:
+def test_changed_type_writes_nothing(warehouse: BigQueryClient, small_bytes: int) -> None:
     write(warehouse, [parcel("a")], small_bytes)
     other = [replace(c, type=ColumnType.INT64) if c.name == "note" else c for c in PARCELS.columns]
     with pytest.raises(SchemaMismatch, match="note is STRING in the table and INT64"):
@@ -211,7 +213,7 @@ def test_changed_type_writes_nothing(warehouse: Warehouse, small_bytes: int) -> 
 
 
 @both_sizes
-def test_adopted_table_keeps_json_as_text(warehouse: Warehouse, small_bytes: int) -> None:
+def test_adopted_table_keeps_json_as_text(warehouse: BigQueryClient, small_bytes: int) -> None:
     field = bigquery.SchemaField
     warehouse.create_table(
         bigquery.Table(
@@ -233,7 +235,7 @@ def test_adopted_table_keeps_json_as_text(warehouse: Warehouse, small_bytes: int
 @pytest.mark.parametrize("bad", [{"moved": "yesterday"}, {"weight": "heavy"}])
 @both_sizes
 def test_unreadable_batch_leaves_the_target_unchanged(
-    warehouse: Warehouse, small_bytes: int, bad: dict[str, str]
+    warehouse: BigQueryClient, small_bytes: int, bad: dict[str, str]
 ) -> None:
     write(warehouse, [parcel("a", 1)], small_bytes)
     before = stored(warehouse)
@@ -243,7 +245,7 @@ def test_unreadable_batch_leaves_the_target_unchanged(
     assert table_names(warehouse) == {"parcels"}
 
 
-def test_staging_table_can_outlive_its_merge(warehouse: Warehouse) -> None:
+def test_staging_table_can_outlive_its_merge(warehouse: BigQueryClient) -> None:
     name = "parcels__stg_20261124T120000Z_r1_0"
     write(warehouse, [parcel("a", _seq=1)], LARGE, WITH_SEQ, staging=name, keep_staging=True)
     assert table_names(warehouse) == {"parcels", name}
@@ -251,14 +253,14 @@ def test_staging_table_can_outlive_its_merge(warehouse: Warehouse) -> None:
     assert staged == [{"id": "a", "_seq": 1}]
 
 
-def test_failed_merge_drops_a_retained_staging_table(warehouse: Warehouse) -> None:
+def test_failed_merge_drops_a_retained_staging_table(warehouse: BigQueryClient) -> None:
     name = "parcels__stg_20261124T120000Z_r1_0"
     with pytest.raises(NullKey):
         write(warehouse, [parcel(None)], LARGE, staging=name, keep_staging=True)
     assert table_names(warehouse) == {"parcels"}
 
 
-def test_partition_bounds_still_match_null_rows(warehouse: Warehouse) -> None:
+def test_partition_bounds_still_match_null_rows(warehouse: BigQueryClient) -> None:
     made = "2026-03-05T00:00:00Z"
     bounds = PartitionBounds(
         "made", datetime(2026, 3, 5, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC)
@@ -270,7 +272,9 @@ def test_partition_bounds_still_match_null_rows(warehouse: Warehouse) -> None:
 
 
 @pytest.mark.parametrize("column", ["made", "moved"])
-def test_bounds_apply_only_to_large_partitioned_tables(warehouse: Warehouse, column: str) -> None:
+def test_bounds_apply_only_to_large_partitioned_tables(
+    warehouse: BigQueryClient, column: str
+) -> None:
     write(warehouse, [parcel("a")])
     bounds = PartitionBounds(
         column, datetime(2026, 3, 5, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC)

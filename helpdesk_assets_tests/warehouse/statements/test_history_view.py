@@ -13,7 +13,7 @@ import pytest
 from google.cloud import bigquery
 
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import JobUsage, Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient, JobUsage
 from helpdesk_assets.warehouse.merge.schema import Schema
 from helpdesk_assets.warehouse.statements.history_view import view_query
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
@@ -27,7 +27,7 @@ def at(days: float) -> datetime:
     return DAY + timedelta(days=days)
 
 
-def prepared(warehouse: Warehouse, days: int | None = None) -> SyncTables:
+def prepared(warehouse: BigQueryClient, days: int | None = None) -> SyncTables:
     made = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000, history_days=days)
     made.prepare()
     return made
@@ -54,7 +54,7 @@ def version(
     }
 
 
-def store(warehouse: Warehouse, rows: Iterable[dict[str, Any]], table: str) -> None:
+def store(warehouse: BigQueryClient, rows: Iterable[dict[str, Any]], table: str) -> None:
     """Plain INSERTs: what the rows are is this test's to say."""
     types = {str: "STRING", datetime: "TIMESTAMP", int: "INT64", bool: "BOOL"}
     for row in rows:
@@ -72,7 +72,7 @@ def store(warehouse: Warehouse, rows: Iterable[dict[str, Any]], table: str) -> N
 
 
 def view_rows(
-    warehouse: Warehouse, columns: str = "ticket_id, status, valid_from, valid_to"
+    warehouse: BigQueryClient, columns: str = "ticket_id, status, valid_from, valid_to"
 ) -> Any:
     """By the view's statement and not by its name, so that what judges statements sees it."""
     raw_json = Schema(warehouse).columns(tables.TICKETS)["raw_json"]
@@ -124,7 +124,7 @@ WHERE deletedTime IS NULL"""  # noqa: E501
     )
 
 
-def test_version_is_valid_until_the_next_one(warehouse: Warehouse) -> None:
+def test_version_is_valid_until_the_next_one(warehouse: BigQueryClient) -> None:
     prepared(warehouse)
     rows = [version("7", at(0), "open"), version("7", at(2), "closed"), version("8", at(1), "new")]
     store(warehouse, rows, "raw_ticket_changes")
@@ -135,7 +135,7 @@ def test_version_is_valid_until_the_next_one(warehouse: Warehouse) -> None:
     ]
 
 
-def test_last_version_within_one_tick_counts(warehouse: Warehouse) -> None:
+def test_last_version_within_one_tick_counts(warehouse: BigQueryClient) -> None:
     prepared(warehouse)
     rows = [
         version("7", at(0), "third", fetched=at(1), seq=5),
@@ -152,7 +152,7 @@ def test_last_version_within_one_tick_counts(warehouse: Warehouse) -> None:
 
 @pytest.mark.parametrize("status", ["deleted", None], ids=["whole", "tombstone"])
 def test_deleted_ticket_ends_and_restored_one_starts_again(
-    warehouse: Warehouse, status: str | None
+    warehouse: BigQueryClient, status: str | None
 ) -> None:
     """One vendor does not move the modified time when it deletes."""
     prepared(warehouse)
@@ -171,7 +171,7 @@ def test_deleted_ticket_ends_and_restored_one_starts_again(
     ]
 
 
-def test_current_row_is_shown_without_its_versions(warehouse: Warehouse) -> None:
+def test_current_row_is_shown_without_its_versions(warehouse: BigQueryClient) -> None:
     """Those of ticket 6 have expired, and a webhook has brought the newest of ticket 7."""
     prepared(warehouse)
     store(warehouse, [version("7", at(0), "open")], "raw_ticket_changes")
@@ -191,7 +191,7 @@ def test_current_row_is_shown_without_its_versions(warehouse: Warehouse) -> None
     ]
 
 
-def test_example_query_of_the_docs(warehouse: Warehouse) -> None:
+def test_example_query_of_the_docs(warehouse: BigQueryClient) -> None:
     prepared(warehouse)
     rows = [
         version("1", at(0), "open"),
@@ -212,7 +212,7 @@ def test_example_query_of_the_docs(warehouse: Warehouse) -> None:
     assert found == [("closed", 1), ("open", 2)]
 
 
-def test_adopted_table_keeps_json_as_text(warehouse: Warehouse) -> None:
+def test_adopted_table_keeps_json_as_text(warehouse: BigQueryClient) -> None:
     field = bigquery.SchemaField
     names = {"ticket_id": "STRING", "raw_json": "STRING", "modifiedTime": "TIMESTAMP"}
     warehouse.create_table(
@@ -233,7 +233,7 @@ def test_adopted_table_keeps_json_as_text(warehouse: Warehouse) -> None:
 
 
 def test_creating_the_view_costs_no_job_and_happens_once(
-    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+    warehouse: BigQueryClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared(warehouse)
     assert warehouse.use == JobUsage()
@@ -243,7 +243,7 @@ def test_creating_the_view_costs_no_job_and_happens_once(
     prepared(warehouse)
 
 
-def test_outdated_view_is_replaced(warehouse: Warehouse) -> None:
+def test_outdated_view_is_replaced(warehouse: BigQueryClient) -> None:
     prepared(warehouse)
     name = warehouse.dataset.table("raw_ticket_changes")
     old = f"SELECT ticket_id FROM {name}"
@@ -259,7 +259,7 @@ def test_outdated_view_is_replaced(warehouse: Warehouse) -> None:
 class RecordingWarehouse:
     """Hears what is asked of the real service about a view."""
 
-    def __init__(self, warehouse: Warehouse) -> None:
+    def __init__(self, warehouse: BigQueryClient) -> None:
         self.updated: list[str] = []
         self._warehouse = warehouse
 
@@ -268,7 +268,7 @@ class RecordingWarehouse:
 
 
 def test_bigquery_updates_the_view_in_place(
-    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+    warehouse: BigQueryClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared(warehouse)
     recording = RecordingWarehouse(warehouse)
@@ -290,7 +290,7 @@ def test_bigquery_updates_the_view_in_place(
     ],
 )
 def test_versions_are_retained_as_configured(
-    warehouse: Warehouse, settings: list[int | None], kept: int | None
+    warehouse: BigQueryClient, settings: list[int | None], kept: int | None
 ) -> None:
     for days in settings:
         warehouse.get_table("raw_ticket_changes", fresh=True)

@@ -20,7 +20,7 @@ from helpdesk_assets.model.reconciliation import (
 )
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Dataset, Query
 from helpdesk_assets.warehouse.statements import inventory_diff
@@ -235,7 +235,7 @@ CASES: dict[str, tuple[Line, Row, DifferenceKind | None]] = {
 class InventoryCases:
     """The tables of a sweep on the local warehouse."""
 
-    def __init__(self, warehouse: Warehouse) -> None:
+    def __init__(self, warehouse: BigQueryClient) -> None:
         self.warehouse = warehouse
         self._writer = TableWriter(warehouse)
         self.inventories = InventoryTables(warehouse, self._writer)
@@ -288,7 +288,7 @@ def text(moment: datetime | None) -> str | None:
 
 
 @pytest.fixture
-def cases(warehouse: Warehouse) -> InventoryCases:
+def cases(warehouse: BigQueryClient) -> InventoryCases:
     return InventoryCases(warehouse)
 
 

@@ -11,7 +11,7 @@ import pytest
 from helpdesk_assets.model.batch import Mode
 from helpdesk_assets.model.tickets import Window
 from helpdesk_assets.model.webhooks import LedgerSource, Unsubscribed
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.statements.judging_window import LATE_WITHIN, judging_window
 from helpdesk_assets_tests.batches import NOON, SMALL
 from helpdesk_assets_tests.warehouse.ledger_cases import POLICY, LedgerCases, at
@@ -21,7 +21,7 @@ FORCED = replace(POLICY, ledger_source=LedgerSource.EVENTS)
 
 
 @pytest.fixture
-def cases(warehouse: Warehouse) -> LedgerCases:
+def cases(warehouse: BigQueryClient) -> LedgerCases:
     cases = LedgerCases(warehouse)
     cases.event("long ago", LISTENING, LISTENING)
     return cases
@@ -183,7 +183,7 @@ def test_first_load_counts_only_stale_rows(cases: LedgerCases) -> None:
     assert cases.judge(first) == {"stale": "missed"}
 
 
-def test_nothing_is_missed_before_the_first_event(warehouse: Warehouse) -> None:
+def test_nothing_is_missed_before_the_first_event(warehouse: BigQueryClient) -> None:
     cases = LedgerCases(warehouse)
     cases.poll("before", -60)
     cases.poll("after", -20)
@@ -192,7 +192,7 @@ def test_nothing_is_missed_before_the_first_event(warehouse: Warehouse) -> None:
     assert cases.judge(cases.manifest()) == {"after": "missed"}
 
 
-def test_auto_uses_the_table_until_the_first_event(warehouse: Warehouse) -> None:
+def test_auto_uses_the_table_until_the_first_event(warehouse: BigQueryClient) -> None:
     cases = LedgerCases(warehouse)
     cases.poll("absent", -60)
     cases.poll("there", -60)
@@ -202,7 +202,7 @@ def test_auto_uses_the_table_until_the_first_event(warehouse: Warehouse) -> None
     assert warehouse.get_table("webhook_events", fresh=True) is None
 
 
-def test_by_events_reports_that_none_arrived(warehouse: Warehouse) -> None:
+def test_by_events_reports_that_none_arrived(warehouse: BigQueryClient) -> None:
     cases = LedgerCases(warehouse)
     cases.poll("there", -60)
     cases.store("there", -60)
@@ -241,7 +241,7 @@ def test_unsubscribed_changes_are_not_missed(cases: LedgerCases) -> None:
     }
 
 
-def test_unsubscribed_changes_are_not_missed_by_table(warehouse: Warehouse) -> None:
+def test_unsubscribed_changes_are_not_missed_by_table(warehouse: BigQueryClient) -> None:
     cases = LedgerCases(warehouse)
     cases.poll("created", -60, createdTime=at(-60).isoformat())
     cases.poll("updated", -60)

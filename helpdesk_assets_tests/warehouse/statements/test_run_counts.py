@@ -11,7 +11,7 @@ from helpdesk_assets.model.batch import Manifest, Mode
 from helpdesk_assets.model.state import RunCounts
 from helpdesk_assets.model.tickets import Window
 from helpdesk_assets.model.webhooks import Unsubscribed, WebhookCounts
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.statements.run_counts import facts
 from helpdesk_assets.warehouse.statements.webhook_counts import index_lag
 from helpdesk_assets.warehouse.stores.state import StateTable
@@ -205,7 +205,7 @@ def test_only_incremental_windows_measure_index_lag() -> None:
 
 
 @pytest.fixture
-def cases(warehouse: Warehouse) -> LedgerCases:
+def cases(warehouse: BigQueryClient) -> LedgerCases:
     return LedgerCases(warehouse)
 
 

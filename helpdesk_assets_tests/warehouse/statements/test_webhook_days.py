@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from helpdesk_assets.model.webhooks import WebhookDay
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.statements.webhook_days import webhook_days_query
 from helpdesk_assets_tests.batches import NOON
 from helpdesk_assets_tests.warehouse.ledger_cases import GRACE, POLICY, LedgerCases
@@ -96,7 +96,7 @@ def test_without_events_delivered_counts_rows_found_stored() -> None:
     assert values(query).items() >= {"grace": 300, "seen_within": 86_400}.items()
 
 
-def test_each_day_counts_late_and_missed(warehouse: Warehouse) -> None:
+def test_each_day_counts_late_and_missed(warehouse: BigQueryClient) -> None:
     cases = LedgerCases(warehouse)
     for number in range(4):
         cases.poll(f"yesterday {number}", -DAY, seen=-DAY + 60, run="run-0")
@@ -118,7 +118,7 @@ def test_each_day_counts_late_and_missed(warehouse: Warehouse) -> None:
     assert days[1].missed_share == 1 / 3
 
 
-def test_without_events_latency_is_unknown(warehouse: Warehouse) -> None:
+def test_without_events_latency_is_unknown(warehouse: BigQueryClient) -> None:
     cases = LedgerCases(warehouse)
     cases.poll("delivered", -60)
     cases.store("delivered", -60)
@@ -132,7 +132,7 @@ def test_without_events_latency_is_unknown(warehouse: Warehouse) -> None:
     assert days == (WebhookDay(date(2026, 11, 1), 1, 0, 1),)
 
 
-def test_without_webhooks_no_query_runs(warehouse: Warehouse) -> None:
+def test_without_webhooks_no_query_runs(warehouse: BigQueryClient) -> None:
     cases = LedgerCases(warehouse)
     off = replace(POLICY, enabled=False)
     before = cases.sync_tables.use.query_jobs

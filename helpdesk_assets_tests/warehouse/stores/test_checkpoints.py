@@ -15,7 +15,7 @@ from helpdesk_assets.model.state import Checkpoint
 from helpdesk_assets.model.tickets import BadTicket
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements.sync_state import checkpoint_statement
@@ -82,7 +82,7 @@ def test_checkpoint_of_another_version_is_discarded() -> None:
     assert from_text(None) is None
 
 
-def test_first_load_is_checkpointed_before_any_run_commits(warehouse: Warehouse) -> None:
+def test_first_load_is_checkpointed_before_any_run_commits(warehouse: BigQueryClient) -> None:
     sync_tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
     store = sync_tables.checkpoint_store("run-1")
     store.begin(NAME)
@@ -98,7 +98,7 @@ def test_first_load_is_checkpointed_before_any_run_commits(warehouse: Warehouse)
     assert state.checkpoint.rows == 400
 
 
-def test_committing_a_run_removes_the_checkpoint(warehouse: Warehouse) -> None:
+def test_committing_a_run_removes_the_checkpoint(warehouse: BigQueryClient) -> None:
     sync_tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
     sync_tables.prepare()
     sync_tables.checkpoint_store("run-1").save(BEGUN, 0)
@@ -107,7 +107,7 @@ def test_committing_a_run_removes_the_checkpoint(warehouse: Warehouse) -> None:
     assert (state.version, state.checkpoint) == (1, None)
 
 
-def test_overtaken_run_saves_no_checkpoint(warehouse: Warehouse) -> None:
+def test_overtaken_run_saves_no_checkpoint(warehouse: BigQueryClient) -> None:
     sync_tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
     sync_tables.prepare()
     empty = replace(SMALL, rows=0, versions=(), expected_version=0, initial_watermark=None)
@@ -116,7 +116,7 @@ def test_overtaken_run_saves_no_checkpoint(warehouse: Warehouse) -> None:
         CheckpointTable(warehouse, sync_name="tickets", run_id="run-2").save(BEGUN, 0)
 
 
-def test_rows_are_appended_to_one_table_spared_by_cleanup(warehouse: Warehouse) -> None:
+def test_rows_are_appended_to_one_table_spared_by_cleanup(warehouse: BigQueryClient) -> None:
     sync_tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
     store = sync_tables.checkpoint_store("run-1")
     store.begin(NAME)
@@ -136,7 +136,7 @@ def test_rows_are_appended_to_one_table_spared_by_cleanup(warehouse: Warehouse) 
     assert not sync_tables.can_resume(BEGUN)
 
 
-def test_deleted_checkpoint_table_is_not_recreated(warehouse: Warehouse) -> None:
+def test_deleted_checkpoint_table_is_not_recreated(warehouse: BigQueryClient) -> None:
     """It would lack what was added before, in silence."""
     store = CheckpointTable(warehouse, sync_name="tickets", run_id="run-1")
     store.begin(NAME)
@@ -148,7 +148,7 @@ def test_deleted_checkpoint_table_is_not_recreated(warehouse: Warehouse) -> None
     assert not Staging(warehouse).exists(NAME)
 
 
-def test_appending_rows_extends_the_tables_expiry(warehouse: Warehouse) -> None:
+def test_appending_rows_extends_the_tables_expiry(warehouse: BigQueryClient) -> None:
     later = NOON + timedelta(days=3000)
     Staging(warehouse, now=lambda: later).begin(NAME, tables.RAW_TICKET_CHANGES.columns)
     staging = Staging(warehouse, now=lambda: later + timedelta(days=3))
@@ -162,7 +162,7 @@ def test_appending_rows_extends_the_tables_expiry(warehouse: Warehouse) -> None:
     assert len(list(warehouse.list_rows(NAME))) == 1
 
 
-def test_checkpoint_updates_both_rows_of_concurrent_first_runs(warehouse: Warehouse) -> None:
+def test_checkpoint_updates_both_rows_of_concurrent_first_runs(warehouse: BigQueryClient) -> None:
     """Keys are not enforced, so two first runs at once may both make the row; neither has been
     overtaken."""
     sync_tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)

@@ -10,7 +10,7 @@ import pytest
 from helpdesk_assets.errors import ConcurrentUpdate
 from helpdesk_assets.model.batch import Mode
 from helpdesk_assets.model.run_history import last_run
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.statements.sync_state import ManualState, manual_state_statement
 from helpdesk_assets.warehouse.stores.state import StateTable
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
@@ -29,7 +29,7 @@ BACK = ManualState(
 
 
 @pytest.fixture
-def sync_tables(warehouse: Warehouse) -> SyncTables:
+def sync_tables(warehouse: BigQueryClient) -> SyncTables:
     made = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
     made.prepare()
     return made
@@ -75,7 +75,7 @@ VALUES
 
 
 def test_setting_back_drops_the_cursor_and_is_logged(
-    warehouse: Warehouse, sync_tables: SyncTables
+    warehouse: BigQueryClient, sync_tables: SyncTables
 ) -> None:
     _, seen = sync_tables.commit_run(replace(quiet_run(1), cursor="c1"), NO_WEBHOOKS)
     state = sync_tables.set_manually(BACK, seen)
@@ -92,7 +92,7 @@ def test_setting_back_drops_the_cursor_and_is_logged(
     assert (after.version, after.recent_runs[0]) == (3, last)
 
 
-def test_outdated_version_sets_nothing(warehouse: Warehouse, sync_tables: SyncTables) -> None:
+def test_outdated_version_sets_nothing(warehouse: BigQueryClient, sync_tables: SyncTables) -> None:
     _, seen = sync_tables.commit_run(quiet_run(1), NO_WEBHOOKS)
     _, newer = sync_tables.commit_run(quiet_run(2), NO_WEBHOOKS)
     for stale in (seen, None):
@@ -127,7 +127,7 @@ def test_checkpoint_is_dropped(sync_tables: SyncTables, closed: bool) -> None:
         store.save(replace(BEGUN, rows=300), seen.version)
 
 
-def test_missing_row_is_created(sync_tables: SyncTables, warehouse: Warehouse) -> None:
+def test_missing_row_is_created(sync_tables: SyncTables, warehouse: BigQueryClient) -> None:
     state = sync_tables.set_manually(replace(BACK, version=8, cursor="c"), None)
     assert (state.version, state.cursor, state.facts.rows) == (8, "c", 0)
     assert StateTable(warehouse, "tickets").read() == state

@@ -15,7 +15,7 @@ from helpdesk_assets.model.state import ReadCounts, RunRecord
 from helpdesk_assets.model.tickets import ApiUsage, Window
 from helpdesk_assets.model.webhooks import LedgerSource, WebhookPolicy
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.stores import sync_tables as sync_tables_module
 from helpdesk_assets.warehouse.stores.run_log import RunLog, newest_runs, runs_source
 from helpdesk_assets.warehouse.stores.state import StateTable
@@ -47,7 +47,7 @@ LINE = RunRecord(
 
 
 @pytest.fixture
-def sync_tables(warehouse: Warehouse) -> SyncTables:
+def sync_tables(warehouse: BigQueryClient) -> SyncTables:
     made = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
     made.prepare()
     return made
@@ -67,7 +67,7 @@ def quiet_run(number: int) -> Manifest:
     )
 
 
-def logged(warehouse: Warehouse) -> list[tuple[str, int]]:
+def logged(warehouse: BigQueryClient) -> list[tuple[str, int]]:
     return sorted((row["run_id"], row["version"]) for row in warehouse.list_rows("sync_runs"))
 
 
@@ -99,7 +99,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_log_rows_are_written_by_ten_and_readable_before(
-    warehouse: Warehouse, sync_tables: SyncTables
+    warehouse: BigQueryClient, sync_tables: SyncTables
 ) -> None:
     for number in range(1, 10):
         sync_tables.commit_run(quiet_run(number), NO_WEBHOOKS)
@@ -111,13 +111,15 @@ def test_log_rows_are_written_by_ten_and_readable_before(
     )
 
 
-def test_full_load_is_logged_at_once(warehouse: Warehouse, sync_tables: SyncTables) -> None:
+def test_full_load_is_logged_at_once(warehouse: BigQueryClient, sync_tables: SyncTables) -> None:
     sync_tables.commit_run(replace(quiet_run(1), mode=Mode.FULL), NO_WEBHOOKS)
     assert logged(warehouse) == [("run-1", 1)]
 
 
 @pytest.mark.usefixtures("at_once")
-def test_every_committed_run_has_a_log_row(warehouse: Warehouse, sync_tables: SyncTables) -> None:
+def test_every_committed_run_has_a_log_row(
+    warehouse: BigQueryClient, sync_tables: SyncTables
+) -> None:
     for number in (1, 2):
         sync_tables.commit_run(quiet_run(number), NO_WEBHOOKS)
     newest, oldest = RunLog(warehouse, "tickets").newest(10)
@@ -139,7 +141,9 @@ def test_every_committed_run_has_a_log_row(warehouse: Warehouse, sync_tables: Sy
 
 
 @pytest.mark.usefixtures("at_once")
-def test_committing_again_adds_no_log_row(warehouse: Warehouse, sync_tables: SyncTables) -> None:
+def test_committing_again_adds_no_log_row(
+    warehouse: BigQueryClient, sync_tables: SyncTables
+) -> None:
     sync_tables.commit_run(quiet_run(1), NO_WEBHOOKS)
     sync_tables.commit_run(quiet_run(1), NO_WEBHOOKS, attempt=1)
     assert logged(warehouse) == [("run-1", 1)]
@@ -147,7 +151,7 @@ def test_committing_again_adds_no_log_row(warehouse: Warehouse, sync_tables: Syn
 
 @pytest.mark.usefixtures("at_once")
 def test_dead_runs_log_row_is_written_by_the_next(
-    warehouse: Warehouse, sync_tables: SyncTables
+    warehouse: BigQueryClient, sync_tables: SyncTables
 ) -> None:
     sync_tables.commit_run(quiet_run(1), NO_WEBHOOKS)
     for number in (2, 3):
@@ -160,7 +164,7 @@ def test_dead_runs_log_row_is_written_by_the_next(
 
 @pytest.mark.usefixtures("at_once")
 def test_unwritable_log_fails_no_run(
-    warehouse: Warehouse,
+    warehouse: BigQueryClient,
     sync_tables: SyncTables,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -179,7 +183,9 @@ def test_unwritable_log_fails_no_run(
 
 
 @pytest.mark.usefixtures("at_once")
-def test_lost_state_row_restarts_versions(warehouse: Warehouse, sync_tables: SyncTables) -> None:
+def test_lost_state_row_restarts_versions(
+    warehouse: BigQueryClient, sync_tables: SyncTables
+) -> None:
     sync_tables.commit_run(quiet_run(1), NO_WEBHOOKS)
     warehouse.drop_table("sync_state")
     again = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
@@ -188,6 +194,6 @@ def test_lost_state_row_restarts_versions(warehouse: Warehouse, sync_tables: Syn
     assert [run.run_id for run in RunLog(warehouse, "tickets").newest(1)] == ["run-9"]
 
 
-def test_log_is_empty_before_the_first_run(warehouse: Warehouse) -> None:
+def test_log_is_empty_before_the_first_run(warehouse: BigQueryClient) -> None:
     nothing = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
     assert nothing.last_advances(5) == ()

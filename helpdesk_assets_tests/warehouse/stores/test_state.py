@@ -11,7 +11,7 @@ from helpdesk_assets.errors import ConcurrentUpdate
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.run_history import MAX_RECENT_RUNS
 from helpdesk_assets.model.state import RunCounts, SyncState
-from helpdesk_assets.warehouse.bigquery.client import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.statements.sync_state import commit_statement
 from helpdesk_assets.warehouse.stores.state import StateTable
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
@@ -22,7 +22,7 @@ EMPTY = replace(SMALL, rows=0, versions=(), expected_version=0, initial_watermar
 
 
 @pytest.fixture
-def state_table(warehouse: Warehouse) -> StateTable:
+def state_table(warehouse: BigQueryClient) -> StateTable:
     SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000).prepare()
     return StateTable(warehouse, "tickets")
 
@@ -113,7 +113,7 @@ def test_run_with_an_outdated_version_fails(state_table: StateTable, expected_ve
     assert state_table.read() == first
 
 
-def test_two_syncs_share_only_the_table(state_table: StateTable, warehouse: Warehouse) -> None:
+def test_two_syncs_share_only_the_table(state_table: StateTable, warehouse: BigQueryClient) -> None:
     state_table.commit_run(EMPTY)
     other = StateTable(warehouse, "archive")
     assert other.read() is None
