@@ -16,7 +16,7 @@ SHARED   := -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all chaos test-local-bigquery test-googlesql test-bigquery googlesql-judge \
-	dev format lint types contracts fuzz audit constraints clean
+	dev format lint types contracts guards fuzz audit constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ googlesql-judge: ## Build what judges statements (Go 1.25, 8 GB of memory, minut
 		{ echo "Go is not installed: the GoogleSQL judge needs Go 1.25 or newer" >&2; exit 1; }
 	cd helpdesk_assets_tests/googlesql && CGO_ENABLED=0 go build -buildvcs=false \
 		-o $(abspath $(LOCAL))/bin/googlesql-judge .
+
+guards: install ## Take out each guard in turn, and print the test that misses it (half an hour)
+	$(BIN)/python -m helpdesk_assets_tests.mutation $(GUARD)
 
 fuzz: install ## Look for input that breaks something, for as long as it takes
 	$(BIN)/pytest -q $(SHARED) --hypothesis-profile=fuzz --timeout 0 helpdesk_assets_tests/hostile $(PYTEST_ARGS)
