@@ -7,9 +7,11 @@ import uuid
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from itertools import count
 from typing import TYPE_CHECKING
 
+from helpdesk_assets.local.warehouse import BQEMULATOR
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.warehouses import real_project
 
@@ -18,11 +20,12 @@ if TYPE_CHECKING:
 
 # What a killed test process leaves in the real BigQuery is gone by the next day.
 LEFTOVERS_LIVE_MS = 24 * 3600 * 1000
-# bqemulator remembers statements by their text, so names come back; late, so that no thread of an
-# earlier test is still about its dataset.
+# bqemulator remembers statements by their text, so names are used again; late, so that no thread of
+# an earlier test still uses its dataset. local-bigquery hides the rows of a dataset made twice.
 _free_names: deque[str] = deque()
 _numbers = count()
 RESTING = 4
+REUSE_NAMES = find_spec(BQEMULATOR.module) is not None
 
 
 @contextmanager
@@ -49,7 +52,7 @@ def fresh_dataset(endpoint: str) -> Iterator[Settings]:
 
 
 def _free_name() -> str:
-    if len(_free_names) >= RESTING:
+    if REUSE_NAMES and len(_free_names) >= RESTING:
         return _free_names.popleft()
     return f"test_{next(_numbers)}"
 
