@@ -17,8 +17,9 @@ from helpdesk_assets.extract.batch_writer import BatchWriter
 from helpdesk_assets.extract.checkpoint import Checkpointer, CheckpointPolicy
 from helpdesk_assets.extract.plan import Plan
 from helpdesk_assets.extract.progress import Progress, ProgressTracker
-from helpdesk_assets.model.batch import Manifest, Mode, batch_id
+from helpdesk_assets.model.batch import Manifest, Mode
 from helpdesk_assets.model.tickets import ApiUsage, Page, Window
+from helpdesk_assets.naming import batch_id
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.spool import Spool
 

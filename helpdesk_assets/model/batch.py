@@ -1,13 +1,13 @@
-"""A batch: what one run fetched, and how batches, staging tables and runs are named in short."""
+"""A batch: what one run fetched, in a size that can be handed from step to step."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from helpdesk_assets.model.tickets import ApiUsage, BadTicket, Window
+from helpdesk_assets.naming import staging_name
 
 
 class Mode(StrEnum):
@@ -77,24 +77,6 @@ class Manifest:
     @property
     def may_have_tombstones(self) -> bool:
         return self.tombstones > 0 or self.has_checkpoint
-
-
-TIMESTAMP_FORMAT = "%Y%m%dT%H%M%SZ"
-
-
-def batch_id(at: datetime, run_id: str, attempt: int) -> str:
-    """Name of one try to fetch a batch; the time in it lets orphans be told by their names."""
-    return f"{at.astimezone(UTC):{TIMESTAMP_FORMAT}}_{short_run_id(run_id)}_{attempt}"
-
-
-def staging_name(table: str, batch: str) -> str:
-    """The staging table of one batch."""
-    return f"{table}__stg_{batch}"
-
-
-def short_run_id(run_id: str) -> str:
-    """The first eight characters of a run id that names of jobs and tables can hold."""
-    return re.sub(r"[^A-Za-z0-9]+", "", run_id)[:8].lower() or "norun"
 
 
 def batch_staging_name(batch: str) -> str:

@@ -20,7 +20,6 @@ from datetime import UTC, datetime, timedelta
 import orjson
 
 from helpdesk_assets.errors import EndpointFailed, UserError
-from helpdesk_assets.model.batch import batch_id
 from helpdesk_assets.model.reconciliation import (
     REPAIRED_BY_FETCH,
     DifferenceCount,
@@ -31,6 +30,7 @@ from helpdesk_assets.model.reconciliation import (
 )
 from helpdesk_assets.model.tickets import InventoryPage
 from helpdesk_assets.model.webhooks import WebhookPolicy
+from helpdesk_assets.naming import batch_id
 from helpdesk_assets.operations.repair import RepairReport, repair_tickets
 from helpdesk_assets.providers.base import Capabilities, Helpdesk
 from helpdesk_assets.settings import Settings

@@ -19,10 +19,11 @@ from itertools import islice
 
 from helpdesk_assets.errors import TicketUnreadable
 from helpdesk_assets.extract.batch_writer import BatchWriter
-from helpdesk_assets.model.batch import Manifest, Mode, batch_id, batch_staging_name
+from helpdesk_assets.model.batch import Manifest, Mode, batch_staging_name
 from helpdesk_assets.model.state import SyncState
 from helpdesk_assets.model.tickets import ApiUsage, Page, Ticket, Window
 from helpdesk_assets.model.webhooks import WebhookPolicy
+from helpdesk_assets.naming import batch_id
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.providers.parsing.tickets import tombstone
 from helpdesk_assets.spool import Spool

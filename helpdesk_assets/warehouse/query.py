@@ -1,6 +1,6 @@
-"""A statement with its parameters, and the names of tables and columns, checked and quoted.
+"""Statements with their parameters, and validated, quoted names of tables and columns.
 
-Identifiers are validated and quoted here and nowhere else; values are always query parameters.
+Identifiers are validated and quoted only here; values are always query parameters.
 Pure text: this module must not know a client, a clock or any google library.
 """
 
@@ -15,19 +15,19 @@ from helpdesk_assets.warehouse.table_spec import ColumnType
 
 Scalar = str | int | float | bool | datetime | None
 
-# Project ids may be domain-scoped (`example.com:project`) and hold dashes; datasets may not.
+# Project ids may be domain-scoped (`example.com:project`) and contain dashes; datasets may not.
 _PROJECT = re.compile(r"(?:[a-z0-9][a-z0-9.-]*:)?[a-z0-9][a-z0-9-]{0,62}")
 _DATASET = re.compile(r"[A-Za-z0-9_]{1,1024}")
 _TABLE = re.compile(r"[A-Za-z0-9_-]{1,1024}")
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,299}")
 
-# The start of the text by which a statement refuses a NULL key; `failures` knows it again.
+# Start of the error text by which a statement refuses a NULL key; `bigquery.errors` recognizes it.
 NULL_KEY = "NULL key in"
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A named query parameter; a tuple as value makes it an ARRAY of `type`."""
+    """A named query parameter; a tuple as `value` makes it an ARRAY of `type`."""
 
     name: str
     type: ColumnType
@@ -36,36 +36,62 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Query:
+    """A statement and the parameters that it names."""
+
     sql: str
     parameters: tuple[Parameter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A dataset whose name has been checked, as the place that tables are named in."""
+    """A dataset with a valid name; gives its tables their full names.
+
+    Raises:
+        SettingsError: BigQuery does not accept the project id or the dataset name.
+    """
 
     project: str
     name: str
 
     def __post_init__(self) -> None:
-        _check(_PROJECT, self.project, "BIGQUERY_PROJECT", "a project id")
-        _check(_DATASET, self.name, "BIGQUERY_DATASET", "a dataset name")
+        check_name(_PROJECT, self.project, "BIGQUERY_PROJECT", "a project id")
+        check_name(_DATASET, self.name, "BIGQUERY_DATASET", "a dataset name")
 
     def table(self, name: str) -> str:
-        """The table as it stands in a statement, quoted."""
+        """Return the table's full name for a statement, quoted."""
         return f"`{self.table_id(name)}`"
 
     def table_id(self, name: str) -> str:
-        """The table as the API names it."""
-        _check(_TABLE, name, "table", "a table name")
+        """Return the table's full name for the API.
+
+        Raises:
+            SettingsError: BigQuery does not accept the name.
+        """
+        check_name(_TABLE, name, "table", "a table name")
         return f"{self.project}.{self.name}.{name}"
 
 
 def quote(column: str) -> str:
-    _check(_COLUMN, column, "column", "a column name")
+    """Return a column name, validated and quoted.
+
+    Raises:
+        SettingsError: BigQuery does not accept the name.
+    """
+    check_name(_COLUMN, column, "column", "a column name")
     return f"`{column}`"
 
 
-def _check(pattern: re.Pattern[str], name: str, what: str, like: str) -> None:
+def check_name(pattern: re.Pattern[str], name: str, what: str, like: str) -> None:
+    """Refuse a name that does not match.
+
+    Args:
+        pattern: what the whole name must match.
+        name: the name; its first 80 characters are shown in the error.
+        what: the setting or kind of name, for the error.
+        like: what the name should have been, for the error: "a table name".
+
+    Raises:
+        SettingsError: the name does not match.
+    """
     if not pattern.fullmatch(name):
-        raise SettingsError(f"{what}: {name[:80]!r} is not {like} that BigQuery takes.")
+        raise SettingsError(f"{what}: {name[:80]!r} is not {like} that BigQuery accepts.")

@@ -1,6 +1,6 @@
-"""What a table is to a MERGE: its columns, key and guard, and what one write reports.
+"""A table as a MERGE sees it: columns, key and guard; and the report of one write.
 
-The tables themselves are in `tables.py`; no SQL and no client in here.
+The tables themselves are in `tables.py`. Must not know SQL or a client.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Self
 
 
 class MergePolicy(StrEnum):
-    """What a MERGE may do to a row that is there already."""
+    """What a MERGE may do to a row that the table already has."""
 
     INSERT_ONLY = "insert_only"
     NEWER_WINS = "newer_wins"
@@ -31,6 +31,8 @@ class ColumnType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
+    """A column of a table; `description` is shown in BigQuery's schema."""
+
     name: str
     type: ColumnType
     description: str = ""
@@ -40,15 +42,26 @@ class Column:
 class TableSpec:
     """A table, its key and its guard: all that a MERGE into it needs to know.
 
-    `key` columns are never NULL. `newest_first` is the total order by which one row is picked from
-    a source that holds a key more than once: the columns are compared from left to right, all
-    descending. With `MergePolicy.NEWER_WINS`, `version` names the timestamp column a newer value of
-    which overwrites, and `content_hash_column` the column whose difference decides between equal
-    timestamps; of those, a row that has `deleted_column` is not replaced by one that has not.
-    `write_once` columns are set by the insert and never by an update. A source row whose
-    `tombstone_flag` is true knows only a part: an update by it leaves the `tombstone_keeps`
-    columns. With `MergePolicy.STATUS_TRANSITIONS`, a row is updated only where its column `status`
-    makes one of `transitions`, each from one word to another.
+    Attributes:
+        name: the table's name within its dataset.
+        columns: the columns that the table should have.
+        key: columns that identify a row; never NULL.
+        merge_policy: what a MERGE may do to a stored row.
+        newest_first: total order by which a source with repeated keys is deduplicated: columns
+            compared from left to right, all descending.
+        version: for NEWER_WINS, the timestamp column; the newer row wins.
+        content_hash_column: for NEWER_WINS, on equal timestamps a different value wins.
+        deleted_column: exception to that: a row in which this column is NULL never replaces one
+            in which it is set.
+        write_once: columns that an insert sets and an update leaves alone.
+        tombstone_flag: source column that is true for rows which know only part of the columns.
+        tombstone_keeps: columns that an update by such a row leaves alone.
+        status: for STATUS_TRANSITIONS, the column that decides about an update.
+        transitions: for STATUS_TRANSITIONS, the allowed changes of `status`: (from, to).
+        partition_by: timestamp column of the partitioning; None: not partitioned.
+        partition_unit: HOUR, DAY, MONTH or YEAR.
+        cluster_by: columns of the clustering.
+        description: shown in BigQuery.
     """
 
     name: str
@@ -70,15 +83,17 @@ class TableSpec:
     description: str = ""
 
     def strictly_newer(self) -> Self:
-        """The same table for rows that must not have the last word: of equal timestamps what is
-        stored stays."""
+        """Return the table with a stricter guard: on equal timestamps, the stored row stays."""
         return replace(self, content_hash_column=None)
 
 
 @dataclass(frozen=True, slots=True)
 class MergeReport:
-    """What one write did. `inserted` and `updated` are None where the service does not tell them
-    apart (`changed`, their sum, is always known)."""
+    """What one write did.
+
+    `changed` is the sum of `inserted` and `updated`, which are None if the service reports only
+    the sum. `seconds` is wall time.
+    """
 
     table: str
     changed: int

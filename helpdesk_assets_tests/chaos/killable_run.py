@@ -47,7 +47,7 @@ class KillableRun:
 def open_run(settings: Settings, runtime: Runtime) -> Iterator[tuple[Helpdesk, SyncTables]]:
     """What a run works with, as the command line makes it. Waits for the warehouse take no time."""
     with (
-        closing(connect(settings, sleep=lambda _: None, random=lambda: 0.5)) as warehouse,
+        closing(connect(settings, sleep=lambda _: None, rng=lambda: 0.5)) as warehouse,
         closing(make_helpdesk(settings, runtime)) as helpdesk,
     ):
         yield (

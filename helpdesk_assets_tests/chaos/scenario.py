@@ -392,7 +392,7 @@ def _event(kind: str, ticket_id: str, at: datetime, raw_ticket: Any) -> dict[str
 
 
 def _through_proxy(settings: Settings) -> BigQueryClient:
-    return connect(settings, sleep=lambda _: None, random=lambda: 0.5)
+    return connect(settings, sleep=lambda _: None, rng=lambda: 0.5)
 
 
 def _empty(warehouse: BigQueryClient) -> None:

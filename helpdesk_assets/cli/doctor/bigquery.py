@@ -13,7 +13,8 @@ from google.cloud import bigquery
 from helpdesk_assets.cli.connections import is_listening
 from helpdesk_assets.cli.doctor.report import DiagnosticResult, DiagnosticStatus, run_check, skipped
 from helpdesk_assets.errors import HelpdeskAssetsError, WarehouseUnavailable
-from helpdesk_assets.model.batch import batch_id, batch_staging_name
+from helpdesk_assets.model.batch import batch_staging_name
+from helpdesk_assets.naming import batch_id
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient

@@ -1,0 +1,1 @@
+"""The one client of BigQuery: connection, tables, jobs, and the errors that they end in."""

@@ -1,50 +1,23 @@
-"""The warehouse as the rest of the package uses it: `TableApi`, and jobs with names and retries.
+"""The client of BigQuery that the rest of the package uses: table calls, statements and loads.
 
-A job's name is made here, so that one whose answer was lost is found again and not run twice. The
-same for the real service and a local stand-in. Must not know tickets or keys.
+The same for the real service and a local emulator. Must not know tickets or keys.
 """
 
 from __future__ import annotations
 
-import random
-import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
-import tenacity
-from google.api_core import exceptions as google
 from google.cloud import bigquery
 
-from helpdesk_assets.warehouse.bigquery.errors import is_transient
 from helpdesk_assets.warehouse.bigquery.job_ids import JobName, label
-from helpdesk_assets.warehouse.bigquery.table_api import Deadlines, TableApi
+from helpdesk_assets.warehouse.bigquery.jobs import JobApi, JobUsage
 from helpdesk_assets.warehouse.bigquery.upload_chunks import limit_upload_chunks
-from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
+from helpdesk_assets.warehouse.query import Parameter, Query
 
-# 8 tries, at most 1 + 2 + ... + 32 + 32 seconds apart: longer than BigQuery's own queue of
-# statements for one table usually lasts, shorter than a run's patience.
-MAX_TRIES = 8
-MAX_WAIT = 32.0
 _DML_VERBS = ("MERGE", "INSERT", "UPDATE", "DELETE")
-
-
-@dataclass(frozen=True, slots=True)
-class JobUsage:
-    """What this warehouse object has asked of BigQuery so far."""
-
-    query_jobs: int = 0
-    load_jobs: int = 0
-    bytes_billed: int = 0
-
-    def since(self, earlier: JobUsage) -> JobUsage:
-        return JobUsage(
-            self.query_jobs - earlier.query_jobs,
-            self.load_jobs - earlier.load_jobs,
-            self.bytes_billed - earlier.bytes_billed,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,32 +32,8 @@ class QueryResult:
     rows: Iterator[dict[str, Any]]
 
 
-class BigQueryClient(TableApi):
-    """A dataset and the client that reaches it. Safe to share between threads."""
-
-    def __init__(
-        self,
-        client: bigquery.Client,
-        dataset: Dataset,
-        *,
-        location: str | None = None,
-        is_emulator: bool = False,
-        deadlines: Deadlines | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-        random: Callable[[], float] = random.random,
-    ) -> None:
-        super().__init__(
-            client, dataset, location=location, is_emulator=is_emulator, deadlines=deadlines
-        )
-        self._sleep = sleep
-        self._rng = random
-        self._use = JobUsage()
-        self._lock = threading.Lock()
-
-    @property
-    def use(self) -> JobUsage:
-        with self._lock:
-            return self._use
+class BigQueryClient(JobApi):
+    """One dataset and the client that reaches it. Safe to share between threads."""
 
     def run(
         self,
@@ -97,9 +46,19 @@ class BigQueryClient(TableApi):
     ) -> QueryResult:
         """Run one statement to its end.
 
-        A statement that changes data has a job id made of its arguments: asked again after a lost
-        answer, the job that is there already is waited for and nothing runs twice. One that only
-        reads gets a fresh id each time, since an older job's answer would be an old answer.
+        The job id of a statement that changes data is made of the arguments: after a lost
+        response, a second call waits for the existing job and nothing runs twice. A statement
+        that only reads gets a new id each time, since an older job would give old rows.
+
+        Args:
+            query: the statement.
+            run_id: the run on whose behalf it runs.
+            step: which step of the run; part of the job id and a label.
+            attempt: counts the retries of the step, from 0.
+            labels: labels of the job, beside or instead of app, table and run.
+
+        Raises:
+            HelpdeskAssetsError: BigQuery refused, or kept failing.
         """
         config = bigquery.QueryJobConfig(
             query_parameters=[to_google(parameter) for parameter in query.parameters],
@@ -121,7 +80,7 @@ class BigQueryClient(TableApi):
                 job_retry=None,
             )
 
-        job = self._run_job(start, JobName(run_id, step, attempt), content)
+        job = self.run_job(start, JobName(run_id, step, attempt), content)
         return self._to_result(job)
 
     def load(
@@ -134,7 +93,22 @@ class BigQueryClient(TableApi):
         step: str,
         attempt: int = 0,
     ) -> int:
-        """Append NDJSON rows to a table, all or none; how many rows there were."""
+        """Append NDJSON rows to a table, all or none.
+
+        Args:
+            stream: the rows, seekable.
+            table: name of an existing table of the dataset.
+            schema: the columns of the rows.
+            run_id: the run on whose behalf they are loaded.
+            step: which step of the run; part of the job id and a label.
+            attempt: counts the retries of the step, from 0.
+
+        Returns:
+            The number of loaded rows, as BigQuery reports it.
+
+        Raises:
+            HelpdeskAssetsError: BigQuery refused, or kept failing.
+        """
         config = bigquery.LoadJobConfig(
             schema=list(schema),
             source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
@@ -144,7 +118,7 @@ class BigQueryClient(TableApi):
         )
 
         def start(job_id: str) -> bigquery.LoadJob:
-            # Without `size` the upload is resumable, the one kind that every stand-in takes.
+            # Without `size` the upload is resumable, the only kind that every emulator accepts.
             limit_upload_chunks()
             return self._client.load_table_from_file(
                 stream,
@@ -156,63 +130,17 @@ class BigQueryClient(TableApi):
                 timeout=self._deadlines.request,
             )
 
-        # Made unique, because a staging table is made anew when its step is run again: the id of
-        # the first load would answer for a table that is empty by now.
+        # A new id each time: a retried step creates its staging table again, and the job of the
+        # first load would answer for a table that is empty by now.
         content = f"{table}{uuid.uuid4().hex}"
-        job = self._run_job(start, JobName(run_id, f"{step}-load", attempt), content)
-        self._count(JobUsage(load_jobs=1))
+        job = self.run_job(start, JobName(run_id, f"{step}-load", attempt), content)
+        self.count(JobUsage(load_jobs=1))
         return int(job.output_rows or 0)
-
-    def _run_job(self, start: Callable[[str], Any], name: JobName, content: str) -> Any:
-        """Start a job and wait for it; again under the next name while that may help."""
-        names = [name]
-
-        def once() -> Any:
-            current, names[0] = names[0], names[0].next()
-            job_id = current.job_id(content)
-            try:
-                job = start(job_id)
-            except google.Conflict:
-                return self._attach_to_existing_job(job_id)
-            job.result(retry=self._retry(), timeout=self._deadlines.job)
-            return job
-
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_is_retryable),
-            stop=tenacity.stop_after_attempt(MAX_TRIES),
-            wait=self._backoff,
-            sleep=self._sleep,
-            reraise=True,
-        )
-        with self.translate_errors(f"running {name.step} of run {name.run_id}"):
-            try:
-                return retrying(once)
-            except _JobAlreadyFailed as failed:
-                raise failed.error from None
-
-    def _attach_to_existing_job(self, job_id: str) -> Any:
-        """The answer to an earlier request for this job was lost: take the job that it started."""
-        if self.location is None:
-            self.ensure_dataset()  # outside US a job is only found with its location
-        job = self._client.get_job(
-            job_id,
-            location=self.location,
-            retry=self._retry(),
-            timeout=self._deadlines.request,
-        )
-        try:
-            job.result(retry=self._retry(), timeout=self._deadlines.job)
-        except google.GoogleAPICallError as error:
-            raise _JobAlreadyFailed(error) from error
-        return job
-
-    def _backoff(self, state: tenacity.RetryCallState) -> float:
-        return self._rng() * min(MAX_WAIT, 2.0 ** (state.attempt_number - 1))
 
     def _to_result(self, job: bigquery.QueryJob) -> QueryResult:
         stats = job.dml_stats
         billed = int(job.total_bytes_billed or 0)
-        self._count(JobUsage(query_jobs=1, bytes_billed=billed))
+        self.count(JobUsage(query_jobs=1, bytes_billed=billed))
         return QueryResult(
             job_id=str(job.job_id),
             changed=int(job.num_dml_affected_rows or 0),
@@ -223,38 +151,19 @@ class BigQueryClient(TableApi):
         )
 
     def _rows(self, job: bigquery.QueryJob) -> Iterator[dict[str, Any]]:
-        with self.translate_errors(f"reading the answer of job {job.job_id}"):
+        with self.translate_errors(f"reading the result of job {job.job_id}"):
             for row in job.result(retry=self._retry(), timeout=self._deadlines.job):
                 yield dict(row)
-
-    def _count(self, use: JobUsage) -> None:
-        with self._lock:
-            self._use = JobUsage(
-                self._use.query_jobs + use.query_jobs,
-                self._use.load_jobs + use.load_jobs,
-                self._use.bytes_billed + use.bytes_billed,
-            )
 
     def _labels(self, run_id: str, step: str, more: Mapping[str, str] | None) -> dict[str, str]:
         labels = {"app": "helpdesk-assets", "table": step, "run": run_id, **(more or {})}
         return {key: label(value) for key, value in labels.items()}
 
 
-class _JobAlreadyFailed(Exception):
-    """A job of this name has failed already, and its name is used up."""
-
-    def __init__(self, error: google.GoogleAPICallError) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-def _is_retryable(error: BaseException) -> bool:
-    return isinstance(error, _JobAlreadyFailed) or is_transient(error)
-
-
 def to_google(
     parameter: Parameter,
 ) -> bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter:
+    """Convert a parameter for google's client."""
     name, kind, value = parameter.name, str(parameter.type), parameter.value
     if isinstance(value, tuple):
         return bigquery.ArrayQueryParameter(name, kind, list(value))

@@ -1,4 +1,4 @@
-"""From settings to a warehouse: whose credentials, which address, and what may not be one.
+"""Creates the client from settings: credentials, address, and which emulator addresses are allowed.
 
 Must not know statements or tables.
 """
@@ -23,21 +23,25 @@ from helpdesk_assets.warehouse.query import Dataset
 
 
 class WarehouseRuntime(TypedDict, total=False):
-    """What tests put in the place of real time and chance."""
+    """Replacements for real deadlines, time and randomness, for tests.
+
+    `sleep` takes seconds; `rng` returns a number from 0 to 1.
+    """
 
     deadlines: Deadlines | None
     sleep: Callable[[float], None]
-    random: Callable[[], float]
+    rng: Callable[[], float]
 
 
 def connect(settings: Settings, **runtime: Unpack[WarehouseRuntime]) -> BigQueryClient:
-    """The warehouse that the settings name.
+    """Connect to the dataset that the settings name.
 
     Args:
-        seams: real time and chance unless given.
+        settings: names project, dataset, location and emulator.
+        **runtime: real time and randomness unless given.
 
     Raises:
-        SettingsError: no credentials, or an emulator that is not on this machine.
+        SettingsError: there are no credentials, or the emulator is not on this machine.
     """
     host = settings.bigquery_emulator_host
     try:
@@ -58,7 +62,13 @@ def connect(settings: Settings, **runtime: Unpack[WarehouseRuntime]) -> BigQuery
 def wrap(
     client: bigquery.Client, settings: Settings, **runtime: Unpack[WarehouseRuntime]
 ) -> BigQueryClient:
-    """The same over a client that somebody else has made, such as Dagster's BigQueryResource."""
+    """Wrap a client that already exists, such as that of Dagster's BigQueryResource.
+
+    Args:
+        client: google's client.
+        settings: names project, dataset, location and emulator.
+        **runtime: real time and randomness unless given.
+    """
     return BigQueryClient(
         client,
         Dataset(settings.bigquery_project, settings.bigquery_dataset),
@@ -69,18 +79,19 @@ def wrap(
 
 
 def emulator_arguments(host: str) -> dict[str, Any]:
-    """What a client of google's needs to speak to a stand-in; nothing where `host` is empty.
+    """Return the arguments for google's client that select an emulator; none if `host` is empty.
 
     Raises:
-        SettingsError: the stand-in is not on this machine.
+        SettingsError: the emulator is not on this machine.
     """
     if not host:
         return {}
     if not is_loopback(host):
-        # A stand-in takes any caller: on another machine it could be anyone's, and so the tickets.
+        # An emulator accepts any caller. On another machine it could be anybody's, and the
+        # tickets with it.
         raise SettingsError(
             f"BIGQUERY_EMULATOR_HOST {host!r} is not on this machine. Only 127.0.0.1, ::1 and "
-            "localhost are taken; for the real service leave it empty and set BIGQUERY_PROJECT."
+            "localhost are accepted; for the real service leave it empty and set BIGQUERY_PROJECT."
         )
     return {
         "credentials": AnonymousCredentials(),  # type: ignore[no-untyped-call]
@@ -89,7 +100,7 @@ def emulator_arguments(host: str) -> dict[str, Any]:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether an address, or the host of a URL, can be reached from this machine only."""
+    """Return whether an address, or the host of a URL, can be reached only from this machine."""
     try:
         name = urlsplit(url if "://" in url else f"http://{url}").hostname or ""
         return name == "localhost" or ipaddress.ip_address(name).is_loopback

@@ -1,7 +1,7 @@
-"""What google's exceptions mean for the one who runs this: the only mapping, by reason and status.
+"""Maps google's exceptions, by reason and status, to the package's errors.
 
-Decides two things: whether a failed job may simply be tried again (`is_transient`), and which of
-our errors, with which advice, the rest of the package sees (`to_error`). Must not call anything.
+Decides whether a failed job may be retried (`is_transient`), and which error with which advice the
+rest of the package sees (`to_error`). Must not call BigQuery.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ CLIENT_ERRORS = (
     futures.TimeoutError,
 )
 
-# Lower case. BigQuery reports lost races as invalidQuery, which its client never retries, so the
-# text is all there is to go by.
+# Lower case. BigQuery reports lost races as invalidQuery, which its client never retries, so only
+# the text can distinguish them.
 _RACES = (
     "could not serialize access",
     "due to concurrent update",
@@ -54,7 +54,7 @@ _MESSAGE_LIMIT = 300
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a call went, in the words of the settings."""
+    """Where a call went, in the terms of the settings."""
 
     project: str
     dataset: str
@@ -64,7 +64,7 @@ class Target:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same job under a new id may succeed in a moment."""
+    """Return whether the same job under a new id may succeed in a moment."""
     if not isinstance(error, google.GoogleAPICallError):
         return False
     if reason_of(error) == "quotaExceeded":  # lasts for minutes to a day
@@ -78,19 +78,29 @@ def is_transient(error: BaseException) -> bool:
 
 
 def reason_of(error: google.GoogleAPICallError) -> str:
+    """Return BigQuery's reason, such as `quotaExceeded`; empty if it gave none."""
     details = error.errors[0] if error.errors else None
     return str(details.get("reason", "")) if isinstance(details, dict) else ""
 
 
 def message_of(error: BaseException) -> str:
-    """One bounded line; job errors otherwise bring the statement's lines and the job id along."""
+    """Return the error's text as one line of at most 300 characters.
+
+    The lines of the statement and the job id, which job errors append, are left out.
+    """
     text = str(getattr(error, "message", "") or error)
     line = " ".join(text.partition("\n\nLocation:")[0].split())
     return line if len(line) <= _MESSAGE_LIMIT else f"{line[: _MESSAGE_LIMIT - 1]}…"
 
 
 def to_error(error: BaseException, action: str, target: Target) -> HelpdeskAssetsError:
-    """Our error for google's. `action` completes "BigQuery failed while …"."""
+    """Return the package's error for one of google's.
+
+    Args:
+        error: one of `CLIENT_ERRORS`.
+        action: what was tried; completes "BigQuery failed while …".
+        target: where the call went.
+    """
     cause = error.cause if isinstance(error, google.RetryError) and error.cause else error
     if isinstance(cause, google.GoogleAPICallError):
         return _from_response(cause, action, target)
@@ -118,8 +128,8 @@ def _from_response(
         )
     if reason_of(error) == "quotaExceeded":
         return WarehouseRefused(
-            f"BigQuery's quota is used up, seen while {action}: {text}. Wait at least ten minutes "
-            "(a daily quota: until tomorrow), or ask for more under IAM & Admin, Quotas."
+            f"BigQuery's quota was exhausted while {action}: {text}. Wait at least ten minutes "
+            "(a daily quota: until tomorrow), or request more under IAM & Admin, Quotas."
         )
     if is_transient(error):
         return WarehouseUnavailable(
@@ -127,9 +137,10 @@ def _from_response(
         )
     if isinstance(error, google.NotFound) or _hides_a_missing_dataset(error, target):
         return WarehouseRefused(
-            f"BigQuery found no such thing while {action}: {text}. Check BIGQUERY_DATASET "
-            f"({target.dataset}) in project {target.project} and BIGQUERY_LOCATION "
-            f"({target.location or 'not set'}): tables are only found in their dataset's location."
+            f"BigQuery did not find the table or dataset while {action}: {text}. Check "
+            f"BIGQUERY_DATASET ({target.dataset}) in project {target.project} and "
+            f"BIGQUERY_LOCATION ({target.location or 'not set'}): tables are found only in their "
+            "dataset's location."
         )
     if isinstance(error, google.Unauthorized) or (
         isinstance(error, google.Forbidden) and not reason_of(error).startswith("billing")
@@ -139,7 +150,7 @@ def _from_response(
 
 
 def _hides_a_missing_dataset(error: google.GoogleAPICallError, target: Target) -> bool:
-    """bqemulator says 403 for a dataset that is not there; it knows no rights at all."""
+    """Return whether a 403 means 404: bqemulator has no permissions, and says 403 for both."""
     return target.is_emulator and isinstance(error, google.Forbidden)
 
 

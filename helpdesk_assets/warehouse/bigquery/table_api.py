@@ -1,7 +1,7 @@
-"""Calls to BigQuery that start no job: datasets, tables, and rows read straight from a table.
+"""Calls to BigQuery that start no job: datasets, tables, and rows read directly from a table.
 
-Each has a timeout, a deadline for its retries, and ends in one of our errors. Table facts are asked
-for once. Must not know tickets or keys.
+Each call has a timeout and a deadline for its retries, and fails with one of the package's errors.
+Table metadata is cached. Must not know tickets or keys.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from helpdesk_assets.warehouse.query import Dataset
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """In seconds: one HTTP request, one API call with its retries, one job to its end."""
+    """Limits in seconds: one HTTP request, one API call with its retries, one job to its end."""
 
     request: float
     call: float
@@ -30,12 +30,15 @@ class Deadlines:
 
 
 BIGQUERY_DEADLINES = Deadlines(request=60.0, call=120.0, job=900.0)
-# A stand-in that is silent for longer is stuck; google's default of ten minutes helps no one.
+# An emulator that is silent for longer is stuck; google's default of ten minutes helps no one.
 EMULATOR_DEADLINES = Deadlines(request=30.0, call=30.0, job=120.0)
 
 
 class TableApi:
-    """A dataset and the client that reaches it, without jobs."""
+    """One dataset and the calls on it that start no job.
+
+    Every method raises a `HelpdeskAssetsError` if BigQuery refuses or does not answer.
+    """
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class TableApi:
 
     @property
     def location(self) -> str | None:
+        """The dataset's location, None until it is known."""
         return self.target.location
 
     def list_rows(
@@ -69,8 +73,19 @@ class TableApi:
         columns: Sequence[str] | None = None,
         max_results: int | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Rows straight from the table, without a query job and without the Storage API (whose
-        client asks googleapis.com even when the warehouse is local)."""
+        """Read rows directly from the table, without a query job.
+
+        The Storage API is not used: its client calls googleapis.com even if the warehouse is
+        local.
+
+        Args:
+            table: name of the table.
+            columns: which columns to read; None: all.
+            max_results: at most so many rows; None: all.
+
+        Raises:
+            WarehouseRefused: there is no such table.
+        """
         found = self.get_table(table)
         if found is None:
             raise WarehouseRefused(
@@ -78,7 +93,7 @@ class TableApi:
                 f"check BIGQUERY_DATASET ({self.dataset.name})."
             )
         with self.translate_errors(f"reading table {table}"):
-            # The service answers in the table's order whatever order one asks in.
+            # The service returns columns in the table's order, whatever order is requested.
             fields = [f for f in found.schema if columns is None or f.name in columns]
             rows = self._client.list_rows(
                 found,
@@ -91,10 +106,15 @@ class TableApi:
                 yield dict(row)
 
     def get_table(self, table: str, *, fresh: bool = False) -> bigquery.Table | None:
-        """The table's facts, asked for once; None where there is no such table."""
+        """Return the table's metadata, None if there is no such table.
+
+        Args:
+            table: name of the table.
+            fresh: ask BigQuery even if the metadata is cached.
+        """
         if not fresh and table in self._tables:
             return self._tables[table]
-        with self.translate_errors(f"looking at table {table}"):
+        with self.translate_errors(f"reading the metadata of table {table}"):
             try:
                 found = self._client.get_table(
                     self.dataset.table_id(table),
@@ -108,7 +128,7 @@ class TableApi:
         return found
 
     def create_table(self, table: bigquery.Table) -> bigquery.Table:
-        """Make a table, or take the one that somebody else made a moment ago."""
+        """Create a table or view, or return the one that already exists."""
         with self.translate_errors(f"creating table {table.table_id}"):
             created = self._client.create_table(
                 table, exists_ok=True, retry=self._retry(), timeout=self._deadlines.request
@@ -117,6 +137,7 @@ class TableApi:
         return created
 
     def update_schema(self, table: bigquery.Table) -> None:
+        """Write the table's schema as `table` has it."""
         with self.translate_errors(f"adding columns to table {table.table_id}"):
             self._client.update_table(
                 table, ["schema"], retry=self._retry(), timeout=self._deadlines.request
@@ -124,20 +145,21 @@ class TableApi:
         self._tables.pop(table.table_id, None)
 
     def update_expiry(self, table: bigquery.Table) -> None:
-        with self.translate_errors(f"keeping table {table.table_id} for longer"):
+        """Write the table's expiry time as `table` has it."""
+        with self.translate_errors(f"extending the expiry of table {table.table_id}"):
             self._client.update_table(
                 table, ["expires"], retry=self._retry(), timeout=self._deadlines.request
             )
 
     def update_partitioning(self, table: bigquery.Table) -> None:
-        with self.translate_errors(
-            f"setting how long partitions of table {table.table_id} are kept"
-        ):
+        """Write the expiry of the table's partitions as `table` has it."""
+        with self.translate_errors(f"setting the partition expiry of table {table.table_id}"):
             self._client.update_table(
                 table, ["time_partitioning"], retry=self._retry(), timeout=self._deadlines.request
             )
 
     def update_view(self, view: bigquery.Table) -> None:
+        """Write the view's query, description and labels as `view` has them."""
         with self.translate_errors(f"changing view {view.table_id}"):
             self._client.update_table(
                 view,
@@ -147,7 +169,7 @@ class TableApi:
             )
 
     def drop_table(self, table: str) -> None:
-        """Remove a table, or let it be gone already."""
+        """Drop a table or view if it exists."""
         self._tables.pop(table, None)
         with self.translate_errors(f"dropping table {table}"):
             self._client.delete_table(
@@ -158,6 +180,7 @@ class TableApi:
             )
 
     def list_tables(self) -> Iterator[Any]:
+        """List the tables and views of the dataset."""
         with self.translate_errors("listing tables"):
             yield from self._client.list_tables(
                 f"{self.dataset.project}.{self.dataset.name}",
@@ -166,8 +189,11 @@ class TableApi:
             )
 
     def ensure_dataset(self) -> None:
-        """Make the dataset where it is not there. On the real service an admin usually has: the
-        right to write into a dataset does not cover making one."""
+        """Create the dataset if it does not exist.
+
+        On the real service an administrator has usually created it: the permission to write into
+        a dataset does not include creating one.
+        """
         found = bigquery.Dataset(f"{self.dataset.project}.{self.dataset.name}")
         if self.location is not None:  # an explicit null is an internal error to bqemulator
             found.location = self.location
@@ -184,11 +210,12 @@ class TableApi:
             self.target = replace(self.target, location=found.location)
 
     def close(self) -> None:
+        """Close the connections."""
         self._client.close()  # type: ignore[no-untyped-call]
 
     @contextmanager
     def translate_errors(self, action: str) -> Iterator[None]:
-        """Turn google's exceptions into ours."""
+        """Raise the package's errors for google's; `action` completes "failed while …"."""
         try:
             yield
         except CLIENT_ERRORS as error:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from google.cloud import bigquery
 
 from helpdesk_assets.errors import BatchExpired, WarehouseUnavailable
-from helpdesk_assets.model.batch import TIMESTAMP_FORMAT
+from helpdesk_assets.naming import TIMESTAMP_FORMAT
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from textwrap import indent
 
-from helpdesk_assets.warehouse.query import NULL_KEY, _check, quote
+from helpdesk_assets.warehouse.query import NULL_KEY, check_name, quote
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType, MergePolicy, TableSpec
 
 _STATUS = re.compile(r"[a-z_]{1,60}")
@@ -196,7 +196,7 @@ def _when_transition(spec: TableSpec, columns: Sequence[str]) -> str:
 
 def _status_literal(status: str) -> str:
     """A word of a table's own description, as a literal."""
-    _check(_STATUS, status, "status", "a status in lower-case letters")
+    check_name(_STATUS, status, "status", "a status in lower-case letters")
     return f"'{status}'"
 
 

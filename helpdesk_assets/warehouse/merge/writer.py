@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from helpdesk_assets.errors import NullKey
-from helpdesk_assets.model.batch import batch_id, staging_name
+from helpdesk_assets.naming import batch_id, staging_name
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.warehouse.bigquery.client import BigQueryClient, JobUsage, QueryResult
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient, QueryResult
 from helpdesk_assets.warehouse.bigquery.job_ids import JobName
+from helpdesk_assets.warehouse.bigquery.jobs import JobUsage
 from helpdesk_assets.warehouse.merge.schema import Schema, is_json_as_text
 from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.merge.statement import (

@@ -19,7 +19,8 @@ from helpdesk_assets.model.state import Checkpoint, RunCounts, RunRecord, SyncSt
 from helpdesk_assets.model.webhooks import LedgerSource, WebhookDay, WebhookPolicy
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import BigQueryClient, JobUsage
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.bigquery.jobs import JobUsage
 from helpdesk_assets.warehouse.merge.schema import Schema, is_json_as_text
 from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.merge.statement import PartitionBounds, table_source

@@ -9,7 +9,8 @@ from google.api_core import exceptions as google
 from google.cloud import bigquery
 
 from helpdesk_assets.errors import WarehouseRefused, WarehouseUnavailable
-from helpdesk_assets.warehouse.bigquery.client import MAX_TRIES, BigQueryClient, JobUsage
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.bigquery.jobs import MAX_TRIES, JobUsage
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.table_spec import ColumnType
 from helpdesk_assets_tests.warehouse.bigquery.test_errors import PERMANENT, TRANSIENT
@@ -61,7 +62,7 @@ def over(client: FakeClient, waits: list[float] | None = None) -> BigQueryClient
         Dataset("p", "d"),
         location="EU",
         sleep=(waits if waits is not None else []).append,
-        random=lambda: 0.5,
+        rng=lambda: 0.5,
     )
 
 

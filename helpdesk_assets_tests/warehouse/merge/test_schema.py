@@ -8,8 +8,9 @@ from google.cloud import bigquery
 from helpdesk_assets.errors import SchemaMismatch
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import BigQueryClient, JobUsage
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
+from helpdesk_assets.warehouse.bigquery.jobs import JobUsage
 from helpdesk_assets.warehouse.merge.schema import Schema, missing_columns
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType
 

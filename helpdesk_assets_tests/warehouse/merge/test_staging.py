@@ -7,7 +7,7 @@ import pytest
 from google.cloud import bigquery
 
 from helpdesk_assets.errors import HelpdeskAssetsError, WarehouseUnavailable
-from helpdesk_assets.model.batch import batch_id, staging_name
+from helpdesk_assets.naming import batch_id, staging_name
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.staging import Staging, created_at
 from helpdesk_assets_tests.warehouse.rows import EVENTS, spooled

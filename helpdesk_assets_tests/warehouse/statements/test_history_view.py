@@ -13,7 +13,8 @@ import pytest
 from google.cloud import bigquery
 
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import BigQueryClient, JobUsage
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.bigquery.jobs import JobUsage
 from helpdesk_assets.warehouse.merge.schema import Schema
 from helpdesk_assets.warehouse.statements.history_view import view_query
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables

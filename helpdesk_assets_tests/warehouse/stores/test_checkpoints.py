@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from helpdesk_assets.errors import BatchExpired, ConcurrentUpdate
-from helpdesk_assets.model.batch import Mode, batch_id, staging_name
+from helpdesk_assets.model.batch import Mode
 from helpdesk_assets.model.codec import from_text, to_text
 from helpdesk_assets.model.state import Checkpoint
 from helpdesk_assets.model.tickets import BadTicket
+from helpdesk_assets.naming import batch_id, staging_name
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
