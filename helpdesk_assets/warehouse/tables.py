@@ -243,3 +243,5 @@ SYNC_RUNS = TableSpec(
 SYNC_TABLES = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS, SYNC_STATE, SYNC_RUNS)
 # What a reconciliation makes beside them.
 RECONCILIATION_TABLES = (TICKET_INVENTORY, INVENTORY_DIFFERENCES)
+# The tables that a large batch may be staged for.
+STAGED_TABLES = tuple(spec.name for spec in (*SYNC_TABLES, *RECONCILIATION_TABLES))

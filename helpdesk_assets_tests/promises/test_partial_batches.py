@@ -101,7 +101,7 @@ def test_checkpoint_without_its_rows_fails_and_advances_nothing(
     harness: FakeSyncHarness, resume: str | None
 ) -> None:
     script = [page(ticket("1"), resume="1"), page(ticket("2"), resume=resume)]
-    with pytest.raises(BatchExpired, match="begins anew"):
+    with pytest.raises(BatchExpired, match="starts over"):
         harness.run(harness=HelpdeskDroppingTables(script, harness_to_drop=harness))
     assert harness.state().watermark is None
     again = FakeHelpdesk([page(ticket("1"), ticket("2"))])

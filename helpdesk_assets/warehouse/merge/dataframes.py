@@ -1,7 +1,7 @@
-"""pandas at the border: a DataFrame becomes rows for the warehouse, a table becomes a DataFrame.
+"""Converts a DataFrame to rows for the warehouse, and a table to a DataFrame.
 
-pandas is imported inside the functions, since most runs never need it and its import takes a
-third of a second.
+pandas is imported inside the functions: most runs never need it, and its import takes a third of a
+second.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from helpdesk_assets.errors import DataRefused
-from helpdesk_assets.model.tickets import utc
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.schema import Schema
@@ -26,18 +25,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FrameRows:
-    """A DataFrame's rows, and the columns that they hold, as `TableWriter.merge` takes them. The
-    spool is the caller's to close."""
+    """A DataFrame's rows and columns, for `TableWriter.merge`. The caller closes the spool."""
 
     spool: Spool
     columns: tuple[Column, ...]
 
 
 def spool_frame(frame: pd.DataFrame, spec: TableSpec, small_bytes: int) -> FrameRows:
-    """Rows of a DataFrame. A column that the spec does not know gets the type its values have.
+    """Convert a DataFrame to rows.
+
+    Args:
+        frame: the rows.
+        spec: gives the types; a column that it lacks gets the type of its values.
+        small_bytes: up to this size the rows stay in memory.
 
     Raises:
-        DataRefused: a value that the column's type cannot hold, such as a time without a zone.
+        DataRefused: the column's type cannot hold a value, such as a time without a zone.
     """
     known = {column.name: column for column in spec.columns}
     columns = tuple(
@@ -60,9 +63,14 @@ def spool_frame(frame: pd.DataFrame, spec: TableSpec, small_bytes: int) -> Frame
 def read_frame(
     warehouse: BigQueryClient, spec: TableSpec, columns: Sequence[str] | None = None
 ) -> pd.DataFrame:
-    """A table as a DataFrame: times in UTC, whole numbers as Int64, JSON as text.
+    """Read a table: times in UTC, whole numbers as Int64, JSON as text.
 
-    A table read: it runs no query job and holds every row in memory.
+    Runs no query job, and holds every row in memory.
+
+    Args:
+        warehouse: where the table is.
+        spec: the table.
+        columns: which columns to read; None: all.
     """
     import pandas as pd
 
@@ -88,7 +96,7 @@ def _plain(value: Any, kind: str, *, is_emulator: bool) -> Any:
     if kind != "JSON" or value is None:
         return value
     if is_emulator and isinstance(value, str) and _is_json(value):
-        return value  # bqemulator gives the JSON text where the service gives the value
+        return value  # bqemulator returns the JSON text, the real service the value
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -134,7 +142,7 @@ def _type_of_objects(values: pd.Series[Any]) -> ColumnType:
 def _is_null(value: object) -> bool:
     import pandas as pd
 
-    # Lists and dicts first: pandas would answer for each of their elements.
+    # Lists and dicts first: pandas would return one answer per element.
     return not isinstance(value, dict | list | tuple) and bool(pd.isna(value))  # type: ignore[call-overload]
 
 
@@ -146,7 +154,7 @@ def _cell(column: Column, value: Any, row_number: int) -> Any:
     except (TypeError, ValueError) as error:
         raise DataRefused(
             f"Column {column.name}, row {row_number}: {str(value)[:60]!r} cannot be stored as "
-            f"{column.type}: {error}. Nothing was written."
+            f"{column.type}: {error}. Nothing was written; correct the DataFrame."
         ) from error
 
 
@@ -178,11 +186,13 @@ def _rfc3339(value: Any) -> str:
     moment = value.to_pydatetime(warn=False) if hasattr(value, "to_pydatetime") else value
     if not isinstance(moment, datetime):
         raise TypeError(f"{type(value).__name__} is not a time")
-    return utc(moment).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if moment.tzinfo is None:
+        raise ValueError("a time without a zone is ambiguous")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _to_json(value: Any) -> Any:
-    """Text in a JSON column is JSON text, as `read_frame` gives it."""
+    """Parse text, since `read_frame` returns JSON columns as text."""
     return json.loads(value) if isinstance(value, str) else value
 
 

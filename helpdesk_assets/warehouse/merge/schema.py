@@ -1,8 +1,7 @@
-"""Tables as they should be and as they are: makes what is absent, adds columns, refuses a change
-of type.
+"""Creates tables and views, adds columns, and refuses changes of type.
 
-All through the API, since making a table must cost no query job. Only ever adds: a column that a
-table has and a description lacks is somebody else's and stays.
+Uses API calls only, since creating a table must cost no query job. Never removes anything: a
+column that a table has and its description lacks is somebody else's.
 """
 
 from __future__ import annotations
@@ -19,48 +18,54 @@ from helpdesk_assets.warehouse.table_spec import Column, ColumnType, TableSpec
 
 DAY_MILLISECONDS = 86_400_000
 
-# The API answers in the words of legacy SQL, whatever one has asked in.
+# The API answers with the type names of legacy SQL, whatever names the request used.
 _STANDARD_NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 
 
 class Schema:
-    """The tables of one dataset. What the warehouse has told once is not asked again."""
+    """The schemas of one dataset, cached."""
 
     def __init__(self, warehouse: BigQueryClient) -> None:
         self._warehouse = warehouse
 
     def exists(self, spec: TableSpec) -> bool:
+        """Return whether the table exists."""
         return self._warehouse.get_table(spec.name) is not None
 
     def columns(self, spec: TableSpec) -> dict[str, str]:
-        """Name and type of each column that the table has; nothing where there is no table."""
+        """Return the type of each column of the table by name; empty if there is no table."""
         found = self._warehouse.get_table(spec.name)
         return {} if found is None else _types(found)
 
     def ensure_dataset(self) -> None:
+        """Create the dataset if it does not exist."""
         self._warehouse.ensure_dataset()
 
     def ensure(self, spec: TableSpec, columns: Sequence[Column] | None = None) -> None:
-        """Make the table, or add what it lacks of `columns` (the spec's own when None).
+        """Create the table, or add the columns it lacks.
+
+        Args:
+            spec: the table.
+            columns: the columns it must have; the spec's if None.
 
         Raises:
-            SchemaMismatch: a column is there with another type.
+            SchemaMismatch: a column exists with a different type.
         """
         expected = spec.columns if columns is None else columns
         found = self._warehouse.get_table(spec.name)
         if found is None:
             self.ensure_dataset()
-            # An answer to the request, not a promise: somebody else may have been first, with
-            # other columns, so what is there is checked all the same.
+            # Another process may have created the table first, with other columns, so the result
+            # is checked all the same.
             found = self._warehouse.create_table(self._table_definition(spec, expected))
         missing = missing_columns(spec.name, expected, _types(found))
         if missing:
             self._add(spec.name, missing)
 
     def set_partition_expiry(self, spec: TableSpec, days: int) -> None:
-        """Let BigQuery drop the table's partitions after so many days; 0: never.
+        """Let BigQuery drop the table's partitions after `days` days; 0: never.
 
-        A partition's age counts from its beginning, so a day more keeps its last rows as long.
+        A partition's age counts from its beginning, so one day is added for its last rows.
         """
         found = self._warehouse.get_table(spec.name)
         if found is None or found.time_partitioning is None:
@@ -68,16 +73,23 @@ class Schema:
         expected = (days + 1) * DAY_MILLISECONDS if days else None
         if found.time_partitioning.expiration_ms == expected:
             return
-        # None has to be sent: what a request leaves out stays as it is.
+        # None must be sent: what a request omits stays as it is.
         found.time_partitioning.expiration_ms = expected
         self._warehouse.update_partitioning(found)
 
     def ensure_view(self, name: str, sql: str, description: str) -> None:
-        """Make the view, or make it say what it should. It is told by a label whether it does: one
-        stand-in does not give a view's text back.
+        """Create the view, or update it if its text has changed.
+
+        A label with a hash of the text shows the change: one emulator does not return the text of
+        a view.
+
+        Args:
+            name: the view's name.
+            sql: its SELECT.
+            description: shown in BigQuery.
 
         Raises:
-            SchemaMismatch: a table has the name.
+            SchemaMismatch: a table has this name.
         """
         view = bigquery.Table(self._warehouse.dataset.table_id(name))
         view.view_query = sql
@@ -90,21 +102,23 @@ class Schema:
             self._warehouse.create_table(view)
         elif found.labels.get("text") != mark:
             if self._warehouse.is_emulator:
-                # local-bigquery would answer with the old view. Elsewhere who may read it is kept.
+                # local-bigquery would keep answering with the old view. The real service updates
+                # it in place, which keeps its access rights.
                 self._warehouse.drop_table(name)
                 self._warehouse.create_table(view)
             else:
                 self._warehouse.update_view(view)
 
     def view(self, name: str) -> bigquery.Table | None:
-        """
+        """Return the view's metadata, None if it does not exist.
+
         Raises:
-            SchemaMismatch: what has the name is no view, and may be somebody's only copy.
+            SchemaMismatch: a table has this name, and may be somebody's only copy.
         """
         found = self._warehouse.get_table(name)
         if found is not None and found.table_type != "VIEW":
             raise SchemaMismatch(
-                f"{name} is a {found.table_type}, and a sync keeps a view of that name. No ticket "
+                f"{name} is a {found.table_type}, and a sync keeps a view of that name. Nothing "
                 f"was written. Rename it, or set BIGQUERY_DATASET to a dataset without {name}, "
                 "and run again."
             )
@@ -123,8 +137,8 @@ class Schema:
         return table
 
     def _add(self, name: str, missing: Sequence[Column]) -> None:
-        # Fresh, because the request sends the whole schema: an old copy would drop what another
-        # run has added meanwhile.
+        # Fresh, because the request sends the whole schema: a cached one would drop the columns
+        # that another run has added meanwhile.
         found = self._warehouse.get_table(name, fresh=True)
         if found is None:
             return
@@ -134,8 +148,8 @@ class Schema:
         found.schema = [*found.schema, *fields(missing)]
         self._warehouse.update_schema(found)
         if self._warehouse.is_emulator:
-            # bqemulator changes only its catalogue above and only its storage here. It also takes
-            # one column per statement.
+            # In bqemulator, the call above changes only the catalogue and this statement only the
+            # storage. It accepts one column per statement.
             for column in missing:
                 self._warehouse.run(self._alter(name, column), run_id="schema", step=name)
         self._warehouse.get_table(name, fresh=True)
@@ -148,7 +162,10 @@ class Schema:
 
 
 def fields(columns: Iterable[Column]) -> list[bigquery.SchemaField]:
-    """All NULLABLE: BigQuery takes a new column no other way, and keys are checked by the MERGE."""
+    """Return the columns for the API.
+
+    All are NULLABLE: BigQuery adds no other kind, and the MERGE checks the keys.
+    """
     return [
         bigquery.SchemaField(column.name, str(column.type), description=column.description)
         for column in columns
@@ -156,10 +173,15 @@ def fields(columns: Iterable[Column]) -> list[bigquery.SchemaField]:
 
 
 def missing_columns(table: str, expected: Sequence[Column], actual: dict[str, str]) -> list[Column]:
-    """Those of `expected` that the table lacks. BigQuery's column names ignore case.
+    """Return the expected columns that the table lacks. Column names ignore case, as in BigQuery.
+
+    Args:
+        table: the table's name, for the error.
+        expected: the columns it should have.
+        actual: the type of each column it has, by name.
 
     Raises:
-        SchemaMismatch: naming each column that is there with another type.
+        SchemaMismatch: some columns exist with a different type; names each.
     """
     there = {name.lower(): kind for name, kind in actual.items()}
     wrong = [
@@ -176,7 +198,7 @@ def missing_columns(table: str, expected: Sequence[Column], actual: dict[str, st
 
 
 def is_json_as_text(column: Column, actual: dict[str, str]) -> bool:
-    """Tables that exist in the field keep the vendor's object as STRING."""
+    """Return whether a JSON column is STRING in the table, as in tables of an older sync."""
     return column.type is ColumnType.JSON and actual.get(column.name) == "STRING"
 
 

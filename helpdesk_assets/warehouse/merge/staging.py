@@ -1,8 +1,8 @@
-"""Staging tables: where a large batch waits between its load job and its MERGE.
+"""Staging tables: hold a large batch between its load job and its MERGE.
 
-Each has a fresh name, because BigQuery counts load jobs per table name and day, and because a
-failed load can leave an emulator's table empty. Each expires by itself after a day; the sweep is
-for stand-ins that do not expire anything.
+Each has a new name, because BigQuery counts load jobs per table name and day, and because a failed
+load can leave an emulator's table empty. Each expires after a day; `drop_orphans` is for emulators
+that expire nothing.
 """
 
 from __future__ import annotations
@@ -16,17 +16,16 @@ from google.cloud import bigquery
 from helpdesk_assets.errors import BatchExpired, WarehouseUnavailable
 from helpdesk_assets.naming import TIMESTAMP_FORMAT
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.schema import fields
 from helpdesk_assets.warehouse.table_spec import Column
 
 STAGING_TTL = timedelta(hours=24)
-# A reading that was interrupted on a Friday goes on after the weekend. Counted from the last rows
-# that were added, as a reading may take long.
+# An extraction that was interrupted on a Friday resumes after the weekend. Counted from the last
+# rows that were added, since an extraction may take long.
 CHECKPOINT_TTL = timedelta(days=4)
 MIN_CHECKPOINT_TTL = CHECKPOINT_TTL - timedelta(hours=1)
-OUR_TABLES = tuple(spec.name for spec in (*tables.SYNC_TABLES, *tables.RECONCILIATION_TABLES))
+
 _NAME = re.compile(r"(?P<table>.+)__stg_(?P<stamp>\d{8}T\d{6}Z)_[a-z0-9]{1,8}_\d+")
 
 
@@ -35,7 +34,7 @@ def _now() -> datetime:
 
 
 def created_at(name: str, of_tables: Collection[str]) -> datetime | None:
-    """When a staging table of one of `of_tables` was named; None for any other table."""
+    """Return the time in the name of a staging table of `of_tables`; None for any other table."""
     match = _NAME.fullmatch(name)
     if match is None or match["table"] not in of_tables:
         return None
@@ -62,10 +61,18 @@ class Staging:
         step: str,
         attempt: int = 0,
     ) -> None:
-        """Make the table and load every row of the spool into it, or leave no table at all.
+        """Create the table and load all rows into it; leave no table on failure.
+
+        Args:
+            name: the table's name.
+            columns: the columns of the rows.
+            spool: the rows.
+            run_id: the run on whose behalf they are loaded.
+            step: which step of the run.
+            attempt: counts the retries of the step, from 0.
 
         Raises:
-            WarehouseUnavailable: BigQuery took another number of rows than were sent.
+            WarehouseUnavailable: BigQuery loaded a different number of rows than were sent.
         """
         self._warehouse.drop_table(name)
         self._create(name, columns, STAGING_TTL)
@@ -84,7 +91,7 @@ class Staging:
             raise
 
     def begin(self, name: str, columns: Sequence[Column]) -> None:
-        """Make the table for rows that are added over days; it is kept for longer."""
+        """Create a table for rows that are added over days; it lives for `CHECKPOINT_TTL`."""
         self._create(name, columns, CHECKPOINT_TTL)
 
     def add(
@@ -96,20 +103,27 @@ class Staging:
         run_id: str,
         step: str,
     ) -> None:
-        """Add every row of the spool to a table that was begun, and keep it for as long again.
+        """Append all rows to a table from `begin`, and extend its expiry.
 
-        Unlike `load` this leaves the table as it was when it fails. How many rows it took is not
-        compared: a stand-in tells how many there are by now.
+        On failure the table stays as it was, unlike with `load`. The number of loaded rows is not
+        compared: one emulator reports the rows of the whole table.
+
+        Args:
+            name: the table's name.
+            columns: the columns of the rows.
+            spool: the rows.
+            run_id: the run on whose behalf they are loaded.
+            step: which step of the run.
 
         Raises:
-            BatchGone: the table has expired or been dropped; one that is made anew would lack what
-                was added before.
+            BatchExpired: the table has expired or was dropped. A new one would lack the rows that
+                were added before.
         """
         found = self._warehouse.get_table(name, fresh=True)
         if found is None:
             raise BatchExpired(
-                f"Staging table {name} is gone, and with it what this reading had stored. Run "
-                "again: it begins anew, and nothing is lost."
+                f"Staging table {name} no longer exists, so the rows stored for this extraction "
+                "are gone. Run again: it starts over, and nothing is lost."
             )
         now = self._now()
         if found.expires is not None and found.expires < now + MIN_CHECKPOINT_TTL:
@@ -124,23 +138,32 @@ class Staging:
         self._warehouse.create_table(table)
 
     def exists(self, name: str) -> bool:
+        """Return whether the table exists, by a fresh look."""
         return self._warehouse.get_table(name, fresh=True) is not None
 
     def drop(self, name: str) -> None:
+        """Drop the table if it exists."""
         self._warehouse.drop_table(name)
 
     def drop_orphans(
         self,
         older_than: timedelta = STAGING_TTL,
         *,
-        of_tables: Collection[str] = OUR_TABLES,
+        of_tables: Collection[str],
         retained: Collection[str] = (),
     ) -> list[str]:
-        """Drop what runs that died have left, but for those that are `retained` for a reading to go
-        on with; the names of the dropped.
+        """Drop staging tables that dead runs left behind.
 
-        Both the stamp (our clock) and the creation (BigQuery's clock) must be old: one wrong
-        clock alone must not take the table from a run that is under way.
+        Both the time in the name (this machine's clock) and the creation time (BigQuery's clock)
+        must be old: one wrong clock alone must not take the table of a run in progress.
+
+        Args:
+            older_than: minimum age of an orphan.
+            of_tables: the target tables whose staging tables may be dropped.
+            retained: staging tables that a checkpoint still needs.
+
+        Returns:
+            The names of the dropped tables.
         """
         before = self._now() - older_than
         orphans = [
@@ -159,6 +182,6 @@ class Staging:
 def _check_count(name: str, *, sent: int, loaded: int) -> None:
     if loaded != sent:
         raise WarehouseUnavailable(
-            f"Loading {name}: {sent} rows were sent and {loaded} arrived. Nothing was merged; "
-            "run again."
+            f"Loading {name}: {sent} rows were sent and {loaded} arrived. Nothing was merged. "
+            "Run again."
         )

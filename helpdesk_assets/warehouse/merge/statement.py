@@ -1,4 +1,4 @@
-"""The statements that write, built from a table's description as text that a person can read.
+"""Builds the MERGE from a table's description, as readable text.
 
 Pure text: this module must not know a client, a clock or any google library.
 """
@@ -7,37 +7,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from textwrap import indent
 
+from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
 from helpdesk_assets.warehouse.query import NULL_KEY, check_name, quote
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType, MergePolicy, TableSpec
 
 _STATUS = re.compile(r"[a-z_]{1,60}")
 
 
-@dataclass(frozen=True, slots=True)
-class PartitionBounds:
-    """Constant bounds on the target's partition column, both inclusive.
-
-    BigQuery prunes by constants only. A target row outside the bounds counts as absent and is
-    inserted a second time, so they must cover every row that the source can match: the column
-    never changes for a key, and no source row is NULL there while the stored row is not.
-    """
-
-    column: str
-    start: datetime
-    end: datetime
-
-
 def rows_source(columns: Sequence[Column], *, json_as_text: Collection[str] = ()) -> str:
-    """A SELECT that reads the rows of a JSON array from the parameter `@batch`."""
+    """Return a SELECT that reads the rows of a JSON array from the parameter `@batch`.
+
+    Args:
+        columns: the columns of the rows.
+        json_as_text: columns that are JSON in the rows and STRING in the target.
+    """
     values = ",\n".join(
         f"  {_from_json(column, json_as_text)} AS {quote(column.name)}" for column in columns
     )
-    # Without a wide_number_mode a number that BigQuery's JSON cannot hold exactly is refused, not
-    # rounded; who makes the rows gives such numbers as text.
+    # Without a wide_number_mode, a number that BigQuery's JSON cannot hold exactly is refused, not
+    # rounded. Whoever creates the rows gives such numbers as text.
     rows = "UNNEST(JSON_QUERY_ARRAY(PARSE_JSON(@batch))) AS r"
     return f"SELECT\n{values}\nFROM {rows}"
 
@@ -45,13 +35,14 @@ def rows_source(columns: Sequence[Column], *, json_as_text: Collection[str] = ()
 def _from_json(column: Column, json_as_text: Collection[str]) -> str:
     path = f"'$.{column.name}'"
     if column.name in json_as_text:
-        # Here and not around this SELECT, where bqemulator takes the JSON for a string.
+        # Not around this SELECT: there bqemulator treats the JSON as a string.
         return f"NULLIF(TO_JSON_STRING(JSON_QUERY(r, {path})), 'null')"
     match column.type:
         case ColumnType.STRING:
             return f"JSON_VALUE(r, {path})"
         case ColumnType.JSON:
-            # A JSON null is a value; what the row means is SQL's NULL, as a load job reads it.
+            # A JSON null would be a value. The row means SQL's NULL, which is what a load job
+            # stores.
             query = f"JSON_QUERY(r, {path})"
             return f"IF(TO_JSON_STRING({query}) = 'null', NULL, {query})"
         case _:
@@ -59,7 +50,7 @@ def _from_json(column: Column, json_as_text: Collection[str]) -> str:
 
 
 def table_source(table: str, columns: Sequence[Column]) -> str:
-    """A SELECT that reads the rows of a staging table; `table` is quoted already."""
+    """Return a SELECT that reads the rows of a staging table; `table` is a quoted name."""
     names = ",\n".join(f"  {quote(column.name)}" for column in columns)
     return f"SELECT\n{names}\nFROM {table}"
 
@@ -75,16 +66,21 @@ def merge_statement(
     partition_bounds: PartitionBounds | None = None,
     has_tombstones: bool = False,
 ) -> str:
-    """The one statement that writes a batch into a table, safe to repeat.
+    """Return the statement that writes a batch into a table. It is safe to repeat.
 
     Args:
-        target: the table, quoted.
-        source_sql: a SELECT with at least `columns` and `order`.
-        columns: what is written; holds the key.
-        order: newest first, by which one source row per key is picked; the spec's when None. May
-            name columns that only the source has.
-        json_as_text: columns that the source gives as JSON and the target has as STRING.
-        partial: the source has the spec's `tombstone_flag`, and rows for which it is true.
+        spec: the table's key and guard.
+        target: the table's quoted name.
+        source_sql: a SELECT with at least `columns` and the columns of `order`.
+        columns: the columns to write, including the key.
+        order: total order, newest first, by which one source row per key is chosen; the spec's
+            if None. May name columns that only the source has.
+        json_as_text: columns that are JSON in the source and STRING in the target.
+        partition_bounds: the only partitions that can hold matching rows; None: all.
+        has_tombstones: the source has the spec's `tombstone_flag`, and rows in which it is true.
+
+    Raises:
+        ValueError: the spec lacks what its merge policy needs.
     """
     flag = spec.tombstone_flag if has_tombstones else None
     parts = [
@@ -112,8 +108,10 @@ def _deduplicated(
     json_as_text: Collection[str],
     flag: str | None,
 ) -> str:
-    """One row per key: two source rows for one target row fail the statement, and two for none
-    are both inserted."""
+    """Select one row per key.
+
+    Two source rows for one target row fail the statement; two for no target row are both inserted.
+    """
     source_columns = [*columns, *([flag] if flag else [])]
     values = ",\n".join(f"  {_value(spec, name, json_as_text)}" for name in source_columns)
     newest = spec.newest_first if order is None else order
@@ -146,7 +144,7 @@ def _value(spec: TableSpec, name: str, json_as_text: Collection[str]) -> str:
 
 
 def _on(spec: TableSpec, partition_bounds: PartitionBounds | None) -> str:
-    # A plain `=` lets BigQuery skip clustered blocks; a null-safe comparison would read them all.
+    # A plain `=` lets BigQuery skip clustered blocks; a null-safe comparison reads them all.
     equal = " AND ".join(f"T.{quote(name)} = S.{quote(name)}" for name in spec.key)
     if partition_bounds is None:
         return f"ON {equal}"
@@ -156,7 +154,7 @@ def _on(spec: TableSpec, partition_bounds: PartitionBounds | None) -> str:
 
 def _when_newer(spec: TableSpec, columns: Sequence[str], flag: str | None) -> str:
     if spec.version is None:
-        raise ValueError(f"{spec.name}: Guard.NEWER_WINS needs a version column")
+        raise ValueError(f"{spec.name}: MergePolicy.NEWER_WINS needs a version column")
     version = quote(spec.version)
     tests = [f"  T.{version} IS NULL", f"  OR T.{version} < S.{version}"]
     if spec.content_hash_column in columns:
@@ -169,8 +167,11 @@ def _when_newer(spec: TableSpec, columns: Sequence[str], flag: str | None) -> st
 
 
 def _unless_deleted(spec: TableSpec, columns: Sequence[str]) -> str:
-    """A change and the deletion within one tick look alike, and webhooks of both may come in either
-    order. No later run would tell of the deletion again."""
+    """Keep a deleted row from being replaced by a live one with the same timestamp.
+
+    A change and a deletion in the same clock tick have equal timestamps, and their webhooks may
+    arrive in either order. No later run would see the deletion again.
+    """
     if spec.deleted_column not in columns:
         return ""
     deleted_column = quote(str(spec.deleted_column))
@@ -179,7 +180,9 @@ def _unless_deleted(spec: TableSpec, columns: Sequence[str]) -> str:
 
 def _when_transition(spec: TableSpec, columns: Sequence[str]) -> str:
     if spec.status is None or not spec.transitions:
-        raise ValueError(f"{spec.name}: Guard.STATUS_MOVES needs a status column and its moves")
+        raise ValueError(
+            f"{spec.name}: MergePolicy.STATUS_TRANSITIONS needs a status column and transitions"
+        )
     status = quote(spec.status)
     tests = [
         f"(T.{status} = {_status_literal(before)} AND S.{status} = {_status_literal(after)})"
@@ -195,7 +198,7 @@ def _when_transition(spec: TableSpec, columns: Sequence[str]) -> str:
 
 
 def _status_literal(status: str) -> str:
-    """A word of a table's own description, as a literal."""
+    """Return a status from a table's description as a literal."""
     check_name(_STATUS, status, "status", "a status in lower-case letters")
     return f"'{status}'"
 
@@ -205,6 +208,6 @@ def _update(spec: TableSpec, name: str, flag: str | None) -> str:
     if flag and name in spec.tombstone_keeps:
         return f"{column} = IF(S.{quote(flag)}, T.{column}, S.{column})"
     if name == spec.partition_by:
-        # A version that does not say when the ticket was made must not move the row's partition.
+        # A row without the partition's time must not move the stored row to another partition.
         return f"{column} = COALESCE(S.{column}, T.{column})"
     return f"{column} = S.{column}"

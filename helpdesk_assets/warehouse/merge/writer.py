@@ -1,54 +1,42 @@
-"""Writes a batch or a query into a table with one MERGE, whatever the batch's size.
+"""Writes a batch or a query into a table with one MERGE, whatever the size.
 
-A small batch travels inside the statement and costs one query job; a large one goes through a
+A small batch is a parameter of the statement and costs one query job; a large one goes through a
 staging table. Either way the target changes by that one statement or not at all. Must not know
 what the rows mean: key, guard and order come from the table's description.
 """
 
 from __future__ import annotations
 
-import json
 import time
-from calendar import monthrange
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from helpdesk_assets.errors import NullKey
 from helpdesk_assets.naming import batch_id, staging_name
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient, QueryResult
 from helpdesk_assets.warehouse.bigquery.job_ids import JobName
 from helpdesk_assets.warehouse.bigquery.jobs import JobUsage
+from helpdesk_assets.warehouse.merge.inline import fits_a_request, inline_rows
+from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
 from helpdesk_assets.warehouse.merge.schema import Schema, is_json_as_text
 from helpdesk_assets.warehouse.merge.staging import Staging
-from helpdesk_assets.warehouse.merge.statement import (
-    PartitionBounds,
-    merge_statement,
-    rows_source,
-    table_source,
-)
-from helpdesk_assets.warehouse.query import NULL_KEY, Parameter, Query
+from helpdesk_assets.warehouse.merge.statement import merge_statement, table_source
+from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.table_spec import (
     Column,
-    ColumnType,
     MergePolicy,
     MergeReport,
     TableSpec,
 )
 
-# Below about 1 GB an unpruned MERGE costs cents a day, and bounds that are wrong cost doubled rows.
+# Below about 1 GB an unpruned MERGE costs cents a day, and wrong bounds cause duplicate rows.
 PRUNE_ABOVE_BYTES = 1 << 30
-# BigQuery takes requests of 10 MB. google's client escapes all that is not ASCII, so that a batch
-# in Cyrillic is three times as long there, and one of 4 MB was refused.
-REQUEST_BYTES = 9_500_000
-MAX_ESCAPE_GROWTH = 3
 
 
 @dataclass(frozen=True, slots=True)
 class _Write:
-    """One write: into what, which columns the source holds (and which of
-    those as JSON where the table has text), as which job, within which bounds."""
+    """One write. `json_as_text`: columns that are JSON in the source and text in the table."""
 
     spec: TableSpec
     source_columns: tuple[Column, ...]
@@ -59,6 +47,12 @@ class _Write:
 
 
 class TableWriter:
+    """Merges rows into the tables of one dataset.
+
+    Batches up to `small_batch_bytes` go into the statement; tables of at least
+    `prune_above_bytes` are pruned.
+    """
+
     def __init__(
         self,
         warehouse: BigQueryClient,
@@ -90,20 +84,25 @@ class TableWriter:
         partition_bounds: PartitionBounds | None = None,
         has_tombstones: bool = False,
     ) -> MergeReport:
-        """Write `source` into the table of `spec`. Doing it again changes nothing.
+        """Write `source` into the table of `spec`. Repeating it changes nothing.
 
         Args:
-            columns: what the source holds, the spec's columns when None. Columns that the table
-                lacks are added to it, except those that only order the source's rows.
-            staging: name for the staging table of a large batch; made up when None.
-            keep_staging: leave the staging table to the caller once the MERGE has succeeded.
-            prune: bounds of the source's partition column; see `PartitionBounds` for what they
-                promise.
-            partial: some rows know only a part, as the spec's `tombstone_flag` tells.
+            spec: the table, its key and its guard.
+            source: the rows as NDJSON, or a SELECT.
+            run_id: the run on whose behalf they are written.
+            step: which step of the run; part of the job id and a label.
+            attempt: counts the retries of the step, from 0.
+            columns: the source's columns; the spec's if None. Columns that the table lacks are
+                added to it, except those that only order the source's rows.
+            staging: name for the staging table of a large batch; None: a new name.
+            keep_staging: leave the staging table to the caller after a successful MERGE.
+            partition_bounds: bounds of the source's partition column; see `PartitionBounds` for
+                what they must cover.
+            has_tombstones: some rows know only part of the columns (spec's `tombstone_flag`).
 
         Raises:
-            NullKey: a row without its key; nothing was written.
-            SchemaMismatch: a column has another type than the table's; nothing was written.
+            NullKey: a row lacks its key; nothing was written.
+            SchemaMismatch: a column has a different type in the table; nothing was written.
         """
         started, used = self._monotonic(), self._warehouse.use
         source_columns = tuple(spec.columns if columns is None else columns)
@@ -119,15 +118,15 @@ class TableWriter:
             has_tombstones,
         )
         if isinstance(source, Query):
-            # A query of which nothing else was said gives whatever the spec orders by.
+            # Without `columns`, a query is expected to return all that the spec orders by.
             order = spec.newest_first if columns is None else _order(spec, source_columns)
             outcome = self._run(write, source, order)
         elif source.rows == 0:
             outcome = None
-        elif source.size <= self._small_batch_bytes and _fits_a_request(source):
+        elif source.size <= self._small_batch_bytes and fits_a_request(source):
             outcome = self._run(
                 replace(write, json_as_text=()),
-                _inline(write, source),
+                inline_rows(spec, source_columns, source, json_as_text=as_text),
                 _order(spec, source_columns),
             )
         else:
@@ -158,6 +157,7 @@ class TableWriter:
         spec, job = write.spec, write.job
         columns = _target_columns(spec, write.source_columns)
         partition_bounds = self._bounds(spec, write.partition_bounds)
+        bounds = partition_bounds.parameters() if partition_bounds else ()
         sql = merge_statement(
             spec,
             self._warehouse.dataset.table(spec.name),
@@ -169,7 +169,7 @@ class TableWriter:
             has_tombstones=write.has_tombstones,
         )
         return self._warehouse.run(
-            Query(sql, (*source.parameters, *_parameters(partition_bounds))),
+            Query(sql, (*source.parameters, *bounds)),
             run_id=job.run_id,
             step=job.step,
             attempt=job.attempt,
@@ -179,83 +179,21 @@ class TableWriter:
     def _bounds(
         self, spec: TableSpec, partition_bounds: PartitionBounds | None
     ) -> PartitionBounds | None:
-        """The bounds in whole partitions, None where they would not be worth their risk."""
+        """Widen the bounds to whole partitions; None if they are not worth their risk."""
         table = self._warehouse.get_table(spec.name)
         if partition_bounds is None or table is None or table.time_partitioning is None:
             return None
         partitioning = table.time_partitioning
         big = int(table.num_bytes or 0) >= self._prune_above_bytes
         return (
-            whole_partitions(partition_bounds, partitioning.type_)
+            partition_bounds.whole_partitions(partitioning.type_)
             if (big and partitioning.field == partition_bounds.column)
             else None
         )
 
 
-def whole_partitions(partition_bounds: PartitionBounds, unit: str) -> PartitionBounds:
-    """The same bounds, widened to where their partitions begin and end."""
-    start = _start_of(partition_bounds.start.astimezone(UTC), unit)
-    last = _start_of(partition_bounds.end.astimezone(UTC), unit)
-    length = {
-        "HOUR": timedelta(hours=1),
-        "DAY": timedelta(days=1),
-        "MONTH": timedelta(days=monthrange(last.year, last.month)[1]),
-        "YEAR": last.replace(month=12, day=31) - last + timedelta(days=1),
-    }[unit]
-    # The sum of the two lengths first: behind the last month of 9999 there is no time.
-    return PartitionBounds(
-        partition_bounds.column, start, last + (length - timedelta(microseconds=1))
-    )
-
-
-def _start_of(moment: datetime, unit: str) -> datetime:
-    hour = moment.replace(minute=0, second=0, microsecond=0)
-    return {
-        "HOUR": hour,
-        "DAY": hour.replace(hour=0),
-        "MONTH": hour.replace(day=1, hour=0),
-        "YEAR": hour.replace(month=1, day=1, hour=0),
-    }[unit]
-
-
-def _parameters(partition_bounds: PartitionBounds | None) -> tuple[Parameter, ...]:
-    if partition_bounds is None:
-        return ()
-    return (
-        Parameter("prune_from", ColumnType.TIMESTAMP, partition_bounds.start),
-        Parameter("prune_to", ColumnType.TIMESTAMP, partition_bounds.end),
-    )
-
-
-def _fits_a_request(spool: Spool) -> bool:
-    if spool.size * MAX_ESCAPE_GROWTH <= REQUEST_BYTES:
-        return True
-    return sum(len(json.dumps(line.decode())) for line in spool.lines()) <= REQUEST_BYTES
-
-
-def _inline(write: _Write, spool: Spool) -> Query:
-    """The batch as one JSON text.
-
-    Raises:
-        NullKey: said here too, where the row's place in the batch is still known.
-    """
-    spec, lines = write.spec, list[str]()
-    for row_number, line in enumerate(spool.lines(), start=1):
-        row = json.loads(line)
-        absent = [name for name in spec.key if row.get(name) is None]
-        if absent:
-            raise NullKey(
-                f"{NULL_KEY} {spec.name}.{absent[0]}: row {row_number} of {spool.rows} has none "
-                "and would be inserted again on every run. Nothing was written."
-            )
-        lines.append(line.decode())
-    batch = Parameter("batch", ColumnType.STRING, f"[{','.join(lines)}]")
-    return Query(rows_source(write.source_columns, json_as_text=write.json_as_text), (batch,))
-
-
 def _target_columns(spec: TableSpec, source_columns: Iterable[Column]) -> tuple[Column, ...]:
-    """Columns that go into the table; the others only order the source's rows, or tell which of
-    them know a part."""
+    """Return the columns to write: all but those that order the source or flag tombstones."""
     own = {column.name for column in spec.columns}
     others = {*spec.newest_first, spec.tombstone_flag}
     return tuple(c for c in source_columns if c.name in own or c.name not in others)
@@ -266,8 +204,10 @@ def _union(first: Iterable[Column], second: Iterable[Column]) -> tuple[Column, .
 
 
 def _order(spec: TableSpec, source_columns: Iterable[Column]) -> tuple[str, ...]:
-    """The spec's order as far as the batch has its columns. Where one is missing the fingerprint
-    stands in, so that a repeat picks the same row."""
+    """Return the spec's order as far as the batch has its columns.
+
+    If one is missing, the content hash replaces it, so that a repeat chooses the same row.
+    """
     names = {column.name for column in source_columns}
     order = tuple(name for name in spec.newest_first if name in names)
     if len(order) < len(spec.newest_first) and spec.content_hash_column in names:

@@ -18,7 +18,7 @@ from helpdesk_assets.model.reconciliation import (
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient, QueryResult
-from helpdesk_assets.warehouse.merge.statement import PartitionBounds
+from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements import inventory_diff

@@ -18,8 +18,9 @@ from helpdesk_assets.model.state import ReadCounts, RunRecord, SyncState
 from helpdesk_assets.model.tickets import Window
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
 from helpdesk_assets.warehouse.merge.schema import Schema
-from helpdesk_assets.warehouse.merge.statement import PartitionBounds, rows_source
+from helpdesk_assets.warehouse.merge.statement import rows_source
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.table_spec import ColumnType, MergeReport

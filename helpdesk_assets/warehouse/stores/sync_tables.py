@@ -21,9 +21,10 @@ from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.jobs import JobUsage
+from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
 from helpdesk_assets.warehouse.merge.schema import Schema, is_json_as_text
 from helpdesk_assets.warehouse.merge.staging import Staging
-from helpdesk_assets.warehouse.merge.statement import PartitionBounds, table_source
+from helpdesk_assets.warehouse.merge.statement import table_source
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements import batch, history_view, missed_updates, webhook_days
@@ -221,7 +222,9 @@ class SyncTables:
                 self._log_run(state, attempt)
             closed = state.facts, state
         self.drop_staging(manifest)
-        self._staging.drop_orphans(BATCH_TTL, retained=self._state.stagings_in_use())
+        self._staging.drop_orphans(
+            BATCH_TTL, of_tables=tables.STAGED_TABLES, retained=self._state.stagings_in_use()
+        )
         return closed
 
     def find_live_tickets(self, ids: Sequence[str], *, run_id: str) -> list[str]:

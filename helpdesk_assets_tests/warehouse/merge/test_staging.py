@@ -13,6 +13,7 @@ from helpdesk_assets.warehouse.merge.staging import Staging, created_at
 from helpdesk_assets_tests.warehouse.rows import EVENTS, spooled
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+OURS = ("tickets",)
 RUN = "7f3c9a1e-5b2d-4c6f"
 ROWS: list[dict[str, Any]] = [{"id": "a", "at": "2026-11-01T00:00:00Z"}, {"id": "b", "at": None}]
 
@@ -87,10 +88,10 @@ def test_cleanup_drops_only_our_old_staging_tables(warehouse: BigQueryClient) ->
         )
         warehouse.create_table(table)
     # Made just now by the warehouse's clock, whatever its stamp says: may be under way.
-    assert Staging(warehouse).drop_orphans(timedelta(days=1)) == []
+    assert Staging(warehouse).drop_orphans(timedelta(days=1), of_tables=OURS) == []
     tomorrow = Staging(warehouse, now=lambda: today + timedelta(hours=25))
-    assert tomorrow.drop_orphans(timedelta(hours=36)) == []
+    assert tomorrow.drop_orphans(timedelta(hours=36), of_tables=OURS) == []
     assert Staging(warehouse, now=lambda: today + timedelta(minutes=5)).drop_orphans(
-        timedelta(minutes=4)
+        timedelta(minutes=4), of_tables=OURS
     ) == [orphan]
     assert {item.table_id for item in warehouse.list_tables()} == kept

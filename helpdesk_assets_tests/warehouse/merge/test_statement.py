@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
 from helpdesk_assets.warehouse.merge.statement import (
-    PartitionBounds,
     merge_statement,
     rows_source,
     table_source,
@@ -158,7 +158,7 @@ def test_status_transition_updates_the_other_columns() -> None:
 
 @pytest.mark.parametrize("lacking", [{"status": None}, {"transitions": ()}])
 def test_unknown_target_status_is_a_spec_error(lacking: Any) -> None:
-    with pytest.raises(ValueError, match=r"tickets: Guard\.STATUS_MOVES needs"):
+    with pytest.raises(ValueError, match=r"tickets: MergePolicy\.STATUS_TRANSITIONS needs"):
         merge_statement(replace(MOVING, **lacking), TARGET, "SELECT 1", NAMES)
 
 
@@ -180,7 +180,7 @@ def test_without_a_content_hash_equal_times_change_nothing() -> None:
 
 
 def test_newer_wins_needs_a_version_column() -> None:
-    with pytest.raises(ValueError, match=r"tickets: Guard\.NEWER_WINS needs a version column"):
+    with pytest.raises(ValueError, match=r"tickets: MergePolicy\.NEWER_WINS needs a version"):
         merge_statement(replace(SPEC, version=None), TARGET, "SELECT 1", NAMES)
 
 

@@ -13,8 +13,8 @@ from google.cloud import bigquery
 
 from helpdesk_assets.errors import HelpdeskAssetsError, NullKey, SchemaMismatch
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
-from helpdesk_assets.warehouse.merge.statement import PartitionBounds
-from helpdesk_assets.warehouse.merge.writer import TableWriter, whole_partitions
+from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
+from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType, MergeReport
 from helpdesk_assets_tests.warehouse.rows import (
@@ -177,7 +177,7 @@ def test_row_without_its_key_stops_the_whole_batch(
 
 
 def test_small_batch_names_the_row_without_a_key(warehouse: BigQueryClient) -> None:
-    with pytest.raises(NullKey, match="row 2 of 3 has none"):
+    with pytest.raises(NullKey, match="row 2 of 3 has no value"):
         write(warehouse, [parcel("b"), {"note": "x"}, parcel("c")])
 
 
@@ -300,17 +300,17 @@ def test_bounds_are_widened_to_whole_partitions(unit: str, start: str, end: str)
         datetime.fromisoformat("2024-02-10T08:30:00+01:00"),
         datetime.fromisoformat("2024-02-29T23:10:00+00:00"),
     )
-    wide = whole_partitions(bounds, unit)
+    wide = bounds.whole_partitions(unit)
     assert (wide.start.isoformat(), wide.end.isoformat()) == (start, end)
 
 
 @pytest.mark.parametrize("unit", ["HOUR", "DAY", "MONTH", "YEAR"])
 def test_last_possible_partition_has_bounds(unit: str) -> None:
     last = datetime.max.replace(tzinfo=UTC)
-    assert whole_partitions(PartitionBounds("made", last, last), unit).end == last
+    assert PartitionBounds("made", last, last).whole_partitions(unit).end == last
 
 
 def test_leap_year_partition_is_a_day_longer() -> None:
     moment = datetime(2024, 3, 1, tzinfo=UTC)
-    wide = whole_partitions(PartitionBounds("made", moment, moment), "YEAR")
+    wide = PartitionBounds("made", moment, moment).whole_partitions("YEAR")
     assert wide.end == datetime(2025, 1, 1, tzinfo=UTC) - timedelta(microseconds=1)

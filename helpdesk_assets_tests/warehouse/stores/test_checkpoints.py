@@ -132,8 +132,10 @@ def test_rows_are_appended_to_one_table_spared_by_cleanup(warehouse: BigQueryCli
     staging = Staging(warehouse, now=lambda: datetime.now(UTC) + timedelta(days=400))
     retained = StateTable(warehouse, "another").stagings_in_use()
     assert retained == {NAME}
-    assert staging.drop_orphans(timedelta(0), retained=retained) == []
-    assert staging.drop_orphans(timedelta(0)) == [NAME]
+    assert (
+        staging.drop_orphans(timedelta(0), of_tables=tables.STAGED_TABLES, retained=retained) == []
+    )
+    assert staging.drop_orphans(timedelta(0), of_tables=tables.STAGED_TABLES) == [NAME]
     assert not sync_tables.can_resume(BEGUN)
 
 
@@ -144,7 +146,7 @@ def test_deleted_checkpoint_table_is_not_recreated(warehouse: BigQueryClient) ->
     warehouse.drop_table(NAME)
     with Spool(1) as spool:
         spool.append(b'{"ticket_id": "1"}')
-        with pytest.raises(BatchExpired, match="begins anew"):
+        with pytest.raises(BatchExpired, match="starts over"):
             store.add_rows(spool, NAME)
     assert not Staging(warehouse).exists(NAME)
 
