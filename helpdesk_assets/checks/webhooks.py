@@ -55,9 +55,9 @@ def webhook_silence(evidence: Evidence) -> CheckResult:
     facts, thresholds = evidence.latest or RunCounts(), evidence.thresholds
     webhook_counts, manifest = facts.webhooks, evidence.manifest
     served = manifest.served_at if manifest else evidence.now
-    since = webhook_counts.unheard_since if webhook_counts else None
+    since = webhook_counts.first_change_since_last_event if webhook_counts else None
     seconds = (served - since).total_seconds() if since else 0.0
-    count = webhook_counts.unheard if webhook_counts else 0
+    count = webhook_counts.changes_since_last_event if webhook_counts else 0
     silent = count >= thresholds.silence_changes and seconds >= thresholds.silence.total_seconds()
     if manifest is not None and manifest.first_load:
         silent = False  # what it reads is older than any receiver

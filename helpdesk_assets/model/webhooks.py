@@ -74,11 +74,11 @@ class MissedUpdate:
 class WebhookCounts:
     """What was counted of our receiver's events when a run closed.
 
-    `judged`: changes that grew older than the grace since the last run, those left out by the
-    subscription not among them. `late`, `not_subscribed` and `webhook_only`: lines of the ledger
-    that this run wrote. `events`: those of the time that the run judged, and `latency_p50` and
-    `latency_p95` their seconds from the change to the commit; None without any. `last_event` is
-    the last one's time; since then `unheard` changes came, the first at `unheard_since`.
+    `judged`: changes whose grace period ended since the last run, except those that webhooks are
+    not subscribed to. `late`, `not_subscribed`, `webhook_only`: rows of the ledger that this run
+    wrote. `events`: events in the time that this run judged. `latency_p50`, `latency_p95`: their
+    seconds from change to commit, None without events. `last_event`: time of the newest event.
+    `changes_since_last_event`: changes after it, the first at `first_change_since_last_event`.
     """
 
     judged: int = 0
@@ -89,8 +89,8 @@ class WebhookCounts:
     latency_p50: float | None = None
     latency_p95: float | None = None
     last_event: datetime | None = None
-    unheard: int = 0
-    unheard_since: datetime | None = None
+    changes_since_last_event: int = 0
+    first_change_since_last_event: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,4 +113,4 @@ class WebhookDay:
 
 
 # The fields of WebhookFacts that are times, for whoever writes them as text.
-WEBHOOK_TIME_FIELDS = ("last_event", "unheard_since")
+WEBHOOK_TIME_FIELDS = ("last_event", "first_change_since_last_event")

@@ -95,23 +95,26 @@ def test_table_only_share_is_of_the_runs_tickets() -> None:
     assert (check_result.facts["changes"], check_result.severity) == (10, Severity.ERROR)
 
 
-def silence(unheard: int, minutes: float, **changed: Any) -> CheckResult:
+def silence(changes: int, minutes: float, **changed: Any) -> CheckResult:
     webhook_counts = replace(
-        WEBHOOK_COUNTS, unheard=unheard, unheard_since=NOON - timedelta(minutes=minutes), **changed
+        WEBHOOK_COUNTS,
+        changes_since_last_event=changes,
+        first_change_since_last_event=NOON - timedelta(minutes=minutes),
+        **changed,
     )
     return run_check("webhook_silence", RunCounts(webhooks=webhook_counts))
 
 
 @pytest.mark.parametrize(
-    ("unheard", "minutes", "passed"),
+    ("changes", "minutes", "passed"),
     [(3, 61, False), (2, 61, True), (3, 59, True), (200, 600, False)],
 )
 def test_silence_is_many_changes_without_any_event(
-    unheard: int, minutes: float, passed: bool
+    changes: int, minutes: float, passed: bool
 ) -> None:
-    check_result = silence(unheard, minutes)
+    check_result = silence(changes, minutes)
     assert (check_result.passed, check_result.severity) == (passed, Severity.ERROR)
-    assert check_result.facts["changes_unheard"] == unheard
+    assert check_result.facts["changes_unheard"] == changes
     assert check_result.facts["silent_seconds"] == minutes * 60
 
 
@@ -122,7 +125,11 @@ def test_silence_reports_the_last_event_time() -> None:
 
 def test_no_silence_without_events_or_on_first_load() -> None:
     assert run_check("webhook_silence", RunCounts(missed_total=50)).passed
-    webhook_counts = replace(WEBHOOK_COUNTS, unheard=50, unheard_since=NOON - timedelta(days=3))
+    webhook_counts = replace(
+        WEBHOOK_COUNTS,
+        changes_since_last_event=50,
+        first_change_since_last_event=NOON - timedelta(days=3),
+    )
     facts = RunCounts(webhooks=webhook_counts)
     manifest = GOOD.manifest
     assert manifest is not None

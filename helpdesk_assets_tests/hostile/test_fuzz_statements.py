@@ -16,7 +16,9 @@ from helpdesk_assets.model.webhooks import Unsubscribed, WebhookPolicy
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.merge.statement import merge_statement, rows_source, table_source
 from helpdesk_assets.warehouse.query import Dataset, Query, quote
-from helpdesk_assets.warehouse.statements import batch, missed_updates, run_counts
+from helpdesk_assets.warehouse.statements import batch, run_counts
+from helpdesk_assets.warehouse.statements.missed_by_events import missed_by_events
+from helpdesk_assets.warehouse.statements.missed_by_table import missed_by_table
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType
 from helpdesk_assets_tests.batches import SMALL
 from helpdesk_assets_tests.hostile.strategies import texts
@@ -75,8 +77,8 @@ def statements(manifest: Manifest, policy: WebhookPolicy) -> list[Query]:
     return [
         batch.batch(DATASET, manifest),
         batch.tickets_source(DATASET, manifest),
-        missed_updates.by_table(DATASET, manifest, policy),
-        missed_updates.by_events(DATASET, manifest, policy),
+        missed_by_table(DATASET, manifest, policy),
+        missed_by_events(DATASET, manifest, policy),
         run_counts.facts(DATASET, manifest, None),
         run_counts.facts(DATASET, manifest, policy),
     ]

@@ -1,0 +1,1 @@
+"""The statements, one module per question, as pure text with parameters."""

@@ -1,10 +1,9 @@
-"""The project's own questions to the warehouse, as pure text with parameters.
+"""The batch of a run as a source for MERGE, and small queries on tickets and missed updates.
 
-Each function returns the source of a MERGE (see `sql.merge_statement`) or a SELECT. What they have
-in common is the batch: the ticket versions that one run fetched, told by the manifest. A small
-batch is found in raw_ticket_changes by its versions; a large one in its staging table. Looking in
-raw_ticket_changes by run id would not do: a version that a run stored before it died is not stored
-again by the next run, and would be forgotten.
+A batch is the ticket versions that one run fetched, as the manifest lists them. A small batch is
+read from raw_ticket_changes by its versions, a large one from its staging table. The run id cannot
+select it: a version stored by a run that died is not stored again by the next run, and would be
+lost.
 """
 
 from __future__ import annotations
@@ -20,8 +19,12 @@ from helpdesk_assets.warehouse.table_spec import ColumnType
 
 
 def batch(dataset: Dataset, manifest: Manifest) -> Query:
-    """The versions of a batch: the columns of tickets that the helpdesk gives, `_seq`, and where
-    there are tombstones `_tombstone`."""
+    """Select the versions of a batch.
+
+    Returns:
+        The columns of tickets that the helpdesk fills, `_content_hash`, `_seq`, and `_tombstone`
+        if the batch may have tombstones.
+    """
     names = [*(column.name for column in tables.TICKET_COLUMNS), tables.CONTENT_HASH.name]
     flag = tables.TOMBSTONE.name
     if manifest.staging is not None:
@@ -30,14 +33,14 @@ def batch(dataset: Dataset, manifest: Manifest) -> Query:
         return Query(f"SELECT {columns}\nFROM {dataset.table(manifest.staging)} AS B", ())
     columns = ", ".join(f"B.{name}" for name in names)
     if manifest.may_have_tombstones:
-        # Rows of a table that is older than the column have nothing there.
+        # NULL in rows from before the column was added.
         columns += f", IFNULL(B.{flag}, FALSE) AS {flag}"
     versions = [
         {"id": version.ticket_id, "hash": version.content_hash, "seq": seq}
         for seq, version in enumerate(manifest.versions or ())
     ]
-    # The ids stand in a constant list too, so that clustering on ticket_id prunes the scan; a join
-    # alone would not.
+    # The ids are also a constant list, so that clustering on ticket_id prunes the scan; a join
+    # alone does not.
     ids = tuple(dict.fromkeys(version.ticket_id for version in manifest.versions or ()))
     sql = f"""\
 SELECT {columns}, V._seq
@@ -61,7 +64,7 @@ WHERE B.ticket_id IN UNNEST(@ticket_ids)"""
 
 
 def tickets_source(dataset: Dataset, manifest: Manifest) -> Query:
-    """The batch as rows of tickets, stamped by the warehouse's clock."""
+    """Select the batch as rows of tickets, with the warehouse's time."""
     source = batch(dataset, manifest)
     if manifest.may_have_tombstones:
         source = _fill_tombstones(source)
@@ -80,8 +83,10 @@ FROM (
 
 
 def _fill_tombstones(source: Query) -> Query:
-    """The batch with each tombstone filled from the newest whole version of its ticket in the same
-    batch: one row per ticket is merged, and what the older row tells would be lost with it."""
+    """Fill each tombstone from the newest full version of its ticket in the same batch.
+
+    Only one row per ticket is merged, so the content of the older row would be lost.
+    """
     names = (*tables.TICKETS.tombstone_keeps, "createdTime")
     kept = ",\n".join(f"  IF(S._tombstone, W.{name}, S.{name}) AS {name}" for name in names)
     sql = f"""\
@@ -109,7 +114,7 @@ ON W.ticket_id = S.ticket_id"""
 
 
 def find_live_tickets(dataset: Dataset, ids: Sequence[str]) -> Query:
-    """Which of these tickets the table has, as tickets that have not gone."""
+    """Select those of the tickets that have a row not marked deleted."""
     sql = f"""\
 SELECT ticket_id
 FROM {dataset.table(tables.TICKETS.name)}
@@ -119,10 +124,10 @@ WHERE ticket_id IN UNNEST(@ticket_ids)
 
 
 def newest_stored(dataset: Dataset) -> Query:
-    """The newest modified time of a tickets table that an older sync has filled.
+    """Select the newest modified time of a tickets table that an older sync has filled.
 
-    Rows dated in the future, by the warehouse's clock, do not count: one row of 2099 would hide
-    every change until then.
+    Rows in the future, by the warehouse's clock, do not count: one row of 2099 would hide every
+    change until then.
     """
     sql = f"""\
 SELECT MAX(modifiedTime) AS watermark
@@ -132,17 +137,17 @@ WHERE modifiedTime <= CURRENT_TIMESTAMP()"""
 
 
 def missed_since(dataset: Dataset, hours: int) -> Query:
-    """How many missed updates were recorded in the last hours, as `missed`."""
+    """Count the missed updates recorded in the last hours, as `missed`."""
     sql = f"""\
 SELECT COUNT(*) AS missed
 FROM {dataset.table(tables.MISSED_UPDATES.name)}
 WHERE detected_at >= TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL @hours HOUR)
-  AND reason IN UNNEST(@never_came)"""
+  AND reason IN UNNEST(@missed_reasons)"""
     return Query(
         sql,
         (
             Parameter("hours", ColumnType.INT64, hours),
-            Parameter("never_came", ColumnType.STRING, MISSED_REASONS),
+            Parameter("missed_reasons", ColumnType.STRING, MISSED_REASONS),
         ),
     )
 

@@ -1,7 +1,7 @@
-"""The view `ticket_history`: from when until when each version of a ticket was the current one.
+"""The view `ticket_history`: when each version of a ticket was the current one.
 
-A view, and no table: what it tells follows from raw_ticket_changes at any moment, and nothing has
-to be kept in step. Pure text.
+A view and not a table: it follows from raw_ticket_changes at any time, so nothing can get out of
+step. Pure text.
 """
 
 from __future__ import annotations
@@ -18,15 +18,18 @@ _PLAIN = ("ticket_id", "subject", "status", "priority", "assignee", "createdTime
 
 
 def view_query(dataset: Dataset, *, json_as_text: bool) -> str:
-    """The view's SELECT. `json_as_text`: the tickets table is an adopted one that keeps the
-    vendor's object as STRING.
+    """Return the view's SELECT.
 
-    A version ends where the next one begins; of those within one tick of the helpdesk's clock the
-    one that came last is valid, and the others for no time at all. A deleted ticket's last version
-    ends when it was deleted, which is no version of its own, and it may be restored.
+    A version ends where the next one begins. Of versions within one tick of the helpdesk's clock,
+    the last to arrive is valid; the others get an empty validity. A deleted ticket's last version
+    ends with the deletion, which is not a version itself; the ticket may be restored.
 
-    The current row of tickets is a version too where no kept version is as new: a webhook brought
-    it, or its versions have expired.
+    The current row of tickets is a version too if no kept version is as new: a webhook stored it,
+    or its versions have expired.
+
+    Args:
+        dataset: where the tables are.
+        json_as_text: the tickets table is an adopted one whose raw_json is STRING.
     """
     columns = ", ".join((*_PLAIN, "deletedTime"))
     raw_json = "SAFE.PARSE_JSON(T.raw_json)" if json_as_text else "T.raw_json"

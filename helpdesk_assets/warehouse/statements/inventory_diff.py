@@ -1,12 +1,12 @@
-"""What is asked of the tables about a sweep, as pure text with parameters.
+"""Compares an inventory snapshot with `tickets`, as pure text with parameters.
 
-One query compares: the sweep's lines beside the rows of tickets. What it finds is a table of its
-own, so that no list of differences is ever in memory, and what was repaired can be looked up.
+One query compares the snapshot's entries with the rows of tickets. The differences go into a table
+of their own, so that they are never all in memory and repairs can be looked up later.
 
-A ticket that changed while the sweep ran is no difference. By the helpdesk's clock a row counts up
-to `begun`, which lies before the sweep by as much as the helpdesk may be late in listing a change.
-What the helpdesk has and the table lacks counts up to `synced`, the watermark where that is
-earlier: the changes after it are the next sync's to see.
+A ticket that changed while the inventory was read is not a difference. By the helpdesk's clock, a
+row counts up to `stable_until`: the start of the inventory less the time by which the helpdesk may
+list a change late. A ticket that the table lacks counts up to `synced_until`: the watermark if that
+is earlier, since later changes are left to the next sync.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.table_spec import ColumnType
 
-# Two servers of one helpdesk may differ a little; what is dated later than this was not changed
-# while the sweep ran, but is wrong.
+# The clocks of a helpdesk's servers may differ a little. A later time did not come about while the
+# inventory was read: it is wrong.
 FUTURE_TOLERANCE = timedelta(minutes=15)
 NAMED_TICKETS = 20
 
@@ -39,7 +39,7 @@ class Cutoffs:
 
 
 def row_counts(dataset: Dataset, snapshot: InventorySnapshot) -> Query:
-    """One row: `listed` tickets of the sweep, and `alive` rows of tickets."""
+    """Count one row: `listed` tickets of the snapshot, and `alive` rows of tickets."""
     sql = f"""\
 SELECT
   (
@@ -56,7 +56,13 @@ SELECT
 
 
 def compare(dataset: Dataset, snapshot: InventorySnapshot, cutoffs: Cutoffs) -> Query:
-    """Every difference, as rows of inventory_differences."""
+    """Select every difference, as rows of inventory_differences.
+
+    Args:
+        dataset: where the tables are.
+        snapshot: the inventory.
+        cutoffs: up to when things count.
+    """
     sql = f"""\
 SELECT
   @sweep_id AS sweep_id,
@@ -74,18 +80,17 @@ FROM (
     T.modifiedTime AS stored_modifiedTime,
     CASE
       WHEN T.ticket_id IS NULL
-        THEN IF(NOT I.gone AND I.modifiedTime <= @synced, '{DifferenceKind.ABSENT}', NULL)
-      WHEN T.modifiedTime > @begun
+        THEN IF(NOT I.gone AND I.modifiedTime <= @synced_until, '{DifferenceKind.ABSENT}', NULL)
+      WHEN T.modifiedTime > @stable_until
         THEN IF(I.modifiedTime < T.modifiedTime AND T.modifiedTime > @future_after,
           '{DifferenceKind.AHEAD}', NULL)
       WHEN I.ticket_id IS NULL
         THEN IF(T.deletedTime IS NULL, '{DifferenceKind.DELETED}', NULL)
       WHEN I.gone
-        THEN IF(
-          T.deletedTime IS NULL AND I.modifiedTime <= @synced, '{DifferenceKind.DELETED}', NULL
-        )
+        THEN IF(T.deletedTime IS NULL AND I.modifiedTime <= @synced_until,
+          '{DifferenceKind.DELETED}', NULL)
       WHEN T.modifiedTime IS NULL OR T.modifiedTime < I.modifiedTime
-        THEN IF(I.modifiedTime <= @synced, '{DifferenceKind.STALE}', NULL)
+        THEN IF(I.modifiedTime <= @synced_until, '{DifferenceKind.STALE}', NULL)
       WHEN T.modifiedTime > I.modifiedTime
         THEN '{DifferenceKind.AHEAD}'
     END AS kind
@@ -104,8 +109,8 @@ WHERE D.kind IS NOT NULL"""
         (
             *_snapshot_parameters(snapshot),
             Parameter("run_id", ColumnType.STRING, snapshot.run_id),
-            Parameter("begun", ColumnType.TIMESTAMP, cutoffs.begun),
-            Parameter("synced", ColumnType.TIMESTAMP, cutoffs.synced),
+            Parameter("stable_until", ColumnType.TIMESTAMP, cutoffs.begun),
+            Parameter("synced_until", ColumnType.TIMESTAMP, cutoffs.synced),
             Parameter("future_after", ColumnType.TIMESTAMP, snapshot.ended_at + FUTURE_TOLERANCE),
         ),
     )
@@ -114,7 +119,13 @@ WHERE D.kind IS NOT NULL"""
 def found(
     dataset: Dataset, snapshot: InventorySnapshot, kinds: tuple[DifferenceKind, ...]
 ) -> Query:
-    """The tickets of these kinds, as `ticket_id`."""
+    """Select the tickets that differ in one of these ways, as `ticket_id`.
+
+    Args:
+        dataset: where the tables are.
+        snapshot: the inventory.
+        kinds: the ways.
+    """
     sql = f"""\
 SELECT ticket_id
 FROM {dataset.table(tables.INVENTORY_DIFFERENCES.name)}
@@ -127,8 +138,15 @@ WHERE found_at = @listed_at
 
 
 def outcomes(dataset: Dataset, snapshot: InventorySnapshot, *, deletions_verified: bool) -> Query:
-    """What became of each difference, by what tickets holds now, as rows of
-    inventory_differences."""
+    """Select what became of each difference, as rows of inventory_differences.
+
+    Decided by the current rows of tickets.
+
+    Args:
+        dataset: where the tables are.
+        snapshot: the inventory.
+        deletions_verified: the helpdesk was asked for each ticket that it no longer lists.
+    """
     sql = f"""\
 SELECT
   D.sweep_id,
@@ -163,7 +181,7 @@ WHERE D.found_at = @listed_at
 
 
 def difference_counts(dataset: Dataset, snapshot: InventorySnapshot) -> Query:
-    """The differences by `kind` and `outcome`: a `count`, and some `ticket_ids`."""
+    """Count the differences by `kind` and `outcome`: `count`, and up to 20 `ticket_ids`."""
     sql = f"""\
 SELECT
   kind,
@@ -179,7 +197,7 @@ ORDER BY kind, outcome"""
 
 
 def purge(dataset: Dataset, before: datetime) -> Query:
-    """Remove the sweeps that began before then. What they found stays."""
+    """Delete the snapshots listed before then. Their differences stay."""
     sql = f"""\
 DELETE FROM {dataset.table(tables.TICKET_INVENTORY.name)}
 WHERE listed_at < @before"""
@@ -189,6 +207,6 @@ WHERE listed_at < @before"""
 def _snapshot_parameters(snapshot: InventorySnapshot) -> tuple[Parameter, ...]:
     return (
         Parameter("sweep_id", ColumnType.STRING, snapshot.sweep_id),
-        # The partition, so that no other sweep is read.
+        # The partition, so that no other snapshot is read.
         Parameter("listed_at", ColumnType.TIMESTAMP, snapshot.listed_at),
     )

@@ -1,6 +1,6 @@
-"""What one run judges: the bounds in time, and the kinds of change that nobody expects.
+"""What one run judges: the bounds in time, and the kinds of change that no webhook reports.
 
-By the helpdesk's clock, since changes have its times. Knows no table.
+By the helpdesk's clock, which also dates the changes. Must not know tables.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from helpdesk_assets.model.webhooks import Unsubscribed, WebhookPolicy
 from helpdesk_assets.warehouse.query import Parameter
 from helpdesk_assets.warehouse.table_spec import ColumnType
 
-# A vendor that has not got its webhook through in a week has given it up.
+# A vendor that has not delivered a webhook within a week no longer retries it.
 LATE_WITHIN = timedelta(days=7)
 
 
@@ -22,11 +22,22 @@ LATE_WITHIN = timedelta(days=7)
 class JudgingWindow:
     """Bounds of what one run judges by events, all by the helpdesk's clock.
 
-    Changes after `since` and up to `delivered_by` are judged; those after `counted_after` for the
-    first time, those after `stored_since` if another run has stored them late. Events up to
-    `settled` must have been polled by now, since no later window reaches back to them; None where
-    the run did not read a whole window. Rows called missed since `open_since` may still turn late.
-    No older event or version than `reads_from` is looked at.
+        open_since  stored_since  since  counted_after  settled          delivered_by  served_at
+        |- `missed` rows that may turn `late` -----------------------------------------|
+                    |- late ------|
+                                  |- versions of this window ------------|
+                                         |- judged first now ------------|
+                                  |- events to poll ----|
+                                                                         |- grace -----|
+
+    Attributes:
+        since: start of the run's window; nothing before it is judged by its time.
+        stored_since: changes after this are judged too, if a delayed run stored them late.
+        counted_after: changes after this are judged for the first time.
+        delivered_by: changes up to this are judged: their grace period is over.
+        settled: events up to this must have been polled by now, since no later window reaches
+            back to them; None if the run did not read a whole window.
+        open_since: `missed` rows detected since this may still turn `late`.
     """
 
     since: datetime
@@ -38,12 +49,16 @@ class JudgingWindow:
 
     @property
     def reads_from(self) -> datetime:
+        """The oldest event or version that is read."""
         return min(self.stored_since, self.open_since)
 
 
 def judging_window(manifest: Manifest, policy: WebhookPolicy) -> JudgingWindow:
-    """The bounds of a run. On the first load, and over a range that somebody asked for, nothing is
-    judged by its time: what webhooks were expected then is not known."""
+    """Return the bounds of a run.
+
+    On a first load, and over a requested range, nothing is judged by its time: which webhooks were
+    expected then is not known.
+    """
     served, watermark = manifest.served_at, manifest.initial_watermark
     since = stored_since = served
     if not manifest.first_load and not manifest.is_range:
@@ -51,8 +66,8 @@ def judging_window(manifest: Manifest, policy: WebhookPolicy) -> JudgingWindow:
             since = manifest.window.since
         elif watermark is not None:
             since = watermark - policy.lookback
-        # A run that was held up may store what it read after others have judged that time, and
-        # then fail or die.
+        # A delayed run may store what it read after other runs have judged that time, and then
+        # fail or die.
         stored_since = since - BATCH_TTL
     lookback = watermark - since if watermark is not None else policy.lookback
     return JudgingWindow(
@@ -70,15 +85,22 @@ def judging_window(manifest: Manifest, policy: WebhookPolicy) -> JudgingWindow:
 def unsubscribed_as_sql(
     alias: str, unsubscribed: Iterable[Unsubscribed]
 ) -> tuple[str, tuple[Parameter, ...]]:
-    """Whether a version is of a kind that the subscription leaves out, by its own columns.
+    """Return the condition that webhooks are not subscribed to a version's kind of change.
 
-    A new ticket is told by its two times: vendors set them within the same second.
+    A version counts as `created` if its two times are within a second, as vendors set them.
+
+    Args:
+        alias: the version's alias in the statement.
+        unsubscribed: the kinds of change, by conditions on columns.
+
+    Returns:
+        The condition, and the parameters that it names.
     """
     kinds, parameters = [], []
     for number, kind in enumerate(unsubscribed):
         tests = []
         for column, words in kind.conditions:
-            name = f"left_out_{number}_{column}"
+            name = f"unsubscribed_{number}_{column}"
             tests.append(f"{_column(alias, column)} IN UNNEST(@{name})")
             parameters.append(Parameter(name, ColumnType.STRING, words))
         kinds.append(f"({' AND '.join(tests)})")

@@ -1,6 +1,7 @@
-"""What the warehouse counts when a run closes: the question, and its answer read back.
+"""Counts the tables when a run commits, and reads the counts back.
 
-Part of the statement that moves the watermark, so that a run learns all of it by a table read.
+The query is part of the statement that moves the watermark, so that a run gets all counts by a
+table read.
 """
 
 from __future__ import annotations
@@ -27,16 +28,19 @@ from helpdesk_assets.warehouse.statements import webhook_counts
 from helpdesk_assets.warehouse.statements.batch import batch
 from helpdesk_assets.warehouse.table_spec import ColumnType
 
-# Rows may be stamped while a run is under way, and two servers of one helpdesk may differ a little.
+# Rows may change while a run is in progress, and the clocks of a helpdesk's servers may differ.
 FUTURE_TOLERANCE = timedelta(minutes=15)
 MISSED_SAMPLE = 100
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def facts(dataset: Dataset, manifest: Manifest, events: WebhookPolicy | None) -> Query:
-    """One row, one column `facts`: JSON text of what a `RunCounts` holds, times as microseconds.
+    """Count one row `facts`: the fields of `RunCounts` as JSON text, times as microseconds.
 
-    `events` is given where the ledger is kept by the events of our receiver.
+    Args:
+        dataset: where the tables are.
+        manifest: the run.
+        events: the policy if our receiver's events judge the ledger, else None.
     """
     counted = batch_counts(dataset, manifest)
     index_lag = webhook_counts.index_lag(dataset, manifest)
@@ -57,7 +61,7 @@ SELECT TO_JSON_STRING(STRUCT(
   M.missed_total AS missed_total,
   M.missed_since AS missed_since,
   M.missed AS missed,
-  L.behind_p99 AS behind_p99{webhook_fields}
+  L.index_lag_p99 AS index_lag_p99{webhook_fields}
 )) AS facts
 FROM (
   SELECT
@@ -86,7 +90,7 @@ CROSS JOIN (
     ) AS missed
   FROM {missed}
   WHERE _run_id = @run_id
-    AND reason IN UNNEST(@never_came)
+    AND reason IN UNNEST(@missed_reasons)
 ) AS M
 CROSS JOIN (
 {indent(index_lag.sql, "  ")}
@@ -102,7 +106,7 @@ CROSS JOIN (
         (
             *counted.parameters,
             *more,
-            Parameter("never_came", ColumnType.STRING, MISSED_REASONS),
+            Parameter("missed_reasons", ColumnType.STRING, MISSED_REASONS),
             Parameter("future_after", ColumnType.TIMESTAMP, manifest.served_at + FUTURE_TOLERANCE),
             _run_id(manifest),
         ),
@@ -110,7 +114,7 @@ CROSS JOIN (
 
 
 def batch_counts_query(dataset: Dataset, manifest: Manifest) -> Query:
-    """One row: what became of the batch, and nothing of the whole table, which is not read."""
+    """Count what became of the batch, as one row, without reading the whole table."""
     counted = batch_counts(dataset, manifest)
     return Query(counted.sql, (*counted.parameters, _run_id(manifest)))
 
@@ -122,7 +126,7 @@ def _run_id(manifest: Manifest) -> Parameter:
 def _webhook_counts(
     dataset: Dataset, manifest: Manifest, events: WebhookPolicy | None
 ) -> tuple[str, Query | None]:
-    """The counts of webhooks as a further field of the JSON, and where they come from."""
+    """Return the webhooks' field of the JSON, and the query that it is read from."""
     if events is None:
         return "", None
     names = [field.name for field in fields(WebhookCounts)]
@@ -133,7 +137,7 @@ def _webhook_counts(
 
 
 def batch_counts(dataset: Dataset, manifest: Manifest) -> Query:
-    """What became of the batch's tickets. Needs `@run_id` as well."""
+    """Count what became of the batch's tickets. Needs `@run_id` as well."""
     if manifest.rows == 0:
         return Query("SELECT 0 AS inserted, 0 AS updated, 0 AS unchanged, 0 AS rejected")
     source = batch(dataset, manifest)
@@ -158,7 +162,7 @@ ON T.ticket_id = B.ticket_id"""
 
 
 def run_counts_from_json(text: str | None) -> RunCounts:
-    """Read the JSON that `queries.facts` makes."""
+    """Read the JSON text of `facts`; None gives zeros."""
     if not text:
         return RunCounts()
     stored = json.loads(text)
@@ -185,7 +189,7 @@ def run_counts_from_json(text: str | None) -> RunCounts:
         missed_total=int(stored["missed_total"]),
         missed=missed,
         missed_since=_from_micros(since) if since is not None else None,
-        index_lag_p99=float(stored.get("behind_p99") or 0.0),
+        index_lag_p99=float(stored.get("index_lag_p99") or 0.0),
         webhooks=_webhooks_from(webhooks) if webhooks else None,
     )
 

@@ -1,6 +1,6 @@
-"""What is counted of webhooks and of polling's own lag when a run closes, as SQL.
+"""Counts of webhooks and of the helpdesk's index lag when a run commits, as SQL.
 
-Both are parts of the one statement that closes the run, so that no check has to ask again.
+Both are part of the statement that commits the run, so that no check needs a query of its own.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from helpdesk_assets.warehouse.table_spec import ColumnType
 
 
 def index_lag(dataset: Dataset, manifest: Manifest) -> Query:
-    """One row: how far behind the watermark changes were found that no run had seen.
+    """Measure the index lag that the overlap must cover, as one row `index_lag_p99` in seconds.
 
-    That is what an overlap is for. A change after the watermark says nothing of the helpdesk's
-    search index: it waited for the run. Nor does a full run, whose window has no edge.
+    It is how far before the watermark the run found changes that no run had seen. Changes after
+    the watermark are excluded (they only waited for this run), and so are full runs (no window
+    start to lag behind). Needs `@run_id` as well.
     """
     watermark, since = manifest.initial_watermark, manifest.window.since
     if (
@@ -27,17 +28,17 @@ def index_lag(dataset: Dataset, manifest: Manifest) -> Query:
         or watermark is None
         or since is None
     ):
-        return Query("SELECT 0.0 AS behind_p99")
+        return Query("SELECT 0.0 AS index_lag_p99")
     sql = f"""\
 SELECT
   APPROX_QUANTILES(
     GREATEST(0, TIMESTAMP_DIFF(@initial_watermark, N.modifiedTime, MILLISECOND) / 1000), 100
-  )[OFFSET(99)] AS behind_p99
+  )[OFFSET(99)] AS index_lag_p99
 FROM (
   SELECT ticket_id, modifiedTime
   FROM {dataset.table(tables.RAW_TICKET_CHANGES.name)}
-  WHERE _fetched_at >= @behind_from
-    AND modifiedTime >= @behind_from
+  WHERE _fetched_at >= @lag_since
+    AND modifiedTime >= @lag_since
   GROUP BY ticket_id, modifiedTime
   HAVING LOGICAL_AND(_run_id = @run_id)
 ) AS N"""
@@ -45,33 +46,38 @@ FROM (
         sql,
         (
             Parameter("initial_watermark", ColumnType.TIMESTAMP, watermark),
-            Parameter("behind_from", ColumnType.TIMESTAMP, since),
+            Parameter("lag_since", ColumnType.TIMESTAMP, since),
         ),
     )
 
 
 def webhooks(dataset: Dataset, manifest: Manifest, policy: WebhookPolicy) -> Query:
-    """One row of what a `WebhookCounts` holds, times as microseconds. Needs `@run_id` as well.
+    """Count one row with the fields of `WebhookCounts`, times as microseconds.
 
-    The last event's time is that of the version it brought where that is later, for the clocks of
-    helpdesk and receiver may differ; not where it is ahead of the helpdesk's own clock.
+    An event's time is its arrival or, if later, that of its version, since the clocks of helpdesk
+    and receiver may differ. A version ahead of the helpdesk's own clock does not count.
+
+    Args:
+        dataset: where the tables are.
+        manifest: the run. The statement needs its `@run_id` as well.
+        policy: the grace period, and the changes that webhooks are not subscribed to.
     """
     bounds = judging_window(manifest, policy)
     unsubscribed, words = unsubscribed_as_sql("R", policy.unsubscribed)
     sql = f"""\
 WITH events AS (
   SELECT
-    GREATEST(received_at, IF(modifiedTime <= @served_at, modifiedTime, received_at)) AS heard_at,
+    GREATEST(received_at, IF(modifiedTime <= @served_at, modifiedTime, received_at)) AS event_at,
     IF(modifiedTime IS NULL, NULL,
       GREATEST(0, TIMESTAMP_DIFF(committed_at, modifiedTime, MILLISECOND) / 1000)) AS latency
   FROM {dataset.table(tables.WEBHOOK_EVENTS.name)}
   WHERE received_at >= @reads_from
 ),
-heard AS (
+event_counts AS (
   SELECT
-    COUNTIF(heard_at > @counted_after) AS events,
-    APPROX_QUANTILES(IF(heard_at > @counted_after, latency, NULL), 100) AS latencies,
-    MAX(heard_at) AS last_event
+    COUNTIF(event_at > @counted_after) AS events,
+    APPROX_QUANTILES(IF(event_at > @counted_after, latency, NULL), 100) AS latencies,
+    MAX(event_at) AS last_event
   FROM events
 ),
 versions AS (
@@ -83,16 +89,16 @@ versions AS (
     AND NOT {unsubscribed}
   GROUP BY R.ticket_id, R.modifiedTime
 ),
-polled AS (
+change_counts AS (
   SELECT
     COUNTIF(V.modifiedTime > @counted_after) AS judged,
-    COUNTIF(H.last_event IS NULL OR V.modifiedTime > H.last_event) AS unheard,
-    MIN(IF(H.last_event IS NULL OR V.modifiedTime > H.last_event, V.modifiedTime, NULL))
-      AS unheard_since
+    COUNTIF(E.last_event IS NULL OR V.modifiedTime > E.last_event) AS changes_since_last_event,
+    MIN(IF(E.last_event IS NULL OR V.modifiedTime > E.last_event, V.modifiedTime, NULL))
+      AS first_change_since_last_event
   FROM versions AS V
-  CROSS JOIN heard AS H
+  CROSS JOIN event_counts AS E
 ),
-written AS (
+ledger_counts AS (
   SELECT
     COUNTIF(reason = 'late') AS late,
     COUNTIF(reason = 'not_subscribed') AS not_subscribed,
@@ -101,19 +107,19 @@ written AS (
   WHERE _judged_by = @run_id
 )
 SELECT
-  P.judged,
-  W.late,
-  W.not_subscribed,
-  W.webhook_only,
-  H.events,
-  H.latencies[SAFE_OFFSET(50)] AS latency_p50,
-  H.latencies[SAFE_OFFSET(95)] AS latency_p95,
-  UNIX_MICROS(H.last_event) AS last_event,
-  P.unheard,
-  UNIX_MICROS(P.unheard_since) AS unheard_since
-FROM heard AS H
-CROSS JOIN polled AS P
-CROSS JOIN written AS W"""
+  C.judged,
+  L.late,
+  L.not_subscribed,
+  L.webhook_only,
+  E.events,
+  E.latencies[SAFE_OFFSET(50)] AS latency_p50,
+  E.latencies[SAFE_OFFSET(95)] AS latency_p95,
+  UNIX_MICROS(E.last_event) AS last_event,
+  C.changes_since_last_event,
+  UNIX_MICROS(C.first_change_since_last_event) AS first_change_since_last_event
+FROM event_counts AS E
+CROSS JOIN change_counts AS C
+CROSS JOIN ledger_counts AS L"""
     named = {
         "served_at": manifest.served_at,
         "reads_from": bounds.reads_from,

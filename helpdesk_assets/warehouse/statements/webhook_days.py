@@ -1,8 +1,8 @@
-"""How webhooks did, day by day: one query, and its rows read.
+"""Delivered, late and missed changes by day: one query, and the reading of its rows.
 
-Days are days of the change, in UTC. By the events of our receiver delivered means stored by one,
-in time or late; by the tickets table alone, that polling found the change there already. Either
-way only what somebody missed is in the ledger, so delivered is told from what is not.
+Days are days of the change, in UTC. "Delivered": with our receiver, an event stored the change, on
+time or late; without it, polling found the change already in `tickets`. The ledger records only
+misses, so delivered changes are those that are not in it.
 """
 
 from __future__ import annotations
@@ -16,22 +16,28 @@ from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.table_spec import ColumnType
 
-# Polling has seen a change by then; a first load, which finds old ones, tells nothing of webhooks.
+# Polling sees a change within this time. What a first load finds later says nothing about webhooks.
 POLLED_WITHIN = timedelta(days=1)
-# Rows are found by when they came, by other clocks than those of their changes.
+# Rows are selected by their arrival, which is on another clock than their changes.
 CLOCK_SKEW = timedelta(days=1)
 
 
 def webhook_days_query(
     dataset: Dataset, since: datetime, grace: timedelta, *, by_events: bool
 ) -> Query:
-    """The days since then, one row for each in which something changed. `grace`: what polling saw
-    sooner, nobody judged."""
+    """Select one row for each day with changes.
+
+    Args:
+        dataset: where the tables are.
+        since: the first day, UTC.
+        grace: the grace period; changes that polling saw sooner were not judged.
+        by_events: our receiver stores the events; else the tickets table alone is judged.
+    """
     delivered = _delivered_by_events(dataset) if by_events else _delivered_by_table(dataset)
     parameters: tuple[Parameter, ...] = (
         Parameter("since", ColumnType.TIMESTAMP, since),
         Parameter("reads_from", ColumnType.TIMESTAMP, since - CLOCK_SKEW),
-        Parameter("never_came", ColumnType.STRING, MISSED_REASONS),
+        Parameter("missed_reasons", ColumnType.STRING, MISSED_REASONS),
     )
     if not by_events:
         parameters += (
@@ -42,7 +48,7 @@ def webhook_days_query(
 WITH ledger AS (
   SELECT
     DATE(modifiedTime) AS day,
-    COUNTIF(reason IN UNNEST(@never_came)) AS missed,
+    COUNTIF(reason IN UNNEST(@missed_reasons)) AS missed,
     COUNTIF(reason = 'late') AS late
   FROM {dataset.table(tables.MISSED_UPDATES.name)}
   WHERE detected_at >= @reads_from
@@ -68,7 +74,7 @@ ORDER BY day"""
 
 
 def _delivered_by_events(dataset: Dataset) -> str:
-    """Changes that an event brought, an event without a version being one of its own."""
+    """Count changes that an event delivered. An event without a version counts as one change."""
     return f"""\
   SELECT
     DATE(changed) AS day,
@@ -90,7 +96,7 @@ def _delivered_by_events(dataset: Dataset) -> str:
 
 
 def _delivered_by_table(dataset: Dataset) -> str:
-    """Changes that polling saw soon, less those in the ledger. Nobody tells how long they took."""
+    """Count changes that polling saw soon, less those in the ledger. Their latency is unknown."""
     return f"""\
   SELECT
     DATE(changed) AS day,
@@ -112,6 +118,7 @@ def _delivered_by_table(dataset: Dataset) -> str:
 
 
 def webhook_day_from_row(row: Mapping[str, Any]) -> WebhookDay:
+    """Read a row of `webhook_days_query`."""
     return WebhookDay(
         day=row["day"],
         delivered=int(row["delivered"]),

@@ -27,7 +27,9 @@ from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.merge.statement import table_source
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Query
-from helpdesk_assets.warehouse.statements import batch, history_view, missed_updates, webhook_days
+from helpdesk_assets.warehouse.statements import batch, history_view, webhook_days
+from helpdesk_assets.warehouse.statements.missed_by_events import missed_by_events
+from helpdesk_assets.warehouse.statements.missed_by_table import missed_by_table
 from helpdesk_assets.warehouse.statements.run_counts import batch_counts_query
 from helpdesk_assets.warehouse.statements.sync_state import ManualState
 from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
@@ -151,10 +153,10 @@ class SyncTables:
         has_rows = webhooks.enabled and self._has_rows(manifest)
         events = self._by_events(webhooks)
         if events is not None and (has_rows or manifest.rows == 0):
-            return MergeRequest(missed_updates.by_events(dataset, manifest, events))
+            return MergeRequest(missed_by_events(dataset, manifest, events))
         if not has_rows:
             return MergeRequest(None)
-        return MergeRequest(missed_updates.by_table(dataset, manifest, webhooks))
+        return MergeRequest(missed_by_table(dataset, manifest, webhooks))
 
     def tickets_request(self, manifest: Manifest) -> MergeRequest:
         if not self._has_rows(manifest):

@@ -85,18 +85,17 @@ def test_comparison_statement() -> None:
             T.modifiedTime AS stored_modifiedTime,
             CASE
               WHEN T.ticket_id IS NULL
-                THEN IF(NOT I.gone AND I.modifiedTime <= @synced, 'absent', NULL)
-              WHEN T.modifiedTime > @begun
+                THEN IF(NOT I.gone AND I.modifiedTime <= @synced_until, 'absent', NULL)
+              WHEN T.modifiedTime > @stable_until
                 THEN IF(I.modifiedTime < T.modifiedTime AND T.modifiedTime > @future_after,
                   'newer_here', NULL)
               WHEN I.ticket_id IS NULL
                 THEN IF(T.deletedTime IS NULL, 'gone', NULL)
               WHEN I.gone
-                THEN IF(
-                  T.deletedTime IS NULL AND I.modifiedTime <= @synced, 'gone', NULL
-                )
+                THEN IF(T.deletedTime IS NULL AND I.modifiedTime <= @synced_until,
+                  'gone', NULL)
               WHEN T.modifiedTime IS NULL OR T.modifiedTime < I.modifiedTime
-                THEN IF(I.modifiedTime <= @synced, 'stale', NULL)
+                THEN IF(I.modifiedTime <= @synced_until, 'stale', NULL)
               WHEN T.modifiedTime > I.modifiedTime
                 THEN 'newer_here'
             END AS kind
@@ -115,8 +114,8 @@ def test_comparison_statement() -> None:
     assert values(query) == {
         **OF_SWEEP,
         "run_id": "run-1",
-        "begun": CUTS.begun,
-        "synced": CUTS.synced,
+        "stable_until": CUTS.begun,
+        "synced_until": CUTS.synced,
         "future_after": NOON + timedelta(hours=1, minutes=15),
     }
 

@@ -8,7 +8,8 @@ from datetime import timedelta
 from helpdesk_assets.model.webhooks import Unsubscribed
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements.judging_window import unsubscribed_as_sql
-from helpdesk_assets.warehouse.statements.missed_updates import by_events, by_table
+from helpdesk_assets.warehouse.statements.missed_by_events import missed_by_events
+from helpdesk_assets.warehouse.statements.missed_by_table import missed_by_table
 from helpdesk_assets_tests.batches import NOON, SMALL
 from helpdesk_assets_tests.warehouse.ledger_cases import POLICY
 from helpdesk_assets_tests.warehouse.statements.test_batch import DATASET, LARGE, sql, values
@@ -44,7 +45,7 @@ WHERE S.modifiedTime <= @delivered_by
 
 
 def test_by_table_absent_rows_older_than_grace_are_missed() -> None:
-    query = by_table(DATASET, LARGE, POLICY)
+    query = missed_by_table(DATASET, LARGE, POLICY)
     assert query.sql == sql(BY_TABLE)
     assert values(query) == {
         "detected_at": NOON,
@@ -54,12 +55,12 @@ def test_by_table_absent_rows_older_than_grace_are_missed() -> None:
 
 
 def test_first_load_absences_are_not_missed() -> None:
-    query = by_table(DATASET, replace(LARGE, first_load=True), POLICY)
+    query = missed_by_table(DATASET, replace(LARGE, first_load=True), POLICY)
     assert query.sql == sql(BY_TABLE.replace("K.ticket_id IS NULL OR ", ""))
 
 
 def test_deletion_known_to_the_table_is_not_missed() -> None:
-    assert by_table(DATASET, replace(LARGE, tombstones=1), POLICY).sql.endswith(
+    assert missed_by_table(DATASET, replace(LARGE, tombstones=1), POLICY).sql.endswith(
         "  AND (K.ticket_id IS NULL OR K.modifiedTime < S.modifiedTime)\n"
         "  AND NOT (S._tombstone AND K.deletedTime IS NOT NULL)"
     )
@@ -70,14 +71,14 @@ WITH events AS (
   SELECT
     ticket_id,
     modifiedTime AS version,
-    IFNULL(modifiedTime, received_at) AS brings,
-    IFNULL(deleted, FALSE) AS is_end,
+    IFNULL(modifiedTime, received_at) AS covers_until,
+    IFNULL(deleted, FALSE) AS is_deletion,
     committed_at
   FROM `acme.desk.webhook_events`
   WHERE received_at >= @reads_from
 ),
-listening AS (
-  SELECT MIN(received_at) AS since
+first_event AS (
+  SELECT MIN(received_at) AS received_at
   FROM `acme.desk.webhook_events`
 ),
 versions AS (
@@ -85,26 +86,26 @@ versions AS (
     R.ticket_id,
     R.modifiedTime,
     R._content_hash,
-    FALSE AS left_out,
-    R.deletedTime IS NOT NULL AS is_end,
-    IFNULL(R._tombstone, FALSE) AS is_notice,
+    FALSE AS is_unsubscribed,
+    R.deletedTime IS NOT NULL AS is_deletion,
+    IFNULL(R._tombstone, FALSE) AS is_tombstone,
     FALSE AS is_open,
-    R.modifiedTime <= @counted_after AS is_past
+    R.modifiedTime <= @counted_after AS was_judged
   FROM `acme.desk.raw_ticket_changes` AS R
-  CROSS JOIN listening AS L
+  CROSS JOIN first_event AS F
   WHERE R._fetched_at >= @stored_since
     AND R.modifiedTime > @stored_since
-    AND (L.since IS NULL OR R.modifiedTime >= L.since)
+    AND (F.received_at IS NULL OR R.modifiedTime >= F.received_at)
   UNION ALL
   SELECT
     S.ticket_id,
     S.modifiedTime,
     S._content_hash,
-    FALSE AS left_out,
-    S.deletedTime IS NOT NULL AS is_end,
-    FALSE AS is_notice,
+    FALSE AS is_unsubscribed,
+    S.deletedTime IS NOT NULL AS is_deletion,
+    FALSE AS is_tombstone,
     FALSE AS is_open,
-    FALSE AS is_past
+    FALSE AS was_judged
   FROM (
     SELECT <batch columns>, B._seq
     FROM `acme.desk.raw_ticket_changes__stg_x` AS B
@@ -123,25 +124,26 @@ judged AS (
     V.ticket_id,
     V.modifiedTime,
     MAX(V._content_hash) AS _content_hash,
-    LOGICAL_OR(V.left_out) AS left_out,
-    LOGICAL_OR(V.is_notice) AS is_notice,
+    LOGICAL_OR(V.is_unsubscribed) AS is_unsubscribed,
+    LOGICAL_OR(V.is_tombstone) AS is_tombstone,
     LOGICAL_OR(V.is_open) AS is_open,
-    MIN(IF(E.version = V.modifiedTime OR E.version IS NULL OR (V.is_end AND E.is_end),
-      E.committed_at, NULL)) AS own_at,
+    MIN(IF(E.version = V.modifiedTime OR E.version IS NULL OR (V.is_deletion AND E.is_deletion),
+      E.committed_at, NULL)) AS own_event_at,
     MIN(IF(TIMESTAMP_DIFF(E.committed_at, V.modifiedTime, MILLISECOND) <= @grace_ms,
       E.committed_at, NULL)) AS in_time_at
   FROM versions AS V
   LEFT JOIN events AS E
   ON E.ticket_id = V.ticket_id
     AND (
-      E.brings >= V.modifiedTime
-      OR (V.is_end AND E.is_end
-        AND TIMESTAMP_DIFF(V.modifiedTime, E.brings, MILLISECOND) <= @deletion_tolerance_ms)
+      E.covers_until >= V.modifiedTime
+      OR (V.is_deletion AND E.is_deletion
+        AND TIMESTAMP_DIFF(V.modifiedTime, E.covers_until, MILLISECOND) <= @deletion_tolerance_ms)
     )
     AND (
       E.version IS NOT NULL
-      OR NOT (V.is_open OR V.is_past)
-      OR (V.is_past AND TIMESTAMP_DIFF(E.committed_at, V.modifiedTime, MILLISECOND) <= @grace_ms)
+      OR NOT (V.is_open OR V.was_judged)
+      OR (V.was_judged
+        AND TIMESTAMP_DIFF(E.committed_at, V.modifiedTime, MILLISECOND) <= @grace_ms)
     )
   WHERE V.modifiedTime <= @delivered_by
   GROUP BY V.ticket_id, V.modifiedTime
@@ -150,23 +152,23 @@ SELECT
   J.ticket_id,
   J.modifiedTime,
   CASE
-    WHEN COALESCE(J.own_at, J.in_time_at) IS NOT NULL THEN 'late'
-    WHEN J.left_out THEN 'not_subscribed'
+    WHEN COALESCE(J.own_event_at, J.in_time_at) IS NOT NULL THEN 'late'
+    WHEN J.is_unsubscribed THEN 'not_subscribed'
     ELSE 'missed'
   END AS reason,
   K.modifiedTime AS stored_modifiedTime,
   @detected_at AS detected_at,
-  GREATEST(0, TIMESTAMP_DIFF(COALESCE(J.own_at, J.in_time_at, @detected_at), J.modifiedTime,
+  GREATEST(0, TIMESTAMP_DIFF(COALESCE(J.own_event_at, J.in_time_at, @detected_at), J.modifiedTime,
     MILLISECOND) / 1000) AS lag_seconds,
-  COALESCE(J.own_at, J.in_time_at) AS delivered_at,
+  COALESCE(J.own_event_at, J.in_time_at) AS delivered_at,
   J._content_hash,
   @run_id AS _run_id,
   @run_id AS _judged_by
 FROM judged AS J
 LEFT JOIN `acme.desk.tickets` AS K
 ON K.ticket_id = J.ticket_id
-WHERE IF(J.is_open, COALESCE(J.own_at, J.in_time_at) IS NOT NULL, J.in_time_at IS NULL)
-  AND NOT (J.is_notice AND K.deletedTime IS NOT NULL)
+WHERE IF(J.is_open, COALESCE(J.own_event_at, J.in_time_at) IS NOT NULL, J.in_time_at IS NULL)
+  AND NOT (J.is_tombstone AND K.deletedTime IS NOT NULL)
 UNION ALL
 SELECT
   E.ticket_id,
@@ -191,14 +193,14 @@ LEFT JOIN `acme.desk.tickets` AS K
 ON K.ticket_id = E.ticket_id
 WHERE E.version > @since
   AND E.version <= @settled
-  AND NOT E.is_end
+  AND NOT E.is_deletion
   AND K.deletedTime IS NULL
   AND (P.newest IS NULL OR P.newest < E.version)
 """
 
 
 def test_by_events_changes_without_a_timely_event_are_missed() -> None:
-    query = by_events(DATASET, LARGE, POLICY)
+    query = missed_by_events(DATASET, LARGE, POLICY)
     assert query.sql == sql(BY_EVENTS)
     assert values(query) == {
         "since": NOON - timedelta(hours=2),
@@ -216,10 +218,10 @@ def test_by_events_changes_without_a_timely_event_are_missed() -> None:
 
 
 def test_empty_batch_misses_nothing() -> None:
-    query = by_events(DATASET, EMPTY, POLICY)
-    lacking = BY_EVENTS[BY_EVENTS.index("  UNION ALL\n  SELECT\n    S.") :]
-    lacking = lacking[: lacking.index("  UNION ALL\n  SELECT O.")]
-    assert query.sql == sql(BY_EVENTS.replace(lacking, ""))
+    query = missed_by_events(DATASET, EMPTY, POLICY)
+    missing = BY_EVENTS[BY_EVENTS.index("  UNION ALL\n  SELECT\n    S.") :]
+    missing = missing[: missing.index("  UNION ALL\n  SELECT O.")]
+    assert query.sql == sql(BY_EVENTS.replace(missing, ""))
 
 
 def test_unsubscribed_changes_are_matched_by_their_columns() -> None:
@@ -230,13 +232,14 @@ def test_unsubscribed_changes_are_matched_by_their_columns() -> None:
     text, parameters = unsubscribed_as_sql("R", kinds)
     assert text == (
         "((IF(R.deletedTime IS NOT NULL, 'deleted', IF(TIMESTAMP_DIFF(R.modifiedTime, "
-        "R.createdTime, MILLISECOND) <= 1000, 'created', 'updated')) IN UNNEST(@left_out_0_change))"
-        " OR (IFNULL(R.status, '') IN UNNEST(@left_out_1_status)"
-        " AND IFNULL(R.priority, '') IN UNNEST(@left_out_1_priority)))"
+        "R.createdTime, MILLISECOND) <= 1000, 'created', 'updated'))"
+        " IN UNNEST(@unsubscribed_0_change)) OR (IFNULL(R.status, '')"
+        " IN UNNEST(@unsubscribed_1_status)"
+        " AND IFNULL(R.priority, '') IN UNNEST(@unsubscribed_1_priority)))"
     )
     assert values(Query("", parameters)) == {
-        "left_out_0_change": ("deleted",),
-        "left_out_1_status": ("closed", "solved"),
-        "left_out_1_priority": ("low",),
+        "unsubscribed_0_change": ("deleted",),
+        "unsubscribed_1_status": ("closed", "solved"),
+        "unsubscribed_1_priority": ("low",),
     }
-    assert values(by_events(DATASET, LARGE, replace(POLICY, unsubscribed=kinds)))
+    assert values(missed_by_events(DATASET, LARGE, replace(POLICY, unsubscribed=kinds)))

@@ -35,7 +35,7 @@ SELECT TO_JSON_STRING(STRUCT(
   M.missed_total AS missed_total,
   M.missed_since AS missed_since,
   M.missed AS missed,
-  L.behind_p99 AS behind_p99,
+  L.index_lag_p99 AS index_lag_p99,
   STRUCT(
     E.judged AS judged,
     E.late AS late,
@@ -45,8 +45,8 @@ SELECT TO_JSON_STRING(STRUCT(
     E.latency_p50 AS latency_p50,
     E.latency_p95 AS latency_p95,
     E.last_event AS last_event,
-    E.unheard AS unheard,
-    E.unheard_since AS unheard_since
+    E.changes_since_last_event AS changes_since_last_event,
+    E.first_change_since_last_event AS first_change_since_last_event
   ) AS webhooks
 )) AS facts
 FROM (
@@ -90,18 +90,18 @@ CROSS JOIN (
     ) AS missed
   FROM `acme.desk.missed_updates`
   WHERE _run_id = @run_id
-    AND reason IN UNNEST(@never_came)
+    AND reason IN UNNEST(@missed_reasons)
 ) AS M
 CROSS JOIN (
   SELECT
     APPROX_QUANTILES(
       GREATEST(0, TIMESTAMP_DIFF(@initial_watermark, N.modifiedTime, MILLISECOND) / 1000), 100
-    )[OFFSET(99)] AS behind_p99
+    )[OFFSET(99)] AS index_lag_p99
   FROM (
     SELECT ticket_id, modifiedTime
     FROM `acme.desk.raw_ticket_changes`
-    WHERE _fetched_at >= @behind_from
-      AND modifiedTime >= @behind_from
+    WHERE _fetched_at >= @lag_since
+      AND modifiedTime >= @lag_since
     GROUP BY ticket_id, modifiedTime
     HAVING LOGICAL_AND(_run_id = @run_id)
   ) AS N
@@ -109,17 +109,17 @@ CROSS JOIN (
 CROSS JOIN (
   WITH events AS (
     SELECT
-      GREATEST(received_at, IF(modifiedTime <= @served_at, modifiedTime, received_at)) AS heard_at,
+      GREATEST(received_at, IF(modifiedTime <= @served_at, modifiedTime, received_at)) AS event_at,
       IF(modifiedTime IS NULL, NULL,
         GREATEST(0, TIMESTAMP_DIFF(committed_at, modifiedTime, MILLISECOND) / 1000)) AS latency
     FROM `acme.desk.webhook_events`
     WHERE received_at >= @reads_from
   ),
-  heard AS (
+  event_counts AS (
     SELECT
-      COUNTIF(heard_at > @counted_after) AS events,
-      APPROX_QUANTILES(IF(heard_at > @counted_after, latency, NULL), 100) AS latencies,
-      MAX(heard_at) AS last_event
+      COUNTIF(event_at > @counted_after) AS events,
+      APPROX_QUANTILES(IF(event_at > @counted_after, latency, NULL), 100) AS latencies,
+      MAX(event_at) AS last_event
     FROM events
   ),
   versions AS (
@@ -131,16 +131,16 @@ CROSS JOIN (
       AND NOT FALSE
     GROUP BY R.ticket_id, R.modifiedTime
   ),
-  polled AS (
+  change_counts AS (
     SELECT
       COUNTIF(V.modifiedTime > @counted_after) AS judged,
-      COUNTIF(H.last_event IS NULL OR V.modifiedTime > H.last_event) AS unheard,
-      MIN(IF(H.last_event IS NULL OR V.modifiedTime > H.last_event, V.modifiedTime, NULL))
-        AS unheard_since
+      COUNTIF(E.last_event IS NULL OR V.modifiedTime > E.last_event) AS changes_since_last_event,
+      MIN(IF(E.last_event IS NULL OR V.modifiedTime > E.last_event, V.modifiedTime, NULL))
+        AS first_change_since_last_event
     FROM versions AS V
-    CROSS JOIN heard AS H
+    CROSS JOIN event_counts AS E
   ),
-  written AS (
+  ledger_counts AS (
     SELECT
       COUNTIF(reason = 'late') AS late,
       COUNTIF(reason = 'not_subscribed') AS not_subscribed,
@@ -149,19 +149,19 @@ CROSS JOIN (
     WHERE _judged_by = @run_id
   )
   SELECT
-    P.judged,
-    W.late,
-    W.not_subscribed,
-    W.webhook_only,
-    H.events,
-    H.latencies[SAFE_OFFSET(50)] AS latency_p50,
-    H.latencies[SAFE_OFFSET(95)] AS latency_p95,
-    UNIX_MICROS(H.last_event) AS last_event,
-    P.unheard,
-    UNIX_MICROS(P.unheard_since) AS unheard_since
-  FROM heard AS H
-  CROSS JOIN polled AS P
-  CROSS JOIN written AS W
+    C.judged,
+    L.late,
+    L.not_subscribed,
+    L.webhook_only,
+    E.events,
+    E.latencies[SAFE_OFFSET(50)] AS latency_p50,
+    E.latencies[SAFE_OFFSET(95)] AS latency_p95,
+    UNIX_MICROS(E.last_event) AS last_event,
+    C.changes_since_last_event,
+    UNIX_MICROS(C.first_change_since_last_event) AS first_change_since_last_event
+  FROM event_counts AS E
+  CROSS JOIN change_counts AS C
+  CROSS JOIN ledger_counts AS L
 ) AS E
 """
 # Where there is no receiver of ours.
@@ -176,12 +176,12 @@ def test_run_counts_are_one_row() -> None:
     assert query.sql == sql(FACTS)
     assert values(query) == {
         "initial_watermark": NOON - timedelta(hours=2),
-        "behind_from": NOON - timedelta(hours=2),
+        "lag_since": NOON - timedelta(hours=2),
         "served_at": NOON,
         "reads_from": NOON - timedelta(days=7),
         "counted_after": NOON - timedelta(hours=2),
         "delivered_by": NOON - timedelta(minutes=5),
-        "never_came": ("missed", "missing", "stale"),
+        "missed_reasons": ("missed", "missing", "stale"),
         "future_after": NOON + timedelta(minutes=15),
         "run_id": "run-1",
     }
@@ -201,7 +201,7 @@ def test_empty_batch_queries_no_table() -> None:
 def test_only_incremental_windows_measure_index_lag() -> None:
     full = replace(SMALL, mode=Mode.FULL, window=Window(None, NOON))
     for manifest in (EMPTY, full, replace(SMALL, is_range=True)):
-        assert index_lag(DATASET, manifest).sql == "SELECT 0.0 AS behind_p99"
+        assert index_lag(DATASET, manifest).sql == "SELECT 0.0 AS index_lag_p99"
 
 
 @pytest.fixture
@@ -248,8 +248,8 @@ def test_webhook_counts_by_outcome(cases: LedgerCases) -> None:
         webhook_only=1,
         events=7,
         last_event=at(-89.9),
-        unheard=2,
-        unheard_since=at(-80),
+        changes_since_last_event=2,
+        first_change_since_last_event=at(-80),
     )
     assert run_counts.missed_total == 2
     assert run_counts.missed_since == at(-80)
@@ -261,7 +261,7 @@ def test_future_dated_event_hides_no_silence(cases: LedgerCases) -> None:
     cases.poll("lost", -60)
     webhook_counts = counted(cases, cases.manifest()).webhooks
     assert webhook_counts is not None
-    assert (webhook_counts.last_event, webhook_counts.unheard) == (at(-100), 1)
+    assert (webhook_counts.last_event, webhook_counts.changes_since_last_event) == (at(-100), 1)
 
 
 def test_slow_receiver_clock_does_not_count_as_silence(cases: LedgerCases) -> None:
@@ -269,19 +269,27 @@ def test_slow_receiver_clock_does_not_count_as_silence(cases: LedgerCases) -> No
     cases.poll("one", -60)
     webhook_counts = counted(cases, cases.manifest()).webhooks
     assert webhook_counts is not None
-    assert (webhook_counts.last_event, webhook_counts.unheard, webhook_counts.latency_p95) == (
+    assert (
+        webhook_counts.last_event,
+        webhook_counts.changes_since_last_event,
+        webhook_counts.latency_p95,
+    ) == (
         at(-60),
         0,
         0.0,
     )
 
 
-def test_without_any_event_all_changes_are_unheard(cases: LedgerCases) -> None:
+def test_without_any_event_all_changes_are_since_the_last(cases: LedgerCases) -> None:
     cases.poll("lost", -60)
     cases.event("long ago", -20_000, -20_000)
     webhook_counts = counted(cases, cases.manifest()).webhooks
     assert webhook_counts is not None
-    assert (webhook_counts.last_event, webhook_counts.unheard, webhook_counts.events) == (
+    assert (
+        webhook_counts.last_event,
+        webhook_counts.changes_since_last_event,
+        webhook_counts.events,
+    ) == (
         None,
         1,
         0,

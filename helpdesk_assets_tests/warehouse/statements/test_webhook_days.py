@@ -19,7 +19,7 @@ BY_DAY = """
 WITH ledger AS (
   SELECT
     DATE(modifiedTime) AS day,
-    COUNTIF(reason IN UNNEST(@never_came)) AS missed,
+    COUNTIF(reason IN UNNEST(@missed_reasons)) AS missed,
     COUNTIF(reason = 'late') AS late
   FROM `acme.desk.missed_updates`
   WHERE detected_at >= @reads_from
@@ -86,7 +86,7 @@ def test_with_events_delivered_counts_events() -> None:
     assert values(query) == {
         "since": MIDNIGHT,
         "reads_from": MIDNIGHT - timedelta(days=1),
-        "never_came": ("missed", "missing", "stale"),
+        "missed_reasons": ("missed", "missing", "stale"),
     }
 
 
