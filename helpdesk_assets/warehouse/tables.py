@@ -1,7 +1,8 @@
 """The tables as data: columns, keys, guards, partitioning and clustering.
 
-Column names `ticket_id` to `raw_json` are those of tables that exist in the field and are kept to
-the letter; names with a leading underscore are ours. Pure description: no SQL, no client.
+The columns `ticket_id` to `raw_json` have the names that older syncs use, so that their tables can
+be adopted. Names with a leading underscore are added by this project. Must not know SQL or a
+client.
 """
 
 from __future__ import annotations
@@ -16,29 +17,29 @@ TIMESTAMP, JSON, BOOL = ColumnType.TIMESTAMP, ColumnType.JSON, ColumnType.BOOL
 TICKET_COLUMNS = (
     Column("ticket_id", STRING, "The helpdesk's id, always text: ids may exceed 2^53."),
     Column("subject", STRING, "Subject line."),
-    Column("status", STRING, "Status in the helpdesk's own words."),
-    Column("priority", STRING, "Priority in the helpdesk's own words."),
-    Column("assignee", STRING, "Who works on it: a name, an address or an id, as it came."),
-    Column("createdTime", TIMESTAMP, "When the ticket was made. Never changes."),
-    Column("modifiedTime", TIMESTAMP, "When this version came to be, by the helpdesk's clock."),
-    Column("deletedTime", TIMESTAMP, "When the helpdesk deleted it; the row stays."),
-    Column("raw_json", JSON, "The vendor's object, every field as it came."),
+    Column("status", STRING, "Status, as the helpdesk names it."),
+    Column("priority", STRING, "Priority, as the helpdesk names it."),
+    Column("assignee", STRING, "Name, address or id of the assignee, as the helpdesk gives it."),
+    Column("createdTime", TIMESTAMP, "When the ticket was created. Never changes."),
+    Column("modifiedTime", TIMESTAMP, "When this version was written, by the helpdesk's clock."),
+    Column("deletedTime", TIMESTAMP, "When the helpdesk deleted the ticket; the row stays."),
+    Column("raw_json", JSON, "The vendor's object with every field."),
 )
 CONTENT_HASH = Column(
-    "_content_hash", STRING, "Digest of raw_json; tells two versions of one tick apart."
+    "_content_hash", STRING, "Digest of raw_json; distinguishes versions with equal modifiedTime."
 )
 
-TOMBSTONE = Column("_tombstone", BOOL, "True: only that the ticket has gone is known.")
+TOMBSTONE = Column("_tombstone", BOOL, "True: known to be deleted, without the other columns.")
 
 RAW_TICKET_CHANGES = TableSpec(
     name="raw_ticket_changes",
     columns=(
         *TICKET_COLUMNS,
         CONTENT_HASH,
-        Column("_run_id", STRING, "The run that stored this version first."),
-        Column("_batch_id", STRING, "The batch that it came with."),
-        Column("_fetched_at", TIMESTAMP, "The helpdesk's clock when it served this version."),
-        Column("_seq", INT64, "Place in the batch, counted in order of arrival."),
+        Column("_run_id", STRING, "The run that first stored this version."),
+        Column("_batch_id", STRING, "The batch of this version."),
+        Column("_fetched_at", TIMESTAMP, "The helpdesk's clock when it returned this version."),
+        Column("_seq", INT64, "Position in the batch, in order of arrival."),
         TOMBSTONE,
     ),
     key=("ticket_id", "modifiedTime", "_content_hash"),
@@ -47,7 +48,7 @@ RAW_TICKET_CHANGES = TableSpec(
     partition_by="_fetched_at",
     partition_unit="DAY",
     cluster_by=("ticket_id",),
-    description="Every ticket version the API gave, once.",
+    description="Every ticket version that the API returned, once.",
 )
 
 MISSED_UPDATES = TableSpec(
@@ -58,18 +59,20 @@ MISSED_UPDATES = TableSpec(
         Column(
             "reason",
             STRING,
-            "missed, late, not_subscribed or webhook_only, by the events of our receiver; missing "
-            "or stale, by the tickets table alone.",
+            "Judged by the receiver's events: missed, late, not_subscribed or webhook_only. Judged "
+            "by the tickets table alone: missing, stale or not_subscribed.",
         ),
-        Column("stored_modifiedTime", TIMESTAMP, "The version the table had; NULL when none."),
-        Column("detected_at", TIMESTAMP, "The helpdesk's clock when the sync looked."),
+        Column("stored_modifiedTime", TIMESTAMP, "The version in tickets; NULL: no row."),
+        Column("detected_at", TIMESTAMP, "The helpdesk's clock when the sync judged the change."),
         Column(
-            "lag_seconds", FLOAT64, "Of a late event what it took; else how old the change was."
+            "lag_seconds",
+            FLOAT64,
+            "Late: time from the change to the event's commit. Otherwise: age of the change.",
         ),
         Column("delivered_at", TIMESTAMP, "When a late event was committed."),
-        Column("_content_hash", STRING, "Points at the version in raw_ticket_changes."),
-        Column("_run_id", STRING, "The run that found it."),
-        Column("_judged_by", STRING, "The run that gave it its reason."),
+        Column("_content_hash", STRING, "The version's digest in raw_ticket_changes."),
+        Column("_run_id", STRING, "The run that recorded the row."),
+        Column("_judged_by", STRING, "The run that set the reason."),
     ),
     key=("ticket_id", "modifiedTime"),
     merge_policy=MergePolicy.STATUS_TRANSITIONS,
@@ -112,18 +115,18 @@ WEBHOOK_EVENTS = TableSpec(
     name="webhook_events",
     columns=(
         Column("event_id", STRING, "The vendor's id of the event, or a digest of it."),
-        Column("ticket_id", STRING, "The ticket that it tells of."),
-        Column("type", STRING, "What happened, in the vendor's words."),
-        Column("modifiedTime", TIMESTAMP, "The version that tickets had at least, afterwards."),
-        Column("deleted", BOOL, "That version says that the ticket has gone."),
-        Column("received_at", TIMESTAMP, "When it first came, by the receiver's clock."),
+        Column("ticket_id", STRING, "The ticket that the event is about."),
+        Column("type", STRING, "The type of event, as the vendor names it."),
+        Column("modifiedTime", TIMESTAMP, "After the event, tickets had this version or a newer."),
+        Column("deleted", BOOL, "True: in that version, the ticket is deleted."),
+        Column("received_at", TIMESTAMP, "When it first arrived, by the receiver's clock."),
         Column(
             "committed_at", TIMESTAMP, "When its version was durable in tickets, by that clock."
         ),
         Column("helpdesk", STRING, "The provider that sent it."),
-        Column("_run_id", STRING, "The group of events that it was written with."),
+        Column("_run_id", STRING, "The group of events that were written together."),
     ),
-    # The ticket is in it so that clustering prunes the MERGE, of which there may be one a second.
+    # Includes the ticket so that clustering prunes the MERGE, which may run once a second.
     key=("ticket_id", "event_id"),
     merge_policy=MergePolicy.INSERT_ONLY,
     newest_first=("received_at",),
@@ -136,13 +139,13 @@ WEBHOOK_EVENTS = TableSpec(
 TICKET_INVENTORY = TableSpec(
     name="ticket_inventory",
     columns=(
-        Column("sweep_id", STRING, "The sweep that listed it."),
+        Column("sweep_id", STRING, "The inventory that lists the ticket."),
         Column("ticket_id", STRING, "The ticket."),
         Column(
-            "modifiedTime", TIMESTAMP, "When it changed last, by the helpdesk; NULL: unreadable."
+            "modifiedTime", TIMESTAMP, "Its last change, by the helpdesk's clock; NULL: unreadable."
         ),
-        Column("gone", BOOL, "The helpdesk lists it as one that was deleted or merged away."),
-        Column("listed_at", TIMESTAMP, "The helpdesk's clock when the sweep began."),
+        Column("gone", BOOL, "The helpdesk lists it as deleted or merged into another."),
+        Column("listed_at", TIMESTAMP, "The helpdesk's clock when the inventory began."),
     ),
     key=("sweep_id", "ticket_id"),
     merge_policy=MergePolicy.INSERT_ONLY,
@@ -150,20 +153,21 @@ TICKET_INVENTORY = TableSpec(
     partition_by="listed_at",
     partition_unit="DAY",
     cluster_by=("sweep_id", "ticket_id"),
-    description="Every ticket that the helpdesk lists and how new it is, by sweep, for some weeks.",
+    description="Every ticket that the helpdesk lists and its last change, by inventory, for 15 "
+    "days.",
 )
 
 INVENTORY_DIFFERENCES = TableSpec(
     name="inventory_differences",
     columns=(
-        Column("sweep_id", STRING, "The sweep that found it."),
+        Column("sweep_id", STRING, "The inventory that showed the difference."),
         Column("ticket_id", STRING, "The ticket."),
         Column("kind", STRING, "absent, stale, gone or newer_here."),
-        Column("helpdesk_modifiedTime", TIMESTAMP, "By the helpdesk; NULL: it does not list it."),
-        Column("stored_modifiedTime", TIMESTAMP, "By the tickets table; NULL: it has no row."),
-        Column("found_at", TIMESTAMP, "The helpdesk's clock when the sweep began."),
+        Column("helpdesk_modifiedTime", TIMESTAMP, "At the helpdesk; NULL: not listed there."),
+        Column("stored_modifiedTime", TIMESTAMP, "In the tickets table; NULL: no row."),
+        Column("found_at", TIMESTAMP, "The helpdesk's clock when the inventory began."),
         Column("outcome", STRING, "found, then repaired, deleted, exists or left."),
-        Column("_run_id", STRING, "The run that found it, and that repaired it."),
+        Column("_run_id", STRING, "The run that found and repaired the difference."),
     ),
     key=("sweep_id", "ticket_id"),
     merge_policy=MergePolicy.STATUS_TRANSITIONS,
@@ -178,28 +182,26 @@ INVENTORY_DIFFERENCES = TableSpec(
     partition_by="found_at",
     partition_unit="MONTH",
     cluster_by=("sweep_id", "ticket_id"),
-    description="Every ticket in which the tickets table differed from a sweep, and what became "
-    "of it.",
+    description="Every ticket in which the tickets table differed from an inventory, and the "
+    "outcome.",
 )
 
 SYNC_STATE = TableSpec(
     name="sync_state",
     columns=(
         Column("sync_name", STRING, "Which sync."),
-        Column("watermark", TIMESTAMP, "Changes up to here are durable; NULL: no window yet."),
-        Column("cursor", STRING, "The vendor's own cursor, where it has one."),
-        Column("version", INT64, "Counts the advances; compare-and-set is on it."),
-        Column("window_since", TIMESTAMP, "Window of the last run that closed."),
-        Column("window_until", TIMESTAMP, "Window of the last run that closed."),
-        Column("run_id", STRING, "The last run that closed."),
-        Column("reason", STRING, "Why that run did what it did."),
-        Column("closed_at", TIMESTAMP, "When it closed, by the warehouse's clock."),
-        Column("facts", STRING, "JSON: what the warehouse counted when it closed."),
-        Column("reading", STRING, "JSON: what that run asked of the helpdesk."),
-        Column("recent_runs", STRING, "JSON: the last runs that closed, newest first."),
-        Column(
-            "unfinished", STRING, "JSON: what is durable of a long reading that has not closed."
-        ),
+        Column("watermark", TIMESTAMP, "Changes up to this time are durable; NULL: no window yet."),
+        Column("cursor", STRING, "The vendor's cursor, if it has one."),
+        Column("version", INT64, "Grows by one per commit; compared by compare-and-set."),
+        Column("window_since", TIMESTAMP, "Start of the window of the last committed run."),
+        Column("window_until", TIMESTAMP, "End of the window of the last committed run."),
+        Column("run_id", STRING, "The last committed run."),
+        Column("reason", STRING, "Mode of that run and the reason for it."),
+        Column("closed_at", TIMESTAMP, "When it committed, by the warehouse's clock."),
+        Column("facts", STRING, "JSON: what was counted in the tables when it committed."),
+        Column("reading", STRING, "JSON: what that run read from the helpdesk."),
+        Column("recent_runs", STRING, "JSON: the last committed runs, newest first."),
+        Column("unfinished", STRING, "JSON: the checkpoint of an extraction not yet committed."),
     ),
     key=("sync_name",),
     merge_policy=MergePolicy.INSERT_ONLY,
@@ -210,38 +212,38 @@ SYNC_RUNS = TableSpec(
     name="sync_runs",
     columns=(
         Column("sync_name", STRING, "Which sync."),
-        Column("version", INT64, "The version that the state row got by it."),
+        Column("version", INT64, "The state row's version after the run."),
         Column("run_id", STRING, "The run."),
-        Column("mode", STRING, "incremental, full, or by_hand: a person has set the watermark."),
-        Column("reason", STRING, "Why it did what it did."),
-        Column("window_since", TIMESTAMP, "What it read; NULL: from the beginning."),
-        Column("window_until", TIMESTAMP, "What it read; NULL: nothing."),
-        Column("watermark", TIMESTAMP, "The watermark after it."),
-        Column("cursor", STRING, "The vendor's own cursor after it, where it has one."),
-        Column("closed_at", TIMESTAMP, "When it closed, by the warehouse's clock."),
-        Column("rows_read", INT64, "Rows that the helpdesk gave, repeated ones among them."),
-        Column("pages", INT64, "Pages that they came in."),
+        Column("mode", STRING, "incremental, full, or by_hand: a person set the watermark."),
+        Column("reason", STRING, "The reason for this mode."),
+        Column("window_since", TIMESTAMP, "Start of the window; NULL: from the beginning."),
+        Column("window_until", TIMESTAMP, "End of the window; NULL: nothing was read."),
+        Column("watermark", TIMESTAMP, "The watermark after the run."),
+        Column("cursor", STRING, "The vendor's cursor after the run, if it has one."),
+        Column("closed_at", TIMESTAMP, "When it committed, by the warehouse's clock."),
+        Column("rows_read", INT64, "Rows from the helpdesk, including repeated ones."),
+        Column("pages", INT64, "Pages read."),
         Column("api_calls", INT64, "Calls made to the helpdesk."),
         Column("tickets", INT64, "Distinct tickets among the rows."),
-        Column("inserted", INT64, "Of these: new to the tickets table."),
-        Column("updated", INT64, "Newer than what the table had."),
-        Column("unchanged", INT64, "There already."),
-        Column("rejected", INT64, "Older than what the table had."),
-        Column("missed", INT64, "Changes that no webhook had delivered."),
+        Column("inserted", INT64, "Tickets new to the tickets table."),
+        Column("updated", INT64, "Tickets newer than in the table."),
+        Column("unchanged", INT64, "Tickets that the table already had."),
+        Column("rejected", INT64, "Tickets older than in the table."),
+        Column("missed", INT64, "Changes that no webhook delivered."),
     ),
-    # The run is in it, since versions begin anew where a state row was lost.
+    # Includes the run, since versions start again if the state row is lost.
     key=("sync_name", "version", "run_id"),
     merge_policy=MergePolicy.INSERT_ONLY,
     newest_first=("closed_at",),
     partition_by="closed_at",
     partition_unit="MONTH",
-    description="Every advance of a watermark, once. The state can be made again from it.",
+    description="Every commit of a sync, once. The state can be rebuilt from it.",
 )
 
-# What every sync makes sure of. WEBHOOK_EVENTS is the receiver's to make: its being there tells the
+# The tables that every sync creates. The receiver creates WEBHOOK_EVENTS: its existence shows the
 # sync that there is a receiver.
 SYNC_TABLES = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS, SYNC_STATE, SYNC_RUNS)
-# What a reconciliation makes beside them.
+# The tables that a reconciliation creates as well.
 RECONCILIATION_TABLES = (TICKET_INVENTORY, INVENTORY_DIFFERENCES)
 # The tables that a large batch may be staged for.
 STAGED_TABLES = tuple(spec.name for spec in (*SYNC_TABLES, *RECONCILIATION_TABLES))
