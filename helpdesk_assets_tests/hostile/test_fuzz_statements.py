@@ -17,8 +17,8 @@ from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.merge.statement import merge_statement, rows_source, table_source
 from helpdesk_assets.warehouse.query import Dataset, Query, quote
 from helpdesk_assets.warehouse.statements import batch, run_counts
-from helpdesk_assets.warehouse.statements.missed_by_events import missed_by_events
 from helpdesk_assets.warehouse.statements.missed_by_table import missed_by_table
+from helpdesk_assets.warehouse.statements.missed_updates import missed_by_events
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType
 from helpdesk_assets_tests.batches import SMALL
 from helpdesk_assets_tests.hostile.strategies import texts

@@ -28,8 +28,8 @@ from helpdesk_assets.warehouse.merge.statement import table_source
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements import batch, history_view, webhook_days
-from helpdesk_assets.warehouse.statements.missed_by_events import missed_by_events
 from helpdesk_assets.warehouse.statements.missed_by_table import missed_by_table
+from helpdesk_assets.warehouse.statements.missed_updates import missed_by_events
 from helpdesk_assets.warehouse.statements.run_counts import batch_counts_query
 from helpdesk_assets.warehouse.statements.sync_state import ManualState
 from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable

@@ -8,8 +8,8 @@ from datetime import timedelta
 from helpdesk_assets.model.webhooks import Unsubscribed
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements.judging_window import unsubscribed_as_sql
-from helpdesk_assets.warehouse.statements.missed_by_events import missed_by_events
 from helpdesk_assets.warehouse.statements.missed_by_table import missed_by_table
+from helpdesk_assets.warehouse.statements.missed_updates import missed_by_events
 from helpdesk_assets_tests.batches import NOON, SMALL
 from helpdesk_assets_tests.warehouse.ledger_cases import POLICY
 from helpdesk_assets_tests.warehouse.statements.test_batch import DATASET, LARGE, sql, values
