@@ -103,3 +103,20 @@ class MergeReport:
     load_jobs: int = 0
     bytes_billed: int = 0
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobUsage:
+    """Jobs run and bytes billed by one warehouse object so far."""
+
+    query_jobs: int = 0
+    load_jobs: int = 0
+    bytes_billed: int = 0
+
+    def since(self, earlier: JobUsage) -> JobUsage:
+        """The difference to an earlier reading."""
+        return JobUsage(
+            self.query_jobs - earlier.query_jobs,
+            self.load_jobs - earlier.load_jobs,
+            self.bytes_billed - earlier.bytes_billed,
+        )

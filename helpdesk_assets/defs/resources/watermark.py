@@ -12,7 +12,7 @@ from helpdesk_assets.defs.resources.bigquery import HelpdeskBigQuery
 from helpdesk_assets.errors import ConcurrentUpdate
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.state import RunCounts, SyncState
-from helpdesk_assets.warehouse.bigquery.jobs import JobUsage
+from helpdesk_assets.warehouse.table_spec import JobUsage
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ from typing import IO, Any
 from google.cloud import bigquery
 
 from helpdesk_assets.warehouse.bigquery.job_ids import JobName, label
-from helpdesk_assets.warehouse.bigquery.jobs import JobApi, JobUsage
+from helpdesk_assets.warehouse.bigquery.jobs import JobApi
 from helpdesk_assets.warehouse.bigquery.upload_chunks import limit_upload_chunks
 from helpdesk_assets.warehouse.query import Parameter, Query
+from helpdesk_assets.warehouse.table_spec import JobUsage
 
 _DML_VERBS = ("MERGE", "INSERT", "UPDATE", "DELETE")
 

@@ -10,7 +10,6 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import tenacity
@@ -21,28 +20,12 @@ from helpdesk_assets.warehouse.bigquery.errors import is_transient
 from helpdesk_assets.warehouse.bigquery.job_ids import JobName
 from helpdesk_assets.warehouse.bigquery.table_api import Deadlines, TableApi
 from helpdesk_assets.warehouse.query import Dataset
+from helpdesk_assets.warehouse.table_spec import JobUsage
 
 # 8 tries, at most 1 + 2 + ... + 32 + 32 seconds apart: longer than BigQuery's own queue of
 # statements for one table usually lasts, shorter than a run's patience.
 MAX_TRIES = 8
 MAX_WAIT = 32.0
-
-
-@dataclass(frozen=True, slots=True)
-class JobUsage:
-    """What one client has used of BigQuery since it was created."""
-
-    query_jobs: int = 0
-    load_jobs: int = 0
-    bytes_billed: int = 0
-
-    def since(self, earlier: JobUsage) -> JobUsage:
-        """Return what was used after `earlier`."""
-        return JobUsage(
-            self.query_jobs - earlier.query_jobs,
-            self.load_jobs - earlier.load_jobs,
-            self.bytes_billed - earlier.bytes_billed,
-        )
 
 
 class JobApi(TableApi):

@@ -16,7 +16,6 @@ from helpdesk_assets.naming import batch_id, staging_name
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient, QueryResult
 from helpdesk_assets.warehouse.bigquery.job_ids import JobName
-from helpdesk_assets.warehouse.bigquery.jobs import JobUsage
 from helpdesk_assets.warehouse.merge.inline import fits_a_request, inline_rows
 from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
 from helpdesk_assets.warehouse.merge.schema import Schema, is_json_as_text
@@ -25,6 +24,7 @@ from helpdesk_assets.warehouse.merge.statement import merge_statement, table_sou
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.table_spec import (
     Column,
+    JobUsage,
     MergePolicy,
     MergeReport,
     TableSpec,

@@ -20,7 +20,6 @@ from helpdesk_assets.model.webhooks import LedgerSource, WebhookDay, WebhookPoli
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
-from helpdesk_assets.warehouse.bigquery.jobs import JobUsage
 from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
 from helpdesk_assets.warehouse.merge.schema import Schema, is_json_as_text
 from helpdesk_assets.warehouse.merge.staging import Staging
@@ -37,7 +36,7 @@ from helpdesk_assets.warehouse.stores.inventories import InventoryTables
 from helpdesk_assets.warehouse.stores.manual_state import write_manual_state
 from helpdesk_assets.warehouse.stores.run_log import RunLog
 from helpdesk_assets.warehouse.stores.state import StateTable
-from helpdesk_assets.warehouse.table_spec import MergeReport, TableSpec
+from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport, TableSpec
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from google.cloud import bigquery
 
 from helpdesk_assets.errors import WarehouseRefused, WarehouseUnavailable
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
-from helpdesk_assets.warehouse.bigquery.jobs import MAX_TRIES, JobUsage
+from helpdesk_assets.warehouse.bigquery.jobs import MAX_TRIES
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
-from helpdesk_assets.warehouse.table_spec import ColumnType
+from helpdesk_assets.warehouse.table_spec import ColumnType, JobUsage
 from helpdesk_assets_tests.warehouse.bigquery.test_errors import PERMANENT, TRANSIENT
 
 MERGE = Query("MERGE INTO x", (Parameter("a", ColumnType.INT64, 1),))

@@ -10,9 +10,8 @@ from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
-from helpdesk_assets.warehouse.bigquery.jobs import JobUsage
 from helpdesk_assets.warehouse.merge.schema import Schema, missing_columns
-from helpdesk_assets.warehouse.table_spec import Column, ColumnType
+from helpdesk_assets.warehouse.table_spec import Column, ColumnType, JobUsage
 
 NEW = Column("channel", ColumnType.STRING, "Where it came in.")
 

@@ -14,10 +14,10 @@ from google.cloud import bigquery
 
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
-from helpdesk_assets.warehouse.bigquery.jobs import JobUsage
 from helpdesk_assets.warehouse.merge.schema import Schema
 from helpdesk_assets.warehouse.statements.history_view import view_query
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
+from helpdesk_assets.warehouse.table_spec import JobUsage
 from helpdesk_assets_tests.warehouse.statements.test_batch import DATASET
 
 DAY = datetime(2026, 11, 1, tzinfo=UTC)
