@@ -13,7 +13,7 @@ from enum import StrEnum
 from helpdesk_assets.alerts.findings import Finding
 from helpdesk_assets.alerts.incidents import Incident, NoticeKind
 from helpdesk_assets.checks.evidence import Severity
-from helpdesk_assets.formatting import format_duration, format_time
+from helpdesk_assets.formatting import format_duration, format_time, pluralized
 
 TITLE_CHARS = 120
 TEXT_CHARS = 400
@@ -118,11 +118,6 @@ def truncate(text: str, chars: int) -> str:
     """Joins the text into one line of at most `chars` characters."""
     line = " ".join(text.split())
     return line if len(line) <= chars else line[: chars - 1] + "…"
-
-
-def pluralized(number: int, thing: str) -> str:
-    """`1 run`, `3 runs`."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _headline(incident: Incident, kind: NoticeKind, now: datetime) -> str:
