@@ -60,8 +60,8 @@ def _resolved_differences(report: ReconcileReport) -> list[str]:
         (
             report.count(None, DifferenceOutcome.REPAIRED),
             (
-                "1 ticket was missing or out of date in the table. It has been repaired, but the sync "
-                "should have caught it."
+                "1 ticket was missing or out of date in the table. It has been repaired, but the "
+                "sync should have caught it."
             ),
             (
                 "{} tickets were missing or out of date in the table. They have been repaired, but "
@@ -71,12 +71,12 @@ def _resolved_differences(report: ReconcileReport) -> list[str]:
         (
             report.count(None, DifferenceOutcome.DELETED),
             (
-                "1 ticket is gone from the helpdesk, which reported no deletion. Its row is now marked "
-                "as deleted."
+                "1 ticket is gone from the helpdesk, which reported no deletion. Its row is now "
+                "marked as deleted."
             ),
             (
-                "{} tickets are gone from the helpdesk, which reported no deletion. Their rows are now "
-                "marked as deleted."
+                "{} tickets are gone from the helpdesk, which reported no deletion. Their rows are "
+                "now marked as deleted."
             ),
         ),
         (
