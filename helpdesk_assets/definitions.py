@@ -1,6 +1,7 @@
-"""Everything that Dagster loads, on one screen. Loads anywhere: no client is made and nothing is
-called before a run asks. Two things are read from the settings: whether anybody wants alerts, and
-with which month a backfill would begin.
+"""Everything that Dagster loads, on one screen.
+
+The definitions load anywhere: no client is made and nothing is called until a run needs it. Loading
+reads two settings: whether alerts are configured, and the first month of a backfill.
 """
 
 import dagster as dg

@@ -23,6 +23,11 @@ def format_duration(duration: timedelta) -> str:
     return " ".join(parts[:2])
 
 
+def pluralized(number: int, thing: str) -> str:
+    """`1 run`, `3 runs`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def format_bytes(count: int) -> str:
     """`412 B`, `3.1 kB`, `24.0 MB`."""
     size = float(count)

@@ -6,8 +6,9 @@ down as values. This module must not know clients, SQL or Dagster.
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,6 +16,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from helpdesk_assets.config import redaction, unsubscribed
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.model.webhooks import LedgerSource, WebhookPolicy
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 LOCAL_HELPDESK_URL = "http://127.0.0.1:8420"
 LOCAL_WAREHOUSE_URL = "http://127.0.0.1:9050"
@@ -31,6 +35,13 @@ SHARED_LIMITS = (
 MIN_HISTORY_DAYS = 7
 # Search indexes lag by seconds to minutes, and servers of one helpdesk may differ by as much.
 MIN_LISTING_DELAY = timedelta(minutes=15)
+_MONTH = re.compile(r"(19[7-9]\d|2\d{3})-(0[1-9]|1[0-2])", re.ASCII)
+# In place of pydantic's messages, by the type of the error.
+_PLAIN_REASONS = {
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+    "bool_parsing": "must be true or false",
+}
 
 
 class AlertSettings(BaseSettings):
@@ -60,7 +71,14 @@ class BackfillSettings(BaseSettings):
         env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
     )
 
-    backfill_from: str = Field(default="2015-01", pattern=r"^(19[7-9]\d|2\d{3})-(0[1-9]|1[0-2])$")
+    backfill_from: str = "2015-01"
+
+    @field_validator("backfill_from")
+    @classmethod
+    def _check_month(cls, text: str) -> str:
+        if not _MONTH.fullmatch(text):
+            raise ValueError("must be a month such as 2015-01")
+        return text
 
 
 class Settings(AlertSettings, BackfillSettings):
@@ -133,7 +151,7 @@ class Settings(AlertSettings, BackfillSettings):
     def _check_history_days(cls, days: int | None) -> int | None:
         """A step that is run again days later reads its batch among the versions."""
         if days and days < MIN_HISTORY_DAYS:
-            raise ValueError(f"at least {MIN_HISTORY_DAYS}, or 0 for ever")
+            raise ValueError(f"must be at least {MIN_HISTORY_DAYS}, or 0 for ever")
         return days
 
     @field_validator("webhook_not_subscribed")
@@ -264,9 +282,14 @@ def _load(kind: type[_Read]) -> _Read:
     try:
         return kind()
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()
-        )
+        problems = "; ".join(map(_problem, error.errors()))
         raise SettingsError(
             f"Settings cannot be read: {problems}. Correct them in the environment or in .env."
         ) from None
+
+
+def _problem(error: ErrorDetails) -> str:
+    name = ".".join(map(str, error["loc"])).upper()
+    message = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    reason = _PLAIN_REASONS.get(error["type"], message)
+    return f"{name} {reason}".lstrip()

@@ -1,3 +1,4 @@
-"""Tells people what the checks and the runs say, which open-source Dagster does not: once when it
-begins, once a day while it lasts, once when it is over.
+"""Notifies people of failed checks and runs, which open-source Dagster does not do.
+
+A problem is reported when it begins, once a day while it lasts, and once when it is over.
 """

@@ -1,9 +1,10 @@
-"""The ways to people: Apprise, and the heartbeat. Must not know what is told, nor Dagster.
+"""Sends messages through Apprise, and pings the heartbeat URL.
 
-Apprise answers yes or no and nothing more, but whether a no is for ever decides what to do next. It
-does log why, with the status code of the answer, so its log is listened to while it sends. That
-same listening keeps it, and the libraries underneath, from writing down addresses: an alert URL is
-a credential as a whole, and only its scheme and its place in ALERT_URLS are ever named.
+Must not know Dagster or what a message is about. Apprise returns only success or failure, but the
+next step depends on whether a failure is permanent. Apprise logs the reason with the HTTP status,
+so this module captures its log while it sends. Capturing also keeps Apprise and the libraries under
+it from logging addresses: an alert URL is a credential as a whole. Log lines and errors name only
+its scheme and its position in ALERT_URLS.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ SEND_TIMEOUT_SECONDS = 8.0
 HEARTBEAT_TIMEOUTS = (3.05, 5.0)
 _URL_SEPARATOR = re.compile(r"[\s,;]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 _STATUS_CODE = re.compile(r"\berror=(\d{3})\b")
-# As nearly every adapter says it. The one for mail does not, which says the same of a password
-# that is wrong; asking with one each minute gets a mailbox locked.
+# Nearly every Apprise plugin logs this phrase. The mail plugin does not: it logs the same text for
+# a wrong password, and retrying that every minute gets a mailbox locked.
 _NO_CONNECTION = re.compile(r"A Connection error occur", re.IGNORECASE)
-# Refusals that say "later" and not "no": timed out, locked, too early, too many.
+# Statuses that mean "later": timeout, locked, too early, too many requests.
 _TRANSIENT_STATUSES = frozenset((408, 423, 425, 429))
-# Each writes addresses into its log, at one level or another. A filter sees only what is logged
-# by the very logger that it is put on, hence all of them by name.
+# Each of these logs addresses at some level. A filter applies only to the logger that it is added
+# to and not to its children, so each is named here.
 _LOGGERS_THAT_LEAK_URLS = (
     "apprise",
     "requests_oauthlib.oauth1_session",
@@ -51,48 +52,50 @@ _LOGGERS_THAT_LEAK_URLS = (
 
 
 class SendOutcome(StrEnum):
-    """What became of one message on one channel."""
+    """Result of sending one message to one channel."""
 
     DELIVERED = "delivered"
-    # The same message will not be taken later either.
+    # Permanent: a retry would be refused as well.
     REFUSED = "refused"
-    # Nobody there, too many, or trouble of their own: the same message may pass later.
+    # No connection, too many requests or a server error: a retry may succeed.
     TRANSIENT = "not now"
-    # It failed, and nothing says of which kind that was.
+    # Failed, and nothing says whether the failure is permanent.
     UNCLEAR = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """`reason` is for people and holds no address."""
+    """Outcome of one send. `reason` is for people and contains no address."""
 
     outcome: SendOutcome
     reason: str = ""
 
 
 class Channel(Protocol):
-    """One way to people. `name` is the same on every tick and holds no secret."""
+    """One destination of messages."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Identifies the channel. The same on every tick, and free of secrets."""
 
     def send(self, message: Message) -> SendResult:
-        """Send it, in bounded time. Never raises."""
+        """Sends the message in bounded time. Never raises."""
 
 
 @dataclass(frozen=True, slots=True)
 class AppriseChannel:
-    """One URL of ALERT_URLS. `service` None: Apprise makes nothing of it."""
+    """One URL of ALERT_URLS. `service` is None if Apprise does not recognise the URL."""
 
     name: str
     service: apprise.NotifyBase | None = field(repr=False)
 
     def send(self, message: Message) -> SendResult:
+        """Sends the message and waits at most `SEND_TIMEOUT_SECONDS`. Never raises."""
         if self.service is None:
-            return SendResult(SendOutcome.REFUSED, "this is no URL that Apprise knows")
+            return SendResult(SendOutcome.REFUSED, "Apprise does not recognise this URL")
         import apprise
 
-        # One at a time, in this thread: the time limit makes it another thread in the end.
+        # One service at a time. Because of the timeout, Apprise still starts a thread.
         sender = apprise.Apprise()
         sender.add(self.service)
         with _captured_log() as log_lines:
@@ -104,7 +107,7 @@ class AppriseChannel:
                     body_format=apprise.NotifyFormat.TEXT,
                     timeout=SEND_TIMEOUT_SECONDS,
                 )
-            except Exception as error:  # noqa: BLE001  # its text may hold the address
+            except Exception as error:  # noqa: BLE001  # its text may contain the URL
                 return SendResult(SendOutcome.UNCLEAR, type(error).__name__)
         if result:
             return SendResult(SendOutcome.DELIVERED)
@@ -114,7 +117,10 @@ class AppriseChannel:
 
 
 def open_channels(alert_urls: str) -> tuple[AppriseChannel, ...]:
-    """A channel for each of the URLs, which whitespace or commas separate. Nothing is called.
+    """Makes one channel per URL. Makes no network call.
+
+    Args:
+        alert_urls: Apprise URLs, separated by whitespace, commas or semicolons.
 
     Raises:
         SettingsError: Apprise is not installed.
@@ -126,8 +132,8 @@ def open_channels(alert_urls: str) -> tuple[AppriseChannel, ...]:
         import apprise
     except ModuleNotFoundError:
         raise SettingsError(
-            "ALERT_URLS is set, but the package apprise is not installed, so nobody can be told: "
-            "pip install apprise, or empty ALERT_URLS."
+            "ALERT_URLS is set, but the package apprise is not installed, so no alert can be sent. "
+            "Run `pip install apprise`, or leave ALERT_URLS empty."
         ) from None
     asset = apprise.AppriseAsset(app_id="helpdesk-assets", async_mode=False, secure_logging=True)
     with _captured_log():
@@ -138,8 +144,11 @@ def open_channels(alert_urls: str) -> tuple[AppriseChannel, ...]:
 
 
 def classify_failure(log_lines: Sequence[str]) -> SendResult:
-    """What Apprise's log says of a message that was not delivered. Where one URL stands for several
-    receivers, one of which may take it later, it is worth trying again."""
+    """Classifies a failed send by the lines that Apprise logged.
+
+    One URL may stand for several receivers. If any of them may accept the message later, the
+    failure counts as transient.
+    """
     codes = sorted({int(code) for line in log_lines for code in _STATUS_CODE.findall(line)})
     reason = ", ".join(f"HTTP {code}" for code in codes)
     if any(code >= 500 or code in _TRANSIENT_STATUSES for code in codes):
@@ -148,21 +157,24 @@ def classify_failure(log_lines: Sequence[str]) -> SendResult:
         return SendResult(SendOutcome.TRANSIENT, "no connection")
     if codes and all(400 <= code < 500 for code in codes):
         return SendResult(SendOutcome.REFUSED, reason)
-    return SendResult(SendOutcome.UNCLEAR, reason or "Apprise does not say why")
+    return SendResult(SendOutcome.UNCLEAR, reason or "Apprise gives no reason")
 
 
 def ping_heartbeat(heartbeat_url: str) -> None:
-    """Tell an outside watcher that all is well. A watcher that is down is no trouble of ours."""
+    """Pings an external monitor after a successful run. Logs a failed ping and never raises.
+
+    Does nothing if the URL is empty.
+    """
     if not heartbeat_url:
         return
     with _captured_log():
         try:
-            answer = requests.get(heartbeat_url, timeout=HEARTBEAT_TIMEOUTS)
-            failed = "" if answer.ok else f"HTTP {answer.status_code}"
+            response = requests.get(heartbeat_url, timeout=HEARTBEAT_TIMEOUTS)
+            failed = "" if response.ok else f"HTTP {response.status_code}"
         except (requests.RequestException, ValueError) as error:
             failed = type(error).__name__
     if failed:
-        log.warning("HEARTBEAT_URL was called and did not take it: %s.", failed)
+        log.warning("The ping to HEARTBEAT_URL failed: %s.", failed)
 
 
 def _name(position: int, url: str) -> str:
@@ -171,13 +183,15 @@ def _name(position: int, url: str) -> str:
 
 
 _captured_lines: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar(
-    "heard", default=None
+    "captured_lines", default=None
 )
 
 
 class _CaptureFilter(logging.Filter):
-    """Keeps what is logged by whoever is sending an alert, also in a thread that it started, and
-    lets pass what anybody else logs."""
+    """Captures log records of the context that sends an alert and lets all others pass.
+
+    Threads started while sending share that context.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         log_lines = _captured_lines.get()
@@ -193,7 +207,7 @@ _CAPTURE_FILTER = _CaptureFilter()
 
 @contextmanager
 def _captured_log() -> Iterator[list[str]]:
-    """The warnings of Apprise, and silence, while the block runs."""
+    """Yields the warnings that Apprise logs and suppresses all other lines of these loggers."""
     for name in _LOGGERS_THAT_LEAK_URLS:
         logging.getLogger(name).addFilter(_CAPTURE_FILTER)
     log_lines: list[str] = []

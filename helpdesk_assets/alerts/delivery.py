@@ -1,6 +1,6 @@
-"""Brings what is due to every channel, in the time that a tick has. Sends; remembers what was told.
+"""Sends all due notices to every channel within one tick, and records what was sent.
 
-Knows channels by what they promise, and no clock but the one it is given.
+Depends only on the `Channel` protocol and on the clocks that it is given.
 """
 
 from __future__ import annotations
@@ -18,18 +18,26 @@ from helpdesk_assets.formatting import format_duration
 
 log = logging.getLogger(__name__)
 
-# Dagster ends a tick after 60 s. The last message may take SEND_SECONDS beyond this, and the tick
-# has runs to read and a heartbeat to send as well.
+# Dagster ends a tick after 60 s. The last message may take SEND_TIMEOUT_SECONDS beyond this budget,
+# and the tick also reads runs and pings the heartbeat.
 TIME_BUDGET_SECONDS = 25.0
-# Where nothing tells whether a failure passes, the pause doubles from a minute to an hour, and
-# after about a day of it the message is given up.
+# After an unclear failure the pause doubles from one minute to one hour. After about a day the
+# message is given up.
 MAX_ATTEMPTS = 28
 MAX_RETRY_DELAY = timedelta(hours=1)
 
 
 @dataclass
 class DeliveryReport:
-    """What came of it. `failures` names what is to be tried again as it is, one line each."""
+    """Result of one delivery round.
+
+    Attributes:
+        incidents: All incidents, updated with what was sent.
+        delivered: Messages delivered.
+        refused: Messages given up for good.
+        failures: One line for each message that the next tick sends again.
+        waiting: Messages not attempted in this tick.
+    """
 
     incidents: dict[str, Incident]
     delivered: int = 0
@@ -45,10 +53,17 @@ def deliver(
     monotonic: Callable[[], float],
     budget_seconds: float = TIME_BUDGET_SECONDS,
 ) -> DeliveryReport:
-    """Tell each channel what it has not been told. `monotonic` is a clock that only runs on.
+    """Sends each channel the notices that it has not had yet.
 
-    Channels take turns, so that a slow one does not use up everybody's time, and what has failed
-    before comes last, so that a message which a channel never takes holds up no other.
+    Channels take turns, so a slow one cannot use up the whole budget. Notices that failed before
+    come last, so a message that a channel never accepts delays no other.
+
+    Args:
+        incidents: Open and recently resolved incidents, by subject.
+        channels: Where to send.
+        notice_context: Current time, reminder interval and UI address.
+        monotonic: Monotonic clock, in seconds.
+        budget_seconds: No message is started after this time.
     """
     delivery = DeliveryReport(dict(incidents))
     queues = {
@@ -60,10 +75,10 @@ def deliver(
             if queues[channel.name] and monotonic() < end:
                 subject, kind = queues[channel.name].popleft()
                 message = compose(subject, incidents[subject], kind, notice_context)
-                answer = channel.send(message)
-                _record_result(delivery, channel.name, subject, answer, notice_context.now)
-                if answer.outcome is SendOutcome.TRANSIENT:
-                    # Nobody is there: the others would fare no better, and take as long.
+                result = channel.send(message)
+                _record_result(delivery, channel.name, subject, result, notice_context.now)
+                if result.outcome is SendOutcome.TRANSIENT:
+                    # The channel is down: each further message would fail and take as long.
                     delivery.waiting += len(queues[channel.name])
                     queues[channel.name].clear()
     delivery.waiting += sum(map(len, queues.values()))
@@ -87,11 +102,11 @@ def _due_queue(
 
 
 def _record_result(
-    delivery: DeliveryReport, channel: str, subject: str, answer: SendResult, now: datetime
+    delivery: DeliveryReport, channel: str, subject: str, result: SendResult, now: datetime
 ) -> None:
-    incident, reason = delivery.incidents[subject], answer.reason
+    incident, reason = delivery.incidents[subject], result.reason
     attempts = _attempts(incident, channel) + 1
-    match answer.outcome:
+    match result.outcome:
         case SendOutcome.DELIVERED:
             delivery.delivered += 1
             delivery.incidents[subject] = incident.with_notice(channel, now)
@@ -103,15 +118,15 @@ def _record_result(
                 channel, RetryState(attempts, now + pause)
             )
             log.warning(
-                "Alert URL %s failed to take the message about %s: %s. Try %d; the next in %s.",
+                "Alert URL %s did not accept the message about %s: %s. Attempt %d; next in %s.",
                 *(channel, subject, reason, attempts, format_duration(pause)),
             )
         case _:
             delivery.refused += 1
             delivery.incidents[subject] = incident.with_notice(channel, now)
             log.error(
-                "Alert URL %s will not take the message about %s: %s. It is left out; correct the "
-                "URL and try `helpdesk-assets alerts test`.",
+                "Alert URL %s refused the message about %s: %s. The message is dropped. Correct "
+                "the URL and run `helpdesk-assets alerts test`.",
                 *(channel, subject, reason),
             )
 

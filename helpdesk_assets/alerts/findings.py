@@ -1,4 +1,4 @@
-"""What one ended run says, as plain data. Must not know where it was read nor who is told."""
+"""The results of one ended run, as plain data. Must not know Dagster, channels or messages."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ from datetime import datetime
 
 from helpdesk_assets.checks.evidence import Severity
 
-# Dagster's own name for runs that were put together in the UI, whatever they materialise.
+# Dagster's name prefix for runs started in the UI from a selection of assets.
 _AD_HOC_JOB_PREFIX = "__ASSET_JOB"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a run says of one subject, a check or a job. `severity` None: it is well.
+    """What one run reports about one subject, a check or a job.
 
-    Texts and lists are as long as they came; a message and a memory cut them to what they hold.
+    Texts and lists have their full length. A message and the sensor's cursor truncate them.
+
+    Attributes:
+        subject: A check such as `missed_updates.webhook_gaps`, or a job.
+        severity: None if all is well.
+        text: The reason, for people.
+        counts: Numbers of the check's metadata, as (name, value).
+        ticket_ids: Tickets that the finding is about.
     """
 
     subject: str
@@ -27,11 +34,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """One run of ours that has ended.
+    """One ended run of this project.
 
-    `root_run_id` is that of the run that it is an automatic retry or a re-execution of, else its
-    own. `covers` names the assets and checks of ours that it set out to do. `failure` is None where
-    it did not fail, and where a check's finding says already why it did.
+    Attributes:
+        run_id: Dagster's id of the run.
+        root_run_id: The first run of a chain of retries and re-executions; else the run's own id.
+        job: Name of the job.
+        ended_at: When the run ended, UTC.
+        succeeded: Whether Dagster marked the run as a success.
+        covers: Assets and checks in scope that the run planned to execute.
+        checks: One finding per evaluated check.
+        failure: Why the run failed. None if it succeeded, or if a blocking check already says why.
     """
 
     run_id: str
@@ -45,9 +58,10 @@ class RunReport:
 
 
 def job_subject(job: str) -> str:
-    """How a job is called in a message; all runs put together by hand share one subject."""
+    """The name of a job in messages. All runs started by hand share one subject."""
     return "run by hand" if is_ad_hoc(job) else f"job {job}"
 
 
 def is_ad_hoc(job: str) -> bool:
+    """Whether the run was started by hand from a selection of assets and not from a named job."""
     return job.startswith(_AD_HOC_JOB_PREFIX)

@@ -1,9 +1,9 @@
-"""What is wrong at present and who knows of it. Pure: no clock, no Dagster, nothing is sent.
+"""Open incidents and what each channel knows of them. Pure: no clock, no Dagster, no sending.
 
-An episode begins with the first run in which a subject is not well and ends with the first in which
-it is. What somebody has to be told is never queued: it is the difference between how things are and
-what they were told last. So a receiver that was away for hours hears the present state once and not
-the whole history, and what has to be remembered does not grow with the number of runs.
+An incident begins with the first run that reports a problem of a subject and ends with the first
+run that reports none. Notices are never queued: what is due is the difference between the current
+state and the last notice of a channel. A channel that was down for hours therefore gets the current
+state once and not the whole history, and the stored state does not grow with the number of runs.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _RANK = {None: 0, Severity.WARN: 1, Severity.ERROR: 2}
 
 
 class NoticeKind(StrEnum):
-    """Why somebody is told."""
+    """Why a notice is sent."""
 
     OPENED = "began"
     ESCALATED = "worse"
     REMINDER = "reminder"
     RESOLVED = "over"
-    # It began and ended before they could be told.
+    # The incident ended before its first notice could be sent.
     RESOLVED_UNNOTICED = "passed-by"
 
 
 @dataclass(frozen=True, slots=True)
 class LastNotice:
-    """What one channel was told last. `severity` None: that it is over."""
+    """The last notice to one channel. `severity` is None if it reported the end."""
 
     severity: Severity | None
     at: datetime
@@ -41,7 +41,7 @@ class LastNotice:
 
 @dataclass(frozen=True, slots=True)
 class RetryState:
-    """A channel failed to take this episode, and did not say whether it ever will."""
+    """State of retries after unclear failures of one channel."""
 
     attempts: int
     next_attempt_at: datetime
@@ -49,9 +49,20 @@ class RetryState:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """`finding` and `seen_at` are of the latest run in which it was not well, `run_id` of the
-    latest that had to do with it. `runs` counts a run and its retries once. `uncovered`, of a
-    failed run: what has yet to be done by a later one. `last_notice` and `retry` are by channel."""
+    """One problem of one subject, from its first failing run until it is resolved.
+
+    Attributes:
+        finding: The finding of the last failing run.
+        since: When the first failing run ended.
+        seen_at: When the last failing run ended.
+        run_id: The last run that touched the incident.
+        root_run_id: The root run of the last failing run.
+        runs: Number of failing runs. A run and its retries count once.
+        resolved_at: When the run that resolved the incident ended; None while it is open.
+        uncovered: After a failed run, the assets and checks that later runs must cover.
+        last_notice: The last notice, by channel.
+        retry: Pending retries, by channel.
+    """
 
     finding: Finding
     since: datetime
@@ -66,19 +77,20 @@ class Incident:
 
     @property
     def severity(self) -> Severity | None:
-        """How bad it is now; None: over."""
+        """The current severity; None if the incident is resolved."""
         return None if self.resolved_at else self.finding.severity
 
     def with_notice(self, channel: str, at: datetime) -> Incident:
-        """The channel knows how things are, or will never take it."""
+        """Records that the channel was notified, or refused the notice for good."""
         last_notice = {**self.last_notice, channel: LastNotice(self.severity, at)}
         return replace(self, last_notice=last_notice, retry=_without(self.retry, channel))
 
     def with_retry(self, channel: str, retry: RetryState) -> Incident:
+        """Schedules the next attempt on the channel."""
         return replace(self, retry={**self.retry, channel: retry})
 
     def resolution_sent_to(self, channels: Collection[str]) -> bool:
-        """Whether it is over and everybody knows that."""
+        """Whether the incident is resolved and every channel has been notified of that."""
         return self.resolved_at is not None and all(
             name in self.last_notice and self.last_notice[name].severity is None
             for name in channels
@@ -90,7 +102,7 @@ EMPTY: Incidents = MappingProxyType({})
 
 
 def apply(incidents: Incidents, report: RunReport) -> Incidents:
-    """The episodes after this run. Runs have to come in the order in which they ended."""
+    """Returns the incidents after one run. Runs must be applied in the order of their ends."""
     updated = dict(incidents)
     for finding in report.checks:
         _apply_finding(updated, finding, report)
@@ -108,7 +120,14 @@ def apply(incidents: Incidents, report: RunReport) -> Incidents:
 def due_notice(
     incident: Incident, channel: str, now: datetime, reminder: timedelta
 ) -> NoticeKind | None:
-    """What the channel has to be told of it now, if anything."""
+    """Returns the notice that is due on a channel, or None.
+
+    Args:
+        incident: The incident.
+        channel: Name of the channel.
+        now: Current time.
+        reminder: How long an unchanged incident stays silent.
+    """
     retry = incident.retry.get(channel)
     if retry is not None and now < retry.next_attempt_at:
         return None
@@ -126,9 +145,14 @@ def due_notice(
 
 
 def prune(incidents: Incidents, channels: Collection[str], limit: int) -> Incidents:
-    """Without what is over and known to everybody, and without channels that are no more. Beyond
-    `limit` the ones seen longest ago go, should ever so many be wrong at once; a run in which one
-    of them is still not well brings it back."""
+    """Drops incidents whose end is known to all channels, and notices of removed channels.
+
+    Args:
+        incidents: All incidents, by subject.
+        channels: Names of the configured channels.
+        limit: How many incidents to keep, the most recently seen first. The next failing run of a
+            dropped subject opens its incident again.
+    """
     retained = {
         subject: replace(
             incident,
@@ -175,8 +199,10 @@ def _apply_finding(
 def _open(
     before: Incident | None, finding: Finding, report: RunReport, uncovered: frozenset[str]
 ) -> Incident:
-    """A new one; also where the last one's end has not reached everybody yet. Whoever was told of
-    its beginning only goes on knowing that, and need not hear that it was well for a while."""
+    """Opens an incident, also if some channels have not been notified of the last one's end.
+
+    Such a channel still counts as notified. It gets no notice of the time in between.
+    """
     return Incident(
         finding=finding,
         since=report.ended_at,
@@ -190,9 +216,12 @@ def _open(
 
 
 def _resolve_if_covered(incident: Incident, report: RunReport) -> Incident:
-    """A failed run's episode after a good run: over when that was the same job, or when nothing is
-    left that the failed run had set out to do. What is put together by hand may be anything, so
-    there only the latter counts."""
+    """Resolves the incident of a failed run if a successful run makes up for it.
+
+    The run must be of the same job, or successful runs since must have covered everything that the
+    failed run had planned. A run started by hand may select anything, so for it only coverage
+    counts.
+    """
     left = incident.uncovered - report.covers
     same_job = incident.finding.subject == job_subject(report.job)
     if (same_job and not is_ad_hoc(report.job)) or (incident.uncovered and not left):

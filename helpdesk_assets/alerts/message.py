@@ -1,7 +1,7 @@
-"""What people read: one short text per problem. Knows plain data only.
+"""Composes the text of a notice: one short message per incident. Knows only plain data.
 
-Every receiver has a limit of its own, and a message over it is refused for ever; the shortest of
-the common chat services is 2,000 characters, and these stay below.
+Every receiver limits the length of a message and refuses longer ones for good. The lowest limit of
+the common chat services is 2,000 characters, and these messages stay below it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from enum import StrEnum
 from helpdesk_assets.alerts.findings import Finding
 from helpdesk_assets.alerts.incidents import Incident, NoticeKind
 from helpdesk_assets.checks.evidence import Severity
-from helpdesk_assets.formatting import format_duration, format_time
+from helpdesk_assets.formatting import format_duration, format_time, pluralized
 
 TITLE_CHARS = 120
 TEXT_CHARS = 400
@@ -25,7 +25,7 @@ COUNT_CHARS = 40
 
 @dataclass(frozen=True, slots=True)
 class NoticeContext:
-    """When it is said, how often it is said again, and where the UI is; "" for no link."""
+    """Current time, reminder interval and address of Dagster's UI (empty: no link)."""
 
     now: datetime
     reminder: timedelta
@@ -33,7 +33,7 @@ class NoticeContext:
 
 
 class Level(StrEnum):
-    """How a receiver colours it, in the words that Apprise has for it."""
+    """How a receiver colours a message, in Apprise's terms."""
 
     FAILURE = "failure"
     WARNING = "warning"
@@ -43,8 +43,11 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`title` is the same for all messages about one problem, so that mail programs and incident
-    services put them together."""
+    """One message.
+
+    All messages about one subject share the title, so that mail programs and incident services
+    group them.
+    """
 
     title: str
     body: str
@@ -54,16 +57,22 @@ class Message:
 def compose(
     subject: str, incident: Incident, kind: NoticeKind, notice_context: NoticeContext
 ) -> Message:
-    """The message of this kind about this episode.
+    """Composes the message for one notice.
 
-    Its last line is the same whenever the same thing is said again, as after a crash between
-    sending and remembering, so that a receiver can drop the second one.
+    A notice that is sent again, such as after a crash between sending and storing the cursor, has
+    the same last line, so that a receiver can drop the duplicate.
+
+    Args:
+        subject: The check or job.
+        incident: The incident.
+        kind: Why the notice is sent.
+        notice_context: Current time, reminder interval and UI address.
     """
     lines = [
         _headline(incident, kind, notice_context.now),
         _counts_text(incident.finding),
         _tickets_text(incident.finding),
-        f"Since {format_time(incident.since)}, in {_pluralized(incident.runs, 'run')}.",
+        f"Since {format_time(incident.since)}, in {pluralized(incident.runs, 'run')}.",
         _run_link(incident.run_id, notice_context.ui_url),
         f"Ref: {_reference(subject, incident, kind, notice_context)}",
     ]
@@ -75,12 +84,12 @@ def compose(
 
 
 def sample(now: datetime, ui_url: str) -> Message:
-    """What `alerts test` sends: it looks like a real one and says that it is none."""
+    """The message of `alerts test`: looks like a real one and says that it is a test."""
     finding = Finding(
         "sample",
         Severity.WARN,
-        "This is a test of ALERT_URLS; nothing is wrong. A real message names the check and says"
-        " what was found.",
+        "This is a test of ALERT_URLS; nothing is wrong. A real message names the check and its"
+        " result.",
         (("missed", 3.0), ("changes", 40.0)),
         ("1001", "1002", "1003"),
     )
@@ -92,7 +101,7 @@ def sample(now: datetime, ui_url: str) -> Message:
 
 
 def truncated(finding: Finding) -> Finding:
-    """The part of a finding that a message shows, which is all that is worth remembering."""
+    """Returns the part of a finding that a message shows, which is all that the cursor stores."""
     return Finding(
         truncate(finding.subject, TITLE_CHARS),
         finding.severity,
@@ -100,13 +109,13 @@ def truncated(finding: Finding) -> Finding:
         tuple(
             (truncate(name, COUNT_CHARS), value) for name, value in finding.counts[:SHOWN_COUNTS]
         ),
-        # One more than is shown tells that there are more.
+        # One more than a message shows, so that it can say "and more".
         tuple(truncate(ticket, ID_CHARS) for ticket in finding.ticket_ids[: SHOWN_TICKETS + 1]),
     )
 
 
 def truncate(text: str, chars: int) -> str:
-    """In one line, and no longer than that."""
+    """Joins the text into one line of at most `chars` characters."""
     line = " ".join(text.split())
     return line if len(line) <= chars else line[: chars - 1] + "…"
 
@@ -116,13 +125,13 @@ def _headline(incident: Incident, kind: NoticeKind, now: datetime) -> str:
     lasted = format_duration((incident.resolved_at or now) - incident.since)
     match kind:
         case NoticeKind.ESCALATED:
-            return f"{severity}, no longer a warning: {text}"
+            return f"{severity}, was a warning: {text}"
         case NoticeKind.REMINDER:
-            return f"{severity}, still, after {lasted}: {text}"
+            return f"Still {severity} after {lasted}: {text}"
         case NoticeKind.RESOLVED:
-            return f"OK again, after {lasted}. It was {severity}: {text}"
+            return f"OK again after {lasted}. Was {severity}: {text}"
         case NoticeKind.RESOLVED_UNNOTICED:
-            return f"OK again. For {lasted} it was {severity}: {text}"
+            return f"OK again. Was {severity} for {lasted}: {text}"
         case _:
             return f"{severity}: {text}"
 
@@ -160,7 +169,3 @@ def _reference(
     )
     since = incident.since.astimezone(UTC)
     return f"{truncate(subject, TITLE_CHARS)} {since:%Y%m%dT%H%M%SZ} {kind.value}{nth}"
-
-
-def _pluralized(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -1,1 +1,1 @@
-"""What every run is judged by. They read a report and a state row, and cost no query job."""
+"""The checks of a run. They read a report and a state row and cost no query job. No Dagster."""

@@ -1,4 +1,4 @@
-"""What checks are judged by, and what a judgement is. Pure: knows neither Dagster nor a client."""
+"""The input and the result of a check. Pure: knows neither Dagster nor a client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from helpdesk_assets.settings import Settings
 
 
 class Severity(StrEnum):
-    """WARN: have a look. ERROR: the table may be wrong."""
+    """WARN: worth a look. ERROR: the table may be wrong."""
 
     WARN = "WARN"
     ERROR = "ERROR"
@@ -22,7 +22,15 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One judgement. `severity` says how bad it is where it did not pass."""
+    """The result of one check.
+
+    Attributes:
+        name: The check's name.
+        passed: Whether the check passed.
+        severity: How bad it is if the check did not pass.
+        description: One to three sentences for people: what was found and what to do.
+        facts: The numbers behind it, by metadata key.
+    """
 
     name: str
     passed: bool
@@ -33,7 +41,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class CheckThresholds:
-    """From where on webhooks and the overlap are worth a word; each is a setting."""
+    """From which values on a check fails. Each is a setting."""
 
     gap_warn_count: int = 1
     gap_error_share: float = 0.2
@@ -46,6 +54,7 @@ class CheckThresholds:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> CheckThresholds:
+        """Reads the thresholds from the settings."""
         return cls(
             gap_warn_count=settings.webhook_gap_warn_count,
             gap_error_share=settings.webhook_gap_error_share,
@@ -60,9 +69,14 @@ class CheckThresholds:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is judged: the latest batch, what was counted when it closed, and the state row.
+    """What the checks of a run are based on.
 
-    `facts` None: the batch has not closed yet. `state` None: no run has closed yet.
+    Attributes:
+        manifest: The latest batch; None if nothing was ever fetched.
+        facts: What was counted when the batch was committed; None before that.
+        state: The state row; None before the first run is committed.
+        now: Current time, UTC.
+        thresholds: From which values on a check fails.
     """
 
     manifest: Manifest | None
@@ -73,5 +87,5 @@ class Evidence:
 
     @property
     def latest(self) -> RunCounts | None:
-        """The batch's own counts, else those of the last run that closed."""
+        """The counts of this batch, else those of the last committed run."""
         return self.facts or (self.state.facts if self.state else None)

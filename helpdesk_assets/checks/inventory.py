@@ -1,7 +1,7 @@
-"""Whether a sweep found the tickets table equal to the helpdesk. Pure, as all verdicts are.
+"""Whether a reconciliation found the tickets table equal to the helpdesk. Pure, as all checks are.
 
-A repair is no success: whatever was repaired, the sync should have seen, and a number that nobody
-is told of is one that nobody looks at.
+A repair does not pass the check: the sync should have seen every repaired change, and nobody looks
+at a number that raises no alert.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from helpdesk_assets.model.reconciliation import DifferenceKind, DifferenceOutco
 from helpdesk_assets.operations.reconcile import ReconcileReport
 
 CHECK_NAME = "inventory_matches"
-GUIDE = "docs/reconciliation.md says what to look at."
+GUIDE = "See docs/reconciliation.md."
 
 
 def inventory_matches(report: ReconcileReport) -> CheckResult:
-    """WARN where something was repaired, or the table is ahead; ERROR where something is wrong
-    still, or could not be compared."""
+    """Whether the tickets table equals the helpdesk's inventory.
+
+    WARN if rows were repaired or the table is ahead. ERROR if rows are still wrong, or could not be
+    compared.
+    """
     unresolved, resolved = _unresolved_problems(report), _resolved_differences(report)
     text = f"The table equals the {report.row_counts.listed:,} tickets that the helpdesk lists."
     if unresolved or resolved:
@@ -33,42 +36,76 @@ def inventory_matches(report: ReconcileReport) -> CheckResult:
 
 
 def _unresolved_problems(report: ReconcileReport) -> list[str]:
-    """What is not right yet."""
-    sentences = []
-    if report.refused:
-        sentences.append(f"No row was marked as deleted: {report.refused}.")
-    if report.unrepaired:
-        sentences.append(f"Absent or older here, and not repaired: {report.unrepaired:,}.")
-    if report.unreadable:
-        sentences.append(
-            f"Unreadable in the helpdesk, and perhaps different: {report.unreadable:,}."
-        )
-    return sentences
+    """Sentences about what is still wrong, or unknown."""
+    refused = [f"No row was marked as deleted: {report.refused}."] if report.refused else []
+    return refused + _sentences(
+        (
+            report.unrepaired,
+            "1 ticket is missing or out of date in the table and was not repaired.",
+            "{} tickets are missing or out of date in the table and were not repaired.",
+        ),
+        (
+            report.unreadable,
+            "1 ticket cannot be read in the helpdesk, so its row may be wrong.",
+            "{} tickets cannot be read in the helpdesk, so their rows may be wrong.",
+        ),
+    )
 
 
 def _resolved_differences(report: ReconcileReport) -> list[str]:
-    """What was not right, and what nobody puts right."""
-    repaired, deleted = (
-        report.count(None, DifferenceOutcome.REPAIRED),
-        report.count(None, DifferenceOutcome.DELETED),
-    )
-    ahead, there = (
-        report.count(DifferenceKind.AHEAD),
-        report.count(None, DifferenceOutcome.STILL_EXISTS),
-    )
+    """Sentences about what was wrong and is repaired, and about what is left alone."""
+    ahead = report.count(DifferenceKind.AHEAD)
     only_reported = report.count(None, DifferenceOutcome.FOUND) - ahead if report.was_dry_run else 0
-    sentences = (
-        (repaired, "Absent or older here, repaired, and the sync should have seen it: {:,}."),
-        (deleted, "Gone from the helpdesk, which nobody had told, and marked as deleted: {:,}."),
-        (only_reported, "Different, and left, since only a look was asked for: {:,}."),
-        (ahead, "Newer here than in the helpdesk, and left: {:,}."),
-        (there, "Not listed by the helpdesk, and there when asked for: {:,}."),
+    return _sentences(
+        (
+            report.count(None, DifferenceOutcome.REPAIRED),
+            (
+                "1 ticket was missing or out of date in the table. It has been repaired, but the "
+                "sync should have caught it."
+            ),
+            (
+                "{} tickets were missing or out of date in the table. They have been repaired, but "
+                "the sync should have caught them."
+            ),
+        ),
+        (
+            report.count(None, DifferenceOutcome.DELETED),
+            (
+                "1 ticket is gone from the helpdesk, which reported no deletion. Its row is now "
+                "marked as deleted."
+            ),
+            (
+                "{} tickets are gone from the helpdesk, which reported no deletion. Their rows are "
+                "now marked as deleted."
+            ),
+        ),
+        (
+            only_reported,
+            "1 ticket differs and was left alone, because this was a dry run.",
+            "{} tickets differ and were left alone, because this was a dry run.",
+        ),
+        (
+            ahead,
+            "1 row is newer than the helpdesk's own ticket and was left alone.",
+            "{} rows are newer than the helpdesk's own tickets and were left alone.",
+        ),
+        (
+            report.count(None, DifferenceOutcome.STILL_EXISTS),
+            "1 ticket is not in the helpdesk's list, but exists when fetched by its id.",
+            "{} tickets are not in the helpdesk's list, but exist when fetched by id.",
+        ),
     )
-    return [sentence.format(count) for count, sentence in sentences if count]
+
+
+def _sentences(*counted: tuple[int, str, str]) -> list[str]:
+    """One sentence per count that is not zero: (count, text for one, text for more)."""
+    return [
+        one if count == 1 else many.format(f"{count:,}") for count, one, many in counted if count
+    ]
 
 
 def _facts(report: ReconcileReport) -> dict[str, Any]:
-    """Counts first, of which an alert shows a few; then the tickets, those of the worst first."""
+    """Counts first, because an alert shows only a few; then ticket ids, unresolved ones first."""
     worst = sorted(report.found, key=lambda each: each.outcome is not DifferenceOutcome.UNRESOLVED)
     return {
         "repaired": report.count(None, DifferenceOutcome.REPAIRED),

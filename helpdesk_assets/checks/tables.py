@@ -1,7 +1,7 @@
-"""The judgements themselves, from what a run reported. Pure: knows neither Dagster nor a client.
+"""The checks on the read, the tickets table and the watermark. Pure: no Dagster and no client.
 
-Counts about the whole tickets table were made by the statement that closed the last run; nothing is
-asked of the warehouse again.
+The statement that commits a run also counts the whole tickets table, so no check queries the
+warehouse again.
 """
 
 from __future__ import annotations
@@ -20,28 +20,30 @@ from helpdesk_assets.checks.webhooks import (
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.state import RunCounts
 
-# Two ticks of the two-hour schedule: one that is late is noise. Twice that: nobody looked.
+# Two ticks of the two-hour schedule: a single late tick is noise. Twice that: nobody looked.
 STALE_AFTER = timedelta(hours=4)
 STALE_ERROR_AFTER = timedelta(hours=8)
 
 
 def no_fallback(evidence: Evidence) -> CheckResult:
-    """Whether the change endpoint answered."""
+    """Whether the change endpoint answered, so that the run did not list every ticket."""
     manifest = evidence.manifest
-    used = manifest is not None and manifest.fallback
+    text, used = "The change endpoint answered.", manifest is not None and manifest.fallback
+    if manifest is not None and used:
+        moved = "" if manifest.advances_watermark else ", and the watermark stayed"
+        cause = manifest.reason.partition(": ")[2] or manifest.reason
+        text = f"The change endpoint failed. Every ticket was listed instead{moved}. {cause}"
     return CheckResult(
         "no_fallback",
         passed=not used,
         severity=Severity.WARN,
-        description=manifest.reason
-        if manifest is not None and used
-        else "The change endpoint answered.",
+        description=text,
         facts={"fallback": int(used)},
     )
 
 
 def read_whole(evidence: Evidence) -> CheckResult:
-    """Whether every row that was fetched is accounted for in the table, with the run's proof."""
+    """Whether every fetched row is accounted for in the table, with the counts that prove it."""
     manifest, facts = evidence.manifest, evidence.facts
     if manifest is None or facts is None:
         return CheckResult(
@@ -56,48 +58,54 @@ def read_whole(evidence: Evidence) -> CheckResult:
         "read_whole",
         passed=not problems,
         severity=Severity.ERROR,
-        description=" ".join(problems) or "Every ticket that was fetched is in the table.",
+        description=" ".join(problems) or "Every fetched ticket is in the table.",
         facts=_read_counts(manifest, facts),
     )
 
 
 def one_row_per_ticket(evidence: Evidence) -> CheckResult:
+    """Whether no ticket has two rows."""
     return _table_check(
         "one_row_per_ticket",
         evidence,
         {"repeated_keys": (evidence.latest or RunCounts()).repeated_keys},
         passed_text="Every ticket has one row.",
-        failed_text="tickets holds rows whose ticket_id is there already. Something other than the "
-        "sync inserts; keep the newest row of each and delete the others.",
+        failed_text="Some tickets have more than one row. Something other than the sync inserts "
+        "rows. Keep the newest row of each ticket and delete the others.",
     )
 
 
 def no_null_keys_or_times(evidence: Evidence) -> CheckResult:
+    """Whether every row has its ticket_id and modifiedTime."""
     facts = evidence.latest or RunCounts()
     return _table_check(
         "no_null_keys_or_times",
         evidence,
         {"null_keys": facts.null_keys, "null_times": facts.null_times},
-        passed_text="Every row has its ticket_id and modifiedTime.",
-        failed_text="tickets holds rows without ticket_id or modifiedTime. Something other than "
-        "the sync writes them: such a row is never matched, or always counts as older.",
+        passed_text="Every row has a ticket_id and a modifiedTime.",
+        failed_text="Some rows have no ticket_id or no modifiedTime. Something other than the sync "
+        "writes them. Such a row never matches a ticket, or always counts as older; delete it.",
     )
 
 
 def no_time_in_the_future(evidence: Evidence) -> CheckResult:
+    """Whether no row is dated ahead of the helpdesk's clock."""
     return _table_check(
         "no_time_in_the_future",
         evidence,
         {"future_times": (evidence.latest or RunCounts()).future_times},
         passed_text="No modifiedTime is ahead of the helpdesk's clock.",
-        failed_text="tickets holds rows dated ahead of the helpdesk's clock. No later change will "
-        "replace them; correct or delete them and run a full sync.",
+        failed_text="Some rows are dated ahead of the helpdesk's clock. No later change will "
+        "replace them. Correct or delete them and run `helpdesk-assets sync --full`.",
     )
 
 
 def watermark_fresh(evidence: Evidence) -> CheckResult:
-    """Whether the sync keeps up. Measured against the later of two clocks, so that one clock that
-    is slow does not hide a sync that stands still."""
+    """Whether the sync keeps up with its schedule.
+
+    The lag is measured against the later of two clocks, this machine's and the warehouse's, so that
+    a slow clock cannot hide a sync that has stopped.
+    """
     state = evidence.state
     watermark = state.watermark if state else None
     if state is None or watermark is None:
@@ -105,16 +113,16 @@ def watermark_fresh(evidence: Evidence) -> CheckResult:
             "watermark_fresh",
             passed=False,
             severity=Severity.WARN,
-            description="There is no watermark yet: no window has been read whole. Every run lists "
-            "all tickets until one has.",
+            description="There is no watermark yet: no run has read a whole window. Until one "
+            "does, every run lists all tickets.",
             facts={"watermark": None, "watermark_lag_seconds": 0.0},
         )
     lag = max(evidence.now, state.closed_at or evidence.now) - watermark
     text = "The watermark keeps up with the schedule."
     if lag > STALE_AFTER:
         text = (
-            f"The watermark is {lag.total_seconds() / 3600:.1f} h old. Look at the latest runs: "
-            "are they scheduled, do they fail, do they fall back to the listing?"
+            f"The watermark is {lag.total_seconds() / 3600:.1f} h old. Check the latest runs: are "
+            "they scheduled, do they fail, do they fall back to the listing?"
         )
     return CheckResult(
         "watermark_fresh",
@@ -140,8 +148,8 @@ ALL_CHECKS = (
 
 
 def evaluate_checks(evidence: Evidence) -> tuple[CheckResult, ...]:
-    """Every verdict, in the order in which a reader wants them."""
-    return tuple(check_result(evidence) for check_result in ALL_CHECKS)
+    """Runs all checks, the most important ones for a reader first."""
+    return tuple(check(evidence) for check in ALL_CHECKS)
 
 
 def _table_check(
@@ -158,7 +166,7 @@ def _table_check(
 
 
 def _distinct_tickets(manifest: Manifest) -> int | None:
-    """How many tickets the batch holds; None for a large one, whose rows were not remembered."""
+    """Distinct tickets of the batch; None if it is large, because its ids are not kept then."""
     if manifest.versions is None:
         return None
     return len({version.ticket_id for version in manifest.versions})
@@ -168,9 +176,9 @@ def _count_mismatches(manifest: Manifest, facts: RunCounts) -> list[str]:
     stored, fetched = facts.tickets, _distinct_tickets(manifest)
     problems = []
     if manifest.rows and not stored:
-        problems.append(f"{manifest.rows} rows were fetched and none of their tickets is stored.")
+        problems.append(f"{manifest.rows} rows were fetched, but none of their tickets is stored.")
     elif fetched is not None and stored != fetched:
-        problems.append(f"{fetched} tickets were fetched and {stored} of them are stored.")
+        problems.append(f"{fetched} tickets were fetched, but {stored} of them are stored.")
     elif stored > manifest.rows:
         problems.append(f"{manifest.rows} rows were fetched but {stored} tickets were counted.")
     if facts.rows < stored:

@@ -1,8 +1,8 @@
 """Whether webhooks deliver, and whether polling's overlap is long enough to check on them.
 
-Judged by counts that the last run made when it closed. Where nothing can be told (no receiver of
-ours, a night without changes) a verdict passes and says so: a check that pages for nothing is
-switched off, and then nobody looks at the one that counts.
+The checks use the counts that the last run made when it was committed. If there is nothing to judge
+(no receiver of this project, a night without changes), a check passes and says so. A check that
+pages for nothing gets switched off, and then nobody sees the one that matters.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from datetime import timedelta
 from math import ceil
 
 from helpdesk_assets.checks.evidence import CheckResult, CheckThresholds, Evidence, Severity
+from helpdesk_assets.formatting import pluralized
 from helpdesk_assets.model.state import RunCounts
 
 MAX_TICKET_IDS = 10
-# Found this close to where a window begins, the next change like it lies outside.
+# A change found this close to the start of a window means that the next one may lie outside.
 NEAR_EDGE_SHARE = 0.8
-GUIDE = "docs/webhook-gaps.md says what to look at."
+GUIDE = "See docs/webhook-gaps.md."
 
 
 def webhook_gaps(evidence: Evidence) -> CheckResult:
-    """Whether webhooks delivered what they should have."""
+    """Whether webhooks delivered every change that they should have."""
     facts, thresholds = evidence.latest or RunCounts(), evidence.thresholds
     changes, missed = _judged_changes(facts), facts.missed_total
     share = min(1.0, missed / changes) if changes else float(missed > 0)
@@ -28,7 +29,7 @@ def webhook_gaps(evidence: Evidence) -> CheckResult:
     if missed:
         text = (
             f"{missed} of {changes} changed tickets were not delivered by a webhook. The sync has "
-            f"put them right; look at the webhook's log on the helpdesk's side. {GUIDE}"
+            f"repaired them. Check the webhook's log in the helpdesk. {GUIDE}"
         )
     return CheckResult(
         "webhook_gaps",
@@ -50,8 +51,11 @@ def webhook_gaps(evidence: Evidence) -> CheckResult:
 
 
 def webhook_silence(evidence: Evidence) -> CheckResult:
-    """Whether the receiver hears anything: its endpoint may be gone, unsubscribed, or its secret
-    wrong, and then every change is missed without a single failure on our side."""
+    """Whether events reach the receiver while tickets change.
+
+    Its endpoint may be down or unsubscribed, or its secret wrong. Every change is missed then,
+    without a single failure on this side.
+    """
     facts, thresholds = evidence.latest or RunCounts(), evidence.thresholds
     webhook_counts, manifest = facts.webhooks, evidence.manifest
     served = manifest.served_at if manifest else evidence.now
@@ -60,10 +64,10 @@ def webhook_silence(evidence: Evidence) -> CheckResult:
     count = webhook_counts.changes_since_last_event if webhook_counts else 0
     silent = count >= thresholds.silence_changes and seconds >= thresholds.silence.total_seconds()
     if manifest is not None and manifest.first_load:
-        silent = False  # what it reads is older than any receiver
-    text = "The receiver hears of changes."
+        silent = False  # a first load reads changes from before the receiver existed
+    text = "Webhooks arrive, or too few tickets have changed to judge."
     if webhook_counts is None:
-        text = "There are no events to judge by: no receiver of ours has stored one."
+        text = "Not judged: no receiver of this project has stored an event."
     elif silent:
         last = (
             f"at {webhook_counts.last_event:%Y-%m-%d %H:%M:%S} UTC"
@@ -71,8 +75,9 @@ def webhook_silence(evidence: Evidence) -> CheckResult:
             else "before this week or never"
         )
         text = (
-            f"{count} changes came and no webhook for {seconds / 60:.0f} min; the last event came "
-            f"{last}. Is the receiver up, still subscribed, and its secret the vendor's? {GUIDE}"
+            f"{count} changes were made, but no webhook has arrived for {seconds / 60:.0f} min; "
+            f"the last event came {last}. Check that the receiver is up, that the helpdesk still "
+            f"sends to it, and that both use the same secret. {GUIDE}"
         )
     return CheckResult(
         "webhook_silence",
@@ -89,7 +94,7 @@ def webhook_silence(evidence: Evidence) -> CheckResult:
 
 
 def webhook_latency(evidence: Evidence) -> CheckResult:
-    """Whether changes are in the table soon after they were made."""
+    """Whether webhooks bring changes into the table within WEBHOOK_LATENCY_SECONDS."""
     facts, thresholds = evidence.latest or RunCounts(), evidence.thresholds
     webhook_counts = facts.webhooks
     p95 = (
@@ -99,12 +104,12 @@ def webhook_latency(evidence: Evidence) -> CheckResult:
     )
     events = webhook_counts.events if webhook_counts else 0
     slow = p95 > thresholds.latency_seconds and events >= thresholds.minimum_changes
-    text = "Webhooks bring changes within the bound, or too few came to tell."
+    text = "95% of webhooks are fast enough, or too few came to judge."
     if slow:
         text = (
-            f"5 of 100 webhooks took longer than {p95:.0f} s from the change to the table; "
-            f"WEBHOOK_LATENCY_SECONDS is {thresholds.latency_seconds:.0f}. Does the vendor send "
-            f"late, or does the receiver wait for the warehouse? {GUIDE}"
+            f"5% of webhooks took longer than {p95:.0f} s from the change to the table; the limit "
+            f"WEBHOOK_LATENCY_SECONDS is {thresholds.latency_seconds:.0f}. Check whether the "
+            f"helpdesk sends late or the receiver waits for the warehouse. {GUIDE}"
         )
     return CheckResult(
         "webhook_latency",
@@ -121,8 +126,10 @@ def webhook_latency(evidence: Evidence) -> CheckResult:
 
 
 def overlap_too_small(evidence: Evidence) -> CheckResult:
-    """Whether polling finds changes well before its windows have passed them: a search index that
-    lags by more than the overlap makes polling lose changes too."""
+    """Whether polling finds changes well within its overlap.
+
+    If the helpdesk's search index lags by more than the overlap, polling misses changes too.
+    """
     facts, overlap = evidence.latest or RunCounts(), _effective_overlap(evidence).total_seconds()
     unpolled = facts.webhooks.webhook_only if facts.webhooks else 0
     late = facts.index_lag_p99 > NEAR_EDGE_SHARE * overlap
@@ -131,13 +138,15 @@ def overlap_too_small(evidence: Evidence) -> CheckResult:
     )
     text = "Polling finds changes well within its overlap."
     if unpolled or late:
-        found = [f"{unpolled} changes came by webhook and not by polling"] if unpolled else []
+        found = []
+        if unpolled:
+            found.append(f"{pluralized(unpolled, 'change')} came by webhook and not by polling")
         if late:
-            found += [
-                f"1 of 100 changes was found {facts.index_lag_p99:.0f} s behind the watermark"
-            ]
+            found.append(
+                f"1% of changes were found {facts.index_lag_p99:.0f} s behind the watermark"
+            )
         text = (
-            f"{'; '.join(found)}. The helpdesk's search lags behind its tickets: set "
+            f"{'; '.join(found)}. The helpdesk's search index lags. Set "
             f"HELPDESK_OVERLAP_SECONDS={suggested_seconds:.0f} (it is {overlap:.0f})."
         )
     return CheckResult(
@@ -155,8 +164,10 @@ def overlap_too_small(evidence: Evidence) -> CheckResult:
 
 
 def _judged_changes(facts: RunCounts) -> int:
-    """What the missed ones are a part of: changes that were judged now, or this run's tickets
-    where only the table tells."""
+    """The number of changes that `missed` is a share of.
+
+    With a receiver: the changes judged by this run. Without one: the run's tickets.
+    """
     webhook_counts = facts.webhooks
     return (
         facts.tickets if webhook_counts is None else max(webhook_counts.judged, facts.missed_total)
@@ -164,7 +175,7 @@ def _judged_changes(facts: RunCounts) -> int:
 
 
 def _effective_overlap(evidence: Evidence) -> timedelta:
-    """How far the window reached back: the helpdesk or the grace may ask for more than is set."""
+    """How far the window reached back. The helpdesk or the grace may require more than is set."""
     manifest, overlap = evidence.manifest, evidence.thresholds.overlap
     if manifest is None or manifest.initial_watermark is None or manifest.window.since is None:
         return overlap

@@ -1,0 +1,1 @@
+"""The Dagster definitions. The only folder that imports Dagster."""

@@ -1,7 +1,7 @@
-"""Our errors as Dagster's, in this one place.
+"""Converts this project's errors into Dagster failures.
 
-Only an error that passes by itself may use up a step's retries: a refused token stays refused, and
-each retry of it would cost the user minutes. Any other exception is a bug and is left as it is.
+Only a retryable error may use up a step's retries: a refused token stays refused, and each retry
+would cost the user minutes. Any other exception is a bug and passes through unchanged.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from helpdesk_assets.errors import HelpdeskAssetsError, RetryableError
 
 @contextmanager
 def as_failure() -> Iterator[None]:
-    """Raise our errors as `dg.Failure` with the same sentence."""
+    """Raises this project's errors as `dg.Failure` with the same message."""
     try:
         yield
     except HelpdeskAssetsError as error:

@@ -1,7 +1,7 @@
-"""Finds what an earlier step said in its materialisation: the batch to work on, and its numbers.
+"""Finds the batch to work on, and the numbers of its earlier steps, in Dagster's event log.
 
-The steps may run in one run, in a re-execution after a failure, or each alone from the UI, so the
-event log and not memory is what connects them.
+The steps may execute in one run, in a re-execution after a failure, or one by one from the UI, so
+they pass data through the event log and not in memory.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from helpdesk_assets.defs import metadata
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.codec import manifest_from_json
 
-# Every run leaves one; materialisations reported by hand say nothing and are passed over.
+# Every run leaves one. Materialisations reported by hand have no manifest and are skipped.
 LOOKBACK_MATERIALIZATIONS = 50
 
 
 def latest_batch(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Manifest | None:
-    """The batch that `run` is to work on: its own; else that of the run it re-executes; else the
-    latest one at all. None where nothing was ever fetched."""
+    """Returns the batch that `run` works on; None if nothing was ever fetched.
+
+    The first of: the run's own batch, that of the run it re-executes, the latest batch of any run.
+    """
     batches = _recent_batches(instance, limit=1)
-    if run.run_id not in batches:  # then it is not the usual chain of steps
+    if run.run_id not in batches:  # not the usual run of the whole job
         batches = _recent_batches(instance, limit=LOOKBACK_MATERIALIZATIONS)
     for run_id in run_lineage(instance, run):
         if run_id in batches:
@@ -34,14 +36,14 @@ def latest_batch(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Manifest |
 def batch_metadata(
     instance: dg.DagsterInstance, asset: str, batch_id: str
 ) -> Mapping[str, Any] | None:
-    """What the asset's latest materialisation said, if that was about this batch."""
+    """Returns the metadata of the asset's latest materialisation if it is of this batch."""
     for _, metadata_values in _materialization_metadata(instance, asset, limit=1):
         return metadata_values if metadata_values.get(metadata.BATCH_ID) == batch_id else None
     return None
 
 
 def batch_job_counts(instance: dg.DagsterInstance, batch_id: str) -> dict[str, int]:
-    """Query jobs, load jobs and bytes billed by the steps of this batch that wrote a table."""
+    """Sums query jobs, load jobs and bytes billed over the steps that wrote this batch."""
     writers = (metadata.RAW_TICKET_CHANGES, metadata.MISSED_UPDATES, metadata.TICKETS_TABLE)
     metadata_values = [batch_metadata(instance, asset, batch_id) or {} for asset in writers]
     return {
@@ -51,7 +53,7 @@ def batch_job_counts(instance: dg.DagsterInstance, batch_id: str) -> dict[str, i
 
 
 def run_lineage(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:
-    """The run, the one that it re-executes, the one that that one did, and so on."""
+    """Yields the run's id, then the ids of the runs that it re-executes, back to the first."""
     ancestor: dg.DagsterRun | None = run
     while ancestor is not None:
         yield ancestor.run_id
@@ -60,7 +62,7 @@ def run_lineage(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[st
 
 
 def _recent_batches(instance: dg.DagsterInstance, *, limit: int) -> dict[str, Any]:
-    """The latest batches by the run that fetched them, newest first."""
+    """Returns the latest batches by the run that fetched them, newest first."""
     batches: dict[str, Any] = {}
     for run_id, metadata_values in _materialization_metadata(
         instance, metadata.RAW_TICKET_CHANGES, limit=limit
@@ -73,7 +75,7 @@ def _recent_batches(instance: dg.DagsterInstance, *, limit: int) -> dict[str, An
 def _materialization_metadata(
     instance: dg.DagsterInstance, asset: str, *, limit: int
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Run id and metadata of the asset's materialisations, newest first."""
+    """Yields run id and metadata of the asset's materialisations, newest first."""
     found = instance.fetch_materializations(dg.AssetKey(asset), limit=limit)
     for record in found.records:
         materialization = record.asset_materialization

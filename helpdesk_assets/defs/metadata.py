@@ -1,31 +1,36 @@
-"""Reports as Dagster metadata: the only place that names the keys of a run.
+"""Turns reports into Dagster metadata. This module defines the metadata keys of a run.
 
-The UI plots numbers over time by their key, so every key is there on every run, with a zero where
-there was nothing. Never a subject, an address or a secret: metadata stays in the event log for
-good.
+The UI plots numbers over time by key, so every run has every key, with a zero if there was nothing.
+Metadata must never contain a subject, an address or a secret: they stay in the event log for good.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
 from helpdesk_assets.defs import webhook_chart
+from helpdesk_assets.defs.metadata_values import (
+    bad_table,
+    days_table,
+    differences_table,
+    missed_table,
+    timestamp,
+)
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.codec import manifest_to_json, run_counts_to_json
-from helpdesk_assets.model.reconciliation import DifferenceCount, DifferenceKind, DifferenceOutcome
+from helpdesk_assets.model.reconciliation import DifferenceKind, DifferenceOutcome
 from helpdesk_assets.model.state import RunCounts, SyncState
-from helpdesk_assets.model.tickets import BadTicket
 from helpdesk_assets.model.webhooks import MissedUpdate, WebhookCounts, WebhookDay
 from helpdesk_assets.operations.reconcile import ReconcileReport
 from helpdesk_assets.warehouse.table_spec import MergeReport
 
 Metadata = dict[str, Any]
 
-# The assets, by the names that materialisations are looked up by.
+# Asset names. Materialisations are looked up by them.
 RAW_TICKET_CHANGES = "raw_ticket_changes"
 MISSED_UPDATES = "missed_updates"
 TICKETS_TABLE = "tickets_table"
@@ -39,18 +44,16 @@ BATCH_ID = "batch_id"
 MANIFEST = "manifest"
 FACTS = "facts"
 TABLE_NAME = "dagster/table_name"
-# Of the tickets that a check is about, the first few: what an alert names.
+# The first few tickets that a check is about. An alert names them.
 TICKET_IDS = "ticket_ids"
 JOB_COUNTS = ("query_jobs", "load_jobs", "bytes_billed")
 
-# Rows of a Markdown table. All of them are in missed_updates; this is for reading in the UI.
-MAX_TABLE_ROWS = 50
-# One more than an alert names, which tells that there are more.
+# One more than an alert names, so that it can say "and more".
 MAX_TICKET_IDS = 11
 
 
 def merged(report: MergeReport, table_id: str) -> Metadata:
-    """What one write did. Inserted and updated are left out where the service does not tell."""
+    """Metadata of one write. Without inserts and updates if BigQuery does not report them."""
     values: Metadata = {
         "rows_changed": report.changed,
         "rows_inserted": report.inserted,
@@ -65,7 +68,7 @@ def merged(report: MergeReport, table_id: str) -> Metadata:
 
 
 def fetched(manifest: Manifest) -> Metadata:
-    """What one run read from the helpdesk, and the manifest for the steps that follow."""
+    """Metadata of raw_ticket_changes: what the run read, and the manifest for the next steps."""
     return {
         BATCH_ID: manifest.batch_id,
         "mode": manifest.mode.value,
@@ -90,7 +93,7 @@ def fetched(manifest: Manifest) -> Metadata:
 
 
 def batch_reference(manifest: Manifest | None) -> Metadata:
-    """Which batch a step worked on; empty where there was none."""
+    """The batch that a step worked on; an empty id if there was none."""
     return {BATCH_ID: manifest.batch_id if manifest else ""}
 
 
@@ -101,7 +104,15 @@ def committed(
     jobs: Mapping[str, int],
     now: datetime,
 ) -> Metadata:
-    """A whole run, as the warehouse counted it when the run closed. `jobs`: see `JOB_COUNTS`."""
+    """Metadata of sync_watermark: the whole run, as the warehouse counted it at its commit.
+
+    Args:
+        manifest: The batch; None if nothing was ever fetched.
+        facts: The warehouse's counts.
+        state: The state row after the commit.
+        jobs: Query jobs, load jobs and bytes billed by the whole run, see `JOB_COUNTS`.
+        now: Current time, UTC.
+    """
     watermark = state.watermark if state else None
     lag = (now - watermark).total_seconds() if watermark else 0.0
     return batch_reference(manifest) | {
@@ -135,28 +146,38 @@ def _webhook_counts(webhooks: WebhookCounts) -> Metadata:
 
 
 def health(days: Sequence[WebhookDay], today: date) -> Metadata:
-    """A chart and a table of the days; as numbers, which the UI plots, the last day that is over,
-    and all of them together."""
+    """Metadata of webhook_health: a chart and a table of all days.
+
+    The numbers, which the UI plots, are those of the last whole day and the totals.
+    """
     yesterday = today - timedelta(days=1)
-    whole = next((day for day in days if day.day == yesterday), WebhookDay(yesterday, 0, 0, 0))
+    last_whole_day = next(
+        (day for day in days if day.day == yesterday), WebhookDay(yesterday, 0, 0, 0)
+    )
     return {
         "chart": dg.MetadataValue.md(webhook_chart.chart_markdown(days)),
-        "days": _days_table(days),
-        "day": whole.day.isoformat(),
-        "delivered": whole.delivered,
-        "late": whole.late,
-        "missed": whole.missed,
-        "missed_share": whole.missed_share,
-        "latency_p50_seconds": float(whole.latency_p50 or 0.0),
-        "latency_p95_seconds": float(whole.latency_p95 or 0.0),
-        "latency_p99_seconds": float(whole.latency_p99 or 0.0),
+        "days": days_table(days),
+        "day": last_whole_day.day.isoformat(),
+        "delivered": last_whole_day.delivered,
+        "late": last_whole_day.late,
+        "missed": last_whole_day.missed,
+        "missed_share": last_whole_day.missed_share,
+        "latency_p50_seconds": float(last_whole_day.latency_p50 or 0.0),
+        "latency_p95_seconds": float(last_whole_day.latency_p95 or 0.0),
+        "latency_p99_seconds": float(last_whole_day.latency_p99 or 0.0),
         "delivered_in_all": sum(day.delivered for day in days),
         "missed_in_all": sum(day.missed for day in days),
     }
 
 
 def backfilled(manifest: Manifest | None, facts: RunCounts, jobs: Mapping[str, int]) -> Metadata:
-    """What one span's reading did; `manifest` None: there was nothing to read."""
+    """Metadata of ticket_backfill.
+
+    Args:
+        manifest: The batch; None if there was nothing to read.
+        facts: The warehouse's counts.
+        jobs: Query and load jobs.
+    """
     window = manifest.window if manifest else None
     return {
         "window_since": timestamp(window.since if window else None),
@@ -177,27 +198,8 @@ def backfilled(manifest: Manifest | None, facts: RunCounts, jobs: Mapping[str, i
     }
 
 
-def _days_table(days: Sequence[WebhookDay]) -> dg.MetadataValue[Any]:
-    header = ("day (UTC)", "delivered", "late", "missed", "share", "p50 s", "p95 s", "p99 s")
-    rows = (
-        (
-            day.day.isoformat(),
-            f"{day.delivered:,}",
-            f"{day.late:,}",
-            f"{day.missed:,}",
-            f"{day.missed_share:.1%}",
-            *(
-                "" if seconds is None else f"{seconds:.1f}"
-                for seconds in (day.latency_p50, day.latency_p95, day.latency_p99)
-            ),
-        )
-        for day in reversed(days)
-    )
-    return _table(header, rows, len(days))
-
-
 def reconciled(report: ReconcileReport) -> Metadata:
-    """What a sweep found, what became of it, and how whole it was."""
+    """Metadata of ticket_inventory: what was found, its outcome, and how complete the list was."""
     snapshot = report.snapshot
     return {
         "sweep_id": snapshot.sweep_id,
@@ -213,7 +215,7 @@ def reconciled(report: ReconcileReport) -> Metadata:
         "unrepaired": report.unrepaired,
         "refused": report.refused or "",
         "only_looked": report.was_dry_run,
-        "differences": _differences_table(report.found),
+        "differences": differences_table(report.found),
         "api_calls": report.api_calls,
         "query_jobs": report.query_jobs,
         "load_jobs": report.load_jobs,
@@ -221,15 +223,8 @@ def reconciled(report: ReconcileReport) -> Metadata:
     }
 
 
-def _differences_table(found: Sequence[DifferenceCount]) -> dg.MetadataValue[Any]:
-    rows = (
-        (each.kind, each.outcome, f"{each.count:,}", ", ".join(each.ticket_ids)) for each in found
-    )
-    return _table(("kind", "outcome", "tickets", "some of them"), rows, len(found))
-
-
 def check_metadata(facts: Mapping[str, Any]) -> Metadata:
-    """The facts of a verdict; with those about single tickets come the tickets' ids."""
+    """Metadata of a check: its facts, and the ids of the tickets that they name."""
     values: Metadata = {
         key: timestamp(value) if isinstance(value, datetime) else _to_metadata_value(value)
         for key, value in facts.items()
@@ -239,39 +234,6 @@ def check_metadata(facts: Mapping[str, Any]) -> Metadata:
         ids = list(dict.fromkeys(missed.ticket_id for value in named for missed in value))
         values[TICKET_IDS] = dg.MetadataValue.json(ids[:MAX_TICKET_IDS])
     return values
-
-
-def timestamp(at: datetime | None) -> dg.MetadataValue[Any]:
-    return dg.MetadataValue.null() if at is None else dg.MetadataValue.timestamp(at)
-
-
-def missed_table(missed: Sequence[MissedUpdate], total: int) -> dg.MetadataValue[Any]:
-    rows = (
-        (m.ticket_id, m.reason, f"{m.lag_seconds:.0f}", f"{m.modified_time:%Y-%m-%d %H:%M:%S}")
-        for m in missed
-    )
-    return _table(("ticket", "reason", "lag in s", "changed at (UTC)"), rows, total)
-
-
-def bad_table(bad: Sequence[BadTicket]) -> dg.MetadataValue[Any]:
-    rows = ((ticket.ticket_id, ticket.field, ticket.problem) for ticket in bad)
-    return _table(("ticket", "field", "problem"), rows, len(bad))
-
-
-def _table(
-    header: Sequence[str], rows: Iterable[Sequence[str]], total: int
-) -> dg.MetadataValue[Any]:
-    body = [_table_row(row) for row in rows][:MAX_TABLE_ROWS]
-    if not body:
-        return dg.MetadataValue.md("none")
-    more = [f"\n… and {total - len(body)} more"] if total > len(body) else []
-    return dg.MetadataValue.md(
-        "\n".join([_table_row(header), "|---" * len(header) + "|", *body, *more])
-    )
-
-
-def _table_row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "/").replace("\n", " ") for cell in cells) + " |"
 
 
 def _to_metadata_value(value: Any) -> Any:

@@ -1,7 +1,7 @@
-"""Which runs of ours are under way on this instance, whatever job they belong to.
+"""Finds runs of the sync that are in progress on this instance, of any job.
 
-Two syncs at once do no harm: the MERGE and the compare-and-set on the state row see to that. They
-only do the same work twice, so this is politeness and must not be relied on.
+Two concurrent syncs do no harm, because of the MERGE and the compare-and-set on the state row. They
+only do the same work twice, so this guard saves work and must not be relied on for correctness.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,18 +20,24 @@ ACTIVE_STATUSES = (
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 )
-# A killed worker may leave its run "started" for ever, and that must not end the sync for good.
-# No run of ours lives longer: the job's `dagster/max_runtime` is the same.
+# A killed worker may leave its run "started" for ever, which must not stop the sync for good. No
+# run of the sync takes longer: the job's `dagster/max_runtime` is the same.
 MAX_RUN_DURATION = timedelta(hours=6)
-# A run at work says something every hundred pages and at every step; one statement may take 15
-# minutes. So one that was killed holds the next ones up for half an hour and not for six.
+# A live run logs every hundred pages and at every step, and one statement may take 15 minutes. So a
+# killed run blocks the next ones for half an hour and not for six.
 MAX_SILENCE = timedelta(minutes=30)
 
 
 def runs_in_progress(
     instance: dg.DagsterInstance, statuses: tuple[dg.DagsterRunStatus, ...], now: datetime
 ) -> Iterator[dg.RunRecord]:
-    """Runs that have one of `statuses` and are to materialise an asset of ours."""
+    """Yields runs that materialise an asset of the sync.
+
+    Args:
+        instance: Dagster's instance.
+        statuses: Statuses of the runs to find.
+        now: Current time, UTC.
+    """
     wanted = dg.RunsFilter(statuses=list(statuses), created_after=now - MAX_RUN_DURATION)
     for record in instance.get_run_records(wanted):
         log = instance.all_logs(record.dagster_run.run_id)
@@ -40,10 +46,10 @@ def runs_in_progress(
 
 
 def reject_concurrent_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
-    """Where the pool holds, there is never another one; this is for an instance without it.
+    """Fails the run if an older one is in progress, on an instance that does not limit the pool.
 
     Raises:
-        UserMistake: an older run is at work, and it is not the one that this one re-executes.
+        UserError: an older run is in progress, and this run does not re-execute it.
     """
     own = instance.get_run_record_by_id(run.run_id)
     if own is None:
@@ -53,15 +59,15 @@ def reject_concurrent_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> N
         other = record.dagster_run.run_id
         if other not in lineage and record.create_timestamp < own.create_timestamp:
             raise UserError(
-                f"Run {other} is syncing already, so this one was not begun; nothing is lost. "
-                "Wait for it to end and run again; if its process was killed, terminate it in the "
-                "UI first. To have Dagster queue runs instead: "
-                "dagster instance concurrency set helpdesk_sync 1"
+                f"Run {other} is syncing already, so this run did not start; nothing is lost. "
+                "Wait until it ends and run again. If its process was killed, terminate it in the "
+                "UI first. To make Dagster queue runs instead, run "
+                "`dagster instance concurrency set helpdesk_sync 1`."
             )
 
 
 def _is_sync_run(log: Sequence[dg.EventLogEntry]) -> bool:
-    # What is planned is logged when the run is made, for jobs and single assets alike.
+    # Dagster logs the planned assets when it creates the run, for jobs and single assets alike.
     planned = {
         entry.dagster_event.asset_key
         for entry in log

@@ -1,6 +1,6 @@
-"""A table as an asset's definition metadata, and back: what the IO manager goes by.
+"""Converts a table's spec to an asset's definition metadata and back, for the IO manager.
 
-The only place that names these keys. Must not know tickets.
+This module defines the keys. Must not know tickets.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ALIASES = {"INT": "INT64", "INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "
 
 
 def describe(spec: TableSpec) -> dict[str, Any]:
-    """An asset's definition metadata: all that the IO manager has to know of its table."""
+    """Returns the definition metadata that tell the IO manager how to write the table."""
     declared_values: dict[str, Any] = {
         "table": spec.name,
         "merge_key": list(spec.key),
@@ -41,20 +41,25 @@ def describe(spec: TableSpec) -> dict[str, Any]:
 
 
 def column_schema(spec: TableSpec) -> dg.TableSchema:
-    """The table's columns as the UI shows them."""
+    """Returns the table's columns as the UI shows them."""
     return dg.TableSchema(columns=[_to_dagster(column, spec) for column in spec.columns])
 
 
 def spec_from(
     asset_key: dg.AssetKey, metadata: Mapping[str, Any], description: str | None = None
 ) -> TableSpec:
-    """The table that an asset's definition metadata describes.
+    """Builds the table's spec from an asset's definition metadata.
 
-    Without `dagster/column_schema` the spec has no columns: a DataFrame brings its own. Without
-    `merge_guard` rows are only ever inserted.
+    Without `dagster/column_schema` the spec has no columns and a DataFrame brings its own. Without
+    `merge_guard` rows are only inserted.
+
+    Args:
+        asset_key: Its last part is the table's name, unless the metadata have `table`.
+        metadata: The asset's definition metadata.
+        description: The asset's description; its first paragraph becomes the table's.
 
     Raises:
-        UserMistake: the metadata lack the key or contradict themselves.
+        UserError: the metadata have no `merge_key`, or contradict themselves.
     """
     declared_values = {key: _unwrapped(value) for key, value in metadata.items()}
     asset = asset_key.to_user_string()
@@ -123,21 +128,21 @@ def _guard(asset: str, declared_values: str | None) -> MergePolicy:
         return MergePolicy(declared_values or MergePolicy.INSERT_ONLY)
     except ValueError:
         raise UserError(
-            f"Asset {asset}: merge_guard is {declared_values!r}. Use one of "
-            f"{', '.join(MergePolicy)}."
+            f"Asset {asset}: merge_guard is {declared_values!r}. "
+            f"Use one of {', '.join(MergePolicy)}."
         ) from None
 
 
 def _validate(asset: str, spec: TableSpec) -> None:
     if not spec.key:
         raise UserError(
-            f"Asset {asset} has no merge_key in its metadata, so its rows cannot be told apart. "
+            f"Asset {asset} has no merge_key in its metadata, so its rows cannot be matched. "
             'Name the columns that make a row unique: metadata={"merge_key": ["ticket_id"]}.'
         )
     if spec.merge_policy is MergePolicy.NEWER_WINS and spec.version is None:
         raise UserError(
             f"Asset {asset}: merge_guard newer_wins needs version_column in the metadata, the "
-            "timestamp column that tells which of two rows is newer."
+            "timestamp column by which the newer of two rows wins."
         )
     if spec.merge_policy is MergePolicy.STATUS_TRANSITIONS and not (
         spec.status and spec.transitions
@@ -150,5 +155,6 @@ def _validate(asset: str, spec: TableSpec) -> None:
     absent = [name for name in spec.key if declared and name not in declared]
     if absent:
         raise UserError(
-            f"Asset {asset}: merge_key names {', '.join(absent)}, which {COLUMN_SCHEMA} lacks."
+            f"Asset {asset}: merge_key names {', '.join(absent)}, which {COLUMN_SCHEMA} lacks. "
+            "Add the column or correct the key."
         )

@@ -1,8 +1,7 @@
-"""A picture of how webhooks did, as Dagster's UI can show it: an SVG image inside Markdown.
+"""Draws how webhooks performed, day by day: an SVG image inside Markdown, for Dagster's UI.
 
-The UI's Markdown takes images with a `data:` address and throws all other markup away, styles too;
-so the colours are attributes of an image that is a document of its own. Pure text: must not know
-Dagster.
+The UI's Markdown accepts images with a `data:` address and drops all other markup, styles included.
+The colours are therefore attributes within the image. Pure text: must not know Dagster.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ IN_TIME, LATE, MISSED, INK = "#2f9e6e", "#e0a100", "#d13b3b", "#7a8190"
 
 
 def chart_markdown(days: Sequence[WebhookDay]) -> str:
-    """The chart as a Markdown image; a word where there is nothing to draw."""
+    """Returns the chart as a Markdown image, or a short text if there is nothing to draw."""
     if not any(day.delivered + day.missed for day in days):
         return "no changes yet"
     encoded = b64encode(chart_svg(days).encode()).decode()
@@ -27,7 +26,7 @@ def chart_markdown(days: Sequence[WebhookDay]) -> str:
 
 
 def chart_svg(days: Sequence[WebhookDay]) -> str:
-    """Stacked bars: in time, late, missed. Days without a change leave a space."""
+    """Draws stacked bars per day: in time, late, missed. Days without a change stay empty."""
     all_days = _fill_missing_days(days)
     maximum = max(day.delivered + day.missed for day in all_days)
     step = (WIDTH - LEFT) / len(all_days)
@@ -62,7 +61,7 @@ def _bar(day: WebhookDay, x: float, width: float, maximum: int) -> list[str]:
     for count, colour in stacked:
         if count <= 0:
             continue
-        # A single missed change among thousands has to be seen as well.
+        # A single missed change among thousands must be visible too.
         height = max(2.0, count / maximum * (HEIGHT - BOTTOM - TOP - 6))
         y -= height
         parts.append(

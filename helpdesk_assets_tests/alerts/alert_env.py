@@ -138,7 +138,7 @@ class AlertEnv:
 
     def tick(self) -> str:
         """One tick of the daemon, which keeps the cursor only where the tick does not fail."""
-        sensor = build_alert_sensor(self.scope, clock=lambda: self.now)
+        sensor = build_alert_sensor(self.scope, now=lambda: self.now)
         with dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor, resources={"alerts": AlertsResource()}
         ) as context:

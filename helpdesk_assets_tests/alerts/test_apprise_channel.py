@@ -95,10 +95,10 @@ def test_unresponsive_channel_times_out(
 
 
 @pytest.mark.parametrize(
-    ("heard", "answer"),
+    ("log_lines", "answer"),
     [
-        ([], SendResult(SendOutcome.UNCLEAR, "Apprise does not say why")),
-        (["Authentication failed"], SendResult(SendOutcome.UNCLEAR, "Apprise does not say why")),
+        ([], SendResult(SendOutcome.UNCLEAR, "Apprise gives no reason")),
+        (["Authentication failed"], SendResult(SendOutcome.UNCLEAR, "Apprise gives no reason")),
         (["Failed: Not Found, error=404."], SendResult(SendOutcome.REFUSED, "HTTP 404")),
         (
             ["... error=404.", "... error=503."],
@@ -112,12 +112,12 @@ def test_unresponsive_channel_times_out(
         # Said of any trouble with mail, also of a wrong password, which must not be tried for ever.
         (
             ['Connection error while submitting email to "smtp.example.com"'],
-            SendResult(SendOutcome.UNCLEAR, "Apprise does not say why"),
+            SendResult(SendOutcome.UNCLEAR, "Apprise gives no reason"),
         ),
     ],
 )
-def test_apprise_log_text_determines_send_result(heard: list[str], answer: SendResult) -> None:
-    assert classify_failure(heard) == answer
+def test_apprise_log_text_determines_send_result(log_lines: list[str], answer: SendResult) -> None:
+    assert classify_failure(log_lines) == answer
 
 
 @pytest.mark.parametrize("between", [" ", ",", ", ", "\n", ";  "])
@@ -137,7 +137,7 @@ def test_invalid_apprise_url_is_rejected_without_being_logged(
 ) -> None:
     opened = only_channel(url)
     answer = opened.send(MESSAGE)
-    assert answer == SendResult(SendOutcome.REFUSED, "this is no URL that Apprise knows")
+    assert answer == SendResult(SendOutcome.REFUSED, "Apprise does not recognise this URL")
     assert TOKEN not in f"{opened!r} {answer!r} {everything_logged.text}"
 
 
@@ -161,7 +161,7 @@ def test_channel_urls_are_not_logged_when_unreachable(
     only_channel(f"json://user:{TOKEN}@127.0.0.1:1/{TOKEN}").send(MESSAGE)
     ping_heartbeat(f"http://127.0.0.1:1/{TOKEN}")
     ping_heartbeat(f"no-scheme:{TOKEN}")
-    assert "HEARTBEAT_URL was called" in everything_logged.text
+    assert "The ping to HEARTBEAT_URL failed" in everything_logged.text
     assert TOKEN not in everything_logged.text
 
 
@@ -188,7 +188,7 @@ def test_heartbeat_rejection_is_logged(
 ) -> None:
     alert_server.status = 404
     ping_heartbeat(f"http://{alert_server.address}/{TOKEN}")
-    assert "did not take it: HTTP 404" in caplog.text
+    assert "failed: HTTP 404" in caplog.text
 
 
 def test_no_heartbeat_url_sends_no_heartbeat(caplog: pytest.LogCaptureFixture) -> None:

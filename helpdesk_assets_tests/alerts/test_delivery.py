@@ -100,7 +100,7 @@ def test_unclear_failures_back_off_and_are_dropped_after_a_day(
     assert pauses == sorted(pauses)
     assert max(pauses) == timedelta(hours=1)
     assert timedelta(hours=20) < now - BEGIN < timedelta(hours=28)
-    assert "chat will not take the message about a: because" in caplog.text
+    assert "chat refused the message about a: because" in caplog.text
     assert (
         notify(incidents, chat, notice_context=NoticeContext(now + DAY, timedelta(days=9))).refused
         == 0

@@ -44,10 +44,10 @@ def test_message_names_the_run_when_no_ui_url_is_set() -> None:
 @pytest.mark.parametrize(
     ("kind", "headline", "level"),
     [
-        (NoticeKind.ESCALATED, "ERROR, no longer a warning: 3 of", Level.FAILURE),
-        (NoticeKind.REMINDER, "ERROR, still, after 1 d 2 h: 3 of", Level.FAILURE),
-        (NoticeKind.RESOLVED, "OK again, after 2 h. It was ERROR: 3 of", Level.SUCCESS),
-        (NoticeKind.RESOLVED_UNNOTICED, "OK again. For 2 h it was ERROR: 3 of", Level.SUCCESS),
+        (NoticeKind.ESCALATED, "ERROR, was a warning: 3 of", Level.FAILURE),
+        (NoticeKind.REMINDER, "Still ERROR after 1 d 2 h: 3 of", Level.FAILURE),
+        (NoticeKind.RESOLVED, "OK again after 2 h. Was ERROR: 3 of", Level.SUCCESS),
+        (NoticeKind.RESOLVED_UNNOTICED, "OK again. Was ERROR for 2 h: 3 of", Level.SUCCESS),
     ],
 )
 def test_first_line_states_the_reason(kind: NoticeKind, headline: str, level: Level) -> None:

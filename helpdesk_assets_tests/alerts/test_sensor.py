@@ -43,7 +43,7 @@ def test_runs_before_the_first_tick_are_not_reported(
     alert_env = AlertEnv(instance)
     alert_env.conditions.missed = 3
     alert_env.run()
-    assert "Begun" in alert_env.tick()
+    assert "Started" in alert_env.tick()
     alert_env.tick()
     assert alert_server.received == []
 
@@ -86,7 +86,7 @@ def test_ongoing_incident_sends_one_reminder_a_day(
     alert_env.tick()
     alert_env.tick()
     (reminder,) = alert_server.received[1:]
-    assert reminder.headline.startswith("ERROR, still, after ")
+    assert reminder.headline.startswith("Still ERROR after ")
     assert reminder.headline.endswith(": 3 of 40 changes were missed.")
     assert "in 3 runs." in reminder.body
 
@@ -112,7 +112,7 @@ def test_resolved_incident_is_reported_once(alert_env: AlertEnv, alert_server: A
 
     assert alert_server.titles == [GAPS, GAPS]
     assert alert_server.received[1].level == "success"
-    assert alert_server.headlines[1].startswith("OK again, after ")
+    assert alert_server.headlines[1].startswith("OK again after ")
     memory = from_text(alert_env.cursor)
     assert memory is not None
     assert memory.incidents == {}
@@ -128,7 +128,7 @@ def test_escalation_to_error_is_reported_and_deescalation_is_not(
         alert_env.tick()
     assert alert_server.headlines == [
         "WARN: 1 of 40 changes were missed.",
-        "ERROR, no longer a warning: 1 of 40 changes were missed.",
+        "ERROR, was a warning: 1 of 40 changes were missed.",
     ]
     assert [message.level for message in alert_server.received] == ["warning", "failure"]
 
@@ -146,7 +146,7 @@ def test_failed_run_is_reported_with_reason_not_as_crashed_checks(
     alert_env.conditions.helpdesk_down = False
     alert_env.run()
     alert_env.tick()
-    assert alert_server.headlines[1].startswith("OK again, after ")
+    assert alert_server.headlines[1].startswith("OK again after ")
 
 
 def test_crashed_check_is_reported(alert_env: AlertEnv, alert_server: AlertServer) -> None:
@@ -156,7 +156,7 @@ def test_crashed_check_is_reported(alert_env: AlertEnv, alert_server: AlertServe
     assert alert_server.titles == [JOB]
     (headline,) = alert_server.headlines
     assert headline == (
-        "ERROR: The run failed, and with it crashed the check stored.counted. "
+        "ERROR: The run failed. Without a result: the check stored.counted. "
         "step stored_counted: ValueError: not a number"
     )
 
@@ -209,7 +209,7 @@ def test_runs_of_other_teams_are_ignored(alert_env: AlertEnv, alert_server: Aler
         others.resolve_job_def(job).execute_in_process(
             instance=alert_env.instance, raise_on_error=False
         )
-    assert alert_env.tick().startswith("0 runs ended")
+    assert alert_env.tick().startswith("0 runs ended;")
     assert alert_server.received == []
 
 
@@ -228,7 +228,7 @@ def test_failed_ad_hoc_run_is_resolved_once_covered(
 
     alert_env.run()
     alert_env.tick()
-    assert alert_server.headlines[1].startswith("OK again, after ")
+    assert alert_server.headlines[1].startswith("OK again after ")
 
 
 def test_unreachable_channel_is_notified_when_it_recovers(
@@ -237,7 +237,7 @@ def test_unreachable_channel_is_notified_when_it_recovers(
     alert_server.stop()
     alert_env.conditions.missed = 3
     alert_env.run()
-    assert "Could not be delivered: alert URL 1 (json), about stored.gaps: no connection" in (
+    assert "Not delivered: alert URL 1 (json), about stored.gaps: no connection" in (
         alert_env.tick()
     )
     cursor = alert_env.cursor
@@ -280,7 +280,7 @@ def test_incident_resolved_during_a_channel_outage_is_one_message(
     alert_env.tick()
     alert_env.tick()
     assert alert_server.titles == [GAPS]
-    assert alert_server.headlines[0].startswith("OK again. For ")
+    assert alert_server.headlines[0].startswith("OK again. Was ")
 
 
 def test_permanently_rejected_message_blocks_no_other(
@@ -289,8 +289,8 @@ def test_permanently_rejected_message_blocks_no_other(
     alert_server.status = lambda title: 400 if title == GAPS else 200
     alert_env.conditions.missed = 3
     alert_env.run()
-    assert "1 messages were refused for good" in alert_env.tick()
-    assert "will not take the message about stored.gaps: HTTP 400" in caplog.text
+    assert "1 message refused since" in alert_env.tick()
+    assert "refused the message about stored.gaps: HTTP 400" in caplog.text
 
     alert_env.conditions.helpdesk_down = True
     alert_env.run()
@@ -354,8 +354,8 @@ def test_heartbeat_failure_is_only_logged(
 ) -> None:
     monkeypatch.setenv("HEARTBEAT_URL", f"http://127.0.0.1:1/ping/{TOKEN}")
     alert_env.run()
-    assert alert_env.tick().startswith("1 runs ended")
-    assert "HEARTBEAT_URL was called and did not take it: ConnectionError" in caplog.text
+    assert alert_env.tick().startswith("1 run ended;")
+    assert "The ping to HEARTBEAT_URL failed: ConnectionError" in caplog.text
     assert TOKEN not in caplog.text
 
 
@@ -365,8 +365,8 @@ def test_unknown_cursor_version_starts_fresh(
     alert_env.cursor = '{"version": 99}'
     alert_env.conditions.missed = 3
     alert_env.run()
-    assert "Begun" in alert_env.tick()
-    assert "begun anew" in caplog.text
+    assert "Started" in alert_env.tick()
+    assert "Starting over" in caplog.text
     assert alert_server.received == []
 
 

@@ -55,32 +55,32 @@ def test_matching_table_passes() -> None:
         (
             found(DifferenceKind.ABSENT, DifferenceOutcome.REPAIRED, "7"),
             Severity.WARN,
-            "should have seen it: 1.",
+            "the sync should have caught it.",
         ),
         (
             found(DifferenceKind.STALE, DifferenceOutcome.REPAIRED, "7", "8"),
             Severity.WARN,
-            "seen it: 2.",
+            "2 tickets were missing or out of date in the table. They have been repaired,",
         ),
         (
             found(DifferenceKind.DELETED, DifferenceOutcome.DELETED, "7"),
             Severity.WARN,
-            "marked as deleted: 1.",
+            "Its row is now marked as deleted.",
         ),
         (
             found(DifferenceKind.DELETED, DifferenceOutcome.STILL_EXISTS, "7"),
             Severity.WARN,
-            "there when asked for: 1.",
+            "but exists when fetched by its id.",
         ),
         (
             found(DifferenceKind.AHEAD, DifferenceOutcome.UNRESOLVED, "7"),
             Severity.WARN,
-            "and left: 1.",
+            "1 row is newer than the helpdesk's own ticket",
         ),
         (
             found(DifferenceKind.STALE, DifferenceOutcome.UNRESOLVED, "7"),
             Severity.ERROR,
-            "not repaired: 1.",
+            "1 ticket is missing or out of date in the table and was not repaired.",
         ),
         (
             replace(
@@ -91,12 +91,20 @@ def test_matching_table_passes() -> None:
             "No row was marked as deleted: the listing was cut.",
         ),
         (replace(EQUAL, refused="cut"), Severity.ERROR, "No row was marked as deleted: cut."),
-        (replace(EQUAL, snapshot=replace(SWEEP, unreadable=2)), Severity.ERROR, "different: 2."),
-        (replace(EQUAL, repaired=RepairReport(unreadable=1)), Severity.ERROR, "different: 1."),
+        (
+            replace(EQUAL, snapshot=replace(SWEEP, unreadable=2)),
+            Severity.ERROR,
+            "2 tickets cannot be read",
+        ),
+        (
+            replace(EQUAL, repaired=RepairReport(unreadable=1)),
+            Severity.ERROR,
+            "1 ticket cannot be read",
+        ),
         (
             replace(found(DifferenceKind.ABSENT, DifferenceOutcome.FOUND, "7"), was_dry_run=True),
             Severity.WARN,
-            "only a look was asked for: 1.",
+            "1 ticket differs and was left alone, because this was a dry run.",
         ),
     ],
 )

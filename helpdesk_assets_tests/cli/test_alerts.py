@@ -47,7 +47,7 @@ def test_each_channel_has_a_line_and_failures_exit_1(
     assert done.output.splitlines() == [
         "Alert URL 1 (json): refused (HTTP 404)",
         "Alert URL 2 (json): not now (no connection)",
-        "Alert URL 3 (no): refused (this is no URL that Apprise knows)",
+        "Alert URL 3 (no): refused (Apprise does not recognise this URL)",
     ]
 
 

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from helpdesk_assets.defs.metadata import (
-    MAX_TABLE_ROWS,
-    MAX_TICKET_IDS,
-    TICKET_IDS,
-    bad_table,
-    check_metadata,
-    merged,
-    missed_table,
-)
+from helpdesk_assets.defs.metadata import MAX_TICKET_IDS, TICKET_IDS, check_metadata, merged
+from helpdesk_assets.defs.metadata_values import MAX_TABLE_ROWS, bad_table, missed_table
 from helpdesk_assets.model.tickets import BadTicket
 from helpdesk_assets.model.webhooks import MissedUpdate
 from helpdesk_assets.warehouse.table_spec import MergeReport

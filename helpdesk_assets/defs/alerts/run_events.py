@@ -1,9 +1,9 @@
-"""Follows the runs that end, in the order in which they do.
+"""Reads the runs that have ended since the last tick, in the order of their ends.
 
-Asset checks have no sensor of their own in Dagster, and their events no order that can be read on
-from: on SQLite, ids count anew in each run's file. The ends of runs have one, so these are followed
-and each run is then asked for its checks. Left out, therefore: checks of a run that has not ended,
-and verdicts that are reported without any run.
+Dagster has no sensor for asset checks, and check events have no global order to resume from: on
+SQLite, event ids restart in each run's file. Run status events have one, so the sensor follows
+those and reads the checks of each ended run. It therefore misses checks of a run that has not
+ended, and evaluations that are reported without a run.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ END_EVENTS = (
     dg.DagsterEventType.RUN_CANCELED,
 )
 PAGE_SIZE = 25
-# A tick ends after 60 s; what is not read now is read by the next one.
+# Dagster ends a tick after 60 s. The next tick reads what is left.
 READ_BUDGET_SECONDS = 10.0
 
 
 def latest_cursors(instance: dg.DagsterInstance) -> dict[str, str]:
-    """Cursors behind the latest end of each kind: what ended before is never told."""
+    """Returns cursors after the latest event of each type, so that older runs are not reported."""
     return {
         end.value: instance.fetch_run_status_changes(end, limit=1, ascending=False).cursor
         for end in END_EVENTS
@@ -44,8 +44,19 @@ def read_reports(
     page_size: int = PAGE_SIZE,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> tuple[list[RunReport], dict[str, str]]:
-    """Reports of our runs that ended since, in the order of their ends, and the cursors behind
-    them. `location` is the sensor's own code location."""
+    """Reads the runs in scope that have ended since.
+
+    Args:
+        instance: Dagster's instance.
+        cursors: Where the last tick stopped, by event type.
+        scope: Which runs and checks to report.
+        location: The sensor's own code location; None if unknown.
+        page_size: Events per query.
+        monotonic: Monotonic clock, in seconds.
+
+    Returns:
+        The reports in the order of the runs' ends, and the cursors after them.
+    """
     reports: list[RunReport] = []
     read, more, end = dict(cursors), True, monotonic() + READ_BUDGET_SECONDS
     while more and monotonic() < end:
@@ -58,8 +69,14 @@ def read_reports(
 def _next_end_events(
     instance: dg.DagsterInstance, cursors: Mapping[str, str], page_size: int
 ) -> tuple[list[dg.EventLogEntry], dict[str, str], bool]:
-    """Up to a page of ends of each kind, in order. Where one kind has more than a page, the others
-    are read no further than it: a failure of now must not come before a success of then."""
+    """Reads up to a page of events of each type, sorted by time.
+
+    If a type has more than a page, the others are read only up to its last event. Otherwise a later
+    failure could be reported before an earlier success.
+
+    Returns:
+        The events, the cursors after them, and whether there are more.
+    """
     pages = {
         end: instance.fetch_run_status_changes(
             end, limit=page_size, cursor=cursors.get(end.value), ascending=True
@@ -74,7 +91,7 @@ def _next_end_events(
         if len(within) == len(found.records):
             read[end.value] = found.cursor
         elif within:
-            # Cursors are Dagster's to make: asked for just these, it gives the one behind them.
+            # A cursor's format is Dagster's own. A query for just these events returns theirs.
             again = instance.fetch_run_status_changes(
                 end, limit=len(within), cursor=cursors.get(end.value), ascending=True
             )

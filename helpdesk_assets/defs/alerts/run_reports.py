@@ -1,5 +1,6 @@
-"""What one ended run of Dagster says, as plain data: which checks passed and which did not, which
-crashed, and why the run failed.
+"""Turns one ended Dagster run into plain data.
+
+A report says which checks passed, failed or crashed, and why the run failed.
 """
 
 from __future__ import annotations
@@ -22,13 +23,19 @@ REPORTED_EVENT_TYPES = {
     dg.DagsterEventType.STEP_FAILURE,
 }
 _ROOT_RUN_TAG = "dagster/root_run_id"
-# How Dagster fails a step because of a check that blocks. The check's own finding says it better.
+# Dagster fails a step with this error if a blocking check fails. The check's finding says more.
 _BLOCKING_CHECK_ERROR = "DagsterAssetCheckFailedError"
 
 
 @dataclass(frozen=True, slots=True)
 class AlertScope:
-    """Which runs and checks are told of: an instance may hold other teams' as well."""
+    """Which runs and checks are reported. An instance may also run other teams' definitions.
+
+    Attributes:
+        assets: Asset keys.
+        checks: Checks, as `asset.check`.
+        jobs: Job names.
+    """
 
     assets: frozenset[str]
     checks: frozenset[str]
@@ -40,7 +47,7 @@ class AlertScope:
         assets: Iterable[dg.AssetsDefinition],
         jobs: Iterable[Any],
     ) -> AlertScope:
-        """Those of these definitions; checks are assets' definitions too, as Dagster has it."""
+        """Builds the scope of these definitions. Checks are `AssetsDefinition`s in Dagster too."""
         defined = list(assets)
         return cls(
             frozenset(key.to_user_string() for each in defined for key in each.keys),
@@ -50,14 +57,24 @@ class AlertScope:
 
 
 def check_subject(key: dg.AssetCheckKey) -> str:
-    """`missed_updates.webhook_gaps`."""
+    """The name of a check in messages, such as `missed_updates.webhook_gaps`."""
     return f"{key.asset_key.to_user_string()}.{key.name}"
 
 
 def build_report(
     instance: dg.DagsterInstance, end: dg.EventLogEntry, scope: AlertScope, location: str | None
 ) -> RunReport | None:
-    """None where the run is not ours, or has been deleted meanwhile."""
+    """Builds the report of one ended run.
+
+    Args:
+        instance: Dagster's instance.
+        end: The event that ended the run.
+        scope: Which runs and checks to report.
+        location: The sensor's own code location; None if unknown.
+
+    Returns:
+        The report, or None if the run is out of scope or has been deleted since.
+    """
     run = instance.get_run_by_id(end.run_id)
     if run is None or _is_other_location(run, location):
         return None
@@ -82,14 +99,16 @@ def build_report(
 
 
 def _run_events(instance: dg.DagsterInstance, run_id: str) -> list[dg.DagsterEvent]:
-    """Not a documented method of the instance, so it is called in this place alone."""
+    # Dagster does not document `all_logs`.
     entries = instance.all_logs(run_id, of_type=REPORTED_EVENT_TYPES)
     return [entry.dagster_event for entry in entries if entry.dagster_event]
 
 
 def _is_other_location(run: dg.DagsterRun, location: str | None) -> bool:
-    """Whether another code location started it, which may have jobs of the same names. A run that
-    was started from a shell has no location."""
+    """Whether another code location started the run. It may have jobs of the same names.
+
+    A run that was started from a shell has no location.
+    """
     origin = run.remote_job_origin
     return bool(origin and location and origin.location_name != location)
 
@@ -113,7 +132,7 @@ def _check_evaluations(
 
 
 def _check_findings(events: Sequence[dg.DagsterEvent], scope: AlertScope) -> Iterable[Finding]:
-    """The last word on each check: a step that is tried again evaluates its checks again."""
+    """Yields the last evaluation of each check. A retried step evaluates its checks again."""
     last = {check_subject(e.asset_check_key): e for _, e in _check_evaluations(events, scope)}
     for subject, evaluation in last.items():
         yield Finding(
@@ -128,8 +147,10 @@ def _check_findings(events: Sequence[dg.DagsterEvent], scope: AlertScope) -> Ite
 def _failure_finding(
     run: dg.DagsterRun, end: dg.DagsterEvent, events: Sequence[dg.DagsterEvent], scope: AlertScope
 ) -> Finding | None:
-    """Why the run failed, and which checks gave no verdict because their step crashed; None where
-    it failed only because of checks that block, which say it themselves."""
+    """Says why the run failed, and which checks have no result because their step crashed.
+
+    Returns None if the run failed only because of blocking checks, which have their own findings.
+    """
     failed = [event for event in events if event.event_type is dg.DagsterEventType.STEP_FAILURE]
     evaluated_steps = {event.step_key for event, _ in _check_evaluations(events, scope)}
     unreported = [
@@ -143,13 +164,15 @@ def _failure_finding(
     crashed = _crashed_checks(events, {event.step_key for event in unreported})
     text = "The run failed. " + (" ".join(reasons) or end.message or "")
     if crashed:
-        text = f"The run failed, and with it crashed {_checks_text(crashed)}. {' '.join(reasons)}"
+        text = f"The run failed. Without a result: {_checks_text(crashed)}. {' '.join(reasons)}"
     return Finding(job_subject(run.job_name), Severity.ERROR, text)
 
 
 def _crashed_checks(events: Sequence[dg.DagsterEvent], failed_steps: set[str | None]) -> list[str]:
-    """Checks that were planned and never evaluated, in a step that failed itself. Those of a step
-    that was left out since an earlier one had failed did not crash."""
+    """Returns the checks that a failed step planned and never evaluated.
+
+    Checks of a step that was skipped because an earlier one failed did not crash.
+    """
     planned = [
         event
         for event in events
@@ -176,7 +199,7 @@ def _is_blocked_by_check(event: dg.DagsterEvent) -> bool:
 
 
 def _error_text(event: dg.DagsterEvent) -> str:
-    """Our own errors say what to do, in one line; of others, the first line of the innermost."""
+    """Returns the description of our own failures, else the first line of the innermost error."""
     failure = event.step_failure_data
     if failure.user_failure_data and failure.user_failure_data.description:
         return failure.user_failure_data.description

@@ -1,10 +1,10 @@
-"""The sensor: reads which runs have ended, sends what is due, and only then remembers it.
+"""The alert sensor: reads ended runs, sends what is due, then stores its cursor.
 
-At least once, therefore: killed between sending and remembering, the same message is sent again,
-with the same last line. Dagster keeps the memory of a tick that fails as it was, so a tick fails
-where nothing could be delivered and nothing is new; where there is something to remember, it passes
-and says what is still to be delivered. With two channels, one of which is down, the other would
-else hear the same every minute.
+Delivery is at least once: a tick that is killed between sending and storing sends the same message
+again, with the same last line. Dagster keeps the old cursor if a tick fails. So a tick fails only
+if a delivery failed and there is nothing new to store. Otherwise it succeeds, stores its cursor and
+says what is still undelivered. If it failed, a channel that works would get the same message every
+minute while another one is down.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from helpdesk_assets.alerts.message import NoticeContext
 from helpdesk_assets.defs.alerts.run_events import latest_cursors, read_reports
 from helpdesk_assets.defs.alerts.run_reports import AlertScope
 from helpdesk_assets.errors import AlertNotDelivered
+from helpdesk_assets.formatting import pluralized
 from helpdesk_assets.settings import configured_alerts, load_alert_settings
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,14 @@ RESOURCE = "alerts"
 
 @dataclass(frozen=True, slots=True)
 class Alerts:
-    """Whom to tell, and how."""
+    """The configured channels and how to use them.
+
+    Attributes:
+        channels: Where to send.
+        reminder: How often an open incident is reported again.
+        ui_url: Address of Dagster's UI, for links to runs; empty for none.
+        heartbeat_url: Pinged after each successful run; empty for none.
+    """
 
     channels: Sequence[Channel]
     reminder: timedelta
@@ -46,10 +54,14 @@ class Alerts:
 
 
 class AlertsResource(dg.ConfigurableResource[Alerts]):
-    """It has no fields: what is never a field can show up neither in config nor in a repr."""
+    """The alert channels of the settings.
+
+    It has no fields: a URL that is never a field cannot appear in run config or in a repr.
+    """
 
     def open(self) -> Alerts:
-        """
+        """Reads the settings and makes the channels.
+
         Raises:
             SettingsError: a setting cannot be read, or Apprise is not installed.
         """
@@ -63,7 +75,7 @@ class AlertsResource(dg.ConfigurableResource[Alerts]):
 
 
 def alert_sensors(scope: AlertScope) -> list[dg.SensorDefinition]:
-    """The sensor where the environment asks for it, else none."""
+    """Returns the sensor if the environment configures alerts or a heartbeat, else nothing."""
     alert_settings = configured_alerts()
     if alert_settings is None:
         return []
@@ -76,21 +88,26 @@ def build_alert_sensor(
     scope: AlertScope,
     *,
     minimum_interval_seconds: int = 60,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> dg.SensorDefinition:
-    """A sensor that needs the resource `alerts`."""
+    """Builds the sensor. It requires the resource `alerts`.
+
+    Args:
+        scope: Which runs and checks to report.
+        minimum_interval_seconds: Pause between two ticks.
+        now: Current time, UTC.
+    """
 
     @dg.sensor(
         name=SENSOR_NAME,
         minimum_interval_seconds=minimum_interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Tells the people behind ALERT_URLS of failed checks and runs, and when they"
-        " are over.",
+        description="Notifies ALERT_URLS when a check or run fails, and when it is well again.",
     )
     def helpdesk_alerts(
         context: dg.SensorEvaluationContext, alerts: AlertsResource
     ) -> dg.SkipReason:
-        return dg.SkipReason(tick(context, alerts.open(), scope, clock()))
+        return dg.SkipReason(tick(context, alerts.open(), scope, now()))
 
     return helpdesk_alerts
 
@@ -98,17 +115,26 @@ def build_alert_sensor(
 def tick(
     context: dg.SensorEvaluationContext, alerts: Alerts, scope: AlertScope, now: datetime
 ) -> str:
-    """One look. Returns what it did, in a sentence for the UI's list of ticks.
+    """Runs one tick.
+
+    Args:
+        context: Dagster's sensor context, which holds the cursor.
+        alerts: Channels and settings.
+        scope: Which runs and checks to report.
+        now: Current time, UTC.
+
+    Returns:
+        A summary for the UI's list of ticks.
 
     Raises:
-        AlertNotDelivered: a channel is not there, and there is nothing else to remember.
+        AlertNotDelivered: a delivery failed and there is nothing new to store.
     """
     before = from_text(context.cursor)
     if before is None:
         if context.cursor:
-            log.warning("What was told before cannot be read (another version?); begun anew.")
+            log.warning("The cursor of %s cannot be read. Starting over.", SENSOR_NAME)
         context.update_cursor(to_text(SensorState(latest_cursors(context.instance))))
-        return "Begun. Runs that end from now on are looked at; what was before is not told."
+        return "Started. Runs that end from now on are reported; earlier ones are not."
     reports, cursors = read_reports(context.instance, before.cursors, scope, _location(context))
     incidents = before.incidents
     for report in reports:
@@ -121,7 +147,7 @@ def tick(
     if any(report.succeeded and report.job in scope.jobs for report in reports):
         ping_heartbeat(alerts.heartbeat_url.get_secret_value())
     if delivery.failures and to_text(after) == to_text(before):
-        raise AlertNotDelivered(f"{_undelivered_text(delivery)} Tried again with the next tick.")
+        raise AlertNotDelivered(f"{_undelivered_text(delivery)} The next tick tries again.")
     context.update_cursor(to_text(after))
     return _tick_summary(reports, delivery, after)
 
@@ -132,20 +158,25 @@ def _location(context: dg.SensorEvaluationContext) -> str | None:
 
 
 def _undelivered_text(delivery: DeliveryReport) -> str:
-    return f"Could not be delivered: {'; '.join(delivery.failures)}."
+    return f"Not delivered: {'; '.join(delivery.failures)}."
 
 
 def _tick_summary(
     reports: Sequence[RunReport], delivery: DeliveryReport, after: SensorState
 ) -> str:
-    wrong = sum(incident.resolved_at is None for incident in after.incidents.values())
-    words = [
-        f"{len(reports)} runs ended, {delivery.delivered} messages sent, {wrong} problems last."
-    ]
+    open_incidents = sum(incident.resolved_at is None for incident in after.incidents.values())
+    counts = (
+        f"{pluralized(len(reports), 'run')} ended",
+        f"{pluralized(delivery.delivered, 'message')} sent",
+        f"{pluralized(open_incidents, 'open problem')}.",
+    )
+    sentences = ["; ".join(counts)]
     if delivery.failures:
-        words.append(_undelivered_text(delivery))
+        sentences.append(_undelivered_text(delivery))
     if delivery.waiting:
-        words.append(f"{delivery.waiting} messages wait for the next tick.")
+        sentences.append(f"{pluralized(delivery.waiting, 'message')} left for the next tick.")
     if after.refused:
-        words.append(f"{after.refused} messages were refused for good since the sensor began.")
-    return " ".join(words)
+        sentences.append(
+            f"{pluralized(after.refused, 'message')} refused since the sensor started."
+        )
+    return " ".join(sentences)

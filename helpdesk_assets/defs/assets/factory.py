@@ -1,4 +1,4 @@
-"""What the four assets have in common, so that none of them differs by accident."""
+"""What the assets have in common, so that none of them differs by accident."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -10,14 +10,17 @@ from helpdesk_assets.defs.table_metadata import describe
 from helpdesk_assets.warehouse.table_spec import TableSpec
 
 IO_MANAGER_KEY = "bigquery_merge"
+# Owns the assets and tags the runs.
+TEAM = "support-data"
+
 SYNC_POOL = "helpdesk_sync"
 BACKFILL_POOL = "helpdesk_backfill"
 
-# The schedule ticks every two hours: one tick late is worth a look, two are a fault.
+# The schedule ticks every two hours: one late tick is worth a look, two are a fault.
 FRESHNESS_POLICY = dg.FreshnessPolicy.time_window(
     fail_window=timedelta(hours=5), warn_window=timedelta(hours=3)
 )
-# HTTP calls and statements have retries of their own; this is for what outlasts them.
+# HTTP calls and statements have their own retries. These are for failures that outlast them.
 RETRY_POLICY = dg.RetryPolicy(
     max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
 )
@@ -26,8 +29,14 @@ RETRY_POLICY = dg.RetryPolicy(
 def sync_asset(
     name: str, spec: TableSpec, *, details: str, deps: Sequence[str] = ()
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """`@dg.asset` for a table of ours; `details` tells, after the table's description, how it comes
-    to be."""
+    """Returns the `@dg.asset` decorator for one table of the sync.
+
+    Args:
+        name: The asset's name.
+        spec: The table that the IO manager writes.
+        details: Second paragraph of the description, after the table's own.
+        deps: Upstream assets.
+    """
     return dg.asset(
         name=name,
         deps=deps,
@@ -35,7 +44,7 @@ def sync_asset(
         metadata={**describe(spec), "dagster/storage_kind": "bigquery"},
         io_manager_key=IO_MANAGER_KEY,
         group_name="helpdesk",
-        owners=["team:support-data"],
+        owners=[f"team:{TEAM}"],
         kinds={"bigquery", "python"},
         code_version="1",
         freshness_policy=FRESHNESS_POLICY,

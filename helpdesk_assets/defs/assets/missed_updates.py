@@ -1,4 +1,7 @@
-"""Records what no webhook delivered. Before the merge: afterwards nothing looks missed."""
+"""Records the changes that no webhook delivered.
+
+This asset runs before the merge: after it, nothing looks missed.
+"""
 
 import dagster as dg
 
@@ -15,13 +18,14 @@ from helpdesk_assets.warehouse.stores.sync_tables import MergeRequest
     "missed_updates",
     tables.MISSED_UPDATES,
     deps=[RAW_TICKET_CHANGES],
-    details="A change counts once it is older than WEBHOOK_GRACE_SECONDS and no event of the "
-    "receiver delivered it or, without that receiver, the tickets table does not have it. Nothing "
-    "is recorded on the first load or with WEBHOOKS_ENABLED=false.",
+    details="A change counts as missed if it is older than WEBHOOK_GRACE_SECONDS and no event of "
+    "the receiver delivered it. Without this project's receiver, it counts if the tickets table "
+    "does not have it yet. Nothing is recorded on the first load or with WEBHOOKS_ENABLED=false.",
 )
 def missed_updates(
     context: dg.AssetExecutionContext, bigquery: HelpdeskBigQuery
 ) -> dg.MaterializeResult[MergeRequest]:
+    """Returns the query that records the missed updates of the latest batch."""
     request = MergeRequest(None)
     with as_failure():
         manifest = latest_batch(context.instance, context.run)

@@ -1,4 +1,4 @@
-"""Asks the helpdesk for what changed since the watermark and stores every version it gives."""
+"""Reads what changed in the helpdesk since the watermark and stores every version."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -23,21 +23,36 @@ from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.stores.sync_tables import MergeRequest
 
-# Every log line is a row in the event log; a full load has thousands of pages.
+# Every log line is a row in the event log, and a full load has thousands of pages.
 PAGES_PER_LOG_LINE = 100
 
 
 class SyncConfig(dg.Config):
-    """What one run is asked for. With `since` or `until` it reads just that range and leaves the
-    watermark alone."""
+    """What one run reads. With `since` or `until` it reads only that range.
+
+    A run over a range does not move the watermark.
+    """
 
     mode: Literal["auto", "full", "incremental"] = Field(
-        default="auto", description="auto: incremental where there is a watermark, else full."
+        default="auto", description="auto: incremental if there is a watermark, else full."
     )
-    since: str | None = Field(default=None, description="ISO 8601 with a zone.")
-    until: str | None = Field(default=None, description="ISO 8601 with a zone.")
+    since: str | None = Field(
+        default=None,
+        description="Read only changes from this time on, such as 2026-11-23T10:00:00Z. The "
+        "watermark stays.",
+    )
+    until: str | None = Field(
+        default=None,
+        description="Read only changes up to this time, such as 2026-11-23T11:00:00+01:00. The "
+        "watermark stays.",
+    )
 
-    def sync_request(self) -> SyncRequest:
+    def to_request(self) -> SyncRequest:
+        """Converts the config into the request of a sync.
+
+        Raises:
+            UserError: `since` or `until` is not an ISO 8601 time with a zone.
+        """
         return SyncRequest(
             RequestedMode(self.mode),
             _parse_time("since", self.since),
@@ -48,9 +63,9 @@ class SyncConfig(dg.Config):
 @sync_asset(
     "raw_ticket_changes",
     tables.RAW_TICKET_CHANGES,
-    details="One to a few calls, however many tickets there are: only what changed since the "
-    "watermark is asked for. The whole list is read on the first run, on request, and when the "
-    "change endpoint fails.",
+    details="Takes one to a few calls, however many tickets there are, because it requests only "
+    "what changed since the watermark. It reads the whole list on the first run, on request, and "
+    "when the change endpoint fails.",
 )
 def raw_ticket_changes(
     context: dg.AssetExecutionContext,
@@ -58,18 +73,19 @@ def raw_ticket_changes(
     helpdesk: HelpdeskResource,
     bigquery: HelpdeskBigQuery,
 ) -> dg.MaterializeResult[MergeRequest]:
+    """Fetches one batch and returns it for the IO manager to merge."""
     with as_failure():
         reject_concurrent_run(context.instance, context.run)
         manifest, request = fetch(
             helpdesk,
             bigquery,
-            config.sync_request(),
+            config.to_request(),
             run_id=context.run.run_id,
             attempt=context.retry_number,
             log=context.log.info,
         )
     if manifest.fallback:
-        context.log.warning("The listing was read: %s", manifest.reason)
+        context.log.warning("Every ticket was listed: %s", manifest.reason)
     return dg.MaterializeResult(value=request, metadata=fetched(manifest))
 
 
@@ -82,7 +98,19 @@ def fetch(
     attempt: int,
     log: Callable[[str], None],
 ) -> tuple[Manifest, MergeRequest]:
-    """Read the batch into a spool, which is the IO manager's to close unless this fails."""
+    """Reads one batch into a spool. The IO manager closes the spool, unless this call fails.
+
+    Args:
+        helpdesk: The helpdesk to read.
+        bigquery: Where the state row and staging tables are.
+        sync_request: What to read.
+        run_id: Id of the Dagster run.
+        attempt: Number of the step's retry, 0 for the first try.
+        log: Called with a line of progress every `PAGES_PER_LOG_LINE` pages.
+
+    Returns:
+        The batch's manifest, and its rows as a request to merge.
+    """
     settings = load_settings()
     spool = Spool(settings.bigquery_small_batch_bytes)
     try:
@@ -107,14 +135,12 @@ def fetch(
 
 
 def log_progress(progress: Progress, log: Callable[[str], None]) -> None:
+    """Logs a line of progress every `PAGES_PER_LOG_LINE` pages."""
     if progress.pages % PAGES_PER_LOG_LINE == 0:
         log(progress.describe())
 
 
 def _parse_time(name: str, text: str | None) -> datetime | None:
-    """Raises:
-    UserMistake: no time, or one without a zone, which nobody could place.
-    """
     if not text:
         return None
     try:

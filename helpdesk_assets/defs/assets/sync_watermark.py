@@ -1,4 +1,4 @@
-"""Moves the watermark, last of all: a crash before this only repeats work."""
+"""Moves the watermark as the last step, so a crash before it only repeats work."""
 
 from datetime import UTC, datetime
 
@@ -19,13 +19,14 @@ from helpdesk_assets.warehouse import tables
     "sync_watermark",
     tables.SYNC_STATE,
     deps=[metadata.TICKETS_TABLE],
-    details="Stored as `sync_state`. The watermark is the sync's own and never taken from rows "
-    "that webhooks write. It moves only forwards, only over a window that was read whole, and "
-    "only once the window's tickets are in the table.",
+    details="Stored as `sync_state`. The watermark belongs to the sync alone and never comes from "
+    "rows that webhooks write. It moves only forwards, only over a window that was read whole, "
+    "and only after the window's tickets are in the table.",
 )
 def sync_watermark(
     context: dg.AssetExecutionContext, watermark: WatermarkResource
 ) -> dg.MaterializeResult[None]:
+    """Commits the latest batch, once it is merged."""
     now = datetime.now(UTC)
     with as_failure():
         manifest = latest_batch(context.instance, context.run)
@@ -43,9 +44,12 @@ def sync_watermark(
 
 
 def require_merged(instance: dg.DagsterInstance, manifest: Manifest) -> None:
-    """Raises:
-    UserMistake: the batch is not in the tickets table yet, and a watermark that passed it would
-        hide its changes from every later run.
+    """Checks that tickets_table has merged the batch.
+
+    A watermark that moved past an unmerged batch would hide its changes from every later run.
+
+    Raises:
+        UserError: the batch is not in the tickets table yet.
     """
     if batch_metadata(instance, metadata.TICKETS_TABLE, manifest.batch_id) is None:
         raise UserError(

@@ -1,12 +1,13 @@
-"""History by the month, spread over as many runs and machines as Dagster's backfill makes of it.
+"""Loads history month by month, one run per partition of a Dagster backfill.
 
-No step of the sync: it waits for none, holds none up, and leaves the watermark alone.
+The asset is independent of the sync: it waits for no step, delays none, and leaves the watermark
+alone.
 """
 
 import dagster as dg
 
 from helpdesk_assets.defs import metadata
-from helpdesk_assets.defs.assets.factory import BACKFILL_POOL, RETRY_POLICY
+from helpdesk_assets.defs.assets.factory import BACKFILL_POOL, RETRY_POLICY, TEAM
 from helpdesk_assets.defs.assets.raw_ticket_changes import log_progress
 from helpdesk_assets.defs.failures import as_failure
 from helpdesk_assets.defs.resources.bigquery import HelpdeskBigQuery
@@ -16,7 +17,7 @@ from helpdesk_assets.operations.backfill import backfill
 from helpdesk_assets.operations.sync import SyncPolicy, SyncReport
 from helpdesk_assets.settings import backfill_from, load_settings
 
-# The month that is not over as well: a backfill reads of it what the sync has passed.
+# `end_offset` adds the current month: a backfill reads the part of it that the sync has passed.
 MONTHLY_PARTITIONS = dg.MonthlyPartitionsDefinition(
     start_date=backfill_from(), fmt="%Y-%m", end_offset=1
 )
@@ -25,12 +26,12 @@ MONTHLY_PARTITIONS = dg.MonthlyPartitionsDefinition(
 @dg.asset(
     name=metadata.TICKET_BACKFILL,
     partitions_def=MONTHLY_PARTITIONS,
-    description="Tickets that last changed in a month, read and merged.\n\nInto the tables of the "
-    "sync and by the same guard, so that an older version never replaces a newer one. The "
-    "watermark stays, and no webhook is judged by it.",
-    # Not among those that are materialised together: Dagster would ask for a month then.
+    description="Reads and merges the tickets that last changed in one month.\n\nWrites to the "
+    "tables of the sync under the same guard, so an older version never replaces a newer one. "
+    "Does not move the watermark and records no missed webhooks.",
+    # A separate group: materialising it together with the sync would make Dagster ask for a month.
     group_name="helpdesk_backfill",
-    owners=["team:support-data"],
+    owners=[f"team:{TEAM}"],
     kinds={"bigquery", "python"},
     code_version="1",
     retry_policy=RETRY_POLICY,
@@ -39,6 +40,7 @@ MONTHLY_PARTITIONS = dg.MonthlyPartitionsDefinition(
 def ticket_backfill(
     context: dg.AssetExecutionContext, helpdesk: HelpdeskResource, bigquery: HelpdeskBigQuery
 ) -> dg.MaterializeResult[None]:
+    """Reads and merges one month."""
     month = context.partition_time_window
     with as_failure():
         settings = load_settings().for_backfill
@@ -53,7 +55,7 @@ def ticket_backfill(
                 on_page=lambda progress: log_progress(progress, context.log.info),
             )
     if report is None:
-        context.log.info("The sync has not passed this month yet; there is nothing to read.")
+        context.log.info("Nothing to read: the sync has not reached this month yet.")
     return dg.MaterializeResult(metadata=_metadata_of(context, report))
 
 
@@ -62,8 +64,8 @@ def _metadata_of(context: dg.AssetExecutionContext, report: SyncReport | None) -
         return metadata.backfilled(None, RunCounts(), {})
     if report.facts.repeated_keys:
         context.log.warning(
-            "%d tickets have more than one row: another run inserted them at the same moment. "
-            "The check one_row_per_ticket is about them.",
+            "%d tickets have more than one row, because another run inserted them at the same "
+            "time. See the check one_row_per_ticket.",
             report.facts.repeated_keys,
         )
     jobs = {"query_jobs": report.query_jobs, "load_jobs": report.load_jobs}

@@ -1,4 +1,4 @@
-"""Brings the current state of every ticket up to date; a newer version is never overwritten."""
+"""Merges the batch into `tickets`. An older version never overwrites a newer one."""
 
 import dagster as dg
 
@@ -15,12 +15,13 @@ from helpdesk_assets.warehouse.stores.sync_tables import MergeRequest
     "tickets_table",
     tables.TICKETS,
     deps=[MISSED_UPDATES],
-    details="Stored as `tickets`. Webhooks may write here too: of two versions the newer one "
-    "stays, whoever brought it.",
+    details="Stored as `tickets`. Webhooks may write to this table too: of two versions the newer "
+    "one stays, whoever wrote it.",
 )
 def tickets_table(
     context: dg.AssetExecutionContext, bigquery: HelpdeskBigQuery
 ) -> dg.MaterializeResult[MergeRequest]:
+    """Returns the query that merges the latest batch into `tickets`."""
     request = MergeRequest(None)
     with as_failure():
         manifest = latest_batch(context.instance, context.run)

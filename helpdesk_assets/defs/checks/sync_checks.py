@@ -1,4 +1,7 @@
-"""All checks as one step after the sync: under other executors each step costs a process."""
+"""Runs all checks of the sync as one step after it.
+
+One step and not one per check: with other executors, each step costs a process.
+"""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -6,8 +9,9 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from helpdesk_assets.checks import tables
-from helpdesk_assets.checks.evidence import CheckResult, CheckThresholds, Evidence
+from helpdesk_assets.checks.evidence import CheckThresholds, Evidence
 from helpdesk_assets.defs import metadata
+from helpdesk_assets.defs.checks.results import to_dagster_result
 from helpdesk_assets.defs.failures import as_failure
 from helpdesk_assets.defs.latest_batch import batch_metadata, latest_batch
 from helpdesk_assets.defs.resources.watermark import WatermarkResource
@@ -16,42 +20,48 @@ from helpdesk_assets.model.codec import run_counts_from_json
 from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.settings import load_settings
 
-# Check -> (its asset, what it asks).
+# By check: the asset that it belongs to, and its description.
 CHECKS: Mapping[str, tuple[str, str]] = {
     "webhook_gaps": (
         metadata.MISSED_UPDATES,
-        "Did webhooks deliver every change? An error above WEBHOOK_GAP_ERROR_SHARE of the changes.",
+        "Did webhooks deliver every change? ERROR above a share of WEBHOOK_GAP_ERROR_SHARE.",
     ),
     "webhook_silence": (
         metadata.MISSED_UPDATES,
-        "Does the receiver hear of changes at all? Not if they came and no event did.",
+        "Do events reach the receiver at all while tickets change?",
     ),
     "webhook_latency": (
         metadata.MISSED_UPDATES,
-        "Are changes in the table soon? 95 of 100 within WEBHOOK_LATENCY_SECONDS.",
+        "Do 95% of webhooks reach the table within WEBHOOK_LATENCY_SECONDS?",
     ),
     "overlap_too_small": (
         metadata.RAW_TICKET_CHANGES,
-        "Does polling find changes well before its windows have passed them?",
+        "Does polling find changes well before its window has moved past them?",
     ),
     "no_fallback": (metadata.RAW_TICKET_CHANGES, "Did the change endpoint answer?"),
     "read_whole": (
         metadata.RAW_TICKET_CHANGES,
-        "Is every ticket that was fetched accounted for in the table?",
+        "Is every fetched ticket accounted for in the table?",
     ),
-    "one_row_per_ticket": (metadata.TICKETS_TABLE, "Does no ticket have two rows?"),
-    "no_null_keys_or_times": (metadata.TICKETS_TABLE, "Has every row its id and its time?"),
+    "one_row_per_ticket": (metadata.TICKETS_TABLE, "Does every ticket have only one row?"),
+    "no_null_keys_or_times": (
+        metadata.TICKETS_TABLE,
+        "Does every row have its id and its modified time?",
+    ),
     "no_time_in_the_future": (
         metadata.TICKETS_TABLE,
-        "Is no row dated ahead of the helpdesk's clock?",
+        "Are all rows dated before the helpdesk's current time?",
     ),
-    "watermark_fresh": (metadata.SYNC_WATERMARK, "Is the watermark at most two ticks old?"),
+    "watermark_fresh": (
+        metadata.SYNC_WATERMARK,
+        "Is the watermark at most two ticks of the schedule old?",
+    ),
 }
 
 
 def _check_spec(name: str) -> dg.AssetCheckSpec:
     asset, question = CHECKS[name]
-    # Every check waits for the watermark, since it is judged by what is counted there.
+    # Every check waits for sync_watermark, because that step counts what the checks judge.
     last = [] if asset == metadata.SYNC_WATERMARK else [metadata.SYNC_WATERMARK]
     return dg.AssetCheckSpec(name, asset=asset, description=question, additional_deps=last)
 
@@ -65,18 +75,25 @@ def _check_spec(name: str) -> dg.AssetCheckSpec:
 def sync_checks(
     context: dg.AssetCheckExecutionContext, watermark: WatermarkResource
 ) -> Iterator[dg.AssetCheckResult]:
+    """Evaluates all checks and yields those that were selected."""
     with as_failure():
         evidence = collect_evidence(context.instance, context.run, watermark)
     for check_result in tables.evaluate_checks(evidence):
         key = dg.AssetCheckKey(dg.AssetKey(CHECKS[check_result.name][0]), check_result.name)
         if key in context.selected_asset_check_keys:
-            yield to_dagster_result(key, check_result)
+            yield to_dagster_result(check_result, key.asset_key)
 
 
 def collect_evidence(
     instance: dg.DagsterInstance, run: dg.DagsterRun, watermark: WatermarkResource
 ) -> Evidence:
-    """The latest batch and the state row. Two reads, no query job."""
+    """Collects the latest batch and the state row. Costs two reads and no query job.
+
+    Args:
+        instance: Dagster's instance.
+        run: The current run.
+        watermark: Reads the state row.
+    """
     manifest = latest_batch(instance, run)
     state = watermark.read()
     return Evidence(
@@ -88,22 +105,14 @@ def collect_evidence(
     )
 
 
-def to_dagster_result(key: dg.AssetCheckKey, check_result: CheckResult) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        asset_key=key.asset_key,
-        check_name=key.name,
-        passed=check_result.passed,
-        severity=dg.AssetCheckSeverity(check_result.severity.value),
-        description=check_result.description,
-        metadata=metadata.check_metadata(check_result.facts),
-    )
-
-
 def _batch_counts(
     instance: dg.DagsterInstance, manifest: Manifest | None, state: SyncState | None
 ) -> RunCounts | None:
-    """What was counted when the batch closed: in the state row, except for a run over a range,
-    which leaves that row alone."""
+    """Returns what was counted when the batch was committed.
+
+    The counts are in the state row. A run over a range leaves that row alone, so its counts come
+    from the metadata of its sync_watermark.
+    """
     if manifest is None:
         return None
     if state is not None and state.run_id == manifest.run_id:

@@ -1,1 +1,1 @@
-"""How assets' values become tables."""
+"""IO managers: they write the values of assets to tables."""

@@ -1,8 +1,8 @@
-"""Writes every asset's value with one MERGE, told how by the asset's own metadata.
+"""Writes each asset's value with one MERGE, as the asset's definition metadata describe.
 
-dagster-gcp's IO manager empties the table before it loads, so a crash in between leaves nothing,
-and an incremental batch would replace the history. Key and guard are in the definition metadata
-(see `table_metadata.describe`), so any asset can be stored this way. Must not know tickets.
+dagster-gcp's IO manager empties the table before it loads, so a crash in between leaves it empty,
+and an incremental batch would replace the history. Here, the key and the guard are in the
+definition metadata (see `table_metadata.describe`), so any asset can use it. Must not know tickets.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 
 
 class BigQueryMergeIOManager(dg.ConfigurableIOManager):
-    """Takes a DataFrame, a `Spool` of rows, a `Query` or a `MergeRequest`; gives a DataFrame.
+    """Stores a DataFrame, a `Spool` of rows, a `Query` or a `MergeRequest`; loads a DataFrame.
 
-    The table is the last part of the asset key, or `table` in the metadata. The dataset is `schema`
-    in the metadata, else the field here, else `BIGQUERY_DATASET`.
+    The table is `table` in the asset's metadata, else the last part of its key. The dataset is
+    `schema` in the metadata, else the field `dataset`, else `BIGQUERY_DATASET`.
     """
 
     bigquery: HelpdeskBigQuery
     dataset: str = ""
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
-        """Merge the value; done again by a retry it changes nothing. A spool is closed here."""
+        """Merges the value and closes a spool. A retry that merges it again changes nothing."""
         stated = context.definition_metadata
         try:
             with as_failure(), self.bigquery.warehouse(self._dataset(stated)) as warehouse:
@@ -54,7 +54,7 @@ class BigQueryMergeIOManager(dg.ConfigurableIOManager):
         context.add_output_metadata(metadata.merged(report, table_id))
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
-        """The whole table, or the columns that the input's `columns` metadata names."""
+        """Loads the whole table, or only the columns in the input's metadata `columns`."""
         upstream = context.upstream_output
         stated = (upstream.definition_metadata if upstream else None) or {}
         columns = context.definition_metadata.get("columns")
@@ -68,10 +68,17 @@ class BigQueryMergeIOManager(dg.ConfigurableIOManager):
 def write(
     warehouse: BigQueryClient, spec: TableSpec, value: Any, *, run_id: str, attempt: int = 0
 ) -> MergeReport:
-    """Merge any value that the IO manager takes.
+    """Merges a value of any type that the IO manager accepts.
+
+    Args:
+        warehouse: The dataset to write to.
+        spec: The table.
+        value: A DataFrame, a `Spool`, a `Query` or a `MergeRequest`.
+        run_id: Id of the Dagster run; it makes job ids repeatable.
+        attempt: Number of the step's retry, 0 for the first try.
 
     Raises:
-        UserMistake: a value of another kind.
+        UserError: the value has another type.
     """
     settings = load_settings()
     small = settings.bigquery_small_batch_bytes
@@ -86,7 +93,7 @@ def write(
             "DataFrame, a Query, a Spool or a MergeRequest."
         )
     rows = spool_frame(value, spec, small)
-    if not spec.columns:  # then whatever the frame holds belongs into the table
+    if not spec.columns:  # without declared columns, the table gets those of the frame
         spec = replace(spec, columns=rows.columns)
     with rows.spool:
         return TableWriter(warehouse, small_batch_bytes=small).merge(
@@ -100,8 +107,10 @@ def write(
 
 
 def _attempt() -> int:
-    """Which try of the step this is. Dagster tells it to the asset's context only; elsewhere, as
-    in a unit test, it is the first."""
+    """Number of the step's retry.
+
+    Dagster has it only in the asset's context. Outside of one, as in a unit test, it is 0.
+    """
     try:
         return dg.OpExecutionContext.get().retry_number
     except dg.DagsterInvariantViolationError:

@@ -1,1 +1,1 @@
-"""What Dagster hands to assets: helpdesk, BigQuery, watermark. Builds clients, holds no rules."""
+"""Dagster resources: helpdesk, BigQuery and watermark. They build clients from the settings."""

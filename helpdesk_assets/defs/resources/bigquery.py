@@ -1,7 +1,7 @@
-"""BigQuery as an asset asks for it: dagster-gcp's resource, filled from our settings.
+"""The BigQuery resource: dagster-gcp's, completed from the settings.
 
-Settings are read when a run asks, never at import, so that definitions load anywhere. With nothing
-set at all the local stand-in is used. Must not know SQL.
+Settings are read when a run needs them and never at import, so definitions load anywhere. If
+nothing is set, the resource uses the local stand-in. Must not know SQL.
 """
 
 from __future__ import annotations
@@ -20,17 +20,20 @@ from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 
 
 class HelpdeskBigQuery(BigQueryResource):
-    """A `BigQueryResource` that also gives our `BigQueryClient`. What is left empty comes from the
-    settings (`BIGQUERY_PROJECT`, `BIGQUERY_LOCATION`, `BIGQUERY_EMULATOR_HOST`)."""
+    """A `BigQueryResource` that also opens a `BigQueryClient`.
+
+    Empty fields are taken from the settings `BIGQUERY_PROJECT`, `BIGQUERY_LOCATION` and
+    `BIGQUERY_EMULATOR_HOST`.
+    """
 
     api_endpoint: str | None = Field(
         default=None,
-        description="Address of a local stand-in, on this machine only; no credentials are sent"
-        " to it. A project that is set here without it is one of the real service.",
+        description="Address of a local stand-in on this machine. No credentials are sent to it. A "
+        "project without this address means the real BigQuery.",
     )
 
     def settings(self, dataset: str | None = None) -> Settings:
-        """The settings as this resource completes them."""
+        """Returns the settings with this resource's fields applied."""
         settings = load_settings()
         filled: dict[str, object] = {}
         if self.project:
@@ -45,7 +48,7 @@ class HelpdeskBigQuery(BigQueryResource):
 
     @contextmanager
     def get_client(self) -> Iterator[bigquery.Client]:
-        """A client: anonymous where it is a local stand-in, else as dagster-gcp makes it."""
+        """Opens a client: anonymous for a local stand-in, else as dagster-gcp makes it."""
         settings = self.settings()
         if settings.bigquery_emulator_host:
             client = bigquery.Client(
@@ -67,7 +70,7 @@ class HelpdeskBigQuery(BigQueryResource):
 
     @contextmanager
     def warehouse(self, dataset: str | None = None) -> Iterator[BigQueryClient]:
-        """The dataset of the settings, or another one of the same project."""
+        """Opens the dataset of the settings, or another one of the same project."""
         settings = self.settings(dataset)
         if self.gcp_credentials and not settings.bigquery_emulator_host:
             with self.get_client() as client:
@@ -81,7 +84,7 @@ class HelpdeskBigQuery(BigQueryResource):
 
     @contextmanager
     def sync_tables(self) -> Iterator[SyncTables]:
-        """The four tables of the sync."""
+        """Opens the tables of the sync."""
         settings = self.settings()
         with self.warehouse() as warehouse:
             yield SyncTables(

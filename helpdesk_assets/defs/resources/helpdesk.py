@@ -1,6 +1,4 @@
-"""The helpdesk as an asset asks for it. It has no fields: a token that is never a field can show up
-neither in run config nor in a repr. Must not know any vendor.
-"""
+"""The helpdesk resource. Must not know any vendor."""
 
 from __future__ import annotations
 
@@ -15,13 +13,18 @@ from helpdesk_assets.settings import Settings, load_settings
 
 
 class HelpdeskResource(dg.ConfigurableResource[Helpdesk]):
-    """Which helpdesk, at which address and with which token is for the settings to say."""
+    """Opens the helpdesk of the settings.
+
+    It has no fields: a token that is never a field cannot appear in run config or in a repr.
+    """
 
     @contextmanager
     def open(self, settings: Settings | None = None) -> Iterator[Helpdesk]:
-        """The helpdesk, not called yet. Opened by the step that reads it rather than at the start
-        of the run, so that the later steps can be run again while the helpdesk is down.
-        `settings`: those of the environment when None."""
+        """Opens the helpdesk without calling it.
+
+        The step that reads the helpdesk opens it, and not the start of the run, so that later steps
+        can be run again while the helpdesk is down. `settings` default to the environment's.
+        """
         helpdesk = make_helpdesk(settings or load_settings())
         try:
             yield helpdesk

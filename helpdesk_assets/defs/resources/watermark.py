@@ -1,5 +1,7 @@
-"""How far the sync has come. Reading is a table read and costs no query job; moving is a
-compare-and-set. Losing the state row costs one full load and loses no ticket.
+"""The watermark resource: reads and moves the state row of the sync.
+
+Reading is a table read and costs no query job. Moving is a compare-and-set. A lost state row costs
+one full load and loses no ticket.
 """
 
 from __future__ import annotations
@@ -17,7 +19,13 @@ from helpdesk_assets.warehouse.table_spec import JobUsage
 
 @dataclass(frozen=True, slots=True)
 class CommittedRun:
-    """What the warehouse counted, the state row as it is now, and what closing cost."""
+    """Result of committing a run.
+
+    Attributes:
+        facts: What the warehouse counted.
+        state: The state row after the commit.
+        use: Query jobs, load jobs and bytes billed by the commit.
+    """
 
     facts: RunCounts
     state: SyncState | None
@@ -30,16 +38,18 @@ class WatermarkResource(dg.ConfigurableResource[SyncState]):
     bigquery: HelpdeskBigQuery
 
     def read(self) -> SyncState | None:
-        """The state row; None before the first run has closed."""
+        """Returns the state row; None before the first run is committed."""
         with self.bigquery.sync_tables() as sync_tables:
             return sync_tables.read_state()
 
     def commit_run(self, manifest: Manifest, *, attempt: int = 0) -> CommittedRun:
-        """Move the watermark to where the batch reaches, if it may. Call it only once the batch is
-        durable in tickets. Doing it again for a run that has closed changes nothing.
+        """Moves the watermark to the end of the batch's window, if the batch advances it.
+
+        Call this only after the batch is durable in tickets. Committing a run again changes
+        nothing.
 
         Raises:
-            AnotherWriter: the state row is not the one that the run began with.
+            ConcurrentUpdate: another run has changed the state row since this run began.
         """
         webhooks = self.bigquery.settings().webhooks
         with self.bigquery.sync_tables() as sync_tables:
@@ -54,11 +64,11 @@ class WatermarkResource(dg.ConfigurableResource[SyncState]):
 
 
 def _was_committed(state: SyncState, manifest: Manifest) -> bool:
-    """Whether the run had closed and another one after it, such as one from the command line."""
+    """Whether the run was committed before, and another run after it, such as one from the CLI."""
     return any(run.run_id == manifest.run_id for run in state.recent_runs)
 
 
 def _known_counts(state: SyncState, manifest: Manifest) -> RunCounts:
-    """An earlier run's facts were replaced by its successor's; two counts are remembered."""
+    """Counts of an earlier run. Its successor's replaced them; the run history keeps two."""
     record = next(run for run in state.recent_runs if run.run_id == manifest.run_id)
     return RunCounts(rows=state.facts.rows, unchanged=record.tickets, missed_total=record.missed)
