@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 
-from helpdesk_assets.cli.lazy_imports import import_google_without_pandas
 from helpdesk_assets.cli.root import Root, verbose_option
 from helpdesk_assets.cli.times import parse_ids, parse_time
 
@@ -42,7 +41,6 @@ DIALECTS = ("rest", "zendesk", "zoho_desk", "freshdesk", "request_tracker")
 @verbose_option
 def sync(full: bool, as_json: bool) -> None:
     """Bring the tables up to date, once, without Dagster."""
-    import_google_without_pandas()
     from helpdesk_assets.cli.sync import sync_once
 
     sync_once(full=full, as_json=as_json)
@@ -77,7 +75,6 @@ def repair(
         raise click.UsageError("--since is later than --until.")
     if mark_deleted and not ids:
         raise click.UsageError("--mark-deleted goes with --ids alone.")
-    import_google_without_pandas()
     from helpdesk_assets.cli.repair import repair_by_id, repair_range
 
     if not ids:
@@ -97,7 +94,6 @@ def reconcile(dry_run: bool, as_json: bool) -> None:
     marks those that have gone, after asking for each, and no more than RECONCILE_MOST_GONE_SHARE
     of them. The watermark is left alone. Exit 1 when something is wrong still.
     """
-    import_google_without_pandas()
     from helpdesk_assets.cli.reconcile import reconcile_once
 
     if not reconcile_once(dry_run=dry_run, as_json=as_json):
@@ -109,7 +105,6 @@ def reconcile(dry_run: bool, as_json: bool) -> None:
 @verbose_option
 def status(as_json: bool) -> None:
     """Show the watermark, the last runs, and what webhooks missed."""
-    import_google_without_pandas()
     from helpdesk_assets.cli.status import show_status
 
     show_status(as_json=as_json)
@@ -128,7 +123,6 @@ yes_option = click.option("--yes", is_flag=True, help="Do it; without this it is
 @verbose_option
 def show(as_json: bool) -> None:
     """Show the watermark, and how it came to be where it is."""
-    import_google_without_pandas()
     from helpdesk_assets.cli.watermark import show as show_watermark
 
     show_watermark(as_json=as_json)
@@ -143,7 +137,6 @@ def set_watermark(time: datetime, yes: bool) -> None:
 
     Back: that much is read again. Forwards: what lies between is passed over.
     """
-    import_google_without_pandas()
     from helpdesk_assets.cli.watermark import move_watermark
 
     if not move_watermark(time, confirmed=yes):
@@ -155,7 +148,6 @@ def set_watermark(time: datetime, yes: bool) -> None:
 @verbose_option
 def rebuild(yes: bool) -> None:
     """Make the state row again from the run log, where it was lost."""
-    import_google_without_pandas()
     from helpdesk_assets.cli.watermark import rebuild as rebuild_state
 
     if not rebuild_state(confirmed=yes):
@@ -166,7 +158,6 @@ def rebuild(yes: bool) -> None:
 @verbose_option
 def doctor() -> None:
     """Check settings, helpdesk and BigQuery, one by one; exit 1 when anything fails."""
-    import_google_without_pandas()
     from helpdesk_assets.cli.doctor import run_doctor
 
     if not run_doctor():
@@ -183,13 +174,12 @@ def webhooks(host: str, port: int, insecure: bool) -> None:
 
     Answers 2xx when a change is durable in BigQuery, and no sooner.
     """
-    import_google_without_pandas()
     from helpdesk_assets.cli.webhooks import serve_webhooks
 
     serve_webhooks(host=host, port=port, insecure=insecure)
 
 
-@root.command()
+@root.command(cls=click.Command)
 @click.option("--port", type=click.IntRange(0, 65535), default=SIMULATOR_PORT, show_default=True)
 @click.option(
     "--tickets", type=click.IntRange(min=1), default=5000, show_default=True, help="How many."
@@ -254,7 +244,7 @@ def _webhooks(url: str | None, secrets: str) -> dict[str, str]:
     return {"url": url, "secret": secret}
 
 
-@root.command()
+@root.command(cls=click.Command)
 @click.option("--port", type=click.IntRange(0, 65535), default=WAREHOUSE_PORT, show_default=True)
 @click.option(
     "--data-dir",
@@ -271,7 +261,7 @@ def warehouse(port: int, data_dir: Path) -> None:
     serve_warehouse(port=port, data_dir=data_dir)
 
 
-@root.command()
+@root.command(cls=click.Command)
 @click.option(
     "--tickets", type=click.IntRange(min=100), default=5000, show_default=True, help="How many."
 )
@@ -288,7 +278,7 @@ def alerts() -> None:
     """Tell people of failed checks and runs: see ALERT_URLS in .env.example."""
 
 
-@alerts.command()
+@alerts.command(cls=click.Command)
 @verbose_option
 def test() -> None:
     """Send a sample to each of ALERT_URLS; exit 1 when one fails."""
