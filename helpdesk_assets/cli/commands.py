@@ -12,6 +12,7 @@ import click
 
 from helpdesk_assets.cli.root import Root, verbose_option
 from helpdesk_assets.cli.times import parse_ids, parse_time
+from helpdesk_assets.providers.registry import PROVIDERS
 
 SIMULATOR_PORT = 8420
 WAREHOUSE_PORT = 9050
@@ -29,10 +30,6 @@ def root() -> None:
     Settings come from the environment and from .env; .env.example names them all. With none set,
     everything runs against a simulated helpdesk and a local BigQuery.
     """
-
-
-# Written down here too, since the module that knows them imports a web server.
-DIALECTS = ("rest", "zendesk", "zoho_desk", "freshdesk", "request_tracker")
 
 
 @root.command()
@@ -199,7 +196,7 @@ def webhooks(host: str, port: int, insecure: bool) -> None:
 )
 @click.option(
     "--dialect",
-    type=click.Choice(DIALECTS),
+    type=click.Choice(PROVIDERS),
     default="rest",
     show_default=True,
     help="The provider whose API it speaks.",

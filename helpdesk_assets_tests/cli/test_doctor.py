@@ -86,7 +86,7 @@ def test_continues_after_a_rejected_token(
 @pytest.mark.parametrize(
     ("name", "value", "advice"),
     [
-        ("HELPDESK_PROVIDER", "phone", "Known: freshdesk, request_tracker, rest"),
+        ("HELPDESK_PROVIDER", "phone", "Set it to one of rest, zendesk"),
         ("HELPDESK_BASE_URL", "desk.example.com", "Write it like https://"),
         ("HELPDESK_BASE_URL", "https://me:secret@desk.example.com", "It holds a password"),
     ],
