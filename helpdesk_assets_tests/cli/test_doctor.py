@@ -119,7 +119,7 @@ def test_unreadable_settings(
     result = run("doctor")
 
     assert result.exit_code == 1
-    assert result.stdout.startswith("FAILED  settings: Settings cannot be read: HELPDESK_PAGE_SIZE")
+    assert result.stdout.startswith("FAILED  settings: Settings are invalid: HELPDESK_PAGE_SIZE")
     assert result.stdout.count("\n") == 1
 
 

@@ -35,8 +35,9 @@ COMMON_NAMES = ("id", "Id", "ticketId", "subject", "count")
 
 
 def names_of(provider: str) -> list[str]:
-    """The names of fields that an adapter's sources speak of."""
-    sources = sorted(PROVIDERS_FOLDER.glob(f"{provider.partition('_')[0]}*.py"))
+    """The names of fields that an adapter's sources mention."""
+    sources = sorted((PROVIDERS_FOLDER / provider).glob("*.py"))
+    assert sources
     found = (re.findall(r'"([A-Za-z_]{2,30})"', path.read_text()) for path in sources)
     return sorted({*COMMON_NAMES, *(name for names in found for name in names)})
 
