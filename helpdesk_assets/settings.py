@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from helpdesk_assets.config import redaction
 from helpdesk_assets.config.unsubscribed import parse_unsubscribed
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.model.webhooks import LedgerSource, WebhookPolicy
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 LOCAL_HELPDESK_URL = "http://127.0.0.1:8420"
 LOCAL_WAREHOUSE_URL = "http://127.0.0.1:9050"
@@ -35,6 +37,13 @@ SHARED_LIMITS = (
 MIN_HISTORY_DAYS = 7
 # Search indexes lag by seconds to minutes, and servers of one helpdesk may differ by as much.
 MIN_LISTING_DELAY = timedelta(minutes=15)
+_MONTH = re.compile(r"(19[7-9]\d|2\d{3})-(0[1-9]|1[0-2])", re.ASCII)
+# In place of pydantic's messages, by the type of the error.
+_PLAIN_REASONS = {
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+    "bool_parsing": "must be true or false",
+}
 
 
 class AlertSettings(BaseSettings):
@@ -71,10 +80,10 @@ class BackfillSettings(BaseSettings):
 
     @field_validator("backfill_from")
     @classmethod
-    def _check_backfill_from(cls, month: str) -> str:
-        if not re.fullmatch(r"(19[7-9]\d|2\d{3})-(0[1-9]|1[0-2])", month):
-            raise ValueError("write a month such as 2015-01")
-        return month
+    def _check_month(cls, text: str) -> str:
+        if not _MONTH.fullmatch(text):
+            raise ValueError("must be a month such as 2015-01")
+        return text
 
 
 class Settings(AlertSettings, BackfillSettings):
@@ -147,7 +156,7 @@ class Settings(AlertSettings, BackfillSettings):
     def _check_history_days(cls, days: int | None) -> int | None:
         """Retried steps re-read small batches from raw_ticket_changes, so it must outlive them."""
         if days and days < MIN_HISTORY_DAYS:
-            raise ValueError(f"at least {MIN_HISTORY_DAYS}, or 0 to keep all versions")
+            raise ValueError(f"must be at least {MIN_HISTORY_DAYS}, or 0 to keep all versions")
         return days
 
     @field_validator("webhook_not_subscribed")
@@ -290,6 +299,8 @@ def _load(kind: type[_SettingsT]) -> _SettingsT:
 
 
 def _problem(error: ErrorDetails) -> str:
-    """One invalid setting, by name; a rule about several of them names them itself."""
-    reason = error["msg"].removeprefix("Value error, ").removesuffix(".")
-    return ": ".join([*(str(name).upper() for name in error["loc"]), reason])
+    name = ".".join(map(str, error["loc"])).upper()
+    message = error["msg"].removeprefix("Value error, ").removesuffix(".")
+    message = message.replace("Input should be", "must be")
+    reason = _PLAIN_REASONS.get(error["type"], message)
+    return f"{name} {reason}".lstrip()

@@ -93,8 +93,7 @@ def test_invalid_unsubscribed_setting_names_its_variable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("WEBHOOK_NOT_SUBSCRIBED", "deleted")
-    expected = r"WEBHOOK_NOT_SUBSCRIBED: JSON is malformed.* Write a list"
-    with pytest.raises(SettingsError, match=expected):
+    with pytest.raises(SettingsError, match="WEBHOOK_NOT_SUBSCRIBED is invalid: JSON is"):
         load_settings()
 
 
@@ -167,5 +166,5 @@ def test_invalid_backfill_start_fails_the_run_not_the_import(
     assert backfill_from() == load_settings().backfill_from == "2024-03"
     monkeypatch.setenv("BACKFILL_FROM", "March")
     assert backfill_from() == "2015-01"
-    with pytest.raises(SettingsError, match="BACKFILL_FROM: write a month such as 2015-01"):
+    with pytest.raises(SettingsError, match="BACKFILL_FROM must be a month such as 2015-01"):
         load_settings()

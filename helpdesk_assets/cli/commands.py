@@ -81,7 +81,7 @@ def repair(
 
 
 @root.command()
-@click.option("--dry-run", is_flag=True, help="Find and tell, and repair nothing.")
+@click.option("--dry-run", is_flag=True, help="Report differences without repairing.")
 @json_option
 @verbose_option
 def reconcile(dry_run: bool, as_json: bool) -> None:
@@ -112,7 +112,7 @@ def watermark() -> None:
     """See how far the sync has come, and mend it."""
 
 
-yes_option = click.option("--yes", is_flag=True, help="Do it; without this it is only said.")
+yes_option = click.option("--yes", is_flag=True, help="Apply the change; without it, only show it.")
 
 
 @watermark.command()
@@ -164,10 +164,12 @@ def doctor() -> None:
 @root.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=WEBHOOKS_PORT, show_default=True)
-@click.option("--insecure", is_flag=True, help="Without WEBHOOK_SECRETS, on loopback: believe all.")
+@click.option(
+    "--insecure", is_flag=True, help="On loopback, without WEBHOOK_SECRETS: accept unsigned posts."
+)
 @verbose_option
 def webhooks(host: str, port: int, insecure: bool) -> None:
-    """Take the helpdesk's webhooks in, in the foreground.
+    """Receive the helpdesk's webhooks, in the foreground.
 
     Answers 2xx when a change is durable in BigQuery, and no sooner.
     """
@@ -179,7 +181,11 @@ def webhooks(host: str, port: int, insecure: bool) -> None:
 @root.command(cls=click.Command)
 @click.option("--port", type=click.IntRange(0, 65535), default=SIMULATOR_PORT, show_default=True)
 @click.option(
-    "--tickets", type=click.IntRange(min=1), default=5000, show_default=True, help="How many."
+    "--tickets",
+    type=click.IntRange(min=1),
+    default=5000,
+    show_default=True,
+    help="Number of tickets.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Same seed, same tickets.")
 @click.option(
@@ -260,11 +266,15 @@ def warehouse(port: int, data_dir: Path) -> None:
 
 @root.command(cls=click.Command)
 @click.option(
-    "--tickets", type=click.IntRange(min=100), default=5000, show_default=True, help="How many."
+    "--tickets",
+    type=click.IntRange(min=100),
+    default=5000,
+    show_default=True,
+    help="Number of tickets.",
 )
 @verbose_option
 def demo(tickets: int) -> None:
-    """Tell the whole story on this machine: lost webhooks, and the sync that finds them."""
+    """Lose some webhooks on this machine, and show how the sync finds their changes."""
     from helpdesk_assets.cli.local import start_demo
 
     start_demo(tickets=tickets)
@@ -272,7 +282,7 @@ def demo(tickets: int) -> None:
 
 @root.group()
 def alerts() -> None:
-    """Tell people of failed checks and runs: see ALERT_URLS in .env.example."""
+    """Notify people of failed checks and runs: see ALERT_URLS in .env.example."""
 
 
 @alerts.command(cls=click.Command)

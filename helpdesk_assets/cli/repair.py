@@ -72,4 +72,4 @@ def summary(report: RepairReport) -> Table:
 
 
 def _count_and_names(count: int, names: str) -> str:
-    return f"{count:,}  {names}".rstrip()
+    return f"{count:,}: {names}" if names else f"{count:,}"

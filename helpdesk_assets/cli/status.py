@@ -108,9 +108,7 @@ def _print(status: Status, state: SyncState) -> None:
     facts.add_row("sync", status.sync_name)
     facts.add_row("watermark", _watermark(state, status.now))
     if checkpoint := state.checkpoint:
-        share = (
-            "" if checkpoint.share is None else f" ({checkpoint.share:.0%} of the time they lie in)"
-        )
+        share = "" if checkpoint.share is None else f" ({checkpoint.share:.0%} of the window)"
         stored_text = (
             f"{checkpoint.rows:,} tickets{share} stored at {format_time(checkpoint.saved_at)}"
         )

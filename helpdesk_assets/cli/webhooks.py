@@ -1,4 +1,4 @@
-"""The command that takes webhooks in."""
+"""The command that receives webhooks."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def parse_unsubscribed(text: str) -> tuple[Unsubscribed, ...]:
     try:
         entries = msgspec.json.decode(text, type=list[_Change | _Conditions])
     except (msgspec.DecodeError, UnicodeEncodeError) as error:
-        raise ValueError(f"{error}. {_ADVICE}") from None
+        raise ValueError(f"is invalid: {error}. {_ADVICE}") from None
     return tuple(_parse_entry(entry) for entry in entries)
 
 
@@ -56,5 +56,5 @@ def _parse_entry(entry: _Change | _Conditions) -> Unsubscribed:
         if words is not None
     )
     if not conditions:
-        raise ValueError(f"An object names no column. {_ADVICE}")
+        raise ValueError(f"has an object that names no column. {_ADVICE}")
     return Unsubscribed(conditions)

@@ -33,7 +33,7 @@ class Progress:
         """In words, for logs and bars."""
         parts = [f"{self.rows:,} tickets in {self.pages:,} pages"]
         if self.share is not None:
-            parts.append(f"{self.share:.0%} of the time they lie in")
+            parts.append(f"{self.share:.0%} of the window")
         if self.calls_per_minute:
             parts.append(f"{self.calls_per_minute:,.0f} calls a minute")
         if self.seconds_left is not None:

@@ -26,7 +26,7 @@ def test_bar_shows_the_share_of_the_window_read() -> None:
 
     (task,) = shown.tasks
     assert task.percentage == 75
-    assert task.fields["note"].startswith("200 tickets in 2 pages, 75% of the time they lie in, up")
+    assert task.fields["note"].startswith("200 tickets in 2 pages, 75% of the window, up")
 
 
 def test_unknown_share_shows_no_total() -> None:

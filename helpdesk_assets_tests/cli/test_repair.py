@@ -65,7 +65,7 @@ def test_deleted_ticket_is_marked_on_request(
     output = run("repair", "--ids", made.ticket_id).stdout
     marked = run("repair", "--json", "--mark-deleted", "--ids", made.ticket_id).stdout
 
-    assert f"not found        1  {made.ticket_id}" in output
+    assert f"not found        1: {made.ticket_id}" in output
     assert json.loads(marked)["deleted"] == 1
 
 
@@ -78,7 +78,7 @@ def test_unreadable_ticket_exits_with_1(
     result = run("repair", "--ids", one)
 
     assert result.exit_code == 1
-    assert f"1  Ticket {one}: modifiedTime is " in result.stdout
+    assert f"1: Ticket {one}: modifiedTime is " in result.stdout
 
 
 @pytest.mark.parametrize(

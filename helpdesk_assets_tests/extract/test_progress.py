@@ -22,7 +22,7 @@ def test_calls_per_minute_and_remaining_time() -> None:
     describe = watch.pace.progress(300, 3, page(ticket("1", 60), ticket("2", 0), share=0.25))
     assert describe == Progress(300, 3, NOON, 0.25, 120.0, 90.0)
     assert describe.describe() == (
-        "300 tickets in 3 pages, 25% of the time they lie in, 120 calls a minute, about 2 min to go"
+        "300 tickets in 3 pages, 25% of the window, 120 calls a minute, about 2 min to go"
     )
 
 
