@@ -1,60 +1,66 @@
-"""Every error of ours, sorted by what the one who catches it should do.
+"""The errors that commands, runs and the receiver act on, sorted by what whoever catches one does.
 
 | class | what to do |
 | --- | --- |
-| `UserError` and below | stop; a person changes a setting, a right or a table; no retry helps |
-| `RetryableError` and below | nothing is half-written; the same run later may pass |
-| `DataRefused` and below | stop; a row is not what it must be; the message names it |
-| `ConcurrentUpdate` | stop; somebody else moved the state; the next run starts from theirs |
+| `UserError` and below | stop; a person changes a setting, right or table; no retry helps |
+| `RetryableError` and below | nothing is half-written; the same run may succeed later |
+| `DataRefused` and below | stop; a row is invalid; the message names it |
+| `ConcurrentUpdate` | stop; another run moved the state; the next run starts from there |
 
-Each message says what was tried, on what, and what to do next, in one line and without secrets.
+Two refinements of `EndpointFailed` are beside their only users: `TransientError` in
+providers/client/errors.py and `PageOutOfRange` in providers/freshdesk/account.py. The receiver's
+`Rejection` is an HTTP answer, and the simulator has its own errors.
+
+Each message says in one line what was tried, on what, and what to do next, without secrets.
 """
 
 from __future__ import annotations
 
 
 class HelpdeskAssetsError(Exception):
-    """Root of all errors that this package raises on purpose."""
+    """Base of all errors here."""
 
 
 class UserError(HelpdeskAssetsError):
-    """Something outside the code has to be changed by a person."""
+    """A person has to change something outside the code."""
 
 
 class SettingsError(UserError):
-    """A setting is absent or cannot be read."""
+    """A setting is missing or invalid."""
 
 
 class CredentialsRefused(UserError):
-    """401 or 403 from the helpdesk, or no right in BigQuery."""
+    """The helpdesk answered 401 or 403, or BigQuery denied a right."""
 
 
 class WarehouseRefused(UserError):
-    """BigQuery understood and said no: a right, a dataset, a location or a quota for the day."""
+    """BigQuery refused a request: a right, a dataset, a location or a daily quota."""
 
 
 class SchemaMismatch(UserError):
-    """A column of the batch has another type than the table's."""
+    """A column of the batch has a different type from the table's."""
 
 
 class BatchExpired(UserError):
-    """A step was run again, but the staged batch it should read has expired."""
+    """A retried step found that its staged batch had expired."""
 
 
 class RetryableError(HelpdeskAssetsError):
-    """The other side failed in a way that passes."""
+    """The other side failed in a way that may pass."""
 
 
 class EndpointFailed(RetryableError):
-    """One helpdesk endpoint did not give a whole, well-formed answer.
+    """One endpoint of the helpdesk did not give a complete, well-formed answer.
 
-    From the change endpoint this leads to the full listing; from the listing it ends the run.
+    From the change endpoint, this leads to the full listing; from the listing, it ends the run.
     """
 
 
 class RateLimitExhausted(RetryableError):
-    """The helpdesk will answer no call of any kind for longer than a run waits: no endpoint is
-    another way, and asking on would only be refused."""
+    """The account's limit blocks every call for longer than a run waits.
+
+    No other endpoint helps, and further calls would only be refused.
+    """
 
 
 class WarehouseUnavailable(RetryableError):
@@ -62,24 +68,24 @@ class WarehouseUnavailable(RetryableError):
 
 
 class AlertNotDelivered(RetryableError):
-    """Nobody was there to take a message: no connection, a limit, or trouble of their own."""
+    """A channel could not take a message: no connection, a limit, or a failure on its side."""
 
 
 class DataRefused(HelpdeskAssetsError):
-    """Rows that may not be stored as they are."""
+    """Rows cannot be stored as they are."""
 
 
 class TicketUnreadable(DataRefused):
-    """A ticket without an id, or with a time that is no time."""
+    """A ticket has no id, or a time that is not one."""
 
 
 class NullKey(DataRefused):
-    """A row whose key is NULL would never match and be inserted again on every run."""
+    """A row has a NULL key: it would never match, and every run would insert it again."""
 
 
 class WindowTooDense(DataRefused):
-    """One tick of the helpdesk's clock holds more tickets than one query may return."""
+    """One tick of the helpdesk's clock holds more tickets than one query returns."""
 
 
 class ConcurrentUpdate(HelpdeskAssetsError):
-    """Compare-and-set on the state row failed: another run has moved it meanwhile."""
+    """Compare-and-set on the state row failed: another run moved it in between."""

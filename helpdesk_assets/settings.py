@@ -1,7 +1,8 @@
-"""Every setting, typed, from the environment and `.env`: the one place that reads either.
+"""Every setting of the package, typed, from the environment and `.env`.
 
-Settings are read once, at the rim (command line, Dagster resources, never at import), and handed
-down as values. This module must not know clients, SQL or Dagster.
+The command line and Dagster's resources read settings once and hand them down as values; only what
+decides which definitions there are is read at import. The one other reader is the option
+`simulate --webhooks-secret`, which takes WEBHOOK_SECRETS. Must not know clients, SQL or Dagster.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from helpdesk_assets.config import redaction, unsubscribed
+from helpdesk_assets.config import redaction
+from helpdesk_assets.config.unsubscribed import parse_unsubscribed
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.model.webhooks import LedgerSource, WebhookPolicy
 
@@ -23,9 +25,9 @@ if TYPE_CHECKING:
 LOCAL_HELPDESK_URL = "http://127.0.0.1:8420"
 LOCAL_WAREHOUSE_URL = "http://127.0.0.1:9050"
 LOCAL_PROJECT = "helpdesk-local"
-# The simulated helpdesk accepts this and nothing else; it opens no door to anything real.
+# The simulated helpdesk accepts this and nothing else; it gives access to nothing real.
 LOCAL_TOKEN = "local-demo-token"  # noqa: S105
-# What a helpdesk limits for all callers together, as far as a setting tells it.
+# Limits that all callers of a helpdesk share.
 SHARED_LIMITS = (
     "helpdesk_concurrency",
     "helpdesk_calls_per_minute",
@@ -45,8 +47,11 @@ _PLAIN_REASONS = {
 
 
 class AlertSettings(BaseSettings):
-    """Whom to tell, and how often. Read apart from the rest by those who tell: a setting that
-    stops every run must not silence the news of it."""
+    """Who receives alerts, and how often.
+
+    The alert sensor reads these apart from the rest: a setting that stops every run must not
+    silence the alert about it.
+    """
 
     model_config = SettingsConfigDict(
         env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
@@ -60,12 +65,12 @@ class AlertSettings(BaseSettings):
 
     @property
     def reminder(self) -> timedelta:
+        """How often an open incident is reported again."""
         return timedelta(hours=self.alert_reminder_hours)
 
 
 class BackfillSettings(BaseSettings):
-    """Where the months of the backfill begin: asked while definitions load, since Dagster wants to
-    show them."""
+    """The first month of the backfill: read while definitions load, for Dagster shows months."""
 
     model_config = SettingsConfigDict(
         env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
@@ -149,15 +154,15 @@ class Settings(AlertSettings, BackfillSettings):
     @field_validator("history_days")
     @classmethod
     def _check_history_days(cls, days: int | None) -> int | None:
-        """A step that is run again days later reads its batch among the versions."""
+        """Retried steps re-read small batches from raw_ticket_changes, so it must outlive them."""
         if days and days < MIN_HISTORY_DAYS:
-            raise ValueError(f"must be at least {MIN_HISTORY_DAYS}, or 0 for ever")
+            raise ValueError(f"must be at least {MIN_HISTORY_DAYS}, or 0 to keep all versions")
         return days
 
     @field_validator("webhook_not_subscribed")
     @classmethod
     def _check_not_subscribed(cls, text: str) -> str:
-        unsubscribed.unsubscribed(text)
+        parse_unsubscribed(text)
         return text
 
     @field_validator("redact_fields")
@@ -178,8 +183,7 @@ class Settings(AlertSettings, BackfillSettings):
 
     @model_validator(mode="after")
     def _fill_local_defaults(self) -> Self:
-        """With no project named, the warehouse is the local one; so too the helpdesk's token while
-        its address is the simulated helpdesk's."""
+        """Without a project, use the local warehouse; for the simulated helpdesk, its token."""
         fill = object.__setattr__
         if not self.bigquery_project:
             fill(self, "bigquery_project", LOCAL_PROJECT)
@@ -196,7 +200,7 @@ class Settings(AlertSettings, BackfillSettings):
 
     @property
     def for_backfill(self) -> Self:
-        """The same with as much of the helpdesk's limits as one run of a backfill may take."""
+        """The same settings with the share of the helpdesk's limits that a backfill run may use."""
         return self.model_copy(
             update={
                 name: max(1, int(getattr(self, name) * self.helpdesk_backfill_share))
@@ -207,34 +211,38 @@ class Settings(AlertSettings, BackfillSettings):
 
     @property
     def overlap(self) -> timedelta:
+        """How far a window reaches back behind the watermark."""
         return timedelta(seconds=self.helpdesk_overlap_seconds)
 
     @property
     def listing_delay(self) -> timedelta:
-        """How long after a change each listing of the helpdesk has it, whatever index it is from.
-        Who raises the overlap has seen one that lags by more."""
+        """How long after a change every listing of the helpdesk includes it, whatever its index.
+
+        A raised overlap means that somebody has seen an index lag by more.
+        """
         return max(MIN_LISTING_DELAY, self.overlap)
 
     @property
     def grace(self) -> timedelta:
+        """How long a webhook may take."""
         return timedelta(seconds=self.webhook_grace_seconds)
 
     @property
     def redaction(self) -> redaction.Redaction | None:
-        """What is not to be stored of a ticket, None where all of it may be."""
+        """What to leave out of stored tickets; None to store everything."""
         paths = redaction.parse_paths(self.redact_fields)
         key = self.redact_key.get_secret_value().encode()
         return redaction.Redaction(paths, key) if paths else None
 
     @property
     def webhooks(self) -> WebhookPolicy:
-        """What is expected of webhooks. With them a window reaches back over the grace at least."""
+        """What is expected of webhooks; with them, a window reaches back by the grace at least."""
         return WebhookPolicy(
             enabled=self.webhooks_enabled,
             ledger_source=self.webhook_ledger,
             grace=self.grace,
             lookback=max(self.overlap, self.grace) if self.webhooks_enabled else self.overlap,
-            unsubscribed=unsubscribed.unsubscribed(self.webhook_not_subscribed),
+            unsubscribed=parse_unsubscribed(self.webhook_not_subscribed),
         )
 
 
@@ -242,13 +250,13 @@ def load_settings() -> Settings:
     """Read the environment and `.env` of the current directory.
 
     Raises:
-        SettingsError: naming each variable that cannot be read and why; never its value.
+        SettingsError: names each invalid variable and the reason, never its value.
     """
     return _load(Settings)
 
 
 def load_alert_settings() -> AlertSettings:
-    """The same for alerts alone, whatever the other variables hold.
+    """Read the settings of alerts alone, whatever the other variables hold.
 
     Raises:
         SettingsError: as above.
@@ -257,9 +265,11 @@ def load_alert_settings() -> AlertSettings:
 
 
 def configured_alerts() -> AlertSettings | None:
-    """What the environment says of alerts, None where it says nothing. Never raises, since it is
-    asked while definitions load: a value that cannot be read counts as a wish, with defaults in its
-    place, and whoever then loads the settings says what is wrong with it."""
+    """The settings of alerts; None if none are configured.
+
+    Never raises, because it is called while definitions load. An invalid value counts as
+    configured, with defaults in its place; loading the settings later reports it.
+    """
     try:
         settings = AlertSettings()
     except ValidationError:
@@ -268,28 +278,29 @@ def configured_alerts() -> AlertSettings | None:
 
 
 def backfill_from() -> str:
-    """The first month of the backfill. Never raises, as `configured_alerts`."""
+    """The first month of the backfill; never raises, like `configured_alerts`."""
     try:
         return BackfillSettings().backfill_from
     except ValidationError:
         return BackfillSettings.model_construct().backfill_from
 
 
-_Read = TypeVar("_Read", bound=BaseSettings)
+_SettingsT = TypeVar("_SettingsT", bound=BaseSettings)
 
 
-def _load(kind: type[_Read]) -> _Read:
+def _load(kind: type[_SettingsT]) -> _SettingsT:
     try:
         return kind()
     except ValidationError as error:
         problems = "; ".join(map(_problem, error.errors()))
         raise SettingsError(
-            f"Settings cannot be read: {problems}. Correct them in the environment or in .env."
+            f"Settings are invalid: {problems}. Correct them in the environment or in .env."
         ) from None
 
 
 def _problem(error: ErrorDetails) -> str:
     name = ".".join(map(str, error["loc"])).upper()
-    message = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    message = error["msg"].removeprefix("Value error, ").removesuffix(".")
+    message = message.replace("Input should be", "must be")
     reason = _PLAIN_REASONS.get(error["type"], message)
     return f"{name} {reason}".lstrip()

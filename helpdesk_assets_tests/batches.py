@@ -22,7 +22,6 @@ SMALL = Manifest(
     rows=3,
     pages=1,
     api=ApiUsage(calls=1),
-    batch_bytes=100,
     versions=(Version("7", "h1"), Version("7", "h2"), Version("8", "h3")),
     staging=None,
     created_from=None,

@@ -1,7 +1,6 @@
 """One warehouse per test process, and a fresh dataset in it per test.
 
-Nothing is skipped where it cannot start: a suite that passes without it has proved nothing. What
-the chosen warehouse cannot do is listed in `warehouse_limits`.
+Nothing is skipped where it cannot start: a suite that passes without it has proved nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from hypothesis import settings as hypothesis_settings
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.datasets import fresh_dataset
 from helpdesk_assets_tests.durations import StrictDurations
-from helpdesk_assets_tests.warehouse_limits import limit_of
 from helpdesk_assets_tests.warehouses import (
     WarehouseKind,
     WarehouseMissing,
@@ -89,19 +87,14 @@ def _kind(config: pytest.Config) -> WarehouseKind:
     return WarehouseKind(config.getoption("--warehouse"))
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the extended suites and what needs a warehouse. Among the latter, expect what the chosen
-    warehouse cannot do to fail."""
-    kind = _kind(config)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the extended suites and the tests that need a warehouse."""
     root = Path(__file__).parent
     for item in items:
         if item.path.relative_to(root).parts[0] in EXTENDED:
             item.add_marker("extended")
         if isinstance(item, pytest.Function) and "warehouse_endpoint" in item.fixturenames:
             item.add_marker("warehouse")
-            reason = limit_of(kind, item.nodeid)
-            if reason is not None:
-                item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -93,7 +93,7 @@ def test_invalid_unsubscribed_setting_names_its_variable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("WEBHOOK_NOT_SUBSCRIBED", "deleted")
-    with pytest.raises(SettingsError, match="WEBHOOK_NOT_SUBSCRIBED is not JSON; write"):
+    with pytest.raises(SettingsError, match="WEBHOOK_NOT_SUBSCRIBED is invalid: JSON is"):
         load_settings()
 
 

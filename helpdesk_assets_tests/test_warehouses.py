@@ -12,9 +12,8 @@ from google.cloud import bigquery
 
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.connection import emulator_arguments
-from helpdesk_assets_tests import datasets, warehouse_limits, warehouses
+from helpdesk_assets_tests import datasets, warehouses
 from helpdesk_assets_tests.datasets import fresh_dataset
-from helpdesk_assets_tests.warehouse_limits import Limit, limit_of
 from helpdesk_assets_tests.warehouses import (
     ROOT,
     WarehouseKind,
@@ -107,16 +106,3 @@ def test_bigquery_dataset_is_removed_even_after_a_failure(
     assert (settings.bigquery_project, settings.bigquery_emulator_host) == ("acme", "")
     assert made[0].dataset_id == settings.bigquery_dataset
     assert made[0].dataset_id not in [each.dataset_id for each in client().list_datasets()]
-
-
-def test_limit_applies_to_one_warehouse_and_named_tests(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    limit = Limit(
-        WarehouseKind.BIGQUERY, "*/test_writer.py::test_bounds*", "it has no small tables"
-    )
-    monkeypatch.setattr(warehouse_limits, "LIMITS", (limit,))
-    named = "helpdesk_assets_tests/warehouse/merge/test_writer.py::test_bounds_are_used[made]"
-    assert limit_of(WarehouseKind.BIGQUERY, named) == "it has no small tables"
-    assert limit_of(WarehouseKind.GOOGLESQL, named) is None
-    assert limit_of(WarehouseKind.BIGQUERY, named.replace("bounds", "rows")) is None

@@ -11,18 +11,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import requests
 
+from helpdesk_assets.local.process import LocalProcess
 from helpdesk_assets.local.warehouse import (
     BQEMULATOR,
     HOST,
@@ -35,7 +33,6 @@ ROOT = Path(__file__).parent.parent
 JUDGE = "googlesql-judge"
 # Where `make googlesql-judge` puts it.
 LOCAL_PROGRAMS = ROOT / ".local" / "bin"
-START_SECONDS = 60.0
 LOCAL_BIGQUERY = LocalEmulator(
     module="local_bigquery",
     extensions=("icu", "ducklake"),
@@ -136,23 +133,14 @@ def _require_credentials() -> None:
         ) from error
 
 
-class Judge:
+class Judge(LocalProcess):
     """GoogleSQL in front of a stand-in, as a child process; use it as a context manager."""
 
-    def __init__(
-        self,
-        upstream: str,
-        directory: Path,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self.endpoint = f"http://{HOST}:{free_port()}"
-        self.log = directory / "googlesql.log"
-        self._upstream = upstream
-        self._clock = clock
-        self._sleep = sleep
-        self._process: subprocess.Popen[bytes] | None = None
+    def __init__(self, upstream: str, directory: Path) -> None:
+        listen = f"{HOST}:{free_port()}"
+        self.endpoint = f"http://{listen}"
+        command = [judge_program(os.environ), "-listen", listen, "-upstream", upstream]
+        super().__init__(JUDGE, command, lambda: bool(self.verdicts()), directory / "googlesql.log")
 
     def verdicts(self) -> Verdicts:
         answer = requests.get(f"{self.endpoint}/verdicts", timeout=10).json()
@@ -161,35 +149,6 @@ class Judge:
             refused=tuple(answer["refused"] or ()),
             unjudged=tuple(answer["unjudged"] or ()),
         )
-
-    def __enter__(self) -> Judge:
-        listen = self.endpoint.removeprefix("http://")
-        command = [judge_program(os.environ), "-listen", listen, "-upstream", self._upstream]
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            self._wait_until_ready(self._process)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
-        until = self._clock() + START_SECONDS
-        while process.poll() is None and self._clock() < until:
-            try:
-                self.verdicts()
-            except requests.ConnectionError:
-                self._sleep(0.05)
-            else:
-                return
-        raise WarehouseMissing(f"{JUDGE} does not answer; its log: {self.log.read_text()[-2000:]}")
 
 
 @contextmanager

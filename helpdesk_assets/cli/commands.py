@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from helpdesk_assets.cli.lazy_imports import import_google_without_pandas
 from helpdesk_assets.cli.root import Root, verbose_option
 from helpdesk_assets.cli.times import parse_ids, parse_time
+from helpdesk_assets.providers.registry import PROVIDERS
 
 SIMULATOR_PORT = 8420
 WAREHOUSE_PORT = 9050
@@ -32,17 +32,12 @@ def root() -> None:
     """
 
 
-# Written down here too, since the module that knows them imports a web server.
-DIALECTS = ("rest", "zendesk", "zoho_desk", "freshdesk", "request_tracker")
-
-
 @root.command()
 @click.option("--full", is_flag=True, help="Read every ticket, whatever the watermark says.")
 @json_option
 @verbose_option
 def sync(full: bool, as_json: bool) -> None:
     """Bring the tables up to date, once, without Dagster."""
-    import_google_without_pandas()
     from helpdesk_assets.cli.sync import sync_once
 
     sync_once(full=full, as_json=as_json)
@@ -77,7 +72,6 @@ def repair(
         raise click.UsageError("--since is later than --until.")
     if mark_deleted and not ids:
         raise click.UsageError("--mark-deleted goes with --ids alone.")
-    import_google_without_pandas()
     from helpdesk_assets.cli.repair import repair_by_id, repair_range
 
     if not ids:
@@ -97,7 +91,6 @@ def reconcile(dry_run: bool, as_json: bool) -> None:
     marks those that have gone, after asking for each, and no more than RECONCILE_MOST_GONE_SHARE
     of them. The watermark is left alone. Exit 1 when something is wrong still.
     """
-    import_google_without_pandas()
     from helpdesk_assets.cli.reconcile import reconcile_once
 
     if not reconcile_once(dry_run=dry_run, as_json=as_json):
@@ -109,7 +102,6 @@ def reconcile(dry_run: bool, as_json: bool) -> None:
 @verbose_option
 def status(as_json: bool) -> None:
     """Show the watermark, the last runs, and what webhooks missed."""
-    import_google_without_pandas()
     from helpdesk_assets.cli.status import show_status
 
     show_status(as_json=as_json)
@@ -128,7 +120,6 @@ yes_option = click.option("--yes", is_flag=True, help="Apply the change; without
 @verbose_option
 def show(as_json: bool) -> None:
     """Show the watermark, and how it came to be where it is."""
-    import_google_without_pandas()
     from helpdesk_assets.cli.watermark import show as show_watermark
 
     show_watermark(as_json=as_json)
@@ -143,7 +134,6 @@ def set_watermark(time: datetime, yes: bool) -> None:
 
     Back: that much is read again. Forwards: what lies between is passed over.
     """
-    import_google_without_pandas()
     from helpdesk_assets.cli.watermark import move_watermark
 
     if not move_watermark(time, confirmed=yes):
@@ -155,7 +145,6 @@ def set_watermark(time: datetime, yes: bool) -> None:
 @verbose_option
 def rebuild(yes: bool) -> None:
     """Make the state row again from the run log, where it was lost."""
-    import_google_without_pandas()
     from helpdesk_assets.cli.watermark import rebuild as rebuild_state
 
     if not rebuild_state(confirmed=yes):
@@ -166,7 +155,6 @@ def rebuild(yes: bool) -> None:
 @verbose_option
 def doctor() -> None:
     """Check settings, helpdesk and BigQuery, one by one; exit 1 when anything fails."""
-    import_google_without_pandas()
     from helpdesk_assets.cli.doctor import run_doctor
 
     if not run_doctor():
@@ -185,13 +173,12 @@ def webhooks(host: str, port: int, insecure: bool) -> None:
 
     Answers 2xx when a change is durable in BigQuery, and no sooner.
     """
-    import_google_without_pandas()
     from helpdesk_assets.cli.webhooks import serve_webhooks
 
     serve_webhooks(host=host, port=port, insecure=insecure)
 
 
-@root.command()
+@root.command(cls=click.Command)
 @click.option("--port", type=click.IntRange(0, 65535), default=SIMULATOR_PORT, show_default=True)
 @click.option(
     "--tickets",
@@ -215,7 +202,7 @@ def webhooks(host: str, port: int, insecure: bool) -> None:
 )
 @click.option(
     "--dialect",
-    type=click.Choice(DIALECTS),
+    type=click.Choice(PROVIDERS),
     default="rest",
     show_default=True,
     help="The provider whose API it speaks.",
@@ -260,7 +247,7 @@ def _webhooks(url: str | None, secrets: str) -> dict[str, str]:
     return {"url": url, "secret": secret}
 
 
-@root.command()
+@root.command(cls=click.Command)
 @click.option("--port", type=click.IntRange(0, 65535), default=WAREHOUSE_PORT, show_default=True)
 @click.option(
     "--data-dir",
@@ -277,7 +264,7 @@ def warehouse(port: int, data_dir: Path) -> None:
     serve_warehouse(port=port, data_dir=data_dir)
 
 
-@root.command()
+@root.command(cls=click.Command)
 @click.option(
     "--tickets",
     type=click.IntRange(min=100),
@@ -298,7 +285,7 @@ def alerts() -> None:
     """Notify people of failed checks and runs: see ALERT_URLS in .env.example."""
 
 
-@alerts.command()
+@alerts.command(cls=click.Command)
 @verbose_option
 def test() -> None:
     """Send a sample to each of ALERT_URLS; exit 1 when one fails."""

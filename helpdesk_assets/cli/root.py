@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from helpdesk_assets.cli.lazy_imports import import_google_without_pandas
 from helpdesk_assets.errors import HelpdeskAssetsError
 
 INTERRUPTED = 130
@@ -20,8 +21,24 @@ _VERBOSE = "helpdesk_assets.verbose"
 AnyCallable = TypeVar("AnyCallable", bound=Callable[..., Any])
 
 
-class Root(click.Group):
+class BigQueryCommand(click.Command):
+    """A command that talks to BigQuery, as most do; `cls=click.Command` for one that does not."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        import_google_without_pandas()
+        return super().invoke(ctx)
+
+
+class Group(click.Group):
+    """A group whose commands talk to BigQuery unless they say otherwise."""
+
+    command_class = BigQueryCommand
+
+
+class Root(Group):
     """The group of all commands, and the one place where their errors end."""
+
+    group_class = Group
 
     def invoke(self, ctx: click.Context) -> Any:
         _log_to_stderr(verbose=False)

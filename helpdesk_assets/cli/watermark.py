@@ -1,6 +1,6 @@
-"""The commands `watermark show`, `set` and `rebuild`: how far a sync has come, seen and mended.
+"""The commands `watermark show`, `set` and `rebuild`: how far a sync has read, shown and repaired.
 
-What would change is said first. Without consent it is only said.
+`set` and `rebuild` print their effect first, and apply it only once it is confirmed.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from helpdesk_assets.settings import Settings, load_settings
 from helpdesk_assets.warehouse.statements.sync_state import ManualState
 
 SHOWN_ADVANCES = 10
-# The cheapest call that tells the helpdesk's clock.
+# The cheapest call whose answer carries the helpdesk's clock.
 PROBE_WINDOW = timedelta(minutes=1)
 
 
 def show(*, as_json: bool) -> None:
+    """Print the watermark and the last advances."""
     settings = load_settings()
     with open_tables(settings) as tables:
         state, advances = tables.read_state(), tables.last_advances(SHOWN_ADVANCES)
@@ -38,30 +39,30 @@ def show(*, as_json: bool) -> None:
 
 
 def move_watermark(to: datetime, *, confirmed: bool) -> bool:
-    """Set the watermark; False where nobody consented.
+    """Set the watermark. Returns False if the change was not confirmed.
 
     Raises:
-        UserMistake: the time is ahead of the helpdesk's clock.
-        AnotherWriter: a run has moved the watermark meanwhile.
+        UserError: the time is ahead of the helpdesk's clock.
+        ConcurrentUpdate: a run moved the watermark in between.
     """
     settings = load_settings()
     with open_tables(settings) as tables:
         state = tables.read_state()
-        now = state.watermark if state else None
-        if now == to:
-            click.echo(f"The watermark is {format_time(now)} already.")
+        current = state.watermark if state else None
+        if current == to:
+            click.echo(f"The watermark is {format_time(current)} already.")
             return True
-        if now is None or to > now:
+        if current is None or to > current:
             _reject_future(settings, to)
         if not _confirm(watermark_effects.describe_set(state, to), confirmed=confirmed):
             return False
         manual_state = ManualState(
             watermark=to,
-            # It stands for another time.
+            # The stored cursor belongs to the old watermark.
             cursor=None,
             version=(state.version if state else 0) + 1,
             run_id=uuid.uuid4().hex,
-            reason=f"set from {format_time(now) if now else 'none'}",
+            reason=f"set from {format_time(current) if current else 'none'}",
         )
         tables.set_manually(manual_state, state)
     click.echo(f"The watermark is {format_time(to)}.")
@@ -69,11 +70,11 @@ def move_watermark(to: datetime, *, confirmed: bool) -> bool:
 
 
 def rebuild(*, confirmed: bool) -> bool:
-    """Make the state row again from the log; False where nobody consented.
+    """Rebuild the state row from the run log. Returns False if the change was not confirmed.
 
     Raises:
-        UserMistake: there is a state row, or no log to make it from.
-        AnotherWriter: a run has made the row meanwhile.
+        UserError: the state row exists, or the log is empty.
+        ConcurrentUpdate: a run created the row in between.
     """
     settings = load_settings()
     with open_tables(settings) as tables:
@@ -81,14 +82,14 @@ def rebuild(*, confirmed: bool) -> bool:
         if state is not None and state.version:
             raise UserError(
                 f"Sync {settings.sync_name!r} has its state row, at version {state.version}: there "
-                "is nothing to rebuild. To move the watermark: helpdesk-assets watermark set TIME."
+                "is nothing to rebuild. To move the watermark, run `helpdesk-assets watermark set "
+                "TIME`."
             )
         record = next(iter(tables.last_advances(1)), None)
         if record is None:
             raise UserError(
-                f"The run log of sync {settings.sync_name!r} is empty, so there is nothing to "
-                "rebuild its state from. Run `helpdesk-assets sync`: it reads every ticket, and "
-                "nothing is lost."
+                f"The run log of sync {settings.sync_name!r} is empty, so its state cannot be "
+                "rebuilt. Run `helpdesk-assets sync`: it reads every ticket, and nothing is lost."
             )
         if not _confirm(watermark_effects.describe_rebuild(state, record), confirmed=confirmed):
             return False
@@ -110,13 +111,13 @@ def _confirm(sentences: list[str], *, confirmed: bool) -> bool:
     if confirmed:
         return True
     if sys.stdin.isatty():
-        return click.confirm("Go on?")
-    click.echo("Nothing was changed. The same with --yes does it.")
+        return click.confirm("Apply the change?")
+    click.echo("Nothing was changed. Add --yes to apply the change.")
     return False
 
 
 def _reject_future(settings: Settings, to: datetime) -> None:
-    """Ahead of the helpdesk's clock there may be changes to come that no run would look at."""
+    """No run would read changes made between now and a time ahead of the helpdesk's clock."""
     from helpdesk_assets.providers.registry import make_helpdesk
 
     now = datetime.now(UTC)
@@ -125,16 +126,16 @@ def _reject_future(settings: Settings, to: datetime) -> None:
         reached = page.served_at - helpdesk.capabilities.settle_delay
     if to > reached:
         raise UserError(
-            f"{format_time(to)} is ahead of what the helpdesk tells of, which is "
-            f"{format_time(reached)} by its own clock: what changes until then would never be "
-            "looked at. Nothing was changed."
+            f"{format_time(to)} is ahead of the helpdesk's clock, which shows changes up to "
+            f"{format_time(reached)}: no run would read what changes until then. Nothing was "
+            "changed; name an earlier time."
         )
 
 
 def to_json_object(
     sync_name: str, state: SyncState | None, advances: tuple[RunRecord, ...]
 ) -> dict[str, Any]:
-    """For programs; times in ISO 8601."""
+    """The object that `--json` prints; times in ISO 8601, UTC."""
     return {
         "sync_name": sync_name,
         "watermark": _iso(state.watermark if state else None),
@@ -187,14 +188,14 @@ def _describe_state(settings: Settings, state: SyncState | None, *, lost: bool) 
     name = settings.sync_name
     if lost:
         return (
-            f"Sync {name!r} has lost its state row, and its log is there: `helpdesk-assets "
-            "watermark rebuild` makes the row again. Without that the next run reads everything."
+            f"Sync {name!r} has lost its state row, but its run log is there: `helpdesk-assets "
+            "watermark rebuild` restores the row. Otherwise the next run reads every ticket."
         )
     if state is None or state.watermark is None:
         return f"Sync {name!r} has no watermark: no window has been read whole yet."
     old = format_duration(datetime.now(UTC) - state.watermark)
     cursor = ", and the helpdesk's own cursor" if state.cursor else ""
     return (
-        f"Sync {name!r} has come to {format_time(state.watermark)} ({old} ago{cursor}), "
-        f"version {state.version}."
+        f"Sync {name!r} has read everything up to {format_time(state.watermark)} "
+        f"({old} ago{cursor}), version {state.version}."
     )

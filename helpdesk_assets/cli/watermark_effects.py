@@ -1,6 +1,6 @@
-"""What a watermark that is set by hand would do, said before it is done.
+"""The effects of a manual change of the watermark, as sentences to show before it is made.
 
-Pure: the state row and a time in, sentences out.
+Pure: takes the state row and a time, returns sentences.
 """
 
 from __future__ import annotations
@@ -12,41 +12,41 @@ from helpdesk_assets.model.state import RunRecord, SyncState
 
 
 def describe_set(state: SyncState | None, to: datetime) -> list[str]:
-    """The effect of setting the watermark to that time, a sentence each."""
+    """The effects of setting the watermark to that time, one sentence each."""
     current = state.watermark if state else None
     if current is None:
         effect = (
-            f"There is no watermark yet. With {format_time(to)} the next run reads what changed "
-            "from there on, and what is older is never looked at unless by `sync --full` or "
-            f"`sync --until {_as_option(to)}`."
+            f"There is no watermark yet. From {format_time(to)}, the next run reads what changed "
+            "after that time. To read older changes as well, run `helpdesk-assets sync --full` or "
+            f"`helpdesk-assets repair --until {_as_option(to)}`."
         )
     elif to < current:
         effect = (
-            f"The watermark goes back by {format_duration(current - to)}, from "
-            f"{format_time(current)} to {format_time(to)}. The next run reads what changed from "
-            "there on again. Nothing is lost or doubled by that."
+            f"The watermark moves back by {format_duration(current - to)}, from "
+            f"{format_time(current)} to {format_time(to)}. The next run reads the changes after "
+            "that time again; nothing is lost or doubled."
         )
     else:
         effect = (
-            f"The watermark goes on by {format_duration(to - current)}, from "
-            f"{format_time(current)} to {format_time(to)}. What changed between the two is never "
-            f"looked at unless by `sync --full` or `sync --since {_as_option(current)} --until "
-            f"{_as_option(to)}`."
+            f"The watermark moves forward by {format_duration(to - current)}, from "
+            f"{format_time(current)} to {format_time(to)}, and no sync reads what changed between "
+            "the two. To read it, run `helpdesk-assets repair --since "
+            f"{_as_option(current)} --until {_as_option(to)}` or `helpdesk-assets sync --full`."
         )
     return [effect, *_discarded(state, keeps_cursor=False)]
 
 
 def describe_rebuild(state: SyncState | None, record: RunRecord) -> list[str]:
-    """The effect of making the state row again from that line of the log."""
+    """The effects of rebuilding the state row from that row of the run log."""
     where = (
         format_time(record.watermark)
         if record.watermark
-        else "none, as no window had been read whole"
+        else "none, because no window had been read whole"
     )
     effect = (
-        f"The state row is made again from run {record.run_id}, which closed at "
-        f"{format_time(record.closed_at)}. Watermark: {where}. What a later run has read is read "
-        "again, and nothing is lost."
+        f"The state row is rebuilt from run {record.run_id}, which closed at "
+        f"{format_time(record.closed_at)}. Watermark: {where}. The next run reads again what later "
+        "runs read; nothing is lost."
     )
     return [effect, *_discarded(state, keeps_cursor=True)]
 
@@ -54,16 +54,16 @@ def describe_rebuild(state: SyncState | None, record: RunRecord) -> list[str]:
 def _discarded(state: SyncState | None, *, keeps_cursor: bool) -> list[str]:
     sentences = []
     if state and state.cursor and not keeps_cursor:
-        sentences.append("The helpdesk's own cursor is dropped: the next run asks by time.")
+        sentences.append("The helpdesk's own cursor is discarded: the next run asks by time.")
     if state and (checkpoint := state.checkpoint):
         sentences.append(
-            f"The unfinished reading, {checkpoint.rows:,} tickets stored at "
-            f"{format_time(checkpoint.saved_at)}, is given up."
+            f"The checkpoint of an interrupted run ({checkpoint.rows:,} tickets, saved at "
+            f"{format_time(checkpoint.saved_at)}) is discarded."
         )
-    sentences.append("A run that is under way now will fail when it closes; the next one will not.")
+    sentences.append("A run in progress fails when it closes; the next one succeeds.")
     return sentences
 
 
 def _as_option(when: datetime) -> str:
-    """As an option of `sync` takes it, to the microsecond: rounded, a range would leave a gap."""
+    """As `repair` takes it, to the microsecond: rounding would leave a gap in the range."""
     return when.isoformat().replace("+00:00", "Z")

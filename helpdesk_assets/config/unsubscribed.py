@@ -1,57 +1,60 @@
-"""What a webhook's subscription leaves out, read from the text of a setting.
+"""The changes that a webhook's subscription leaves out, parsed from the text of a setting.
 
-Vendors let one subscribe to some kinds of change only: no deletions, no closed tickets, nothing of
-one priority. Such a change never comes, and to call it missed every time would teach everybody to
-look away. Must not know SQL nor where the text comes from.
+Vendors offer subscriptions to some kinds of change only: no deletions, no closed tickets, nothing
+of one priority. Such a change never comes, and calling it missed every time would teach everybody
+to ignore the report. Must not know SQL nor where the text comes from.
 """
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import Annotated, Literal
+
+import msgspec
 
 from helpdesk_assets.model.webhooks import Unsubscribed
 
-CHANGES = ("created", "updated", "deleted")
-COLUMNS = ("change", "status", "priority", "assignee")
-_EXAMPLE = '["deleted", {"change": "updated", "status": ["closed"]}]'
+_ADVICE = (
+    'Write a list such as ["deleted", {"change": "updated", "status": ["closed"]}]: a change is '
+    "created, updated or deleted; the columns are change, status, priority and assignee."
+)
+
+_Change = Literal["created", "updated", "deleted"]
+_OneOrMore = msgspec.Meta(min_length=1)
+_Words = str | Annotated[list[str], _OneOrMore] | None
 
 
-def unsubscribed(text: str) -> tuple[Unsubscribed, ...]:
-    """A JSON list: a kind of change, or an object of columns and the words that they may hold, all
-    of which must fit.
+class _Conditions(msgspec.Struct, forbid_unknown_fields=True):
+    """Columns and the words that each may hold."""
+
+    change: _Change | Annotated[list[_Change], _OneOrMore] | None = None
+    status: _Words = None
+    priority: _Words = None
+    assignee: _Words = None
+
+
+def parse_unsubscribed(text: str) -> tuple[Unsubscribed, ...]:
+    """Parse a JSON list of kinds of change, or objects of columns and words that must all match.
 
     Raises:
-        ValueError: what is not such a list, told with an example.
+        ValueError: the text is not such a list; the message says how to write one.
     """
     if not text.strip():
         return ()
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ValueError(f"is not JSON; write a list such as {_EXAMPLE}") from None
-    if not isinstance(value, list):
-        # A ValueError, for that is what settings are told mistakes by.
-        raise ValueError(f"is not a list; write one such as {_EXAMPLE}")  # noqa: TRY004
-    return tuple(_parse_entry(each) for each in value)
+        entries = msgspec.json.decode(text, type=list[_Change | _Conditions])
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        raise ValueError(f"is invalid: {error}. {_ADVICE}") from None
+    return tuple(_parse_entry(entry) for entry in entries)
 
 
-def _parse_entry(value: Any) -> Unsubscribed:
-    if isinstance(value, str):
-        value = {"change": value}
-    if not isinstance(value, dict) or not value:
-        raise ValueError(f"holds what is neither a kind of change nor an object, as in {_EXAMPLE}")
-    return Unsubscribed(
-        tuple((column, _parse_values(column, words)) for column, words in value.items())
+def _parse_entry(entry: _Change | _Conditions) -> Unsubscribed:
+    if not isinstance(entry, _Conditions):
+        entry = _Conditions(change=entry)
+    conditions = tuple(
+        (column, (words,) if isinstance(words, str) else tuple(words))
+        for column, words in msgspec.structs.asdict(entry).items()
+        if words is not None
     )
-
-
-def _parse_values(column: str, value: Any) -> tuple[str, ...]:
-    words = [value] if isinstance(value, str) else value
-    if column not in COLUMNS:
-        raise ValueError(f"names a column that is none of {', '.join(COLUMNS)}")
-    if not isinstance(words, list) or not words or not all(isinstance(w, str) for w in words):
-        raise ValueError(f"gives {column} no word or list of words, as in {_EXAMPLE}")
-    if column == "change" and not set(words) <= set(CHANGES):
-        raise ValueError(f"names a change that is none of {', '.join(CHANGES)}")
-    return tuple(words)
+    if not conditions:
+        raise ValueError(f"has an object that names no column. {_ADVICE}")
+    return Unsubscribed(conditions)

@@ -185,7 +185,6 @@ class BatchFetcher:
             rows=writer.rows,
             pages=writer.pages,
             api=ApiUsage(),
-            batch_bytes=self._spool.size,
             versions=tuple(writer.versions or ()) if is_small else None,
             staging=None if is_small else self._checkpointer.staging,
             created_from=span[0] if span else None,

@@ -138,7 +138,7 @@ def _range(base: Plan, sync_request: SyncRequest) -> Plan:
     since = utc(sync_request.since) if sync_request.since else None
     until = utc(sync_request.until) if sync_request.until else None
     if sync_request.requested_mode is RequestedMode.FULL:
-        raise UserError("A full run reads everything: leave out --since and --until, or --full.")
+        raise UserError("Mode full reads everything: leave out since and until, or mode.")
     if since and until and since > until:
         raise UserError(
             f"The range begins after it ends: since {since.isoformat()}, until {until.isoformat()}."

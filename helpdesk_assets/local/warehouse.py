@@ -1,7 +1,7 @@
-"""The local stand-in for BigQuery: started here, and known to nobody else in the project.
+"""The local stand-in for BigQuery: how it is installed, started and stopped.
 
-It is bqemulator, DuckDB underneath, and has neither rights nor passwords, so it listens on
-127.0.0.1 and nowhere else.
+It is bqemulator, with DuckDB underneath. It has no access rights and no passwords, so it listens on
+127.0.0.1 only.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import importlib.util
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -18,22 +17,28 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import NoReturn, Self
+from typing import NoReturn
 
 import requests
 
-from helpdesk_assets.errors import SettingsError, WarehouseUnavailable
+from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.local.process import LocalProcess
 
 HOST = "127.0.0.1"
 START_TIMEOUT = 90.0  # a cold start takes 4 to 9 s; a CI machine may be ten times slower
-STOP_TIMEOUT = 10.0
-_LOG_TAIL = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class LocalEmulator:
-    """How a stand-in is run: its module, its DuckDB extensions, arguments and environment."""
+    """How to run a stand-in.
+
+    Attributes:
+        module: what has to be installed.
+        extensions: DuckDB extensions that it needs.
+        code: Python that starts it.
+        arguments: its command line; {port}, {grpc} and {data} are filled in.
+        environment: variables that it needs besides this process's.
+    """
 
     module: str
     extensions: tuple[str, ...]
@@ -41,7 +46,13 @@ class LocalEmulator:
     arguments: tuple[str, ...]
     environment: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def environ(self) -> dict[str, str]:
+        """All variables of its process."""
+        return {**os.environ, **dict(self.environment)}
+
     def command(self, port: int, data_dir: Path) -> list[str]:
+        """Program and arguments, on that port and a free one for gRPC."""
         values = {"port": str(port), "grpc": str(free_port()), "data": str(data_dir)}
         arguments = [argument.format(**values) for argument in self.arguments]
         return [sys.executable, "-c", self.code, *arguments]
@@ -64,137 +75,73 @@ BQEMULATOR = LocalEmulator(
 
 
 def check_installed(emulator: LocalEmulator = BQEMULATOR) -> None:
-    """
+    """Check that the stand-in is installed.
+
     Raises:
         SettingsError: it is not.
     """
     if importlib.util.find_spec(emulator.module) is None:
         raise SettingsError(
-            "The local warehouse is not installed: pip install 'helpdesk-assets[local]'. "
-            "Or set BIGQUERY_PROJECT to use the real BigQuery."
+            "The local warehouse is not installed. Run pip install 'helpdesk-assets[local]', or "
+            "set BIGQUERY_PROJECT to use the real BigQuery."
         )
 
 
 def serve(port: int, data_dir: Path) -> NoReturn:
-    """Become the stand-in: replaces this process, so signals and exit code are its own."""
-    command, environment = _prepare(BQEMULATOR, port, data_dir)
+    """Replace this process with the stand-in, so that signals and exit code are its own."""
+    _prepare(BQEMULATOR, data_dir)
+    command = BQEMULATOR.command(port, data_dir)
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(command[0], command, environment)  # noqa: S606 - our own interpreter, no shell
+    os.execve(command[0], command, BQEMULATOR.environ)  # noqa: S606 - our own interpreter, no shell
 
 
 def free_port() -> int:
+    """A port of this machine that nothing listens on."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
-class LocalWarehouse:
-    """The stand-in as a child process; use it as a context manager. May be started again on the
-    same data after `stop` or `kill`."""
+class LocalWarehouse(LocalProcess):
+    """The stand-in as a child process; started again, it has the same data."""
 
     def __init__(
         self,
         data_dir: Path,
-        port: int = 0,
         *,
         emulator: LocalEmulator = BQEMULATOR,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        port = free_port()
+        self.endpoint = f"http://{HOST}:{port}"
         self._data_dir = data_dir
-        self._port = port or free_port()
-        self._stand_in = emulator
-        self._monotonic = monotonic
-        self._sleep = sleep
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://{HOST}:{self._port}"
-
-    @property
-    def log(self) -> Path:
-        return self._data_dir / "warehouse.log"
-
-    @property
-    def pid(self) -> int | None:
-        return None if self._process is None else self._process.pid
+        self._emulator = emulator
+        super().__init__(
+            f"The local warehouse at {self.endpoint}",
+            emulator.command(port, data_dir),
+            lambda: is_ready(self.endpoint),
+            data_dir / "warehouse.log",
+            environment=emulator.environ,
+            start_timeout=START_TIMEOUT,
+            monotonic=monotonic,
+            sleep=sleep,
+        )
 
     def start(self) -> None:
-        """Start it and return once it answers.
+        """Start the stand-in and return once it answers.
 
         Raises:
-            WarehouseUnavailable: it ended or kept silent, with the end of its log.
+            RetryableError: it ended or stayed silent; the message has the end of its log.
+            SettingsError: it is not installed, or lacks a DuckDB extension.
         """
-        if self._process is not None:
-            return
-        command, environment = _prepare(self._stand_in, self._port, self._data_dir)
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, no shell
-                command,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        try:
-            self._wait_until_ready(self._process)
-        except BaseException:
-            self.kill()
-            raise
-
-    def stop(self) -> None:
-        """Ask it to end, and insist after ten seconds."""
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait()
-        self._process = None
-
-    def kill(self) -> None:
-        """End it in the middle of whatever it does."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = self._monotonic() + START_TIMEOUT
-        while self._monotonic() < deadline:
-            if process.poll() is not None:
-                raise self._start_error(f"ended with exit code {process.returncode}")
-            if is_ready(self.endpoint):
-                return
-            self._sleep(0.1)
-        raise self._start_error(f"did not answer within {START_TIMEOUT:.0f} s")
-
-    def _start_error(self, problem: str) -> WarehouseUnavailable:
-        tail = self.log.read_bytes()[-_LOG_TAIL:].decode(errors="replace").strip()
-        return WarehouseUnavailable(
-            f"The local warehouse {problem} at {self.endpoint}. Its log {self.log} ends "
-            f"with:\n{tail}"
-        )
+        _prepare(self._emulator, self._data_dir)
+        super().start()
 
 
 def is_ready(endpoint: str) -> bool:
-    """Whether a warehouse is there and takes requests."""
+    """Whether a warehouse listens at that address and answers."""
     try:
         url = f"{endpoint}/bigquery/v2/projects/helpdesk-local/datasets"
         return requests.get(url, timeout=5).ok
@@ -202,21 +149,17 @@ def is_ready(endpoint: str) -> bool:
         return False
 
 
-def _prepare(
-    emulator: LocalEmulator, port: int, data_dir: Path
-) -> tuple[list[str], dict[str, str]]:
+def _prepare(emulator: LocalEmulator, data_dir: Path) -> None:
     check_installed(emulator)
     data_dir.mkdir(parents=True, exist_ok=True)
     _import_extensions(emulator.extensions)
-    environment = {**os.environ, **dict(emulator.environment)}
-    return emulator.command(port, data_dir), environment
 
 
 def _import_extensions(names: tuple[str, ...]) -> None:
     """Copy DuckDB's extensions from their wheels to where DuckDB looks for them.
 
-    In a process of its own, because importing DuckDB here would keep its memory; under a lock,
-    because two starts at once would copy over each other and leave a torn file.
+    A separate process does it, because importing DuckDB here would keep its memory. A lock guards
+    it, because two starts at once would overwrite each other's files and leave a torn one.
     """
     script = "import sys, duckdb_extensions as d; [d.import_extension(n) for n in sys.argv[1:]]"
     lock = Path(tempfile.gettempdir()) / f"helpdesk-assets-duckdb-{os.getuid()}.lock"
@@ -227,6 +170,6 @@ def _import_extensions(names: tuple[str, ...]) -> None:
         )
     if done.returncode:
         raise SettingsError(
-            "The local warehouse lacks a DuckDB extension: pip install 'helpdesk-assets[local]' "
-            f"again. {done.stderr.strip()[-300:]}"
+            "The local warehouse lacks a DuckDB extension. Run pip install "
+            f"'helpdesk-assets[local]' again. {done.stderr.strip()[-300:]}"
         )

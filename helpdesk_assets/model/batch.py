@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from helpdesk_assets.model.tickets import ApiUsage, BadTicket, Window
 from helpdesk_assets.naming import staging_name
@@ -19,9 +20,8 @@ class Mode(StrEnum):
     MANUAL = "by_hand"
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
-    """Points at one row of raw_ticket_changes."""
+class Version(NamedTuple):
+    """Points at one row of raw_ticket_changes. A tuple, so that JSON holds it as a pair."""
 
     ticket_id: str
     content_hash: str
@@ -57,7 +57,6 @@ class Manifest:
     rows: int
     pages: int
     api: ApiUsage
-    batch_bytes: int
     versions: tuple[Version, ...] | None
     staging: str | None
     created_from: datetime | None

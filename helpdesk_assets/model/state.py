@@ -61,8 +61,8 @@ class RunRecord:
     """One run that closed, or one watermark that was set by hand: a line of the state row's short
     memory, and of the run log.
 
-    `version`, `watermark` and `cursor` are those of the state row after it; 0 and None where an
-    older version of this program wrote the line. `window` is None where nothing was read.
+    `version`, `watermark` and `cursor` are those of the state row after it. `window` is None where
+    nothing was read.
     """
 
     run_id: str

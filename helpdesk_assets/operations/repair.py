@@ -154,7 +154,7 @@ class _Chunk:
             )
             results = self._fetch(writer, requested, concurrency)
             deleted = self._add_tombstones(writer, results.missing) if mark_deleted else []
-            manifest = self._manifest(writer, spool, state)
+            manifest = self._manifest(writer, state)
             counts = self._merge(manifest, spool, webhooks)
         lost = [ticket_id for ticket_id in results.missing if ticket_id not in deleted]
         return replace(
@@ -216,7 +216,7 @@ class _Chunk:
             rejected=counts.rejected,
         )
 
-    def _manifest(self, writer: BatchWriter, spool: Spool, state: SyncState | None) -> Manifest:
+    def _manifest(self, writer: BatchWriter, state: SyncState | None) -> Manifest:
         """A batch like that of a range: it leaves the state row alone."""
         now, span = self._helpdesk_time(), writer.created_span()
         is_small = writer.versions is not None
@@ -235,7 +235,6 @@ class _Chunk:
             rows=writer.rows,
             pages=writer.pages,
             api=ApiUsage(),
-            batch_bytes=spool.size,
             versions=tuple(writer.versions or ()) if is_small else None,
             staging=None if is_small else staging,
             created_from=span[0] if span else None,

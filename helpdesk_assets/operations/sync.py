@@ -34,16 +34,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SyncPolicy:
-    """How far windows overlap, what is expected of webhooks, and how often a long reading is made
-    durable."""
+    """What is expected of webhooks, and how often a long read is checkpointed."""
 
-    overlap: timedelta
     webhooks: WebhookPolicy
     checkpoint_every: timedelta = CHECKPOINT_EVERY
 
     @classmethod
     def from_settings(cls, settings: Settings) -> SyncPolicy:
-        return cls(settings.overlap, settings.webhooks)
+        return cls(settings.webhooks)
 
     def lookback(self, capabilities: Capabilities) -> timedelta:
         """How far a window goes back behind the watermark."""

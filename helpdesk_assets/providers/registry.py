@@ -1,5 +1,7 @@
-"""Find the adapter that HELPDESK_PROVIDER names. Only that one is imported, so an adapter's own
-dependencies cost nothing to those who use another. The one module that knows all adapters by name.
+"""Find the provider that HELPDESK_PROVIDER names: the one module that knows all of them by name.
+
+Imports only the provider that is used, so an adapter's own dependencies cost nothing to those who
+use another. Light enough for the command line's `--help`.
 """
 
 from __future__ import annotations
@@ -10,33 +12,32 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.providers.base import Helpdesk
-from helpdesk_assets.providers.webhooks.events import WebhookFormat
-from helpdesk_assets.settings import Settings
 
 if TYPE_CHECKING:
+    from helpdesk_assets.providers.base import Helpdesk
     from helpdesk_assets.providers.client.connection import Runtime
+    from helpdesk_assets.providers.webhooks.events import WebhookFormat
+    from helpdesk_assets.settings import Settings
 
-# Each module has `from_settings(settings, runtime=None) -> Helpdesk`, and
-# `describe_settings(settings)` for the doctor: by name of a setting that only this helpdesk uses or
-# reads in its own way, a function that says what it is set to, or raises SettingsError.
-ADAPTERS = {
-    "rest": "helpdesk_assets.providers.rest.adapter",
-    "request_tracker": "helpdesk_assets.providers.request_tracker.adapter",
-    "zendesk": "helpdesk_assets.providers.zendesk.adapter",
-    "zoho_desk": "helpdesk_assets.providers.zoho_desk.adapter",
-    "freshdesk": "helpdesk_assets.providers.freshdesk.adapter",
-}
+# Each is a folder beside this module. Its `adapter` has
+# `from_settings(settings, runtime=None) -> Helpdesk`, and `describe_settings(settings)` for the
+# doctor: by name of a setting that only this helpdesk uses or reads in its own way, a function that
+# says what it is set to, or raises SettingsError. Its `webhooks` has
+# `webhook_format(settings) -> WebhookFormat`. The simulator has a dialect of the same name.
+PROVIDERS = ("rest", "zendesk", "zoho_desk", "freshdesk", "request_tracker")
 
 
 def make_helpdesk(settings: Settings, runtime: Runtime | None = None) -> Helpdesk:
-    """The helpdesk of the settings, not called yet. `runtime`: time and waiting, where they are not
-    to be this machine's.
+    """The helpdesk of the settings, not called yet.
+
+    Args:
+        settings: which helpdesk, and how to reach it.
+        runtime: time and waiting; this machine's if None.
 
     Raises:
-        SettingsError: no such provider, no token, or an address that is none.
+        SettingsError: no such provider, no token, or an invalid address.
     """
-    helpdesk: Helpdesk = _adapter(settings).from_settings(settings, runtime)
+    helpdesk: Helpdesk = _module(settings, "adapter").from_settings(settings, runtime)
     return helpdesk
 
 
@@ -46,37 +47,27 @@ def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
     Raises:
         SettingsError: no such provider.
     """
-    describe_settings: Mapping[str, Callable[[], str]] = _adapter(settings).describe_settings(
+    descriptions: Mapping[str, Callable[[], str]] = _module(settings, "adapter").describe_settings(
         settings
     )
-    return describe_settings
-
-
-def _adapter(settings: Settings) -> ModuleType:
-    name = settings.helpdesk_provider
-    if name not in ADAPTERS:
-        raise SettingsError(
-            f"HELPDESK_PROVIDER is {name!r}, and no helpdesk of that name is known. Known: "
-            f"{', '.join(sorted(ADAPTERS))}."
-        )
-    return import_module(ADAPTERS[name])
-
-
-WEBHOOK_FORMATS = ("rest", "zendesk", "zoho_desk", "freshdesk", "request_tracker")
+    return descriptions
 
 
 def make_webhook_format(settings: Settings) -> WebhookFormat:
-    """
+    """How the helpdesk of the settings signs and writes its webhooks.
+
     Raises:
-        SettingsError: HELPDESK_PROVIDER is not known, or a setting of its webhooks cannot be.
+        SettingsError: no such provider, or a setting of its webhooks is invalid.
     """
-    name = settings.helpdesk_provider
-    if name not in WEBHOOK_FORMATS:
-        raise SettingsError(
-            f"HELPDESK_PROVIDER is {name!r}, and no webhooks of a helpdesk of that name are known. "
-            f"Known: {', '.join(WEBHOOK_FORMATS)}."
-        )
-    webhook_format: WebhookFormat = import_module(
-        f"helpdesk_assets.providers.{name}.webhooks"
-    ).webhook_format(settings)
+    webhook_format: WebhookFormat = _module(settings, "webhooks").webhook_format(settings)
     return webhook_format
+
+
+def _module(settings: Settings, part: str) -> ModuleType:
+    name = settings.helpdesk_provider
+    if name not in PROVIDERS:
+        raise SettingsError(
+            f"HELPDESK_PROVIDER is {name!r}, which is not known. Set it to one of "
+            f"{', '.join(PROVIDERS)}."
+        )
+    return import_module(f"helpdesk_assets.providers.{name}.{part}")

@@ -86,7 +86,7 @@ def test_continues_after_a_rejected_token(
 @pytest.mark.parametrize(
     ("name", "value", "advice"),
     [
-        ("HELPDESK_PROVIDER", "phone", "Known: freshdesk, request_tracker, rest"),
+        ("HELPDESK_PROVIDER", "phone", "Set it to one of rest, zendesk"),
         ("HELPDESK_BASE_URL", "desk.example.com", "Write it like https://"),
         ("HELPDESK_BASE_URL", "https://me:secret@desk.example.com", "It holds a password"),
     ],
@@ -119,7 +119,7 @@ def test_unreadable_settings(
     result = run("doctor")
 
     assert result.exit_code == 1
-    assert result.stdout.startswith("FAILED  settings: Settings cannot be read: HELPDESK_PAGE_SIZE")
+    assert result.stdout.startswith("FAILED  settings: Settings are invalid: HELPDESK_PAGE_SIZE")
     assert result.stdout.count("\n") == 1
 
 

@@ -89,10 +89,3 @@ def test_missing_local_extra_is_reported(
     assert result.exit_code == 1
     assert "uvicorn is not installed" in result.stderr
     assert "pip install 'helpdesk-assets[local]'" in result.stderr
-
-
-def test_simulate_offers_every_dialect() -> None:
-    from helpdesk_assets.cli.commands import DIALECTS
-    from helpdesk_assets.local.simulator import dialects
-
-    assert tuple(dialects.DIALECTS) == DIALECTS

@@ -40,7 +40,7 @@ def test_every_advance_is_shown(environment: Settings, run: Run) -> None:
     assert (newest["version"], newest["watermark"]) == (state["version"], state["watermark"])
     assert (first["tickets"], first["inserted"], first["api_calls"]) == (TICKETS, TICKETS, 1)
     page = run("watermark", "show").stdout
-    assert "Sync 'tickets' has come to" in page
+    assert "Sync 'tickets' has read everything up to" in page
     assert "full: first load" in page
 
 
@@ -49,8 +49,8 @@ def test_without_confirmation_only_the_effect_is_printed(environment: Settings, 
     before = shown(run)
     said = run("watermark", "set", "2026-01-01T00:00:00Z")
     assert said.exit_code == 1
-    assert "The watermark goes back by" in said.stdout
-    assert said.stdout.endswith("Nothing was changed. The same with --yes does it.\n")
+    assert "The watermark moves back by" in said.stdout
+    assert said.stdout.endswith("Nothing was changed. Add --yes to apply the change.\n")
     assert shown(run) == before
 
 
@@ -84,8 +84,8 @@ def test_setting_forward_states_the_skipped_range(
     said = run("watermark", "set", "2001-01-02T00:00:00Z", "--yes")
     assert said.exit_code == 0
     assert (
-        "never looked at unless by `sync --full` or `sync --since 2001-01-01T00:00:00Z "
-        "--until 2001-01-02T00:00:00Z`."
+        "run `helpdesk-assets repair --since 2001-01-01T00:00:00Z --until 2001-01-02T00:00:00Z` "
+        "or `helpdesk-assets sync --full`."
     ) in said.stdout
     again = run("watermark", "set", "2001-01-02T00:00:00Z")
     assert (again.exit_code, again.stdout) == (
@@ -100,7 +100,7 @@ def test_watermark_ahead_of_the_helpdesk_clock_is_rejected(environment: Settings
     ahead = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     refused = run("watermark", "set", ahead, "--yes")
     assert refused.exit_code == 1
-    assert "is ahead of what the helpdesk tells of" in refused.stderr
+    assert "is ahead of the helpdesk's clock" in refused.stderr
     assert refused.stderr.count("\n") == 1
     assert shown(run) == before
 

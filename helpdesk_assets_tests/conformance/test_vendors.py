@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from helpdesk_assets.providers.registry import ADAPTERS
+from helpdesk_assets.providers.registry import PROVIDERS
 from helpdesk_assets_tests.conformance.vendors import VENDORS
 
 
 def test_every_adapter_is_listed() -> None:
-    assert {vendor.name for vendor in VENDORS} == set(ADAPTERS)
+    assert {vendor.name for vendor in VENDORS} == set(PROVIDERS)
 
 
 def test_only_existing_tests_can_be_excluded() -> None:

@@ -11,7 +11,12 @@ from typing import Protocol
 
 import pytest
 
-from helpdesk_assets.errors import CredentialsRefused, EndpointFailed, TicketUnreadable
+from helpdesk_assets.errors import (
+    CredentialsRefused,
+    EndpointFailed,
+    RateLimitExhausted,
+    TicketUnreadable,
+)
 from helpdesk_assets.extract.fetch import Batch, BatchFetcher
 from helpdesk_assets.extract.plan import Plan
 from helpdesk_assets.extract.progress import Progress
@@ -129,7 +134,10 @@ def test_truncated_listing_fails_the_run(read: Read) -> None:
         read(helpdesk)
 
 
-@pytest.mark.parametrize("error", [CredentialsRefused("401"), TicketUnreadable("no id")])
+@pytest.mark.parametrize(
+    "error",
+    [CredentialsRefused("401"), TicketUnreadable("no id"), RateLimitExhausted("no call for 301 s")],
+)
 def test_errors_the_listing_cannot_avoid_end_the_run(read: Read, error: Exception) -> None:
     helpdesk = FakeHelpdesk([error], [page(ticket("1"))])
     with pytest.raises(type(error)):

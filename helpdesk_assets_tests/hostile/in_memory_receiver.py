@@ -43,7 +43,7 @@ class ListStore:
             self.rows.append(store._to_json_line(store._event_row(each, committed_at, run_id)))
         return len(deliveries)
 
-    def look_again(self) -> None:
+    def refresh_schemas(self) -> None:
         pass
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ from helpdesk_assets.model.tickets import Page, Ticket
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.providers.client.connection import Runtime
 from helpdesk_assets.providers.client.http import Api, Reply
-from helpdesk_assets.providers.registry import ADAPTERS, make_helpdesk
+from helpdesk_assets.providers.registry import PROVIDERS, make_helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.hostile.strategies import MODIFIED, fewer, objects, values, written
 
@@ -30,13 +30,14 @@ NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
 SINCE = NOW - timedelta(days=2)
 # An adapter that asks on for ever is stopped here; what is told apart is only how it ends.
 MOST_CALLS = 60
-PROVIDERS = Path(helpdesk_assets.__file__).parent / "providers"
+PROVIDERS_FOLDER = Path(helpdesk_assets.__file__).parent / "providers"
 COMMON_NAMES = ("id", "Id", "ticketId", "subject", "count")
 
 
 def names_of(provider: str) -> list[str]:
-    """The names of fields that an adapter's sources speak of."""
-    sources = sorted(PROVIDERS.glob(f"{provider.partition('_')[0]}*.py"))
+    """The names of fields that an adapter's sources mention."""
+    sources = sorted((PROVIDERS_FOLDER / provider).glob("*.py"))
+    assert sources
     found = (re.findall(r'"([A-Za-z_]{2,30})"', path.read_text()) for path in sources)
     return sorted({*COMMON_NAMES, *(name for names in found for name in names)})
 
@@ -50,8 +51,8 @@ def bodies(provider: str) -> st.SearchStrategy[bytes]:
     return said.map(written) | st.binary(max_size=8)
 
 
-ANSWERS = {provider: bodies(provider) for provider in ADAPTERS}
-each_adapter = pytest.mark.parametrize("provider", ADAPTERS)
+ANSWERS = {provider: bodies(provider) for provider in PROVIDERS}
+each_adapter = pytest.mark.parametrize("provider", PROVIDERS)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from helpdesk_assets.providers.registry import WEBHOOK_FORMATS, make_webhook_format
+from helpdesk_assets.providers.registry import PROVIDERS, make_webhook_format
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.hostile.in_memory_receiver import answer
 from helpdesk_assets_tests.hostile.strategies import MODIFIED, fewer, objects, values, written
@@ -21,7 +21,7 @@ from helpdesk_assets_tests.receiver.webhook_posts import (
 )
 
 STATUSES = {200, 400, 413, 422}
-every_vendor = pytest.mark.parametrize("name", WEBHOOK_FORMATS)
+every_vendor = pytest.mark.parametrize("name", PROVIDERS)
 NAMES = (
     "id", "ticketId", "ticket_id", "type", "modifiedTime", "ticket", "updated_at", "lastUpdated",
     "transaction", "zendesk_event_version", "detail", "time", "eventType", "eventTime", "payload",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from helpdesk_assets import settings
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.providers.registry import ADAPTERS, make_helpdesk, make_webhook_format
+from helpdesk_assets.providers.registry import PROVIDERS, make_helpdesk, make_webhook_format
 from helpdesk_assets.providers.webhooks.verification import load_secrets
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.hostile.strategies import objects, texts, values, written
@@ -55,7 +55,7 @@ def test_unsubscribed_setting_is_read_or_reported(text: str) -> None:
         assert isinstance(found.webhooks.unsubscribed, tuple)
 
 
-@pytest.mark.parametrize("provider", ADAPTERS)
+@pytest.mark.parametrize("provider", PROVIDERS)
 @given(
     given_=st.fixed_dictionaries(
         {

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 import helpdesk_assets
 from helpdesk_assets.errors import EndpointFailed, HelpdeskAssetsError
 from helpdesk_assets.providers.client.connection import Runtime
-from helpdesk_assets.providers.registry import ADAPTERS, make_helpdesk
+from helpdesk_assets.providers.registry import PROVIDERS, make_helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.providers.loopback import (
     CannedResponse,
@@ -37,7 +37,7 @@ UNCHECKED = re.compile(
     r"verify\s*=\s*False|CERT_NONE|check_hostname\s*=\s*False|_create_unverified|disable_warnings"
     r"|verify_certificate\s*=\s*False|trust_all"
 )
-each_adapter = pytest.mark.parametrize("provider", ADAPTERS)
+each_adapter = pytest.mark.parametrize("provider", PROVIDERS)
 
 
 def test_no_configuration_disables_certificate_checks() -> None:

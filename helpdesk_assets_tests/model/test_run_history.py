@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 from helpdesk_assets.model.batch import Mode
@@ -12,7 +11,6 @@ from helpdesk_assets.model.run_history import (
     runs_from_json,
 )
 from helpdesk_assets.model.state import ReadCounts, RunCounts, SyncState
-from helpdesk_assets_tests.batches import NOON
 from helpdesk_assets_tests.warehouse.stores.test_run_log import LINE
 
 STATE = SyncState(
@@ -43,21 +41,6 @@ def test_manual_change_counts_nothing() -> None:
     last = last_run(replace(STATE, reason="by_hand: set", window=None, read_counts=ReadCounts()))
     assert last is not None
     assert (last.mode, last.tickets, last.missed, last.inserted) == (Mode.MANUAL, 0, 0, 0)
-
-
-def test_records_of_an_older_version_are_read() -> None:
-    old = {
-        "run_id": "r",
-        "closed_at": NOON.isoformat(),
-        "mode": "full",
-        "reason": "first load",
-        "since": None,
-        "until": NOON.isoformat(),
-        "tickets": 5,
-        "missed": 0,
-    }
-    (run,) = runs_from_json(json.dumps([old]))
-    assert (run.version, run.watermark, run.read_counts) == (0, None, ReadCounts())
 
 
 def test_run_history_stays_small() -> None:

@@ -26,31 +26,31 @@ KILLED = """
 import os, signal, sys, uuid
 from dataclasses import replace
 from datetime import timedelta
-from helpdesk_assets.operations.sync import Policy, run_sync
+from helpdesk_assets.operations.sync import SyncPolicy, run_sync
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import load_settings
-from helpdesk_assets.extract.plan import Options
-from helpdesk_assets.warehouse.stores.checkpoints import LoadStore
+from helpdesk_assets.extract.plan import SyncRequest
+from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
 from helpdesk_assets_tests.harness import connected
 
 where, enough = sys.argv[1], int(sys.argv[2])
-noted = LoadStore.note
+save_checkpoint = CheckpointTable.save
 
-def note(self, unfinished, expected_version):
-    if where == "before the note" and unfinished.rows >= enough:
+def save(self, checkpoint, expected_version):
+    if where == "before the note" and checkpoint.rows >= enough:
         os.kill(os.getpid(), signal.SIGKILL)
-    noted(self, unfinished, expected_version)
+    save_checkpoint(self, checkpoint, expected_version)
 
 def die(progress):
     if where == "after a page" and progress.rows >= enough:
         os.kill(os.getpid(), signal.SIGKILL)
 
-LoadStore.note = note
+CheckpointTable.save = save
 settings = load_settings()
-policy = replace(Policy.from_settings(settings), save_every=timedelta(0))
+policy = replace(SyncPolicy.from_settings(settings), checkpoint_every=timedelta(0))
 with connected(settings) as tables:
     run_sync(
-        make_helpdesk(settings), tables, Options(), policy, run_id=uuid.uuid4().hex, on_page=die
+        make_helpdesk(settings), tables, SyncRequest(), policy, run_id=uuid.uuid4().hex, on_page=die
     )
 """
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 from pydantic import SecretStr
 
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.providers.registry import make_helpdesk
+from helpdesk_assets.providers.registry import PROVIDERS, make_helpdesk
 from helpdesk_assets.settings import Settings
 
 
@@ -28,7 +29,7 @@ def test_rest_adapter_is_made_from_settings() -> None:
 
 
 def test_unknown_provider_names_the_setting_and_the_choices() -> None:
-    with pytest.raises(SettingsError, match=r"HELPDESK_PROVIDER is 'zenddesk'.*Known: .*rest"):
+    with pytest.raises(SettingsError, match=r"HELPDESK_PROVIDER is 'zenddesk'.*one of rest"):
         make_helpdesk(settings(helpdesk_provider="zenddesk"))
 
 
@@ -40,6 +41,13 @@ def test_empty_token_names_the_setting(token: str) -> None:
 
 def test_whitespace_around_a_token_is_stripped() -> None:
     make_helpdesk(settings(helpdesk_api_token=SecretStr(" s3cret\n"))).close()
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_provider_has_adapter_webhooks_and_dialect(provider: str) -> None:
+    assert find_spec(f"helpdesk_assets.providers.{provider}.adapter")
+    assert find_spec(f"helpdesk_assets.providers.{provider}.webhooks")
+    assert find_spec(f"helpdesk_assets.local.simulator.dialects.{provider}")
 
 
 def test_adapters_are_imported_lazily() -> None:

@@ -17,8 +17,6 @@ from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.receiver.receiver_process import ReceiverProcess, environment_of
 from helpdesk_assets_tests.receiver.webhook_posts import Sender, rest_event, whole_ticket
 
-NO_SECRETS = SecretStr("")
-
 
 @pytest.fixture
 def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import socket
 import sqlite3
 import subprocess
 import tempfile
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +17,12 @@ from typing import Any, Self
 
 import requests
 
+from helpdesk_assets.local.process import LocalProcess
+
 SCRIPT = str(Path(__file__).parents[2] / "deploy" / "request-tracker.sh")
 USERS = Path(__file__).with_name("users.pl")
 ADMINISTRATOR, ADMINISTRATOR_PASSWORD = "root", "password"
 PASSWORD = "sync-password"
-START_SECONDS = 60.0
 
 
 def why_not() -> str | None:
@@ -41,7 +41,14 @@ class RequestTracker:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.base_url = f"http://127.0.0.1:{self.port}"
-        self._server: subprocess.Popen[bytes] | None = None
+        self._server = LocalProcess(
+            "Request Tracker",
+            [SCRIPT, "serve", str(self.port)],
+            lambda: self.get("/rt").ok,
+            self.home / "server.log",
+            environment=self._environment,
+            new_session=True,
+        )
         self._session = requests.Session()
         # A proxy of the environment has no way to this machine's loopback.
         self._session.trust_env = False
@@ -61,13 +68,8 @@ class RequestTracker:
         return token[1]
 
     def __enter__(self) -> Self:
-        order = [SCRIPT, "serve", str(self.port)]
-        with (self.home / "server.log").open("wb") as log:
-            self._server = subprocess.Popen(
-                order, env=self._environment, stdout=log, stderr=log, start_new_session=True
-            )
         try:
-            self._wait()
+            self._server.start()
         except BaseException:
             self.stop()
             raise
@@ -83,9 +85,7 @@ class RequestTracker:
 
     def stop(self) -> None:
         self._session.close()
-        if self._server is not None:
-            self._server.terminate()
-            self._server.wait(timeout=START_SECONDS)
+        self._server.stop()
         shutil.rmtree(self.home, ignore_errors=True)
 
     def create(self, subject: str, **fields: Any) -> str:
@@ -157,17 +157,3 @@ class RequestTracker:
         reply = self._session.request(method, url, timeout=30, **order)
         assert reply.ok, f"{method} {path}: {reply.status_code} {reply.text}"
         return reply
-
-    def _wait(self) -> None:
-        until = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                if self.get("/rt").ok:
-                    return
-            except requests.ConnectionError:
-                pass
-            ended = self._server is None or self._server.poll() is not None
-            if ended or time.monotonic() > until:
-                log = (self.home / "server.log").read_text()
-                raise RuntimeError(f"Request Tracker did not start: {log}")
-            time.sleep(0.1)

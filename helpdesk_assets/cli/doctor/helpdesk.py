@@ -13,7 +13,7 @@ from helpdesk_assets.cli.doctor.report import DiagnosticResult, DiagnosticStatus
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.formatting import format_duration
 from helpdesk_assets.model.tickets import Page
-from helpdesk_assets.providers.registry import ADAPTERS, describe_settings, make_helpdesk
+from helpdesk_assets.providers.registry import PROVIDERS, describe_settings, make_helpdesk
 from helpdesk_assets.settings import Settings
 
 COMMON_SETTING_PREFIXES = ("helpdesk_", "webhook", "redact_")
@@ -64,9 +64,9 @@ def _setting_check(settings: Settings, name: str) -> Callable[[], str]:
 
 
 def _provider(settings: Settings) -> str:
-    if settings.helpdesk_provider not in ADAPTERS:
+    if settings.helpdesk_provider not in PROVIDERS:
         raise SettingsError(
-            f"{settings.helpdesk_provider!r} is not known. Known: {', '.join(sorted(ADAPTERS))}."
+            f"{settings.helpdesk_provider!r} is not known. Set it to one of {', '.join(PROVIDERS)}."
         )
     return settings.helpdesk_provider
 

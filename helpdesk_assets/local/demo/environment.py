@@ -1,38 +1,33 @@
-"""What the demo plays on: both stand-ins, the webhook receiver between them, a directory and an
-environment of its own.
+"""The demo's environment: the simulated helpdesk, the local warehouse, and the webhook receiver.
 
-Nothing of the user's reaches it (settings, .env, Dagster's home), it uses free ports, and all that
-it started is stopped on the way out, whichever way that is.
+The demo has its own directory and variables: the user's settings, .env and Dagster home do not
+reach it. It uses free ports, and stops all that it started, however it ends.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from helpdesk_assets.errors import RetryableError
+from helpdesk_assets.local.process import LocalProcess
 from helpdesk_assets.local.simulator.admin_client import AdminClient
 from helpdesk_assets.local.warehouse import LocalWarehouse
 from helpdesk_assets.settings import LOCAL_PROJECT, LOCAL_TOKEN, Settings
 
-START_SECONDS = 60.0
-STOP_SECONDS = 10.0
 WEBHOOK_SECRET = "local-demo-secret"  # noqa: S105 - opens nothing but the demo's own receiver
 _DAGSTER_VARIABLES = ("DAGSTER_HOME", "DAGSTER_IS_DEV_CLI")
 
 
 @dataclass(frozen=True, slots=True)
 class DemoEnvironment:
-    """The helpdesk's other side, and where the parts are."""
+    """The helpdesk's admin side, and the addresses of the parts."""
 
     admin_client: AdminClient
     helpdesk_url: str
@@ -42,20 +37,19 @@ class DemoEnvironment:
 
 @contextmanager
 def start_environment(tickets: int, start: datetime) -> Iterator[DemoEnvironment]:
-    """The helpdesk, the warehouse and the receiver, answering; `start` is what the helpdesk's
-    clock shows at first. Its webhooks go to the receiver."""
+    """Start helpdesk, warehouse and receiver, and stop them at the end.
+
+    The helpdesk's clock begins at `start`, and its webhooks go to the receiver.
+    """
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="helpdesk-demo-")))
-        warehouse = LocalWarehouse(directory / "warehouse")
-        log = directory / "helpdesk.log"
+        warehouse = stack.enter_context(LocalWarehouse(directory / "warehouse"))
         simulate = ("simulate", "--tickets", str(tickets), "--start", start.isoformat())
-        helpdesk = stack.enter_context(_server_process(simulate, log))
-        stack.enter_context(warehouse)
-        url = _read_announced_url(helpdesk, log, "The simulated helpdesk")
+        url = stack.enter_context(_serving("The simulated helpdesk", simulate, directory))
         stack.enter_context(isolated_environment(directory, url, warehouse.endpoint))
-        log = directory / "webhooks.log"
-        receiver = stack.enter_context(_server_process(("webhooks",), log))
-        webhooks_url = _read_announced_url(receiver, log, "The webhook receiver")
+        webhooks_url = stack.enter_context(
+            _serving("The webhook receiver", ("webhooks",), directory)
+        )
         admin_client = stack.enter_context(AdminClient(url))
         admin_client.send_webhooks(url=webhooks_url, secret=WEBHOOK_SECRET)
         yield DemoEnvironment(admin_client, url, warehouse.endpoint, webhooks_url)
@@ -63,8 +57,7 @@ def start_environment(tickets: int, start: datetime) -> Iterator[DemoEnvironment
 
 @contextmanager
 def isolated_environment(directory: Path, helpdesk_url: str, warehouse_url: str) -> Iterator[None]:
-    """An environment in which our settings are those given here and defaults, whatever the shell
-    and a .env in the user's directory say."""
+    """Set our settings to these values and defaults, whatever the shell and the user's .env say."""
     ours = {
         "HELPDESK_BASE_URL": helpdesk_url,
         "HELPDESK_API_TOKEN": LOCAL_TOKEN,
@@ -94,51 +87,22 @@ def _restore(before: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def _server_process(arguments: Sequence[str], log: Path) -> Iterator[subprocess.Popen[str]]:
-    """One of our servers as a process, so that its work is not counted as the sync's."""
-    command = [sys.executable, "-m", "helpdesk_assets.cli", *arguments, "--port", "0"]
-    with log.open("wb") as errors:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter, no shell
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            # Ctrl-C goes to every process of the terminal; this one is stopped by us, in order.
-            start_new_session=True,
-        )
-    try:
-        yield process
-    finally:
-        _stop(process)
+def _serving(name: str, command: Sequence[str], directory: Path) -> Iterator[str]:
+    """Run one of our commands as a process, so that its work is not counted as the sync's.
 
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
-
-
-def _read_announced_url(process: subprocess.Popen[str], log: Path, what: str) -> str:
-    """The address that a server prints in its first line, once it answers.
-
-    Raises:
-        TryAgainLater: it ended, or kept silent.
+    Yields the address that it prints once it answers.
     """
-    # Reading blocks; a server that stays silent is ended, and with it the wait.
-    watchdog = threading.Timer(START_SECONDS, process.kill)
-    watchdog.start()
-    try:
-        line = process.stdout.readline() if process.stdout is not None else ""
-    finally:
-        watchdog.cancel()
-    found = re.search(r"http://\S+", line)
-    if found is None:
-        log_tail = " ".join(log.read_text(errors="replace").split())[-500:]
-        raise RetryableError(f"{what} did not start: {log_tail or 'it said nothing'}")
-    return found.group()
+    log = directory / f"{command[0]}.log"
+
+    def announced_url() -> str | None:
+        found = re.search(r"http://\S+(?=\s)", log.read_text(errors="replace"))
+        return found.group() if found else None
+
+    with LocalProcess(
+        name,
+        [sys.executable, "-m", "helpdesk_assets.cli", *command, "--port", "0"],
+        lambda: announced_url() is not None,
+        log,
+        new_session=True,  # Ctrl-C is for the demo, which stops its servers in order
+    ):
+        yield announced_url() or ""

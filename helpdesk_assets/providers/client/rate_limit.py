@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from helpdesk_assets.errors import EndpointFailed
+from helpdesk_assets.errors import EndpointFailed, RateLimitExhausted
 from helpdesk_assets.providers.client.usage import UsageCounter
 
 MINUTE = 60.0
@@ -155,7 +155,8 @@ class RateLimiter:
         """Wait until a call in this lane may be sent, and hold one of the places meanwhile.
 
         Raises:
-            EndpointFailed: that would be too long.
+            RateLimitExhausted: the account's limit is used up for too long.
+            EndpointFailed: the limit of this scope alone is.
         """
         with self._slots:
             # What the helpdesk tells meanwhile counts, so nobody's time is fixed before it comes.
@@ -190,7 +191,9 @@ class RateLimiter:
             now = self._monotonic()
             wait = max(each.next_call_at(now) for each in scopes) - now
             if wait > MAX_WAIT_SECONDS:
-                raise EndpointFailed(
+                account_wait = self._scope(ACCOUNT).next_call_at(now) - now
+                is_account = account_wait > MAX_WAIT_SECONDS
+                raise (RateLimitExhausted if is_account else EndpointFailed)(
                     f"The helpdesk allows no call for another {wait:.0f} s: its limit is used "
                     "up, by this or by other programs. Run again then, or raise the limit there."
                 )

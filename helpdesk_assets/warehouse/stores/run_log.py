@@ -36,8 +36,7 @@ class RunLog:
     def write(self, state: SyncState, *, attempt: int = 0) -> MergeReport | None:
         """Add what the log lacks of the runs that the state row remembers. Doing it again changes
         nothing."""
-        # An older version of this program remembered runs without their version.
-        runs = [run for run in known_runs(state) if run.version]
+        runs = known_runs(state)
         if not runs:
             return None
         return TableWriter(self._warehouse).merge(

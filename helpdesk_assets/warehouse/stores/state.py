@@ -109,7 +109,7 @@ def _state_from(row: Mapping[str, Any]) -> SyncState:
         reason=row["reason"],
         closed_at=row["closed_at"],
         facts=run_counts_from_json(row["facts"]),
-        read_counts=read_counts_from_json(row.get("reading")),
+        read_counts=read_counts_from_json(row["reading"]),
         recent_runs=runs_from_json(row["recent_runs"]),
-        checkpoint=from_text(row.get("unfinished")),
+        checkpoint=from_text(row["unfinished"]),
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from helpdesk_assets.errors import EndpointFailed
+from helpdesk_assets.errors import EndpointFailed, RateLimitExhausted
 from helpdesk_assets.providers.client.rate_limit import (
     MAX_WAIT_SECONDS,
     MINUTE,
@@ -233,12 +233,21 @@ def test_too_long_a_wait_is_an_error() -> None:
     clock = Clock()
     budget = budget_of(clock)
     budget.pause(MAX_WAIT_SECONDS + 1)
-    with pytest.raises(EndpointFailed, match="no call for another 301 s"):
+    with pytest.raises(RateLimitExhausted, match="no call for another 301 s"):
         sent_at(budget, clock, 1)
     assert clock.waits == []
     # Its place is free again, and after a while so is the lane.
     clock.now += 1
     assert sent_at(budget, clock, 1) == [301.0]
+
+
+def test_too_long_a_wait_for_one_scope_leaves_the_others() -> None:
+    clock = Clock()
+    budget = budget_of(clock)
+    budget.pause(MAX_WAIT_SECONDS + 1, "exports")
+    with pytest.raises(EndpointFailed, match="no call for another 301 s"):
+        sent_at(budget, clock, 1, "exports")
+    assert sent_at(budget, clock, 1) == [0.0]
 
 
 def test_waits_are_counted() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -43,7 +43,6 @@ BINNED = {
 NOTHING = CannedResponse(b"", 204, {"Content-Length": None})
 
 Connect = Callable[..., ZohoDeskAdapter]
-Answers = Mapping[str, Callable[[SentRequest], Any]]
 
 
 @pytest.fixture

@@ -10,22 +10,14 @@ from importlib import import_module
 from helpdesk_assets.local.simulator.helpdesk import HelpdeskBackend
 from helpdesk_assets.local.simulator.middleware import Dialect
 
-# Each module has `create_dialect(backend, token) -> Dialect`.
-DIALECTS = {
-    "rest": "helpdesk_assets.local.simulator.dialects.rest",
-    "zendesk": "helpdesk_assets.local.simulator.dialects.zendesk",
-    "zoho_desk": "helpdesk_assets.local.simulator.dialects.zoho_desk",
-    "freshdesk": "helpdesk_assets.local.simulator.dialects.freshdesk",
-    "request_tracker": "helpdesk_assets.local.simulator.dialects.request_tracker",
-}
-
 
 def make_dialect(name: str, backend: HelpdeskBackend, token: str) -> Dialect:
-    """
+    """The dialect of a provider, from `create_dialect(backend, token)` of its module.
+
     Args:
-        name: one of `DIALECTS`.
-        desk: whose tickets are told of.
+        name: the provider's, as in HELPDESK_PROVIDER.
+        backend: whose tickets it serves.
         token: what production calls must carry.
     """
-    dialect: Dialect = import_module(DIALECTS[name]).create_dialect(backend, token)
+    dialect: Dialect = import_module(f"{__name__}.{name}").create_dialect(backend, token)
     return dialect

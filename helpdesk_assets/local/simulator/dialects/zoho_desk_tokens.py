@@ -93,10 +93,6 @@ class TokenServer:
         self._refresh_token = refresh_token
         self.revoke_all()
 
-    def limit_to(self, scopes: Iterable[str]) -> None:
-        """What tokens open that are issued from now on."""
-        self._scopes = frozenset(scopes)
-
     def _check_rate_limit(self) -> None:
         now = self._now()
         if len(self._requested) == MAX_REQUESTS and (
