@@ -1,5 +1,7 @@
-"""Find the adapter that HELPDESK_PROVIDER names. Only that one is imported, so an adapter's own
-dependencies cost nothing to those who use another. The one module that knows all adapters by name.
+"""Finds the adapter and the webhook format that HELPDESK_PROVIDER names.
+
+Only that adapter is imported, so the dependencies of the others cost nothing. This is the only
+module that knows all adapters by name.
 """
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ from helpdesk_assets.settings import Settings
 if TYPE_CHECKING:
     from helpdesk_assets.providers.client.connection import Runtime
 
-# Each module has `from_settings(settings, runtime=None) -> Helpdesk`, and
-# `describe_settings(settings)` for the doctor: by name of a setting that only this helpdesk uses or
-# reads in its own way, a function that says what it is set to, or raises SettingsError.
+# Each module has `from_settings(settings, runtime=None) -> Helpdesk` and, for `doctor`,
+# `describe_settings(settings)`: by the name of each setting that only this helpdesk uses or that it
+# reads differently, a function that describes its value or raises SettingsError.
 ADAPTERS = {
     "rest": "helpdesk_assets.providers.rest.adapter",
     "request_tracker": "helpdesk_assets.providers.request_tracker.adapter",
@@ -30,33 +32,34 @@ ADAPTERS = {
 
 
 def make_helpdesk(settings: Settings, runtime: Runtime | None = None) -> Helpdesk:
-    """The helpdesk of the settings, not called yet. `runtime`: time and waiting, where they are not
-    to be this machine's.
+    """Create the helpdesk that the settings name, without calling it.
+
+    Args:
+        settings: the provider's name, address and credentials.
+        runtime: replaces this machine's time, waiting and randomness.
 
     Raises:
-        SettingsError: no such provider, no token, or an address that is none.
+        SettingsError: the provider is unknown, or a setting is missing or invalid.
     """
     helpdesk: Helpdesk = _adapter(settings).from_settings(settings, runtime)
     return helpdesk
 
 
 def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
-    """What the adapter says of settings that it alone uses, or reads in its own way.
+    """Return descriptions of the settings that only this adapter uses or that it reads differently.
 
     Raises:
-        SettingsError: no such provider.
+        SettingsError: the provider is unknown.
     """
-    describe_settings: Mapping[str, Callable[[], str]] = _adapter(settings).describe_settings(
-        settings
-    )
-    return describe_settings
+    descriptions: Mapping[str, Callable[[], str]] = _adapter(settings).describe_settings(settings)
+    return descriptions
 
 
 def _adapter(settings: Settings) -> ModuleType:
     name = settings.helpdesk_provider
     if name not in ADAPTERS:
         raise SettingsError(
-            f"HELPDESK_PROVIDER is {name!r}, and no helpdesk of that name is known. Known: "
+            f"HELPDESK_PROVIDER is {name!r}, which is not a known helpdesk. Set one of: "
             f"{', '.join(sorted(ADAPTERS))}."
         )
     return import_module(ADAPTERS[name])
@@ -66,15 +69,16 @@ WEBHOOK_FORMATS = ("rest", "zendesk", "zoho_desk", "freshdesk", "request_tracker
 
 
 def make_webhook_format(settings: Settings) -> WebhookFormat:
-    """
+    """Create the webhook format of the helpdesk that the settings name.
+
     Raises:
-        SettingsError: HELPDESK_PROVIDER is not known, or a setting of its webhooks cannot be.
+        SettingsError: the provider is unknown, or a setting of its webhooks is invalid.
     """
     name = settings.helpdesk_provider
     if name not in WEBHOOK_FORMATS:
         raise SettingsError(
-            f"HELPDESK_PROVIDER is {name!r}, and no webhooks of a helpdesk of that name are known. "
-            f"Known: {', '.join(WEBHOOK_FORMATS)}."
+            f"HELPDESK_PROVIDER is {name!r}, which is not a helpdesk with known webhooks. Set one "
+            f"of: {', '.join(WEBHOOK_FORMATS)}."
         )
     webhook_format: WebhookFormat = import_module(
         f"helpdesk_assets.providers.{name}.webhooks"

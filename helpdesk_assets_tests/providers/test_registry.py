@@ -28,7 +28,7 @@ def test_rest_adapter_is_made_from_settings() -> None:
 
 
 def test_unknown_provider_names_the_setting_and_the_choices() -> None:
-    with pytest.raises(SettingsError, match=r"HELPDESK_PROVIDER is 'zenddesk'.*Known: .*rest"):
+    with pytest.raises(SettingsError, match=r"HELPDESK_PROVIDER is 'zenddesk'.*Set one of: .*rest"):
         make_helpdesk(settings(helpdesk_provider="zenddesk"))
 
 
