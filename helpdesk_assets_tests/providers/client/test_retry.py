@@ -77,7 +77,9 @@ def test_retry_after_is_a_minimum() -> None:
 
 def test_attempts_are_limited() -> None:
     bench = Bench()
-    with pytest.raises(EndpointFailed, match=r"answered 503\. Given up after 8 attempts") as failure:
+    with pytest.raises(
+        EndpointFailed, match=r"answered 503\. Given up after 8 attempts"
+    ) as failure:
         bench.run(*[passing() for _ in range(100)])
     assert bench.calls == MAX_ATTEMPTS
     assert not isinstance(failure.value, TransientError)

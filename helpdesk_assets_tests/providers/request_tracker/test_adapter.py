@@ -294,7 +294,10 @@ def test_zone_of_the_token_user(simulator: SimulatedHelpdesk, connect: Connect) 
     ("settings", "said"),
     [
         ({"helpdesk_user": "sync-zoneless"}, "no time zone in RT.*HELPDESK_TIME_ZONE"),
-        ({"helpdesk_time_zone": "Europe/Nowhere"}, "'Europe/Nowhere', which is not a known time zone"),
+        (
+            {"helpdesk_time_zone": "Europe/Nowhere"},
+            "'Europe/Nowhere', which is not a known time zone",
+        ),
         ({"helpdesk_time_zone": "Europe/London"}, "but RT reads .* in another zone"),
     ],
 )
