@@ -23,7 +23,8 @@ class Capabilities:
         page_size: rows requested per page.
         time_resolution: the tick of its modified times; two edits within one tick look equal.
         result_cap: the most rows that one query can return, None if unlimited.
-        settle_delay: how long the newest changes stay out of the change endpoint's answers.
+        settle_delay: how far a window's end stays behind the helpdesk's clock, since newer changes
+            may still be missing from the answers.
         list_rows_are_complete: False if list rows lack fields, so details are fetched per ticket.
         listing_is_stable: True if a change during paging cannot push other tickets across a page
             boundary; only then may a listing advance the watermark.

@@ -23,7 +23,6 @@ class Backpressure:
     """The limits and what is held at present; for one thread, the server's event loop."""
 
     def __init__(self, max_events: int, max_bytes: int = MAX_HELD_BYTES) -> None:
-        """Start with nothing held."""
         self.max_events = max_events
         self.max_bytes = max_bytes
         self.events = 0
@@ -34,7 +33,6 @@ class Reservation:
     """What one post holds, from its first byte until its events are written or failed."""
 
     def __init__(self, backpressure: Backpressure) -> None:
-        """Start with nothing reserved."""
         self._backpressure = backpressure
         self._events = 0
         self._bytes = 0

@@ -102,8 +102,8 @@ class Intake:
                 been.
         """
         try:
-            each = [self._deliver(event, received_at) for event in events]
-            outcomes = await asyncio.gather(*each, return_exceptions=True)
+            deliveries = [self._deliver(event, received_at) for event in events]
+            outcomes = await asyncio.gather(*deliveries, return_exceptions=True)
         finally:
             reservation.release()
         for outcome in outcomes:

@@ -29,7 +29,6 @@ class InterruptibleSleep:
     """A sleep that ends when the receiver stops."""
 
     def __init__(self) -> None:
-        """Start as not stopped."""
         self._stopped = threading.Event()
 
     def sleep(self, seconds: float) -> None:

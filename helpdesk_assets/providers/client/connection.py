@@ -91,7 +91,7 @@ def connect(
             HELPDESK_CALLS_PER_MINUTE replaces the account's.
         parse_rate_limit: reads the remaining calls from an answer's headers.
         parse_error: turns a vendor's error answer into one of our errors.
-        usage_counter: pass one if the login counts its own calls.
+        usage_counter: shared with a login that counts its own calls.
         runtime: time, waiting and randomness.
 
     Raises:

@@ -71,8 +71,8 @@ class Reply:
             return exact_json.parse(self.body, self.number_kept_as_text)
         except ValueError as error:
             raise errors.TransientError(
-                f"The answer to GET {self.path} is not JSON ({error}). Try again later; if it "
-                "stays so, check HELPDESK_BASE_URL."
+                f"The answer to GET {self.path} is not JSON ({error}). Try again later; if this "
+                "persists, check HELPDESK_BASE_URL."
             ) from None
 
     def json_object(self) -> dict[str, Any]:
@@ -331,6 +331,6 @@ def _parse_host(base_url: str) -> str:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise SettingsError(
             "HELPDESK_BASE_URL may hold a scheme, a host, a port and a path, and nothing else; "
-            "credentials belong into HELPDESK_API_TOKEN."
+            "credentials belong in HELPDESK_API_TOKEN."
         )
     return host if port is None else f"{host}:{port}"

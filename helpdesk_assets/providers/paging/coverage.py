@@ -87,7 +87,7 @@ class Coverage:
         yield min(start, last), end
 
     def share(self, start: datetime, end: datetime) -> float:
-        """Return the share, 0 to 1, of the time from the oldest ticket to `end` that is read."""
+        """Return the share, 0 to 1, of `[start, end]` that is read, after the oldest ticket."""
         start = max(start, self.oldest) if self.oldest else start
         total_seconds = (end - start).total_seconds()
         if total_seconds <= 0:

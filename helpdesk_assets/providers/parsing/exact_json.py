@@ -37,9 +37,10 @@ def _ignore() -> None:
 def parse(body: bytes, number_kept_as_text: OnNumberKeptAsText = _ignore) -> Any:
     """Parse JSON text into Python values.
 
-    Fractions that Python cannot represent, and numbers that BigQuery cannot, become text, as do
-    NaN and Infinity, which are not JSON. Unescaped control characters are allowed. Values nested
-    deeper than `MAX_PARSED_DEPTH` become null; the rest is still too deep for `storable`.
+    Fractions that a float would change become text, as do NaN and Infinity, which are not JSON.
+    Whole numbers stay exact. Unescaped control characters are allowed. If the nesting exceeds
+    Python's recursion limit, values deeper than `MAX_PARSED_DEPTH` become null; the rest is still
+    too deep for `storable`.
 
     Args:
         body: the text in UTF-8.

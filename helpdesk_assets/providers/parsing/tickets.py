@@ -53,14 +53,7 @@ class FieldMap:
     """One vendor's names for our fields, and how their values are read.
 
     Attributes:
-        ticket_id: the field that holds the id.
-        subject: the field that holds the subject.
-        status: the field that holds the status.
-        priority: the field that holds the priority.
-        assignee: the field that holds the assignee.
-        created: the field that holds the creation time.
-        modified: the field that holds the modified time.
-        deleted: the field that holds the deletion time, unless `deleted_at` is set.
+        deleted: the field with the deletion time, unless `deleted_at` is set.
         text_parsers: replaces the parser of a text field, by our name for it.
         parse_time: parses a time; raises ValueError if it is not one.
         deleted_at: takes the whole row and returns the value that `parse_time` reads as the time of

@@ -52,7 +52,6 @@ class RequestTrackerAccount:
     """The API user; may be used from any thread."""
 
     def __init__(self, settings: Settings, connection: Connection) -> None:
-        """Set up without a call."""
         self._configured_zone = settings.helpdesk_time_zone
         self._user = settings.helpdesk_user or _user_in_token(api_token(settings))
         self._api = connection.api

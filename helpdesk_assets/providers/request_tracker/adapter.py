@@ -67,7 +67,7 @@ def _owner(value: Any) -> str | None:
 
 
 def _deleted_at(row: Mapping[str, Any]) -> Any:
-    """Return the last update of a deleted ticket, which is the deletion or later than it."""
+    """Return the last update of a deleted ticket, which is the deletion or a later change."""
     return row.get("LastUpdated") if row.get("Status") == DELETED else None
 
 

@@ -173,10 +173,10 @@ def _parse_events(reply: Reply) -> DeletionEvents:
     rows, _ = rows_and_token(reply.json(), TRANSACTIONS, "items", "next_page")
     by_ticket: dict[str, Row] = {}
     for row in rows:
-        is_one = isinstance(row, dict) and (
+        is_deletion = isinstance(row, dict) and (
             row.get("NewValue") == DELETED or row.get("Field") == "MergedInto"
         )
-        if not is_one or not all(str(row.get(key)).isdecimal() for key in ("id", "ObjectId")):
+        if not is_deletion or not all(str(row.get(key)).isdecimal() for key in ("id", "ObjectId")):
             raise EndpointFailed(
                 f"GET {TRANSACTIONS} returned transactions that do not match the query. The "
                 "adapter needs Request Tracker 5 or newer; check HELPDESK_PROVIDER."

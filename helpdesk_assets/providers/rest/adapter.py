@@ -193,8 +193,8 @@ def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:  #
 
 
 def _ceiling(moment: datetime) -> datetime:
-    detailed = floor(moment, TICK)
-    return detailed if detailed == moment else detailed + TICK
+    floored = floor(moment, TICK)
+    return floored if floored == moment else floored + TICK
 
 
 def _second(moment: datetime) -> str:

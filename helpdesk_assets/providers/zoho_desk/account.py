@@ -245,7 +245,7 @@ def _masked(secret: Any, name: str) -> str:
 
 def _require(value: str, name: str) -> str:
     if not value.strip():
-        raise SettingsError(f"{name} is empty. Zoho's API console, Self Client, shows or makes it.")
+        raise SettingsError(f"{name} is empty. Get it from Zoho's API console, Self Client.")
     return value.strip()
 
 

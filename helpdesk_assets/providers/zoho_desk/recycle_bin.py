@@ -166,7 +166,7 @@ class RecycleBin:
                 yield row["id"], row
 
     def _deleted_ticket(self, events: Mapping[str, Row], ticket_id: str) -> Ticket | BadTicket:
-        """Return the ticket by its id, or a tombstone if that does not show a deletion."""
+        """Return the ticket by its id, or a tombstone if that has no deletion flags."""
         deletion_event = events[ticket_id]
         body = self._retry(partial(self._fetch, ticket_id))
         flags = [] if body is None else [body[key] for key in DELETION_FLAGS if key in body]

@@ -67,7 +67,7 @@ class ZohoWebhookTokens:
             key = self._keys.get_signing_key_from_jwt(token)
             claims = jwt.decode(token, key, algorithms=["RS256"], options=_DECODE_OPTIONS)
         except jwt.PyJWKClientConnectionError:
-            log.warning("The keys of ZOHO_JWKS_URL could not be fetched; rejected Zoho's post.")
+            log.warning("The keys of ZOHO_JWKS_URL could not be fetched; Zoho's post was rejected.")
             return False
         except (jwt.PyJWTError, RecursionError):
             return False
