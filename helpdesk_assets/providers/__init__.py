@@ -1,1 +1,1 @@
-"""Helpdesk adapters: they know HTTP and tickets, and neither BigQuery nor Dagster."""
+"""Helpdesk adapters. They know HTTP and tickets, but neither BigQuery nor Dagster."""

@@ -1,4 +1,4 @@
-"""What every adapter does alike, so that an adapter holds what is its vendor's own.
+"""The base class of all adapters: everything that does not differ between vendors.
 
 Must not know any vendor.
 """
@@ -31,6 +31,14 @@ class BaseAdapter(ABC):
         *,
         skip_bad: bool,
     ) -> None:
+        """Set up the readers.
+
+        Args:
+            connection: the account's API and policies.
+            capabilities: what this helpdesk can do.
+            field_map: the vendor's field names.
+            skip_bad: report unreadable tickets in `Page.bad` instead of raising.
+        """
         self._api = connection.api
         self._retry = connection.retry
         self._concurrency = connection.concurrency
@@ -46,14 +54,17 @@ class BaseAdapter(ABC):
 
     @property
     def capabilities(self) -> Capabilities:
+        """See `Helpdesk.capabilities`."""
         return self._capabilities
 
     @property
     def use(self) -> ApiUsage:
+        """See `Helpdesk.use`."""
         return self._api.use
 
     @property
     def served_at(self) -> datetime | None:
+        """See `Helpdesk.served_at`."""
         return self._api.usage_counter.served_at
 
     def ticket(self, ticket_id: str) -> Ticket | None:
@@ -69,7 +80,7 @@ class BaseAdapter(ABC):
 
     @abstractmethod
     def _fetch_ticket(self, ticket_id: str) -> Ticket | BadTicket | None:
-        """One ticket by its id, called once; None where there is none."""
+        """Fetch one ticket by its id without a retry; None if it does not exist."""
 
     def _pager(self, fetch: FetchPage) -> TimePager:
         capabilities = self._capabilities
@@ -82,8 +93,10 @@ class BaseAdapter(ABC):
         )
 
     def _pages_with_catch_up(self, fetch: FetchPage) -> Iterator[Page]:
-        """Everything that `fetch` gives, and then what has changed since that began: a ticket that
-        changes leaves the stretch that it would have been read with."""
+        """Yield everything that `fetch` returns, then what has changed since the start.
+
+        A ticket that changes during paging leaves the span that it would have been read with.
+        """
         capabilities, covered_until = self._capabilities, None
         for page in self._pager(fetch).pages(None, None):
             covered_until = covered_until or page.until
@@ -98,7 +111,7 @@ class BaseAdapter(ABC):
         yield from catch_up.pages(covered_until, None)
 
     def _with_details(self, page: Page) -> Page:
-        """The page with each ticket fetched by its id, where the rows of a list are not whole."""
+        """Return the page with its tickets fetched by id, if list rows are not complete."""
         if self._capabilities.list_rows_are_complete:
             return page
         tick = self._capabilities.time_resolution

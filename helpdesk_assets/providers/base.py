@@ -1,6 +1,6 @@
-"""The seam between the sync and any helpdesk: one protocol and what an adapter says of itself.
+"""The interface between the sync and any helpdesk: a protocol and an adapter's capabilities.
 
-Vendor words (endpoint names, field names, paging styles) stop behind this protocol. It must not
+Vendor terms (endpoint names, field names, paging styles) stay behind this protocol. It must not
 know the watermark store, SQL or Dagster.
 """
 
@@ -20,16 +20,17 @@ class Capabilities:
 
     Attributes:
         name: the provider's name as in HELPDESK_PROVIDER.
-        page_size: rows asked for per page.
+        page_size: rows requested per page.
         time_resolution: the tick of its modified times; two edits within one tick look equal.
-        result_cap: rows that one query can return at most, None where there is no such limit.
-        held_back: how much of the newest past the change endpoint leaves out.
-        lists_are_whole: False where rows of a list lack fields, so details are fetched per ticket.
-        listing_is_stable: True where tickets that change while the listing is paged cannot push
-            others across a page edge; only then may a listing move the watermark.
-        minimum_overlap: how far a window must reach back at least (search index lag).
-        listing_is_another_way: False where it is the change endpoint once more, from the beginning:
-            when that fails, so would the listing, and a run is better ended than begun anew.
+        result_cap: the most rows that one query can return, None if unlimited.
+        settle_delay: how far a window's end stays behind the helpdesk's clock, since newer changes
+            may still be missing from the answers.
+        list_rows_are_complete: False if list rows lack fields, so details are fetched per ticket.
+        listing_is_stable: True if a change during paging cannot push other tickets across a page
+            boundary; only then may a listing advance the watermark.
+        minimum_overlap: how far a window must at least reach back (search index lag).
+        listing_is_independent: False if the listing uses the same endpoint as `changes`, so falling
+            back to it cannot help.
     """
 
     name: str
@@ -44,21 +45,28 @@ class Capabilities:
 
 
 class Helpdesk(Protocol):
-    """One helpdesk account. Its caller uses one thread, but for `ticket`, which may be called from
-    any number; threads inside are its own matter."""
+    """One helpdesk account.
+
+    Callers use one thread, except for `ticket`, which any thread may call. An adapter may start
+    threads.
+    """
 
     @property
-    def capabilities(self) -> Capabilities: ...
+    def capabilities(self) -> Capabilities:
+        """What this helpdesk can do."""
+        ...
 
     @property
     def use(self) -> ApiUsage:
-        """Calls, bytes, retries and waits since this object was made."""
+        """Calls, bytes, retries and waits since this object was created."""
         ...
 
     @property
     def served_at(self) -> datetime | None:
-        """The helpdesk's clock when it gave its latest answer, None before the first. What is
-        stamped for lack of a page's own `served_at` is stamped by this."""
+        """The helpdesk's clock at its latest answer, None before the first.
+
+        It dates what comes without a page's `served_at`.
+        """
         ...
 
     def changes(
@@ -68,20 +76,25 @@ class Helpdesk(Protocol):
         cursor: str | None = None,
         resume: str | None = None,
     ) -> Iterator[Page]:
-        """Every ticket modified in `[since, until]`, in whatever order, those that have gone
-        meanwhile included as far as the helpdesk tells of them.
+        """Yield every ticket modified in `[since, until]`, in any order.
 
-        `since` None: from the beginning. `until` None: up to the helpdesk's own clock, which is
-        then told by each page's `until`. `cursor` is the last page's of the run before, where the
-        helpdesk has one; it goes before `since`. `resume` goes on with a call that was interrupted:
-        what it had not read, and what has changed since. A row may come more than once; none is
-        left out. There is at least one page, also when nothing changed.
+        Deleted tickets are included as far as the helpdesk reports them. A row may come more than
+        once; none is left out. There is at least one page, even if nothing changed.
 
-        Whether a failed call is tried again is the adapter's to know: not where the listing is
-        another endpoint with other limits, which is then the quicker way.
+        The adapter decides whether to retry a failed call. It does not if the listing is another
+        endpoint with other limits: falling back to that is faster.
+
+        Args:
+            since: start of the window; None starts from the beginning.
+            until: end of the window; None reads up to the helpdesk's clock, as each page's `until`
+                states.
+            cursor: the previous run's last `Page.cursor`, if the helpdesk has cursors; it takes
+                precedence over `since`.
+            resume: `Page.resume` of an interrupted call, to read what that call left and what has
+                changed since.
 
         Raises:
-            EndpointFailed: an answer failed, was cut short, or was not what it should be.
+            EndpointFailed: an answer failed, was cut short, or is malformed.
             CredentialsRefused: 401 or 403.
             TicketUnreadable: a row has no id or no readable time, and such rows are not skipped.
             WindowTooDense: one tick holds more tickets than `result_cap`.
@@ -89,29 +102,29 @@ class Helpdesk(Protocol):
         ...
 
     def listing(self) -> Iterator[Page]:
-        """Every ticket there is, in whatever order; failed calls are retried.
+        """Yield every existing ticket, in any order; failed calls are retried.
 
-        Raises: as `changes`; `EndpointFailed` once the retries are used up.
+        Raises the errors of `changes`, `EndpointFailed` once the retries are used up.
         """
         ...
 
     def inventory(self) -> Iterator[InventoryPage]:
-        """The id and the modified time of every ticket, in the cheapest way that the helpdesk has;
-        those that have gone, too, as far as it tells of them without being asked for each.
+        """Yield the id and modified time of every ticket, in the helpdesk's cheapest way.
 
-        A ticket may come more than once: the line with the latest `modified_time` counts, and of
-        equal ones the one that is `gone`. One that changes meanwhile is not left out, whatever its
-        line says of when; one that is made meanwhile may be, and so may one that is deleted and
-        restored meanwhile. There is at least one page; failed calls are retried.
+        Deleted tickets are included as far as the helpdesk reports them without a call for each.
+        A ticket may come more than once: the entry with the latest `modified_time` counts, and of
+        equal ones the `gone` one. Tickets that change during the call are not left out, though
+        their `modified_time` may be outdated; tickets created, or deleted and restored, during the
+        call may be. There is at least one page; failed calls are retried.
 
-        Raises: as `listing`.
+        Raises the errors of `listing`.
         """
         ...
 
     def ticket(self, ticket_id: str) -> Ticket | None:
-        """One ticket as it is now, None where the helpdesk has none with this id."""
+        """Return one ticket in its current version, None if the helpdesk has none with this id."""
         ...
 
     def close(self) -> None:
-        """Give back connections."""
+        """Close the connections."""
         ...

@@ -1,7 +1,7 @@
-"""Find the provider that HELPDESK_PROVIDER names: the one module that knows all of them by name.
+"""Finds the adapter and the webhook format that HELPDESK_PROVIDER names.
 
-Imports only the provider that is used, so an adapter's own dependencies cost nothing to those who
-use another. Light enough for the command line's `--help`.
+Only that provider is imported, so the dependencies of the others cost nothing. This is the only
+module that knows all providers by name. The command line's `--help` imports it, so it stays light.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ if TYPE_CHECKING:
     from helpdesk_assets.settings import Settings
 
 # Each is a folder beside this module. Its `adapter` has
-# `from_settings(settings, runtime=None) -> Helpdesk`, and `describe_settings(settings)` for the
-# doctor: by name of a setting that only this helpdesk uses or reads in its own way, a function that
-# says what it is set to, or raises SettingsError. Its `webhooks` has
+# `from_settings(settings, runtime=None) -> Helpdesk` and, for `doctor`,
+# `describe_settings(settings)`: by the name of each setting that only this helpdesk uses or that it
+# reads differently, a function that describes its value or raises SettingsError. Its `webhooks` has
 # `webhook_format(settings) -> WebhookFormat`. The simulator has a dialect of the same name.
 PROVIDERS = ("rest", "zendesk", "zoho_desk", "freshdesk", "request_tracker")
 
 
 def make_helpdesk(settings: Settings, runtime: Runtime | None = None) -> Helpdesk:
-    """The helpdesk of the settings, not called yet.
+    """Create the helpdesk that the settings name, without calling it.
 
     Args:
-        settings: which helpdesk, and how to reach it.
-        runtime: time and waiting; this machine's if None.
+        settings: the provider's name, address and credentials.
+        runtime: replaces this machine's time, waiting and randomness.
 
     Raises:
-        SettingsError: no such provider, no token, or an invalid address.
+        SettingsError: the provider is unknown, or a setting is missing or invalid.
     """
     helpdesk: Helpdesk = _module(settings, "adapter").from_settings(settings, runtime)
     return helpdesk
 
 
 def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
-    """What the adapter says of settings that it alone uses, or reads in its own way.
+    """Return descriptions of the settings that only this adapter uses or that it reads differently.
 
     Raises:
-        SettingsError: no such provider.
+        SettingsError: the provider is unknown.
     """
     descriptions: Mapping[str, Callable[[], str]] = _module(settings, "adapter").describe_settings(
         settings
@@ -54,10 +54,10 @@ def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
 
 
 def make_webhook_format(settings: Settings) -> WebhookFormat:
-    """How the helpdesk of the settings signs and writes its webhooks.
+    """Create the webhook format of the helpdesk that the settings name.
 
     Raises:
-        SettingsError: no such provider, or a setting of its webhooks is invalid.
+        SettingsError: the provider is unknown, or a setting of its webhooks is invalid.
     """
     webhook_format: WebhookFormat = _module(settings, "webhooks").webhook_format(settings)
     return webhook_format

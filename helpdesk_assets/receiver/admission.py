@@ -1,7 +1,7 @@
-"""How much may be held at a time, in events and in bytes of bodies: beyond it, posts are refused.
+"""Limits the events and the bytes of bodies in memory, and rejects posts beyond that.
 
-What is refused is sent again by its vendor or found by the sync; what is held without bound ends
-the process, and with it all that it holds.
+A vendor sends a rejected post again, or the sync finds its change. Without a limit, the process
+would run out of memory and lose everything it holds.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ from starlette.requests import ClientDisconnect, Request
 
 from helpdesk_assets.receiver.rejections import QueueFull, Rejection
 
-# A body is held in a few forms at once; 64 MiB of them are some hundred in memory.
+# A body exists in several forms at once; 64 MiB of bodies take a few hundred MiB of memory.
 MAX_HELD_BYTES = 64 * 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024
+# A vendor sends a megabyte in less time; slower senders only occupy a connection.
+BODY_TIMEOUT_SECONDS = 10.0
 
 
 class Backpressure:
-    """Made for one thread, the server's event loop."""
+    """The limits and what is held at present; for one thread, the server's event loop."""
 
     def __init__(self, max_events: int, max_bytes: int = MAX_HELD_BYTES) -> None:
         self.max_events = max_events
@@ -27,7 +30,7 @@ class Backpressure:
 
 
 class Reservation:
-    """What one post takes up of the room, from its first byte until its events are done with."""
+    """What one post holds, from its first byte until its events are written or failed."""
 
     def __init__(self, backpressure: Backpressure) -> None:
         self._backpressure = backpressure
@@ -35,9 +38,10 @@ class Reservation:
         self._bytes = 0
 
     def reserve_bytes(self, count: int) -> None:
-        """
+        """Reserve bytes of a body.
+
         Raises:
-            Full: as many are held already.
+            QueueFull: the limit of bytes is reached.
         """
         if self._backpressure.bytes + count > self._backpressure.max_bytes:
             raise QueueFull
@@ -45,10 +49,10 @@ class Reservation:
         self._bytes += count
 
     def reserve_events(self, count: int) -> None:
-        """A post with more events than there is room for at all is taken alone.
+        """Reserve events; a post with more events than the limit is accepted if nothing is held.
 
         Raises:
-            Full: as many are held already.
+            QueueFull: the limit of events is reached.
         """
         if (
             self._backpressure.events
@@ -59,22 +63,18 @@ class Reservation:
         self._events += count
 
     def release(self) -> None:
-        """Give all of it back; a second time gives back nothing."""
+        """Release everything; a second call has no effect."""
         self._backpressure.events -= self._events
         self._backpressure.bytes -= self._bytes
         self._events = self._bytes = 0
 
 
-MAX_BODY_BYTES = 1024 * 1024
-# A vendor sends a megabyte in less; whoever takes longer wants to hold a place.
-BODY_TIMEOUT_SECONDS = 10.0
-
-
 async def read_body(request: Request, reservation: Reservation) -> bytes:
-    """The body, with room taken for it as it comes.
+    """Read a body, reserving its bytes as they arrive.
 
     Raises:
-        Refusal: 413 over 1 MiB, 408 too slow, 400 broken off, or 503 where too much is held.
+        Rejection: 413 for more than 1 MiB, 408 if it is too slow, 400 if the sender disconnects,
+            or 503 if too much is held.
     """
     content_length = request.headers.get("content-length", "")
     if content_length.isdecimal() and int(content_length) > MAX_BODY_BYTES:
@@ -88,7 +88,7 @@ async def read_body(request: Request, reservation: Reservation) -> bytes:
     except TimeoutError:
         raise Rejection(408, "the body took too long") from None
     except ClientDisconnect:
-        raise Rejection(400, "the body was broken off") from None
+        raise Rejection(400, "the connection closed before the body was complete") from None
     return bytes(body)
 
 

@@ -1,10 +1,10 @@
-"""The receiver as an ASGI application: what comes in by HTTP, and what is answered.
+"""The receiver as an ASGI application.
 
-    POST /webhooks/{helpdesk}   200 when its changes are durable, and no sooner
-    GET  /webhooks/{helpdesk}   200: some vendors look whether anybody is there
-    GET  /healthz               what was done so far
+    POST /webhooks/{helpdesk}   200 once its changes are durable, never before
+    GET  /webhooks/{helpdesk}   200: some vendors check that the URL responds
+    GET  /healthz               the counts so far
 
-`create_app` takes everything from the environment, for whichever server runs it.
+`create_app` reads all settings from the environment, so any ASGI server can run it.
 """
 
 from __future__ import annotations
@@ -28,14 +28,16 @@ from helpdesk_assets.receiver.stats import ReceiverStats
 from helpdesk_assets.receiver.wiring import Dependencies, open_dependencies
 from helpdesk_assets.settings import Settings, load_settings
 
-# What has been answered by then and is still being written; see `server` for those under way.
+# For events that are still being written after their post was answered; `server` waits for open
+# requests.
 STOP_SECONDS = 5.0
 
 
 class Receiver:
-    """One helpdesk's webhooks. `secrets` empty: everybody is believed."""
+    """Handles the requests for one helpdesk's webhooks."""
 
     def __init__(self, dependencies: Dependencies, *, now: Callable[[], datetime]) -> None:
+        """Set up; `now` is the current time, aware."""
         self._webhook_format: WebhookFormat = dependencies.webhook_format
         self._secrets = dependencies.secrets
         self._now = now
@@ -51,13 +53,15 @@ class Receiver:
         )
 
     def start(self) -> None:
+        """Start to accept events."""
         self._intake.start()
 
     async def stop(self) -> None:
+        """Accept no more events, and wait up to `STOP_SECONDS` for pending ones."""
         await self._intake.stop(STOP_SECONDS)
 
     async def webhook(self, request: Request) -> Response:
-        """Take a post in, or answer a look."""
+        """Accept a post, or answer a vendor's check of the URL."""
         try:
             self._check_name(request.path_params["helpdesk"])
             accepted = await self._accept(request) if request.method == "POST" else 0
@@ -68,6 +72,7 @@ class Receiver:
         return JSONResponse({"status": "ok", "events": accepted})
 
     async def health(self, _: Request) -> Response:
+        """Report the counts; 503 while stopping."""
         status = "ok" if self._intake.is_open else "stopping"
         report = {"status": status, "queued": self._backpressure.events, **self._stats.describe()}
         return JSONResponse(report, 200 if self._intake.is_open else 503)
@@ -77,8 +82,11 @@ class Receiver:
             raise Rejection(404, "no such helpdesk here")
 
     async def _accept(self, request: Request) -> int:
-        """How many events are durable now. What was taken in is written also where the vendor's
-        patience ends before: sent again, it is known by its id."""
+        """Write a post's events and return their number once they are durable.
+
+        Accepted events are written even if the vendor's timeout passes first: if it sends them
+        again, their ids identify them.
+        """
         reservation = Reservation(self._backpressure)
         try:
             events, received_at = await self._read(request, reservation)
@@ -106,11 +114,11 @@ class Receiver:
 
     def _verified_events(self, post: Post) -> Sequence[Event]:
         if self._secrets and not self._webhook_format.verify(post, self._secrets):
-            raise Rejection(401, "no good signature or secret")
+            raise Rejection(401, "no valid signature or secret")
         try:
             return self._webhook_format.read(post)
         except ValueError as error:
-            raise Rejection(400, f"no webhook of {self._webhook_format.name}: {error}") from None
+            raise Rejection(400, f"not a webhook of {self._webhook_format.name}: {error}") from None
         except TicketUnreadable:
             raise Rejection(422, "the ticket cannot be read") from None
 
@@ -124,7 +132,12 @@ class Receiver:
 def build_app(
     dependencies: Dependencies, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> Starlette:
-    """The application over its parts, which are closed when it ends."""
+    """Build the application, which closes its dependencies when it ends.
+
+    Args:
+        dependencies: what the receiver works with.
+        now: the current time, aware.
+    """
     receiver = Receiver(dependencies, now=now)
 
     @asynccontextmanager
@@ -146,9 +159,13 @@ def build_app(
 
 
 def create_app(settings: Settings | None = None, *, insecure: bool = False) -> Starlette:
-    """
+    """Create the application from settings.
+
+    Args:
+        settings: the settings, by default those of the environment.
+        insecure: accept unsigned posts if WEBHOOK_SECRETS is empty.
+
     Raises:
-        SettingsError: WEBHOOK_SECRETS is empty and it is not `insecure`, or another setting cannot
-            be used.
+        SettingsError: WEBHOOK_SECRETS is empty without `insecure`, or a setting is invalid.
     """
     return build_app(open_dependencies(settings or load_settings(), insecure=insecure))

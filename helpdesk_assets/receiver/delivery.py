@@ -1,4 +1,4 @@
-"""What the receiver stores for one event."""
+"""Defines what the receiver stores for one event."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from helpdesk_assets.model.tickets import Ticket
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An event with the version of its ticket that is to be stored for it."""
+    """An event with the ticket version to store for it.
+
+    Attributes:
+        event_id: the vendor's id for the event, or a digest.
+        type: the vendor's name for the kind of event.
+        helpdesk: the provider's name.
+        received_at: when its post arrived, by the receiver's clock.
+        ticket: the version to store.
+    """
 
     event_id: str
     type: str
@@ -21,6 +29,6 @@ class Delivery:
 
     @property
     def size(self) -> int:
-        """About how many bytes it adds to a statement, where all that is not ASCII is escaped."""
+        """About how many bytes it adds to a statement, in which non-ASCII text is escaped."""
         raw_json = self.ticket.raw_json
         return 600 + (len(raw_json) if raw_json.isascii() else len(json.dumps(raw_json)))

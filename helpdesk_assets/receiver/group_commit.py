@@ -1,15 +1,14 @@
-"""Deliveries that arrive together are written together, and each is answered when that is durable.
+"""Writes deliveries that arrive together in one group, and completes each once it is durable.
 
-A MERGE takes about as long for one row as for hundreds, so one per event would be as slow as the
-warehouse. While a group is being written the next one gathers, for a second at least. One that
-nothing is ahead of waits only until nobody has followed it for a moment (20 ms), not the whole
-second: without that moment those who were just answered, and send again, would find a group of one
-under way, and every other MERGE would carry one row. A steady stream never pauses; the second cuts
-it.
+A MERGE takes about as long for one row as for hundreds, so one per event would limit throughput to
+the warehouse's latency. While a group is being written, the next one collects for at least a
+second. If no commit is running, a group is written after 20 ms without a new event instead of
+the full second. The 20 ms let clients that were just answered join; otherwise every second MERGE
+would carry one row. A steady stream never pauses, so the full second ends its group.
 
-Tickets and events are two tables, so where a MERGE takes longer than that second, the events of one
-group are written beside the tickets of the next. The tickets of two groups never are, since MERGEs
-into one table conflict.
+Tickets and events are two tables. So if a MERGE takes longer than the second, the events of one
+group are written in parallel with the tickets of the next. The tickets of two groups never are,
+since MERGEs into one table conflict.
 """
 
 from __future__ import annotations
@@ -28,28 +27,45 @@ from helpdesk_assets.errors import DataRefused, HelpdeskAssetsError, WarehouseRe
 from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.receiver.stats import ReceiverStats
 
-# Half of what a statement may carry: a body grows a little when it becomes a row.
+# Half of what a statement may carry: a body grows when it becomes a row.
 MAX_GROUP_BYTES = 4_000_000
-# Finds one bad row among five hundred, and does not hammer a warehouse that refuses them all.
+# Enough to isolate one bad row among five hundred, without flooding a warehouse that rejects all.
 MAX_SPLITS = 24
 
 
 class DeliverySink(Protocol):
-    """Where groups are written; called in threads."""
+    """Where groups are written; its methods are called in threads."""
 
-    def write_tickets(self, deliveries: Sequence[Delivery], run_id: str) -> None: ...
+    def write_tickets(self, deliveries: Sequence[Delivery], run_id: str) -> None:
+        """Write the tickets' versions unless the table has newer ones."""
+        ...
 
     def write_events(
         self, deliveries: Sequence[Delivery], run_id: str, committed_at: datetime
-    ) -> int: ...
+    ) -> int:
+        """Record the events and return how many are new.
 
-    def refresh_schemas(self) -> None: ...
+        Args:
+            deliveries: the group.
+            run_id: the group's id.
+            committed_at: when its tickets became durable.
+        """
+        ...
+
+    def refresh_schemas(self) -> None:
+        """Read the tables' schemas again before the next write."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class BatchingPolicy:
-    """A group is written with `events` in it, `seconds` after its first came, or when no other is
-    being written and none came for `quiet_seconds` seconds, whichever is first."""
+    """When a group is written; the first condition counts.
+
+    Attributes:
+        events: the group has this many events.
+        seconds: this long after its first event.
+        quiet_seconds: this long after the latest event, if no other group is being written.
+    """
 
     events: int
     seconds: float
@@ -69,7 +85,7 @@ class _Splits:
 
 
 class GroupCommit:
-    """Use `run` as a task. Made for one event loop."""
+    """Collects deliveries into groups; for one event loop, with `run` as a task."""
 
     def __init__(
         self,
@@ -79,13 +95,21 @@ class GroupCommit:
         *,
         now: Callable[[], datetime],
     ) -> None:
+        """Start empty.
+
+        Args:
+            store: writes the groups.
+            batching: when a group is written.
+            stats: counts commits and failures.
+            now: the current time, aware.
+        """
         self._store = store
         self._batching = batching
         self._stats = stats
         self._now = now
         self._pending: deque[_PendingDelivery] = deque()
         self._bytes = 0
-        # When somebody last came, or was answered and may come again.
+        # When a delivery last arrived, or a client was answered and may send again.
         self._last_activity_at = 0.0
         self._activity = asyncio.Event()
         self._has_pending = asyncio.Event()
@@ -96,10 +120,10 @@ class GroupCommit:
         self._threads = ThreadPoolExecutor(2, "webhook-commit")
 
     async def add(self, delivery: Delivery) -> None:
-        """Return when the delivery is durable.
+        """Add a delivery, and return once it is durable.
 
         Raises:
-            HelpdeskAssetsError: it was not written, or it is not known whether it was.
+            HelpdeskAssetsError: it was not written, or it is unknown whether it was.
         """
         loop = asyncio.get_running_loop()
         pending = _PendingDelivery(delivery, loop.time(), loop.create_future())
@@ -121,13 +145,13 @@ class GroupCommit:
             commit.add_done_callback(self._commits.discard)
 
     def close(self) -> None:
-        """Start no further write. One under way goes on in its thread, which ends with it."""
+        """Start no further write; a running one finishes in its thread."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _collect(self) -> None:
         loop = asyncio.get_running_loop()
         batching = self._batching
-        # Whoever waited for their turn longer than that still lets those in who were just answered.
+        # A group that has waited longer still lets in clients that were just answered.
         min_wait = min(batching.quiet_seconds, batching.seconds)
         latest = max(self._pending[0].since + batching.seconds, loop.time() + min_wait)
         while not self._is_full():
@@ -171,7 +195,7 @@ class GroupCommit:
             self._record_activity()
 
     async def _commit(self, group: list[_PendingDelivery], splits: _Splits) -> None:
-        """Write a group, whose turn at the tickets has come, and tell everybody in it."""
+        """Write a group that holds the lock on tickets, and complete its deliveries."""
         try:
             await self._write([pending.delivery for pending in group])
         except (DataRefused, WarehouseRefused) as error:
@@ -204,8 +228,11 @@ class GroupCommit:
     async def _write_split(
         self, group: list[_PendingDelivery], splits: _Splits, error: HelpdeskAssetsError
     ) -> None:
-        """One bad row refuses the whole statement. The others shall not be refused with it for as
-        long as their vendors send them again."""
+        """Write the halves of a rejected group.
+
+        One bad row fails the whole statement. Without the split, the other rows would fail with it
+        on each resend.
+        """
         await asyncio.get_running_loop().run_in_executor(self._threads, self._store.refresh_schemas)
         half = len(group) // 2
         for part in (group[:half], group[half:]):
@@ -219,6 +246,6 @@ class GroupCommit:
     def _fail(self, group: list[_PendingDelivery], error: BaseException) -> None:
         self._stats.record_failure(error)
         for pending in group:
-            # Whoever waited may have been cancelled, when all is stopped.
+            # The waiting task may have been cancelled by a stop.
             if not pending.done.done():
                 pending.done.set_exception(error)

@@ -1,7 +1,7 @@
-"""From the events of a post to the moment when all of them are durable.
+"""Takes the events of a post from verification until all of them are durable.
 
-A post is answered when its vendor's patience ends, but what it brought is held and written all the
-same: sent again, it is known by its id.
+A post is answered at the latest when its vendor's timeout passes, but its events are still written:
+if the vendor sends them again, their ids identify them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from helpdesk_assets.receiver.ticket_fetcher import TicketFetcher
 
 
 class Intake:
-    """Made for one event loop; use it between `start` and `stop`."""
+    """Accepts events between `start` and `stop`; for one event loop."""
 
     def __init__(
         self,
@@ -34,6 +34,16 @@ class Intake:
         stats: ReceiverStats,
         now: Callable[[], datetime],
     ) -> None:
+        """Set up the intake.
+
+        Args:
+            helpdesk: the provider's name.
+            fetcher: fetches tickets that events only name.
+            store: writes deliveries.
+            batching: when a group is written.
+            stats: counts commits and failures.
+            now: the current time, aware.
+        """
         self._helpdesk = helpdesk
         self._fetcher = fetcher
         self._commits = GroupCommit(store, batching, stats, now=now)
@@ -42,13 +52,15 @@ class Intake:
 
     @property
     def is_open(self) -> bool:
+        """Whether events are accepted."""
         return self._writing is not None
 
     def start(self) -> None:
+        """Start to accept events."""
         self._writing = asyncio.create_task(self._commits.run())
 
     async def stop(self, timeout: float) -> None:
-        """Take nothing more, and return when what is held is written or `timeout` is over."""
+        """Accept no more events, and wait up to `timeout` seconds for pending ones."""
         writing, self._writing = self._writing, None
         if self._pending:
             await asyncio.wait(self._pending, timeout=timeout)
@@ -59,10 +71,18 @@ class Intake:
     def accept(
         self, events: Sequence[Event], received_at: datetime, reservation: Reservation
     ) -> asyncio.Task[None]:
-        """Take events in; the task ends when all are durable. From here on the hold is ours.
+        """Accept a post's events.
+
+        Args:
+            events: the events.
+            received_at: when the post arrived.
+            reservation: what the post holds; released when the events are written or failed.
+
+        Returns:
+            A task that ends once all events are durable.
 
         Raises:
-            Refusal: there is no room, or we are stopping.
+            Rejection: too much is held, or the receiver is stopping.
         """
         if not self.is_open:
             raise ReceiverStopping
@@ -75,14 +95,15 @@ class Intake:
     async def _process(
         self, events: Sequence[Event], received_at: datetime, reservation: Reservation
     ) -> None:
-        """
+        """Write the events of one post.
+
         Raises:
-            HelpdeskAssetsError: that of the first event which was not written; others may have
+            HelpdeskAssetsError: the error of the first event that was not written; others may have
                 been.
         """
         try:
-            each = [self._deliver(event, received_at) for event in events]
-            outcomes = await asyncio.gather(*each, return_exceptions=True)
+            deliveries = [self._deliver(event, received_at) for event in events]
+            outcomes = await asyncio.gather(*deliveries, return_exceptions=True)
         finally:
             reservation.release()
         for outcome in outcomes:
@@ -96,11 +117,11 @@ class Intake:
         await self._commits.add(delivery)
 
     async def _fetch(self, event: Event, received_at: datetime) -> Ticket:
-        """The ticket of a hint; where it has gone, what is known of that.
+        """Fetch the ticket that a hint names, or create a tombstone if it is deleted.
 
-        A notice of the deletion says when. Where the ticket had changed before it went, the time of
-        the change would not be newer than what is stored; so it has gone by now, by the later of
-        the two clocks, since changes are dated by the helpdesk's.
+        A deletion event has the time of the deletion. Any other event has the time of an earlier
+        change, which would not be newer than the stored version; then the tombstone gets the
+        current time by the later of the two clocks, since the helpdesk's clock dates changes.
         """
         ticket = await self._fetcher.ticket(event.ticket_id)
         if ticket is not None:
@@ -111,7 +132,7 @@ class Intake:
         return tombstone(event.ticket_id, deleted_at or now, content)
 
     def _discard(self, task: asyncio.Task[None]) -> None:
-        """A post that was answered before is nobody's to raise for any more."""
+        """Forget a finished task, and its error: its post may have been answered already."""
         self._pending.discard(task)
         if not task.cancelled():
             task.exception()

@@ -1,43 +1,54 @@
-"""Posts that are answered with an error, and what each of our errors means to who posted.
+"""Maps our errors to the HTTP answers that a vendor gets.
 
-The texts are for the other side's log and name nothing of ours: no project, no address, no secret.
+The texts appear in the vendor's log and reveal nothing of ours: no project, address or secret.
 """
 
 from __future__ import annotations
 
 from helpdesk_assets.errors import DataRefused, HelpdeskAssetsError, RetryableError, UserError
 
-# In seconds. Zendesk comes back after a short wait and takes a long one for a failure.
+# Zendesk retries after a short wait and treats a long one as a failure.
 RETRY_AFTER_SECONDS = 5
 
 
 class Rejection(Exception):
-    """`retryable`: the same post may be taken later, so the vendor is asked to send it again."""
+    """A post is answered with an error."""
 
     def __init__(self, status: int, message: str, *, retryable: bool = False) -> None:
+        """Describe the answer.
+
+        Args:
+            status: the HTTP status.
+            message: the text for the vendor's log.
+            retryable: the same post may be accepted later, so the vendor is asked to send it again.
+        """
         super().__init__(message)
         self.status = status
         self.retryable = retryable
 
 
 class QueueFull(Rejection):
+    """Too many events or bytes are held."""
+
     def __init__(self) -> None:
         super().__init__(503, "too much is waiting to be written", retryable=True)
 
 
 class ReceiverStopping(Rejection):
+    """The receiver accepts no more events."""
+
     def __init__(self) -> None:
-        super().__init__(503, "the receiver is being stopped", retryable=True)
+        super().__init__(503, "the receiver is stopping", retryable=True)
 
 
 def rejection_for(error: HelpdeskAssetsError) -> Rejection:
-    """What an error on the way to the warehouse is answered with."""
+    """Return the answer for an error on the way to the warehouse."""
     match error:
         case DataRefused():
             return Rejection(422, "the ticket cannot be stored as it is")
         case RetryableError():
             return Rejection(503, "the warehouse or the helpdesk does not answer", retryable=True)
         case UserError():
-            return Rejection(503, "the receiver is not set up rightly", retryable=True)
+            return Rejection(503, "the receiver is not configured correctly", retryable=True)
         case _:
             return Rejection(503, "not written", retryable=True)

@@ -1,5 +1,6 @@
-"""Runs the receiver on uvicorn until it is told to end, and then in order: no new posts, an answer
-for each that is under way, exit code 0.
+"""Runs the receiver on uvicorn and shuts it down in order.
+
+On SIGTERM or an interrupt it accepts no new posts, answers the open ones, and exits with code 0.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from helpdesk_assets.receiver.app import create_app
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.connection import is_loopback
 
-# Most platforms give a process thirty seconds to end; `app` takes some for what was answered.
+# Most platforms kill a process thirty seconds after SIGTERM; `app` needs some of them.
 STOP_SECONDS = 20
-# Connections beyond those that can be held in the queue: bodies under way, and looks.
+# Connections beyond those that the queue can hold: bodies in transit, and checks of the URL.
 SPARE_CONNECTIONS = 500
 
 
@@ -34,28 +35,28 @@ def serve(
     """Run until SIGTERM or an interrupt.
 
     Args:
-        settings: of the helpdesk, the warehouse and the webhooks.
-        host: address to listen on.
-        port: 0 for a free one.
-        insecure: be content without a secret; on loopback only.
-        announce: told the base URL once posts are taken.
+        settings: the settings of helpdesk, warehouse and webhooks.
+        host: the address to listen on.
+        port: the port to listen on, 0 for a free one.
+        insecure: accept unsigned posts; on loopback only.
+        announce: called with the base URL once posts are accepted.
 
     Raises:
-        SettingsError: no secret, or a setting that cannot be used.
-        OSError: the address cannot be listened on.
+        SettingsError: WEBHOOK_SECRETS is empty without `insecure`, or a setting is invalid.
+        OSError: the address is not available.
     """
     display_host = f"[{host}]" if ":" in host else host
     if insecure and not is_loopback(display_host):
         raise SettingsError(
-            f"--insecure believes everybody who reaches {display_host}:{port}. It is for "
-            "127.0.0.1, ::1 and localhost; anywhere else set WEBHOOK_SECRETS."
+            f"--insecure accepts posts from everybody who reaches {display_host}:{port}. It works "
+            "on 127.0.0.1, ::1 and localhost only; anywhere else set WEBHOOK_SECRETS."
         )
     app = create_app(settings, insecure=insecure)
     with listen(host, port) as listener:
         url = f"http://{display_host}:{listener.getsockname()[1]}"
         server = Server(configure(app, settings), lambda: announce(url))
-        # uvicorn has shut down in order by the time it passes the signal on, which would then end
-        # the process as if it had not.
+        # uvicorn raises the signal again after an orderly shutdown, which would end the process
+        # with the signal's exit code instead of 0.
         previous_handler = signal.signal(signal.SIGTERM, lambda *_: None)
         try:
             with contextlib.suppress(KeyboardInterrupt):
@@ -65,7 +66,7 @@ def serve(
 
 
 def configure(app: Starlette, settings: Settings) -> uvicorn.Config:
-    """The log of requests is off: URLs may hold a secret."""
+    """Configure uvicorn, without its log of requests: URLs may hold a secret."""
     return uvicorn.Config(
         app,
         ws="none",

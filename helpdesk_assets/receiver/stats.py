@@ -1,4 +1,4 @@
-"""What the receiver has done so far, for `/healthz` and for the one log line when things change."""
+"""Counts what the receiver does, for `/healthz` and for a log line when writes fail or recover."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ log = logging.getLogger(__name__)
 
 
 class ReceiverStats:
-    """Made for one thread, the server's event loop."""
+    """The counts since the start; for one thread, the server's event loop.
+
+    Attributes:
+        accepted: durable events.
+        duplicates: those of the accepted events that had been stored before.
+        ignored: posts that concern no ticket.
+        commits: groups written.
+    """
 
     def __init__(self, now: Callable[[], datetime]) -> None:
+        """Start at zero; `now` is the current time, aware."""
         self._now = now
         self._rejected: Counter[str] = Counter()
         self.accepted = 0
@@ -25,27 +33,27 @@ class ReceiverStats:
         self._failing_since: datetime | None = None
 
     def record_rejection(self, status: int) -> None:
+        """Count a post that was answered with an error."""
         self._rejected[str(status)] += 1
 
     def record_commit(self, events: int, new: int) -> None:
-        """A group is durable; `new` of its events had not come before."""
+        """Count a durable group; `new` of its events had not been stored before."""
         self.accepted += events
         self.duplicates += events - new
         self.commits += 1
         self._last_commit = self._now()
         if self._failing_since is not None:
-            log.warning("Webhooks are written again; they were not since %s.", self._failing_since)
+            log.warning("Webhooks are written again, after failures since %s.", self._failing_since)
             self._failing_since = None
 
     def record_failure(self, error: BaseException) -> None:
-        """A group could not be written. Said once, until one can."""
+        """Log a failed write, once until a write succeeds."""
         if self._failing_since is None:
             self._failing_since = self._now()
-            log.warning("Webhooks cannot be written, vendors are asked to wait. %s", error)
+            log.warning("Webhooks cannot be written; vendors are asked to retry. %s", error)
 
     def describe(self) -> dict[str, Any]:
-        """Events `accepted` are durable; `duplicates` of them had come before. `ignored`: posts of
-        other things than tickets. `record_rejection`: posts by status."""
+        """Return the counts for `/healthz`; `refused` counts rejected posts by status."""
         return {
             "accepted": self.accepted,
             "duplicates": self.duplicates,

@@ -1,8 +1,8 @@
 """Writes a group of deliveries: one MERGE for the tickets, then one for the events.
 
-In this order, since an event's row says that its version is in tickets. Whoever dies between the
-two leaves a ticket without its event, which was not answered and comes again; the other way round,
-the ledger would count as delivered what never was. Must not know HTTP or vendors.
+The order matters, since an event's row asserts that its version is in tickets. A crash between the
+two leaves a ticket without its event, whose post was not answered and is sent again; in reverse,
+the ledger would count a change as delivered that never was. Must not know HTTP or vendors.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.table_spec import TableSpec
 
 SYNCED_BY = "webhook"
-# All of a group travels inside its statement, of which BigQuery takes 10 MB. A load job per second
-# would use up a table's load jobs of a day before noon.
+# A group is sent inside its statement, of which BigQuery accepts 10 MB. A load job per second would
+# exhaust a table's daily quota of load jobs before noon.
 MAX_INLINE_BYTES = 8_000_000
 
 
 # Two edits within one tick of the helpdesk's clock look alike, and webhooks may come in any order.
-# Which of them is right is for the sync to say, which reads a tick when it is over, and again for
-# as long as windows overlap. What comes later than that must not have the last word.
+# The sync decides between them: it reads a tick once the tick is over, and again while windows
+# overlap. A webhook that comes later than that must not replace the sync's version.
 REORDER_WINDOW = timedelta(seconds=60)
 
 
 class DeliveryStore:
-    """May be used by two threads, one in each of the methods that write."""
+    """Writes to the warehouse; may be used by two threads, one in each method that writes."""
 
     def __init__(
         self,
@@ -45,16 +45,21 @@ class DeliveryStore:
         reorder_window: timedelta = REORDER_WINDOW,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`reorder_window`: how long after a change its webhook may replace a version of the same
-        tick; less than the sync's windows overlap."""
+        """Set up the writer of one dataset.
+
+        Args:
+            warehouse: the client of the dataset, closed with the store.
+            reorder_window: how long after a change its webhook may replace a version of the same
+                tick; must be less than the overlap of the sync's windows.
+            now: the current time, aware.
+        """
         self._warehouse = warehouse
         self._writer = TableWriter(warehouse, small_batch_bytes=MAX_INLINE_BYTES)
         self._reorder_window = reorder_window
         self._now = now
 
     def write_tickets(self, deliveries: Sequence[Delivery], run_id: str) -> None:
-        """Make each delivery's version, or a newer one, the ticket's. Doing it again changes
-        nothing."""
+        """Write each delivery's version unless the table has a newer one; idempotent."""
         late = [each for each in deliveries if self._is_late(each)]
         prompt = [each for each in deliveries if not self._is_late(each)]
         if prompt:
@@ -63,7 +68,10 @@ class DeliveryStore:
             self._merge(tables.TICKETS.strictly_newer(), late, run_id, f"{SYNCED_BY}-late")
 
     def _is_late(self, delivery: Delivery) -> bool:
-        """A deletion is never: it is the last that happens within its tick."""
+        """Return whether a delivery exceeds the reorder window.
+
+        A deletion is never late: it is the last change within its tick.
+        """
         ticket = delivery.ticket
         delay = delivery.received_at - ticket.modified_time
         return ticket.deleted_time is None and delay > self._reorder_window
@@ -93,7 +101,13 @@ class DeliveryStore:
     def write_events(
         self, deliveries: Sequence[Delivery], run_id: str, committed_at: datetime
     ) -> int:
-        """Record that these were delivered, each once; how many had not been recorded before."""
+        """Record the events, each once, and return how many are new.
+
+        Args:
+            deliveries: the group.
+            run_id: the group's id.
+            committed_at: when its tickets became durable.
+        """
         spec = tables.WEBHOOK_EVENTS
         first = {(each.ticket.ticket_id, each.event_id): each for each in reversed(deliveries)}
         with Spool(MAX_INLINE_BYTES) as spool:
@@ -103,19 +117,20 @@ class DeliveryStore:
         return report.changed
 
     def refresh_schemas(self) -> None:
-        """Forget what is known of the tables: somebody may have changed or dropped one."""
+        """Read the tables' schemas again, since a user may have changed or dropped a table."""
         for spec in (tables.TICKETS, tables.WEBHOOK_EVENTS):
             self._warehouse.get_table(spec.name, fresh=True)
 
     def close(self) -> None:
+        """Close the warehouse's client."""
         self._warehouse.close()
 
 
 def newest_versions(tickets: Iterable[Ticket]) -> list[Ticket]:
-    """One version of each ticket: the newest, of equal ones the last, or the one that has gone.
+    """Return the newest version of each ticket; of equal ones a deleted one, else the last.
 
-    A tombstone knows only that its ticket has gone; what else a version of the same group tells
-    would be lost, since one row per ticket is merged, so it takes that over.
+    One row per ticket is merged, and a tombstone lacks all fields but the deletion. So it takes
+    over the fields of the newest complete version in the group.
     """
     complete: dict[str, Ticket] = {}
     latest: dict[str, Ticket] = {}
@@ -147,7 +162,10 @@ def _complete_tombstone(ticket: Ticket, known: Ticket | None) -> Ticket:
 
 
 def _partition_bounds(tickets: Sequence[Ticket]) -> PartitionBounds | None:
-    """The span of creation times, where all are known; a table of gigabytes is else read whole."""
+    """Return the range of creation times, None unless all are known.
+
+    Without bounds the MERGE scans the whole table, which may have gigabytes.
+    """
     created = [ticket.created_time for ticket in tickets if ticket.created_time is not None]
     if len(created) < len(tickets):
         return None
@@ -166,7 +184,7 @@ def _ticket_row(
         "createdTime": ticket.created_time,
         "modifiedTime": ticket.modified_time,
         "deletedTime": ticket.deleted_time,
-        # It is JSON already; parsing it only to write it again would double the work.
+        # Already JSON; parsing it only to serialise it again would double the work.
         "raw_json": orjson.Fragment(ticket.raw_json),
         tables.CONTENT_HASH.name: ticket.content_hash,
         "_synced_at": now,

@@ -1,7 +1,7 @@
-"""Fetches the tickets that hints name, in threads, within the limits that the adapter keeps.
+"""Fetches the tickets that hints name, in threads and within the adapter's limits.
 
-Several events of one ticket within a second are ordinary. An event may share a fetch that begins
-after it came, never one that was under way: that one may have read what was before.
+One ticket often has several events within a second. An event may share a fetch that begins after
+the event arrived, but not one in flight: that one may have read an older version.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from helpdesk_assets.providers.base import Helpdesk
 
 
 class TicketFetcher:
+    """Fetches tickets, and shares one fetch among events of the same ticket."""
+
     def __init__(self, helpdesk: Helpdesk, *, concurrency: int) -> None:
-        """`concurrency`: calls under way at a time; the adapter may allow fewer."""
+        """Set up; `concurrency` limits the calls in flight, and the adapter may allow fewer."""
         self._helpdesk = helpdesk
         self._slots = asyncio.Semaphore(concurrency)
         self._threads = ThreadPoolExecutor(concurrency, "webhook-fetch")
@@ -28,9 +30,9 @@ class TicketFetcher:
         return self._helpdesk.served_at
 
     async def ticket(self, ticket_id: str) -> Ticket | None:
-        """The ticket as it is now or a moment later, None where there is none with this id.
+        """Return a ticket as of now or later, None if the helpdesk has none with this id.
 
-        Raises: as `Helpdesk.ticket`.
+        Raises the errors of `Helpdesk.ticket`.
         """
         task = self._pending.get(ticket_id)
         if task is None:
@@ -45,6 +47,6 @@ class TicketFetcher:
             return await loop.run_in_executor(self._threads, self._helpdesk.ticket, ticket_id)
 
     def close(self) -> None:
-        """Give back connections. Calls under way go on in their threads, which end with them."""
+        """Close the connections; calls in flight finish in their threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._helpdesk.close()

@@ -1,7 +1,7 @@
-"""What the receiver works with, made from settings; a mistake in them is told before it listens.
+"""Creates the receiver's dependencies from settings, so that it rejects a mistake at startup.
 
-Nothing is asked of the helpdesk or the warehouse here: a receiver that starts while either is down
-tells vendors to come again, which one that does not start cannot.
+It calls neither the helpdesk nor the warehouse: a receiver that starts while either is down can ask
+vendors to retry; one that does not start cannot.
 """
 
 from __future__ import annotations
@@ -21,31 +21,43 @@ from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
 
-# Somebody waits for the answer, and will send again: a sync may be patient, this may not.
+# In seconds; shorter than the sync's, because a vendor waits for the answer and will retry.
 WEBHOOK_DEADLINES = Deadlines(request=30.0, call=6.0, job=60.0)
 
 
 class InterruptibleSleep:
-    """Waiting that ends when the receiver does."""
+    """A sleep that ends when the receiver stops."""
 
     def __init__(self) -> None:
         self._stopped = threading.Event()
 
     def sleep(self, seconds: float) -> None:
-        """
+        """Wait for a number of seconds.
+
         Raises:
-            EndpointFailed: the receiver is being stopped.
+            EndpointFailed: the receiver is stopping.
         """
         if self._stopped.wait(seconds):
-            raise EndpointFailed("The receiver was stopped while a call waited to be made again.")
+            raise EndpointFailed("The receiver was stopped while a call waited for a retry.")
 
     def stop(self) -> None:
+        """End all current and later waits."""
         self._stopped.set()
 
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """`secrets` empty: every post is believed."""
+    """What the receiver works with.
+
+    Attributes:
+        webhook_format: verifies and reads the helpdesk's posts.
+        secrets: WEBHOOK_SECRETS; if empty, every post is accepted.
+        fetcher: fetches tickets that events only name.
+        store: writes deliveries.
+        batching: when a group is written.
+        queue_size: the most events to hold.
+        interruptible_sleep: the waits of helpdesk and warehouse.
+    """
 
     webhook_format: WebhookFormat
     secrets: tuple[str, ...] = field(repr=False)
@@ -56,26 +68,28 @@ class Dependencies:
     interruptible_sleep: InterruptibleSleep
 
     def close(self) -> None:
+        """End all waits and close all connections."""
         self.interruptible_sleep.stop()
         self.fetcher.close()
         self.store.close()
 
 
 def open_dependencies(settings: Settings, *, insecure: bool = False) -> Dependencies:
-    """
+    """Create the dependencies.
+
     Args:
-        settings: of the helpdesk, the warehouse and the webhooks.
-        insecure: be content without WEBHOOK_SECRETS.
+        settings: the settings of helpdesk, warehouse and webhooks.
+        insecure: accept unsigned posts if WEBHOOK_SECRETS is empty.
 
     Raises:
-        SettingsError: there is no secret, or a setting that cannot be used.
+        SettingsError: WEBHOOK_SECRETS is empty without `insecure`, or a setting is invalid.
     """
     webhook_format, secrets = make_webhook_format(settings), load_secrets(settings)
     if not secrets and not insecure:
         raise SettingsError(
             "WEBHOOK_SECRETS is empty, so anybody could write tickets. Set it to the secret that "
-            f"{webhook_format.name} signs with or shows; on this machine alone, --insecure does "
-            "without."
+            f"{webhook_format.name} signs with or sends; to accept unsigned posts from this "
+            "machine only, use --insecure."
         )
     interruptible_sleep = InterruptibleSleep()
     warehouse = connect(settings, deadlines=WEBHOOK_DEADLINES, sleep=interruptible_sleep.sleep)

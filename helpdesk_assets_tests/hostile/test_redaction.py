@@ -85,5 +85,5 @@ def test_modified_time_cannot_be_redacted(harness: Harness) -> None:
     for path in ("{}", "*", "{}:hash", "['{}'].x"):
         fields = path.format(harness.vendor.modified)
         named = harness.settings.model_copy(update={"redact_fields": fields, "redact_key": KEY})
-        with pytest.raises(SettingsError, match="REDACT_FIELDS reaches the field"):
+        with pytest.raises(SettingsError, match="REDACT_FIELDS covers the field"):
             make_helpdesk(named)

@@ -32,7 +32,8 @@ def test_does_not_start_without_a_secret() -> None:
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr == (
         "Error: WEBHOOK_SECRETS is empty, so anybody could write tickets. Set it to the secret "
-        "that rest signs with or shows; on this machine alone, --insecure does without.\n"
+        "that rest signs with or sends; to accept unsigned posts from this machine only, use "
+        "--insecure.\n"
     )
 
 
@@ -42,7 +43,7 @@ def test_insecure_mode_listens_on_loopback_only(host: str) -> None:
     done = CliRunner().invoke(root, ["webhooks", "--insecure", "--host", host, "--port", "0"])
 
     assert done.exit_code == 1
-    assert "--insecure believes everybody" in done.stderr
+    assert "--insecure accepts posts from everybody" in done.stderr
 
 
 def test_insecure_mode_accepts_unsigned_posts(settings: Settings, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""HTTP for every adapter: authentication, errors, retries, rate limits and usage counts."""

@@ -1,6 +1,6 @@
-"""Ways to put credentials on a request, for every adapter: a token in a header, or a basic user.
+"""Authentication for every adapter: a token in a header, or basic authentication.
 
-Must not know where requests go, nor any vendor.
+Must not know any vendor or where requests go.
 """
 
 from __future__ import annotations
@@ -17,28 +17,38 @@ from helpdesk_assets.settings import Settings
 
 
 class Auth(Protocol):
-    """Puts credentials on a request, and knows what must never be shown of them."""
+    """Puts credentials on a request and knows which parts of them to mask."""
 
     @property
-    def secrets(self) -> Collection[str]: ...
+    def secrets(self) -> Collection[str]:
+        """The texts that no message or log may show."""
+        ...
 
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest: ...
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Put the credentials on a request."""
+        ...
 
     def renew(self, rejected: str) -> bool:
-        """The helpdesk answered 401 to a request whose `Authorization` was `rejected`. True where
-        new credentials are there now, so that the request may be sent once more."""
+        """Renew credentials that the helpdesk has answered with 401.
+
+        Args:
+            rejected: the `Authorization` header of the rejected request.
+
+        Returns:
+            True if new credentials are available, so the request may be sent once more.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class TokenAuth:
-    """`Authorization: <scheme> <token>`."""
+    """Sends `Authorization: <scheme> <token>`."""
 
     token: str = field(repr=False)
     scheme: str = "Bearer"
 
     def __post_init__(self) -> None:
-        # requests quotes a header value that it refuses, so such a token may not get that far.
+        # requests quotes an invalid header value in its error, so this check must come first.
         if not self.token.isascii() or not self.token.isprintable() or " " in self.token:
             raise SettingsError(
                 "HELPDESK_API_TOKEN holds a space, a line end or a character outside ASCII, "
@@ -47,33 +57,39 @@ class TokenAuth:
 
     @property
     def secrets(self) -> tuple[str, ...]:
+        """See `Auth.secrets`."""
         return (self.token,)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """See `Auth.__call__`."""
         request.headers["Authorization"] = f"{self.scheme} {self.token}"
         return request
 
-    def renew(self, rejected: str) -> bool:  # noqa: ARG002 - a token of the settings stays as it is
+    def renew(self, rejected: str) -> bool:  # noqa: ARG002 - a token from the settings is fixed
+        """See `Auth.renew`."""
         return False
 
 
 @dataclass(frozen=True, slots=True)
 class BasicAuth:
-    """`Authorization: Basic`, in UTF-8; which of the two is the secret is the vendor's choice."""
+    """Sends `Authorization: Basic` in UTF-8; the vendor decides which of the two is secret."""
 
     user: str = field(repr=False)
     password: str = field(repr=False)
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        # A single letter is a vendor's convention and no secret; masked, it would garble messages.
+        """See `Auth.secrets`."""
+        # A single letter is a vendor's convention, not a secret; masking it would garble messages.
         return tuple(s for s in (self.password, self.user, self._encoded) if len(s) > 1)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """See `Auth.__call__`."""
         request.headers["Authorization"] = f"Basic {self._encoded}"
         return request
 
     def renew(self, rejected: str) -> bool:  # noqa: ARG002 - as in TokenAuth
+        """See `Auth.renew`."""
         return False
 
     @property
@@ -82,7 +98,8 @@ class BasicAuth:
 
 
 def api_token(settings: Settings) -> str:
-    """
+    """Return HELPDESK_API_TOKEN without surrounding whitespace.
+
     Raises:
         SettingsError: HELPDESK_API_TOKEN is empty.
     """

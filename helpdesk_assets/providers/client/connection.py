@@ -1,7 +1,7 @@
-"""Everything between an adapter and its helpdesk that is the same for every vendor, put together.
+"""Assembles the parts between an adapter and its helpdesk that every vendor shares.
 
-An adapter says how to log in, what limits the vendor documents, and how its headers tell what is
-left; the rest is here. Must not know any vendor.
+An adapter supplies the login, the vendor's documented limits and a parser for its rate limit
+headers; everything else is here. Must not know any vendor.
 """
 
 from __future__ import annotations
@@ -32,7 +32,14 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What an adapter takes from outside: time, waiting and chance. Tests bring their own."""
+    """Time, waiting and randomness, so that tests can replace them.
+
+    Attributes:
+        now: the current time, aware.
+        monotonic: seconds of a clock that never jumps.
+        sleep: waits for a number of seconds.
+        rng: a random number in [0, 1).
+    """
 
     now: Callable[[], datetime] = _utc_now
     monotonic: Callable[[], float] = time.monotonic
@@ -42,8 +49,16 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One account's API, how its calls are tried again, how many run at once, how to wait, and what
-    of its tickets must not be stored. `listing_delay`: see `TimePager`."""
+    """One account's API and the policies for calling it.
+
+    Attributes:
+        api: sends the requests.
+        retry: retries failed calls.
+        concurrency: calls that may run at once.
+        sleep: waits for a number of seconds.
+        redact: removes the fields that must not be stored, None without REDACT_FIELDS.
+        listing_delay: see `TimePager`.
+    """
 
     api: Api
     retry: Retry
@@ -65,21 +80,22 @@ def connect(
     usage_counter: UsageCounter | None = None,
     runtime: Runtime | None = None,
 ) -> Connection:
-    """
+    """Connect to the account that the settings name, without sending a request.
+
     Args:
-        settings: address, time-out, concurrency, and a limit of the user's own.
+        settings: address, timeout, concurrency, and the user's own rate limit.
         auth: puts credentials on each request.
-        base_path: what the vendor's API has behind HELPDESK_BASE_URL, such as `/api/v2`.
-        at_once: calls at a time that the vendor allows, where that may be less than asked for.
-        per_minute: by lane (`rate_limiter`), what the vendor documents. HELPDESK_CALLS_PER_MINUTE,
-            where it is set, stands in for the account's.
-        read_left: finds in an answer's headers what is left.
-        explain: finds in a refused answer what the vendor means by it.
-        meter: where the login counts calls of its own.
-        world: time, waiting and chance.
+        base_path: the path of the vendor's API below HELPDESK_BASE_URL, such as `/api/v2`.
+        concurrency: the vendor's limit of simultaneous calls, which caps HELPDESK_CONCURRENCY.
+        per_minute: the documented rate limits by scope (see `RateLimiter`). If set,
+            HELPDESK_CALLS_PER_MINUTE replaces the account's.
+        parse_rate_limit: reads the remaining calls from an answer's headers.
+        parse_error: turns a vendor's error answer into one of our errors.
+        usage_counter: shared with a login that counts its own calls.
+        runtime: time, waiting and randomness.
 
     Raises:
-        SettingsError: the address is none.
+        SettingsError: HELPDESK_BASE_URL is not a valid address.
     """
     runtime = runtime or Runtime()
     usage_counter = usage_counter or UsageCounter()

@@ -1,7 +1,7 @@
-"""What an answer that is no answer means: one mapping from HTTP to our errors, for every adapter.
+"""Maps HTTP failures to our errors, for every adapter.
 
-Messages name the path that was tried and the setting to look at. They never hold a query, a header
-or the token, and of a body only a masked excerpt. Must not know tickets or sessions.
+Messages name the path that was tried and the setting to check. They never hold a query, a header
+or the token, and only a masked excerpt of a body. Must not know tickets or sessions.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ TOO_MANY_REQUESTS = 429
 
 
 class TransientError(EndpointFailed):
-    """A failure that the very same call may not meet again in a moment.
+    """A failure that the same call may not meet again a moment later.
 
-    `retry_after`: seconds that the helpdesk asked to be left alone, if it did.
+    Attributes:
+        retry_after: the wait that the helpdesk asked for, in seconds; None if it asked for none.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -31,19 +32,19 @@ class TransientError(EndpointFailed):
 
 
 def parse_http_date(text: str | None) -> datetime | None:
-    """A time as HTTP headers write it; None where there is none to be read."""
+    """Parse the time of an HTTP header; None if it is absent or unreadable."""
     if not text:
         return None
     try:
         moment = parsedate_to_datetime(text)
-        # "-0000" comes back naive; HTTP knows no zone but GMT.
+        # "-0000" is parsed as naive; HTTP knows only GMT.
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
 
 def retry_after(text: str | None, now: datetime) -> float | None:
-    """`Retry-After` as seconds from `now`, the helpdesk's clock: a date in it is by that clock."""
+    """Parse `Retry-After` as seconds from `now`, the helpdesk's clock, which its dates refer to."""
     if not text:
         return None
     try:
@@ -55,7 +56,7 @@ def retry_after(text: str | None, now: datetime) -> float | None:
 
 
 def excerpt(body: bytes, secrets: Iterable[str]) -> str:
-    """The beginning of a body on one line, with secrets masked before it is cut."""
+    """Return the beginning of a body on one line, with secrets masked before the cut."""
     text = body.decode("utf-8", "replace")
     for secret in secrets:
         if secret:
@@ -72,7 +73,16 @@ def error_for_status(
     served_at: datetime,
     secrets: Iterable[str],
 ) -> HelpdeskAssetsError:
-    """The error that a status other than the awaited one stands for."""
+    """Return the error for a status that the caller does not accept.
+
+    Args:
+        path: the path that was requested, for the message.
+        status: the answer's HTTP status.
+        body: the answer's body, shown as a masked excerpt.
+        headers: the answer's headers; `Retry-After` is read.
+        served_at: the helpdesk's clock when it answered.
+        secrets: the texts to mask.
+    """
     if status == 401:
         return CredentialsRefused(
             f"The helpdesk answered 401 to GET {path}: it does not accept the credentials; "
@@ -98,9 +108,16 @@ def error_for_status(
 def connection_error(
     call: str, host: str, timeout: float, error: Exception, setting: str = "HELPDESK_BASE_URL"
 ) -> EndpointFailed:
-    """The error that a request without an answer stands for; `setting` is where the host is from.
+    """Return the error for a request without an answer.
 
-    The text of `error` stays out of it: a refused header would be quoted there, token and all.
+    The message leaves out the text of `error`, which may quote an invalid header with its token.
+
+    Args:
+        call: method and path, such as `GET /tickets`.
+        host: the host that was called.
+        timeout: seconds that the call waited at most.
+        error: what requests raised.
+        setting: the setting that names the host.
     """
     exceptions = requests.exceptions
     if isinstance(error, exceptions.SSLError) and "CERTIFICATE" in str(error).upper():
@@ -126,5 +143,5 @@ def connection_error(
 
 
 def truncated_body_error(call: str) -> TransientError:
-    """Status 200 and less than the whole body: taken for whole, it would end a list in silence."""
+    """Return the error for a truncated body, which could otherwise end a list silently."""
     return TransientError(f"The answer to {call} was cut short. Try again later.")

@@ -1,8 +1,8 @@
-"""The one way to a helpdesk: GET with credentials, a timeout, a count, and nothing taken on trust.
+"""Sends every request to a helpdesk: an authenticated, timed and counted GET.
 
-An answer is handed on only if it came whole, with an awaited status, from the host that the user
-named. Nothing is tried twice here: who may try again is the caller's business (`retrying`). Must
-not know tickets, paging or vendors.
+An answer is returned only if it is complete, has an accepted status, and comes from the host that
+the user named. This module does not retry; callers do (`retry`). Must not know tickets, paging or
+vendors.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ OK = frozenset({200})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS = 5
 CHUNK_BYTES = 1 << 20
-# Unpacked, since a few kilobytes can hold any size. A page of a hundred tickets has less than one.
+# Decompressed size: a few kilobytes can unpack to any size. A page of 100 tickets has less than
+# one MiB.
 MAX_BODY_BYTES = 256 << 20
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -42,7 +43,16 @@ Params = Mapping[str, str | Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole answer. `served_at` is the helpdesk's clock when it gave it."""
+    """One complete answer.
+
+    Attributes:
+        path: the path that was requested.
+        status: the HTTP status.
+        headers: the answer's headers.
+        body: the decompressed body.
+        served_at: the helpdesk's clock when it answered.
+        number_kept_as_text: called for each number in the body that is kept as text.
+    """
 
     path: str
     status: int
@@ -52,25 +62,25 @@ class Reply:
     number_kept_as_text: Callable[[], None] = field(repr=False, default=lambda: None)
 
     def json(self) -> Any:
-        """The body as JSON; see `exact_json` for what becomes of numbers.
+        """Parse the body as JSON; see `exact_json` for how numbers are read.
 
         Raises:
-            PassingFailure: it is none. A proxy's error page or a cut body does that for a moment.
+            TransientError: the body is not JSON, for example a proxy's error page or a cut body.
         """
         try:
             return exact_json.parse(self.body, self.number_kept_as_text)
         except ValueError as error:
             raise errors.TransientError(
-                f"The answer to GET {self.path} is not JSON ({error}). Try again later; if it "
-                "stays so, check HELPDESK_BASE_URL."
+                f"The answer to GET {self.path} is not JSON ({error}). Try again later; if this "
+                "persists, check HELPDESK_BASE_URL."
             ) from None
 
     def json_object(self) -> dict[str, Any]:
-        """The body as a JSON object.
+        """Parse the body as a JSON object.
 
         Raises:
-            PassingFailure: it is no JSON.
-            EndpointFailed: it is JSON of another kind.
+            TransientError: the body is not JSON.
+            EndpointFailed: the body is JSON, but not an object.
         """
         body = self.json()
         if not isinstance(body, dict):
@@ -85,19 +95,21 @@ ErrorParser = Callable[[Reply], HelpdeskAssetsError | None]
 
 
 def default_error(reply: Reply) -> None:
-    """For helpdesks whose errors say no more than their status does."""
+    """Parse no error: for helpdesks whose error bodies add nothing to the status."""
 
 
 class _NoRedirects(requests.Session):
-    """requests prepares the next call of a redirect even where it may not follow it, and falls over
-    an address that is none."""
+    """Hides redirects: requests prepares the next call even if it may not follow.
+
+    It then fails on an invalid `Location`.
+    """
 
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
         return None
 
 
 def open_session(connections: int) -> requests.Session:
-    """A pool for so many threads, which keeps no cookies and tries nothing twice."""
+    """Open a connection pool for this many threads, without cookies and without retries."""
     session = _NoRedirects()
     session.headers["Accept"] = "application/json"
     session.headers["User-Agent"] = "helpdesk-assets"
@@ -110,7 +122,7 @@ def open_session(connections: int) -> requests.Session:
 
 
 class Api:
-    """One helpdesk's API, for any number of threads."""
+    """One helpdesk's API; may be used from any thread."""
 
     def __init__(
         self,
@@ -125,13 +137,22 @@ class Api:
         parse_error: ErrorParser = default_error,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`connections`: how many threads will call at once; each call takes its turn from
-        `rate_limiter`. `base_path` stands between the address and each call's path. `parse_error`
-        knows what the vendor's own errors mean, None for those that mean what their status does.
-        `now` stands in for the helpdesk's where answers have no `Date`.
+        """Open a session for one helpdesk.
+
+        Args:
+            base_url: HELPDESK_BASE_URL.
+            auth: puts credentials on each request.
+            timeout: seconds to wait for an answer.
+            connections: threads that call at once.
+            base_path: inserted between `base_url` and each call's path.
+            rate_limiter: delays calls; the default limits only how many run at once.
+            usage_counter: counts calls, bytes and waits.
+            parse_error: turns the vendor's error answers into our errors; returns None for those
+                that mean what their status says.
+            now: replaces the helpdesk's clock for answers without `Date`.
 
         Raises:
-            SettingsError: `base_url` is no http address, or has a password in it.
+            SettingsError: `base_url` is not an http address, or holds a password.
         """
         self._base_url = base_url.rstrip("/") + base_path
         self._host = _parse_host(base_url)
@@ -151,6 +172,7 @@ class Api:
 
     @property
     def use(self) -> ApiUsage:
+        """Calls, bytes, retries and waits so far."""
         return self.usage_counter.use
 
     def get(
@@ -160,14 +182,20 @@ class Api:
         accept: Collection[int] = OK,
         scope: str = ACCOUNT,
     ) -> Reply:
-        """One GET, sent once; redirects on the same host are followed and counted as calls. It is
-        sent a second time only where the token had ended and the login could get another.
+        """Send one GET, once.
 
-        `scope`: which of the vendor's limits it falls under, beside the account's.
+        Redirects on the same host are followed and counted as calls. The request is sent a second
+        time only after a 401 for which `auth` has renewed its token.
+
+        Args:
+            path: the path below `base_path`.
+            params: query parameters.
+            accept: the statuses to return.
+            scope: the vendor's rate limit that applies to this call, besides the account's.
 
         Raises:
-            EndpointFailed: no whole answer came, or its status is not in `accept`;
-                its subclass `TransientError` where the same call may soon pass.
+            EndpointFailed: no complete answer came, or its status is not in `accept`; the subclass
+                `TransientError` if a retry may succeed.
             CredentialsRefused: 401 or 403.
         """
         url = self._base_url + path
@@ -185,7 +213,7 @@ class Api:
         return reply
 
     def close(self) -> None:
-        """Give back the pool of connections."""
+        """Close the connection pool."""
         self._session.close()
 
     def _send(self, url: str, path: str, params: Params | None, scope: str) -> Reply:
@@ -200,7 +228,7 @@ class Api:
     def _send_once(
         self, url: str, path: str, params: Params | None, scope: str
     ) -> tuple[Reply, str]:
-        """The answer, and the `Authorization` that was sent for it."""
+        """Return the answer and the `Authorization` header that was sent."""
         with self._rate_limiter.slot(scope):
             response, body = self._exchange(url, path, params)
         self._rate_limiter.observe(response.headers)
@@ -208,7 +236,7 @@ class Api:
         self.usage_counter.record_bytes(wire_bytes)
         content_length = response.headers.get("Content-Length", "")
         if content_length.isdecimal() and int(content_length) != wire_bytes:
-            # urllib3 before 2 does not look, and requests allows it.
+            # urllib3 before 2 does not check this, and requests allows such a version.
             raise errors.truncated_body_error(f"GET {path}")
         served_at = self._server_time(response.headers.get("Date"))
         self.usage_counter.record_response(served_at)
@@ -227,7 +255,7 @@ class Api:
     ) -> tuple[requests.Response, bytes]:
         self.usage_counter.record_call()
         try:
-            # Without `auth`, requests would prefer a password from the user's .netrc.
+            # Without `auth`, requests would use a password from the user's .netrc.
             response = self._session.get(
                 url,
                 params=params,
@@ -246,12 +274,14 @@ class Api:
             return moment
         if not self._warned_of_missing_date:
             self._warned_of_missing_date = True
-            log.warning("%s sends no Date header; this machine's clock stands in.", self._host)
+            log.warning("%s sends no Date header; using this machine's clock.", self._host)
         return self._now()
 
     def _redirect_target(self, url: str, reply: Reply) -> str:
-        """Where a redirect leads, if the credentials may go there: the same host, never from https
-        to http."""
+        """Return a redirect's target, if the credentials may go there.
+
+        They may go only to the same host, and never from https to http.
+        """
         target = urljoin(url, reply.headers.get("Location", ""))
         try:
             old, new = urlsplit(url), urlsplit(target)
@@ -271,7 +301,7 @@ class Api:
 
 def _read_body(response: requests.Response, path: str) -> bytes:
     chunks, size = [], 0
-    # In large pieces: requests' own of 10 KB cost a fifth of what a page takes.
+    # Large chunks: requests' default of 10 KB costs a fifth of a page's time.
     for chunk in response.iter_content(CHUNK_BYTES):
         chunks.append(chunk)
         size += len(chunk)
@@ -296,11 +326,11 @@ def _parse_host(base_url: str) -> str:
         host, port, parts = None, None, SplitResult("", "", "", "", "")
     if not host or parts.scheme not in DEFAULT_PORTS:
         raise SettingsError(
-            "HELPDESK_BASE_URL is no address that starts with https:// or http:// and a host."
+            "HELPDESK_BASE_URL is not an address that starts with https:// or http:// and a host."
         )
     if parts.username or parts.password or parts.query or parts.fragment:
         raise SettingsError(
             "HELPDESK_BASE_URL may hold a scheme, a host, a port and a path, and nothing else; "
-            "credentials belong into HELPDESK_API_TOKEN."
+            "credentials belong in HELPDESK_API_TOKEN."
         )
     return host if port is None else f"{host}:{port}"

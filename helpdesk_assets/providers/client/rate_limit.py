@@ -1,11 +1,12 @@
-"""One budget of calls for all threads of a run, so that the helpdesk need not say 429.
+"""Limits the calls of all threads of a run, so that the helpdesk need not answer 429.
 
-A helpdesk limits calls by the minute, some endpoints more tightly than the account, and tells in
-headers of its own how many are left. Each call takes its turn here before it is sent and reports
-what the answer told. Other programs use the same account, so the headers count and not our own
-book alone: when little is left, calls are spread over the time until the helpdesk counts anew.
+A helpdesk limits calls per minute, some endpoints more tightly than the account, and reports the
+remaining calls in its headers. Each call waits for a slot here before it is sent, and passes on the
+answer's headers. Other programs use the same account, so the headers count as well as our own
+calls: when few calls remain, they are spread over the time until the limit resets.
 
-Must not know HTTP, vendors, or what a call is for.
+A scope is what one limit applies to: the account, or a group of endpoints. Must not know HTTP,
+vendors, or what a call is for.
 """
 
 from __future__ import annotations
@@ -21,19 +22,24 @@ from helpdesk_assets.errors import EndpointFailed, RateLimitExhausted
 from helpdesk_assets.providers.client.usage import UsageCounter
 
 MINUTE = 60.0
-# The lane that every call is in: limits of the whole account.
+# The scope of every call: limits of the whole account.
 ACCOUNT = ""
-# Whoever would have to wait longer is told so: a run asleep for hours looks like one that hangs.
+# Longer waits fail instead: a run that sleeps for hours looks like one that hangs.
 MAX_WAIT_SECONDS = 300.0
-# Below this part of its limit, what is left is spread out. The rest of the team needs some too.
+# Below this share of the limit, the remaining calls are spread out: the rest of the team needs
+# some too.
 LOW_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimitState:
-    """What an answer told of the calls that are left, None where it does not say.
+    """The remaining calls that an answer reports.
 
-    `scope` is the lane that it speaks of. `reset_seconds`: until the helpdesk counts anew.
+    Attributes:
+        remaining: calls left until the reset.
+        limit: calls per period, None if not reported.
+        reset_seconds: seconds until the limit resets, None if not reported.
+        scope: what the limit applies to.
     """
 
     remaining: int
@@ -45,7 +51,17 @@ class RateLimitState:
 def parse_rate_limit_headers(
     headers: Mapping[str, str], *, remaining: str, limit: str, reset: str = ""
 ) -> tuple[RateLimitState, ...]:
-    """What headers of these names tell of the account's lane, where each is a plain number."""
+    """Read the account's remaining calls from headers that hold plain numbers.
+
+    Args:
+        headers: the answer's headers.
+        remaining: name of the header with the remaining calls.
+        limit: name of the header with the limit.
+        reset: name of the header with the seconds until the reset.
+
+    Returns:
+        One state, or none if `remaining` is absent or not a plain number.
+    """
     calls_left = _count(headers.get(remaining))
     if calls_left is None:
         return ()
@@ -53,7 +69,7 @@ def parse_rate_limit_headers(
 
 
 def no_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:  # noqa: ARG001
-    """For helpdesks without such headers."""
+    """Report no state: for helpdesks without rate limit headers."""
     return ()
 
 
@@ -62,14 +78,13 @@ def _count(text: str | None) -> int | None:
 
 
 class _Scope:
-    """The times of the last calls under one limit, what is left of it, and until when there may be
-    none."""
+    """The recent calls under one limit, the calls that remain, and until when it is blocked."""
 
     def __init__(self, per_minute: int | None) -> None:
         self._recent_calls: deque[float] | None = (
             None if not per_minute else deque(maxlen=per_minute)
         )
-        # None: nothing is known, or so much is left that it need not be spread.
+        # None: unknown, or enough remain that calls need not be spread.
         self._remaining: int | None = None
         self._resets_at = 0.0
         self._last_call_at = float("-inf")
@@ -77,10 +92,10 @@ class _Scope:
         self._blocked_until = float("-inf")
 
     def next_call_at(self, now: float) -> float:
-        """When the next call may be sent."""
+        """Return when the next call may be sent."""
         at = max(now, self._blocked_until)
         if self._remaining is not None:
-            # No later than the helpdesk counts anew, whatever was left.
+            # No later than the reset, however few calls remain.
             step = (
                 (self._resets_at - now) / self._remaining if self._remaining > 0 else float("inf")
             )
@@ -105,21 +120,21 @@ class _Scope:
         self._blocked_until = max(self._blocked_until, until)
 
     def throttle(self, observed: RateLimitState, now: float, concurrency: int) -> None:
-        """Heed what the helpdesk told: with enough left, nothing; else in equal steps."""
+        """Spread calls in equal steps until the reset, if few remain."""
         resets_at = now + (MINUTE if observed.reset_seconds is None else observed.reset_seconds)
-        # Once for the calls that the helpdesk has counted since, once for those it has not yet.
+        # Twice: for calls that the helpdesk has counted since, and for those not counted yet.
         low = max(2 * concurrency, (observed.limit or 0) * LOW_SHARE)
         if observed.remaining > low:
             self._remaining = None
         elif observed.remaining == 0:
             self.block(resets_at)
         else:
-            # Those under way may be counted already, or not: the answers to them will say.
+            # Calls in flight may or may not be counted already; their answers will tell.
             self._remaining, self._resets_at = observed.remaining - self._in_flight, resets_at
 
 
 class RateLimiter:
-    """Takes turns; may be used from any thread."""
+    """Delays calls to keep within the limits; may be used from any thread."""
 
     def __init__(
         self,
@@ -131,14 +146,15 @@ class RateLimiter:
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """
+        """Start with full limits.
+
         Args:
-            usage_counter: is told of the seconds waited.
-            concurrency: calls that may be under way together.
-            per_minute: by lane, what the helpdesk documents or the user has set.
-            parse: finds in an answer's headers what is left.
+            usage_counter: counts the seconds waited.
+            concurrency: calls that may be in flight at once.
+            per_minute: the limits by scope, documented by the helpdesk or set by the user.
+            parse: reads the remaining calls from an answer's headers.
             monotonic: seconds of a clock that never jumps.
-            sleep: waits so many seconds.
+            sleep: waits for a number of seconds.
         """
         self._usage_counter = usage_counter
         self._concurrency = concurrency
@@ -152,14 +168,14 @@ class RateLimiter:
 
     @contextmanager
     def slot(self, scope: str = ACCOUNT) -> Iterator[None]:
-        """Wait until a call in this lane may be sent, and hold one of the places meanwhile.
+        """Wait until a call in this scope may be sent, and hold a slot while it is in flight.
 
         Raises:
-            RateLimitExhausted: the account's limit is used up for too long.
-            EndpointFailed: the limit of this scope alone is.
+            RateLimitExhausted: the wait for the account's limit would exceed `MAX_WAIT_SECONDS`.
+            EndpointFailed: the wait for this scope's own limit would.
         """
         with self._slots:
-            # What the helpdesk tells meanwhile counts, so nobody's time is fixed before it comes.
+            # Recomputed after each wait, since answers that arrive meanwhile change it.
             while (wait := self._try_call(scope)) > 0:
                 self._usage_counter.record_wait(wait)
                 self._sleep(wait)
@@ -171,21 +187,19 @@ class RateLimiter:
                         each.call_done()
 
     def observe(self, headers: Mapping[str, str]) -> None:
-        """Take note of what an answer told."""
+        """Adapt to the remaining calls that an answer reports."""
         observed = self._parse(headers)
         with self._lock:
-            for calls_left in observed:
-                self._scope(calls_left.scope).throttle(
-                    calls_left, self._monotonic(), self._concurrency
-                )
+            for state in observed:
+                self._scope(state.scope).throttle(state, self._monotonic(), self._concurrency)
 
     def pause(self, seconds: float, scope: str = ACCOUNT) -> None:
-        """The helpdesk said 429: nobody calls in this lane before that time is over."""
+        """Block the scope for this many seconds, after a 429."""
         with self._lock:
             self._scope(scope).block(self._monotonic() + seconds)
 
     def _try_call(self, scope: str) -> float:
-        """Take a turn, where there is one now; else the seconds until there may be."""
+        """Record a call if one may be sent now; else return the seconds to wait."""
         with self._lock:
             scopes = self._scopes_of(scope)
             now = self._monotonic()
@@ -194,7 +208,7 @@ class RateLimiter:
                 account_wait = self._scope(ACCOUNT).next_call_at(now) - now
                 is_account = account_wait > MAX_WAIT_SECONDS
                 raise (RateLimitExhausted if is_account else EndpointFailed)(
-                    f"The helpdesk allows no call for another {wait:.0f} s: its limit is used "
+                    f"The helpdesk allows no call for another {wait:.0f} s: its rate limit is used "
                     "up, by this or by other programs. Run again then, or raise the limit there."
                 )
             if wait <= 0:

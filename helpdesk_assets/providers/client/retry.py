@@ -1,7 +1,7 @@
-"""Try a call again where that is right: the listing, single tickets and details of tickets.
+"""Retries calls: the listing, single tickets and ticket details.
 
-Not the first call of a change endpoint beside which there is a listing with other limits: trying
-again would spend the time that the listing needs. Knows no HTTP.
+The first call of a change endpoint is not retried if the listing is another endpoint with other
+limits: retries would take the time that the listing needs. Must not know HTTP.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ T = TypeVar("T")
 MAX_ATTEMPTS = 8
 FEW_ATTEMPTS = 3
 FIRST_WAIT_SECONDS = 0.5
-# Doubling from half a second meets the one-minute windows of most rate limits at the eighth try.
+# Doubling from half a second reaches most rate limits' one-minute window at the eighth attempt.
 MAX_WAIT_SECONDS = 60.0
-# Five minutes for one call; a scheduled run has two hours, but nobody is helped by a stuck one.
+# Five minutes for one call: a scheduled run has two hours, but a stuck run helps nobody.
 MAX_TOTAL_WAIT_SECONDS = 300.0
 
 
 class Retry:
-    """Calls until it works, a fault is not of the passing kind, or tries and time are used up."""
+    """Retries a call on `TransientError` until attempts or time are used up."""
 
     def __init__(
         self,
@@ -43,7 +43,15 @@ class Retry:
         max_attempts: int = MAX_ATTEMPTS,
         max_total_wait: float = MAX_TOTAL_WAIT_SECONDS,
     ) -> None:
-        """`rng` gives a number in [0, 1) and spreads the waits of threads apart."""
+        """Set the limits of one policy.
+
+        Args:
+            usage_counter: counts retries and seconds waited.
+            sleep: waits for a number of seconds.
+            rng: a random number in [0, 1), which keeps threads from retrying at once.
+            max_attempts: attempts for one call, the first included.
+            max_total_wait: seconds that one call may wait in all.
+        """
         self._usage_counter = usage_counter
         self._rng = rng
         self._max_attempts = max_attempts
@@ -58,15 +66,16 @@ class Retry:
         )
 
     def __call__(self, call: Callable[[], T]) -> T:
-        """
+        """Call until it succeeds.
+
         Raises:
-            EndpointFailed: the last failure, with how often and how long it was tried.
+            EndpointFailed: the last failure, with the number of attempts and the seconds waited.
         """
-        # A copy: the calls of several threads must not share the state of one.
+        # A copy, since threads must not share one call's state.
         return self._retrying.copy()(call)
 
     def with_few_attempts(self) -> Retry:
-        """The same with few tries, for calls that there is another way for."""
+        """Return the same policy with few attempts, for calls that have a fallback."""
         return Retry(
             self._usage_counter,
             sleep=self._retrying.sleep,
@@ -76,8 +85,11 @@ class Retry:
         )
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
-        """The helpdesk's own word if it gave one, never less: coming back early is counted as a
-        further offence by some. A little is added to it, since all threads were told the same."""
+        """Return the seconds to wait: the helpdesk's `Retry-After` if it sent one, never less.
+
+        Some helpdesks count an early call as another violation. A random part is added, since all
+        threads receive the same `Retry-After`.
+        """
         ceiling = min(MAX_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** (state.attempt_number - 1))
         backoff = ceiling * (0.5 + 0.5 * self._rng())
         requested_wait = _failure(state).retry_after
@@ -97,16 +109,16 @@ class Retry:
         retry_hint = (
             ""
             if requested_wait is None
-            else f"; the helpdesk asks to be left alone for {requested_wait:.0f} s"
+            else f"; the helpdesk asks for a wait of {requested_wait:.0f} s"
         )
         raise EndpointFailed(
-            f"{failure} Given up after {state.attempt_number} tries and {state.idle_for:.0f} s of "
-            f"waiting{retry_hint}."
+            f"{failure} Given up after {state.attempt_number} attempts and "
+            f"{state.idle_for:.0f} s of waiting{retry_hint}."
         ) from None
 
 
 def _failure(state: tenacity.RetryCallState) -> TransientError:
     failure = state.outcome.exception() if state.outcome else None
     if not isinstance(failure, TransientError):
-        raise TypeError(f"not a failure to be tried again: {failure!r}")
+        raise TypeError(f"not a transient failure: {failure!r}")
     return failure

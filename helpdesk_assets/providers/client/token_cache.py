@@ -1,8 +1,8 @@
-"""Keep an access token between runs and processes, where a vendor issues only a few in a while.
+"""Caches an access token across runs and processes, for vendors that limit how many they issue.
 
-A file in the user's cache folder, for that user's eyes only. It spares requests and nothing depends
-on it: one that is absent, broken or cannot be written costs another request. Must not know vendors,
-nor how a token is asked for.
+The cache is a file in the user's cache folder that only this user can read. It saves requests, and
+nothing depends on it: a missing, broken or unwritable file costs one more token request. Must not
+know vendors or how a token is requested.
 """
 
 from __future__ import annotations
@@ -23,13 +23,19 @@ from filelock import FileLock
 log = logging.getLogger(__name__)
 
 APP = "helpdesk-assets"
-# For the folder, its owner; for the files, its owner and nothing to be run.
+# Only the owner may use the folder and read the files.
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 
 
 @dataclass(frozen=True, slots=True)
 class CachedToken:
-    """An access token with its end, and when tokens were asked for; seconds since 1970."""
+    """An access token with its expiry and the times of recent token requests.
+
+    Attributes:
+        token: the access token, empty if none is cached.
+        expires_at: seconds since 1970.
+        requested_at: when tokens were requested, in seconds since 1970.
+    """
 
     token: str = field(default="", repr=False)
     expires_at: float = 0.0
@@ -37,16 +43,21 @@ class CachedToken:
 
 
 class TokenCache:
-    """One client's note. `folder` None: nothing is kept."""
+    """The cached token of one client."""
 
     def __init__(self, folder: Path | None, *identity: str) -> None:
-        """`identity`: all that a token depends on; of it, only a digest is in the file's name."""
+        """Choose the file.
+
+        Args:
+            folder: the cache folder; None caches nothing.
+            *identity: everything that a token depends on; the file's name holds only a digest.
+        """
         digest = sha256("\0".join(identity).encode()).hexdigest()
         self._path = None if folder is None else folder / f"token-{digest[:40]}.json"
         self._warned = False
 
     def read(self) -> CachedToken:
-        """What is kept; nothing, where it cannot be read."""
+        """Return the cached token, an empty one if there is none or it cannot be read."""
         if self._path is None:
             return CachedToken()
         try:
@@ -60,7 +71,7 @@ class TokenCache:
             return CachedToken()
 
     def write(self, cached: CachedToken) -> None:
-        """Put it in place of what was kept, so that a reader sees the one or the other, whole."""
+        """Replace the cached token atomically."""
         if self._path is None:
             return
         try:
@@ -71,8 +82,11 @@ class TokenCache:
 
     @contextmanager
     def exclusive(self, seconds: float) -> Iterator[None]:
-        """Keep other processes from asking for a token meanwhile, where the system has locks; wait
-        for one that does so no longer than `seconds`."""
+        """Lock out other processes that request a token, if the system supports locks.
+
+        Args:
+            seconds: how long to wait for the lock; after that, continue without it.
+        """
         lock = self._acquire_lock(seconds)
         try:
             yield
@@ -93,7 +107,7 @@ class TokenCache:
         return lock
 
     def _replace(self, path: Path, text: str) -> None:
-        # mkstemp makes the file readable by its owner alone, from its first byte on.
+        # mkstemp creates the file readable by its owner alone.
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -104,18 +118,18 @@ class TokenCache:
             raise
 
     def _log_once(self, error: Exception) -> None:
-        """Once, and without the text of `error`, which may quote what was read."""
+        """Log once, without the text of `error`, which may quote the file."""
         if not self._warned:
             self._warned = True
             log.info(
-                "The access token cannot be kept in %s (%s); other runs ask for one of their own.",
+                "The access token cannot be cached in %s (%s); each run requests a new one.",
                 self._path,
                 type(error).__name__,
             )
 
 
 def user_cache_dir() -> Path | None:
-    """The cache folder of this user on this system, None where there is no home."""
+    """Return this user's cache folder, None for a user without a home."""
     try:
         return platformdirs.user_cache_path(APP, appauthor=False)
     except (OSError, RuntimeError):

@@ -1,5 +1,7 @@
-"""Count what an adapter asks of its helpdesk. Calls come from several threads at once, and a count
-that loses some would make the run's proof of work a lie. Knows neither HTTP nor tickets.
+"""Counts an adapter's calls to its helpdesk.
+
+Several threads call at once, and a lost count would falsify the run's report. Must not know HTTP or
+tickets.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from helpdesk_assets.model.tickets import ApiUsage
 
 
 class UsageCounter:
-    """Sums up calls, bytes, retries and waits; may be used from any thread."""
+    """Counts calls, bytes, retries and waits; may be used from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -21,40 +23,41 @@ class UsageCounter:
 
     @property
     def use(self) -> ApiUsage:
+        """The counts so far."""
         return self._use
 
     @property
     def served_at(self) -> datetime | None:
-        """The helpdesk's clock when it gave the latest answer, None before the first."""
+        """The helpdesk's clock at its latest answer, None before the first."""
         return self._served_at
 
     def record_response(self, served_at: datetime) -> None:
-        """An answer came; of those that come at once to several threads the latest counts."""
+        """Record an answer's time; the latest counts, as threads may record out of order."""
         with self._lock:
             self._served_at = max(self._served_at or served_at, served_at)
 
     def record_call(self) -> None:
-        """One request is about to be sent, whatever becomes of it."""
+        """Count a request before it is sent, whether or not it succeeds."""
         with self._lock:
             self._use = replace(self._use, calls=self._use.calls + 1)
 
     def record_bytes(self, size: int) -> None:
-        """So many bytes of body came over the wire, still compressed if they were."""
+        """Count the bytes of a body as received, before decompression."""
         with self._lock:
             self._use = replace(self._use, bytes_received=self._use.bytes_received + size)
 
     def number_kept_as_text(self) -> None:
-        """A number came that BigQuery's JSON cannot hold exactly."""
+        """Count a number that BigQuery's JSON cannot hold exactly."""
         with self._lock:
             self._use = replace(self._use, numbers_as_text=self._use.numbers_as_text + 1)
 
     def record_wait(self, seconds: float) -> None:
-        """A call waited for its turn."""
+        """Count the seconds that a call waits for a slot."""
         with self._lock:
             self._use = replace(self._use, seconds_waited=self._use.seconds_waited + seconds)
 
     def record_retry(self, seconds: float) -> None:
-        """A failed call is tried again after a wait."""
+        """Count a retry and the seconds before it."""
         with self._lock:
             self._use = replace(
                 self._use,

@@ -1,4 +1,4 @@
-"""What is Freshdesk's own about an account: its key, how much may be asked for, and what is left.
+"""A Freshdesk account: its API key, query limits and rate limits.
 
 Must not know tickets.
 """
@@ -15,21 +15,28 @@ from helpdesk_assets.providers.client.rate_limit import RateLimitState, parse_ra
 from helpdesk_assets.settings import Settings
 
 MAX_PAGE_SIZE = 100
-# Page 301 is refused, however many tickets a page has.
+# Freshdesk rejects page 301, whatever the page size.
 MAX_PAGES = 300
 INCLUDES = ("description", "requester", "stats")
-# The lane of the lists: their limit is below the account's, 20 of 200 a minute on the Growth plan.
+# The scope of the lists: their rate limit is below the account's, 20 of 200 calls a minute on the
+# Growth plan.
 LIST_SCOPE = "lists"
 
 
 class PageOutOfRange(EndpointFailed):
-    """Freshdesk gives no page of that number."""
+    """Freshdesk rejected a page number."""
 
 
 @dataclass(frozen=True, slots=True)
 class FreshdeskLimits:
-    """How much is asked for: rows a page, pages a query, what is embedded in each row, and whether
-    each ticket is fetched by its id as well."""
+    """How much is requested.
+
+    Attributes:
+        page_size: rows per page.
+        pages: pages per query.
+        include: what Freshdesk embeds in each row.
+        details: whether each ticket is also fetched by its id.
+    """
 
     page_size: int
     pages: int
@@ -38,30 +45,31 @@ class FreshdeskLimits:
 
     @property
     def rows(self) -> int:
+        """Rows per query."""
         return self.page_size * self.pages
 
 
 def make_auth(settings: Settings) -> BasicAuth:
-    """The key is the user. Freshdesk wants a password too and does not look at it.
+    """Return the login: the key as user, and a password that Freshdesk requires but ignores.
 
     Raises:
-        SettingsError: the key is empty or cannot be one.
+        SettingsError: the key is empty or invalid.
     """
     return BasicAuth(_key(settings), "X")
 
 
 def query_limits(settings: Settings) -> FreshdeskLimits:
-    """Freshdesk counts pages, HELPDESK_RESULT_CAP counts rows.
+    """Return the limits: Freshdesk counts pages, HELPDESK_RESULT_CAP counts rows.
 
     Raises:
-        SettingsError: more is asked for than there is.
+        SettingsError: a setting exceeds what Freshdesk offers.
     """
     size, pages = _page_limits(settings.helpdesk_result_cap, _page_size(settings))
     return FreshdeskLimits(size, pages, _include(settings), settings.helpdesk_fetch_details)
 
 
 def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
-    """What the doctor says of the settings that Freshdesk reads in its own way."""
+    """Describe for `doctor` the settings that Freshdesk reads differently."""
     return {
         "helpdesk_api_token": lambda: "set (not shown)" if _key(settings) else "empty",
         "helpdesk_page_size": lambda: str(_page_size(settings)),
@@ -74,21 +82,21 @@ def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
 
 
 def parse_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:
-    """What is left of the account's minute. No header tells when the next one begins."""
+    """Read the account's remaining calls; no header tells when the limit resets."""
     return parse_rate_limit_headers(
         headers, remaining="X-RateLimit-Remaining", limit="X-RateLimit-Total"
     )
 
 
 def parse_error(reply: Reply) -> PageOutOfRange | None:
-    """A refused page says so by the field `page` among the errors of a 400."""
+    """Return an error for a rejected page number: a 400 with an error for the field `page`."""
     if reply.status != 400 or b'"page"' not in reply.body:
         return None
     return PageOutOfRange(f"GET {reply.path} answered 400: Freshdesk gives no further page.")
 
 
 def _page_limits(cap: int, size: int) -> tuple[int, int]:
-    """Rows a page and pages a query, within `cap` rows where that is not 0."""
+    """Return rows per page and pages per query, within `cap` rows unless that is 0."""
     if not cap:
         return size, MAX_PAGES
     size = min(size, cap)

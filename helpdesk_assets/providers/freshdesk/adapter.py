@@ -1,14 +1,14 @@
-"""The adapter `freshdesk`: Freshdesk's API v2, by the one list that it has.
+"""The adapter `freshdesk`: Freshdesk's API v2 through its only list of tickets.
 
     GET /api/v2/tickets?updated_since=TIME&order_by=updated_at&order_type=asc&per_page=100&page=N
     GET /api/v2/tickets?filter=deleted&updated_since=TIME&...      and filter=spam
     GET /api/v2/tickets/{id}
 
-The list is both the change endpoint and the full listing. It must be told all of this each time:
-without `updated_since` it goes back 30 days, without `order_type` it runs backwards. It has no
-upper bound, so what lies behind a window's end is left out here; 300 pages are all that one query
-gives, and a walk by time starts a new query at each page. Deleted tickets and spam are in lists of
-their own, as whole tickets, in the same order and with the same bound.
+The list is both the change endpoint and the full listing. Every parameter is required: without
+`updated_since` the list goes back 30 days, without `order_type` it runs backwards. It has no upper
+bound, so this adapter drops rows beyond the window's end. One query returns at most 300 pages, and
+paging by time starts a new query at each page. Deleted tickets and spam are in separate lists, as
+complete tickets, in the same order and with the same bound.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ __all__ = ["FreshdeskAdapter", "describe_settings", "from_settings"]
 
 TICKETS = "/tickets"
 TICK = timedelta(seconds=1)
-# Before any ticket there can be. Left out, it would mean the last 30 days.
+# Before any ticket. Without a bound, Freshdesk returns the last 30 days.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-# What has left the ordinary list, by the filter that shows it.
+# The filters that show tickets removed from the ordinary list.
 DELETION_FILTERS = ("deleted", "spam")
 OK_OR_NOT_FOUND = frozenset({200, 404})
 
@@ -58,15 +58,18 @@ PRIORITIES = {1: "Low", 2: "Medium", 3: "High", 4: "Urgent"}
 
 
 def text_by_number(names: Mapping[int, str]) -> Callable[[Any], str | None]:
-    """A number as its word; one without a word, such as a status of the account's own, as text."""
+    """Return a parser from numbers to names; custom statuses and other values stay as text."""
     return lambda value: (
         names.get(value) if type(value) is int and value in names else as_text(value)
     )
 
 
 def deleted_at(row: Mapping[str, Any]) -> Any:
-    """Freshdesk does not tell when a ticket was deleted or marked as spam. It was its last change,
-    unless something was done to it in the trash."""
+    """Return when a ticket was deleted or marked as spam, None for a live ticket.
+
+    Freshdesk does not report that time. It is the ticket's last change, unless the ticket was
+    changed in the trash.
+    """
     return row.get("updated_at") if row.get("deleted") or row.get("spam") else None
 
 
@@ -81,8 +84,13 @@ FIELD_MAP = FieldMap(
 
 @dataclass(frozen=True, slots=True)
 class _TicketList:
-    """One of Freshdesk's lists: the filter that shows it, None for the ordinary one; what is to be
-    embedded in its rows; and who reads them."""
+    """One of Freshdesk's lists.
+
+    Attributes:
+        list_filter: the filter that selects it, None for the ordinary list.
+        include: what Freshdesk embeds in its rows.
+        reader: reads its rows.
+    """
 
     list_filter: str | None
     include: tuple[str, ...]
@@ -90,11 +98,18 @@ class _TicketList:
 
 
 class FreshdeskAdapter(BaseAdapter):
-    """One account, as the agent sees it whose key is used."""
+    """One account, as seen by the agent who owns the API key."""
 
     def __init__(
         self, connection: Connection, query_limits: FreshdeskLimits, *, skip_bad: bool
     ) -> None:
+        """Set up the adapter.
+
+        Args:
+            connection: the account's API and policies.
+            query_limits: how much is requested.
+            skip_bad: report unreadable tickets in `Page.bad` instead of raising.
+        """
         self._limits = query_limits
         self._bound_is_inclusive = False
         capabilities = Capabilities(
@@ -102,7 +117,7 @@ class FreshdeskAdapter(BaseAdapter):
             page_size=query_limits.page_size,
             time_resolution=TICK,
             result_cap=query_limits.rows,
-            # The second that the Date header names is not over yet: more may change within it.
+            # The second of the Date header is not over yet: more may change within it.
             settle_delay=TICK,
             list_rows_are_complete=not query_limits.details,
             listing_is_stable=True,
@@ -120,8 +135,8 @@ class FreshdeskAdapter(BaseAdapter):
     ) -> Iterator[Page]:
         """See `Helpdesk.changes`. Failed calls are retried, since the listing is the same endpoint.
 
-        What is gone is read first, also when an interrupted reading goes on: what is deleted while
-        the rest is read is then the next window's, as `until` is the first reading's.
+        Deleted tickets and spam are read first, also by a resumed call. `until` is the time of that
+        first read, so a ticket deleted during the rest belongs to the next window.
         """
         covered_until: datetime | None = None
         for list_filter in (*DELETION_FILTERS, None):
@@ -136,20 +151,25 @@ class FreshdeskAdapter(BaseAdapter):
                     yield replace(self._with_details(page), until=covered_until)
 
     def listing(self) -> Iterator[Page]:
-        """See `Helpdesk.listing`: the same list from the beginning, gone tickets included."""
+        """See `Helpdesk.listing`; it reads the same lists from the beginning."""
         return self.changes(None)
 
     def inventory(self) -> Iterator[InventoryPage]:
-        """See `Helpdesk.inventory`. The same lists with nothing embedded in them, which would cost
-        extra; what is gone comes last, so that a ticket deleted meanwhile is in one of them."""
+        """See `Helpdesk.inventory`.
+
+        It reads the same lists with nothing embedded, which would cost extra. Deleted tickets and
+        spam come last, so that a ticket deleted meanwhile is in one of the lists.
+        """
         for list_filter in (None, *DELETION_FILTERS):
             fetch = partial(self._fetch, _TicketList(list_filter, (), self._stub_reader))
             yield from map(to_inventory_page, self._pages_with_catch_up(fetch))
 
     def _complete_list(self, list_filter: str | None) -> _TicketList:
-        """A list as its tickets are stored. What is embedded in the rows costs extra, and nothing
-        is where each ticket is fetched by its id. A gone one may not be found by its id any more,
-        so its row has to do."""
+        """Return a list with everything embedded that is stored.
+
+        Embedding costs extra, so nothing is embedded if each ticket is fetched by its id. A deleted
+        ticket may no longer be available by its id, so its row must suffice.
+        """
         include = self._limits.include
         if self._limits.details:
             include = () if list_filter is None else tuple(dict.fromkeys(("description", *include)))
@@ -158,14 +178,19 @@ class FreshdeskAdapter(BaseAdapter):
     def _fetch(
         self, ticket_list: _TicketList, start: datetime, end: datetime, token: str | None
     ) -> ListPage[Ticket]:
-        """One page of `[start, end]` of one list. A token is a page's number and the bound of the
-        query that it belongs to.
+        """Fetch one page of `[start, end]`.
 
-        A full page is never taken for the last one: nobody says what the 300th has in place of a
-        link to the next, and asking once too often costs one call. Nor is one with such a link.
+        Neither a full page nor one with a link to the next counts as the last: it is not documented
+        what the 300th page has instead of a link, and one request too many costs one call.
+
+        Args:
+            ticket_list: the list to read.
+            start: start of the window.
+            end: end of the window.
+            token: the page's number and the bound of its query; None starts a new query.
 
         Raises:
-            WindowTooDense: that page is behind the last one that Freshdesk gives.
+            WindowTooDense: the page is beyond the last one that Freshdesk returns.
         """
         number, _, bound = (token or f"1 {self._updated_since(start)}").partition(" ")
         page = int(number)
@@ -178,7 +203,7 @@ class FreshdeskAdapter(BaseAdapter):
         bound_time = datetime.fromisoformat(bound)
         if any(row.modified_time == bound_time for row in answer.rows):
             self._bound_is_inclusive = True
-        # What is older than was asked for stays, and is found out as such by the walk.
+        # Rows older than the bound are kept, so that the pager detects them as out of order.
         rows = [row for row in answer.rows if not bound_time <= row.modified_time < start]
         in_window = tuple(row for row in rows if row.modified_time <= end)
         reached_end = answer.next_token is None or len(in_window) < len(rows)
@@ -189,23 +214,23 @@ class FreshdeskAdapter(BaseAdapter):
         )
 
     def _updated_since(self, start: datetime) -> str:
-        """The `updated_since` that gives all from `start` on.
+        """Return the `updated_since` that includes everything from `start` on.
 
-        Whether it is inclusive is not documented. So it is a second earlier, until a row dated like
-        the bound has shown that it is: then a second with thousands of changes need not be read
-        once more to get past it.
+        It is not documented whether the bound is inclusive. So it is a second earlier, until a row
+        dated exactly at a bound proves that it is: then a second with thousands of changes need not
+        be read twice to get past it.
         """
         earlier = start if self._bound_is_inclusive else start - TICK
         moment = utc(max(floor(earlier, TICK), EARLIEST))
         return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
     def _list_page(self, ticket_list: _TicketList, bound: str, page: int) -> ListPage[Ticket]:
-        """One page as it came; what a filter shows is gone, whatever the rows say."""
+        """Fetch one page; rows of a filtered list count as deleted, whatever their fields say."""
         reply = self._api.get(TICKETS, self._params(ticket_list, bound, page), scope=LIST_SCOPE)
         rows = reply.json()
         if not isinstance(rows, list):
             raise EndpointFailed(
-                f"The answer to GET {TICKETS} is no list of tickets. Check HELPDESK_BASE_URL and "
+                f"GET {TICKETS} did not answer with a list of tickets. Check HELPDESK_BASE_URL and "
                 "HELPDESK_PROVIDER."
             )
         links = parse_header_links(reply.headers.get("Link", ""))
@@ -229,7 +254,7 @@ class FreshdeskAdapter(BaseAdapter):
         }
 
     def _fetch_ticket(self, ticket_id: str) -> Ticket | BadTicket | None:
-        """The description is always there, so it is nothing to be included."""
+        """See `BaseAdapter._fetch_ticket`; a single ticket always has its description."""
         path = f"{TICKETS}/{quote(ticket_id, safe='')}"
         include = ",".join(name for name in self._limits.include if name != "description")
         params = {"include": include} if include else None
@@ -248,10 +273,10 @@ class FreshdeskAdapter(BaseAdapter):
 
 
 def from_settings(settings: Settings, runtime: Runtime | None = None) -> FreshdeskAdapter:
-    """The account that the settings name.
+    """Create the adapter for the account that the settings name.
 
     Raises:
-        SettingsError: a setting cannot be what Freshdesk takes.
+        SettingsError: Freshdesk does not accept a setting.
     """
     connection = connect(
         settings,

@@ -1,7 +1,7 @@
-"""Freshdesk's webhooks: an automation rule calls a URL with a body of the admin's, unsigned.
+"""Freshdesk's webhooks: an automation rule posts a body that an admin writes, unsigned.
 
-The rule sets a header with the shared secret. The body is a hint: its names are chosen, its values
-are shown texts. There is no rule for deleted tickets; those are the sync's to find.
+The rule sets a header with the shared secret. The body is only a hint: the admin chooses its names,
+and its values are display texts. No rule fires for deleted tickets; the sync finds those.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from helpdesk_assets.providers.webhooks.verification import is_known_secret, sha
 from helpdesk_assets.settings import Settings
 
 WRAPPER_KEY = "freshdesk_webhook"
-# How long it waits is not documented; it tries again after 5, 30 and 60 minutes.
+# Freshdesk's timeout is not documented; it retries after 5, 30 and 60 minutes.
 TIMEOUT_SECONDS = 9.0
 
 
 def webhook_format(settings: Settings) -> WebhookFormat:
+    """Return the format, with the shared secret in a header."""
+
     def verify(post: Post, secrets: tuple[str, ...]) -> bool:
         return is_known_secret(secrets, shared_secret(post, settings))
 
@@ -26,8 +28,10 @@ def webhook_format(settings: Settings) -> WebhookFormat:
 
 
 def read(post: Post) -> list[Event]:
-    """See `WebhookFormat.read`. Freshdesk's simple bodies are inside an outer object; ones that an
-    admin writes need not be."""
+    """See `WebhookFormat.read`.
+
+    Freshdesk wraps its simple bodies in an outer object; bodies that an admin writes may lack it.
+    """
     payload = post.payload()
     inner = payload.get(WRAPPER_KEY, payload) if isinstance(payload, Mapping) else payload
     ticket_id = ticket_id_in(inner, ("ticket_id", "id"))

@@ -1,26 +1,25 @@
-"""Walk a window by time, so that no ticket is lost however many change meanwhile.
+"""Pages through a window by time, so that concurrent changes lose no ticket.
 
-Page tokens are offsets underneath in most helpdesks: a ticket that changes while one pages leaves
-its place, the rest shift by one, and the next page skips one old ticket for good. Measured on
-2,000 tickets with 105 changes: 77 lost. This walk asks for a first page every time: ascending by
-modified time, it starts at the last time it has seen, inclusive. A first page is a snapshot: it
-holds every row from its start up to its last row as they were at that moment. A ticket that
-changes moves to a later time, which is still ahead of the walk. So at each point everything that
-was last modified before the walk's start has been seen, and what has changed since then comes
-later in this walk or in the next window.
+In most helpdesks page tokens are offsets: a ticket that changes during paging leaves its position,
+the rest shift by one, and the next page skips one old ticket for good. Measured on 2,000 tickets
+with 105 changes: 77 lost. This pager requests a first page every time, ascending by modified time
+and starting at the last time seen, inclusive. A first page is a snapshot: it holds every row from
+its start to its last row as of one moment. A ticket that changes moves to a later time, which is
+still ahead of the pager. So at each point every ticket last modified before the pager's position
+has been seen, and later changes come later in this window or in the next one.
 
-The same holds for each stretch of a window that is read beside others, in whatever order: what
-leaves a stretch before it is read has been changed after the window was opened. That is also why a
-stretch once read need not be read again by a walk that goes on where another was interrupted.
+The same holds for spans of a window that are read in parallel, in any order: a ticket that leaves
+a span before it is read has changed after the window was opened. For the same reason a resumed
+call need not reread the spans that an interrupted call has read.
 
-Only where one tick of the helpdesk's clock fills a whole page can a first page not get further.
-There, and only there, tokens are used, within that tick, again and again until two passes in a row
-are identical. A ticket that leaves the tick makes a pass skip another one; but it was in that
-pass and is not in the next, so the two differ, and a third is made.
+A first page makes no progress only if one tick of the helpdesk's clock fills a whole page. Then
+the pager uses tokens within that tick and repeats until two passes in a row are identical. A
+ticket that leaves the tick makes a pass skip another one; but the leaving ticket is in that pass
+and not in the next, so the two differ and a third follows.
 
-No result cap of a vendor can cut a walk: it would have to be met within one tick.
+A vendor's result cap cannot cut the result: one tick would have to reach it.
 
-Knows tickets and their times; how a page is asked for is handed in.
+Knows tickets and their times. The caller supplies the function that fetches a page.
 """
 
 from __future__ import annotations
@@ -38,8 +37,8 @@ from helpdesk_assets.providers.paging.parallel import read_parallel
 from helpdesk_assets.providers.paging.work_split import Span, WorkSplit
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# An open window needs an end that no clock decides, neither ours nor the helpdesk's: a ticket dated
-# 2099 by mistake is a ticket too.
+# An open window needs an end that depends on no clock, neither ours nor the helpdesk's: a ticket
+# dated 2099 by mistake must be read too.
 END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 MAX_PASSES = 10
 
@@ -48,7 +47,7 @@ FetchPage = Callable[[datetime, datetime, str | None], ListPage[Ticket]]
 
 
 def floor(moment: datetime, tick: timedelta) -> datetime:
-    """The beginning of the tick that the moment is in."""
+    """Return the beginning of the tick that contains the moment."""
     return moment - (moment - EPOCH) % tick
 
 
@@ -58,7 +57,7 @@ def _modified(ticket: Ticket) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class _Pass:
-    """What one pass by tokens saw: the rows of the tick, and the tick of the first row after it."""
+    """The result of one pass by tokens: the tick's rows, and the tick of the first later row."""
 
     keys: tuple[Key, ...]
     next_tick: datetime | None
@@ -66,7 +65,7 @@ class _Pass:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One page, and the stretch `[start, end)` that is read whole with it."""
+    """One page, and the span `[start, end)` that is completely read with it."""
 
     page: Page
     start: datetime
@@ -74,7 +73,7 @@ class _Step:
 
 
 class TimePager:
-    """Walks over windows. `fetch(start, end, token)` asks for `[start, end]`, from any thread."""
+    """Pages through windows by time."""
 
     def __init__(
         self,
@@ -87,12 +86,21 @@ class TimePager:
         time_of: Callable[[Ticket], datetime] = _modified,
         follow_new: bool = False,
     ) -> None:
-        """`listing_delay`: what changed so shortly before a window was opened is read once more by
-        a walk that goes on, since an index that lags may not have had it, and the next window's
-        overlap would not reach back to it. `concurrency`: how many stretches of a long window are
-        read side by side. `time_of`: the time that `fetch` goes by, where that is another one; what
-        is said here of the modified time is then true of it. `follow_new`: changes made meanwhile
-        are read as well, up to a page without a next one; for short windows and one reader."""
+        """Configure the pager for one helpdesk.
+
+        Args:
+            fetch: `fetch(start, end, token)` requests one page of `[start, end]`; it may be called
+                from any thread.
+            tick: the resolution of the helpdesk's modified times.
+            settle_delay: how far `Page.until` stays behind the helpdesk's clock.
+            listing_delay: a resumed call rereads changes this close before the window was opened:
+                a lagging index may have missed them, and the next window's overlap would not reach
+                back to them.
+            concurrency: spans of a long window that are read in parallel.
+            time_of: the sort key, if not the modified time.
+            follow_new: also read changes made during paging, up to a page without a next one; for
+                short windows and a single reader.
+        """
         self._fetch = fetch
         self._tick = tick
         self._settle_delay = settle_delay
@@ -104,10 +112,15 @@ class TimePager:
     def pages(
         self, since: datetime | None, until: datetime | None, resume: str | None = None
     ) -> Iterator[Page]:
-        """Every ticket last modified in `[since, until]`; see `Helpdesk.changes`.
+        """Yield every ticket last modified in `[since, until]`; see `Helpdesk.changes`.
+
+        Args:
+            since: start of the window, inclusive; None starts at 1970.
+            until: end of the window, inclusive; None leaves it open.
+            resume: `Page.resume` of an interrupted call.
 
         Raises:
-            EndpointFailed: rows came out of order, or one tick would not hold still.
+            EndpointFailed: rows came out of order, or one tick kept changing through `MAX_PASSES`.
         """
         start = floor(EPOCH if since is None else utc(since), self._tick)
         requested_until = None if until is None else utc(until)
@@ -131,7 +144,7 @@ class TimePager:
         ):
             if read.oldest is None and step.page.tickets:
                 read.oldest = min(map(self._time_of, step.page.tickets))
-            # What the window is not open to yet may still change.
+            # Changes after the page's `until` may still be missing.
             until = floor(step.page.until, self._tick)
             read.add(step.start, min(step.end, until))
             resume = read.to_text(before=until - self._settled_after)
@@ -139,7 +152,7 @@ class TimePager:
 
 
 class _WindowPager:
-    """One walk over one window, shared by its readers. `opened_at`: the first answer's clock."""
+    """Reads one window; its readers share it. `opened_at` is the clock of the first answer."""
 
     def __init__(
         self,
@@ -160,19 +173,19 @@ class _WindowPager:
         self.opened_at: datetime | None = None
 
     def steps(self, span: Span, work_split: WorkSplit) -> Iterator[_Step]:
-        """One stretch from its beginning to its end, wherever that is by then."""
+        """Read one span to its end, which another reader may move meanwhile."""
         seen_at_edge: set[Key] = set()
         has_more = True
         while has_more:
             start, end = span.position, span.end
             answer = self._fetch(start, end, None)
-            # The first answer comes to one reader alone, before there are others.
+            # The first answer arrives while there is only one reader.
             opened_at = self.opened_at = self.opened_at or answer.served_at
             last = self._last_tick(answer, start)
             page = self._page(answer, seen_at_edge)
-            # Rows dated between the opening and now are changes made meanwhile, the next run's:
-            # chasing them would never end on a busy helpdesk. Rows dated later than now are not
-            # (2099, or a clock set back), and there is an end to them.
+            # Rows dated between the opening and now are concurrent changes, left to the next run:
+            # following them would never end on a busy helpdesk. Rows dated later than now (2099,
+            # or a clock set back) are not, and their number is finite.
             is_new = last is not None and opened_at < last <= answer.served_at
             if answer.next_token is None or (is_new and not self._follow_new):
                 yield _Step(page, start, end)
@@ -195,12 +208,21 @@ class _WindowPager:
     def _by_tokens(
         self, start: datetime, end: datetime, seen: set[Key], *, within_tick: bool
     ) -> Generator[_Step, None, datetime | None]:
-        """Where a first page gets no further: passes by tokens until two are alike. Returns where
-        the walk goes on, None at the end of the window.
+        """Repeat passes by tokens until two in a row are identical.
 
-        `within_tick`: one tick fills the page, and nothing but this tick is asked for. Its end is
-        the beginning of the next tick, as times may be finer than the window's ends can be.
-        Otherwise the page had a token but no row with a time, and the rows are further on.
+        Args:
+            start: the tick at which a first page makes no progress.
+            end: end of the span.
+            seen: keys of the rows that are already yielded.
+            within_tick: one tick fills the page, so only that tick is requested, up to the
+                beginning of the next one, as times may be finer than the window's bounds. If
+                False, the page had a token but no row with a time, and the rows are further on.
+
+        Returns:
+            Where paging continues, None at the end of the window.
+
+        Raises:
+            EndpointFailed: the rows still change after `MAX_PASSES` passes.
         """
         stop = min(end, start + self._tick) if within_tick else end
         before: _Pass | None = None
@@ -212,7 +234,7 @@ class _WindowPager:
             before = this
         raise EndpointFailed(
             f"The tickets modified at {start.isoformat()} fill more than one page and kept "
-            f"changing through {MAX_PASSES} passes, so none of them is known to be whole. Try "
+            f"changing through {MAX_PASSES} passes, so no pass is known to be complete. Try "
             "again later."
         )
 
@@ -235,11 +257,10 @@ class _WindowPager:
         return _Pass(tuple(keys), None)
 
     def _last_tick(self, answer: ListPage[Ticket], start: datetime) -> datetime | None:
-        """The tick of the last row, None without rows.
+        """Return the tick of the last row, None without rows.
 
         Raises:
-            EndpointFailed: rows do not ascend from `start`; walking on would skip what was not
-                sorted in.
+            EndpointFailed: rows do not ascend from `start`; continuing would skip unsorted rows.
         """
         last = start
         for row in answer.rows:
@@ -248,13 +269,13 @@ class _WindowPager:
                 raise EndpointFailed(
                     f"Ticket {row.ticket_id}, dated {self._time_of(row).isoformat()}, came "
                     f"after {last.isoformat()}: the change endpoint does not keep to the window "
-                    "and the order that it was asked for."
+                    "and the order of the request."
                 )
             last = tick
         return last if answer.rows else None
 
     def _page(self, answer: ListPage[Ticket], seen: Set[Key]) -> Page:
-        """The answer less what is known already: the repeated edge would come twice."""
+        """Return the answer without rows already seen, which the inclusive start repeats."""
         fresh = {_key(row): row for row in answer.rows if _key(row) not in seen}
         covered_until = (self.opened_at or answer.served_at) - self._settle_delay
         return Page(

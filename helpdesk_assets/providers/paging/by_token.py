@@ -1,8 +1,8 @@
-"""Walk a list by page tokens to its end, and make sure that it is the end.
+"""Pages through a list by page tokens and verifies that it reached the end.
 
-Only an answer without a next token ends a list: short and empty pages do not. A token that comes
-back would walk in a circle for ever, so it ends the run instead. What lies under a token may be an
-offset, so a list that changes meanwhile may skip rows; who cannot bear that reads `time_paging`.
+Only an answer without a next token ends a list; short and empty pages do not. A repeated token
+would loop for ever, so it fails the run. A token may stand for an offset, so a list that changes
+meanwhile may skip rows; `by_time` avoids that.
 """
 
 from __future__ import annotations
@@ -23,8 +23,15 @@ MAX_EMPTY_PAGES = 200
 
 @dataclass(frozen=True, slots=True)
 class ListPage(Generic[Row]):
-    """One page as it came; `next_token` None: the list ends here. `total`: how many rows the whole
-    list has, where the helpdesk counts them."""
+    """One page of a list.
+
+    Attributes:
+        rows: the rows in the order of the answer.
+        bad: the rows that cannot be read.
+        next_token: requests the next page; None at the end of the list.
+        served_at: the helpdesk's clock when it answered.
+        total: rows in the whole list, None if the helpdesk does not count them.
+    """
 
     rows: tuple[Row, ...]
     bad: tuple[BadTicket, ...]
@@ -34,10 +41,10 @@ class ListPage(Generic[Row]):
 
 
 def pages_by_token(fetch: Callable[[str | None], ListPage[Row]]) -> Iterator[ListPage[Row]]:
-    """Every page from the first to the one without a next token.
+    """Yield every page from the first to the one without a next token.
 
     Raises:
-        EndpointFailed: a token came a second time, or page after page was empty.
+        EndpointFailed: a token was repeated, or more than `MAX_EMPTY_PAGES` in a row were empty.
     """
     token: str | None = None
     used: set[str] = set()
@@ -47,14 +54,14 @@ def pages_by_token(fetch: Callable[[str | None], ListPage[Row]]) -> Iterator[Lis
         token = answer.next_token
         if token in used:
             raise EndpointFailed(
-                "The helpdesk gave the same page token twice, so the list has no end. "
+                "The helpdesk gave the same page token twice, so the list would never end. "
                 "Try again later."
             )
         empty = 0 if answer.rows or answer.bad else empty + 1
         if empty > MAX_EMPTY_PAGES:
             raise EndpointFailed(
                 f"The helpdesk gave more than {MAX_EMPTY_PAGES} empty pages in a row and still "
-                "promises more. Try again later."
+                "announces another page. Try again later."
             )
         yield answer
         if token is None:
@@ -65,11 +72,20 @@ def pages_by_token(fetch: Callable[[str | None], ListPage[Row]]) -> Iterator[Lis
 def rows_and_token(
     body: Any, path: str, rows_field: str, token_field: str
 ) -> tuple[list[Any], str | None]:
-    """The two things every page must have, under the vendor's names for them.
+    """Read the rows and the next page's token from an answer.
+
+    Args:
+        body: the parsed answer.
+        path: the path that was requested, for messages.
+        rows_field: the vendor's name for the rows.
+        token_field: the vendor's name for the next token.
+
+    Returns:
+        The rows, and the next token or None.
 
     Raises:
-        EndpointFailed: they are not what they must be. Read as "no more rows", that would end the
-            list in silence.
+        EndpointFailed: the rows are not a list or the token is not text. Reading that as "no more
+            rows" would end the list silently.
     """
     rows = body.get(rows_field) if isinstance(body, dict) else None
     if not isinstance(rows, list):
@@ -80,7 +96,7 @@ def rows_and_token(
     token = body.get(token_field)
     if token is not None and not isinstance(token, str):
         raise EndpointFailed(
-            f'The answer to GET {path} has a "{token_field}" that is no text, so what follows '
-            "cannot be asked for. Check HELPDESK_PROVIDER."
+            f'The answer to GET {path} has a "{token_field}" that is not text, so the next page '
+            "cannot be requested. Check HELPDESK_PROVIDER."
         )
     return rows, token or None

@@ -1,7 +1,7 @@
-"""Which stretches of a window have been read whole, and need not be read again when interrupted.
+"""Records which spans of a window are completely read, so that a resumed call can skip them.
 
-Kept as a few pairs of times, however many pages there were: stretches that touch are one. Must not
-know who reads, or where the text is kept in between.
+Adjacent spans are merged, so a few pairs of times suffice for any number of pages. Must not know
+who reads or where the text is stored.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from helpdesk_assets.errors import EndpointFailed
 
 
 class Coverage:
-    """Stretches `[start, end)`, ascending, none touching another.
+    """Spans `[start, end)` in ascending order, with gaps between them.
 
-    `oldest` is the time of the oldest ticket that was seen: a window from the beginning of time is
-    empty up to there, which must not be taken for progress.
+    Attributes:
+        oldest: the time of the oldest ticket seen. A window from the beginning of time is empty up
+            to there, which must not count as progress.
     """
 
     def __init__(self) -> None:
@@ -29,9 +30,10 @@ class Coverage:
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """
+        """Parse the text that `to_text` wrote.
+
         Raises:
-            EndpointFailed: it is no text of `to_text`.
+            EndpointFailed: the text cannot be parsed.
         """
         coverage = cls()
         try:
@@ -41,13 +43,13 @@ class Coverage:
             coverage.oldest = datetime.fromisoformat(stored["first"]) if stored["first"] else None
         except (ValueError, KeyError, TypeError):
             raise EndpointFailed(
-                f"Where the interrupted reading had come to cannot be read: {text[:80]!r}. Run a "
-                "full sync, which begins anew."
+                f"The position of the interrupted run cannot be read: {text[:80]!r}. Run a full "
+                "sync, which starts over."
             ) from None
         return coverage
 
     def to_text(self, before: datetime | None = None) -> str:
-        """For `from_text`; only what lies `before` a time, where one is given."""
+        """Write the spans for `from_text`, cut off at `before` if given."""
         pairs = [
             (start, end if before is None else min(end, before))
             for start, end in zip(self._starts, self._ends, strict=True)
@@ -62,7 +64,7 @@ class Coverage:
         )
 
     def add(self, start: datetime, end: datetime) -> None:
-        """`[start, end)` has been read whole; nothing where it is empty."""
+        """Record `[start, end)` as completely read; an empty span changes nothing."""
         if start >= end:
             return
         low = bisect_left(self._ends, start)
@@ -74,7 +76,7 @@ class Coverage:
         self._ends[low:high] = [end]
 
     def gaps(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
-        """What of `[start, end]` has not been read; there is always a last one, up to `end`."""
+        """Yield the unread spans of `[start, end]`; the last one always ends at `end`."""
         last = max(start, end)
         for read_from, read_to in zip(self._starts, self._ends, strict=True):
             if read_from > end:
@@ -85,7 +87,7 @@ class Coverage:
         yield min(start, last), end
 
     def share(self, start: datetime, end: datetime) -> float:
-        """How much of the time between the oldest ticket and `end` has been read: 0 to 1."""
+        """Return the share, 0 to 1, of `[start, end]` that is read, after the oldest ticket."""
         start = max(start, self.oldest) if self.oldest else start
         total_seconds = (end - start).total_seconds()
         if total_seconds <= 0:

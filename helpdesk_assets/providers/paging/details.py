@@ -1,7 +1,7 @@
-"""Fetch whole tickets by id, several at a time, for helpdesks whose lists leave fields out.
+"""Fetches complete tickets by id, several at a time, for helpdesks whose lists lack fields.
 
-A thousand changed tickets one after the other at 300 ms each are five minutes; eight at a time stay
-within what helpdesks allow at once. Knows neither HTTP nor paging.
+A thousand changed tickets at 300 ms each take five minutes one after the other; eight at a time
+stay within what helpdesks allow. Must not know HTTP or paging.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from helpdesk_assets.providers.parsing.tickets import ParsedRows
 
 @dataclass(frozen=True, slots=True)
 class DetailRequest:
-    """One ticket to fetch; `min_modified` is the modified time its row in the list had."""
+    """One ticket to fetch; `min_modified` is the modified time of its row in the list."""
 
     ticket_id: str
     min_modified: datetime | None = None
@@ -29,29 +29,37 @@ def fetch_details(
     fetch: Callable[[str], Ticket | BadTicket | None],
     concurrency: int,
 ) -> ParsedRows:
-    """The tickets in the order in which they were wanted, less those deleted meanwhile, for which
-    `fetch` gives None. The first failure ends it, and no thread outlives the call.
+    """Fetch tickets; the first failure ends the call, and no thread outlives it.
+
+    Args:
+        requests: the tickets to fetch; repeated ids are fetched once.
+        fetch: returns one ticket, None if it is deleted.
+        concurrency: calls at once.
+
+    Returns:
+        The tickets in the order of the requests, without those deleted meanwhile.
 
     Raises:
-        EndpointFailed: a detail is older than its row in the list. Stored as the newest, it would
-            hide the change until the ticket is next edited.
+        EndpointFailed: a detail is older than its row in the list. Stored as the newest version, it
+            would hide the change until the ticket is next edited.
     """
-    by_id: dict[str, DetailRequest] = {one.ticket_id: one for one in requests}
+    by_id = {request.ticket_id: request for request in requests}
     tickets, bad = [], []
     with ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="details") as pool:
-        for one, detail in zip(by_id.values(), pool.map(fetch, by_id), strict=True):
+        for request, detail in zip(by_id.values(), pool.map(fetch, by_id), strict=True):
             if isinstance(detail, BadTicket):
                 bad.append(detail)
             elif detail is not None:
-                _reject_stale(one, detail)
+                _reject_stale(request, detail)
                 tickets.append(detail)
     return ParsedRows(tuple(tickets), tuple(bad))
 
 
-def _reject_stale(one: DetailRequest, detail: Ticket) -> None:
-    if one.min_modified is not None and detail.modified_time < one.min_modified:
+def _reject_stale(request: DetailRequest, detail: Ticket) -> None:
+    if request.min_modified is not None and detail.modified_time < request.min_modified:
         raise EndpointFailed(
-            f"Ticket {one.ticket_id} was listed as modified at {one.min_modified.isoformat()}, but "
-            f"its details are of {detail.modified_time.isoformat()}: the helpdesk answers from an "
-            "old copy. Try again later."
+            f"Ticket {request.ticket_id} was listed as modified at "
+            f"{request.min_modified.isoformat()}, but its details are of "
+            f"{detail.modified_time.isoformat()}: the helpdesk answers from an old copy. Try again "
+            "later."
         )

@@ -1,7 +1,7 @@
-"""Several threads read the stretches of a window; one iterator gives what they have read.
+"""Reads the spans of a window in several threads and yields their results from one iterator.
 
-Few results wait to be fetched, so memory does not grow with what there is to read. Must not know
-what is read, nor how a stretch is divided (`work_split`).
+The buffer of results is bounded, so memory does not grow with the window. Must not know what is
+read or how a span is split (`work_split`).
 """
 
 from __future__ import annotations
@@ -17,17 +17,22 @@ from helpdesk_assets.providers.paging.work_split import Span, WorkSplit
 Step = TypeVar("Step")
 
 BUFFERED_PER_READER = 2
-# A reader may be in the midst of a call when the others are stopped.
+# A reader may be in the middle of a call when the others are stopped.
 JOIN_SECONDS = 10.0
 
 
 def read_parallel(
     work_split: WorkSplit, read: Callable[[Span], Iterator[Step]], concurrency: int
 ) -> Iterator[Step]:
-    """Everything that `read` gives for each stretch, in whatever order.
+    """Yield everything that `read` yields for each span, in any order.
 
-    The first steps are made in the calling thread: a window of a page or two needs no others. The
-    first failure of a reader is raised here, after what was read before it, and ends all.
+    The first steps run in the calling thread, since a window of one or two pages needs no others.
+    A reader's first failure is raised here, after the results before it, and stops all readers.
+
+    Args:
+        work_split: hands out the spans.
+        read: reads one span.
+        concurrency: the number of readers.
     """
     first_reader = _read_all(work_split, read)
     for step in first_reader:
@@ -51,7 +56,7 @@ def _read_all(
 
 
 class _ParallelRead(Generic[Step]):
-    """The threads of one reading, and what they have not handed over yet."""
+    """The reader threads of one call, and their buffered results."""
 
     def __init__(self, readers: list[Generator[Step, None, None]], work_split: WorkSplit) -> None:
         self._work_split = work_split
@@ -69,6 +74,7 @@ class _ParallelRead(Generic[Step]):
         ]
 
     def steps(self) -> Iterator[Step]:
+        """Start the threads and yield their results."""
         try:
             for thread in self._threads:
                 thread.start()
@@ -78,7 +84,7 @@ class _ParallelRead(Generic[Step]):
             self._close()
 
     def _next(self) -> tuple[Step] | None:
-        """The next step, None after the last one."""
+        """Return the next step in a tuple, None after the last one."""
         with self._changed:
             self._changed.wait_for(lambda: self._steps or self._error or not self._active_readers)
             if self._steps:
@@ -93,7 +99,7 @@ class _ParallelRead(Generic[Step]):
             for step in reader:
                 if not self._put(step):
                     break
-        except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits for it
+        except BaseException as error:  # noqa: BLE001 - raised again by the waiting thread
             with self._changed:
                 self._error = self._error or error
         finally:

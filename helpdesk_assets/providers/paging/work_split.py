@@ -1,8 +1,8 @@
-"""Share one window out among readers, by time, without knowing how the tickets are spread in it.
+"""Splits one window among readers by time, without knowing how tickets are distributed in it.
 
-A reader that has nothing to do takes the later half of what the busiest one has still before it.
-Where that half turns out to be empty it has cost one call; where it is crowded, it is halved again.
-So the readers end up side by side wherever the tickets are. Must not know tickets, calls or pages.
+An idle reader takes the later half of the busiest reader's remaining span. An empty half costs one
+call; a crowded half is split again. So the readers gather wherever the tickets are. Must not know
+tickets, calls or pages.
 """
 
 from __future__ import annotations
@@ -11,15 +11,19 @@ import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
-# A stretch that holds less than this many pages is read sooner than it is shared out.
+# Reading a span with fewer pages than this takes less time than splitting it.
 MIN_PAGES_TO_SPLIT = 2.0
 
 
 class Span:
-    """A stretch `[start, end]` that one reader reads; `position` is how far it has come.
+    """A part `[start, end]` of a window that one reader reads.
 
-    `end` may be cut back while it is read: what is behind it is then another reader's. The tick
-    `end` itself belongs to the next span, unless this is the `last` one of the window.
+    Attributes:
+        position: where the reader's next call begins.
+        end: end of the span. It may move back during reading, if another reader takes the rest.
+        last: whether this is the window's last span. In all others, the tick `end` belongs to the
+            next span.
+        pages_per_second: pages per second of the window at `position`, None if unknown.
     """
 
     def __init__(self, start: datetime, end: datetime, *, last: bool) -> None:
@@ -29,17 +33,24 @@ class Span:
         self.pages_per_second: float | None = None
 
     def contains(self, moment: datetime) -> bool:
+        """Return whether the moment belongs to this span."""
         return moment < self.end or (self.last and moment == self.end)
 
 
 class WorkSplit:
-    """The stretches of one window, for any number of readers."""
+    """Hands out the spans of one window to any number of readers."""
 
     def __init__(
         self, spans: Iterable[Span], *, tick: timedelta, opened_at: Callable[[], datetime | None]
     ) -> None:
-        """`opened_at`: the helpdesk's clock when it was first asked, None before that. No stretch
-        is thought to be longer than up to there, as the window's own end may be the end of time."""
+        """Start with the spans to read.
+
+        Args:
+            spans: the window's unread spans, ascending.
+            tick: the resolution of the helpdesk's modified times.
+            opened_at: the helpdesk's clock at its first answer, None before that. It limits the
+                estimated length of a span, as the window may have no end.
+        """
         self._pending = list(reversed(list(spans)))
         self._active: list[Span] = []
         self._tick = tick
@@ -48,9 +59,9 @@ class WorkSplit:
         self._stopped = False
 
     def acquire(self) -> Span | None:
-        """A stretch to read, as soon as there is one; None when all have been read or it is over.
+        """Return a span to read, None when all are read or `stop` was called.
 
-        Waits while others read what may still be shared.
+        Waits while other readers hold spans that may still be split.
         """
         with self._changed:
             while not self._stopped:
@@ -64,8 +75,16 @@ class WorkSplit:
             return None
 
     def advance(self, span: Span, position: datetime, pages_per_second: float | None) -> bool:
-        """Its reader has come to `position`, where its next call begins; False: that is not its own
-        any more, and it is done."""
+        """Record a reader's progress.
+
+        Args:
+            span: the reader's span.
+            position: where its next call begins.
+            pages_per_second: the density of pages just read, None if unknown.
+
+        Returns:
+            False if the position is beyond the span, so its reader is done.
+        """
         with self._changed:
             span.position = position
             span.pages_per_second = pages_per_second
@@ -73,20 +92,20 @@ class WorkSplit:
             return span.contains(position)
 
     def release(self, span: Span) -> None:
-        """Its reader is done with it."""
+        """Record that a span's reader is done."""
         with self._changed:
             self._active.remove(span)
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Nobody gets anything any more."""
+        """Hand out no more spans."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
 
     @property
     def is_worth_splitting(self) -> bool:
-        """Whether a second reader would find something to do."""
+        """Whether another reader would get a span."""
         with self._changed:
             return bool(self._pending) or self._busiest() is not None
 

@@ -1,0 +1,1 @@
+"""Parsing: from a vendor's JSON to tickets, with nothing lost or misread."""

@@ -1,9 +1,9 @@
-"""JSON in and out without a digit lost or a character that cannot be stored.
+"""Reads and writes JSON without losing a digit or producing a character that cannot be stored.
 
-Python turns 0.1234567890123456789 into another number and writes half a surrogate pair that no
-UTF-8 can hold; BigQuery refuses both, after the whole batch was fetched. So what cannot be kept
-exactly is kept as text from the start. Where a helpdesk writes what is almost JSON, one ticket of
-it must not make a page unreadable, and with it all that comes after. Must not know tickets.
+Python turns 0.1234567890123456789 into another number and writes lone surrogates that UTF-8 cannot
+hold; BigQuery rejects both, after the whole batch was fetched. So values that cannot be kept
+exactly are kept as text from the start. If a helpdesk sends almost-JSON, one such ticket must not
+make its page, and all pages after it, unreadable. Must not know tickets.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ import orjson
 # BigQuery's JSON holds whole numbers from int64 to uint64 exactly, and no others.
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
 MAX_DIGITS = 20
-# More than can be stored, so that a ticket which was cut here is still refused, and few enough for
-# Python's own recursion.
+# Deeper than can be stored, so a ticket that is cut here is still rejected, and shallow enough for
+# Python's recursion limit.
 MAX_PARSED_DEPTH = 300
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
-# Hears of each number that is kept as text.
+# Called for each number that is kept as text.
 OnNumberKeptAsText = Callable[[], None]
 
 
@@ -35,13 +35,19 @@ def _ignore() -> None:
 
 
 def parse(body: bytes, number_kept_as_text: OnNumberKeptAsText = _ignore) -> Any:
-    """A JSON text as Python values; fractions that would change come back as their text, and whole
-    numbers exactly. NaN and Infinity, which are no JSON, come as their text too, and control
-    characters may stand in a text unescaped. What is nested deeper than can ever be stored comes
-    without its depths: still too deep for `storable`.
+    """Parse JSON text into Python values.
+
+    Fractions that a float would change become text, as do NaN and Infinity, which are not JSON.
+    Whole numbers stay exact. Unescaped control characters are allowed. If the nesting exceeds
+    Python's recursion limit, values deeper than `MAX_PARSED_DEPTH` become null; the rest is still
+    too deep for `storable`.
+
+    Args:
+        body: the text in UTF-8.
+        number_kept_as_text: called for each number that becomes text.
 
     Raises:
-        ValueError: it is no JSON, no UTF-8, or open brackets without end.
+        ValueError: the body is not JSON, is not UTF-8, or never closes its brackets.
     """
     try:
         # msgspec hands over each fraction as it was written, and takes half the time of json.
@@ -49,11 +55,11 @@ def parse(body: bytes, number_kept_as_text: OnNumberKeptAsText = _ignore) -> Any
             body
         )
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
-        pass  # half a surrogate pair, a byte order mark; or what the other refuses as well
+        pass  # a lone surrogate or a byte order mark; the slower parser rejects what is not JSON
     try:
         text = body.decode("utf-8-sig", "surrogatepass")
     except UnicodeDecodeError as error:
-        raise ValueError(f"no UTF-8 at byte {error.start}") from None
+        raise ValueError(f"not UTF-8 at byte {error.start}") from None
     try:
         return _parse_exact(text, number_kept_as_text)
     except RecursionError:
@@ -61,17 +67,25 @@ def parse(body: bytes, number_kept_as_text: OnNumberKeptAsText = _ignore) -> Any
 
 
 def compose(value: Any) -> str:
-    """Compact JSON text with sorted keys, so that equal objects have equal texts."""
+    """Write compact JSON with sorted keys, so that equal objects have equal texts."""
     return storable(value)[1]
 
 
 def storable(value: Any, number_kept_as_text: OnNumberKeptAsText = _ignore) -> tuple[Any, str, str]:
-    """The value, its JSON text and the digest of that, with U+FFFD for every half of a surrogate
-    pair, and text for every whole number that BigQuery cannot hold. The digest is one of the
-    content, whatever order the keys came in.
+    """Convert a value to what BigQuery can store.
+
+    Lone surrogates become U+FFFD; whole numbers that BigQuery cannot hold become text.
+
+    Args:
+        value: a parsed JSON value.
+        number_kept_as_text: called for each number that becomes text.
+
+    Returns:
+        The value, its JSON text with sorted keys, and the digest of that text, which does not
+        depend on key order.
 
     Raises:
-        RecursionError: it is nested deeper than 254 levels.
+        RecursionError: the value is nested deeper than 254 levels.
     """
     try:
         body = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
@@ -91,12 +105,12 @@ def _dump_or_too_deep(value: Any) -> bytes:
 
 
 def _digest(body: bytes) -> str:
-    # Half of SHA-256: 128 bits are plenty, and processors have instructions for this one.
+    # Half of SHA-256: 128 bits suffice, and processors have instructions for it.
     return hashlib.sha256(body).hexdigest()[:32]
 
 
 def storable_text(text: str) -> str:
-    """The text with U+FFFD for every half of a surrogate pair."""
+    """Replace every lone surrogate by U+FFFD."""
     return text if text.isascii() else LONE_SURROGATE.sub("\ufffd", text)
 
 
@@ -111,7 +125,7 @@ def _parse_exact(text: str, number_kept_as_text: OnNumberKeptAsText) -> Any:
 
 
 class _ExactNumbers:
-    """Reads numbers as they are written, as text where a number would be another one."""
+    """Parses numbers, and keeps those as text whose value would change."""
 
     __slots__ = ("_number_kept_as_text",)
 
@@ -119,7 +133,8 @@ class _ExactNumbers:
         self._number_kept_as_text = number_kept_as_text
 
     def integer(self, text: str) -> int | str:
-        # The length first: Python refuses to convert thousands of digits, and is slow below that.
+        """Parse a whole number within BigQuery's range."""
+        # The length first: Python rejects thousands of digits and is slow with hundreds.
         if len(text) <= MAX_DIGITS:
             number = int(text)
             if MIN_INTEGER <= number <= MAX_INTEGER:
@@ -128,6 +143,7 @@ class _ExactNumbers:
         return text
 
     def fraction(self, text: str) -> float | str:
+        """Parse a fraction that a float holds exactly."""
         number = float(text)
         again = repr(number)
         if again == text or _is_same_number(again, text):
@@ -136,6 +152,7 @@ class _ExactNumbers:
         return text
 
     def not_a_number(self, text: str) -> str:
+        """Keep NaN and Infinity as text."""
         self._number_kept_as_text()
         return text
 
@@ -144,19 +161,20 @@ def _is_same_number(one: str, other: str) -> bool:
     try:
         return Decimal(one) == Decimal(other)
     except InvalidOperation:
-        # An exponent that not even Decimal can hold.
+        # An exponent that Decimal cannot hold.
         return False
 
 
-# A text whole, since brackets in it are none; unrolled, for one that has a million characters.
+# Matches a string as a whole, since its brackets do not nest; unrolled for strings of a million
+# characters.
 _STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 
 
 def replace_deep_values(text: str, levels: int) -> str:
-    """The text with `null` for each array and object that has `levels` others around it.
+    """Replace each array and object nested inside `levels` others by `null`.
 
     Raises:
-        ValueError: one of them never ends.
+        ValueError: a bracket is never closed.
     """
     parts, kept_from, depth = list[str](), 0, 0
     for found in _STRING_OR_BRACKET.finditer(text):

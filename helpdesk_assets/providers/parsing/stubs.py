@@ -1,8 +1,8 @@
-"""Read of a vendor's JSON object no more than which ticket it is, and its times.
+"""Reads only a ticket's id and times from a vendor's JSON object.
 
-An inventory needs nothing else of a row. Making it a text and hashing it is most of what reading a
-ticket costs, and both would be thrown away. A sighting walks like any ticket, and must never be
-stored as one: it leaves the adapter as a line of an inventory. Must not know HTTP or paging.
+An inventory needs nothing else. Serialising and hashing the row is most of the cost of reading a
+ticket, and both results would be discarded. A stub is paged like any ticket but must never be
+stored as one: it leaves the adapter as an inventory entry. Must not know HTTP or paging.
 """
 
 from __future__ import annotations
@@ -21,8 +21,17 @@ def ticket_stub(
     created_time: datetime | None = None,
     deleted_time: datetime | None = None,
 ) -> Ticket:
-    """A ticket of which nothing else is looked at. Two sightings are the same where the modified
-    time is: a walk drops what it has seen already, and a change must not be taken for that."""
+    """Create a ticket with id and times only.
+
+    Its content hash is the modified time: pagers drop rows seen before, and must not drop a changed
+    ticket.
+
+    Args:
+        ticket_id: the ticket's id.
+        modified_time: when it was last modified.
+        created_time: when it was created, if known.
+        deleted_time: when it was deleted; None for a live ticket.
+    """
     return Ticket(
         ticket_id=ticket_id,
         subject=None,
@@ -38,7 +47,7 @@ def ticket_stub(
 
 
 class StubReader(TicketReader):
-    """Reads the same rows as `TicketReader`, and refuses the same ids and times."""
+    """Reads the same rows as `TicketReader`, and rejects the same ids and times."""
 
     def _ticket(self, row: Any, placeholder_id: str) -> Ticket:
         ticket_id = self._id(row, placeholder_id)
@@ -47,11 +56,11 @@ class StubReader(TicketReader):
 
 
 def to_inventory_page(page: Page, total: int | None = None) -> InventoryPage:
-    """A page of sightings as a page of an inventory."""
+    """Convert a page of stubs to an inventory page; `total` is the helpdesk's count, if known."""
     return InventoryPage(
         entries=tuple(
-            InventoryEntry(seen.ticket_id, seen.modified_time, gone=seen.deleted_time is not None)
-            for seen in page.tickets
+            InventoryEntry(stub.ticket_id, stub.modified_time, gone=stub.deleted_time is not None)
+            for stub in page.tickets
         ),
         served_at=page.served_at,
         total=total,

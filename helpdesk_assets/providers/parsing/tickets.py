@@ -1,7 +1,7 @@
-"""Read a vendor's JSON object as a ticket, or say which ticket cannot be read and why.
+"""Reads a vendor's JSON object as a ticket, or reports which ticket cannot be read and why.
 
-A ticket that is read wrongly is worse than one that is refused: a time without zone taken for UTC,
-or an id turned into a float, is stored and believed. Must not know HTTP or paging.
+A misread ticket is worse than a rejected one: a time without a zone read as UTC, or an id turned
+into a float, is stored and believed. Must not know HTTP or paging.
 """
 
 from __future__ import annotations
@@ -17,45 +17,47 @@ from helpdesk_assets.model.tickets import BadTicket, Ticket, utc
 from helpdesk_assets.providers.parsing import exact_json
 
 MAX_SHOWN_CHARS = 60
-# BigQuery clusters by the first 1024 characters of the id; the longest that is known has 20.
+# BigQuery clusters by the first 1024 characters of the id; the longest known id has 20.
 MAX_ID_CHARS = 1024
-# A row may have 100 MB, and the longest field of a ticket can be in it twice.
+# BigQuery's rows may have 100 MB, and a ticket's longest field can occur twice in its row.
 MAX_TICKET_BYTES = 49_000_000
 TEXT_KEYS = ("name", "label", "value", "id")
 NAME_KEYS = ("name", "email", "id")
 
 
 def as_text(value: Any) -> str | None:
-    """A status or priority as text: as it is, or the name of an object."""
+    """Read a status or priority: a text or number as it is, or the name of an object."""
     return _text(value, TEXT_KEYS)
 
 
 def as_name(value: Any) -> str | None:
-    """Who works on a ticket: a text, or the name, address or id of an object."""
+    """Read an assignee: a text, or the name, address or id of an object."""
     return _text(value, NAME_KEYS)
 
 
 def parse_iso_time(value: Any) -> datetime | None:
-    """A time as ISO 8601 text with a zone.
+    """Parse an ISO 8601 text with a zone; None stays None.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the value is not such a text.
     """
     if value is None:
         return None
     if not isinstance(value, str):
-        raise ValueError("no text")  # noqa: TRY004 - one error for all that is no time
+        raise ValueError("not text")  # noqa: TRY004 - one error for every invalid time
     return utc(datetime.fromisoformat(value))
 
 
 @dataclass(frozen=True, slots=True)
 class FieldMap:
-    """The names one vendor has for our fields.
+    """One vendor's names for our fields, and how their values are read.
 
-    `text_parsers` replaces how a text field is read, by our name for it; `parse_time` how a time is
-    read, and raises ValueError for what is none. `deleted_at` takes the whole row and gives the
-    value that `parse_time` reads as the time of deletion, None where the ticket lives; without it
-    the field `deleted` is that value.
+    Attributes:
+        deleted: the field with the deletion time, unless `deleted_at` is set.
+        text_parsers: replaces the parser of a text field, by our name for it.
+        parse_time: parses a time; raises ValueError if it is not one.
+        deleted_at: takes the whole row and returns the value that `parse_time` reads as the time of
+            deletion, None for a live ticket.
     """
 
     ticket_id: str = "id"
@@ -73,14 +75,14 @@ class FieldMap:
 
 @dataclass(frozen=True, slots=True)
 class ParsedRows:
-    """The rows of one answer, in their order."""
+    """The readable tickets of one answer in its order, and the unreadable ones."""
 
     tickets: tuple[Ticket, ...]
     bad: tuple[BadTicket, ...]
 
 
 class TicketReader:
-    """Reads one vendor's tickets. With `skip_bad`, unreadable ones are named instead of raised."""
+    """Reads one vendor's tickets."""
 
     def __init__(
         self,
@@ -90,16 +92,22 @@ class TicketReader:
         number_kept_as_text: Callable[[], None] = lambda: None,
         redact: Redaction | None = None,
     ) -> None:
-        """`number_kept_as_text` hears of each number that BigQuery's JSON cannot hold.
+        """Configure the reader for one vendor.
+
+        Args:
+            field_map: the vendor's field names.
+            skip_bad: return unreadable tickets instead of raising.
+            number_kept_as_text: called for each number that BigQuery's JSON cannot hold.
+            redact: removes the fields that must not be stored.
 
         Raises:
-            SettingsError: what would be redacted is what tells one ticket or version from another.
+            SettingsError: the id or a time would be redacted.
         """
         for name in (field_map.ticket_id, field_map.created, field_map.modified, field_map.deleted):
             if redact is not None and redact.covers(name):
                 raise SettingsError(
-                    f"REDACT_FIELDS reaches the field {name}, without which no ticket can be "
-                    "stored. Name fields beside it."
+                    f"REDACT_FIELDS covers the field {name}, without which no ticket can be "
+                    "stored. Name other fields."
                 )
         self._redact = redact
         self._number_kept_as_text = number_kept_as_text
@@ -112,9 +120,10 @@ class TicketReader:
         self._assignee = text_parsers.get("assignee", as_name)
 
     def page(self, rows: Iterable[Any]) -> ParsedRows:
-        """
+        """Read the rows of one answer.
+
         Raises:
-            TicketUnreadable: for the first bad row, unless bad rows are skipped.
+            TicketUnreadable: the first unreadable row, unless such rows are skipped.
         """
         tickets, bad = [], []
         for row_number, row in enumerate(rows, 1):
@@ -126,10 +135,13 @@ class TicketReader:
         return ParsedRows(tuple(tickets), tuple(bad))
 
     def ids(self, rows: Iterable[Any]) -> tuple[tuple[str, ...], tuple[BadTicket, ...]]:
-        """Only the ids, for rows that are not whole and may have no times.
+        """Read only the ids, for incomplete rows that may lack times.
+
+        Returns:
+            The ids, and the rows without a readable id.
 
         Raises:
-            TicketUnreadable: a row has none, unless bad rows are skipped.
+            TicketUnreadable: a row has no readable id, unless such rows are skipped.
         """
         ids, bad = [], []
         for row_number, row in enumerate(rows, 1):
@@ -140,10 +152,10 @@ class TicketReader:
         return tuple(ids), tuple(bad)
 
     def ticket(self, row: Any, placeholder_id: str) -> Ticket | BadTicket:
-        """One row; `placeholder_id` is what to call it where it has no id.
+        """Read one row; `placeholder_id` names it in errors if it has no id.
 
         Raises:
-            TicketUnreadable: it has no id or a time that is none, unless such rows are skipped.
+            TicketUnreadable: it has no id or an invalid time, unless such rows are skipped.
         """
         try:
             return self._ticket(row, placeholder_id)
@@ -151,10 +163,16 @@ class TicketReader:
             return self._reject(error.bad)
 
     def requested_ticket(self, ticket_id: str, row: Any, path: str) -> Ticket | BadTicket:
-        """The row that came where one ticket was asked for by its id; as `ticket`.
+        """Read the row that answers a request for one ticket.
+
+        Args:
+            ticket_id: the requested id.
+            row: the row that came.
+            path: the path that was requested, for messages.
 
         Raises:
-            EndpointFailed: it is another ticket.
+            EndpointFailed: the row is another ticket.
+            TicketUnreadable: as for `ticket`.
         """
         ticket = self.ticket(row, f"(no id) at {path}")
         if isinstance(ticket, Ticket) and ticket.ticket_id != ticket_id:
@@ -167,8 +185,11 @@ class TicketReader:
     def tombstone(
         self, ticket_id: str, deleted_time: datetime, deletion_event: Mapping[str, Any]
     ) -> Ticket:
-        """See `tombstone`. A notice has fields of its own, a ticket's subject under another name,
-        which no path of REDACT_FIELDS is about; so with any, nothing of it is stored."""
+        """Create a tombstone; see the function `tombstone`.
+
+        A deletion event has its own field names, which REDACT_FIELDS does not cover: it may hold a
+        ticket's subject under another name. With REDACT_FIELDS, only the id is stored.
+        """
         return tombstone(
             ticket_id, deleted_time, {"id": ticket_id} if self._redact else deletion_event
         )
@@ -176,17 +197,17 @@ class TicketReader:
     def _ticket(self, row: Any, placeholder_id: str) -> Ticket:
         field_map = self._field_map
         ticket_id = self._id(row, placeholder_id)
-        # First, since whether it lives may be told by a field that is not stored.
+        # Before redaction, which may remove the field that marks a deleted ticket.
         created, modified, deleted = self._times(row, ticket_id)
         if self._redact is not None:
             row = self._redact(row)
         try:
-            # Its keys sorted, once for the text and the hash: writing it twice cost a third of all.
+            # One serialisation for the text and the hash: a second one cost a third of the time.
             row, raw_json, content_hash = exact_json.storable(row, self._number_kept_as_text)
         except RecursionError:
             raise _Unreadable(BadTicket(ticket_id, "raw_json", "is nested too deep")) from None
         if len(raw_json) > MAX_TICKET_BYTES // 4 and len(raw_json.encode()) > MAX_TICKET_BYTES:
-            problem = f"has more than {MAX_TICKET_BYTES} bytes, which BigQuery takes in no row"
+            problem = f"has more than {MAX_TICKET_BYTES} bytes, too many for a row of BigQuery"
             raise _Unreadable(BadTicket(ticket_id, "raw_json", problem))
         return Ticket(
             ticket_id=ticket_id,
@@ -204,7 +225,7 @@ class TicketReader:
     def _times(
         self, row: Mapping[str, Any], ticket_id: str
     ) -> tuple[datetime | None, datetime, datetime | None]:
-        """When it was made, last modified, and deleted."""
+        """Return when the ticket was created, last modified, and deleted."""
         field_map = self._field_map
         modified = self._time(row.get(field_map.modified), field_map.modified, ticket_id)
         if modified is None:
@@ -219,8 +240,8 @@ class TicketReader:
     def _id(self, row: Any, placeholder_id: str) -> str:
         name = self._field_map.ticket_id
         if not isinstance(row, dict):
-            # Not what it holds, which may be anybody's words.
-            problem = f"is not there, the row is of type {type(row).__name__}"
+            # Without the row's content, which may be personal data.
+            problem = f"is absent, the row is of type {type(row).__name__}"
             raise _Unreadable(BadTicket(placeholder_id, name, problem))
         value = row.get(name)
         if isinstance(value, int) and not isinstance(value, bool):
@@ -234,7 +255,7 @@ class TicketReader:
         try:
             return self._field_map.parse_time(value)
         except (ValueError, OverflowError):
-            problem = f"is {_excerpt(value)}, no time with a zone"
+            problem = f"is {_excerpt(value)}, not a time with a zone"
             raise _Unreadable(BadTicket(ticket_id, name, problem)) from None
 
     def _reject(self, bad: BadTicket) -> BadTicket:
@@ -245,7 +266,7 @@ class TicketReader:
 
 
 def unreadable(bad: BadTicket) -> TicketUnreadable:
-    """The error that a bad ticket is where bad tickets are not skipped."""
+    """Return the error for an unreadable ticket, if such tickets are not skipped."""
     return TicketUnreadable(
         f"Ticket {bad.ticket_id}: {bad.field} {bad.problem}. Correct it in the helpdesk, or set "
         "HELPDESK_SKIP_BAD_TICKETS=true to leave such tickets out."
@@ -274,7 +295,7 @@ def _placeholder_id(row_number: int) -> str:
 
 
 def _shown_id(ticket_id: str) -> str:
-    """For messages, which are one line whatever the helpdesk takes for an id."""
+    """Return an id for messages, on one line even if the id has line breaks."""
     is_plain = ticket_id.isprintable() and len(ticket_id) <= MAX_SHOWN_CHARS
     return ticket_id if is_plain else _excerpt(ticket_id)
 
@@ -285,8 +306,14 @@ def _excerpt(value: Any) -> str:
 
 
 def tombstone(ticket_id: str, deleted_time: datetime, deletion_event: Any) -> Ticket:
-    """A ticket of which only its end is known; `deletion_event` is what the vendor said of that.
-    One that cannot be stored is left out: the end counts."""
+    """Create a ticket of which only the deletion is known.
+
+    Args:
+        ticket_id: the ticket's id.
+        deleted_time: when it was deleted.
+        deletion_event: what the vendor reported, stored as `raw_json`; only the id is stored if
+            it is nested too deep.
+    """
     try:
         _, raw_json, content_hash = exact_json.storable(deletion_event)
     except RecursionError:

@@ -1,8 +1,8 @@
-"""Who the `request_tracker` adapter is to RT: the login, and the time zone that searches are read
-in, which is the user's and costs tickets in silence where it is taken for another.
+"""A Request Tracker account: its login, and the time zone in which RT reads searches.
 
-RT names it for the user itself only. A user without one has the server's, which RT tells nobody;
-then HELPDESK_TIME_ZONE has to, and what it says is tried on a ticket before it is believed.
+That zone is the user's; a wrong one silently loses tickets. RT shows a user's zone only to that
+user. A user without a zone has the server's, which RT never reports. Then HELPDESK_TIME_ZONE must
+name it, and it is verified with a ticket before it is used.
 """
 
 from __future__ import annotations
@@ -26,20 +26,21 @@ from helpdesk_assets.settings import Settings
 API_PATH = "/REST/2.0"
 TICKETS = "/tickets"
 MAX_PAGE_SIZE = 100
-# RT's auth tokens begin with a version and the number of the user they are of.
+# RT's auth tokens begin with a version and the number of their user.
 USER_IN_TOKEN = re.compile(r"\d+-(\d+)-\S+")
 USER_UNKNOWN = (
     "HELPDESK_API_TOKEN does not name its user, as RT's auth tokens do (1-14-...), so RT cannot be "
     "asked for the user's time zone. Copy it again, or set HELPDESK_TIME_ZONE."
 )
-# The newest ticket may change between two calls, but hardly so often in a row.
+# The newest ticket may change between two calls, but hardly five times in a row.
 MAX_ATTEMPTS = 5
 
 
 def make_auth(settings: Settings) -> Auth:
-    """
+    """Return the login: the token as HELPDESK_USER's password, or as an auth token.
+
     Raises:
-        SettingsError: HELPDESK_API_TOKEN is empty or can be no token.
+        SettingsError: HELPDESK_API_TOKEN is empty or invalid.
     """
     token = api_token(settings)
     if settings.helpdesk_user:
@@ -48,7 +49,7 @@ def make_auth(settings: Settings) -> Auth:
 
 
 class RequestTrackerAccount:
-    """The API user, for any number of threads."""
+    """The API user; may be used from any thread."""
 
     def __init__(self, settings: Settings, connection: Connection) -> None:
         self._configured_zone = settings.helpdesk_time_zone
@@ -60,10 +61,10 @@ class RequestTrackerAccount:
 
     @property
     def zone(self) -> ZoneInfo:
-        """The zone that RT reads times in, asked for once.
+        """The zone in which RT reads times; requested once.
 
         Raises:
-            SettingsError: it cannot be known, or HELPDESK_TIME_ZONE is not the right one.
+            SettingsError: the zone cannot be determined, or HELPDESK_TIME_ZONE is wrong.
         """
         with self._lock:
             self._zone = self._zone or (
@@ -78,14 +79,14 @@ class RequestTrackerAccount:
         name = body.get("Timezone")
         if not name or not isinstance(name, str):
             raise SettingsError(
-                "The API user has no time zone of its own in RT, so RT reads times in the "
-                "server's, which it does not tell. Set the user's to UTC in RT, or "
-                "HELPDESK_TIME_ZONE to the server's."
+                "The API user has no time zone in RT, so RT reads times in the server's, which it "
+                "does not report. Set the user's to UTC in RT, or HELPDESK_TIME_ZONE to the "
+                "server's."
             )
         return zone(name, "The API user's time zone in RT")
 
     def _verified_zone(self) -> ZoneInfo:
-        """The zone of the settings, if the newest ticket is found by its time in it."""
+        """Return the configured zone, if a search in it finds the newest ticket by its time."""
         configured = zone(self._configured_zone, "HELPDESK_TIME_ZONE")
         before = None
         for _ in range(MAX_ATTEMPTS):
@@ -98,17 +99,17 @@ class RequestTrackerAccount:
                 return configured
             if newest == before:
                 raise SettingsError(
-                    f"HELPDESK_TIME_ZONE is {self._configured_zone!r}, but RT reads the times of "
-                    "this user in another zone: a ticket is not found by its time. Set it to the "
-                    "user's zone in RT, or to the server's where the user has none."
+                    f"HELPDESK_TIME_ZONE is {self._configured_zone!r}, but RT reads this user's "
+                    "times in another zone: a search does not find a ticket by its time. Set it to "
+                    "the user's zone in RT, or to the server's if the user has none."
                 )
             before = newest
         raise EndpointFailed(
-            "Tickets change too fast to try HELPDESK_TIME_ZONE on one. Try again later."
+            "Tickets change too fast to verify HELPDESK_TIME_ZONE with one. Try again later."
         )
 
     def _last_update(self, query: str, order: str) -> datetime | None:
-        """When the first ticket of a search was last updated."""
+        """Return when the first ticket of a search was last updated, None without a ticket."""
         params = {
             "query": query,
             "orderby": "LastUpdated",
@@ -121,7 +122,7 @@ class RequestTrackerAccount:
             return parse_iso_time(rows[0]["LastUpdated"]) if rows else None
         except (TypeError, KeyError, ValueError, OverflowError):
             raise EndpointFailed(
-                f"GET {TICKETS} gives a ticket without a time that can be read as LastUpdated. "
+                f"GET {TICKETS} returned a ticket without a readable LastUpdated. "
                 "Check HELPDESK_BASE_URL and HELPDESK_PROVIDER."
             ) from None
 
@@ -130,7 +131,7 @@ class RequestTrackerAccount:
 
 
 def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
-    """What the doctor says of the settings that RT reads in its own way."""
+    """Describe for `doctor` the settings that RT reads differently."""
     return {
         "helpdesk_user": lambda: settings.helpdesk_user or "empty: the token is an auth token",
         "helpdesk_api_token": lambda: _secret(settings),
@@ -140,7 +141,7 @@ def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
 
 
 def page_size(settings: Settings) -> int:
-    """RT gives no more than 100, and does not say so."""
+    """Return HELPDESK_PAGE_SIZE, at most 100: RT silently returns no more."""
     return min(settings.helpdesk_page_size, MAX_PAGE_SIZE)
 
 
@@ -158,9 +159,10 @@ def _secret(settings: Settings) -> str:
 
 
 def _time_zone(settings: Settings) -> str:
-    """
+    """Describe HELPDESK_TIME_ZONE.
+
     Raises:
-        SettingsError: it is no zone, or it is empty where RT could not be asked.
+        SettingsError: it is not a zone, or it is empty and RT cannot be asked.
     """
     name = settings.helpdesk_time_zone
     if name:

@@ -4,15 +4,15 @@
     GET /REST/2.0/transactions?query=ObjectType = 'RT::Ticket' AND ...
     GET /REST/2.0/ticket/{id}
 
-What is peculiar to it:
+Peculiarities:
 
-* Times in a query are read in the API user's zone (`request_tracker_account`, `local_times`), and
-  of the form with a T only the day is heeded. Times in answers are UTC.
-* Pages have numbers and no tokens, and there is a next page only where RT counts the rows for the
-  user; of transactions it does so for a superuser alone, so they are paged by id.
-* Deleted and merged tickets are in no search. The transactions that took them out are, and tell
-  which to fetch by id: a deleted ticket comes whole, a merged one's id answers with the ticket that
-  it went into, and nothing is left of it but the notice.
+* RT reads times in a query in the API user's zone (`account`, `local_times`), and of the form with
+  a T only the day. Times in answers are UTC.
+* Pages have numbers, not tokens, and RT names a next page only if it counts the rows for the user.
+  It counts transactions only for superusers, so they are paged by id.
+* No search finds deleted and merged tickets. The transactions that removed them can be searched,
+  and name the tickets to fetch by id: a deleted ticket is complete; a merged one's id returns the
+  ticket that it was merged into, and only the transaction is left of it.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ from helpdesk_assets.settings import Settings
 __all__ = ["RequestTrackerAdapter", "describe_settings", "from_settings"]
 
 TICK = timedelta(seconds=1)
-# LastUpdated is set when a change begins, and the change can be seen once it is committed: RT runs
-# scrips and sends mails in between.
+# RT sets LastUpdated when a change begins, and the change is visible once it is committed: in
+# between, RT runs scrips and sends mails.
 COMMIT_DELAY = timedelta(minutes=1)
-# Without this list a row is an id and nothing else.
+# Without this list a row holds only an id.
 TICKET_FIELDS = (
     "Subject,Status,Priority,InitialPriority,FinalPriority,Type,SLA,"
     "Queue,Owner,Requestor,Cc,AdminCc,Creator,LastUpdatedBy,"
@@ -61,13 +61,13 @@ NOBODY = "Nobody"
 
 
 def _owner(value: Any) -> str | None:
-    """The login name; a ticket without an owner belongs to the user Nobody."""
+    """Read the owner's login name; a ticket without an owner belongs to the user Nobody."""
     name = value.get("id") if isinstance(value, dict) else None
     return name if isinstance(name, str) and name != NOBODY else None
 
 
 def _deleted_at(row: Mapping[str, Any]) -> Any:
-    """The last update of a deleted ticket: it was deleted then or before."""
+    """Return the last update of a deleted ticket, which is the deletion or a later change."""
     return row.get("LastUpdated") if row.get("Status") == DELETED else None
 
 
@@ -84,7 +84,7 @@ FIELD_MAP = FieldMap(
 
 
 class RequestTrackerAdapter(BaseAdapter):
-    """One account."""
+    """One API user's view of Request Tracker."""
 
     def __init__(
         self,
@@ -95,16 +95,25 @@ class RequestTrackerAdapter(BaseAdapter):
         result_cap: int | None,
         skip_bad: bool,
     ) -> None:
+        """Set up the adapter.
+
+        Args:
+            connection: the account's API and policies.
+            account: the API user, whose time zone searches need.
+            page_size: rows requested per page.
+            result_cap: the most rows of one query, None if unlimited.
+            skip_bad: report unreadable tickets in `Page.bad` instead of raising.
+        """
         self._account = account
         capabilities = Capabilities(
             name="request_tracker",
             page_size=page_size,
             time_resolution=TICK,
             result_cap=result_cap,
-            # The second that the Date header names is not over yet.
+            # The second of the Date header is not over yet: more may change within it.
             settle_delay=TICK,
             list_rows_are_complete=True,
-            # It goes by ids, and they never change.
+            # It is sorted by ids, which never change.
             listing_is_stable=True,
             minimum_overlap=COMMIT_DELAY,
             listing_is_independent=False,
@@ -119,8 +128,11 @@ class RequestTrackerAdapter(BaseAdapter):
         cursor: str | None = None,  # noqa: ARG002 - RT has no cursor of its own
         resume: str | None = None,
     ) -> Iterator[Page]:
-        """See `Helpdesk.changes`. What has gone is read first and each time anew, so the window
-        ends when that began: what goes while the rest is read is the next window's."""
+        """See `Helpdesk.changes`.
+
+        Deleted and merged tickets are read first, also by a resumed call. `until` is the time of
+        that read, so a ticket deleted during the rest belongs to the next window.
+        """
         covered_until = until
         for page in self._deleted_pages(since, until):
             covered_until = page.until
@@ -129,7 +141,7 @@ class RequestTrackerAdapter(BaseAdapter):
             yield replace(page, until=min(page.until, covered_until or page.until))
 
     def listing(self) -> Iterator[Page]:
-        """See `Helpdesk.listing`. By ascending id, each page from behind the last id seen."""
+        """See `Helpdesk.listing`; it pages by ascending id, each page after the last id seen."""
         covered_until: datetime | None = None
         for page in self._deleted_pages(None, None):
             covered_until = page.until
@@ -141,20 +153,23 @@ class RequestTrackerAdapter(BaseAdapter):
             )
 
     def inventory(self) -> Iterator[InventoryPage]:
-        """See `Helpdesk.inventory`. By ascending id with one field beside it, then the transactions
-        that took tickets out: last, so that a ticket deleted meanwhile is in one of them."""
+        """See `Helpdesk.inventory`.
+
+        It pages by ascending id with one other field. The transactions that removed tickets come
+        last, so that a ticket deleted meanwhile is in one of them.
+        """
         total: int | None = None
         for answer in self._by_id("LastUpdated"):
             total = answer.total if total is None else total
             read = self._stub_reader.page(answer.rows)
             page = Page(read.tickets, answer.served_at, answer.served_at, bad=read.bad)
             yield to_inventory_page(page, total)
-        # All there are, so no time is written and no zone is needed for it.
+        # Without time bounds, so the user's zone is not needed.
         for page in self._deletions.stubs(sql.deletions(None, None, sql.UTC_ZONE)):
             yield to_inventory_page(page, total)
 
     def _by_id(self, fields: str) -> Iterator[ListPage[Any]]:
-        """Every ticket, and of the first page how many there are."""
+        """Yield every ticket by ascending id; `total` of the first page is their number."""
         last: str | None = "0"
         while last is not None:
             answer = self._retry(partial(self._search, f"id > {last}", ["id"], fields=fields))
@@ -162,13 +177,16 @@ class RequestTrackerAdapter(BaseAdapter):
             before, last = last, _last_id(answer.rows) if answer.next_token else None
             if last == before:
                 raise EndpointFailed(
-                    f"GET {TICKETS} gives the same page again, so the list has no end. Try again "
-                    "later."
+                    f"GET {TICKETS} returned the same page again, so the list would never end. Try "
+                    "again later."
                 )
 
     def _fetch_ticket(self, ticket_id: str) -> Ticket | BadTicket | None:
-        """A search of one: a single ticket comes in another form, which would be stored as other
-        content of the same version."""
+        """Search for one ticket.
+
+        A request by id returns another form, which would be stored as different content of the same
+        version.
+        """
         if not (ticket_id.isascii() and ticket_id.isdecimal()):
             return None
         answer = self._search(f"id = {ticket_id}", ["id"])
@@ -180,12 +198,12 @@ class RequestTrackerAdapter(BaseAdapter):
         return self._deletions.pages(sql.deletions(since, until, self._account.zone), until)
 
     def _search_page(self, start: datetime, end: datetime, token: str | None) -> ListPage[Ticket]:
-        """One page of a window. Around a change of the clocks more comes than was asked for."""
+        """Fetch one page of a window; around a change of the clocks, RT returns rows outside it."""
         cap, size = self._capabilities.result_cap, self._capabilities.page_size
         if cap and token and (int(token) - 1) * size >= cap:
             raise WindowTooDense(
                 f"More than {cap} tickets were last updated at {start.isoformat()}, and "
-                "HELPDESK_RESULT_CAP lets no query reach further. Raise it, or set it to 0."
+                "HELPDESK_RESULT_CAP allows no more in one query. Raise it, or set it to 0."
             )
         query = sql.updated(start, end, self._account.zone)
         answer = self._retry(partial(self._search, query, ["LastUpdated", "id"], token))
@@ -204,7 +222,15 @@ class RequestTrackerAdapter(BaseAdapter):
         *,
         fields: str = TICKET_FIELDS,
     ) -> ListPage[Any]:
-        """One page. With equal times the id decides, or they would come in any order."""
+        """Fetch one page.
+
+        Args:
+            query: TicketSQL.
+            order: the fields to sort by, ascending. Equal times need the id as a second field, or
+                their order is undefined.
+            number: the page's number, None for the first.
+            fields: the fields of each row.
+        """
         number = number or "1"
         params = {
             "query": query,
@@ -215,38 +241,38 @@ class RequestTrackerAdapter(BaseAdapter):
             "fields": fields,
         }
         if fields == TICKET_FIELDS:
-            # The name beside the number; empty where the user may not see the queue.
+            # Adds the queue's name to its number; empty if the user may not see the queue.
             params["fields[Queue]"] = "Name"
         reply = self._api.get(TICKETS, params)
         body = reply.json()
         rows, next_page = rows_and_token(body, TICKETS, "items", "next_page")
         if not isinstance(body.get("total"), int):
             raise EndpointFailed(
-                f"RT does not tell how many rows GET {TICKETS} has, so their end cannot be known: "
-                "it hides some of them after the search. Give the API user the right ShowTicket "
-                "for all queues, or turn UseSQLForACLChecks on in RT's configuration."
+                f"RT does not report how many rows GET {TICKETS} has, so the last page cannot be "
+                "recognised: it hides some rows after the search. Give the API user the right "
+                "ShowTicket for all queues, or turn UseSQLForACLChecks on in RT's configuration."
             )
         size = body.get("per_page")
         if isinstance(size, int) and len(rows) < min(
             size, body["total"] - (int(number) - 1) * size
         ):
             raise TransientError(
-                f"GET {TICKETS} gave {len(rows)} rows of page {number}, fewer than RT counts. Try "
-                "again later."
+                f"GET {TICKETS} returned {len(rows)} rows on page {number}, fewer than RT counts. "
+                "Try again later."
             )
-        # The address that RT gives of it is made from its configuration, and may lead elsewhere.
+        # RT builds the next page's address from its configuration, so it may point elsewhere.
         token = str(int(number) + 1) if next_page else None
         return ListPage(tuple(rows), (), token, reply.served_at, body["total"])
 
 
 def from_settings(settings: Settings, runtime: Runtime | None = None) -> RequestTrackerAdapter:
-    """The account that the settings name.
+    """Create the adapter for the account that the settings name.
 
     Raises:
-        SettingsError: address or token cannot be ones.
+        SettingsError: the address or the token is invalid.
     """
     if settings.helpdesk_base_url.endswith(API_PATH):
-        raise SettingsError(f"HELPDESK_BASE_URL ends with {API_PATH}. Leave that out.")
+        raise SettingsError(f"HELPDESK_BASE_URL ends with {API_PATH}. Remove that part.")
     connection = connect(settings, make_auth(settings), base_path=API_PATH, runtime=runtime)
     return RequestTrackerAdapter(
         connection,
@@ -258,14 +284,15 @@ def from_settings(settings: Settings, runtime: Runtime | None = None) -> Request
 
 
 def _last_id(rows: Sequence[Any]) -> str:
-    """
+    """Return the id of a page's last row.
+
     Raises:
-        EndpointFailed: the last row has none, so what follows cannot be asked for.
+        EndpointFailed: the last row has no id, so the next page cannot be requested.
     """
     last = str(rows[-1].get("id")) if rows and isinstance(rows[-1], dict) else ""
     if not last.isdecimal():
         raise EndpointFailed(
-            f"The last row of a page of GET {TICKETS} has no id, so what follows it cannot be "
-            "asked for. Try again later."
+            f"The last row of a page of GET {TICKETS} has no id, so the next page cannot be "
+            "requested. Try again later."
         )
     return last

@@ -1,8 +1,8 @@
-"""What the `request_tracker` adapter learns of tickets that are in no search any more.
+"""Finds deleted and merged tickets, which no search of Request Tracker contains.
 
-The transactions that deleted or merged them can be searched for with the right to see the tickets,
-ShowTicket; what has become of each is then asked for by its id. Of a ticket that was shredded
-nothing is left in RT, and nobody can tell.
+A user with the right to see tickets, ShowTicket, can search for the transactions that deleted or
+merged them; each ticket is then fetched by its id. A shredded ticket leaves nothing in RT and
+cannot be detected.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 TRANSACTIONS = "/transactions"
 TRANSACTION_FIELDS = "ObjectType,ObjectId,Type,Field,OldValue,NewValue,Created,Creator"
-# More than this RT gives of nothing.
+# RT returns no more rows of anything.
 PAGE_SIZE = 100
 OK_OR_NOT_FOUND = frozenset({200, 404})
 OK_FORBIDDEN_OR_NOT_FOUND = frozenset({200, 403, 404})
@@ -38,7 +38,13 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class DeletionEvents:
-    """Some transactions, by the ticket that they took out; `last` is where the next page begins."""
+    """One page of the transactions that removed tickets.
+
+    Attributes:
+        by_ticket: the transaction by the id of the ticket that it removed.
+        served_at: the helpdesk's clock when it answered.
+        last: the id after which the next page begins, None on the last page.
+    """
 
     by_ticket: Mapping[str, Row]
     served_at: datetime
@@ -51,6 +57,13 @@ class DeletedTickets:
     def __init__(
         self, connection: Connection, reader: TicketReader, settle_delay: timedelta
     ) -> None:
+        """Set up the reader of deletions.
+
+        Args:
+            connection: the account's API and policies.
+            reader: reads tickets.
+            settle_delay: how far `Page.until` stays behind the helpdesk's clock.
+        """
         self._api = connection.api
         self._concurrency = connection.concurrency
         self._retry = connection.retry
@@ -58,8 +71,11 @@ class DeletedTickets:
         self._settle_delay = settle_delay
 
     def pages(self, query: str, until: datetime | None) -> Iterator[Page]:
-        """Every ticket that the transactions of `query` took out, unless it is back. There is at
-        least one page; its `until` is as of the first answer, or the one that is given."""
+        """Yield every ticket that the transactions of `query` removed and that is not restored.
+
+        There is at least one page. Its `until` is the time of the first answer, or the given one if
+        that is earlier.
+        """
         covered_until: datetime | None = None
         last: str | None = "0"
         while last is not None:
@@ -74,9 +90,9 @@ class DeletedTickets:
             yield Page(found.tickets, events.served_at, covered_until, bad=found.bad)
 
     def stubs(self, query: str) -> Iterator[Page]:
-        """The same tickets, by what the transactions alone say of them. There is at least one page.
+        """Yield the same tickets as stubs, from the transactions alone; at least one page.
 
-        A deleted ticket may have changed since; when, is not asked for.
+        A deleted ticket may have changed since; that time is not requested.
         """
         last: str | None = "0"
         while last is not None:
@@ -86,7 +102,7 @@ class DeletedTickets:
             yield Page(seen, events.served_at, events.served_at - self._settle_delay)
 
     def by_id(self, ticket_id: str, query: str) -> Ticket | BadTicket | None:
-        """A ticket that no search has found; `query` finds the transactions that merged it."""
+        """Return a ticket that no search finds; `query` finds the transactions that merged it."""
         body = self._retry(partial(self._body, ticket_id))
         if body is None:
             return None
@@ -105,7 +121,7 @@ class DeletedTickets:
         if str(body.get("id")) != ticket_id:
             return self._merged_tombstone(ticket_id, body, deletion_event)
         if body.get("Status") != DELETED:
-            return None  # it is back, and the search tells of it
+            return None  # restored, so the search returns it
         ticket = self._reader.ticket(_as_listed(body), ticket_id)
         if isinstance(ticket, BadTicket) or deletion_event.get("NewValue") != DELETED:
             return ticket
@@ -114,7 +130,7 @@ class DeletedTickets:
     def _merged_tombstone(
         self, ticket_id: str, merged_into: Row, deletion_event: Row
     ) -> Ticket | None:
-        """A ticket that is part of another one now."""
+        """Create the tombstone of a merged ticket, None if the time of the merge is unknown."""
         at = _time_of(deletion_event) or _time_of(merged_into, "LastUpdated")
         if at is None:
             return None
@@ -122,7 +138,7 @@ class DeletedTickets:
         return self._reader.tombstone(ticket_id, at, content)
 
     def _body(self, ticket_id: str) -> Row | None:
-        # The same beside as in lists, see the adapter.
+        # The queue's name, as in lists; see the adapter.
         params = {"fields[Queue]": "Name"}
         reply = self._api.get(f"/ticket/{ticket_id}", params, accept=OK_OR_NOT_FOUND)
         return None if reply.status == 404 else reply.json_object()
@@ -138,8 +154,8 @@ class DeletedTickets:
         reply = self._api.get(TRANSACTIONS, params, accept=OK_FORBIDDEN_OR_NOT_FOUND)
         if reply.status != 200:
             log.warning(
-                "The API user may not search transactions (%d), so deleted and merged tickets stay "
-                "as they were.",
+                "The API user may not search transactions (%d), so deleted and merged tickets are "
+                "not detected.",
                 reply.status,
             )
             return DeletionEvents({}, reply.served_at, None)
@@ -147,22 +163,23 @@ class DeletedTickets:
 
 
 def _parse_events(reply: Reply) -> DeletionEvents:
-    """
+    """Read one page of transactions.
+
     Raises:
-        EndpointFailed: a transaction is none that was asked for.
+        EndpointFailed: a transaction does not match the query.
     """
-    # RT counts transactions for superusers only, and without a count names no next page; but what
-    # the user may not see is left out before a page is cut, so a short page is the last one.
+    # RT counts transactions only for superusers, and without a count names no next page. But it
+    # removes rows that the user may not see before it cuts a page, so a short page is the last.
     rows, _ = rows_and_token(reply.json(), TRANSACTIONS, "items", "next_page")
     by_ticket: dict[str, Row] = {}
     for row in rows:
-        is_one = isinstance(row, dict) and (
+        is_deletion = isinstance(row, dict) and (
             row.get("NewValue") == DELETED or row.get("Field") == "MergedInto"
         )
-        if not is_one or not all(str(row.get(key)).isdecimal() for key in ("id", "ObjectId")):
+        if not is_deletion or not all(str(row.get(key)).isdecimal() for key in ("id", "ObjectId")):
             raise EndpointFailed(
-                f"GET {TRANSACTIONS} gives other transactions than it was asked for. The adapter "
-                "needs Request Tracker 5 or newer; check HELPDESK_PROVIDER."
+                f"GET {TRANSACTIONS} returned transactions that do not match the query. The "
+                "adapter needs Request Tracker 5 or newer; check HELPDESK_PROVIDER."
             )
         ticket_id = str(row.get("ObjectId"))
         if not str(row.get("NewValue")).endswith(f"/ticket/{ticket_id}"):
@@ -172,9 +189,10 @@ def _parse_events(reply: Reply) -> DeletionEvents:
 
 
 def _stub_of(ticket_id: str, deletion_event: Row) -> Ticket:
-    """
+    """Create the stub of a deleted or merged ticket.
+
     Raises:
-        EndpointFailed: when it went cannot be read.
+        EndpointFailed: the transaction has no readable time.
     """
     at = _time_of(deletion_event)
     if at is None:
@@ -183,9 +201,10 @@ def _stub_of(ticket_id: str, deletion_event: Row) -> Ticket:
 
 
 def _time_of(row: Row, field: str = "Created") -> datetime | None:
-    """
+    """Read a time of a row, None if it is absent.
+
     Raises:
-        EndpointFailed: it has one that cannot be read.
+        EndpointFailed: the time cannot be read.
     """
     try:
         return parse_iso_time(row.get(field))
@@ -195,14 +214,16 @@ def _time_of(row: Row, field: str = "Created") -> datetime | None:
 
 def _unreadable_time(row: Row, field: str) -> EndpointFailed:
     return EndpointFailed(
-        f"{field} of {ascii(row.get('id'))[:40]} is no time that can be read: "
+        f"{field} of {ascii(row.get('id'))[:40]} is not a readable time: "
         f"{ascii(row.get(field))[:40]}. Check HELPDESK_PROVIDER."
     )
 
 
 def _as_listed(body: Row) -> dict[str, Any]:
-    """A single ticket in the form that lists have: its id as text, empty custom fields as an empty
-    text, and no links to actions."""
+    """Convert a single ticket to the form of lists.
+
+    There the id is text, empty custom fields are an empty text, and there are no links to actions.
+    """
     row = {key: value for key, value in body.items() if key != "_hyperlinks"}
     row["id"] = str(body.get("id"))
     row["CustomFields"] = body.get("CustomFields") or ""

@@ -1,10 +1,10 @@
-"""Write a moment as the local time of a helpdesk that takes no zone, so that no ticket is lost.
+"""Writes a time as local time, for a helpdesk that accepts no zone, so that no ticket is lost.
 
-Local times are no measure of time: one hour of a year comes twice and another never. Worse, what
-reads them may be simple about it: Request Tracker takes off the offset that was in force when the
-clocks of Greenwich showed the same figures, which is another one for some hours around each change;
-with a setting of its own it reads them right. So a bound is written such that either reading puts
-it where it should be or further out, never further in. Must not know vendors or queries.
+Local times are ambiguous: one hour of a year comes twice, and another never. Worse, readers may
+simplify: Request Tracker subtracts the offset that is in force when UTC shows the same figures,
+which is wrong for some hours around each change of the clocks; one of its settings makes it read
+them correctly. So a bound is written such that either interpretation puts it at the right time or
+further out, never further in. Must not know vendors or queries.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ DAY = timedelta(days=1)
 
 
 def zone(name: str, setting: str) -> ZoneInfo:
-    """The zone of that name; `setting` says where the name is from.
+    """Return the zone of this name; `setting` is where the name comes from.
 
     Raises:
-        SettingsError: there is none, or this machine has no database of zones.
+        SettingsError: the zone is unknown, or this machine has no database of zones.
     """
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise SettingsError(
-            f"{setting} is {name!r}, and no such time zone is known here. Write it like "
-            "Europe/Berlin or UTC, or install the package tzdata."
+            f"{setting} is {name!r}, which is not a known time zone. Write it like Europe/Berlin "
+            "or UTC, or install the package tzdata."
         ) from None
 
 
 def at_or_before(moment: datetime, tz: ZoneInfo) -> str:
-    """The latest local time that cannot be read as later than the moment."""
+    """Return the latest local time that cannot be read as later than the moment."""
     start = utc(moment).replace(microsecond=0, tzinfo=None)
     return _text(next(at for at in _candidates(start, tz, -1) if _is_safe_bound(at, start, tz, -1)))
 
 
 def at_or_after(moment: datetime, tz: ZoneInfo) -> str:
-    """The earliest local time that cannot be read as earlier than the moment."""
+    """Return the earliest local time that cannot be read as earlier than the moment."""
     end = utc(moment).replace(tzinfo=None)
     if end.microsecond:
         end = end.replace(microsecond=0) + SECOND
@@ -51,7 +51,7 @@ def at_or_after(moment: datetime, tz: ZoneInfo) -> str:
 
 
 def _candidates(moment: datetime, tz: ZoneInfo, direction: int) -> Iterator[datetime]:
-    """Local times that may stand for the moment, from those further in to those further out."""
+    """Yield local times that may stand for the moment, from the innermost outwards."""
     offsets = sorted({_offset(moment + days * DAY, tz) for days in (-1, 0, 1)})
     step = offsets[-1] - offsets[0]
     if direction < 0:
@@ -67,14 +67,14 @@ def _is_safe_bound(local: datetime, moment: datetime, tz: ZoneInfo, direction: i
     for fold in (0, 1):
         read = local.replace(tzinfo=tz, fold=fold).astimezone(UTC)
         if read.astimezone(tz).replace(tzinfo=None) != local:
-            # An hour that never was: who reads times right refuses it, and then finds nothing.
+            # A skipped hour: a correct reader rejects it and then finds nothing.
             return False
         interpretations.append(read.replace(tzinfo=None))
     return all(direction * (read - moment) >= timedelta(0) for read in interpretations)
 
 
 def _offset(moment: datetime, tz: ZoneInfo) -> timedelta:
-    """The zone's distance from UTC at a moment of UTC."""
+    """Return the zone's offset at a naive time in UTC."""
     return moment.replace(tzinfo=UTC).astimezone(tz).utcoffset() or timedelta(0)
 
 

@@ -1,4 +1,4 @@
-"""What the `request_tracker` adapter searches for, in RT's TicketSQL and TransactionSQL."""
+"""Writes the searches of the `request_tracker` adapter, in RT's TicketSQL and TransactionSQL."""
 
 from __future__ import annotations
 
@@ -12,28 +12,40 @@ from helpdesk_assets.providers.request_tracker.local_times import at_or_after, a
 
 # A search needs a condition, and every ticket has a number.
 EVERY_TICKET = "id > 0"
-# At the top and joined by AND, these let RT hide what the user may not see within the search, so
-# that a short page is the last one. Reminders and approvals are tickets of other types.
+# At the top level and joined by AND, these conditions let RT hide what the user may not see within
+# the search, so that a short page is the last one. Reminders and approvals are tickets of other
+# types.
 ON_TICKETS = "ObjectType = 'RT::Ticket' AND TicketType = 'ticket'"
 DELETION = "TicketStatus = 'deleted' AND Type = 'Status' AND NewValue = 'deleted'"
-# RT writes it to both tickets of a merge.
+# RT writes this transaction to both tickets of a merge.
 MERGE = "Type = 'AddLink' AND Field = 'MergedInto'"
 UTC_ZONE = ZoneInfo("UTC")
 
 
 def updated(start: datetime, end: datetime, zone: ZoneInfo) -> str:
-    """Tickets last updated in `[start, end]`, and perhaps some around it. `zone`: the user's."""
+    """Search for tickets last updated in `[start, end]`, and perhaps some around it.
+
+    Args:
+        start: start of the window.
+        end: end of the window.
+        zone: the API user's time zone.
+    """
     return _within("LastUpdated", start, end, zone) or EVERY_TICKET
 
 
 def deletions(since: datetime | None, until: datetime | None, zone: ZoneInfo) -> str:
-    """The transactions that took tickets out of all searches in `[since, until]`, and those that
-    did so with tickets which have been changed since then.
+    """Search for the transactions that deleted or merged tickets in `[since, until]`.
 
-    A merge does not move the LastUpdated of the ticket that is no more, so it goes by its own time.
-    A deleted ticket may be changed once more, and no search tells of that either. The times of a
-    transaction's ticket are compared in UTC as they are in RT 5.0, in the user's zone as other
-    dates in later ones; the deletion itself is found by `Created` in both.
+    It also finds earlier deletions of tickets that changed in the window: a deleted ticket may
+    change again, and no search for tickets finds that. A merge does not update LastUpdated of the
+    merged ticket, so its transaction's own time counts. RT 5.0 compares the times of a
+    transaction's ticket in UTC, later versions in the user's zone like other dates; both find the
+    deletion itself by `Created`.
+
+    Args:
+        since: start of the window, None for no bound.
+        until: end of the window, None for no bound.
+        zone: the API user's time zone.
     """
     start, end = since or EPOCH, until or END_OF_TIME
     created = _within("Created", start, end, zone)
@@ -47,18 +59,18 @@ def deletions(since: datetime | None, until: datetime | None, zone: ZoneInfo) ->
 
 
 def merges_of(ticket_id: str) -> str:
-    """The transactions by which one ticket was merged."""
+    """Search for the transactions that merged one ticket."""
     return f"{ON_TICKETS} AND {MERGE} AND ObjectId = {ticket_id}"
 
 
 def _within(field: str, start: datetime, end: datetime, zone: ZoneInfo) -> str:
-    """A window in local time, less the bounds that bound nothing."""
+    """Write a window in local time, without bounds that exclude nothing."""
     return " AND ".join(_bounds(field, utc(start), utc(end), zone))
 
 
 def _bounds(field: str, start: datetime, end: datetime, zone: ZoneInfo) -> Iterator[str]:
     if start > EPOCH:
         yield f"{field} >= '{at_or_before(start, zone)}'"
-    # Less a day: local times of the last day may be out of range.
+    # Minus a day: local times of the last day may be out of range.
     if end < END_OF_TIME - timedelta(days=1):
         yield f"{field} <= '{at_or_after(end, zone)}'"

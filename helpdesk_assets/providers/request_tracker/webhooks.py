@@ -1,10 +1,10 @@
-"""Request Tracker has no webhooks of its own; sites post from a Scrip on each transaction:
+"""Request Tracker's webhooks: RT has none, so sites post from a Scrip on each transaction.
 
     {"id": 101, "type": "Status", "lastUpdated": "2026-11-23T19:40:37Z", "transaction": 4711}
 
-with the shared secret in a header; in stage TransactionBatch, since before that the change is not
-committed, and RT answers a fetch as if it had not been made. One click can be several transactions
-of one second. RT waits for the answer and never posts again. The body is a hint, whatever a site
+The shared secret is in a header. The Scrip must run in stage TransactionBatch: before that, the
+change is not committed and a fetch returns the old version. One click can be several transactions
+in one second. RT waits for the answer and never resends. The body is only a hint, whatever a site
 puts into it.
 """
 
@@ -15,11 +15,13 @@ from helpdesk_assets.providers.webhooks.payloads import id_in, parse_time, text_
 from helpdesk_assets.providers.webhooks.verification import is_known_secret, shared_secret
 from helpdesk_assets.settings import Settings
 
-# As deploy/request-tracker-webhook.scrip does, with a little left for the way.
+# A little less than the timeout in deploy/request-tracker-webhook.scrip.
 TIMEOUT_SECONDS = 9.0
 
 
 def webhook_format(settings: Settings) -> WebhookFormat:
+    """Return the format, with the shared secret in a header."""
+
     def verify(post: Post, secrets: tuple[str, ...]) -> bool:
         return is_known_secret(secrets, shared_secret(post, settings))
 
@@ -27,7 +29,7 @@ def webhook_format(settings: Settings) -> WebhookFormat:
 
 
 def read(post: Post) -> list[Event]:
-    """See `WebhookFormat.read`. A deletion is a `Status` like others; the ticket tells."""
+    """See `WebhookFormat.read`; a deletion is a `Status` like others, which the fetch reveals."""
     payload = post.payload()
     ticket_id = ticket_id_in(payload, ("id", "ticket_id"))
     transaction = id_in(payload, ("transaction",))

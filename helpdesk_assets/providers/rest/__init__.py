@@ -1,0 +1,1 @@
+"""The plain ticket API of the simulated helpdesk and of similar APIs."""

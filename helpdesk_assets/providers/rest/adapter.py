@@ -1,11 +1,11 @@
-"""The adapter `rest`: the plain ticket API of the simulated helpdesk and of those built like it.
+"""The adapter `rest`: the plain ticket API of the simulated helpdesk and of similar APIs.
 
     GET /v2/tickets/search?modifiedTimeRange=START,END&sortBy=modifiedTime&pageSize=100
     GET /v2/tickets?pageSize=100
     GET /v2/tickets/{id}
 
-Lists answer `{"tickets": [...], "nextPageToken": ...}`; times are ISO 8601, to the second. Only
-this API's words are here; how to walk, retry and read is shared by all adapters.
+Lists answer `{"tickets": [...], "nextPageToken": ...}`; times are ISO 8601, to the second. This
+module holds only what is specific to this API; all adapters share paging, retries and parsing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ OK_OR_NOT_FOUND = frozenset({200, 404})
 
 
 class RestAdapter(BaseAdapter):
-    """One account."""
+    """One account of the plain ticket API."""
 
     def __init__(
         self,
@@ -46,12 +46,20 @@ class RestAdapter(BaseAdapter):
         list_rows_are_complete: bool,
         skip_bad: bool,
     ) -> None:
+        """Set up the adapter.
+
+        Args:
+            connection: the account's API and policies.
+            page_size: rows requested per page.
+            list_rows_are_complete: False to fetch each ticket by its id.
+            skip_bad: report unreadable tickets in `Page.bad` instead of raising.
+        """
         capabilities = Capabilities(
             name="rest",
             page_size=page_size,
             time_resolution=TICK,
             result_cap=None,
-            # The second that the Date header names is not over yet: more may change within it.
+            # The second of the Date header is not over yet: more may change within it.
             settle_delay=TICK,
             list_rows_are_complete=list_rows_are_complete,
             listing_is_stable=False,
@@ -66,9 +74,12 @@ class RestAdapter(BaseAdapter):
         cursor: str | None = None,  # noqa: ARG002 - this API has no cursor of its own
         resume: str | None = None,
     ) -> Iterator[Page]:
-        """See `Helpdesk.changes`. The first call is made once: where the search does not work at
-        all, the listing is the quicker way. One that has worked is worth another try, and many
-        where the listing would be no quicker."""
+        """See `Helpdesk.changes`.
+
+        The first call is not retried: if the search does not work at all, the listing is faster.
+        Once the search has worked, calls are retried a few times, or up to the full limit on a
+        read from the beginning, where the listing would not be faster.
+        """
         has_worked = False
         retry = self._retry if since is None else self._retry.with_few_attempts()
 
@@ -91,8 +102,11 @@ class RestAdapter(BaseAdapter):
             yield Page(read.tickets, answer.served_at, until, bad=read.bad)
 
     def inventory(self) -> Iterator[InventoryPage]:
-        """See `Helpdesk.inventory`. By the search: the listing's rows may lack the times, and what
-        changes while it is paged goes to its beginning, where nobody looks any more."""
+        """See `Helpdesk.inventory`.
+
+        It uses the search: the listing's rows may lack times, and a ticket that changes during
+        paging moves to the listing's beginning, which is already read.
+        """
 
         def fetch(start: datetime, end: datetime, token: str | None) -> ListPage[Ticket]:
             return self._retry(partial(self._search_page, self._stub_reader, start, end, token))
@@ -102,8 +116,10 @@ class RestAdapter(BaseAdapter):
     def _search_page(
         self, reader: TicketReader, start: datetime, end: datetime, token: str | None
     ) -> ListPage[Ticket]:
-        """One page of a window. The end is rounded up: a ticket more is harmless, one less is
-        lost."""
+        """Fetch one page of a window.
+
+        The end is rounded up: an extra ticket is harmless, a missing one is lost.
+        """
         params = {
             "modifiedTimeRange": f"{_second(start)},{_second(_ceiling(end))}",
             "sortBy": "modifiedTime",
@@ -124,7 +140,7 @@ class RestAdapter(BaseAdapter):
         return ListPage(tuple(rows), (), next_token, reply.served_at)
 
     def _parse_listed(self, rows: Sequence[Any]) -> ParsedRows:
-        """Rows that are not whole may lack even the times, so only their ids are taken."""
+        """Read listed rows; incomplete ones may lack even times, so only their ids are used."""
         if self._capabilities.list_rows_are_complete:
             return self._reader.page(rows)
         ids, bad = self._reader.ids(rows)
@@ -143,7 +159,7 @@ class RestAdapter(BaseAdapter):
 
 
 def parse_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:
-    """Calls left, of how many, and the seconds until they are counted anew."""
+    """Read the remaining calls, their limit, and the seconds until the reset."""
     return parse_rate_limit_headers(
         headers,
         remaining="X-RateLimit-Remaining",
@@ -153,10 +169,10 @@ def parse_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:
 
 
 def from_settings(settings: Settings, runtime: Runtime | None = None) -> RestAdapter:
-    """The account that the settings name.
+    """Create the adapter for the account that the settings name.
 
     Raises:
-        SettingsError: address or token cannot be ones.
+        SettingsError: the address or the token is invalid.
     """
     return RestAdapter(
         connect(
@@ -172,13 +188,13 @@ def from_settings(settings: Settings, runtime: Runtime | None = None) -> RestAda
 
 
 def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:  # noqa: ARG001
-    """Nothing: the settings mean here what they say."""
+    """Describe nothing: this adapter reads every setting as it stands."""
     return {}
 
 
 def _ceiling(moment: datetime) -> datetime:
-    detailed = floor(moment, TICK)
-    return detailed if detailed == moment else detailed + TICK
+    floored = floor(moment, TICK)
+    return floored if floored == moment else floored + TICK
 
 
 def _second(moment: datetime) -> str:

@@ -1,13 +1,13 @@
-"""Webhooks of the `rest` kind, which this project defines, for the simulated helpdesk and for
-gateways that can sign what they send.
+"""Webhooks of `rest`: a format of this project for the simulated helpdesk and signing gateways.
 
     X-Helpdesk-Timestamp: seconds since 1970
     X-Helpdesk-Signature: hex of HMAC-SHA256(secret, timestamp + body)
 
     {"id": "…", "type": "ticket.updated", "ticketId": "…", "modifiedTime": "…", "ticket": {…}}
 
-`id` is the same each time an event is sent. `ticket` is the ticket as `GET /v2/tickets/{id}` gives
-it; without it the ticket is fetched. `ticket.deleted` has none: `modifiedTime` is when it went.
+`id` is the same each time an event is sent. `ticket` is the ticket as `GET /v2/tickets/{id}`
+returns it; without it the ticket is fetched. `ticket.deleted` has no `ticket`; its `modifiedTime`
+is the time of the deletion.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ TIMEOUT_SECONDS = 30.0
 
 
 def webhook_format(settings: Settings) -> WebhookFormat:
+    """Return the format, with signatures checked against WEBHOOK_TOLERANCE_SECONDS."""
     tolerance = timedelta(seconds=settings.webhook_tolerance_seconds)
     reader = TicketReader(FieldMap(), skip_bad=False, redact=settings.redaction)
 
@@ -71,5 +72,5 @@ def read(reader: TicketReader, post: Post) -> list[Event]:
 def _parse_ticket(reader: TicketReader, row: object, ticket_id: str) -> Ticket:
     ticket = reader.ticket(row, ticket_id)
     if not isinstance(ticket, Ticket) or ticket.ticket_id != ticket_id:
-        raise ValueError(f"the ticket is not that of ticketId {ticket_id}")
+        raise ValueError(f"`ticket` is not the ticket of ticketId {ticket_id}")
     return ticket

@@ -1,0 +1,1 @@
+"""Webhooks: what a vendor's `webhooks` module must provide, and helpers to write one."""

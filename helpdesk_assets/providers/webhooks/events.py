@@ -1,6 +1,6 @@
-"""What passes through the receiver: a post, the events it tells of, and deliveries to be stored.
+"""The values that a vendor's webhooks yield: a post and its events.
 
-Pure values; which vendor they came from, and where they go, is others' business.
+Must not know vendors, or what becomes of an event.
 """
 
 from __future__ import annotations
@@ -14,13 +14,20 @@ from typing import Any
 from helpdesk_assets.model.tickets import Ticket
 from helpdesk_assets.providers.parsing import exact_json
 
-# A body with no more brackets than that can be written as JSON again.
+# A body with no more brackets than this cannot be nested too deep to be written as JSON again.
 MAX_UNCHECKED_BRACKETS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One request as it came: header names in lower case, the body untouched."""
+    """One request as received.
+
+    Attributes:
+        body: the unchanged bytes.
+        headers: the headers, their names in lower case.
+        query: the parameters of the URL.
+        received_at: when it arrived, by the receiver's clock.
+    """
 
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
@@ -28,10 +35,10 @@ class Post:
     received_at: datetime
 
     def payload(self) -> Any:
-        """The body as JSON; see `exact_json` for what becomes of numbers.
+        """Parse the body as JSON; see `exact_json` for how numbers are read.
 
         Raises:
-            ValueError: it is none, or nested deeper than can be stored.
+            ValueError: the body is not JSON, or is nested deeper than can be stored.
         """
         payload = exact_json.parse(self.body)
         if self.body.count(b"[") + self.body.count(b"{") > MAX_UNCHECKED_BRACKETS:
@@ -44,11 +51,17 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change that a vendor tells of.
+    """One change that a vendor reports.
 
-    `event_id` None: the vendor gives none that tells two deliveries of one event. `modified_time`
-    is the change's by the helpdesk's clock, where it is told. `ticket` None: the payload is a hint,
-    and the ticket is to be fetched. `content` is what the vendor said, in its own words.
+    Attributes:
+        event_id: equal for two deliveries of one event; None if the vendor sends no such id.
+        ticket_id: the ticket that changed.
+        type: the vendor's name for the kind of event.
+        modified_time: when the change happened by the helpdesk's clock, None if not reported.
+        ticket: the changed ticket; None if the payload is only a hint and the ticket must be
+            fetched.
+        deleted: whether the change is a deletion.
+        content: the vendor's payload.
     """
 
     event_id: str | None
@@ -66,11 +79,12 @@ class WebhookFormat:
 
     Attributes:
         name: the provider's name as in HELPDESK_PROVIDER.
-        waits: seconds after which it takes its post for failed, a little less.
-        verify: whether a post comes from who knows one of the secrets. It compares in constant
-            time, and with each of the secrets whether or not an earlier one was right.
-        read: the events of a verified post; none where it tells of no ticket. Raises ValueError
-            where the body is not JSON or names no ticket, TicketUnreadable where it holds a
+        timeout: seconds to answer in, a little less than the vendor waits before it counts the
+            post as failed.
+        verify: whether the sender of a post knows one of the secrets. It compares in constant
+            time, and with every secret even after a match.
+        read: returns the events of a verified post, none if it is not about a ticket. Raises
+            ValueError if the body is not JSON or names no ticket, TicketUnreadable if it holds a
             ticket that cannot be stored.
     """
 
@@ -81,10 +95,10 @@ class WebhookFormat:
 
 
 def event_digest(event: Event, modified_time: datetime) -> str:
-    """An id for an event that came without one: equal for two deliveries of the same event.
+    """Return an id for an event without one, equal for two deliveries of the same event.
 
-    The time is in it because some bodies carry none, and every change of a ticket would otherwise
-    look like its first.
+    It includes the time because some bodies carry none: otherwise every change of a ticket would
+    look like the first.
     """
     parts = [
         event.ticket_id,

@@ -1,7 +1,7 @@
-"""Reading what vendors put into a webhook's body: ids and times, or nothing where there is none.
+"""Reads ids, texts and times from webhook payloads; unreadable values become None.
 
-Bodies are made by vendors, admins and rules, so a field may be absent or of another kind; the id
-of a ticket may not.
+Vendors, admins and rules write payloads, so any field may be absent or of another type, except the
+ticket's id.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ MAX_TYPE_CHARS = 200
 
 
 def id_in(row: Any, names: Iterable[str]) -> str | None:
-    """The first of these fields that can be an id, as text."""
+    """Return the first of these fields that is a valid id, as text."""
     if not isinstance(row, Mapping):
         return None
     return next((found for name in names if (found := as_id(row.get(name)))), None)
 
 
 def as_id(value: Any) -> str | None:
+    """Return a whole number or a short printable text as an id."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, str) and value.isprintable() and 0 < len(value.strip()) <= MAX_ID_CHARS:
@@ -33,24 +34,26 @@ def as_id(value: Any) -> str | None:
 
 
 def ticket_id_in(row: Any, names: Iterable[str]) -> str:
-    """
+    """Return the first of these fields that is a valid id.
+
     Raises:
-        ValueError: none of the fields is there.
+        ValueError: none of the fields is a valid id.
     """
     names = tuple(names)
     found = id_in(row, names)
     if found is None:
-        raise ValueError(f"no ticket id: {' or '.join(names)} is absent or no id")
+        raise ValueError(f"no ticket id: {' or '.join(names)} is absent or not an id")
     return found
 
 
 def text_in(row: Any, name: str, default: str) -> str:
+    """Return a field's text, cut to `MAX_TYPE_CHARS`, or `default` if it is absent or empty."""
     value = row.get(name) if isinstance(row, Mapping) else None
     return storable_text(value[:MAX_TYPE_CHARS]) if isinstance(value, str) and value else default
 
 
 def parse_time(value: Any) -> datetime | None:
-    """A time as ISO 8601 text with a zone; None for all else: a hint's time may be anything."""
+    """Parse an ISO 8601 text with a zone; None for anything else, which hints may contain."""
     if not isinstance(value, str):
         return None
     try:
@@ -60,7 +63,7 @@ def parse_time(value: Any) -> datetime | None:
 
 
 def parse_unix_time(value: Any, *, units_per_second: int = 1) -> datetime | None:
-    """A number of seconds since 1970, or of parts of one, also as text."""
+    """Parse a number, or its text, of `1 / units_per_second` seconds since 1970."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not text.isascii() or not text.isdecimal() or len(text) > 16:
         return None

@@ -1,7 +1,7 @@
-"""Who may post: signatures over the raw body, secrets in headers, and how old a post may be.
+"""Verifies webhooks: signatures over the raw body, secrets in headers, and the age of a post.
 
-Every comparison takes the same time whatever it finds, and each of the secrets is tried, so that
-the time of an answer tells neither how much was right nor which of them is in use. Knows no vendor.
+Comparisons take constant time and try every secret, so that the response time reveals neither a
+partial match nor which secret is in use. Must not know vendors.
 """
 
 from __future__ import annotations
@@ -16,38 +16,41 @@ from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.providers.webhooks.events import Post
 from helpdesk_assets.settings import Settings
 
-# A secret that can be guessed is none; vendors that make one for you make longer ones.
+# Shorter secrets can be guessed; secrets that vendors generate are longer.
 MIN_SECRET_CHARS = 16
+URL_PARAMETER = "secret"
 
 
 def load_secrets(settings: Settings) -> tuple[str, ...]:
-    """The secrets of WEBHOOK_SECRETS, none where it is empty.
+    """Return the secrets of WEBHOOK_SECRETS, none if it is empty.
 
     Raises:
-        SettingsError: one is too short.
+        SettingsError: a secret is too short.
     """
     text = settings.webhook_secrets.get_secret_value()
     secrets = tuple(text.replace(",", " ").split())
     if any(len(secret) < MIN_SECRET_CHARS for secret in secrets):
         raise SettingsError(
             f"WEBHOOK_SECRETS holds a secret of fewer than {MIN_SECRET_CHARS} characters, which "
-            "can be guessed. Make one with `openssl rand -hex 32`; several are separated by commas."
+            "can be guessed. Make one with `openssl rand -hex 32`; separate several by commas."
         )
     return secrets
 
 
 def decode_hex(provided: str) -> bytes:
-    """
+    """Decode a hexadecimal text.
+
     Raises:
-        ValueError: no hexadecimal digits.
+        ValueError: the text is not hexadecimal.
     """
     return bytes.fromhex(provided)
 
 
 def decode_base64(provided: str) -> bytes:
-    """
+    """Decode a base64 text.
+
     Raises:
-        ValueError: no base64.
+        ValueError: the text is not base64.
     """
     return base64.b64decode(provided, validate=True)
 
@@ -55,7 +58,14 @@ def decode_base64(provided: str) -> bytes:
 def has_valid_signature(
     secrets: Iterable[str], message: bytes, provided: str | None, decode: Callable[[str], bytes]
 ) -> bool:
-    """Whether `provided` is the HMAC-SHA256 of `message` under one of the secrets."""
+    """Return whether a post is signed with HMAC-SHA256 under one of the secrets.
+
+    Args:
+        secrets: the secrets to try.
+        message: what the vendor signs.
+        provided: the signature that came with the post.
+        decode: decodes the signature; raises ValueError if it cannot.
+    """
     try:
         signature = decode(provided or "")
     except (ValueError, binascii.Error):
@@ -65,15 +75,15 @@ def has_valid_signature(
 
 
 def is_known_secret(secrets: Iterable[str], provided: str | None) -> bool:
-    """Whether `provided`, a header's value, is one of the secrets."""
-    # A server hands on the bytes of a header as Latin-1.
+    """Return whether `provided`, a header's value, is one of the secrets."""
+    # The server decodes a header's bytes as Latin-1.
     return _any_equal(
         (secret.encode() for secret in secrets), (provided or "").encode("latin-1", "replace")
     )
 
 
 def is_fresh(sent_at: datetime | None, now: datetime, tolerance: timedelta) -> bool:
-    """Whether a signed post is of now: an old one may be somebody's copy of it."""
+    """Return whether a signed post is recent; an old one may be a replay."""
     return sent_at is not None and abs(now - sent_at) <= tolerance
 
 
@@ -84,10 +94,13 @@ def _any_equal(expected: Iterable[bytes], provided: bytes) -> bool:
     return found
 
 
-URL_PARAMETER = "secret"
-
-
 def shared_secret(post: Post, settings: Settings, *, in_url: bool = False) -> str | None:
-    """The secret that a post shows, None where it shows none."""
+    """Return the shared secret that a post carries, None if it carries none.
+
+    Args:
+        post: the request.
+        settings: WEBHOOK_SECRET_HEADER names the header.
+        in_url: also look for the URL parameter `secret`.
+    """
     provided = post.headers.get(settings.webhook_secret_header.lower())
     return provided if provided is not None or not in_url else post.query.get(URL_PARAMETER)

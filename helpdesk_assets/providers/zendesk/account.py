@@ -1,4 +1,4 @@
-"""What is Zendesk's own about an account: who logs in, what it may ask for, and what is left of it.
+"""A Zendesk account: its login, page size and rate limits.
 
 Must not know tickets.
 """
@@ -14,13 +14,13 @@ from helpdesk_assets.providers.client.rate_limit import RateLimitState
 from helpdesk_assets.settings import Settings
 
 MAX_PAGE_SIZE = 1000
-# The lane of the exports: their limit is far below the account's.
+# The scope of the exports: their rate limit is far below the account's.
 EXPORT_SCOPE = "export"
 EXPORT_LIMIT_HEADER = "zendesk-ratelimit-incremental"
 
 
 def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
-    """What the doctor says of the settings that Zendesk reads in its own way."""
+    """Describe for `doctor` the settings that Zendesk reads differently."""
     return {
         "helpdesk_user": lambda: _email(settings) or "empty: the token is an OAuth access token",
         "helpdesk_page_size": lambda: str(page_size(settings)),
@@ -30,8 +30,10 @@ def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
 
 
 def parse_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:
-    """What is left of the account's minute, and of an endpoint's where a header tells:
-    `total=10; remaining=9; resets=41`."""
+    """Read the remaining calls of the account and, if reported, of the export.
+
+    The export's header reads `total=10; remaining=9; resets=41`.
+    """
     states = []
     remaining = headers.get("ratelimit-remaining") or headers.get("X-Rate-Limit-Remaining") or ""
     if remaining.isdecimal():
@@ -53,31 +55,32 @@ def parse_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:
 
 
 def make_auth(settings: Settings) -> Auth:
-    """An API token is the password of `{email}/token`, an OAuth access token is a bearer's.
+    """Return the login: an API token as password of `{email}/token`, or an OAuth bearer token.
 
     Raises:
-        SettingsError: HELPDESK_USER is no e-mail address, or the token is empty.
+        SettingsError: HELPDESK_USER is not an e-mail address, or the token is empty.
     """
     token, email = api_token(settings), _email(settings)
     return BasicAuth(f"{email}/token", token) if email else TokenAuth(token)
 
 
 def page_size(settings: Settings) -> int:
-    """The most that there is, unless the user wants less: 10 calls a minute are all one has."""
+    """Return the maximum unless the user sets less: the export allows only 10 calls a minute."""
     is_set = "helpdesk_page_size" in settings.model_fields_set
     return settings.helpdesk_page_size if is_set else MAX_PAGE_SIZE
 
 
 def _email(settings: Settings) -> str:
-    """
+    """Return the address in HELPDESK_USER, empty for an OAuth token.
+
     Raises:
-        SettingsError: HELPDESK_USER is no e-mail address.
+        SettingsError: HELPDESK_USER is not an e-mail address.
     """
     user = settings.helpdesk_user.strip().removesuffix("/token")
     if user and ("@" not in user or ":" in user or not user.isprintable()):
         raise SettingsError(
-            "HELPDESK_USER is no e-mail address. Set it to the address that the API token is used "
-            "with, or leave it empty where HELPDESK_API_TOKEN is an OAuth access token."
+            "HELPDESK_USER is not an e-mail address. Set it to the address that the API token is "
+            "used with, or leave it empty if HELPDESK_API_TOKEN is an OAuth access token."
         )
     return user
 

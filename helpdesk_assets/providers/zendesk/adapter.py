@@ -1,14 +1,15 @@
-"""The adapter `zendesk`: Zendesk Support, by its incremental export.
+"""The adapter `zendesk`: Zendesk Support through its incremental export.
 
     GET /api/v2/incremental/tickets/cursor.json?start_time=SECONDS&per_page=1000
     GET /api/v2/incremental/tickets/cursor.json?cursor=CURSOR&per_page=1000
     GET /api/v2/tickets/{id}.json
 
-The export is both the change endpoint and the full listing: it alone tells of archived and deleted
-tickets. It filters and orders by `generated_timestamp`, which system changes move and `updated_at`
-(the modified time) does not follow. Its cursor is a place in that order, so a ticket that changes
-while one pages comes once more, later, and pushes no other out of a page. The cursor of one run is
-where the next one starts: a start taken from a clock would skip what lay in between.
+The export is both the change endpoint and the full listing: only it includes archived and deleted
+tickets. It filters and sorts by `generated_timestamp`, which also moves on system changes that
+leave `updated_at` (the modified time) as it is. Its cursor is a position in that order, so a ticket
+that changes during paging comes again later and pushes no other across a page boundary. Each run
+starts at the cursor of the previous one: a start time from a clock would skip the changes in
+between.
 """
 
 from __future__ import annotations
@@ -46,14 +47,17 @@ log = logging.getLogger(__name__)
 
 EXPORT_PATH = "/incremental/tickets/cursor.json"
 TICK = timedelta(seconds=1)
-# Changes of the last minute before a request are not in its answer, and no start may lie there.
+# An answer leaves out the last minute before the request, and no start time may lie in it.
 EXPORT_DELAY = timedelta(minutes=1)
 OK_OR_NOT_FOUND = frozenset({200, 404})
 OK_OR_REJECTED = frozenset({200, 400, 422})
 
 
 def deleted_at(row: Mapping[str, Any]) -> str | None:
-    """Deleting moves `generated_timestamp` for certain, and `updated_at` perhaps not."""
+    """Return when a ticket was deleted, by `generated_timestamp`; None for a live ticket.
+
+    A deletion always moves `generated_timestamp`, but may leave `updated_at` as it is.
+    """
     if row.get("status") != "deleted":
         return None
     second = generated_second(row)
@@ -71,9 +75,16 @@ FIELD_MAP = FieldMap(
 
 
 class ZendeskAdapter(BaseAdapter):
-    """One account."""
+    """One Zendesk account."""
 
     def __init__(self, connection: Connection, *, page_size: int, skip_bad: bool) -> None:
+        """Set up the adapter.
+
+        Args:
+            connection: the account's API and policies.
+            page_size: rows requested per page of the export.
+            skip_bad: report unreadable tickets in `Page.bad` instead of raising.
+        """
         capabilities = Capabilities(
             name="zendesk",
             page_size=page_size,
@@ -82,8 +93,8 @@ class ZendeskAdapter(BaseAdapter):
             settle_delay=EXPORT_DELAY + TICK,
             list_rows_are_complete=True,
             listing_is_stable=True,
-            # Where there is no cursor: the minute counts back from the request, the Date header
-            # is of the answer, and the two may be half a minute apart.
+            # For runs without a cursor: the minute counts back from the request, but the Date
+            # header is of the answer, and the two may be half a minute apart.
             minimum_overlap=2 * EXPORT_DELAY,
             listing_is_independent=False,
         )
@@ -99,30 +110,33 @@ class ZendeskAdapter(BaseAdapter):
     ) -> Iterator[Page]:
         """See `Helpdesk.changes`. Failed calls are retried, since the listing is the same endpoint.
 
-        Each page's `until` is what the export covers if it ends there, so the last one's counts.
-        The export has no upper end: a window that has one is left once rows are past it.
+        Each page's `until` is what the export covers if it ends there, so the last page's counts.
+        The export has no upper bound: a bounded window ends at the first row beyond it.
         """
         start = floor(EPOCH if since is None else max(EPOCH, utc(since)), TICK)
         position = ExportPosition.from_text(resume) if resume else ExportPosition(cursor)
         return self._export_pages(self._reader, start, until, position)
 
     def listing(self) -> Iterator[Page]:
-        """See `Helpdesk.listing`: the export from its beginning, as the list of tickets leaves
-        archived ones out."""
+        """See `Helpdesk.listing`.
+
+        It reads the export from its beginning, as the list of tickets leaves out archived ones.
+        """
         return self.changes(None)
 
     def inventory(self) -> Iterator[InventoryPage]:
-        """See `Helpdesk.inventory`: the export, too, with ten times the rows of a page of the list.
+        """See `Helpdesk.inventory`.
 
-        What changes moves to the export's end, and for a minute it is nowhere. So the export is
-        read on after that.
+        It reads the export, whose pages have ten times the rows of the list's. A ticket that
+        changes moves to the export's end and is absent for a minute, so the export is read further
+        after that minute.
         """
         position = ExportPosition(None)
         yield from map(
             to_inventory_page, self._export_pages(self._stub_reader, EPOCH, None, position)
         )
         minute = self._capabilities.settle_delay.total_seconds()
-        log.info("Waiting %.0f s: until then Zendesk holds the latest changes back.", minute)
+        log.info("Waiting %.0f s, until the export shows the latest changes.", minute)
         self._sleep(minute)
         self._api.usage_counter.record_wait(minute)
         yield from map(
@@ -136,7 +150,10 @@ class ZendeskAdapter(BaseAdapter):
         until: datetime | None,
         position: ExportPosition,
     ) -> Iterator[Page]:
-        """The export behind `position`, or from `start`, up to `until`; `position` moves along."""
+        """Yield the export from `position`, or else from `start`, up to `until`.
+
+        `position` advances with each page.
+        """
         end = None if until is None else utc(until).timestamp()
         for answer in pages_by_token(partial(self._export_page, start, position)):
             in_window = [row for row in answer.rows if not _is_past(row, end)]
@@ -157,7 +174,7 @@ class ZendeskAdapter(BaseAdapter):
                 return
 
     def _fetch_ticket(self, ticket_id: str) -> Ticket | BadTicket | None:
-        """Of a deleted ticket Zendesk says that there is none."""
+        """See `BaseAdapter._fetch_ticket`; Zendesk answers 404 for a deleted ticket."""
         path = f"/tickets/{quote(ticket_id, safe='')}.json"
         reply = self._api.get(path, accept=OK_OR_NOT_FOUND)
         if reply.status == 404:
@@ -169,23 +186,24 @@ class ZendeskAdapter(BaseAdapter):
     def _export_page(
         self, start: datetime, position: ExportPosition, token: str | None
     ) -> ListPage[Any]:
-        """One page of the export; `position` is where it has come to afterwards."""
+        """Fetch one page of the export and advance `position` past it."""
         call = partial(self._first_page, start, position)
         if token is not None:
             call = partial(self._export, cursor=token)
         return self._retry(lambda: self._parse_export(call(), position))
 
     def _parse_export(self, reply: Reply, position: ExportPosition) -> ListPage[Any]:
-        """
+        """Read one page of the export and advance `position` past it.
+
         Raises:
-            EndpointFailed: the page does not say whether it is the last, or how to go on.
+            EndpointFailed: the page does not say whether it is the last, or where the next begins.
         """
         body = reply.json()
         rows, next_cursor = rows_and_token(body, reply.path, "tickets", "after_cursor")
         is_last = body.get("end_of_stream")
         if not isinstance(is_last, bool) or (next_cursor is None and not is_last):
             raise EndpointFailed(
-                f"The answer to GET {reply.path} does not say where the export goes on "
+                f"The answer to GET {reply.path} does not say where the export continues "
                 '("end_of_stream", "after_cursor"). Check HELPDESK_BASE_URL and HELPDESK_PROVIDER.'
             )
         position.cursor = next_cursor or position.cursor
@@ -194,9 +212,9 @@ class ZendeskAdapter(BaseAdapter):
         return ListPage(tuple(rows), (), None if is_last else next_cursor, reply.served_at)
 
     def _first_page(self, start: datetime, position: ExportPosition) -> Reply:
-        """The first page: behind the cursor, or from `start` where there is none to be used.
+        """Fetch the first page: from the cursor, or from `start` if no cursor can be used.
 
-        A window begins well before what the cursor stands for, so nothing is lost without it.
+        The window begins well before the cursor's position, so nothing is lost without it.
         """
         if position.cursor is not None:
             reply = self._export(OK_OR_REJECTED, cursor=position.cursor)
@@ -204,15 +222,15 @@ class ZendeskAdapter(BaseAdapter):
                 return reply
             position.cursor = None
             log.warning(
-                "Zendesk refuses the cursor that the export should go on from (%d). Reading from "
-                "%s on instead.",
+                "Zendesk rejects the cursor of the previous run (%d). Reading the export from %s "
+                "instead.",
                 reply.status,
                 start.isoformat(),
             )
         reply = self._export(OK_OR_REJECTED, start_time=_seconds(start))
         if reply.status == 200:
             return reply
-        # Too late a start, by Zendesk's clock. If it is something else, this says so.
+        # The start is probably too late by Zendesk's clock. If not, the next call raises the error.
         latest = floor(reply.served_at, TICK) - EXPORT_DELAY - TICK
         return self._export(start_time=_seconds(min(start, latest)))
 
@@ -222,16 +240,16 @@ class ZendeskAdapter(BaseAdapter):
 
 
 def from_settings(settings: Settings, runtime: Runtime | None = None) -> ZendeskAdapter:
-    """The account that the settings name.
+    """Create the adapter for the account that the settings name.
 
     Raises:
-        SettingsError: address, e-mail or token cannot be ones.
+        SettingsError: the address, the e-mail address or the token is invalid.
     """
     connection = connect(
         settings,
         make_auth(settings),
         base_path="/api/v2",
-        # There is one cursor, and nothing else to be read beside it.
+        # The export has one cursor, so its pages cannot be read in parallel.
         concurrency=1,
         per_minute={EXPORT_SCOPE: settings.zendesk_exports_per_minute},
         parse_rate_limit=parse_rate_limit,

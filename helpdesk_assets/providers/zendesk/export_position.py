@@ -1,5 +1,6 @@
-"""How far a reading of the `zendesk` adapter's export has come: the cursor of its last page, and
-the seconds that its rows are ordered by. Must not know calls.
+"""The position of the `zendesk` adapter in the export, from which an interrupted run resumes.
+
+Must not know calls.
 """
 
 from __future__ import annotations
@@ -13,38 +14,46 @@ ORDER_FIELD = "generated_timestamp"
 
 @dataclass(slots=True)
 class ExportPosition:
-    """How far one reading of the export has come. `oldest`: the second of its oldest row."""
+    """The position of one read of the export.
+
+    Attributes:
+        cursor: the cursor of the last page, None before the first.
+        oldest: `generated_timestamp` of the first row, in seconds since 1970.
+        newest: `generated_timestamp` of the last row, in seconds since 1970.
+    """
 
     cursor: str | None
     oldest: int | None = None
     newest: int | None = None
 
     def advance(self, row: Any) -> None:
-        """The reading has come to this row."""
+        """Move to this row."""
         second = generated_second(row)
         if second is not None:
             self.oldest = second if self.oldest is None else self.oldest
             self.newest = second
 
     def share(self, until: datetime) -> float | None:
-        """How much of the time up to `until` has been read, None before the first row."""
+        """Return the share of the time up to `until` that is read, None before the first row."""
         if self.oldest is None or self.newest is None:
             return None
         total_seconds = until.timestamp() - self.oldest
         return 1.0 if total_seconds <= 0 else min((self.newest - self.oldest) / total_seconds, 1.0)
 
     def to_text(self) -> str | None:
+        """Write the position for `from_text`, None without a cursor."""
         if self.cursor is None:
             return None
         return f"{'' if self.oldest is None else self.oldest} {self.cursor}"
 
     @classmethod
     def from_text(cls, text: str) -> ExportPosition:
+        """Parse the text that `to_text` wrote."""
         oldest, _, cursor = text.partition(" ")
         return cls(cursor, int(oldest) if oldest.isdecimal() else None)
 
 
 def generated_second(row: Any) -> int | None:
-    """The second by which a row of the export is ordered, None where it has none."""
+    """Return the second by which the export sorts a row, None if the row has none."""
     second = row.get(ORDER_FIELD) if isinstance(row, dict) else None
     return second if isinstance(second, int) and not isinstance(second, bool) else None

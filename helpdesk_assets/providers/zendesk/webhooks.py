@@ -1,8 +1,8 @@
-"""Zendesk's webhooks: event subscriptions, and those that a trigger sends with a body of the
-admin's. Signed over timestamp and body; one webhook has one secret.
+"""Zendesk's webhooks: event subscriptions, and triggers whose body an admin writes.
 
-`detail` of an event is not the whole ticket (its status is in upper case, its fields are fewer), so
-each post is a hint. An event that is of no ticket is answered and left.
+Zendesk signs timestamp and body; each webhook has its own secret. An event's `detail` is not the
+complete ticket (its status is in upper case, it has fewer fields), so each post is only a hint.
+Events that concern no ticket are accepted and ignored.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ DELETION_EVENTS = tuple(
     f"{TICKET_EVENT_PREFIX}{end}"
     for end in ("soft_deleted", "permanently_deleted", "marked_as_spam")
 )
-# It gives up after 10 to 12 seconds.
+# Zendesk gives up after 10 to 12 seconds.
 TIMEOUT_SECONDS = 9.0
 
 
 def webhook_format(settings: Settings) -> WebhookFormat:
+    """Return the format, with signatures checked against WEBHOOK_TOLERANCE_SECONDS."""
     tolerance = timedelta(seconds=settings.webhook_tolerance_seconds)
 
     def verify(post: Post, secrets: tuple[str, ...]) -> bool:
@@ -58,8 +59,10 @@ def read(post: Post) -> list[Event]:
 
 
 def _subscription_events(payload: Mapping[str, Any], invocation: str | None) -> list[Event]:
-    """The id of the event is signed, that of the invocation is not; both stay when it is sent
-    again."""
+    """Read a subscribed event.
+
+    The event's id is signed, the invocation's is not; both stay the same on a resend.
+    """
     event_type = text_in(payload, "type", "")
     if not event_type.startswith(TICKET_EVENT_PREFIX):
         return []

@@ -1,4 +1,4 @@
-"""What is Zoho Desk's own about an account: its data centre, its settings, limits and errors.
+"""A Zoho Desk account: its data centre, settings, limits and errors.
 
 Must not know tickets.
 """
@@ -25,7 +25,7 @@ from helpdesk_assets.providers.client.token_cache import user_cache_dir
 from helpdesk_assets.providers.zoho_desk.oauth import ZohoClient
 from helpdesk_assets.settings import Settings
 
-# Each data centre has its own. A client of one is unknown to the others.
+# The accounts server of each data centre. A client of one is unknown to the others.
 ACCOUNTS = {
     "desk.zoho.com": "https://accounts.zoho.com",
     "desk.zoho.eu": "https://accounts.zoho.eu",
@@ -40,21 +40,27 @@ ACCOUNTS = {
 }
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MAX_PAGE_SIZE = 100
-# `from` is 4999 at most; one revision of the vendor's API description has 999.
+# `from` is at most 4999; one revision of the vendor's API description says 999.
 RESULT_CAP = 5_000
-# Of the Free plan; the others allow 10 to 25.
+# The Free plan's limit; other plans allow 10 to 25.
 DEFAULT_CONCURRENCY = 5
 OFF = "off"
 RECYCLE_BIN = "/recycleBin"
-# By path; a single ticket needs the last one.
+# The scope that a token needs for each path; all others need `TICKETS_SCOPE`.
 SCOPES = {RECYCLE_BIN: "Desk.settings.READ", "/tickets/search": "Desk.search.READ"}
 TICKETS_SCOPE = "Desk.tickets.READ"
 
 
 @dataclass(frozen=True, slots=True)
 class ZohoLimits:
-    """How much is asked for: rows a page, rows a query, whether each ticket is fetched by its id as
-    well, and whether the recycle bin is read."""
+    """How much is requested.
+
+    Attributes:
+        page_size: rows per page.
+        result_cap: rows per query.
+        details: whether each ticket is also fetched by its id.
+        recycle_bin: whether the recycle bin is read.
+    """
 
     page_size: int
     result_cap: int
@@ -63,9 +69,10 @@ class ZohoLimits:
 
 
 def client(settings: Settings) -> ZohoClient:
-    """
+    """Return the OAuth client that the settings name.
+
     Raises:
-        SettingsError: a part of it is empty or cannot be what it must be.
+        SettingsError: a part of it is empty or invalid.
     """
     return ZohoClient(
         accounts_url(settings),
@@ -76,19 +83,19 @@ def client(settings: Settings) -> ZohoClient:
 
 
 def accounts_url(settings: Settings) -> str:
-    """Where tokens are issued: what is set, or the data centre's of HELPDESK_BASE_URL.
+    """Return ZOHO_ACCOUNTS_URL, or the accounts server of HELPDESK_BASE_URL's data centre.
 
     Raises:
-        SettingsError: nothing is set and the data centre is not known, or what is set cannot be
-            trusted with a refresh token.
+        SettingsError: the setting is empty and the data centre is unknown, or the address is not
+            safe for a refresh token.
     """
     url = settings.zoho_accounts_url.strip().rstrip("/")
     if not url:
         host = urlsplit(settings.helpdesk_base_url).hostname or ""
         if host not in ACCOUNTS:
             raise SettingsError(
-                "ZOHO_ACCOUNTS_URL is empty, and the host of HELPDESK_BASE_URL is none of Zoho's "
-                f"data centres: {', '.join(ACCOUNTS)}. Correct HELPDESK_BASE_URL, or set "
+                "ZOHO_ACCOUNTS_URL is empty, and the host of HELPDESK_BASE_URL is not one of "
+                f"Zoho's data centres: {', '.join(ACCOUNTS)}. Correct HELPDESK_BASE_URL, or set "
                 "ZOHO_ACCOUNTS_URL."
             )
         return ACCOUNTS[host]
@@ -96,16 +103,17 @@ def accounts_url(settings: Settings) -> str:
     is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
     if not (is_safe and parts.hostname) or parts.username or parts.path or parts.query:
         raise SettingsError(
-            "ZOHO_ACCOUNTS_URL is no address like https://accounts.zoho.eu. Leave it empty, and "
-            "that of HELPDESK_BASE_URL's data centre is used."
+            "ZOHO_ACCOUNTS_URL is not an address like https://accounts.zoho.eu. Leave it empty to "
+            "use that of HELPDESK_BASE_URL's data centre."
         )
     return url
 
 
 def org_id(settings: Settings) -> str:
-    """
+    """Return ZOHO_ORG_ID.
+
     Raises:
-        SettingsError: it is no number.
+        SettingsError: it is not a number.
     """
     number = settings.zoho_org_id.strip()
     if not (number.isascii() and number.isdigit()):
@@ -117,9 +125,10 @@ def org_id(settings: Settings) -> str:
 
 
 def query_limits(settings: Settings) -> ZohoLimits:
-    """
+    """Return the limits that the settings name.
+
     Raises:
-        SettingsError: more is asked for than there is.
+        SettingsError: HELPDESK_PAGE_SIZE exceeds what Zoho Desk offers.
     """
     result_cap = settings.helpdesk_result_cap or RESULT_CAP
     size = min(_page_size(settings), result_cap)
@@ -127,21 +136,21 @@ def query_limits(settings: Settings) -> ZohoLimits:
 
 
 def concurrency(settings: Settings) -> int:
-    """Calls that Zoho Desk allows at a time on every plan, unless the user has said otherwise."""
+    """Return HELPDESK_CONCURRENCY if set, else the number of calls that every plan allows."""
     is_set = "helpdesk_concurrency" in settings.model_fields_set
     return settings.helpdesk_concurrency if is_set else DEFAULT_CONCURRENCY
 
 
 def token_cache_dir(settings: Settings) -> Path | None:
-    """Where access tokens are kept, None for nowhere."""
-    detail = settings.zoho_token_cache.strip()
-    if detail.casefold() == OFF:
+    """Return the folder where access tokens are cached, None if they are not."""
+    folder = settings.zoho_token_cache.strip()
+    if folder.casefold() == OFF:
         return None
-    return Path(detail).expanduser() if detail else user_cache_dir()
+    return Path(folder).expanduser() if folder else user_cache_dir()
 
 
 def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
-    """What the doctor says of the settings that are Zoho's, or that it reads in its own way."""
+    """Describe for `doctor` the settings that only Zoho Desk uses or that it reads differently."""
     return {
         "helpdesk_api_token": lambda: "not used: ZOHO_REFRESH_TOKEN is",
         "helpdesk_page_size": lambda: str(_page_size(settings)),
@@ -162,7 +171,7 @@ def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
 
 
 def parse_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:
-    """What is left of the day's credits, as calls of the last one's cost."""
+    """Read the remaining daily credits, as a number of calls at the last call's cost."""
     header_values = (
         headers.get(f"X-Rate-Limit-{name}-v3", "") for name in ("Remaining", "Request-Weight")
     )
@@ -171,7 +180,7 @@ def parse_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:
 
 
 def parse_error(reply: Reply) -> HelpdeskAssetsError | None:
-    """What the vendor's own word for an error means, where it says more than the status does."""
+    """Return the error for a vendor's error code, None if it adds nothing to the status."""
     code = _code(reply)
     if code == "THRESHOLD_EXCEEDED":
         return _credits_spent(reply)
@@ -201,7 +210,7 @@ def parse_error(reply: Reply) -> HelpdeskAssetsError | None:
 
 
 def _credits_spent(reply: Reply) -> RateLimitExhausted | None:
-    """A short wait is waited out like any other."""
+    """Return the error for spent credits, None if the requested wait is short enough to retry."""
     requested_wait = errors.retry_after(reply.headers.get("Retry-After"), reply.served_at)
     if requested_wait is not None and requested_wait <= MAX_TOTAL_WAIT_SECONDS:
         return None
@@ -236,7 +245,7 @@ def _masked(secret: Any, name: str) -> str:
 
 def _require(value: str, name: str) -> str:
     if not value.strip():
-        raise SettingsError(f"{name} is empty. Zoho's API console, Self Client, shows or makes it.")
+        raise SettingsError(f"{name} is empty. Get it from Zoho's API console, Self Client.")
     return value.strip()
 
 

@@ -1,14 +1,14 @@
-"""The adapter `zoho_desk`: Zoho Desk's API v1, by its search.
+"""The adapter `zoho_desk`: Zoho Desk's API v1 through its search.
 
     GET /api/v1/tickets/search?modifiedTimeRange=FROM,TO&sortBy=modifiedTime&limit=100&from=0
     GET /api/v1/tickets/search?createdTimeRange=FROM,TO&sortBy=createdTime&...   the full listing
     GET /api/v1/tickets/{id}?include=contacts,departments,assignee
-    GET /api/v1/recycleBin                                                      (zoho_recycle_bin)
+    GET /api/v1/recycleBin                                                      (`recycle_bin`)
 
-The list of tickets tells no modified time, so the listing is a search as well, over the time of
-creation, which never changes. Both ascend and are walked by time; 5,000 rows are all that one query
-gives, and a walk starts a new query at each page. The search is an index beside the store: how far
-it lags is not documented, so each window reaches back by minutes. An empty answer has no body.
+The list of tickets lacks the modified time, so the listing is a search as well, over the creation
+time, which never changes. Both ascend and are paged by time. One query returns at most 5,000 rows,
+and the pager starts a new query at each page. The search reads an index apart from the store; its
+lag is not documented, so each window reaches back by minutes. An empty answer has no body.
 """
 
 from __future__ import annotations
@@ -51,26 +51,34 @@ __all__ = ["ZohoDeskAdapter", "describe_settings", "from_settings"]
 TICKETS = "/tickets"
 SEARCH = "/tickets/search"
 TICK = timedelta(milliseconds=1)
-# How far the search index lags is not documented; minutes would be long for one.
+# The lag of the search index is not documented; five minutes would be long.
 OVERLAP = timedelta(minutes=5)
-# Later than any ticket dated by mistake, and a year that a parser of dates still takes.
+# Later than any misdated ticket, and early enough for any date parser.
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
-# What a search embeds, by the names by which a single ticket has to be asked for it.
+# What a search embeds by itself, by the names that a request for a single ticket must list.
 INCLUDE = "contacts,departments,assignee"
 
 OK_OR_NO_CONTENT = frozenset({200, 204})
 CAP_EXCEEDED = 422
 OK_OR_NOT_FOUND = frozenset({200, 404})
-# The bin tells also of what is in departments that the agent may not see.
+# The bin also lists tickets of departments that the agent may not see.
 OK_FORBIDDEN_OR_NOT_FOUND = frozenset({200, 403, 404})
 
 
 class ZohoDeskAdapter(BaseAdapter):
-    """One portal, as the agent sees it who made the refresh token."""
+    """One portal, as seen by the agent who created the refresh token."""
 
     def __init__(
         self, connection: Connection, oauth: ZohoOAuth, query_limits: ZohoLimits, *, skip_bad: bool
     ) -> None:
+        """Set up the adapter.
+
+        Args:
+            connection: the portal's API and policies.
+            oauth: the login, closed with the adapter.
+            query_limits: how much is requested.
+            skip_bad: report unreadable tickets in `Page.bad` instead of raising.
+        """
         self._oauth = oauth
         self._limits = query_limits
         self._starts_are_inclusive = False
@@ -79,7 +87,7 @@ class ZohoDeskAdapter(BaseAdapter):
             page_size=query_limits.page_size,
             time_resolution=TICK,
             result_cap=query_limits.result_cap,
-            # The tick that the Date header names is not over yet: more may change within it.
+            # The tick of the Date header is not over yet: more may change within it.
             settle_delay=TICK,
             list_rows_are_complete=not query_limits.details,
             listing_is_stable=True,
@@ -97,31 +105,37 @@ class ZohoDeskAdapter(BaseAdapter):
         cursor: str | None = None,  # noqa: ARG002 - this API has no cursor of its own
         resume: str | None = None,
     ) -> Iterator[Page]:
-        """See `Helpdesk.changes`. Failed calls are retried, since the listing is the same search in
-        another order.
+        """See `Helpdesk.changes`.
 
-        What is gone is read first, also when an interrupted reading goes on: what is deleted while
-        the rest is read is then the next window's, as `until` is the bin's.
+        Failed calls are retried, since the listing is the same search in another order. The recycle
+        bin is read first, also by a resumed call. `until` is the time of that read, so a ticket
+        deleted during the rest belongs to the next window.
         """
         return self._read(MODIFIED, since, until, resume)
 
     def listing(self) -> Iterator[Page]:
-        """See `Helpdesk.listing`. In its order no change moves a ticket, so it comes to an end also
-        where the changes would not hold still."""
+        """See `Helpdesk.listing`.
+
+        No change moves a ticket in the order of creation, so the listing ends even if one tick of
+        the changes keeps changing.
+        """
         for page in self._read(CREATED, None, None, None):
-            # How far it has come is nothing that `changes` could go on from.
+            # `changes` cannot resume from a position in another order.
             yield replace(page, resume=None)
 
     def inventory(self) -> Iterator[InventoryPage]:
-        """See `Helpdesk.inventory`. The search in the listing's order, where a row costs as much
-        as in any list of Zoho Desk's and has the modified time, then the bin: last, so that a
-        ticket deleted meanwhile is in one of them."""
+        """See `Helpdesk.inventory`.
+
+        It reads the search in the order of creation, whose rows cost as much as those of any list
+        and have the modified time. The bin comes last, so that a ticket deleted meanwhile is in one
+        of them.
+        """
         total: int | None = None
 
         def fetch(start: datetime, end: datetime, token: str | None) -> ListPage[Ticket]:
             nonlocal total
             answer = self._fetch(CREATED, self._stub_reader, start, end, token)
-            # The first call is for all there is, and the only one meanwhile.
+            # The first call covers all tickets, and no other runs beside it.
             total = answer.total if total is None else total
             return answer
 
@@ -141,7 +155,7 @@ class ZohoDeskAdapter(BaseAdapter):
         covered_until = datetime.max.replace(tzinfo=UTC)
         for page in self._recycle_bin.pages(since, until) if self._limits.recycle_bin else ():
             covered_until = page.until
-            # Few pages of the bin have a ticket of the window.
+            # Most pages of the bin have no ticket of the window.
             if page.tickets or page.bad:
                 yield page
         pager = self._pager_by(sort_key, partial(self._fetch, sort_key, self._reader))
@@ -166,14 +180,21 @@ class ZohoDeskAdapter(BaseAdapter):
         end: datetime,
         token: str | None,
     ) -> ListPage[Ticket]:
-        """One page of `[start, end]`. A token is an offset and the start of its query.
+        """Fetch one page of `[start, end]`.
 
-        Whether a range is inclusive is not documented, so it is asked for with a tick more at both
-        ends, until a row dated like the start has shown that it is: then a tick with thousands of
-        tickets need not be read once more to get past it.
+        It is not documented whether a range is inclusive. So it is a tick wider at both ends, until
+        a row dated exactly at a start proves that it is: then a tick with thousands of tickets need
+        not be read twice to get past it.
+
+        Args:
+            sort_key: the time that the search goes by.
+            reader: reads the rows.
+            start: start of the window.
+            end: end of the window.
+            token: an offset and the start of its query; None starts a new query.
 
         Raises:
-            WindowTooDense: the offset is behind the last one that Zoho Desk gives.
+            WindowTooDense: the offset is beyond the last one that Zoho Desk accepts.
         """
         wider = start if self._starts_are_inclusive else max(start - TICK, EPOCH)
         offset, _, query_start = (token or f"0 {wider.isoformat()}").partition(" ")
@@ -192,7 +213,8 @@ class ZohoDeskAdapter(BaseAdapter):
             self._starts_are_inclusive = True
             if token is None and low < start:
                 return self._fetch(sort_key, reader, start, end, None)
-        # What is older than was asked for stays, and is found out as such by the walk.
+        # Rows older than the query's start are kept, so that the pager detects them as out of
+        # order.
         rows = [row for row in found.rows if not low <= sort_key.time_of(row) < start]
         in_window = tuple(row for row in rows if sort_key.time_of(row) <= end)
         reached_end = found.next_token is None or len(in_window) < len(rows)
@@ -205,10 +227,16 @@ class ZohoDeskAdapter(BaseAdapter):
     def _search_page(
         self, sort_key: SortKey, reader: TicketReader, low: datetime, high: datetime, offset: int
     ) -> ListPage[Ticket] | None:
-        """One page as it came; None where Zoho Desk does not go so far.
+        """Fetch one page of a query; None if the offset exceeds what Zoho Desk accepts.
 
-        A full page is never taken for the last one, and a short one only where the count of all
-        that was found agrees.
+        A full page never counts as the last one, and a short page only if the total count agrees.
+
+        Args:
+            sort_key: the time that the search goes by.
+            reader: reads the rows.
+            low: start of the range.
+            high: end of the range.
+            offset: rows of the query to skip.
         """
         params = {
             f"{sort_key.name}Range": f"{_text(low)},{_text(high)}",
@@ -235,7 +263,7 @@ class ZohoDeskAdapter(BaseAdapter):
         return ListPage(read.tickets, read.bad, token, reply.served_at, total)
 
     def _fetch_ticket(self, ticket_id: str) -> Ticket | BadTicket | None:
-        # Anything else is no id, and may be a path of another resource.
+        # Anything else is not an id and may be the path of another resource.
         if not (ticket_id.isascii() and ticket_id.isdigit()):
             return None
         body = self._body(ticket_id, OK_OR_NOT_FOUND)
@@ -269,10 +297,10 @@ class ZohoDeskAdapter(BaseAdapter):
 
 
 def from_settings(settings: Settings, runtime: Runtime | None = None) -> ZohoDeskAdapter:
-    """The portal that the settings name.
+    """Create the adapter for the portal that the settings name.
 
     Raises:
-        SettingsError: a setting cannot be what Zoho takes.
+        SettingsError: Zoho Desk does not accept a setting.
     """
     runtime = runtime or Runtime()
     oauth_client, usage_counter = client(settings), UsageCounter()
@@ -301,5 +329,5 @@ def from_settings(settings: Settings, runtime: Runtime | None = None) -> ZohoDes
 
 
 def _text(moment: datetime) -> str:
-    """UTC with a Z: offsets such as +05:30 are not taken."""
+    """Write a time in UTC with a Z, since Zoho Desk rejects offsets such as +05:30."""
     return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"

@@ -1,10 +1,10 @@
-"""Log in at Zoho: an access token of one hour for a refresh token that lasts.
+"""Logs in at Zoho: exchanges a permanent refresh token for an access token of one hour.
 
     POST {accounts}/oauth/v2/token   refresh_token, client_id, client_secret, grant_type
 
-Zoho issues ten access tokens in ten minutes, so one is kept between runs (`token_cache`), several
-threads or processes fetch one together, and the eleventh is not asked for. Its refusals come with
-status 200 and an `error`. Must not know tickets.
+Zoho issues at most ten access tokens in ten minutes. So the token is cached between runs
+(`token_cache`), threads and processes share one, and an eleventh is not requested. Zoho's refusals
+come with status 200 and an `error`. Must not know tickets.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ OAUTH_PATH = "/oauth/v2/token"
 SCHEME = "Zoho-oauthtoken"
 MAX_TOKEN_REQUESTS = 10
 TOKEN_REQUESTS_SECONDS = 600.0
-# A token this near to its end might end on the way.
+# A token this close to its expiry might expire in transit.
 EXPIRY_MARGIN_SECONDS = 60.0
 TOKEN_LIFETIME_SECONDS = 3600.0
 
-# What Zoho says, and the setting that is wrong then.
+# The setting that is wrong, by Zoho's error.
 SETTING_BY_ERROR = {
     "invalid_code": "ZOHO_REFRESH_TOKEN",
     "invalid_client": "ZOHO_CLIENT_ID",
@@ -55,7 +55,14 @@ TOO_MANY = "access denied"
 
 @dataclass(frozen=True, slots=True)
 class ZohoClient:
-    """What a token request needs. `accounts_url` is the server of the client's data centre."""
+    """What a token request needs.
+
+    Attributes:
+        accounts_url: the accounts server of the client's data centre.
+        client_id: ZOHO_CLIENT_ID.
+        client_secret: ZOHO_CLIENT_SECRET.
+        refresh_token: ZOHO_REFRESH_TOKEN.
+    """
 
     accounts_url: str
     client_id: str
@@ -64,11 +71,12 @@ class ZohoClient:
 
     @property
     def host(self) -> str:
+        """Host and port of the accounts server."""
         return urlsplit(self.accounts_url).netloc
 
 
 class ZohoOAuth:
-    """Puts an access token and the organisation on each request, from any thread."""
+    """Puts an access token and the organisation on each request; may be used from any thread."""
 
     def __init__(
         self,
@@ -80,6 +88,16 @@ class ZohoOAuth:
         timeout: float,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """Set up the login, without a request.
+
+        Args:
+            client: the OAuth client.
+            org_id: the organisation's number.
+            cache: shares tokens between runs and processes.
+            usage_counter: counts token requests.
+            timeout: seconds to wait for an answer.
+            now: the current time, aware.
+        """
         self._client = client
         self._org_id = org_id
         self._cache = cache
@@ -95,15 +113,17 @@ class ZohoOAuth:
 
     @property
     def secrets(self) -> tuple[str, ...]:
+        """See `Auth.secrets`."""
         known = (self._client.client_secret, self._client.refresh_token, self._cached.token)
         return tuple(secret for secret in known if secret)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """
+        """Put the credentials on a request, and obtain a token first if there is none.
+
         Raises:
-            CredentialsRefused: Zoho gives no token for what the settings say.
-            AllowanceSpent: it has given as many as it does, or would not give another.
-            EndpointFailed: it did not answer, or not with a token.
+            CredentialsRefused: Zoho rejects the client or the refresh token.
+            RateLimitExhausted: Zoho's limit of tokens is used up.
+            EndpointFailed: Zoho did not answer with a token.
         """
         with self._lock:
             if not self._is_valid(self._cached, rejected=""):
@@ -113,18 +133,22 @@ class ZohoOAuth:
         return request
 
     def renew(self, rejected: str) -> bool:
-        """See `Auth.renew`. Of the threads whose calls were refused with one token, the first gets
-        another, and the rest find that it has."""
+        """See `Auth.renew`.
+
+        The first thread whose call was rejected obtains another token; the others then use that
+        one.
+        """
         with self._lock:
             if rejected == f"{SCHEME} {self._cached.token}":
                 self._obtain(rejected=self._cached.token)
         return True
 
     def close(self) -> None:
+        """Close the connection."""
         self._session.close()
 
     def _obtain(self, *, rejected: str) -> None:
-        """Another token than `rejected`: one that another process has fetched, or a new one."""
+        """Obtain a token other than `rejected`: from another process, or a new one."""
         with self._cache.exclusive(self._timeout):
             stored = self._cache.read()
             if self._is_valid(stored, rejected):
@@ -134,7 +158,7 @@ class ZohoOAuth:
             requested_at = self._recent_requests(stored, now)
             if len(requested_at) >= MAX_TOKEN_REQUESTS:
                 raise _too_many_requests(requested_at[0] + TOKEN_REQUESTS_SECONDS - now)
-            # Noted before it is sent: Zoho counts it also where the answer gets lost.
+            # Recorded before it is sent: Zoho also counts a request whose answer is lost.
             self._cached = CachedToken(requested_at=(*requested_at, now))
             self._cache.write(self._cached)
             token, lifetime = self._request_token()
@@ -148,13 +172,13 @@ class ZohoOAuth:
         return is_other and self._epoch_seconds() < cached.expires_at
 
     def _recent_requests(self, stored: CachedToken, now: float) -> list[float]:
-        """When tokens were asked for in the last ten minutes, by anybody who shares the cache."""
-        # What both have noted is the same request, but two may be of the same moment.
+        """Return when tokens were requested in the last ten minutes, by all who share the cache."""
+        # A time in both records is one request, but one record may hold a time twice.
         every = (Counter(stored.requested_at) | Counter(self._cached.requested_at)).elements()
         return sorted(moment for moment in every if now - TOKEN_REQUESTS_SECONDS < moment <= now)
 
     def _request_token(self) -> tuple[str, float]:
-        """A new token and the seconds that it lives."""
+        """Request a new token; return it with its lifetime in seconds."""
         form = {
             "refresh_token": self._client.refresh_token,
             "client_id": self._client.client_id,
@@ -182,11 +206,11 @@ class ZohoOAuth:
         raise self._error_for(response.status_code, body)
 
     def _error_for(self, status: int, body: dict[str, Any]) -> HelpdeskAssetsError:
-        """The text of an answer stays out of it: what was sent may be quoted there."""
+        """Return the error without the answer's text, which may quote the secrets sent."""
         endpoint = f"POST {OAUTH_PATH} at {self._client.host}"
         if status in REDIRECTS:
             return EndpointFailed(
-                f"{endpoint} is redirected, and a refresh token follows no redirect. Set "
+                f"{endpoint} is redirected, and a refresh token must not follow. Set "
                 "ZOHO_ACCOUNTS_URL to the accounts server of your data centre."
             )
         error = str(body.get("error", ""))
@@ -216,14 +240,14 @@ class ZohoOAuth:
 
 def _too_many_requests(seconds: float) -> RateLimitExhausted:
     return RateLimitExhausted(
-        f"Zoho issues {MAX_TOKEN_REQUESTS} access tokens in ten minutes, and as many were asked "
-        f"for. Run again in {max(seconds, 1.0):.0f} s. If this comes again, look for what ends "
-        "them so soon or asks beside this: ZOHO_TOKEN_CACHE keeps one between runs."
+        f"Zoho issues {MAX_TOKEN_REQUESTS} access tokens in ten minutes, and all were requested. "
+        f"Run again in {max(seconds, 1.0):.0f} s. If this happens again, look for a program that "
+        "invalidates or requests tokens; ZOHO_TOKEN_CACHE keeps one token between runs."
     )
 
 
 def _without_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Without an `auth`, requests would add a password from the user's .netrc."""
+    """Change nothing: without an `auth`, requests would add a password from the user's .netrc."""
     return request
 
 
@@ -236,7 +260,7 @@ def _json(body: bytes) -> dict[str, Any]:
 
 
 def _is_token(value: Any) -> bool:
-    """requests quotes a header value that it refuses, so nothing else may become one."""
+    """Return whether a value may go into a header; requests quotes an invalid one in its error."""
     return isinstance(value, str) and re.fullmatch(r"[!-~]+", value) is not None
 
 

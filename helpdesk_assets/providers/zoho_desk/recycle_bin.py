@@ -1,12 +1,11 @@
-"""What the `zoho_desk` adapter learns of tickets that have left its search: the recycle bin.
+"""Finds deleted tickets, which the search no longer contains, in Zoho Desk's recycle bin.
 
     GET /api/v1/recycleBin?from=0&limit=50
 
-The bin keeps what was deleted for 60 days, tickets among contacts and calls, in an order that is
-not documented, and cannot be asked for a time. So all of it is read each time. Its pages are
-offsets: what leaves the bin meanwhile moves the rest up, across a page edge. So each page begins
-with the last row of the one before; where that row is missing, something has moved, and the bin is
-read anew.
+The bin keeps deleted tickets, contacts and calls for 60 days, in an undocumented order, and cannot
+be filtered by time. So each run reads all of it. Its pages are offsets: a row that leaves the bin
+meanwhile shifts the rest across a page boundary. So each page begins with the last row of the page
+before; if that row is missing, rows have shifted, and the bin is read again from its beginning.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from helpdesk_assets.providers.parsing.tickets import TicketReader
 from helpdesk_assets.providers.zoho_desk.account import RECYCLE_BIN
 from helpdesk_assets.providers.zoho_desk.tickets import DELETION_FLAGS, parse_zoho_time
 
-# By the schema; the text beside it says 100.
+# By the schema of the vendor's API description; its text says 100.
 MAX_PAGE_SIZE = 50
 TICKETS = "tickets"
 SECOND = timedelta(seconds=1)
@@ -36,7 +35,7 @@ MILLISECOND = timedelta(milliseconds=1)
 OK_OR_NO_CONTENT = frozenset({200, 204})
 
 Row = Mapping[str, Any]
-# One ticket as its id gives it, None where it does not.
+# Fetches one ticket by its id, None if that is not possible.
 FetchRow = Callable[[str], Row | None]
 
 
@@ -49,7 +48,7 @@ class _BinPage:
 
 
 class RecycleBin:
-    """The bin of one portal."""
+    """The recycle bin of one portal."""
 
     def __init__(
         self,
@@ -59,6 +58,14 @@ class RecycleBin:
         settle_delay: timedelta,
         fetch: FetchRow,
     ) -> None:
+        """Set up the reader of the bin.
+
+        Args:
+            connection: the portal's API and policies.
+            reader: reads tickets.
+            settle_delay: how far `Page.until` stays behind the helpdesk's clock.
+            fetch: fetches one ticket by its id.
+        """
         self._api = connection.api
         self._concurrency = connection.concurrency
         self._retry = connection.retry
@@ -67,11 +74,13 @@ class RecycleBin:
         self._fetch = fetch
 
     def pages(self, since: datetime | None, until: datetime | None) -> Iterator[Page]:
-        """Every ticket that was deleted in `[since, until]`, unless it has been restored. There is
-        at least one page; its `until` is as of the first answer, or the one that is given.
+        """Yield every ticket deleted in `[since, until]` and not restored.
+
+        There is at least one page. Its `until` is the time of the first answer, or the given one if
+        that is earlier.
 
         Raises:
-            EndpointFailed: the bin would not hold still.
+            EndpointFailed: rows kept shifting through `MAX_PASSES`.
         """
         covered_until: datetime | None = None
         for bin_page in self._stable_pages():
@@ -83,9 +92,9 @@ class RecycleBin:
             yield Page(found.tickets, bin_page.served_at, covered_until, bad=found.bad)
 
     def stubs(self) -> Iterator[Page]:
-        """Every ticket in the bin, by what the bin alone says of it. There is at least one page.
+        """Yield every ticket in the bin as a stub, without a call for each; at least one page.
 
-        Raises: as `pages`.
+        Raises the errors of `pages`.
         """
         for bin_page in self._stable_pages():
             seen = tuple(
@@ -99,7 +108,7 @@ class RecycleBin:
             yield Page(seen, bin_page.served_at, bin_page.served_at - self._settle_delay)
 
     def _stable_pages(self) -> Iterator[_BinPage]:
-        """The bin's pages until a pass has come to its end; some may come more than once."""
+        """Yield the bin's pages until one pass is complete; rows may come more than once."""
         for _ in range(MAX_PASSES):
             for bin_page in self._pass():
                 if bin_page.rows is _MOVED:
@@ -108,14 +117,15 @@ class RecycleBin:
             else:
                 return
         raise EndpointFailed(
-            f"The recycle bin kept losing rows while it was read, {MAX_PASSES} times, so what was "
-            "read of it is not known to be whole. Try again later."
+            f"The recycle bin lost rows during each of {MAX_PASSES} passes, so none of them is "
+            "known to be complete. Try again later."
         )
 
     def _pass(self) -> Iterator[_BinPage]:
-        """The bin from its beginning; `_MOVED` as the last rows where some may have been skipped.
+        """Yield the bin from its beginning; ends with `_MOVED` if rows may have been skipped.
 
-        Only a page with nothing behind the last row known ends it: a short one may have been cut.
+        Only a page with no row after the last known one ends the pass: a short page may have been
+        cut.
         """
         offset, last = 0, None
         while True:
@@ -146,7 +156,7 @@ class RecycleBin:
     def _deleted(
         self, rows: tuple[Row, ...], since: datetime | None, until: datetime | None
     ) -> Iterator[tuple[str, Row]]:
-        # The bin dates in whole seconds, as far as its samples show.
+        # The vendor's samples date rows in whole seconds.
         start = None if since is None else floor(since, SECOND)
         for row in rows:
             if str(row.get("type")).casefold() != TICKETS:
@@ -156,14 +166,14 @@ class RecycleBin:
                 yield row["id"], row
 
     def _deleted_ticket(self, events: Mapping[str, Row], ticket_id: str) -> Ticket | BadTicket:
-        """The ticket as its id still gives it, or what the bin says where that shows no end."""
+        """Return the ticket by its id, or a tombstone if that has no deletion flags."""
         deletion_event = events[ticket_id]
         body = self._retry(partial(self._fetch, ticket_id))
         flags = [] if body is None else [body[key] for key in DELETION_FLAGS if key in body]
         if not flags:
             return self._tombstone(ticket_id, deletion_event)
         ticket = self._reader.requested_ticket(ticket_id, body, f"/tickets/{ticket_id}")
-        # Without a sign that is set, it has been restored since the bin was read.
+        # If no flag is set, it has been restored since the bin was read.
         if isinstance(ticket, BadTicket) or not any(flags):
             return ticket
         return replace(ticket, deleted_time=self._deleted_at(deletion_event))
@@ -175,13 +185,14 @@ class RecycleBin:
         return replace(tombstone, modified_time=self._modified_at(deletion_event))
 
     def _modified_at(self, deletion_event: Row) -> datetime:
-        """Later than any change of the second that the bin names, or it would lose against one."""
+        """Return the end of the deletion's second, so that no change within it is newer."""
         return floor(self._deleted_at(deletion_event), SECOND) + (SECOND - MILLISECOND)
 
     def _deleted_at(self, row: Row) -> datetime:
-        """
+        """Return when a row was deleted.
+
         Raises:
-            EndpointFailed: it has no time that can be read.
+            EndpointFailed: the row has no readable time.
         """
         try:
             at = parse_zoho_time(row.get("deletedTime"))
@@ -189,11 +200,11 @@ class RecycleBin:
             at = None
         if at is None:
             raise EndpointFailed(
-                f"Ticket {row['id'][:40]} in the recycle bin has no time that can be read: "
+                f"Ticket {row['id'][:40]} in the recycle bin has no readable deletedTime: "
                 f"{ascii(row.get('deletedTime'))[:40]}. Check HELPDESK_PROVIDER."
             )
         return at
 
 
-# By its identity: no answer has these rows.
+# Compared by identity: no answer has these rows.
 _MOVED: tuple[Row, ...] = ({"id": ""},)

@@ -1,4 +1,4 @@
-"""How the `zoho_desk` adapter reads a ticket: its fields, its times, and whether it is gone.
+"""Reads a Zoho Desk ticket: its fields, its times, and whether it is deleted.
 
 Must not know calls or pages.
 """
@@ -15,15 +15,16 @@ from helpdesk_assets.providers.paging.by_time import EPOCH
 from helpdesk_assets.providers.parsing.tickets import FieldMap, as_text, parse_iso_time, unreadable
 
 NO_PRIORITY = "-None-"
-# What a ticket says of itself when it is in the recycle bin.
+# The fields that mark a ticket in the recycle bin.
 DELETION_FLAGS = ("isTrashed", "isDeleted")
 
 
 def parse_zoho_time(value: Any) -> datetime | None:
-    """ISO 8601, or milliseconds since 1970 as a number, which some published samples show.
+    """Parse ISO 8601, or milliseconds since 1970 as a number, which some vendor samples show.
 
     Raises:
-        ValueError, OverflowError: it is neither.
+        ValueError: the value is neither.
+        OverflowError: the number is out of range.
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return EPOCH + timedelta(milliseconds=value)
@@ -31,14 +32,17 @@ def parse_zoho_time(value: Any) -> datetime | None:
 
 
 def deleted_at(row: Mapping[str, Any]) -> Any:
-    """A ticket that is spam or in the bin does not tell since when. It was its last change, unless
-    something was done to it afterwards; the recycle bin knows better."""
+    """Return when a ticket became spam or was deleted, None for a live ticket.
+
+    The ticket does not report that time. It is the ticket's last change, unless the ticket was
+    changed afterwards; the recycle bin has the exact time.
+    """
     is_gone = row.get("isSpam") or any(row.get(flag) for flag in DELETION_FLAGS)
     return row.get("modifiedTime") if is_gone else None
 
 
 def priority(value: Any) -> str | None:
-    """`-None-` is how older tickets say that there is none."""
+    """Read a priority; older tickets have `-None-` for none."""
     return None if value == NO_PRIORITY else as_text(value)
 
 
@@ -62,7 +66,7 @@ def _created(ticket: Ticket) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class SortKey:
-    """The time that a search goes by: its name, and where a ticket has it."""
+    """The time that a search goes by: its name, and how to read it from a ticket."""
 
     name: str
     time_of: Callable[[Ticket], datetime]

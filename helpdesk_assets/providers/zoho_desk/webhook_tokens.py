@@ -1,7 +1,7 @@
-"""The tokens by which Zoho says that it is Zoho: RS256, with keys that Zoho publishes.
+"""Verifies the tokens by which Zoho identifies itself: RS256, with keys that Zoho publishes.
 
-Its documents speak of milliseconds for the times in it and show seconds, so both are read. Keys are
-fetched when one is not known, from the one address that the settings name.
+Zoho's documents describe the token's times as milliseconds but show seconds, so both are read. An
+unknown key is fetched from ZOHO_JWKS_URL, and from nowhere else.
 """
 
 from __future__ import annotations
@@ -22,19 +22,21 @@ log = logging.getLogger(__name__)
 LEEWAY = timedelta(seconds=60)
 FETCH_SECONDS = 3
 MAX_TOKEN_CHARS = 8192
-# No second since 1970 is that large, and every millisecond since 1971 is.
+# Seconds since 1970 stay below this until the year 5138; milliseconds exceed it since 1973.
 MIN_MILLISECONDS = 10**11
 
 
 class ZohoWebhookTokens:
+    """Verifies tokens with the keys of one address."""
+
     def __init__(self, keys: jwt.PyJWKClient, issuer: str | None) -> None:
-        """`issuer`: whom a token must be of, None where the organisation is not known."""
+        """Set up with `issuer`, the required issuer; None if the organisation is unknown."""
         self._keys = keys
         self._issuer = issuer
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self | None:
-        """None where ZOHO_JWKS_URL is not set: tokens are not looked at.
+        """Create the verifier, None without ZOHO_JWKS_URL: then tokens are not checked.
 
         Raises:
             SettingsError: the address is not https, or PyJWT is not installed.
@@ -43,18 +45,20 @@ class ZohoWebhookTokens:
         if not url:
             return None
         if not url.startswith("https://"):
-            raise SettingsError("ZOHO_JWKS_URL must begin with https://: keys decide who is Zoho.")
+            raise SettingsError(
+                "ZOHO_JWKS_URL must begin with https://, since its keys decide who is Zoho."
+            )
         try:
             import jwt
         except ModuleNotFoundError:
             raise SettingsError(
-                "ZOHO_JWKS_URL is set, which needs PyJWT: pip install 'pyjwt[crypto]'."
+                "ZOHO_JWKS_URL is set, which requires PyJWT: pip install 'pyjwt[crypto]'."
             ) from None
         issuer = f"orgId:{settings.zoho_org_id}" if settings.zoho_org_id else None
         return cls(jwt.PyJWKClient(url, timeout=FETCH_SECONDS), issuer)
 
     def are_valid(self, token: str, now: datetime) -> bool:
-        """Whether Zoho has signed this token, for our organisation, and it has not ended."""
+        """Return whether Zoho signed this token for our organisation and it has not expired."""
         import jwt
 
         if not token or len(token) > MAX_TOKEN_CHARS:
@@ -63,16 +67,16 @@ class ZohoWebhookTokens:
             key = self._keys.get_signing_key_from_jwt(token)
             claims = jwt.decode(token, key, algorithms=["RS256"], options=_DECODE_OPTIONS)
         except jwt.PyJWKClientConnectionError:
-            log.warning("The keys of ZOHO_JWKS_URL could not be fetched; Zoho's posts are refused.")
+            log.warning("The keys of ZOHO_JWKS_URL could not be fetched; Zoho's post was rejected.")
             return False
         except (jwt.PyJWTError, RecursionError):
             return False
         is_our_issuer = self._issuer is None or claims.get("iss") == self._issuer
-        ends = _moment(claims.get("exp"))
-        return is_our_issuer and ends is not None and now <= ends + LEEWAY
+        expires_at = _moment(claims.get("exp"))
+        return is_our_issuer and expires_at is not None and now <= expires_at + LEEWAY
 
 
-# Times and issuer are compared above: PyJWT knows seconds only, and a clock of its own.
+# `are_valid` compares times and issuer: PyJWT knows only seconds, and uses its own clock.
 _DECODE_OPTIONS: Any = {
     "verify_exp": False, "verify_iat": False, "verify_nbf": False, "verify_aud": False,
     "verify_iss": False,

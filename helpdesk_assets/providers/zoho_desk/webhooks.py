@@ -1,8 +1,8 @@
-"""Zoho Desk's webhooks: an array of events, the body unsigned.
+"""Zoho Desk's webhooks: an array of events in an unsigned body.
 
-The token in `X-ZDesk-JWT` says that Zoho is calling, and not what it says; whoever has seen one may
-send any body with it until it ends. So a shared secret is asked for as well, in a header or, since
-Zoho lets one choose nothing but the URL, behind it; and every event is a hint.
+The token in `X-ZDesk-JWT` proves that Zoho is calling but does not cover the body: whoever has seen
+a token can send any body with it until it expires. So a shared secret is required as well, in a
+header or, since Zoho lets users choose only the URL, in its query. Every event is only a hint.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ from helpdesk_assets.settings import Settings
 TOKEN_HEADER = "x-zdesk-jwt"  # noqa: S105 - a header's name
 TICKET_EVENT_PREFIX = "Ticket_"
 DELETED = "Ticket_Delete"
-# Parts of a ticket have ids of their own; the ticket's stands beside them.
+# Parts of a ticket have their own `id` and name the ticket in `ticketId`.
 TICKET_ID_KEYS, PARENT_ID_KEYS = ("id", "ticketId"), ("ticketId",)
 PART_EVENT_PREFIXES = ("Ticket_Thread", "Ticket_Comment", "Ticket_Attachment")
-# It gives up after 5 seconds.
+# Zoho Desk gives up after 5 seconds.
 TIMEOUT_SECONDS = 4.5
 
 
 def webhook_format(settings: Settings) -> WebhookFormat:
-    """
+    """Return the format, with the shared secret and, if ZOHO_JWKS_URL is set, Zoho's token.
+
     Raises:
-        SettingsError: ZOHO_JWKS_URL is no https address.
+        SettingsError: ZOHO_JWKS_URL is not an https address, or PyJWT is not installed.
     """
     tokens = ZohoWebhookTokens.from_settings(settings)
 
@@ -63,7 +64,7 @@ def read(post: Post) -> list[Event]:
 def _event(row: Any, event_type: str) -> Event:
     inner = row.get("payload") if isinstance(row, Mapping) else None
     if not isinstance(inner, Mapping):
-        raise ValueError("an event has no payload")  # noqa: TRY004 - as for all that is unreadable
+        raise ValueError("an event has no payload")  # noqa: TRY004 - as for any unreadable body
     ticket_id = ticket_id_in(
         inner, PARENT_ID_KEYS if event_type.startswith(PART_EVENT_PREFIXES) else TICKET_ID_KEYS
     )

@@ -19,7 +19,7 @@ from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.providers.loopback import CannedResponse, Loopback, Respond, loopback
 
 Connect = Callable[..., Connection]
-ONE_CALL_LEFT = CannedResponse(headers={"RateLimitState": "1"})
+ONE_CALL_LEFT = CannedResponse(headers={"Calls-Left": "1"})
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def test_longer_overlap_raises_the_settle_delay(
 
 def parse_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:
     return (
-        (RateLimitState(int(headers["RateLimitState"]), reset_seconds=30.0),)
-        if "RateLimitState" in headers
+        (RateLimitState(int(headers["Calls-Left"]), reset_seconds=30.0),)
+        if "Calls-Left" in headers
         else ()
     )
 

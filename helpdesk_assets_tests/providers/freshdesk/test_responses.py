@@ -113,7 +113,7 @@ def test_list_ignoring_the_bound_is_an_error(connect: Connect) -> None:
 def test_response_that_is_no_list_is_an_error(connect: Connect, body: Any) -> None:
     with (
         loopback(answering(body)) as server,
-        pytest.raises(EndpointFailed, match="GET /tickets is no list of tickets"),
+        pytest.raises(EndpointFailed, match="GET /tickets did not answer with a list"),
     ):
         list(connect(server.url).changes(None))
 

@@ -243,7 +243,7 @@ def test_rows_out_of_order_or_range_are_an_error(times: tuple[float, ...]) -> No
     def fetch(start: datetime, end: datetime, token: str | None) -> ListPage[Ticket]:
         return ListPage(rows, (), None, at(NOW))
 
-    with pytest.raises(EndpointFailed, match="the order that it was asked for"):
+    with pytest.raises(EndpointFailed, match="the order of the request"):
         list(
             TimePager(fetch, tick=SECOND, settle_delay=SECOND, listing_delay=0 * SECOND).pages(
                 at(5), None

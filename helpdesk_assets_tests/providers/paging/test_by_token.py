@@ -58,9 +58,9 @@ def test_endless_empty_pages_are_an_error() -> None:
         ({"tickets": {}}, 'no list "tickets"'),
         ([], 'no list "tickets"'),
         (None, 'no list "tickets"'),
-        ({"tickets": [], "nextPageToken": 7}, '"nextPageToken" that is no text'),
-        ({"tickets": [], "nextPageToken": False}, '"nextPageToken" that is no text'),
-        ({"tickets": [], "nextPageToken": {}}, '"nextPageToken" that is no text'),
+        ({"tickets": [], "nextPageToken": 7}, '"nextPageToken" that is not text'),
+        ({"tickets": [], "nextPageToken": False}, '"nextPageToken" that is not text'),
+        ({"tickets": [], "nextPageToken": {}}, '"nextPageToken" that is not text'),
     ],
 )
 def test_malformed_page_is_an_error_not_the_end(body: Any, problem: str) -> None:

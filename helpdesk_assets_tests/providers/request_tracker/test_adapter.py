@@ -212,7 +212,7 @@ def test_without_the_right_to_search_transactions(
     ):
         got = newest(connect(helpdesk_base_url=server.url).changes(None))
     assert list(got) == ["7"]
-    assert "deleted and merged tickets stay" in caplog.text
+    assert "deleted and merged tickets are not detected" in caplog.text
 
 
 def test_unrequested_transactions_are_an_error(connect: Connect) -> None:
@@ -249,7 +249,7 @@ def test_list_without_a_total_is_rejected(connect: Connect) -> None:
     """Rows are hidden after the search there, so a short page is no end and has no next one."""
     with (
         answering(transactions=[], tickets=[], total=None) as server,
-        pytest.raises(EndpointFailed, match=r"cannot be known.*ShowTicket"),
+        pytest.raises(EndpointFailed, match=r"cannot be recognised.*ShowTicket"),
     ):
         list(connect(helpdesk_base_url=server.url).changes(None))
 
@@ -293,8 +293,11 @@ def test_zone_of_the_token_user(simulator: SimulatedHelpdesk, connect: Connect) 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"helpdesk_user": "sync-zoneless"}, "no time zone of its own.*HELPDESK_TIME_ZONE"),
-        ({"helpdesk_time_zone": "Europe/Nowhere"}, "'Europe/Nowhere', and no such time zone"),
+        ({"helpdesk_user": "sync-zoneless"}, "no time zone in RT.*HELPDESK_TIME_ZONE"),
+        (
+            {"helpdesk_time_zone": "Europe/Nowhere"},
+            "'Europe/Nowhere', which is not a known time zone",
+        ),
         ({"helpdesk_time_zone": "Europe/London"}, "but RT reads .* in another zone"),
     ],
 )
@@ -323,7 +326,7 @@ def test_token_without_a_user(connect: Connect) -> None:
 
 
 def test_base_url_including_the_api_path(connect: Connect) -> None:
-    with pytest.raises(SettingsError, match=r"ends with /REST/2\.0\. Leave that"):
+    with pytest.raises(SettingsError, match=r"ends with /REST/2\.0\. Remove that part"):
         connect(helpdesk_base_url="https://rt.example.com/REST/2.0/")
 
 
@@ -534,7 +537,7 @@ def test_transaction_without_a_time_ends_an_inventory(connect: Connect, at: Any)
     untimed = {**notice("4", "8"), "Created": at}
     with (
         answering(transactions=[untimed], tickets=[]) as server,
-        pytest.raises(EndpointFailed, match="Created of '4' is no time"),
+        pytest.raises(EndpointFailed, match="Created of '4' is not a readable time"),
     ):
         list(connect(helpdesk_base_url=server.url).inventory())
 

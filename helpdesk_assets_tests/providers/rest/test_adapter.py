@@ -198,7 +198,7 @@ def test_first_load_is_retried_more_than_incremental_reads(
     simulator: SimulatedHelpdesk, connect: Connect, since: datetime | None, tries: int
 ) -> None:
     simulator.fault("error_500", on="search", after=1)
-    with pytest.raises(EndpointFailed, match=f"Given up after {tries} tries"):
+    with pytest.raises(EndpointFailed, match=f"Given up after {tries} attempts"):
         list(connect(helpdesk_concurrency=1).changes(since))
 
 
@@ -236,7 +236,7 @@ def test_retry_after_is_respected(
 
 def test_listing_fails_after_its_retries(simulator: SimulatedHelpdesk, connect: Connect) -> None:
     simulator.fault("error_500", on="listing")
-    with pytest.raises(EndpointFailed, match="Given up after 8 tries"):
+    with pytest.raises(EndpointFailed, match="Given up after 8 attempts"):
         list(connect().listing())
     assert simulator.counters().of("listing") == 8
 

@@ -128,7 +128,7 @@ def test_rest_reports_deletions() -> None:
 
 
 def test_rest_rejects_a_mismatched_or_bad_ticket() -> None:
-    with pytest.raises(ValueError, match="not that of ticketId 7"):
+    with pytest.raises(ValueError, match="not the ticket of ticketId 7"):
         read("rest", rest_event(whole_ticket(8), "e", ticketId="7"))
     with pytest.raises(TicketUnreadable):
         read("rest", rest_event(whole_ticket(8, createdTime="yesterday"), "e"))

@@ -277,7 +277,7 @@ def test_rejected_cursor_falls_back_to_the_window(
     assert pages[-1].cursor not in (None, cursor)
     assert simulator.counters().calls["search"] == {"400": 1, "200": 1}
     (line,) = caplog.messages
-    assert "refuses the cursor" in line
+    assert "rejects the cursor" in line
     assert since.isoformat() in line
 
 

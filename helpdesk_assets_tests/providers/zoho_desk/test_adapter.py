@@ -587,5 +587,5 @@ def test_permanently_failing_endpoint_is_given_up(
     simulator: SimulatedHelpdesk, connect: Connect
 ) -> None:
     simulator.fault("error_500", on="search")
-    with pytest.raises(EndpointFailed, match=r"INTERNAL_SERVER_ERROR.*Given up after 8 tries"):
+    with pytest.raises(EndpointFailed, match=r"INTERNAL_SERVER_ERROR.*Given up after 8 attempts"):
         list(connect().changes(None))
