@@ -4,7 +4,7 @@ The third is the least that is possible: 8 bare threads fetch the same pages and
 All in one run, since the machine is noisy; the warehouse's part of a sync, which is the same
 whatever the concurrency, is told apart.
 
-    python -m bench.side_by_side
+    python -m bench.concurrency
 """
 
 from __future__ import annotations

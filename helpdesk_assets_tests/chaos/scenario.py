@@ -133,7 +133,7 @@ class Scenario:
 
     # What happens at the helpdesk.
 
-    def changed(self, changes: Iterable[TrueTicket], kind: str = "updated") -> None:
+    def record_changed(self, changes: Iterable[TrueTicket], kind: str = "updated") -> None:
         self._record_webhooks(kind, changes)
 
     def live_ids(self) -> list[str]:

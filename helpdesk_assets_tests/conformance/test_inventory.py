@@ -96,8 +96,12 @@ def _entry_order(line: InventoryEntry) -> tuple[datetime, bool]:
 def truth(simulator: SimulatedHelpdesk, vendor: Vendor) -> dict[str, Line]:
     """What an inventory has to say once the helpdesk is quiet."""
     entries = {}
-    for ticket in simulator.truth(gone=True):
-        gone = DeletionVisibility.STAYS_LIVE if ticket.end is None else vendor.removals[ticket.end]
+    for ticket in simulator.truth(include_removed=True):
+        gone = (
+            DeletionVisibility.STAYS_LIVE
+            if ticket.removal_kind is None
+            else vendor.removals[ticket.removal_kind]
+        )
         if gone is DeletionVisibility.STAYS_LIVE:
             entries[ticket.ticket_id] = Line(ticket.modified_time)
         elif gone in VISIBLE:

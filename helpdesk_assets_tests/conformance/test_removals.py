@@ -16,7 +16,11 @@ def test_removed_tickets_keep_their_rows(harness: Harness) -> None:
     harness.sync_and_verify()
     left = {*deleted, *spam, *merged}
     assert left <= harness.tickets().keys()
-    assert {each.ticket_id for each in harness.simulator.truth(gone=True) if each.end} >= left
+    assert {
+        each.ticket_id
+        for each in harness.simulator.truth(include_removed=True)
+        if each.removal_kind
+    } >= left
 
 
 def test_tickets_removed_while_others_change(harness: Harness) -> None:

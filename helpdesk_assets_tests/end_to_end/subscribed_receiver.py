@@ -32,7 +32,7 @@ class SharedClock:
 
     def advance(self, seconds: float) -> None:
         """Once what is on its way has come: it left before."""
-        self.simulator.delivered()
+        self.simulator.webhook_status()
         self.offset += timedelta(seconds=seconds)
         self.simulator.advance(seconds)
 
@@ -55,4 +55,4 @@ def subscribed_receiver(simulator: SimulatedHelpdesk, settings: Settings) -> Ite
     with served(build_app(open_dependencies(own), now=time.now), own) as url:
         simulator.send_webhooks(url=f"{url}/webhooks/rest", secret=SECRET, tries=5)
         yield time
-        assert set(simulator.delivered().answers) <= {"200"}
+        assert set(simulator.webhook_status().answers) <= {"200"}

@@ -33,7 +33,7 @@ def change_and_lose_webhooks(harness: DagsterHarness, count: int, of: int) -> li
     ids = [ticket.ticket_id for ticket in harness.helpdesk.truth()][:of]
     harness.helpdesk.send_webhooks(lose=count, double=2)
     changed = harness.helpdesk.change(ids=ids, spread_seconds=of)
-    harness.helpdesk.delivered()
+    harness.helpdesk.webhook_status()
     newest = max(row["modifiedTime"] for row in harness.rows("tickets"))
     assert newest == changed[-1].modified_time
     return sorted(ticket.ticket_id for ticket in changed[:count])

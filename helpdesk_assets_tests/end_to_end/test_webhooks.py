@@ -39,7 +39,7 @@ def test_sync_finds_exactly_the_undelivered_changes(warehouse_endpoint: str) -> 
         simulator.send_webhooks(hold=2)
         after = simulator.change(ids=ids[15:17])
         newest = simulator.change(ids=ids[17:18])
-        seen = simulator.delivered()
+        seen = simulator.webhook_status()
         assert set(seen.lost) == as_versions(lost)
         assert set(seen.held) == as_versions(after)
 
@@ -62,7 +62,7 @@ def test_sync_finds_exactly_the_undelivered_changes(warehouse_endpoint: str) -> 
         harness.assert_equal()
 
         assert simulator.release_webhooks() == len(after)
-        simulator.delivered()
+        simulator.webhook_status()
         found = {
             **dict.fromkeys(as_versions(lost), "missed"),
             **dict.fromkeys(as_versions([*held[1:], *after]), "late"),

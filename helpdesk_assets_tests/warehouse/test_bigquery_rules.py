@@ -41,7 +41,7 @@ def run_scenario(harness: Harness) -> None:
     with subscribed_receiver(harness.simulator, harness.settings):
         harness.simulator.change(6)
         harness.simulator.delete(1)
-        harness.simulator.delivered()
+        harness.simulator.webhook_status()
     harness.sync(RequestedMode.FULL, bigquery_small_batch_bytes=1, checkpoint_every=timedelta(0))
     harness.simulator.change(3)
     harness.simulator.advance(SECONDS_PAST_GRACE)

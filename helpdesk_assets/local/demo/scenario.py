@@ -71,7 +71,7 @@ def change_tickets(environment: DemoEnvironment, spread: timedelta) -> Changes:
         if position in LOST_POSITIONS:
             environment.admin_client.send_webhooks(lose=1)
         changed += environment.admin_client.change(ids=[ticket_id], spread_seconds=step)
-    delivery_counts = environment.admin_client.delivered()
+    delivery_counts = environment.admin_client.webhook_status()
     if delivery_counts.answers != {"200": CHANGE_COUNT - len(LOST_POSITIONS)}:
         raise RetryableError(
             f"The receiver did not take all webhooks: {dict(delivery_counts.answers)}."

@@ -26,14 +26,14 @@ class SimulatorError(RuntimeError):
 class TrueTicket:
     """A ticket as the helpdesk itself knows it. `raw_ticket` is None where it was not asked for.
 
-    `end` is how it has left (`deleted`, `spam` or `merged`), and `removed_at` when.
+    `removal_kind` is how it has left (`deleted`, `spam` or `merged`), and `removed_at` when.
     """
 
     ticket_id: str
     created_time: datetime
     modified_time: datetime
     raw_ticket: dict[str, Any] | None = None
-    end: str | None = None
+    removal_kind: str | None = None
     removed_at: datetime | None = None
 
 
@@ -103,7 +103,7 @@ class AdminClient:
             same_second: date them all alike.
             silent: as by the vendor's own system, which leaves the modified time that is shown.
         """
-        order = {
+        command = {
             "count": count,
             "ids": None if ids is None else list(ids),
             "fields": None if fields is None else dict(fields),
@@ -111,7 +111,7 @@ class AdminClient:
             "same_second": same_second,
             "silent": silent,
         }
-        return [_ticket(row) for row in self._call("POST", "/admin/change", order)]
+        return [_ticket(row) for row in self._call("POST", "/admin/change", command)]
 
     def create(
         self,
@@ -121,12 +121,12 @@ class AdminClient:
         ids: Sequence[str] | None = None,
     ) -> list[TrueTicket]:
         """Make `count` tickets, or one for each of `ids`."""
-        order = {
+        command = {
             "count": count,
             "fields": None if fields is None else dict(fields),
             "ids": None if ids is None else list(ids),
         }
-        return [_ticket(row) for row in self._call("POST", "/admin/create", order)]
+        return [_ticket(row) for row in self._call("POST", "/admin/create", command)]
 
     def delete(self, count: int | None = None, *, ids: Sequence[str] | None = None) -> list[str]:
         """Delete `count` random tickets, or those of `ids`; answers with their ids."""
@@ -152,14 +152,16 @@ class AdminClient:
     def _remove(
         self, path: str, count: int | None, ids: Sequence[str] | None, **how: str
     ) -> list[str]:
-        order = {"count": count, "ids": None if ids is None else list(ids), **how}
-        left: list[str] = self._call("POST", path, order)["ids"]
+        command = {"count": count, "ids": None if ids is None else list(ids), **how}
+        left: list[str] = self._call("POST", path, command)["ids"]
         return left
 
-    def truth(self, raw_ticket: bool = False, gone: bool = False) -> Iterator[TrueTicket]:
+    def truth(
+        self, raw_ticket: bool = False, include_removed: bool = False
+    ) -> Iterator[TrueTicket]:
         """Every living ticket, as a stream in the order they were made; with `gone`, then those
         that have left."""
-        wanted = {"whole": raw_ticket, "gone": gone}
+        wanted = {"whole": raw_ticket, "gone": include_removed}
         query = {name: "true" for name, is_wanted in wanted.items() if is_wanted}
         with self._session.get(
             f"{self.base_url}/admin/truth", params=query, stream=True, timeout=_TIMEOUT_SECONDS
@@ -196,16 +198,16 @@ class AdminClient:
     def send_webhooks(self, **orders: str | int | bool) -> WebhookStatus:
         """Say where webhooks go (`url`, `secret`), or what shall become of the next ones (`lose`,
         `hold`, `double`, `hint`, `tries`); see `webhook_sender.WebhookOptions`."""
-        return _delivered(self._call("POST", "/admin/deliveries", orders))
+        return _webhook_status(self._call("POST", "/admin/deliveries", orders))
 
     def release_webhooks(self, *, newest_first: bool = False) -> int:
         """Send those that were held; how many there were."""
-        order = {"newest_first": newest_first}
-        return int(self._call("POST", "/admin/deliveries/release", order)["released"])
+        command = {"newest_first": newest_first}
+        return int(self._call("POST", "/admin/deliveries/release", command)["released"])
 
-    def delivered(self) -> WebhookStatus:
+    def webhook_status(self) -> WebhookStatus:
         """What became of the webhooks, once every one has been answered or given up."""
-        return _delivered(self._call("GET", "/admin/deliveries", query={"settled": "true"}))
+        return _webhook_status(self._call("GET", "/admin/deliveries", query={"settled": "true"}))
 
     def counters(self) -> CallCounts:
         seen = self._call("GET", "/admin/counters")
@@ -248,8 +250,8 @@ class AdminClient:
     ) -> None:
         self.close()
 
-    def _clock(self, method: str, order: Mapping[str, Any] | None = None) -> ClockState:
-        state = self._call(method, "/admin/clock", order)
+    def _clock(self, method: str, command: Mapping[str, Any] | None = None) -> ClockState:
+        state = self._call(method, "/admin/clock", command)
         now = datetime.fromisoformat(state["now"])
         return ClockState(now, state["frozen"], state["offsetSeconds"])
 
@@ -257,11 +259,11 @@ class AdminClient:
         self,
         method: str,
         path: str,
-        order: Mapping[str, Any] | None = None,
+        command: Mapping[str, Any] | None = None,
         query: Mapping[str, str] | None = None,
     ) -> Any:
         answer = self._session.request(
-            method, self.base_url + path, json=order, params=query, timeout=_TIMEOUT_SECONDS
+            method, self.base_url + path, json=command, params=query, timeout=_TIMEOUT_SECONDS
         )
         if not answer.ok:
             raise SimulatorError(f"{method} {path}: {answer.status_code} {answer.text}")
@@ -271,7 +273,7 @@ class AdminClient:
 _NO_SCOPE = (("on", "all"), ("count", -1), ("after", 0))
 
 
-def _delivered(seen: Mapping[str, Any]) -> WebhookStatus:
+def _webhook_status(seen: Mapping[str, Any]) -> WebhookStatus:
     lost, held = (
         tuple((row["id"], datetime.fromisoformat(row["modifiedTime"])) for row in seen[name])
         for name in ("lost", "held")
@@ -280,12 +282,12 @@ def _delivered(seen: Mapping[str, Any]) -> WebhookStatus:
 
 
 def _ticket(row: Mapping[str, Any]) -> TrueTicket:
-    end = row.get("end")
+    removal = row.get("end")
     return TrueTicket(
         row["id"],
         datetime.fromisoformat(row["createdTime"]),
         datetime.fromisoformat(row["modifiedTime"]),
         row.get("ticket"),
-        end["kind"] if end else None,
-        datetime.fromisoformat(end["at"]) if end else None,
+        removal["kind"] if removal else None,
+        datetime.fromisoformat(removal["at"]) if removal else None,
     )

@@ -53,7 +53,7 @@ def build_app(
     for them (`webhook_sender.WebhookOptions`); none are sent without."""
     vendor_dialect = make_dialect(dialect, backend, token)
     admin = AdminApi(backend, vendor_dialect)
-    admin.webhook_sender.order(dict(webhooks or {}))
+    admin.webhook_sender.configure(dict(webhooks or {}))
     app = Starlette(
         routes=[*vendor_dialect.routes(CallMiddleware(backend, vendor_dialect)), *admin.routes()],
         exception_handlers={HTTPException: _json_error},

@@ -41,7 +41,7 @@ class RemovalKind(StrEnum):
 class Removal(NamedTuple):
     """What became of a ticket, and when, in seconds since 1970; `into` for a merged one."""
 
-    end: RemovalKind
+    kind: RemovalKind
     at: int
     into: str | None
 
@@ -159,13 +159,13 @@ class HelpdeskBackend:
         return [ticket_id(self._seed, number) for number in range(first, self._created_count)]
 
     def remove(
-        self, ids: Sequence[str], end: RemovalKind = RemovalKind.DELETED, into: str | None = None
+        self, ids: Sequence[str], kind: RemovalKind = RemovalKind.DELETED, into: str | None = None
     ) -> list[TicketVersion]:
         """Take tickets out of the living; their last version, dated now, is in `removed`."""
         at = self.clock.tick()
         for each in ids:
             self.removed.add(self.store.delete(each))
-            self.removals[each] = Removal(end, at, into)
+            self.removals[each] = Removal(kind, at, into)
         last = [self.removed.change(each, at, None) for each in ids]
         for version in last:
             self._notify("deleted", version)

@@ -83,7 +83,7 @@ class TicketStore:
             [self._current[ticket_id] for _, ticket_id in reversed(keys)], len(self._order)
         )
 
-    def following(self, position: tuple[int, str], until: int, limit: int) -> list[TicketVersion]:
+    def after(self, position: tuple[int, str], until: int, limit: int) -> list[TicketVersion]:
         """The first tickets after a place in the order, modified up to `until`, oldest first."""
         low = bisect_right(self._order, position)
         high = bisect_right(self._order, (until, _AFTER_ANY_ID))

@@ -84,7 +84,7 @@ class WebhookSender:
         with self._lock:
             return self._pending == 0
 
-    def order(self, changed: Json) -> None:
+    def configure(self, changed: Json) -> None:
         """Change some of the orders; the others stay."""
         self._options = replace(self._options, **changed)
 

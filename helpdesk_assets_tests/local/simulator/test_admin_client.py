@@ -91,12 +91,16 @@ def test_removed_tickets_are_listed_with_kind_and_time(simulator: SimulatedHelpd
         left.update(dict.fromkeys(leave(), (end, at)))
     living = {each.ticket_id for each in simulator.truth()}
     assert not living & left.keys()
-    true_tickets = {each.ticket_id: each for each in simulator.truth(raw_ticket=True, gone=True)}
+    true_tickets = {
+        each.ticket_id: each for each in simulator.truth(raw_ticket=True, include_removed=True)
+    }
     assert true_tickets.keys() >= living | left.keys()
-    assert {each: (true_tickets[each].end, true_tickets[each].removed_at) for each in left} == left
+    assert {
+        each: (true_tickets[each].removal_kind, true_tickets[each].removed_at) for each in left
+    } == left
     assert all(true_tickets[each].modified_time == at for each, (_, at) in left.items())
     assert all(true_tickets[each].raw_ticket for each in left)
-    assert (true_tickets[made[4]].end, true_tickets[made[4]].removed_at) == (None, None)
+    assert (true_tickets[made[4]].removal_kind, true_tickets[made[4]].removed_at) == (None, None)
 
 
 def test_merge_changes_the_target_ticket(simulator: SimulatedHelpdesk) -> None:

@@ -74,8 +74,8 @@ def connect(simulator: SimulatedHelpdesk) -> Iterator[Connect]:
 
 def truth(simulator: SimulatedHelpdesk) -> dict[str, Any]:
     """What is stored of each living or deleted ticket; merged ones are told of by a notice."""
-    every = simulator.truth(raw_ticket=True, gone=True)
-    return {each.ticket_id: each.raw_ticket for each in every if each.end != "merged"}
+    every = simulator.truth(raw_ticket=True, include_removed=True)
+    return {each.ticket_id: each.raw_ticket for each in every if each.removal_kind != "merged"}
 
 
 @pytest.mark.parametrize("user", ["sync", "sync-new-york", "sync-kolkata"])

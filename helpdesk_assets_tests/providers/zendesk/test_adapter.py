@@ -92,7 +92,10 @@ def contents(tickets: dict[str, Ticket]) -> dict[str, Any]:
 
 
 def truth(simulator: SimulatedHelpdesk) -> dict[str, Any]:
-    return {one.ticket_id: one.raw_ticket for one in simulator.truth(raw_ticket=True, gone=True)}
+    return {
+        one.ticket_id: one.raw_ticket
+        for one in simulator.truth(raw_ticket=True, include_removed=True)
+    }
 
 
 def ids(changed: Iterable[TrueTicket]) -> set[str]:
@@ -118,7 +121,11 @@ def test_full_read_includes_tickets_the_list_omits(
     archived, spam, deleted = simulator.archive(3), simulator.mark_spam(2), simulator.delete(2)
     living = [one.ticket_id for one in simulator.truth() if one.ticket_id not in archived]
     merged = simulator.merge(living[:2], into=living[2])
-    ended = {one.ticket_id: one.removed_at for one in simulator.truth(gone=True) if one.end}
+    ended = {
+        one.ticket_id: one.removed_at
+        for one in simulator.truth(include_removed=True)
+        if one.removal_kind
+    }
     simulator.advance(61)
     pages = list(connect(helpdesk_page_size=50).changes(None))
     got = newest(pages)

@@ -86,7 +86,10 @@ def connect(slept: list[float], request: pytest.FixtureRequest) -> Iterator[Conn
 
 
 def truth(simulator: SimulatedHelpdesk) -> dict[str, Any]:
-    return {one.ticket_id: one.raw_ticket for one in simulator.truth(raw_ticket=True, gone=True)}
+    return {
+        one.ticket_id: one.raw_ticket
+        for one in simulator.truth(raw_ticket=True, include_removed=True)
+    }
 
 
 def ids(changed: Iterable[TrueTicket]) -> set[str]:
@@ -118,7 +121,11 @@ def test_full_read_includes_deleted_tickets(
     simulator.merge(
         merged, into=next(t.ticket_id for t in simulator.truth() if t.ticket_id not in merged)
     )
-    ended = {one.ticket_id: one.removed_at for one in simulator.truth(gone=True) if one.end}
+    ended = {
+        one.ticket_id: one.removed_at
+        for one in simulator.truth(include_removed=True)
+        if one.removal_kind
+    }
     simulator.advance(10)
     pages = list(WAYS[way](connect(helpdesk_page_size=20)))
     got = newest(pages)

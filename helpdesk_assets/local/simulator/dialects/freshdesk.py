@@ -73,12 +73,12 @@ class FreshdeskDialect:
         """As the list gives it where nothing is to be included."""
         ticket = to_vendor_ticket(self._backend.body(version), version)
         removal = self._backend.removals.get(version.ticket_id)
-        if removal and removal.end is RemovalKind.MERGED:
+        if removal and removal.kind is RemovalKind.MERGED:
             ticket["status"] = CLOSED
         ticket.update(version.overlay or {})
-        if removal and removal.end is RemovalKind.DELETED:
+        if removal and removal.kind is RemovalKind.DELETED:
             ticket["deleted"] = True
-        ticket["spam"] = bool(removal and removal.end is RemovalKind.SPAM)
+        ticket["spam"] = bool(removal and removal.kind is RemovalKind.SPAM)
         return ticket
 
     def authorize(self, request: Request) -> None:
@@ -151,8 +151,8 @@ class FreshdeskDialect:
         edge = rows.pop(0) if before else None
         rows = with_repeated_rows(backend.faults, page_request.endpoint, rows, edge)
         corrupt_tickets(backend.faults, page_request.endpoint, rows, "updated_at")
-        following = request.url.include_query_params(page=page_request.page + 1)
-        headers = {"Link": f'<{following}>; rel="next"'} if has_more else {}
+        next_url = request.url.include_query_params(page=page_request.page + 1)
+        headers = {"Link": f'<{next_url}>; rel="next"'} if has_more else {}
         return EndpointResult(rows, tickets=len(rows), headers=headers)
 
     def _future_version(self, modified: str) -> TicketVersion:
@@ -176,7 +176,7 @@ class FreshdeskDialect:
             and page_request.since is not None
         )
         is_all = (
-            page_request.end is None
+            page_request.removal_kind is None
             and not self._backend.archived
             and not len(self._backend.removed)
         )
@@ -184,25 +184,29 @@ class FreshdeskDialect:
 
     def _sorted(self, page_request: ListRequest, low: int) -> list[TicketVersion]:
         backend = self._backend
-        stores = [backend.removed] if page_request.end else [backend.store, backend.removed]
+        stores = (
+            [backend.removed] if page_request.removal_kind else [backend.store, backend.removed]
+        )
         candidates = (store.modified_between(low, END_OF_TIME, 0, len(store)) for store in stores)
         found = [version for each in candidates for version in each.versions]
         if page_request.since is None:
             since = backend.clock.tick() - DEFAULT_DAYS * DAY
             found = [version for version in found if version.created >= since]
         found = [
-            version for version in found if self._is_listed(version.ticket_id, page_request.end)
+            version
+            for version in found
+            if self._is_listed(version.ticket_id, page_request.removal_kind)
         ]
         found.sort(key=lambda v: (self._sort_value(v, page_request.order_by), v.ticket_id))
         return found if page_request.is_ascending else found[::-1]
 
-    def _is_listed(self, ticket_id: str, end: RemovalKind | None) -> bool:
+    def _is_listed(self, ticket_id: str, kind: RemovalKind | None) -> bool:
         removal = self._backend.removals.get(ticket_id)
         if ticket_id in self._backend.archived and not self.lists_archived:
             return False
         return (
-            None if removal is None or removal.end is RemovalKind.MERGED else removal.end
-        ) is end
+            None if removal is None or removal.kind is RemovalKind.MERGED else removal.kind
+        ) is kind
 
     def _sort_value(self, version: TicketVersion, order_by: str) -> Any:
         return version.modified if order_by == "updated_at" else self.raw_ticket(version)[order_by]

@@ -36,7 +36,7 @@ class InvalidField(ApiError):
 class ListRequest(NamedTuple):
     """One page of the list as it was asked for; `since` None: not given."""
 
-    end: RemovalKind | None
+    removal_kind: RemovalKind | None
     since: int | None
     order_by: str
     is_ascending: bool
@@ -50,7 +50,7 @@ class ListRequest(NamedTuple):
 
     @property
     def endpoint(self) -> str:
-        return "gone" if self.end else "search"
+        return "gone" if self.removal_kind else "search"
 
 
 def parse_list_request(query: Mapping[str, str], cap: int | None) -> ListRequest:
@@ -62,7 +62,7 @@ def parse_list_request(query: Mapping[str, str], cap: int | None) -> ListRequest
     for name in query:
         if name not in PARAMETERS:
             raise InvalidField(name, "Unexpected/invalid field in request", "invalid_field")
-    end = _choice(query, "filter", tuple(FILTERS), "")
+    removed = _choice(query, "filter", tuple(FILTERS), "")
     size = _whole_number(query, "per_page", DEFAULT_PAGE_SIZE)
     if size > MAX_PAGE_SIZE:
         raise InvalidField("per_page", f"It should be less than or equal to {MAX_PAGE_SIZE}")
@@ -75,7 +75,7 @@ def parse_list_request(query: Mapping[str, str], cap: int | None) -> ListRequest
             "page number.",
         )
     return ListRequest(
-        FILTERS[end] if end else None,
+        FILTERS[removed] if removed else None,
         _second(query["updated_since"]) if "updated_since" in query else None,
         _choice(query, "order_by", ORDERS, "created_at"),
         _choice(query, "order_type", ("asc", "desc"), "desc") == "asc",

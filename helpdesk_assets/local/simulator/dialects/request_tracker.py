@@ -179,14 +179,14 @@ class RequestTrackerDialect:
         number = 0
         for ticket_id, removal in self._backend.removals.items():
             for fields_shown in (
-                (ticket_id, removal.into) if removal.end is RemovalKind.MERGED else (ticket_id,)
+                (ticket_id, removal.into) if removal.kind is RemovalKind.MERGED else (ticket_id,)
             ):
                 number += 1
                 yield self._removal_transaction(number, str(fields_shown), removal)
 
     def _removal_transaction(self, number: int, ticket_id: str, removal: Removal) -> Json:
         version = self._backend.find(ticket_id)
-        is_merge = removal.end is RemovalKind.MERGED
+        is_merge = removal.kind is RemovalKind.MERGED
         into = f"fsck.com-rt://example/ticket/{removal.into}"
         return {
             **link("transaction", str(number)),
@@ -209,7 +209,7 @@ class RequestTrackerDialect:
         while (
             version
             and (removal := self._removal(version.ticket_id))
-            and removal.end is RemovalKind.MERGED
+            and removal.kind is RemovalKind.MERGED
         ):
             version = self._backend.find(str(removal.into))
         if version is None:

@@ -105,14 +105,16 @@ class RestDialect:
         backend = self._backend
         backend.shift_while_paging(endpoint)
         found = find(page_request.offset, page_request.size)
-        following = page_request.offset + len(found.versions)
+        next_offset = page_request.offset + len(found.versions)
         before = find(page_request.offset - 1, 1).versions if page_request.offset else []
         row: Callable[[TicketVersion], Any] = (
             backend.raw_ticket if needs_parsed_rows(backend.faults) else backend.raw_ticket_json
         )
         page = PageResult(
             rows=list(map(row, found.versions)),
-            next_token=encode_page_token(endpoint, following) if following < found.total else None,
+            next_token=encode_page_token(endpoint, next_offset)
+            if next_offset < found.total
+            else None,
             previous_row=row(before[0]) if before else None,
         )
         self._add_future_row(endpoint, page_request, page)

@@ -97,11 +97,11 @@ class ZendeskDialect:
         """As the export gives it."""
         ticket = _to_vendor_ticket(self._backend.body(version), version)
         removal = self._backend.removals.get(version.ticket_id)
-        if removal and removal.end is RemovalKind.MERGED:
+        if removal and removal.kind is RemovalKind.MERGED:
             ticket["status"] = "closed"
             ticket["tags"] = [*ticket["tags"], "closed_by_merge"]
         ticket.update(version.overlay or {})
-        if removal and removal.end is not RemovalKind.MERGED:
+        if removal and removal.kind is not RemovalKind.MERGED:
             ticket["status"] = "deleted"
         return ticket
 
@@ -154,11 +154,9 @@ class ZendeskDialect:
         backend.shift_while_paging("search")
         lag = backend.faults.consume("search_lag", "search")
         until = int(backend.clock.tick() - EXPORT_DELAY_SECONDS - (lag["seconds"] if lag else 0))
-        following = self._following(position, until, size + 1)
-        page_versions = following[
-            : remaining_rows(backend.faults, "search", min(size, len(following)))
-        ]
-        is_end = len(page_versions) == len(following)
+        found = self._versions_after(position, until, size + 1)
+        page_versions = found[: remaining_rows(backend.faults, "search", min(size, len(found)))]
+        is_end = len(page_versions) == len(found)
         if page_versions:
             before, position = (
                 position,
@@ -192,10 +190,12 @@ class ZendeskDialect:
             raise ApiError(400, "Too recent start_time. Use a start_time older than 60 seconds")
         return StreamPosition(start, "")
 
-    def _following(self, position: StreamPosition, until: int, limit: int) -> list[TicketVersion]:
+    def _versions_after(
+        self, position: StreamPosition, until: int, limit: int
+    ) -> list[TicketVersion]:
         """What follows in the export: the living and the gone, in one order."""
         stores = (self._backend.store, self._backend.removed)
-        found = (store.following(position[:2], until, limit) for store in stores)
+        found = (store.after(position[:2], until, limit) for store in stores)
         return list(merge(*found, key=lambda v: (v.modified, v.ticket_id)))[:limit]
 
     def _with_row_faults(self, rows: list[Json], is_end: bool) -> list[Json]:

@@ -98,8 +98,8 @@ class ZohoDeskDialect:
         ticket["isArchived"] = version.ticket_id in self._backend.archived
         ticket.update(version.overlay or {})
         if removal := self._backend.removals.get(version.ticket_id):
-            ticket["isSpam"] = removal.end is RemovalKind.SPAM
-            if removal.end is not RemovalKind.SPAM:
+            ticket["isSpam"] = removal.kind is RemovalKind.SPAM
+            if removal.kind is not RemovalKind.SPAM:
                 ticket["isTrashed"] = True
         return ticket
 
@@ -139,7 +139,7 @@ class ZohoDeskDialect:
 
     def _issue(self, request: Request) -> EndpointResult:
         try:
-            return EndpointResult(self.tokens.answer(request.state.body))
+            return EndpointResult(self.tokens.issue_token(request.state.body))
         except TooManyRequests:
             message = "You have made too many requests continuously. Please try again later."
             raise ApiError(400, message, code="Access Denied") from None
@@ -224,7 +224,7 @@ class ZohoDeskDialect:
     def _matches(self, version: TicketVersion, search_request: SearchRequest) -> bool:
         ticket_id = version.ticket_id
         removal = self._backend.removals.get(ticket_id)
-        if removal is not None and not (removal.end is RemovalKind.SPAM and self.finds_spam):
+        if removal is not None and not (removal.kind is RemovalKind.SPAM and self.finds_spam):
             return False
         if ticket_id in self._backend.archived and not self.finds_archived:
             return False
@@ -259,10 +259,10 @@ class ZohoDeskDialect:
 
     def _is_readable(self, ticket_id: str) -> bool:
         removal = self._backend.removals.get(ticket_id)
-        if removal is None or removal.end is RemovalKind.SPAM:
+        if removal is None or removal.kind is RemovalKind.SPAM:
             return True
         return self.shows_trashed and (
-            self.merged_are_in_the_bin or removal.end is not RemovalKind.MERGED
+            self.merged_are_in_the_bin or removal.kind is not RemovalKind.MERGED
         )
 
     def _bin(self, request: Request) -> EndpointResult:
@@ -290,7 +290,7 @@ class ZohoDeskDialect:
         ends = {RemovalKind.DELETED, *([RemovalKind.MERGED] if self.merged_are_in_the_bin else [])}
         for number, (ticket_id, removal) in enumerate(self._backend.removals.items()):
             version = self._backend.removed.get(ticket_id)
-            if version is None or removal.end not in ends or removal.at < since:
+            if version is None or removal.kind not in ends or removal.at < since:
                 continue
             ticket = self.raw_ticket(version)
             row = {

@@ -52,7 +52,7 @@ class TokenServer:
         self._requested: deque[float] = deque(maxlen=MAX_REQUESTS)
         self._issued = 0
 
-    def answer(self, body: bytes) -> Json:
+    def issue_token(self, body: bytes) -> Json:
         """What a token request gets; a refusal is an answer like any other.
 
         Raises:

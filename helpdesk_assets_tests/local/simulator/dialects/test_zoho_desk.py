@@ -338,12 +338,12 @@ def test_ten_live_tokens_and_ten_requests_in_ten_minutes() -> None:
     server = TokenServer("refresh", lambda: now[0])
     form = f"refresh_token=refresh&client_id={CLIENT_ID}&client_secret={CLIENT_SECRET}"
     body = f"{form}&grant_type=refresh_token".encode()
-    tokens = [server.answer(body)["access_token"] for _ in range(10)]
+    tokens = [server.issue_token(body)["access_token"] for _ in range(10)]
     with pytest.raises(TooManyRequests):
-        server.answer(body)
+        server.issue_token(body)
     assert all(server.scopes_of(token) for token in tokens)
     now[0] += 600
-    assert server.answer(body)["access_token"] not in tokens
+    assert server.issue_token(body)["access_token"] not in tokens
     assert [bool(server.scopes_of(token)) for token in tokens] == [False] + [True] * 9
 
 
