@@ -1,7 +1,7 @@
-"""The tests' and the demo's side of the simulated helpdesk: change things, break things, look.
+"""The admin API, by which tests and the demo change tickets, set faults and read the true state.
 
-No authentication: it is meant for loopback. A real helpdesk has nothing of the kind, so production
-code must not call it.
+It has no authentication and is meant for loopback only. Real helpdesks have no such API, so
+production code must not call it.
 """
 
 from __future__ import annotations
@@ -23,19 +23,21 @@ from helpdesk_assets.local.simulator.response_faults import JsonResponse
 from helpdesk_assets.local.simulator.ticket_factory import Json, TicketVersion
 from helpdesk_assets.local.simulator.webhook_sender import WebhookSender
 
-# Rows per piece of the truth: large enough to be quick, small enough to let other calls in between.
+# Rows per chunk of `/admin/truth`: large enough to be fast, small enough to let in other calls.
 _TRUTH_CHUNK_SIZE = 200
-# How often is looked whether all webhooks are sent: their threads have no way to say so.
+# Interval of checks whether all webhooks are sent: the sender's threads cannot notify the loop.
 _POLL_SECONDS = 0.01
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 class InvalidCommand(ValueError):
-    """An admin call that cannot be followed; the text is for the caller."""
+    """An admin call is invalid; the message is the answer to the client."""
 
 
 class AdminApi:
+    """Admin endpoints over one helpdesk."""
+
     def __init__(self, backend: HelpdeskBackend, dialect: Dialect) -> None:
         self._backend = backend
         self._dialect = dialect
@@ -43,6 +45,7 @@ class AdminApi:
         backend.listeners.append(self.webhook_sender.on_change)
 
     def routes(self) -> list[Route]:
+        """Return the endpoints, for `AdminClient`."""
         return [
             Route("/healthz", _json_endpoint(self._health), methods=["GET"]),
             Route("/admin/truth", self._truth, methods=["GET"]),
@@ -106,7 +109,7 @@ class AdminApi:
         ids = self._requested_ids(command)
         spread, same_second = command.get("spread_seconds", 0.0), command.get("same_second", False)
         if spread < 0 or (spread and same_second):
-            raise InvalidCommand("spread_seconds must not be negative, nor go with same_second")
+            raise InvalidCommand("spread_seconds must not be negative or combined with same_second")
         versions = self._backend.change(
             ids, command.get("fields"), spread, same_second, command.get("silent", False)
         )
@@ -126,7 +129,9 @@ class AdminApi:
         ids, into = self._requested_ids(command), command.get("into")
         kind = RemovalKind(command.get("kind", RemovalKind.DELETED))
         if (kind is RemovalKind.MERGED) != (into is not None) or into in ids:
-            raise InvalidCommand("merged tickets go into another one, and no others do")
+            raise InvalidCommand(
+                "into must name another ticket for kind merged, and be absent for others"
+            )
         self._backend.remove(ids, kind, into)
         return {"ids": ids}
 
@@ -138,19 +143,19 @@ class AdminApi:
     async def _token(self, request: Request) -> Json:
         command = await _read_command(request, {"token": str})
         if not command.get("token"):
-            raise InvalidCommand("a token is needed")
+            raise InvalidCommand("token must not be empty")
         self._dialect.accept(command["token"])
         return {}
 
     def _requested_ids(self, command: Json) -> list[str]:
         if ("ids" in command) == ("count" in command):
-            raise InvalidCommand("say either ids or count")
+            raise InvalidCommand("give either ids or count")
         if "count" in command:
             return self._backend.choose(command["count"])
         ids: list[str] = command["ids"]
         unknown = [each for each in ids if self._backend.store.get(each) is None]
         if unknown or len(set(ids)) != len(ids):
-            raise InvalidCommand(f"no such tickets, or named twice: {', '.join(unknown[:5])}")
+            raise InvalidCommand(f"unknown or repeated tickets in ids: {', '.join(unknown[:5])}")
         return ids
 
     async def _clock(self, request: Request) -> Json:
@@ -178,7 +183,7 @@ class AdminApi:
         elif value is not None:
             moment = datetime.fromisoformat(value)
             if moment.tzinfo is None:
-                raise InvalidCommand(f"freeze needs a time with a zone, not {value!r}")
+                raise InvalidCommand(f"freeze must be a time with a UTC offset, not {value!r}")
             self._backend.clock.freeze(moment.astimezone(UTC))
 
     async def _faults(self, request: Request) -> Json:
@@ -191,7 +196,7 @@ class AdminApi:
         return faults.describe()
 
     async def _deliver(self, request: Request) -> Json:
-        """The orders for webhooks, or what became of them; with `settled`, once all are sent."""
+        """Set the webhook options, or report the webhooks; with `settled`, once all are sent."""
         if request.method == "POST":
             known = {"url": str, "secret": str, "hint": bool, "tries": int}
             known |= {"lose": int, "hold": int, "double": int}
@@ -213,7 +218,7 @@ class AdminApi:
 
 
 def _json_endpoint(handle: Callable[[Request], Awaitable[Json | list[Json]]]) -> Handler:
-    """The handler's value as JSON, and its complaints, unreadable JSON included, as 400."""
+    """Wrap a handler: its value becomes JSON, and a ValueError (also invalid JSON) a 400."""
 
     async def serve(request: Request) -> Response:
         try:
@@ -233,12 +238,12 @@ async def _body(request: Request) -> Json:
 
 
 async def _read_command(request: Request, known: dict[str, Any]) -> Json:
-    """The body's keys that are set, each known and of its type."""
+    """Return the body's keys that are not null, after checking names and types."""
     command = {key: value for key, value in (await _body(request)).items() if value is not None}
     for key, value in command.items():
         if key not in known:
-            raise InvalidCommand(f"no {key!r} here; there are: {', '.join(known)}")
+            raise InvalidCommand(f"unknown key {key!r}; use {', '.join(known)}")
         kind = (int, float) if known[key] is float else known[key]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind in (int, (int, float))):
-            raise InvalidCommand(f"{key} is of the wrong type: {value!r}")
+            raise InvalidCommand(f"{key} has the wrong type: {value!r}")
     return command

@@ -145,7 +145,7 @@ def test_new_token_replaces_the_current_one(caller: Caller) -> None:
         for token, status in (("local-demo-token", 401), ("newer", 200)):
             caller.session.headers["Authorization"] = f"Bearer {token}"
             assert caller.session.get(f"{own.base_url}/v2/tickets").status_code == status
-        with pytest.raises(SimulatorError, match="token is needed"):
+        with pytest.raises(SimulatorError, match="token must not be empty"):
             own.accept_token("")
 
 
@@ -204,16 +204,16 @@ def test_active_faults_are_listed_with_remaining_counts(simulator: SimulatedHelp
 
 
 def test_invalid_requests_are_rejected_with_the_reason(simulator: SimulatedHelpdesk) -> None:
-    with pytest.raises(SimulatorError, match="no fault 'typo'"):
+    with pytest.raises(SimulatorError, match="unknown fault 'typo'"):
         simulator.fault("typo")
     with pytest.raises(SimulatorError, match="either ids or count"):
         simulator.change()
-    with pytest.raises(SimulatorError, match="no such tickets"):
+    with pytest.raises(SimulatorError, match="unknown or repeated tickets"):
         simulator.delete(ids=["1"])
     (known,) = simulator.create(1)
-    with pytest.raises(SimulatorError, match="into another one"):
+    with pytest.raises(SimulatorError, match="into must name another ticket"):
         simulator.merge([known.ticket_id], into=known.ticket_id)
-    with pytest.raises(SimulatorError, match="no such tickets"):
+    with pytest.raises(SimulatorError, match="unknown or repeated tickets"):
         simulator.archive(ids=["1"])
     with pytest.raises(SimulatorError, match="either ids or count"):
         simulator.mark_spam()
