@@ -1,7 +1,4 @@
-"""How each vendor's API speaks: one module a vendor, found by the provider's name.
-
-Only the dialect that is spoken is imported.
-"""
+"""The vendors' APIs, one module per provider; only the one in use is imported."""
 
 from __future__ import annotations
 
@@ -21,11 +18,12 @@ DIALECTS = {
 
 
 def make_dialect(name: str, backend: HelpdeskBackend, token: str) -> Dialect:
-    """
+    """Create the API of a provider.
+
     Args:
         name: one of `DIALECTS`.
-        desk: whose tickets are told of.
-        token: what production calls must carry.
+        backend: the helpdesk's state.
+        token: token that calls must carry.
     """
     dialect: Dialect = import_module(DIALECTS[name]).create_dialect(backend, token)
     return dialect

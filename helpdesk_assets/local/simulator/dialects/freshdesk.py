@@ -1,8 +1,8 @@
-"""What the `freshdesk` adapter speaks: the ticket list of Freshdesk's API v2, and single tickets.
+"""API of the `freshdesk` adapter: the ticket list of Freshdesk's API v2, and single tickets.
 
-The list is full of surprises for who asks for little: without `updated_since` it goes back 30 days,
-it runs backwards, it has 30 tickets a page. It has 300 pages at most, deleted tickets and spam are
-behind filters, and a merged ticket is a closed one that stays.
+The list has surprising defaults: tickets of the last 30 days unless `updated_since` is given,
+newest first, 30 tickets per page. It ends after 300 pages. Deleted tickets and spam need a filter.
+A merged ticket is closed and stays in the list.
 """
 
 from __future__ import annotations
@@ -46,14 +46,15 @@ CODES = {401: "invalid_credentials", 403: "access_denied"}
 
 
 def create_dialect(backend: HelpdeskBackend, token: str) -> FreshdeskDialect:
+    """Create the dialect; `token` is the API key."""
     return FreshdeskDialect(backend, token)
 
 
 class FreshdeskDialect:
-    """The list and the tickets of one desk.
+    """List and single tickets of one helpdesk.
 
-    Not documented, so either may be chosen: whether `since_is_inclusive`, and whether the list
-    tells of archived tickets.
+    Freshdesk does not document two behaviors, so tests can choose: `since_is_inclusive`
+    (`updated_since` includes that second) and `lists_archived` (the list has archived tickets).
     """
 
     since_is_inclusive = True
@@ -64,13 +65,14 @@ class FreshdeskDialect:
         self._token: str | None = token
 
     def routes(self, middleware: CallMiddleware) -> Sequence[Route]:
+        """See `Dialect.routes`."""
         return [
             Route(TICKETS, self._list_endpoint(middleware)),
             Route(f"{TICKETS}/{{ticket_id}}", middleware.endpoint("ticket", self._ticket)),
         ]
 
     def raw_ticket(self, version: TicketVersion) -> Json:
-        """As the list gives it where nothing is to be included."""
+        """See `Dialect.raw_ticket`; the ticket as in the list without `include`."""
         ticket = to_vendor_ticket(self._backend.body(version), version)
         removal = self._backend.removals.get(version.ticket_id)
         if removal and removal.kind is RemovalKind.MERGED:
@@ -82,7 +84,7 @@ class FreshdeskDialect:
         return ticket
 
     def authorize(self, request: Request) -> None:
-        """The key is the user's name; any password will do."""
+        """See `Dialect.authorize`; the API key is the user name, with any password."""
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
         key = _user(value) if scheme == "Basic" else None
         if key == TOKEN_WITHOUT_RIGHTS:
@@ -91,12 +93,15 @@ class FreshdeskDialect:
             raise ApiError(401, "You have to be logged in to perform this action.")
 
     def revoke(self) -> None:
+        """See `Dialect.revoke`."""
         self._token = None
 
     def accept(self, token: str) -> None:
+        """See `Dialect.accept`."""
         self._token = token
 
     def api_error(self, api_error: ApiError) -> Any:
+        """See `Dialect.api_error`."""
         if isinstance(api_error, InvalidField):
             error = {"field": api_error.field, "message": str(api_error), "code": api_error.code}
             return {"description": "Validation failed", "errors": [error]}
@@ -106,6 +111,7 @@ class FreshdeskDialect:
         return {"code": code, "message": str(api_error)} if code else {"message": str(api_error)}
 
     def rate_limit_headers(self, rate_limit_status: RateLimitStatus) -> Mapping[str, str]:
+        """See `Dialect.rate_limit_headers`."""
         return {
             "X-RateLimit-Total": str(rate_limit_status.limit),
             "X-RateLimit-Remaining": str(rate_limit_status.remaining),
@@ -115,14 +121,14 @@ class FreshdeskDialect:
     def _list_endpoint(
         self, middleware: CallMiddleware
     ) -> Callable[[Request], Awaitable[Response]]:
-        """One path, and two endpoints for faults: what is gone comes by a filter."""
-        removed, live_endpoint = (
+        """Serve one path as two endpoints for faults, since a filter selects removed tickets."""
+        removed_endpoint, live_endpoint = (
             middleware.endpoint(name, self._list) for name in ("gone", "search")
         )
 
         async def serve(request: Request) -> Response:
-            is_gone = request.query_params.get("filter") in FILTERS
-            return await (removed if is_gone else live_endpoint)(request)
+            is_removed = request.query_params.get("filter") in FILTERS
+            return await (removed_endpoint if is_removed else live_endpoint)(request)
 
         return serve
 
@@ -156,7 +162,7 @@ class FreshdeskDialect:
         return EndpointResult(rows, tickets=len(rows), headers=headers)
 
     def _future_version(self, modified: str) -> TicketVersion:
-        """The ticket of the fault `future_row`."""
+        """Return the ticket of the fault `future_row`."""
         now = self._backend.clock.tick()
         return TicketVersion(FUTURE_ID, now, now, 0, {"updated_at": modified})
 
@@ -169,7 +175,7 @@ class FreshdeskDialect:
         return self._sorted(page_request, low)[offset : offset + limit]
 
     def _is_simple(self, page_request: ListRequest) -> bool:
-        """Whether the store's own order will do."""
+        """Return whether the store's order gives the answer, without sorting."""
         is_in_order = (
             page_request.order_by == "updated_at"
             and page_request.is_ascending
@@ -219,7 +225,7 @@ class FreshdeskDialect:
         return ticket
 
     def _ticket(self, request: Request) -> EndpointResult:
-        """With its description, and whether it lives or lies in the trash."""
+        """Answer with the ticket and its description, also if it is removed."""
         ticket_id, query = request.path_params["ticket_id"], request.query_params
         include = parse_include(query, TICKET_INCLUDES)
         version = self._backend.find(ticket_id)
