@@ -63,7 +63,7 @@ def test_expected_outcome_has_no_surprises() -> None:
         (replace(STORY, second=replace(SECOND, checks=(PASSED,))), "failed checks of the second"),
         (
             replace(STORY, comparison=Comparison(tickets=9, rows=9, different_content=["5"])),
-            "differences between table and helpdesk: {'another content': ['5']}",
+            "differences between table and helpdesk: {'different content': ['5']}",
         ),
         (replace(STORY, comparison=Comparison(tickets=9, rows=8)), "rows of the table"),
     ],

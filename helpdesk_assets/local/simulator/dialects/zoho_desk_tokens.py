@@ -7,7 +7,7 @@ ten valid at once. Must not import anything about tickets.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -42,18 +42,9 @@ class _AccessToken:
 class TokenServer:
     """Issues and checks the access tokens of one OAuth client."""
 
-    def __init__(
-        self, refresh_token: str, now: Callable[[], float], scopes: Iterable[str] = SCOPES
-    ) -> None:
-        """Create a server without valid access tokens.
-
-        Args:
-            refresh_token: the valid refresh token.
-            now: returns the helpdesk's time in seconds since 1970.
-            scopes: scopes of issued tokens.
-        """
+    def __init__(self, refresh_token: str, now: Callable[[], float]) -> None:
+        """Create a server; `now` returns the helpdesk's time in seconds since 1970."""
         self._refresh_token = refresh_token
-        self._scopes = frozenset(scopes)
         self._now = now
         self._active_tokens: deque[_AccessToken] = deque(maxlen=MAX_ACTIVE_TOKENS)
         self._requested: deque[float] = deque(maxlen=MAX_REQUESTS)
@@ -77,7 +68,7 @@ class TokenServer:
             return {"error": "invalid_code"}
         is_without = form["refresh_token"] == TOKEN_WITHOUT_RIGHTS
         return {
-            "access_token": self._issue(frozenset() if is_without else self._scopes),
+            "access_token": self._issue(frozenset() if is_without else SCOPES),
             # The domain of another product: a client that calls it finds no tickets.
             "api_domain": "https://www.zohoapis.example",
             "token_type": "Bearer",
