@@ -1,4 +1,4 @@
-"""What is read out of real runs on SQLite, and in which order."""
+"""Run events read from Dagster on SQLite, and their order."""
 
 from __future__ import annotations
 
@@ -49,8 +49,10 @@ def test_run_report_lists_assets_and_check_results(alert_env: AlertEnv) -> None:
 
 @pytest.mark.parametrize("page_size", [1, 2, 25])
 def test_runs_are_ordered_by_end_time_across_pages(alert_env: AlertEnv, page_size: int) -> None:
-    """Three that were cancelled and then one that failed: with a page of one or two, the failure
-    is seen beside the first of them and must wait."""
+    """A failed run after three cancelled ones waits for its turn.
+
+    With pages of one or two runs, it is read together with the first of them.
+    """
     cursors = latest_cursors(alert_env.instance)
     ended = [
         alert_env.cancel(),

@@ -1,9 +1,9 @@
-"""Thousands of stories, in several processes; prints what they did, and each that ended badly.
+"""Runs thousands of scenarios in several processes; prints what they did, and each failure.
 
     python -m helpdesk_assets_tests.chaos.long_run --stories 2000 --processes 2 --out .local/chaos
 
-After each batch a process writes its counts to the directory, so that a run that is stopped has
-told how far it came. The exit code is 1 where a story ended badly.
+After each batch, a process writes its counts to the directory, so that they survive when the run is
+stopped. The exit code is 1 if a scenario failed.
 """
 
 from __future__ import annotations

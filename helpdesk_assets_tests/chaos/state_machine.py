@@ -1,4 +1,4 @@
-"""The rules by which Hypothesis makes stories up, and shortens those that end badly."""
+"""Rules by which Hypothesis builds scenarios and shortens failing ones."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ waits = st.sampled_from(WAITS)
 
 
 class Chaos(RuleBasedStateMachine):
-    """One story each; `machine_for` makes it a machine that can be run."""
+    """One scenario; `machine_for` makes a state machine of it."""
 
     environment: Environment
 
@@ -80,8 +80,10 @@ class Chaos(RuleBasedStateMachine):
             self._begin_with(trouble, at)
 
     def _begin_with(self, trouble: str, at: int) -> None:
-        """Each story is given one of the oldest troubles on its way: left to chance alone, what
-        needs three things to come together would not happen within a short profile."""
+        """Put one of the known troubles into the scenario.
+
+        By chance alone, combinations of three conditions would not occur within a short profile.
+        """
         scenario = self.current
         match trouble:
             case "hidden":
@@ -131,7 +133,10 @@ class Chaos(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 7), wait=st.sampled_from((0, 0, 5)), heard=st.booleans())
     def change_one_twice(self, which: int, wait: int, heard: bool) -> None:
-        """Within one second, or almost; the first webhook may be there before the second change."""
+        """Change one ticket twice within about a second.
+
+        The first webhook may arrive before the second change.
+        """
         scenario = self.current
         for _ in range(2):
             if ids := self._ids([which]):
@@ -191,7 +196,7 @@ class Chaos(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 7))
     def lose_the_older_and_hear_the_newer(self, which: int) -> None:
-        """What MAX(modifiedTime) as a watermark hides."""
+        """Lose the older of two webhooks, which MAX(modifiedTime) as a watermark hides."""
         scenario = self.current
         first, second = self._ids([which])[:1], self._ids([which + 1])[:1]
         lost = scenario.simulator.change(ids=first)
@@ -234,7 +239,7 @@ class Chaos(RuleBasedStateMachine):
 
     @rule(fault=st.sampled_from((None, "page_cut_short", "empty_page", "changes_while_paging")))
     def reconcile(self, fault: str | None) -> None:
-        """Also from a list that is cut, or that shifts while it is read."""
+        """Reconcile, perhaps with a list that is truncated or that shifts while it is read."""
         scenario = self.current
         scenario.simulator.advance(1000)
         if fault is not None:
@@ -278,7 +283,7 @@ class Chaos(RuleBasedStateMachine):
 
     @rule(on=st.sampled_from(("all", "search", "listing")), fails=st.booleans())
     def run_while_tickets_change(self, on: str, fails: bool) -> None:
-        """Between the pages of one list; where the search fails, of the listing."""
+        """Change tickets between the pages of a search or, if that fails, of the listing."""
         scenario = self.current
         scenario.counts["helpdesk faults"] += 1
         scenario.counts["helpdesk faults: changes_while_paging"] += 1
@@ -349,7 +354,7 @@ class Chaos(RuleBasedStateMachine):
         requested_mode: RequestedMode,
         other: RequestedMode,
     ) -> None:
-        """A run stops for a while; meanwhile tickets change, webhooks come, others run."""
+        """Pause a run while tickets change, webhooks arrive and other runs work."""
         scenario = self.current
         scenario.counts["runs at once"] += run
 
@@ -368,8 +373,11 @@ class Chaos(RuleBasedStateMachine):
 
     @rule(requested_mode=asks)
     def run_two_at_once(self, requested_mode: RequestedMode) -> None:
-        """In threads. Which is first is chance, so that such a story may not be told again the
-        same; what must hold is the same whoever wins."""
+        """Run twice concurrently in threads.
+
+        Chance decides which is first, so a repeated scenario may differ. The invariants are the
+        same for both orders.
+        """
         scenario = self.current
         scenario.counts["runs at once"] += 1
         failures: list[BaseException] = []
@@ -408,13 +416,13 @@ class Chaos(RuleBasedStateMachine):
                 scenario.__exit__()
 
     def _ids(self, numbers: list[int]) -> list[str]:
-        """Living tickets by number, each once."""
+        """Return distinct live tickets by number."""
         assert self.scenario is not None
         live_ids = self.scenario.live_ids()
         return list(dict.fromkeys(live_ids[number % len(live_ids)] for number in numbers))
 
     def _change_without_webhooks(self) -> None:
-        """Something for a run to lose: nobody else tells of it for now."""
+        """Change tickets without webhooks, so that a run can lose something."""
         assert self.scenario is not None
         simulator = self.scenario.simulator
         self.scenario.record_changed(simulator.change(ids=self._ids([0, 1]), spread_seconds=4))
@@ -428,7 +436,7 @@ class Chaos(RuleBasedStateMachine):
 
 
 def machine_for(environment: Environment, troubles: Sequence[str] = TROUBLES) -> type[Chaos]:
-    """Stories that are given one of these troubles on their way."""
+    """Return a machine for scenarios that contain one of these troubles."""
     begin = initialize(
         tickets=st.integers(2, 7),
         by_events=st.sampled_from((True, False)),

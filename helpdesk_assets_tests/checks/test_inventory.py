@@ -1,4 +1,4 @@
-"""What a reconciliation's report is worth a word for."""
+"""The check of a reconciliation's report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of webhooks and of the overlap, and how loudly."""
+"""Texts and severities of the checks of webhooks and of the overlap."""
 
 from __future__ import annotations
 

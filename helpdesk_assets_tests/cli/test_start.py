@@ -1,4 +1,4 @@
-"""How fast and how light the command starts."""
+"""Start-up time and imports of the command."""
 
 from __future__ import annotations
 

@@ -135,5 +135,5 @@ def test_lost_state_row_is_rebuilt_from_the_log(
 
 
 def _change(warehouse: BigQueryClient, sql: str) -> None:
-    """By hand too, with a client of one's own."""
+    """Change tickets with a separate client, as a person does."""
     warehouse._client.query(sql).result()

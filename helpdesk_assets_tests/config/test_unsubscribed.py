@@ -1,4 +1,4 @@
-"""What a subscription leaves out, as people write it, and what they are told otherwise."""
+"""The setting for changes that a webhook subscription leaves out, and its error messages."""
 
 from __future__ import annotations
 

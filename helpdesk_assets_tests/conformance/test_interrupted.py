@@ -1,4 +1,4 @@
-"""A first load that ends half-way goes on where it was."""
+"""An interrupted first load resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TICKETS = 240
 
 
 def test_interrupted_first_load_resumes(make_harness: MakeHarness) -> None:
-    """What changes or ends in between is read as well, whichever half it was in."""
+    """Changes and removals in between are read too, in either half."""
     harness = make_harness(TICKETS)
     harness.simulator.fault("error_500", after=10)
     with pytest.raises(EndpointFailed):

@@ -1,6 +1,4 @@
-"""The graph as Dagster sees it. A change of it is a change for whoever runs this: it belongs in
-the changelog.
-"""
+"""The graph as Dagster sees it. Changes of it affect users and belong in the changelog."""
 
 from __future__ import annotations
 
@@ -129,8 +127,11 @@ def test_asset_metadata_matches_the_tables(asset: str) -> None:
 def test_definitions_load_without_any_service(
     tmp_path: Path, environment: dict[str, str], sensors: str
 ) -> None:
-    """In a process of its own, with sockets forbidden: settings are for a run to read, but for the
-    wish to be told. What tells is not even imported."""
+    """Load in a separate process, with sockets forbidden.
+
+    Only runs read settings, except the one that turns alerts on. The modules that send alerts are
+    not imported.
+    """
     script = (
         "import socket, sys\n"
         "def refuse(*a, **k): raise AssertionError('a socket at import')\n"

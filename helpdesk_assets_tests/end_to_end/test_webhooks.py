@@ -1,5 +1,4 @@
-"""Webhooks that are lost, doubled, held back and out of order: what a sync finds of them, and what
-people are told."""
+"""A sync and its alerts after webhooks that are lost, doubled, held back or out of order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manifest and the facts survive the way through JSON, also to and from other releases."""
+"""Manifest and counts survive JSON, also from and to other versions."""
 
 from __future__ import annotations
 

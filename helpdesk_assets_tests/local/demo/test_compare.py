@@ -1,4 +1,4 @@
-"""The comparison finds what differs, or the demo's "none" would mean nothing."""
+"""The comparison finds differences; otherwise the demo's "none" would mean nothing."""
 
 from __future__ import annotations
 

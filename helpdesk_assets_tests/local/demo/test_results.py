@@ -1,4 +1,4 @@
-"""The demo fails when its story does: each expectation is broken here once."""
+"""The demo fails if any of its expectations is not met."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo as a user starts it: in a process, in a directory that is not meant for it."""
+"""The demo as a user starts it: in a separate process, in any directory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WEBHOOKS_ENABLED=false
 
 @pytest.fixture
 def other_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's directory with settings of its own; and an own place for temporary files."""
+    """A user's directory with its own settings and temporary files."""
     (tmp_path / ".env").write_text(FOREIGN_ENV)
     (tmp_path / "tmp").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -47,7 +47,7 @@ def leftover_directories(other_directory: Path) -> list[str]:
 
 
 def processes_in(other_directory: Path) -> list[str]:
-    """Whatever still runs with our temporary directory in its environment or arguments."""
+    """Return running processes with our temporary directory in environment or arguments."""
     mark = str(other_directory / "tmp")
     found = []
     for process in psutil.process_iter(["pid", "cmdline", "environ"]):

@@ -1,4 +1,4 @@
-"""The admin side, through its typed client."""
+"""The admin API through its typed client."""
 
 from __future__ import annotations
 

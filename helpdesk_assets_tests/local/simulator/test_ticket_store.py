@@ -6,7 +6,7 @@ from helpdesk_assets.local.simulator.ticket_store import TicketSlice, TicketStor
 
 
 def _store(*times: int) -> TicketStore:
-    """Tickets `0`, `1`, ... modified at these times."""
+    """Tickets `0`, `1`, ... with these modified times."""
     return TicketStore(TicketVersion(str(n), 0, time, 0, None) for n, time in enumerate(times))
 
 

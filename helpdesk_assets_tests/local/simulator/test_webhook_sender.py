@@ -1,4 +1,4 @@
-"""The simulated helpdesk's webhooks: signed, and lost, held and doubled on order."""
+"""The simulated helpdesk's webhooks: signed, and lost, held or doubled on request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECRET = "a-secret-of-more-than-sixteen"
 
 
 class Mailbox:
-    """Somebody who is told of changes; `statuses` are answered in turn, then 200."""
+    """A receiver of webhooks that answers with `statuses` in turn, then with 200."""
 
     def __init__(self) -> None:
         self.posts: list[tuple[Mapping[str, str], bytes]] = []

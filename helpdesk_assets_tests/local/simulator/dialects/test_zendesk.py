@@ -1,4 +1,4 @@
-"""The simulated Zendesk against what the vendor documents, without the adapter."""
+"""The simulated Zendesk against the vendor's documentation, without the adapter."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Caller:
 
 @pytest.fixture
 def caller() -> Iterator[Caller]:
-    """No change of the past is in the last minute."""
+    """A caller more than a minute after the last change of the initial tickets."""
     with SimulatedHelpdesk(tickets=130, seed=11, frozen=True, dialect="zendesk") as simulator:
         simulator.advance(1000)
         caller = Caller(simulator)
