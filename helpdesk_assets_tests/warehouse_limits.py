@@ -1,7 +1,7 @@
-"""What a warehouse of the tests cannot do, with the reason, in this one list.
+"""What a warehouse of the tests cannot do, with the reason.
 
-A test named here must fail there: once it passes, the line has to go. Nothing of this is worked
-round in the project's code.
+A test named here must fail there: once it passes, remove its line. The project's code works around
+none of this.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from helpdesk_assets_tests.warehouses import WarehouseKind
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """`tests`: a pattern of pytest's node ids."""
+    """A limitation; `tests` is a pattern of pytest's node ids."""
 
     kind: WarehouseKind
     tests: str

@@ -1,4 +1,4 @@
-"""Promises 4 and 5 with a receiver of ours: what its events prove, told once, and no more."""
+"""Promises 4 and 5 with our receiver: its events prove delivery, and misses are recorded once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from helpdesk_assets_tests.promises.test_cost import run
 
 @pytest.fixture
 def harness_with_event(harness: Harness) -> Harness:
-    """A helpdesk whose receiver has been at work for a while."""
+    """A helpdesk whose receiver has been working for a while."""
     harness.sync()
     harness.deliver_to_receiver(harness.simulator.change(1))
     harness.simulator.advance(SECONDS_PAST_GRACE)
@@ -73,8 +73,10 @@ def test_grace_longer_than_overlap_skips_nothing(harness_with_event: Harness) ->
 
 
 def test_changes_read_by_an_overtaken_run_are_judged_next(harness_with_event: Harness) -> None:
-    """It stores that version once the other has passed its time, and finds it too young itself.
-    (Found by a story of chaos.)"""
+    """It stores the version after the other run has passed its time, and finds it too young.
+
+    (Found by a chaos scenario.)
+    """
     (lost,) = harness_with_event.simulator.change(1)
 
     def overtaken(done: str) -> None:

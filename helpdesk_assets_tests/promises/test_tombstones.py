@@ -1,4 +1,4 @@
-"""A ticket of which only its end is told keeps its row and all that was known of it."""
+"""A ticket of which only the deletion is reported keeps its row and all known fields."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def small_batch_bytes(request: pytest.FixtureRequest) -> int:
 
 
 class FakeSyncHarness:
-    """Runs on paper, each at a later time."""
+    """Runs with a scripted helpdesk, each at a later time."""
 
     def __init__(
         self, warehouse: BigQueryClient, settings: Settings, small_batch_bytes: int

@@ -1,4 +1,4 @@
-"""The simulated helpdesk posts to a receiver, and the tables become what it is."""
+"""The simulated helpdesk posts to a receiver, and the tables then equal the helpdesk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from helpdesk_assets_tests.receiver.webhook_posts import SECRET, Sender
 def test_delivered_changes_are_in_the_tables(
     sender: Sender, simulator: SimulatedHelpdesk, warehouse: BigQueryClient
 ) -> None:
-    """Doubled ones once, held ones late and in another order, and never an older over a newer."""
+    """Doubled ones once, held ones late and out of order, and an older version never wins."""
     url = f"{sender.url}/webhooks/rest"
     simulator.send_webhooks(url=url, secret=SECRET, tries=5, lose=2, hold=3, double=2)
     changed = simulator.change(10, spread_seconds=20)

@@ -91,7 +91,7 @@ def test_older_versions_and_tombstones_are_skipped(warehouse: BigQueryClient) ->
 
 
 def test_existing_table_is_written_with_its_own_types(warehouse: BigQueryClient) -> None:
-    """Its raw_json is text, and stays that."""
+    """Its raw_json is text and stays text."""
     old = [
         bigquery.SchemaField(c.name, "STRING" if c.name == "raw_json" else str(c.type))
         for c in tables.TICKET_COLUMNS
@@ -127,7 +127,7 @@ class CrashesBetweenWrites(DeliveryStore):
 
 
 def test_crash_between_writes_leaves_no_event(warehouse: BigQueryClient) -> None:
-    """The group's order is the point: see test_group_commit for who calls in it."""
+    """The order within a group is essential; test_group_commit covers the callers."""
     dying = CrashesBetweenWrites(warehouse)
     group = deliveries(ticket(1, 1))
     dying.write_tickets(group, "first")

@@ -1,4 +1,4 @@
-"""The simulated Request Tracker against the real one: both are asked alike and answer alike."""
+"""The simulated Request Tracker answers like the real one."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _answer(ask: Ask, ids: dict[str, str], question: str) -> tuple[int, Any]:
 
 
 def _shape(value: Any) -> Any:
-    """Which names there are, and of which kind their values."""
+    """Return the names in a JSON value and the types of their values."""
     if isinstance(value, dict):
         return {name: _shape(each) for name, each in value.items() if name not in UNEQUAL}
     if isinstance(value, list):

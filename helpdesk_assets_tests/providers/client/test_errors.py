@@ -1,4 +1,4 @@
-"""One mapping from HTTP to our errors."""
+"""The one mapping from HTTP answers to our errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers are whole and from the right host, and the token stays where it belongs."""
+"""Answers are complete and from the right host, and the token is sent nowhere else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The walk by time loses nothing, whatever changes while it walks."""
+"""Paging by time loses nothing, whatever changes meanwhile."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_both_ends_of_a_window_are_included() -> None:
 
 
 def test_another_sort_time_is_supported() -> None:
-    """Here by one that ascends while the modified time descends."""
+    """Here by a time that ascends while the modified time descends."""
     made = helpdesk(*((f"{n}", 10.0 * n) for n in range(1, 8)))
 
     def fetch(start: datetime, end: datetime, token: str | None) -> ListPage[Ticket]:
@@ -253,7 +253,7 @@ def test_rows_out_of_order_or_range_are_an_error(times: tuple[float, ...]) -> No
 
 @pytest.mark.parametrize("follow_new", [True, False])
 def test_follow_new_reads_changes_made_while_paging(follow_new: bool) -> None:
-    """Before each of a few calls, more changes than a page holds; else they end the walk."""
+    """More changes than a page holds before each of a few calls; then paging ends."""
     names = "abcdefghijklmno"
 
     def bulk(helpdesk: ShiftingHelpdesk) -> None:
@@ -334,8 +334,11 @@ def test_interrupted_paging_resumes(read: int, concurrency: int) -> None:
 
 
 def test_resumed_paging_reads_changes_indexed_late() -> None:
-    """The index lags by a minute: a ticket changed half a minute before the window was opened is
-    in no answer of the first walk, and behind the stretch that it has read."""
+    """The index lags by a minute.
+
+    A ticket changed half a minute before the window was opened is missing in the first attempt, and
+    its time lies in the part already read.
+    """
     lagging = helpdesk(*((f"{n}", 10.0 * n) for n in range(90)), page_size=10)
     hidden = {"late": ticket("late", NOW - 30)}
     first = list(pager(lagging, listing_delay=timedelta(seconds=60)).pages(None, None))

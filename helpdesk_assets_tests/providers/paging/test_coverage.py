@@ -1,4 +1,4 @@
-"""What has been read is kept exactly, in as few pieces as there are."""
+"""Covered ranges are exact, and as few as possible."""
 
 from __future__ import annotations
 

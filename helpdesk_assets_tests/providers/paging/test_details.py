@@ -1,4 +1,4 @@
-"""Details come in order, several at a time, and never older than the list said."""
+"""Details come in order, fetched concurrently, and are never older than the list said."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readers in threads: everything once, failures told, nobody left behind."""
+"""Concurrent readers read everything once, raise errors, and leave no thread behind."""
 
 from __future__ import annotations
 

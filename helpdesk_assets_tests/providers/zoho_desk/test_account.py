@@ -1,4 +1,4 @@
-"""What is Zoho Desk's own about settings, limits and errors."""
+"""Zoho Desk's settings, limits and errors."""
 
 from __future__ import annotations
 

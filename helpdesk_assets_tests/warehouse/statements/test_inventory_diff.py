@@ -1,4 +1,4 @@
-"""What is asked of a sweep, as whole statements, and each case of the comparison on rows."""
+"""The statements of a reconciliation as whole texts, and each case of the comparison on rows."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ CASES: dict[str, tuple[Line, Row, DifferenceKind | None]] = {
 
 
 class InventoryCases:
-    """The tables of a sweep on the local warehouse."""
+    """The tables of a reconciliation on the local warehouse."""
 
     def __init__(self, warehouse: BigQueryClient) -> None:
         self.warehouse = warehouse

@@ -1,4 +1,4 @@
-"""What the ledger says of each change, on a warehouse, case by case. One statement judges many."""
+"""The ledger's entry for each change, case by case on a warehouse; one statement judges many."""
 
 from __future__ import annotations
 
@@ -261,8 +261,11 @@ def test_tombstone_of_a_known_deletion_is_not_missed(cases: LedgerCases) -> None
 
 
 def test_versions_stored_late_by_another_run_are_judged(cases: LedgerCases) -> None:
-    """For a day. An event without a version is about the newest change before it: of one that was
-    to be judged before, it says something only where it came in time."""
+    """For one day.
+
+    An event without a version concerns the newest change before it. For a change that was to be
+    judged before, it counts only if it arrived in time.
+    """
     late: dict[str, Any] = {"seen": -61, "run": "held up"}
     cases.poll("lost", -700, **late)
     cases.poll("told", -700, **late)

@@ -1,4 +1,4 @@
-"""What is counted when a run closes: the statement whole, and what it counts on a warehouse."""
+"""The counts when a run closes: the whole statement, and its results on a warehouse."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def cases(warehouse: BigQueryClient) -> LedgerCases:
 
 
 def counted(cases: LedgerCases, manifest: Manifest, **policy: object) -> RunCounts:
-    """What closing the run would count, once the ledger is written."""
+    """Return the counts of closing the run, once the ledger is written."""
     webhooks = replace(POLICY, **policy)  # type: ignore[arg-type]
     cases.judge(manifest, webhooks)
     return StateTable(cases.warehouse, "tickets").count_run(manifest, events=webhooks)

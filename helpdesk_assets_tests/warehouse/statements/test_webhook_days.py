@@ -1,4 +1,4 @@
-"""How webhooks did by day: the query whole, and what it says on a warehouse."""
+"""Webhooks by day: the whole query, and its results on a warehouse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The watermark set by a person: compare-and-set, and what it must not leave behind."""
+"""Setting the watermark by hand: compare-and-set, and what it must not leave behind."""
 
 from __future__ import annotations
 
