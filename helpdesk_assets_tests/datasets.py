@@ -76,7 +76,7 @@ def _drop_dataset(settings: Settings) -> None:
 
 
 def _client(settings: Settings) -> bigquery.Client:
-    # Not imported for tests that need no warehouse: the client takes a while.
+    # Imported late for tests without a warehouse: the client is slow to import.
     from google.cloud import bigquery
 
     from helpdesk_assets.warehouse.bigquery.connection import emulator_arguments

@@ -70,7 +70,7 @@ class ReverseProxy:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    # Whoever calls may be dead by now, which is no news here.
+    # The caller may have been killed meanwhile, which is expected.
     block_on_close = False
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -80,7 +80,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     owner: ReverseProxy
     protocol_version = "HTTP/1.1"
-    # Head and body in one packet: in two, each answer waits 40 ms for the other side's kernel.
+    # Head and body in one packet: with two, each answer waits 40 ms for a delayed ACK.
     wbufsize = 1 << 16
     disable_nagle_algorithm = True
 
@@ -113,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             return self._asked(call)
         except (HTTPException, ConnectionError):
-            # A connection that was left idle for too long; it is asked once more on a new one.
+            # The connection was idle for too long; the request is repeated on a new one.
             self._warehouse.close()
             return self._asked(call)
 

@@ -109,7 +109,7 @@ def test_unresponsive_channel_times_out(
             ["A Connection error occurred sending Slack notification."],
             SendResult(SendOutcome.TRANSIENT, "no connection"),
         ),
-        # Said of any trouble with mail, also of a wrong password, which must not be tried for ever.
+        # Raised for any mail error, also for a wrong password, which must not be retried forever.
         (
             ['Connection error while submitting email to "smtp.example.com"'],
             SendResult(SendOutcome.UNCLEAR, "Apprise does not say why"),

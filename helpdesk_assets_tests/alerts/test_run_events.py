@@ -41,7 +41,7 @@ def test_run_report_lists_assets_and_check_results(alert_env: AlertEnv) -> None:
     assert (gaps.severity, gaps.text) == (Severity.ERROR, "2 of 40 changes were missed.")
     assert (gaps.counts, gaps.ticket_ids) == ((("missed", 2.0),), ("1000", "1001"))
 
-    # The same run, were it another team's, with one check of ours in it.
+    # The same run as another team's, with one of our checks in it.
     few = replace(alert_env.scope, jobs=frozenset(), checks=frozenset(("stored.counted",)))
     (shared,), _ = read_reports(alert_env.instance, cursors, few, None)
     assert [finding.subject for finding in shared.checks] == ["stored.counted"]

@@ -92,7 +92,7 @@ def test_ongoing_incident_sends_one_reminder_a_day(
     assert reminder.headline.endswith(": 3 of 40 changes were missed.")
     assert "in 3 runs." in reminder.body
 
-    # Also where no run ends any more.
+    # Also if no further run ends.
     alert_env.advance(timedelta(hours=23))
     alert_env.tick()
     assert len(alert_server.received) == 2

@@ -53,11 +53,11 @@ class ExpectedLedger:
     listening_since: datetime
     delivered: list[DeliveredWebhook] = field(default_factory=list)
     run_spans: list[RunSpan] = field(default_factory=list)
-    # Where the first load ended: nothing before it is judged by its time.
+    # End of the first load: no change before it is judged by its time.
     loaded_until: datetime | None = None
-    # Versions that a run which went well was given, so that it has judged them.
+    # Versions that a successful run read, and has therefore judged.
     judged: set[Version] = field(default_factory=set)
-    # Whether the helpdesk kept changes from polling for a while, or for good.
+    # Whether polling saw changes late or never.
     has_hidden_changes: bool = False
 
     def expected(
@@ -69,7 +69,7 @@ class ExpectedLedger:
 
         Args:
             seen: versions that polling read, in any run.
-            ripe_until: end of the time span that the last run could judge.
+            judged_until: end of the time span that the last run could judge.
         """
         judge = self._by_events if self.by_events else self._by_table
         judgements = {version: judge(version, judged_until) for version in seen}

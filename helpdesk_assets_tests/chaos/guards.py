@@ -40,7 +40,7 @@ def _dedupe() -> list[Change]:
     """Rows are merged without deduplication."""
 
     def as_they_came(*arguments: Any) -> str:
-        # What the source picks for itself stays.
+        # The source's own deduplication stays.
         return guarded(*arguments).rpartition("QUALIFY")[0]
 
     guarded = statement._deduplicated

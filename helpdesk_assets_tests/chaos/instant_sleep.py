@@ -29,7 +29,7 @@ class FakeTime:
 @contextmanager
 def instant_sleep() -> Iterator[None]:
     quick = FakeTime()
-    # The last: uploads, each of which would be tried for a minute, several times over.
+    # The last is for uploads, each of which would be retried for a minute, several times.
     modules = retry_base, retry_unary, _request_helpers
     before = [module.time for module in modules]
     try:

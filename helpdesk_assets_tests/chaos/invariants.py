@@ -20,7 +20,7 @@ class Invariants:
         self._harness, self._expected_ledger, self._counts = harness, expected_ledger, counts
         self._newest: dict[str, datetime] = {}
         self._watermark: datetime | None = None
-        # How late polling may see a change; what windows reach back for.
+        # Maximum delay with which polling sees a change, covered by the windows' overlap.
         self.lag = timedelta(0)
 
     def check_always(self) -> None:
@@ -97,7 +97,7 @@ class Invariants:
         seen = {
             (row["ticket_id"], row["modifiedTime"])
             for row in self._rows("raw_ticket_changes")
-            # That a ticket has gone is for no webhook of its own to have told.
+            # A removal has no webhook of its own.
             if not row["_tombstone"]
         }
         ledger = {

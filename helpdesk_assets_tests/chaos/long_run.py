@@ -25,7 +25,7 @@ BATCH = 25
 
 
 def main() -> int:
-    # Whoever stops it shall not leave a warehouse behind. An exit would pass for a bad story.
+    # Stopping must not leave a warehouse running. An exit would count as a failed scenario.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     asked = _arguments()
@@ -65,7 +65,7 @@ def _run_part(out: Path, number: int, stories: int) -> int:
     from helpdesk_assets_tests.chaos.environment import open_environment
     from helpdesk_assets_tests.chaos.scenario_runner import run_scenarios
 
-    # What runs warn of is what the stories do to them.
+    # Runs warn about the scenarios' faults, which is expected.
     logging.disable(logging.CRITICAL)
     bad = 0
     with (

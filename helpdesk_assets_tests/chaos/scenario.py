@@ -131,13 +131,13 @@ class Scenario:
             self._webhook_client = opened.enter_context(
                 WebhookClient(self.settings, receiving, lambda: self.simulator.clock().now)
             )
-            # From the first webhook on, the ledger counts on webhooks.
+            # From the first webhook on, the ledger expects webhooks.
             self._record_webhooks("created", self.simulator.create(1))
             self.deliver([0])
         else:
             self.harness.prepare_tables()
 
-    # What happens at the helpdesk.
+    # Actions at the helpdesk.
 
     def record_changed(self, changes: Iterable[TrueTicket], kind: str = "updated") -> None:
         self._record_webhooks(kind, changes)
@@ -167,7 +167,7 @@ class Scenario:
             )
             self.counts["tickets changed"] += 1
 
-    # What becomes of webhooks.
+    # Delivery of webhooks.
 
     def deliver(self, which: Sequence[int], *, twice: bool = False) -> None:
         """Deliver webhooks in order; those marked as doubled arrive again in a second round."""
@@ -193,7 +193,7 @@ class Scenario:
                 each for each, status in zip(pending, statuses, strict=True) if status != 200
             ]
             if refused:
-                # Sent again at once, as vendors do, so that it is known when they were durable.
+                # Retried at once, as vendors do, so that the time of durability is known.
                 self.environment.proxy.clear()
                 statuses = self._webhook_client.post([webhook.event for webhook in refused])
                 assert set(statuses) == {200}, f"nothing was in the way, and the answer {statuses}"

@@ -166,7 +166,7 @@ class Chaos(RuleBasedStateMachine):
     def put_our_clock_off(self, days: int) -> None:
         self.current.clock_off = days * DAY
 
-    # Webhooks. Those that are not spoken of are under way, for as long as nobody speaks of them.
+    # Webhooks. Those without a rule are in flight until a rule delivers them.
 
     @precondition(lambda self: self.scenario.pending)
     @rule(which=which, twice=st.booleans())
@@ -264,7 +264,7 @@ class Chaos(RuleBasedStateMachine):
         self, name: str, on: str, count: int, after: int, requested_mode: RequestedMode
     ) -> None:
         if name == "page_cut_short":
-            # Cut in the same way twice, a second that fills more than a page looks whole.
+            # If truncated equally twice, a second with more than a page looks complete.
             count = 1
         self._run_with(name, on, count, after, requested_mode)
 
@@ -316,7 +316,7 @@ class Chaos(RuleBasedStateMachine):
         scenario = self.current
         scenario.counts["warehouse faults"] += 1
         scenario.counts["warehouse faults: refused"] += 1
-        # Port 9, discard: nothing on this machine has it.
+        # Port 9, discard: nothing on this machine uses it.
         scenario.run(fails=True, bigquery_emulator_host="http://127.0.0.1:9")
 
     @rule(phase=st.sampled_from(PHASES), requested_mode=asks)
@@ -335,7 +335,7 @@ class Chaos(RuleBasedStateMachine):
         self._change_without_webhooks()
         scenario.run_and_kill(requested_mode, call=job, moment=moment, jobs=True)
 
-    # Runs at once.
+    # Concurrent runs.
 
     @rule(
         phase=st.sampled_from(PHASES[:-1]),
@@ -446,9 +446,9 @@ def machine_for(environment: Environment, troubles: Sequence[str] = TROUBLES) ->
         loaded=st.sampled_from((True, True, True, False)),
         days_off=st.sampled_from((0, 1, -1)),
         trouble=st.sampled_from(troubles),
-        # The third first: the job that comes before or after what a run may do too early.
+        # The third first: the job before or after the one that a run may do too early.
         at=st.sampled_from((3, 1, 2, 4)),
     )(Chaos.begin)
-    # Where Hypothesis chooses the same each time, it chooses by this name.
+    # When derandomized, Hypothesis derives its choices from this name.
     name = "_".join(("Chaos", *troubles))
     return type(name, (Chaos,), {"environment": environment, "begin": begin})

@@ -33,7 +33,7 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         if name.lower() in Settings.model_fields:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    # Tables for people are as wide as the terminal; here there is none.
+    # Tables are as wide as the terminal, and tests have none.
     monkeypatch.setenv("COLUMNS", "200")
     return tmp_path
 

@@ -95,7 +95,7 @@ def make_harness(warehouse_endpoint: str, vendor: Vendor) -> Iterator[MakeHarnes
             settings = {**SETTINGS, **changed}
             opened = open_harness(warehouse_endpoint, tickets, vendor, cap=cap, **settings)
             harness = harnesses.enter_context(opened)
-            # No vendor keeps back what is as old as this.
+            # Longer than any vendor's settle delay.
             harness.simulator.advance(SECONDS_PAST_GRACE)
             return harness
 

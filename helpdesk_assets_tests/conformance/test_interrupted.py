@@ -28,5 +28,5 @@ def test_interrupted_first_load_resumes(make_harness: MakeHarness) -> None:
     report = harness.sync_and_verify()
     assert report.manifest.first_load
     assert report.facts.rows == TICKETS + 3
-    # Where a list has no end to ask for, readers side by side are served some tickets twice.
+    # If a list has no upper bound, concurrent readers receive some tickets twice.
     assert harness.simulator.counters().tickets_served < 0.85 * TICKETS

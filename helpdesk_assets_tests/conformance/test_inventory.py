@@ -128,7 +128,7 @@ def test_every_ticket_is_listed_with_its_time(open_helpdesk: Open, vendor: Vendo
     assert entries_by_id(pages) == truth(simulator, vendor)
     assert not any(page.unreadable for page in pages)
     living = sum(not line.gone for line in entries_by_id(pages).values())
-    # Zoho Desk's search still counts the two that are spam.
+    # Zoho Desk's search still counts the two spam tickets.
     assert {page.total for page in pages} <= {None, living, living + 2}
 
 
@@ -221,7 +221,7 @@ def test_odd_pages_do_not_end_the_inventory(
     simulator, helpdesk, endpoint = open_helpdesk()
     simulator.fault(fault, on=endpoint, after=1, count=3)
     if (vendor.name, fault) == ("zoho_desk", "empty_page"):
-        # It counts more rows than it gives: an error, and no end either.
+        # The count exceeds the rows: an error, not the end.
         with pytest.raises(EndpointFailed):
             list(helpdesk.inventory())
     else:

@@ -12,7 +12,7 @@ HOUR = 3600.0
 
 def test_lost_and_stale_rows_are_repaired(make_harness: MakeHarness) -> None:
     harness = make_harness(60, **STAGED)
-    # A ticket that is fetched by its id has more in it than a list gives, at some vendors.
+    # With some vendors, a ticket fetched by its id has more fields than in a list.
     harness.columns = tuple(column for column in COLUMNS if column != "raw_json")
     harness.sync()
     harness.simulator.advance(HOUR)

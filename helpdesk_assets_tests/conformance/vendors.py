@@ -233,7 +233,7 @@ FRESHDESK = Vendor(
         "spam": DeletionVisibility.FULL_VERSION,
         "merged": DeletionVisibility.STAYS_LIVE,
     },
-    # The list, the trash and the spam.
+    # Calls for the list, deleted tickets and spam.
     calls_without_changes=3,
     retries_first_call=True,
     create_dated=create_by_clock,
@@ -248,7 +248,7 @@ FRESHDESK = Vendor(
 
 REQUEST_TRACKER = Vendor(
     name="request_tracker",
-    # Of a zone that is neither UTC nor the server's.
+    # A user whose time zone is neither UTC nor the server's.
     settings=lambda simulator: {
         "helpdesk_user": "sync-new-york",
         "helpdesk_api_token": SecretStr(simulator.token),
@@ -256,13 +256,13 @@ REQUEST_TRACKER = Vendor(
     subject="Subject",
     modified="LastUpdated",
     columns=_request_tracker_columns,
-    # Spam is deleted, by hand or by a rule; of a merged ticket its transaction is left.
+    # Spam is deleted, by hand or by a rule; a merged ticket leaves a transaction.
     removals={
         "deleted": DeletionVisibility.FULL_VERSION,
         "spam": DeletionVisibility.FULL_VERSION,
         "merged": DeletionVisibility.TOMBSTONE,
     },
-    # The user's time zone, what has gone, what has changed.
+    # Calls for the user's time zone, removals and changes.
     calls_without_changes=3,
     retries_first_call=True,
     create_dated=create_by_clock,
@@ -288,13 +288,13 @@ ZOHO_DESK = Vendor(
     subject="subject",
     modified="modifiedTime",
     columns=_zoho_columns,
-    # Deleted and merged ones are in the recycle bin, and spam stays where it is.
+    # Deleted and merged tickets are in the recycle bin; spam stays in the search.
     removals={
         "deleted": DeletionVisibility.FULL_VERSION,
         "spam": DeletionVisibility.FULL_VERSION,
         "merged": DeletionVisibility.FULL_VERSION,
     },
-    # A token, the search, and the bin until nothing follows.
+    # Calls for a token, the search, and the recycle bin up to an empty page.
     calls_without_changes=5,
     retries_first_call=True,
     create_dated=create_by_clock,

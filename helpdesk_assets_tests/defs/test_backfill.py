@@ -62,7 +62,7 @@ def test_backfilling_three_months_beside_the_sync(harness: DagsterHarness) -> No
         harness.helpdesk.advance(SECONDS_PAST_GRACE)
         assert harness.sync().success
     assert harness.stored() == harness.truth()
-    # What the backfill brought is nobody's miss; what the sync found is.
+    # Changes read by the backfill are not missed updates; those found by the sync are.
     assert set(harness.missed()) == set(changed)
 
 
@@ -121,6 +121,6 @@ def test_job_definition() -> None:
     assert job.executor_def.name == "in_process"
     assert [node.name for node in job.graph.nodes_in_topological_order] == ["ticket_backfill"]
     spec = defs.resolve_asset_graph().get(dg.AssetKey("ticket_backfill"))
-    # A pool of its own, and no part of what "materialize all" of the sync's group is about.
+    # A separate pool, and not part of "Materialize all" of the sync's group.
     assert spec.pools == {"helpdesk_backfill"}
     assert spec.group_name == "helpdesk_backfill"

@@ -114,7 +114,7 @@ def test_crashed_run_resumes_from_the_failed_step(
     harness.helpdesk.advance(3600)
     assert run(harness)[0]
     assert harness.stored() == harness.truth()
-    # What a run met within the grace may yet have come by webhook, and is no missed update.
+    # A change within the grace may still arrive by webhook, so it is not missed.
     assert harness.missed() in (sorted(changed + later), changed), "each once"
 
 

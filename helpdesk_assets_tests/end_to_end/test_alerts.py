@@ -75,11 +75,11 @@ def test_lost_webhooks_and_recovery_are_each_alerted_once(
             assert sync(harness, time) == (False, "ERROR")
             assert harness.missed() == lost
             until(lambda: bool(alert_server.received), log)
-            # A daemon that ends between sending and saving its cursor rightly sends again.
+            # A daemon that dies between sending and saving its cursor sends again, as it should.
             looked()
         heartbeats = len(alert_server.heartbeats)
 
-        # Another process, which knows only what the instance has kept.
+        # Another process, which has only the instance's stored state.
         with daemon(home, log):
             lost += change_and_lose_webhooks(harness, 1, of=12)
             assert sync(harness, time) == (False, "WARN")

@@ -14,7 +14,7 @@ LATE_SECONDS = 400.0
 @pytest.mark.slow
 def test_sync_finds_exactly_the_undelivered_changes(warehouse_endpoint: str) -> None:
     with (
-        # Groups of one: what comes twice is else told apart before it is written.
+        # Groups of one: otherwise, duplicates are removed before the write.
         open_harness(warehouse_endpoint, 60, webhook_flush_events=1) as harness,
         subscribed_receiver(harness.simulator, harness.settings) as time,
     ):
@@ -31,7 +31,7 @@ def test_sync_finds_exactly_the_undelivered_changes(warehouse_endpoint: str) -> 
         simulator.send_webhooks(lose=3, double=2)
         changed = simulator.change(ids=ids[5:15], spread_seconds=10)
         lost = changed[:3]
-        # Its newer version comes first, the older one late: nothing is left to be told of it.
+        # Its newer version arrives first, the older one late: nothing remains to report.
         overtaken = simulator.change(ids=[held[0].ticket_id])
         time.advance(LATE_SECONDS)
         assert simulator.release_webhooks(newest_first=True) == len(held)

@@ -152,10 +152,10 @@ def test_next_run_appends_to_the_same_table(spool: Spool) -> None:
     manifest = read(helpdesk, store, spool, plan, 1000, run_id="run-2")
     assert helpdesk.resumed == [begun.resume]
     assert manifest.staging == begun.staging
-    # A batch of its own: that of a run that got further may be merged, and this one not yet.
+    # A separate batch: that of a run which got further may be merged before this one.
     assert manifest.batch_id not in begun.staging
     assert (manifest.rows, manifest.pages) == (begun.rows + 2, begun.pages + 2)
-    # What the table holds may be more than was noted, and nobody knows of it.
+    # The table may contain more rows than the checkpoint counts.
     assert manifest.has_checkpoint
     assert manifest.may_have_tombstones
     assert store.stored == ["4", "5"]

@@ -66,7 +66,7 @@ def test_full_sync_removes_fields_redacted_later(plain_harness: Harness) -> None
     harness.sync()
     assert SECRET_WORD in str(harness.rows())
     named: dict[str, Any] = {"redact_fields": f"{subject}:hash", "redact_key": KEY}
-    # Times of answers are whole seconds: not within the one in which the first run read.
+    # Times of answers are whole seconds: wait for the second after the first run.
     harness.simulator.advance(2)
     began = harness.simulator.clock().now
     harness.sync(RequestedMode.FULL, **named)

@@ -197,7 +197,7 @@ def test_backfill_share_scales_the_limits(harness: Harness) -> None:
     shared = settings.for_backfill
     assert shared.helpdesk_calls_per_minute == 25
     assert shared.helpdesk_concurrency == 2
-    # One at least, and no limit stays none.
+    # At least one, and no limit stays no limit.
     assert shared.zendesk_exports_per_minute == 1
     assert shared.freshdesk_lists_per_minute == 0
 

@@ -27,7 +27,7 @@ def create_older_table(harness: Harness) -> None:
     There is no state.
     """
     schema = [bigquery.SchemaField(name, kind) for name, kind in OLD_COLUMNS.items()]
-    # The others were not filled, and stay so until a ticket changes.
+    # The others were not filled, and stay NULL until a ticket changes.
     harness.columns = ("subject", "status", "modifiedTime", "raw_json")
     table = harness.warehouse.dataset.table_id("tickets")
     harness.warehouse.create_table(bigquery.Table(table, schema))

@@ -26,7 +26,7 @@ def test_only_lost_webhooks_are_missed_despite_duplicates_and_delays(
     lost, slow, twice, after = changed[:3], changed[3:5], changed[5:7], changed[7:9]
     harness_with_event.deliver_to_receiver([*changed[9:], *reversed(twice)])
     harness_with_event.deliver_to_receiver(twice, delay=40)
-    # The newest of all is delivered, and with it MAX(modifiedTime) passes what was lost.
+    # The newest change is delivered, so MAX(modifiedTime) passes the lost ones.
     harness_with_event.deliver_to_receiver(harness_with_event.simulator.change(1))
     harness_with_event.simulator.advance(SECONDS_PAST_GRACE)
     harness_with_event.deliver_to_receiver(slow, delay=500)
@@ -39,7 +39,7 @@ def test_only_lost_webhooks_are_missed_despite_duplicates_and_delays(
     assert report.facts.webhooks is not None
     assert (report.facts.webhooks.judged, report.facts.webhooks.late) == (13, 2)
 
-    # These come after the sync has called them missed, and it has stored their tickets.
+    # These arrive after the sync has stored their tickets and recorded them as missed.
     harness_with_event.deliver_to_receiver(after, delay=900)
     report = harness_with_event.sync()
     assert harness_with_event.reasons() == {

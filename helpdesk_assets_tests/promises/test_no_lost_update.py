@@ -77,7 +77,7 @@ def _sync_and_verify(harness: Harness, scenario: str) -> None:
     harness.simulator.advance(5)
     harness.sync()
     if scenario == "future_row":
-        # The row of 2099 was in an answer but is in no truth.
+        # The row of 2099 was in an answer but is not in the true state.
         stored = harness.tickets()
         true = harness.truth()
         assert {key: stored[key] for key in true} == true

@@ -26,7 +26,7 @@ def ids(harness: Harness) -> list[str]:
 
     All changes are older than the settle delay.
     """
-    # Staged: the stand-in takes longer for rows in parameters.
+    # Staged: the local warehouse is slower with rows in parameters.
     harness.sync(bigquery_small_batch_bytes=1000)
     harness.simulator.advance(HOUR)
     tickets = sorted(harness.simulator.truth(), key=lambda ticket: ticket.modified_time)

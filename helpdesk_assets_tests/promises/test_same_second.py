@@ -49,7 +49,7 @@ def test_late_webhook_does_not_overwrite(harness: Harness) -> None:
     harness.sync()
     first, second = twice_in_a_second(harness)
     for _ in range(2):
-        # Beyond what windows read again.
+        # Older than the overlap of windows.
         harness.simulator.advance(SECONDS_PAST_GRACE)
         harness.sync()
     for ticket in (second, first):

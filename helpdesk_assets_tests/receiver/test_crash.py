@@ -91,7 +91,7 @@ def assert_all_stored(settings: Settings, load: Load) -> None:
     assert (len(stored), len(recorded)) == (len(tickets), len(events)), "a row is there twice"
     absent = {key for key, expected in load.answered.items() if recorded.get(key) != expected}
     stale = {key for key, (ticket_id, at) in load.answered.items() if not stored[ticket_id] >= at}
-    # The other way round as well: no event's row claims what is not in tickets.
+    # The reverse as well: no event exists for a version that is not in tickets.
     untrue = {key for key, (ticket_id, at) in recorded.items() if not stored[ticket_id] >= at}
     assert (absent, stale, untrue) == (set(), set(), set())
 

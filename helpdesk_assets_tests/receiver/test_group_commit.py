@@ -245,7 +245,7 @@ def test_unexpected_error_answers_every_delivery() -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda *_: None)
         outcomes.extend(await _outcomes(commits, 2))
-        # And it goes on with the next.
+        # It continues with the next one.
         assert isinstance((await _outcomes(commits, 1))[0], KeyError)
 
     run_scenario(store, scenario)

@@ -66,7 +66,7 @@ def test_hint_stores_the_current_ticket(warehouse_endpoint: str, vendor: Vendor)
             assert {column: stored[column] for column in true} == true
             assert stored["deletedTime"] is None
 
-            # Posts without an id are told apart by the version that they bring.
+            # Posts without an id are distinguished by the version they contain.
             harness.simulator.advance(5)
             harness.simulator.delete(ids=[changed.ticket_id])
             assert send(harness, sender, changed.ticket_id) == 200

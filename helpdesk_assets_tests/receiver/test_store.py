@@ -59,7 +59,7 @@ def test_tombstone_takes_values_from_its_group(turned: bool) -> None:
 
     assert (found.subject, found.tombstone) == ("Printer 1", False)
     assert found.deleted_time == found.modified_time == START + timedelta(seconds=9)
-    # And a ticket that came back is no tombstone's.
+    # A restored ticket is not a tombstone.
     assert newest_versions([gone(1, 1), ticket(1, 2)]) == [ticket(1, 2)]
 
 
@@ -135,7 +135,7 @@ def test_crash_between_writes_leaves_no_event(warehouse: BigQueryClient) -> None
         dying.write_events(group, "first", LATER)
 
     assert warehouse.get_table(tables.WEBHOOK_EVENTS.name, fresh=True) is None
-    # Sent again, the ticket is as it was and the event is there.
+    # After the retry, the ticket is unchanged and the event exists.
     store = DeliveryStore(warehouse)
     store.write_tickets(group, "second")
     assert store.write_events(group, "second", LATER) == 1

@@ -35,7 +35,7 @@ class RequestTracker:
     """A context manager; call `insert` before entering it, or the server ignores scrips."""
 
     def __init__(self) -> None:
-        # Not pytest's own: where root runs the tests, RT runs as another user and cannot get there.
+        # Not pytest's directory: if root runs the tests, RT runs as another user without access.
         self.home = Path(tempfile.mkdtemp(prefix="request-tracker-"))
         self.home.chmod(0o755)
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -43,7 +43,7 @@ class RequestTracker:
         self.base_url = f"http://127.0.0.1:{self.port}"
         self._server: subprocess.Popen[bytes] | None = None
         self._session = requests.Session()
-        # A proxy of the environment has no way to this machine's loopback.
+        # A proxy from the environment cannot reach this machine's loopback.
         self._session.trust_env = False
         self._session.auth = (ADMINISTRATOR, ADMINISTRATOR_PASSWORD)
 

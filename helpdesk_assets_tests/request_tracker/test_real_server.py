@@ -112,9 +112,9 @@ def test_table_equals_request_tracker(
     stored = assert_equal(rt, warehouse)
     assert stored[ids[1]]["assignee"] == "root"
     assert stored[ids[5]]["subject"] == f"{SUBJECTS[0]} 5"
-    # What is known of a merged ticket stays known.
+    # A merged ticket keeps its known fields.
     assert (stored[ids[3]]["subject"], stored[ids[3]]["status"]) == (f"{SUBJECTS[3]} 3", "new")
-    # Custom fields come to whom they are shown; New York's user is not.
+    # Custom fields need a right, which New York's user does not have.
     raw = as_value(stored[ids[2]]["raw_json"])
     values = [field["values"] for field in raw["CustomFields"]]
     assert values == ([["XXL"]] if user == "sync-kolkata" else [])

@@ -129,7 +129,7 @@ def test_posts_while_the_receiver_is_down_are_found_missed(
     lost_new = rt.create("nobody is told")
     lost = webhook_env.versions(old[0], lost_new)
     with webhook_env.receiver():
-        # The newest is delivered, and with it MAX(modifiedTime) passes what was lost.
+        # The newest change is delivered, so MAX(modifiedTime) passes the lost ones.
         rt.change(old[1], Subject="told again")
         last = webhook_env.versions(old[1])
         until(lambda: last <= events(warehouse))

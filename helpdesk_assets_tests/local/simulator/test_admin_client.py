@@ -115,7 +115,7 @@ def test_archived_tickets_stay_in_the_truth(simulator: SimulatedHelpdesk, caller
     archived = simulator.archive(5)
     assert len(set(archived)) == 5
     assert list(simulator.truth(raw_ticket=True)) == before
-    # This API knows no archive.
+    # This API has no archive.
     assert caller.ticket(archived[0]).status_code == 200
 
 

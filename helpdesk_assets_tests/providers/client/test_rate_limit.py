@@ -86,7 +86,7 @@ def test_no_minute_exceeds_the_limit() -> None:
     times = sent_at(budget, clock, 1)
     clock.now += 50
     times += sent_at(budget, clock, 5)
-    # From the first call on, not from a minute of the wall: the third waits for nobody.
+    # The minute starts with the first call, not on the clock: the third need not wait.
     assert times == [0.0, 50.0, 50.0, 60.0, 110.0, 110.0]
 
 
@@ -134,7 +134,7 @@ def test_remaining_calls_are_spread_until_the_reset() -> None:
     assert sent_at(budget, clock, 1) == [0.0]
     budget.observe(rate_limit_headers(5, reset=50))
     assert sent_at(budget, clock, 5) == [10.0, 20.0, 30.0, 40.0, 50.0]
-    # The helpdesk counts anew by then, so nothing is known.
+    # The helpdesk's counter has been reset by then, so nothing is known.
     assert sent_at(budget, clock, 2) == [50.0, 50.0]
 
 
@@ -238,7 +238,7 @@ def test_too_long_a_wait_is_an_error() -> None:
     with pytest.raises(EndpointFailed, match="no call for another 301 s"):
         sent_at(budget, clock, 1)
     assert clock.waits == []
-    # Its place is free again, and after a while so is the lane.
+    # Its slot is free again, and after a while the lane, too.
     clock.now += 1
     assert sent_at(budget, clock, 1) == [301.0]
 
@@ -269,7 +269,7 @@ def test_threads_share_one_rate_limit() -> None:
 
     def call(_: int) -> float:
         with budget.slot():
-            # The clock may have been moved on since; the turn was taken at what it showed then.
+            # The clock may have advanced since; the slot was taken at the earlier time.
             at: float = mine.at
             return at
 

@@ -220,7 +220,7 @@ def test_interrupted_read_resumes_and_rereads_the_trash(
     assert contents(newest([*read, *rest])) == truth(simulator)
     assert newest(rest)[deleted].deleted_time
     again = {key for key, one in newest(rest).items() if not one.deleted_time} & newest(read).keys()
-    # The last second that was read may not have been whole.
+    # The last second may have been read incompletely.
     assert again <= {ticket.ticket_id for ticket in read[-1].tickets}
     assert len(again) <= 2
 

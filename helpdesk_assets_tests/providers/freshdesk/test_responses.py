@@ -79,9 +79,9 @@ def in_pages(*pages: tuple[list[Any], bool]) -> Callable[[ReceivedRequest], Cann
     "pages",
     [
         [(rows(10), True), (rows(10, 11), True), (rows(4, 21), False)],
-        # A proxy has taken the headers away: a full page is not the last one.
+        # A proxy has removed the headers: a full page does not count as the last one.
         [(rows(10), False), (rows(10, 11), False), (rows(4, 21), False)],
-        # Rows that this agent may not see are missing, so no page is full.
+        # Rows that this agent cannot see are missing, so no page is full.
         [(rows(9), True), (rows(3, 11), True), ([], True), (rows(12, 13), False)],
     ],
 )
@@ -267,7 +267,7 @@ def test_requests_of_an_inventory(connect: Connect) -> None:
         helpdesk = connect(server.url, freshdesk_include="stats,requester")
         assert [page.entries for page in helpdesk.inventory()] == 6 * [()]
     ever = {"updated_since": "2000-01-01T00:00:00Z", **LISTED}
-    # The server's clock says 10:00:00, and that second is not over.
+    # The server's time is 10:00:00, and that second is not over.
     again = {"updated_since": "2026-11-23T09:59:58Z", **LISTED}
     assert sent_requests(server.seen) == [
         SentRequest("GET", TICKETS, {**asked, **kind}, HEADERS)
@@ -300,10 +300,10 @@ def test_requests_for_further_pages(connect: Connect) -> None:
         ("2026-11-23T08:59:59Z", "1"),
         ("2026-11-23T08:59:59Z", "1"),
         ("2026-11-23T08:59:59Z", "2"),
-        # Once more, until two readings are alike.
+        # Again, until two passes are equal.
         ("2026-11-23T08:59:59Z", "1"),
         ("2026-11-23T08:59:59Z", "2"),
-        # Past it: here it is seen that the bound is inclusive, so the window's own will do.
+        # After it: the answer shows that the bound is inclusive, so the window's start suffices.
         ("2026-11-23T09:00:00Z", "1"),
         ("2026-11-23T09:00:01Z", "1"),
         ("2026-11-23T09:00:01Z", "1"),

@@ -122,7 +122,7 @@ def test_changes_while_paging_lose_nothing(simulator: SimulatedHelpdesk, connect
     got = times(pages)
     late = {name: when for name, when in truth(simulator).items() if when > pages[0].until}
     assert {**got, **late} == truth(simulator)
-    # And the next window has the rest.
+    # The next window contains the rest.
     simulator.clear_faults()
     assert {**got, **times(helpdesk.changes(pages[0].until))} == truth(simulator)
 

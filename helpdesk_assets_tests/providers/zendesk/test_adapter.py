@@ -395,7 +395,7 @@ def test_one_ticket(simulator: SimulatedHelpdesk, connect: Connect) -> None:
     ticket = connect().ticket(living)
     assert ticket is not None
     raw_ticket = truth(simulator)[living]
-    # Only exports tell this one.
+    # Only exports have this field.
     del raw_ticket["generated_timestamp"]
     assert json.loads(ticket.raw_json) == raw_ticket
     assert connect().ticket(deleted) is None

@@ -333,7 +333,7 @@ def test_one_moment_beyond_the_cap_is_an_error(
         "Desk gives no more in one query. Change some of them again there (a bulk action on a part "
         "of them), which moves these to another time; then run again."
     )
-    # What is known to be refused is not asked for.
+    # A page known to be refused is not requested.
     assert ("422" in capped.counters().calls["search"]) is not is_known
     assert helpdesk.use.calls < 40
     capped.change(61, spread_seconds=61)
@@ -366,7 +366,7 @@ def test_unreadable_ticket_in_the_bin_becomes_a_tombstone(
     simulator.advance(10)
     gone = newest(connect().changes(since))[deleted]
     assert (gone.tombstone, gone.deleted_time, gone.subject) == (True, at, None)
-    # Later than whatever else happened in that second.
+    # Later than everything else in that second.
     assert gone.modified_time == at + timedelta(milliseconds=999)
     assert json.loads(gone.raw_json)["type"] == "Tickets"
 

@@ -355,17 +355,17 @@ EVERY = range(120)
 @pytest.mark.parametrize(
     ("states", "calls"),
     [
-        # It holds still: 50, 49 more, 21 more, and nothing behind them.
+        # Without changes: 50, 49 more, 21 more, and nothing behind them.
         ([binned(*EVERY)], 4),
-        # One is restored between the first page and the second, so that the rest moves up: anew.
+        # One is restored between the first two pages, so the rest shifts: read again.
         ([binned(*EVERY), binned(*EVERY[1:])], 6),
-        # The very row that both pages have in common.
+        # The row that both pages contain.
         ([binned(*EVERY), binned(*EVERY[:49], *EVERY[50:])], 6),
-        # Some are deleted meanwhile, in front: what was seen comes once more.
+        # Some are deleted meanwhile, in front: rows already read appear again.
         ([binned(*EVERY), binned(*range(900, 905), *EVERY)], 4),
-        # So many that the second page has nothing new.
+        # So many that the second page contains nothing new.
         ([binned(*EVERY), binned(*range(900, 949), *EVERY)], 5),
-        # All of it goes.
+        # All rows disappear.
         ([binned(*EVERY), []], 3),
     ],
 )
@@ -516,10 +516,10 @@ def test_requests_for_further_pages(connect: Connect) -> None:
         ("00.122Z", "00.001Z", "0"),
         ("00.122Z", "00.125Z", "0"),
         ("00.122Z", "00.125Z", "2"),
-        # Once more, until two readings are alike.
+        # Again, until two passes are equal.
         ("00.122Z", "00.125Z", "0"),
         ("00.122Z", "00.125Z", "2"),
-        # Past it: here it is seen that ranges are inclusive, so the window's own start will do.
+        # After it: the answer shows that ranges are inclusive, so the window's start suffices.
         ("00.123Z", "00.001Z", "0"),
         ("00.124Z", "00.001Z", "0"),
         ("05.000Z", "00.001Z", "0"),

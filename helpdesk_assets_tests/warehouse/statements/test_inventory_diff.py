@@ -356,7 +356,7 @@ def test_each_outcome(cases: InventoryCases, asked: bool) -> None:
     assert cases.inventories.difference_counts(SWEEP)[0] == DifferenceCount(
         DifferenceKind.ABSENT, DifferenceOutcome.UNRESOLVED, 1, ("nowhere",)
     )
-    # What is settled once stays so, whatever becomes of the ticket later.
+    # A settled difference stays settled, whatever happens to the ticket later.
     cases.tickets({"lags": (NOON, None), "stays": (NOON, NOON)})
     cases.inventories.record_outcomes(SWEEP, deletions_verified=True)
     assert cases.differences() == settled

@@ -157,7 +157,7 @@ def test_appending_rows_extends_the_tables_expiry(warehouse: BigQueryClient) -> 
         staging.add(NAME, tables.RAW_TICKET_CHANGES.columns, spool, run_id="run-1", step="load")
     found = warehouse.get_table(NAME, fresh=True)
     assert found is not None
-    # One stand-in knows of no expiry.
+    # One local warehouse does not support expiration.
     assert found.expires in {None, later + timedelta(days=7)}
     assert len(list(warehouse.list_rows(NAME))) == 1
 

@@ -92,7 +92,7 @@ def test_without_a_start_only_the_last_30_days(caller: Caller) -> None:
     rows = caller.rows()
     assert 0 < len(rows) < 30
     assert {row["created_at"] > caller.ago(30 * 86_400) for row in rows} == {True}
-    # Older ones that have been changed since are missing.
+    # Older tickets are missing although they changed later.
     changed = caller.simulator.change(ids=[next(caller.simulator.truth()).ticket_id])
     assert int(changed[0].ticket_id) not in {row["id"] for row in caller.rows()}
 

@@ -137,7 +137,7 @@ def test_merged_tickets_redirect_to_their_target(simulator: SimulatedHelpdesk, g
         "items"
     ]
     pairs = [(row["ObjectId"], row["NewValue"].rpartition("/")[2]) for row in transactions[-4:]]
-    # To each of the two the same is told.
+    # Both users get the same answer.
     assert pairs == [(merged, between), (between, between), (between, into), (into, into)]
 
 
