@@ -1,4 +1,4 @@
-"""What the measurements share: the embedded parts, and one timed process."""
+"""Shared by the benchmarks: the stand-ins, and a measured process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SYNC = (sys.executable, "-m", "helpdesk_assets.cli", "sync", "--json")
 
 @dataclass(frozen=True, slots=True)
 class ProcessUsage:
-    """One finished process: wall seconds, processor seconds, peak memory in MiB."""
+    """Usage of a finished process: wall seconds, CPU seconds, peak memory in MiB."""
 
     wall: float
     cpu: float
@@ -28,19 +28,19 @@ class ProcessUsage:
 
 @contextmanager
 def embedded_services(tickets: int) -> Iterator[AdminClient]:
-    """A simulated helpdesk and a local warehouse, each a process; the environment names both."""
+    """Start a simulated helpdesk and a local warehouse, and set the environment to use them."""
     with start_environment(tickets, datetime.now(UTC) - timedelta(hours=1)) as environment:
         yield environment.admin_client
 
 
 def run(command: Sequence[str]) -> ProcessUsage:
-    """Run to the end and account for that process alone."""
-    began = time.monotonic()
+    """Run a command to its end and return its usage, without that of other processes."""
+    started = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+        raise SystemExit(f"{' '.join(command)} failed with exit code {process.returncode}")
     return ProcessUsage(
-        time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+        time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
     )

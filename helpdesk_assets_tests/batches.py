@@ -1,4 +1,4 @@
-"""A batch on paper, for tests of what is done with its manifest."""
+"""Batches without a warehouse, for tests that use only the manifest."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """One warehouse per test process, and a fresh dataset in it per test.
 
-Nothing is skipped where it cannot start: a suite that passes without it has proved nothing.
+Tests fail, and are not skipped, if it cannot start: a suite that passes without it proves nothing.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """What tests the judge itself needs it built."""
+    """Ignore the tests of the SQL judge unless it is built."""
     if collection_path.name == "googlesql" and _kind(config) is not WarehouseKind.GOOGLESQL:
         return True
     return None
@@ -99,14 +99,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _restore_sigint() -> None:
-    """A shell starts what runs in its background with SIGINT ignored, and Dagster then treats
-    SIGTERM alike. Processes that tests start would inherit both and never stop when told."""
+    """Restore the default handler of SIGINT.
+
+    A shell starts background commands with SIGINT ignored, and Dagster then treats SIGTERM alike.
+    Processes started by tests would inherit both and never stop.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
 def _restore_logging() -> Iterator[None]:
-    """The command line configures the log of its process, which all tests share."""
+    """Undo the command line's changes to logging, which all tests of a process share."""
     logger = logging.getLogger("helpdesk_assets")
     handlers, level = logger.handlers, logger.level
     yield
@@ -116,8 +119,10 @@ def _restore_logging() -> Iterator[None]:
 
 @pytest.fixture
 def no_garbage_collection() -> Iterator[None]:
-    """For what goes to the bottom of Python's recursion. Another test's sessions may be collected
-    down there, closing them then fails for want of stack, and this test with it."""
+    """Disable garbage collection for tests that reach Python's recursion limit.
+
+    Collecting another test's sessions at that depth fails for lack of stack, and the test with it.
+    """
     gc.collect()
     gc.disable()
     yield
@@ -128,7 +133,7 @@ def no_garbage_collection() -> Iterator[None]:
 def warehouse_endpoint(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """Address of a warehouse that lives as long as the test process; empty for the real service."""
+    """Address of the test process's warehouse; empty for the real service."""
     kind = _kind(pytestconfig)
     with open_warehouse(kind, tmp_path_factory.mktemp("warehouse")) as endpoint:
         yield endpoint
@@ -136,14 +141,14 @@ def warehouse_endpoint(
 
 @pytest.fixture
 def warehouse_settings(warehouse_endpoint: str) -> Iterator[Settings]:
-    """Settings that name a dataset which no other test has."""
+    """Settings that name a dataset of this test alone."""
     with fresh_dataset(warehouse_endpoint) as settings:
         yield settings
 
 
 @pytest.fixture
 def warehouse(warehouse_settings: Settings) -> Iterator[BigQueryClient]:
-    """A warehouse on its own empty dataset."""
+    """A warehouse client on an empty dataset."""
     from helpdesk_assets.warehouse.bigquery.connection import connect
 
     connected = connect(warehouse_settings)

@@ -1,4 +1,4 @@
-"""A dataset of its own for whoever needs one, in the warehouse of the test process."""
+"""Fresh datasets in the warehouse of the test process."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ REUSE_NAMES = find_spec(BQEMULATOR.module) is not None
 
 @contextmanager
 def fresh_dataset(endpoint: str) -> Iterator[Settings]:
-    """Settings that name a dataset which nobody else has; without an endpoint it is one of the real
-    service, and is there already.
+    """Return settings that name a new dataset.
 
-    It is dropped afterwards: local-bigquery takes longer for everything with each table it has.
+    Without an endpoint, it is an existing dataset of the real service. It is dropped afterwards:
+    every table makes local-bigquery slower for all requests.
     """
     settings = Settings(  # type: ignore[call-arg,unused-ignore]  # pydantic-settings' own
         _env_file=None,
@@ -76,7 +76,7 @@ def _drop_dataset(settings: Settings) -> None:
 
 
 def _client(settings: Settings) -> bigquery.Client:
-    # Not imported for tests that need no warehouse: the client takes a while.
+    # Imported late for tests without a warehouse: the client is slow to import.
     from google.cloud import bigquery
 
     from helpdesk_assets.warehouse.bigquery.connection import emulator_arguments

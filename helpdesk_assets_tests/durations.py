@@ -1,4 +1,4 @@
-"""What takes long is marked `slow`; a case that takes long without the mark fails a strict run."""
+"""Slow tests must be marked `slow`; a strict run fails if one is not."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ QUICK_SECONDS = 5.0
 
 
 class StrictDurations:
-    """A plugin of the process that hears every report."""
+    """A pytest plugin that checks the duration of every test."""
 
     def __init__(self, factor: float) -> None:
-        """
-        Args:
-            factor: how much slower than a quiet machine this one may be.
-        """
+        """Create the plugin; `factor` is how much slower than an idle machine this one may be."""
         self._most = QUICK_SECONDS * factor
         self._long: list[str] = []
 

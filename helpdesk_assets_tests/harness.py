@@ -223,7 +223,7 @@ class Harness:
         """What the tickets table must hold, by id."""
         rows = {
             ticket.ticket_id: self._expected_row(ticket)
-            for ticket in self.simulator.truth(raw_ticket=True, gone=True)
+            for ticket in self.simulator.truth(raw_ticket=True, include_removed=True)
         }
         return {ticket_id: row for ticket_id, row in rows.items() if row is not None}
 
@@ -274,8 +274,8 @@ class Harness:
         assert ticket.raw_ticket is not None
         gone = (
             DeletionVisibility.STAYS_LIVE
-            if ticket.end is None
-            else self.vendor.removals[ticket.end]
+            if ticket.removal_kind is None
+            else self.vendor.removals[ticket.removal_kind]
         )
         before = self._last_verified.get(ticket.ticket_id)
         if gone is DeletionVisibility.INVISIBLE:

@@ -1,10 +1,10 @@
-"""Take out each guard in turn, and print the test that fails for want of it.
+"""Disables each guard in turn, and prints the test that then fails.
 
     python -m helpdesk_assets_tests.mutation [NAME]
 
-Two kinds: the eight guards that chaos knows, turned off by `--without-guard`, and single lines of
-the modules that decide what is written, changed in a copy of the package. A guard that no test
-misses is a survivor, and ends the run with exit code 1. Only tests of `make test` count.
+There are two kinds: the eight guards of the chaos tests, turned off by `--without-guard`, and
+single lines of the modules that decide what is written, changed in a copy of the package. A guard
+that no test notices is a survivor, and the exit code is then 1. Only tests of `make test` count.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """One line of the package, and what somebody might write in its place."""
+    """A line of the package, and its replacement."""
 
     name: str
     path: str
@@ -178,10 +178,10 @@ MUTATIONS = (
 
 
 def main(wanted: str = "") -> int:
-    """Turn off what has `wanted` in its name, and print a line for each.
+    """Disable each guard with `wanted` in its name, and print a line for each.
 
     Returns:
-        1 if a guard is missed by no test, else 0.
+        1 if a guard survives, else 0.
     """
     survivors = 0
     for guard in GUARDS:
@@ -192,12 +192,12 @@ def main(wanted: str = "") -> int:
             with tempfile.TemporaryDirectory(prefix="mutation-") as directory:
                 _mutate(Path(directory), mutation)
                 survivors += _report(mutation.name, _first_failure(Path(directory)))
-    print(f"{survivors} survived")  # noqa: T201 - what the command is for
+    print(f"{survivors} survived")  # noqa: T201 - the output of the command
     return min(survivors, 1)
 
 
 def _mutate(directory: Path, mutation: Mutation) -> None:
-    """Copy the sources, and change every place where the line stands."""
+    """Copy the sources, and replace the line wherever it occurs."""
     for name in ("helpdesk_assets", "helpdesk_assets_tests", "docs"):
         shutil.copytree(ROOT / name, directory / name)
     shutil.copy(ROOT / "pyproject.toml", directory)
@@ -209,7 +209,7 @@ def _mutate(directory: Path, mutation: Mutation) -> None:
 
 
 def _first_failure(directory: Path, *options: str) -> str | None:
-    """The first test that fails in this checkout, None if all pass."""
+    """Return the first test that fails in this checkout, or None if all pass."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header"]
     command += ["-m", "not slow and not extended", "-p", "no:cacheprovider", *options]
     suites = [f"helpdesk_assets_tests/{suite}" for suite in SUITES]

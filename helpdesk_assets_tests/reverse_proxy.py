@@ -1,6 +1,6 @@
-"""A proxy before the warehouse, for whoever wants to see or to spoil what passes.
+"""A proxy in front of the warehouse that subclasses use to observe or disturb calls.
 
-Knows HTTP and which calls start jobs; what becomes of a call is for subclasses to say.
+It knows HTTP and which calls start jobs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Call:
 
     @property
     def starts_a_job(self) -> bool:
-        """A query or a load, or the beginning of an upload."""
+        """Whether the call is a query, a load, or the start of an upload."""
         path = self.path.partition("?")[0]
         return self.method == "POST" and path.endswith(("/jobs", "/queries"))
 
@@ -38,7 +38,7 @@ class Reply:
 
 
 class ReverseProxy:
-    """On a free loopback port, alive inside its `with` block."""
+    """A context manager that listens on a free loopback port."""
 
     def __init__(self, target: str) -> None:
         self.target = urlsplit(target).netloc
@@ -55,7 +55,7 @@ class ReverseProxy:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def answer(self, call: Call, forward: Callable[[], Reply]) -> Reply | None:
-        """What the caller gets; None ends the connection without a word."""
+        """Return the answer to the caller; None drops the connection."""
         return forward()
 
     def __enter__(self) -> Self:
@@ -70,17 +70,17 @@ class ReverseProxy:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    # Whoever calls may be dead by now, which is no news here.
+    # The caller may have been killed meanwhile, which is expected.
     block_on_close = False
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     owner: ReverseProxy
     protocol_version = "HTTP/1.1"
-    # Head and body in one packet: in two, each answer waits 40 ms for the other side's kernel.
+    # Head and body in one packet: with two, each answer waits 40 ms for a delayed ACK.
     wbufsize = 1 << 16
     disable_nagle_algorithm = True
 
@@ -113,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             return self._asked(call)
         except (HTTPException, ConnectionError):
-            # A connection that was left idle for too long; it is asked once more on a new one.
+            # The connection was idle for too long; the request is repeated on a new one.
             self._warehouse.close()
             return self._asked(call)
 
@@ -124,4 +124,4 @@ class _Handler(BaseHTTPRequestHandler):
         return Reply(reply.status, reply.read(), reply.getheaders())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Quiet."""
+        """Log nothing."""

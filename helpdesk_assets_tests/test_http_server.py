@@ -49,7 +49,7 @@ def _running() -> Iterator[tuple[str, Server, threading.Thread]]:
 
 def test_it_stops_at_once_though_a_connection_is_kept_open() -> None:
     took: list[float] = []
-    # The best of some, for the machine is busy. uvicorn alone never takes less than 0.1 s.
+    # The best of several, since the machine is busy. uvicorn alone always takes 0.1 s.
     while len(took) < 10 and not any(seconds < 0.09 for seconds in took):
         with requests.Session() as session, _running() as (url, server, thread):
             assert session.get(f"{url}/quick", timeout=10).text == "quick"

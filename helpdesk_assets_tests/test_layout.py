@@ -1,4 +1,4 @@
-"""Files that say the same thing twice keep saying the same."""
+"""Files that repeat each other's content stay consistent."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_both_loading_ways_name_the_same_module_and_location() -> None:
-    """Dagster reads workspace.yaml only where pyproject.toml says nothing, so a difference would
-    show up in one place and not in another."""
+    """Dagster reads workspace.yaml only without a section in pyproject.toml.
+
+    A difference would therefore show in one place only.
+    """
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["dagster"]
     (loaded,) = yaml.safe_load((ROOT / "workspace.yaml").read_text())["load_from"]
     module = loaded["python_module"]

@@ -1,4 +1,4 @@
-"""Settings: defaults that just work, problems that name the variable, secrets that stay secret."""
+"""Settings: working defaults, errors that name the variable, and secrets that stay secret."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_token_is_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_embedded_token_equals_the_simulators() -> None:
-    """Named in both places, because the simulator imports nothing of ours."""
+    """Both places have it, because the simulator does not import settings."""
     assert LOCAL_TOKEN == DEFAULT_TOKEN
 
 

@@ -1,4 +1,4 @@
-"""Rows on their way: in memory while small, on disk once they are not."""
+"""Rows before an upload: in memory while small, then on disk."""
 
 from __future__ import annotations
 

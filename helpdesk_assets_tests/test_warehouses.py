@@ -1,4 +1,4 @@
-"""Which warehouse the tests meet, and what is said where it is not there."""
+"""Selection of the tests' warehouse, and the errors if it is missing."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_bigquery_is_used_without_an_emulator_host(tmp_path: Path) -> None:
 def test_bigquery_dataset_is_removed_even_after_a_failure(
     warehouse_endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same calls, to the stand-in."""
+    """With the same calls, to the local warehouse."""
     monkeypatch.setenv("BIGQUERY_PROJECT", "acme")
     arguments = emulator_arguments(warehouse_endpoint)
 

@@ -1,10 +1,9 @@
-"""Which BigQuery the tests meet: `pytest --warehouse=...`.
+"""The warehouse behind the tests: `pytest --warehouse=...`.
 
-bqemulator      the local stand-in, as users have it.
-local-bigquery  another one, in an environment of its own: `make test-local-bigquery`.
-googlesql       bqemulator behind BigQuery's own parser and analyser, which judges each statement
-                first.
-bigquery        the real service, in datasets that are made for the tests and removed after them.
+bqemulator      the local warehouse, as users have it.
+local-bigquery  another emulator, in its own environment: `make test-local-bigquery`.
+googlesql       bqemulator behind BigQuery's own parser and analyzer, which checks each statement.
+bigquery        the real service, in datasets that the tests create and remove.
 """
 
 from __future__ import annotations
@@ -51,13 +50,16 @@ class WarehouseKind(StrEnum):
 
 
 class WarehouseMissing(Exception):
-    """The chosen warehouse lacks something; says what, and how to get it."""
+    """The chosen warehouse lacks something; the message says what, and how to get it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """What GoogleSQL said so far. `unjudged`: statements that the stand-in ran although a table in
-    them could not be found, each a hole in the proof."""
+    """GoogleSQL's verdicts so far.
+
+    `unjudged` are statements that the local warehouse ran although the judge did not find a table,
+    each a gap in the proof.
+    """
 
     accepted: int
     refused: tuple[str, ...]
@@ -65,11 +67,7 @@ class Verdicts:
 
 
 def require(kind: WarehouseKind, environ: Mapping[str, str]) -> None:
-    """Find out before the first test what would fail all of them.
-
-    Raises:
-        NotThere: the program is not built, or the project or the credentials are missing.
-    """
+    """Check before the first test whatever would make all of them fail."""
     if kind is WarehouseKind.LOCAL_BIGQUERY and find_spec(LOCAL_BIGQUERY.module) is None:
         raise WarehouseMissing(
             "--warehouse=local-bigquery needs an environment of its own: run "

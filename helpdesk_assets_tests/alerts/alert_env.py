@@ -1,7 +1,7 @@
-"""A small team with a job, checks and a sensor, and the hours that pass there.
+"""A small code location with a job, checks and an alert sensor, over simulated hours.
 
-Nothing but the cursor outlives a tick: sensor, resource and context are made anew for each, as by a
-process that has just been started.
+Only the cursor survives a tick: sensor, resource and context are new for each, as in a process that
+has just started.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
 
 @dataclass
 class Conditions:
-    """How things are when the next run looks."""
+    """The state that the next run finds."""
 
     missed: int = 0
     severity: dg.AssetCheckSeverity = ERROR
@@ -36,7 +36,7 @@ class Conditions:
 
 
 def definitions(conditions: Conditions) -> tuple[list[dg.AssetsDefinition], dg.Definitions]:
-    """Two assets with three checks, one of which crashes at will and one blocks."""
+    """Two assets with three checks, one of which fails on demand and one of which blocks."""
 
     @dg.asset
     def fetched() -> None:
@@ -97,7 +97,7 @@ class AlertEnv:
         )
 
     def run(self, tags: dict[str, str] | None = None, run_id: str | None = None) -> str:
-        """One run of the job; its id."""
+        """Run the job once; returns the run's id."""
         job = self.defs.resolve_job_def("sync")
         done = job.execute_in_process(
             instance=self.instance, raise_on_error=False, tags=tags, run_id=run_id
@@ -105,7 +105,7 @@ class AlertEnv:
         return done.run_id
 
     def materialize(self, *assets: str) -> str:
-        """These alone, put together by hand as in the UI."""
+        """Materialize these assets without the job, as from the UI."""
         job = self.defs.resolve_implicit_global_asset_job_def()
         return job.execute_in_process(
             instance=self.instance,
@@ -114,14 +114,16 @@ class AlertEnv:
         ).run_id
 
     def cancel(self) -> str:
-        """A run that somebody cancelled before it began."""
+        """Record a run that was cancelled before it started."""
         run = self.instance.create_run_for_job(self.defs.resolve_job_def("sync"))
         self.instance.report_run_canceled(run)
         return run.run_id
 
     def kill_run(self, location: str | None = None) -> str:
-        """A run whose process was killed, as Dagster's monitoring finds it; started by that code
-        location, or from a shell."""
+        """Record a run whose process was killed, as Dagster's monitoring does.
+
+        The run was started by the given code location, or from a shell.
+        """
         origin = (
             RemoteJobOrigin(
                 RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), "__repository__"),
@@ -137,7 +139,7 @@ class AlertEnv:
         return run.run_id
 
     def tick(self) -> str:
-        """One tick of the daemon, which keeps the cursor only where the tick does not fail."""
+        """Run one tick as the daemon does; the cursor changes only if the tick succeeds."""
         sensor = build_alert_sensor(self.scope, now=lambda: self.now)
         with dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor, resources={"alerts": AlertsResource()}

@@ -1,4 +1,4 @@
-"""Whoever receives alerts: a real HTTP server that may refuse, be in trouble, or be away."""
+"""An HTTP server that receives alerts, and that can refuse them, fail or be down."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TOKEN = "a-hook-that-nobody-may-see"
 
 @dataclass(frozen=True, slots=True)
 class ReceivedAlert:
-    """One message that was taken."""
+    """One message that was accepted."""
 
     title: str
     body: str
@@ -30,8 +30,11 @@ class ReceivedAlert:
 
 
 class AlertServer:
-    """`status` is what it answers: a number, or a function of the title. Only what is answered with
-    2xx counts as received. After `stop` nobody listens on its port until `start`."""
+    """A server that answers with `status`: a number, or a function of the title.
+
+    Only messages answered with 2xx count as received. After `stop`, the port refuses connections
+    until `start`.
+    """
 
     def __init__(self) -> None:
         self.status: int | Callable[[str], int] = 200

@@ -1,4 +1,7 @@
-"""People to tell, and an instance as `dagster dev` has it: SQLite, one file per run."""
+"""Recipients of alerts, and a Dagster instance on SQLite with one file per run.
+
+`dagster dev` has such an instance.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,14 @@ def alert_server() -> Iterator[AlertServer]:
 
 @pytest.fixture(scope="session")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
-    """One for all tests: a sensor that begins does not look back, so none sees another's runs."""
+    """One instance for all tests: a new sensor ignores earlier runs, so no test sees another's."""
     with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("instance"))) as local:
         yield local
 
 
 @pytest.fixture
 def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No variable of ours, and no .env either."""
+    """Remove this project's variables and the .env file."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.chdir(tmp_path)

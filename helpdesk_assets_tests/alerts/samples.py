@@ -1,4 +1,4 @@
-"""Runs, findings and episodes on paper."""
+"""Sample runs, findings and incidents."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def report(
     covers: tuple[str, ...] = ("a", "b"),
     failure: Finding | None = None,
 ) -> RunReport:
-    """The run of that hour."""
+    """Return the run of the given hour."""
     return RunReport(
         run_id=f"run-{number}",
         root_run_id=f"run-{number if root is None else root}",

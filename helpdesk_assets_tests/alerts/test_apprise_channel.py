@@ -1,4 +1,4 @@
-"""Apprise over HTTP: what becomes of a message, how long it may take, and what is never logged."""
+"""Apprise over HTTP: delivery, time limits, and what must never be logged."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def everything_logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCa
 
 @pytest.fixture
 def unroutable_port() -> Iterator[str]:
-    """An address that takes connections and never says a word."""
+    """A port that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
@@ -109,7 +109,7 @@ def test_unresponsive_channel_times_out(
             ["A Connection error occurred sending Slack notification."],
             SendResult(SendOutcome.TRANSIENT, "no connection"),
         ),
-        # Said of any trouble with mail, also of a wrong password, which must not be tried for ever.
+        # Raised for any mail error, also for a wrong password, which must not be retried forever.
         (
             ['Connection error while submitting email to "smtp.example.com"'],
             SendResult(SendOutcome.UNCLEAR, "Apprise gives no reason"),

@@ -1,4 +1,4 @@
-"""The memory as a text: nothing is lost in it, and it stays short."""
+"""The sensor's cursor as text: it loses nothing and stays short."""
 
 from __future__ import annotations
 

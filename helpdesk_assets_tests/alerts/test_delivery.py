@@ -1,4 +1,4 @@
-"""Who is told in which order, and what happens where one does not take it."""
+"""The order of delivery to channels, and retries of failed ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MANY: Incidents = {
 
 @dataclass
 class FakeChannel:
-    """A channel that answers as told and writes down the subjects."""
+    """A channel with given results that records the subjects."""
 
     name: str
     answer: Callable[[str], SendOutcome] = lambda _: SendOutcome.DELIVERED

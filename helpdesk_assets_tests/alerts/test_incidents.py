@@ -1,4 +1,4 @@
-"""How runs become episodes, and when somebody has to be told."""
+"""How runs become incidents, and when a notice is due."""
 
 from __future__ import annotations
 

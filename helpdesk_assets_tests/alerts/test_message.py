@@ -1,4 +1,4 @@
-"""What people read, whole messages, and that none is too long for whoever takes it."""
+"""Whole messages as people read them, within the length limits of receivers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read out of real runs on SQLite, and in which order."""
+"""Run events read from Dagster on SQLite, and their order."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_run_report_lists_assets_and_check_results(alert_env: AlertEnv) -> None:
     assert (gaps.severity, gaps.text) == (Severity.ERROR, "2 of 40 changes were missed.")
     assert (gaps.counts, gaps.ticket_ids) == ((("missed", 2.0),), ("1000", "1001"))
 
-    # The same run, were it another team's, with one check of ours in it.
+    # The same run as another team's, with one of our checks in it.
     few = replace(alert_env.scope, jobs=frozenset(), checks=frozenset(("stored.counted",)))
     (shared,), _ = read_reports(alert_env.instance, cursors, few, None)
     assert [finding.subject for finding in shared.checks] == ["stored.counted"]
@@ -49,8 +49,10 @@ def test_run_report_lists_assets_and_check_results(alert_env: AlertEnv) -> None:
 
 @pytest.mark.parametrize("page_size", [1, 2, 25])
 def test_runs_are_ordered_by_end_time_across_pages(alert_env: AlertEnv, page_size: int) -> None:
-    """Three that were cancelled and then one that failed: with a page of one or two, the failure
-    is seen beside the first of them and must wait."""
+    """A failed run after three cancelled ones waits for its turn.
+
+    With pages of one or two runs, it is read together with the first of them.
+    """
     cursors = latest_cursors(alert_env.instance)
     ended = [
         alert_env.cancel(),

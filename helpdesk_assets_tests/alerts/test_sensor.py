@@ -1,5 +1,7 @@
-"""The sensor with real runs on SQLite and messages over HTTP: once when it begins, once a day while
-it lasts, once when it is over, whatever else goes wrong.
+"""The alert sensor with real runs on SQLite and messages over HTTP.
+
+It sends one message when an incident starts, one per day while it lasts and one when it ends,
+whatever else fails.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ def alert_env(
     no_settings: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AlertEnv:
-    """The sensor has begun already."""
+    """An environment whose sensor has already run once."""
     monkeypatch.setenv("ALERT_URLS", alert_server.alert_url)
     monkeypatch.setenv("DAGSTER_UI_URL", "https://dagster.example.com/")
     alert_env = AlertEnv(instance)
@@ -90,7 +92,7 @@ def test_ongoing_incident_sends_one_reminder_a_day(
     assert reminder.headline.endswith(": 3 of 40 changes were missed.")
     assert "in 3 runs." in reminder.body
 
-    # Also where no run ends any more.
+    # Also if no further run ends.
     alert_env.advance(timedelta(hours=23))
     alert_env.tick()
     assert len(alert_server.received) == 2

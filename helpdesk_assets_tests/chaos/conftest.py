@@ -1,4 +1,4 @@
-"""One stage for all stories of a test process."""
+"""One environment for all scenarios of a test process."""
 
 from __future__ import annotations
 

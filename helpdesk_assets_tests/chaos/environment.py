@@ -1,7 +1,7 @@
-"""What all stories of a process share: a warehouse, the proxy before it, and a place to fork from.
+"""Shared by all scenarios of a process: a warehouse, the proxy in front of it, and a fork server.
 
-One dataset is used over and over, emptied before each story: its name is part of every statement,
-and so of what the stand-in remembers.
+One dataset is reused and emptied before each scenario: its name is part of every statement, and
+thus of everything that the local warehouse caches.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SECRET = SecretStr("a-secret-of-more-than-sixteen")
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """`guards`: those that are turned off, for processes that are started; see `guards`."""
+    """The shared services. `guards` are turned off in started processes too; see `guards`."""
 
     warehouse: str
     proxy: FaultProxy

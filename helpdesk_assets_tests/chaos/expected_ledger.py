@@ -1,11 +1,10 @@
-"""What the ledger must hold, told from what happened and not from any table but raw_ticket_changes.
+"""The expected missed_updates ledger, computed from events and raw_ticket_changes only.
 
-A model on paper: which webhooks were brought and when, which versions polling was given, and when
-runs looked. It says of each version whether the ledger must, may or must not name it. `may` is
-there for three reasons only: a first load judges nothing by its time, and what it brought is judged
-afterwards or not, by how long before its end it changed; a run that failed may have got as far as
-judging, or not; and by the tickets table alone it is no longer to be seen afterwards what a run
-found too young and merged.
+A model of which webhooks arrived and when, which versions polling read, and when runs judged. For
+each version it says whether the ledger must, may or must not contain it. `may` has only three
+reasons: a first load judges nothing itself, and what it read is judged later or not, depending on
+how long before its end it changed; a run that failed may or may not have got as far as judging; and
+with the tickets table alone, it cannot be seen later what a run found too young and merged.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ MUST, MAY = "must", "may"
 
 @dataclass(frozen=True, slots=True)
 class DeliveredWebhook:
-    """A webhook that was answered with 200: when, in the story's order and by its clock."""
+    """A webhook answered with 200: its position in the scenario, and the time."""
 
     ticket_id: str
     version: datetime
@@ -31,8 +30,10 @@ class DeliveredWebhook:
 
 @dataclass(slots=True)
 class RunSpan:
-    """A run that may have judged or merged something, from its beginning to its end: what changed
-    meanwhile it may have found as well, too young to be called missed."""
+    """Start and end of a run that may have judged or merged something.
+
+    It may also have read changes made meanwhile, too young to count as missed.
+    """
 
     order: int
     at: datetime
@@ -41,30 +42,34 @@ class RunSpan:
 
 @dataclass(slots=True)
 class ExpectedLedger:
-    """One story's. `by_events`: a receiver keeps the webhooks, else a function of somebody's writes
-    the tickets table alone. `listening_since`: when the first webhook of all came."""
+    """The expected ledger of one scenario.
+
+    With `by_events`, a receiver stores the webhooks; without, a function writes only the tickets
+    table. `listening_since` is the time of the first webhook.
+    """
 
     grace: timedelta
     by_events: bool
     listening_since: datetime
     delivered: list[DeliveredWebhook] = field(default_factory=list)
     run_spans: list[RunSpan] = field(default_factory=list)
-    # Where the first load ended: nothing before it is judged by its time.
+    # End of the first load: no change before it is judged by its time.
     loaded_until: datetime | None = None
-    # Versions that a run which went well was given, so that it has judged them.
+    # Versions that a successful run read, and has therefore judged.
     judged: set[Version] = field(default_factory=set)
-    # Whether the helpdesk kept changes from polling for a while, or for good.
+    # Whether polling saw changes late or never.
     has_hidden_changes: bool = False
 
     def expected(
         self, seen: Collection[Version], judged_until: datetime
     ) -> Mapping[Version, tuple[str, Collection[str]]]:
-        """By version: `MUST` or `MAY`, and the reasons that are right. Versions that are not named
-        must not be in the ledger.
+        """Return by version `MUST` or `MAY`, and the correct reasons.
+
+        The ledger must not contain other versions.
 
         Args:
-            seen: what polling was given, by any run.
-            ripe_until: up to when the last run could judge.
+            seen: versions that polling read, in any run.
+            judged_until: end of the time span that the last run could judge.
         """
         judge = self._by_events if self.by_events else self._by_table
         judgements = {version: judge(version, judged_until) for version in seen}

@@ -1,11 +1,11 @@
-"""Stands between a run and the warehouse, and fails as networks and services do.
+"""Proxy between a run and the warehouse that fails as networks and services do.
 
     closed       the connection ends without an answer, and nothing was done
-    500, 503     the service says so, and nothing was done
-    job_fails    the job was taken and ended with an error that passes
-    answer_lost  the job has run, and the connection ends before its answer
+    500, 503     the answer is this status, and nothing was done
+    job_fails    the job was accepted and ended with a transient error
+    answer_lost  the job ran, and the connection ended before its answer
 
-It counts calls, so that a process can be ended before or after any one of them.
+It counts calls, so that a process can be killed before or after any one of them.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ KINDS = ("closed", "500", "503", "job_fails", "answer_lost")
 
 @dataclass(slots=True)
 class Fault:
-    """`count` calls show it, once `after` calls of its kind have passed. Only calls that start jobs
-    count where it is one of `on_jobs`."""
+    """A fault shown by `count` calls, after `after` calls of its kind.
+
+    With `on_jobs`, only calls that start jobs count.
+    """
 
     kind: str
     count: int = 1
@@ -48,7 +50,7 @@ class FaultProxy(ReverseProxy):
             self._fault = fault
 
     def clear(self) -> None:
-        """All is well from now on, and nobody is killed."""
+        """Remove all faults, and kill nobody."""
         with self._lock:
             self._fault = None
         self.kills = None
@@ -67,7 +69,7 @@ class FaultProxy(ReverseProxy):
         return reply
 
     def _take(self, starts_a_job: bool) -> str | None:
-        """What shall become of a call; counts it."""
+        """Count a call, and return what to do with it."""
         with self._lock:
             fault = self._fault
             if fault is None or (fault.on_jobs and not starts_a_job):
@@ -97,8 +99,10 @@ def _refusal(status: int) -> dict[str, Any]:
 
 
 def _failed_job(body: bytes) -> dict[str, Any] | None:
-    """The job that was asked for, ended with the error that BigQuery's own trouble leaves; None
-    where the body is no job, such as a chunk of an upload."""
+    """Return the requested job as failed with a transient BigQuery error.
+
+    None if the body is not a job, such as a chunk of an upload.
+    """
     try:
         job: dict[str, Any] = json.loads(body)
         reference = job["jobReference"]

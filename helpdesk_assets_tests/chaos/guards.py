@@ -1,7 +1,7 @@
-"""The guards that the promises stand on, and how to turn each of them off.
+"""The guards behind the promises, and ways to turn each of them off.
 
-What is put in a guard's place is what somebody might write who had not thought of it. Nothing else
-changes, so that a story which fails then fails for want of this guard.
+The replacement of a guard is what somebody might write who is not aware of the problem. Nothing
+else changes, so that a scenario which then fails does so for lack of this guard.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Change = tuple[Any, str, Any]
 
 
 def _stale_writes() -> list[Change]:
-    """Whatever comes last is taken for the newest."""
+    """The last write wins."""
 
     def when_matched(spec: Any, columns: Any, flag: Any) -> str:
         return "WHEN MATCHED THEN" + guarded(spec, columns, flag).split("THEN", 1)[1]
@@ -32,15 +32,15 @@ def _stale_writes() -> list[Change]:
 
 
 def _equal_times() -> list[Change]:
-    """Of two versions of one second the first is kept."""
+    """Of two versions with the same second, the first wins."""
     return [(tables, "TICKETS", replace(tables.TICKETS, content_hash_column=None))]
 
 
 def _dedupe() -> list[Change]:
-    """Rows are merged as they came."""
+    """Rows are merged without deduplication."""
 
     def as_they_came(*arguments: Any) -> str:
-        # What the source picks for itself stays.
+        # The source's own deduplication stays.
         return guarded(*arguments).rpartition("QUALIFY")[0]
 
     guarded = statement._deduplicated
@@ -67,7 +67,7 @@ def _watermark_after_merge() -> list[Change]:
 
 
 def _own_watermark() -> list[Change]:
-    """The newest modified time of the tickets table stands for the watermark."""
+    """The newest modified time in the tickets table is the watermark."""
     own = SyncTables.read_state
 
     def read_state(self: Any) -> Any:
@@ -81,7 +81,7 @@ def _own_watermark() -> list[Change]:
 
 
 def _missed_before_merge() -> list[Change]:
-    """The missed are looked for in a table that has been merged into."""
+    """Missed updates are searched after the merge into the table."""
     missed = SyncTables.missed_request
 
     def missed_request(self: Any, manifest: Any, webhooks: Any) -> Any:
@@ -93,12 +93,12 @@ def _missed_before_merge() -> list[Change]:
 
 
 def _clock_of_the_helpdesk() -> list[Change]:
-    """A window ends at what this machine's clock shows."""
+    """A window ends at this machine's time."""
     return [(http.Api, "_server_time", lambda self, _: self._now())]
 
 
 def _listing_cut() -> list[Change]:
-    """A page that is not full is taken for the last one."""
+    """A page that is not full counts as the last one."""
     whole = adapter.RestAdapter._get_page
 
     def page(self: Any, *asked: Any) -> Any:
@@ -122,7 +122,7 @@ GUARDS: Mapping[str, Callable[[], list[Change]]] = {
 
 
 def turn_off(names: Iterable[str]) -> list[Change]:
-    """Turn guards off, for the rest of this process; what stood there before."""
+    """Turn guards off for the rest of this process; returns the replaced attributes."""
     before: list[Change] = []
     for name in names:
         for place, attribute, other in GUARDS[name]():
@@ -133,7 +133,7 @@ def turn_off(names: Iterable[str]) -> list[Change]:
 
 @contextmanager
 def without(name: str) -> Iterator[None]:
-    """One guard is off inside."""
+    """Turn one guard off inside the block."""
     before = turn_off([name])
     try:
         yield

@@ -1,4 +1,4 @@
-"""Waits of google's client take no time: its clock moves instead, so that deadlines end them."""
+"""Makes waits of google's client instant: its clock moves instead, so that deadlines still end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from google.resumable_media.requests import _request_helpers
 
 
 class FakeTime:
-    """Stands in for the module `time` where google's retries wait."""
+    """Replacement for the module `time` in google's retries."""
 
     def __init__(self) -> None:
         self._moved = 0.0
@@ -29,7 +29,7 @@ class FakeTime:
 @contextmanager
 def instant_sleep() -> Iterator[None]:
     quick = FakeTime()
-    # The last: uploads, each of which would be tried for a minute, several times over.
+    # The last is for uploads, each of which would be retried for a minute, several times.
     modules = retry_base, retry_unary, _request_helpers
     before = [module.time for module in modules]
     try:

@@ -1,4 +1,4 @@
-"""What must hold after everything that happens, and once all is quiet and one run went well."""
+"""What must hold after every step, and after a successful run without faults."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ MAX_SHOWN = 4
 
 
 class Invariants:
-    """Of one story; knows what it saw last."""
+    """The invariants of one scenario, with the state seen last."""
 
     def __init__(self, harness: Harness, expected_ledger: ExpectedLedger, counts: Counts) -> None:
         self._harness, self._expected_ledger, self._counts = harness, expected_ledger, counts
         self._newest: dict[str, datetime] = {}
         self._watermark: datetime | None = None
-        # How late polling may see a change; what windows reach back for.
+        # Maximum delay with which polling sees a change, covered by the windows' overlap.
         self.lag = timedelta(0)
 
     def check_always(self) -> None:
-        """Promises 2, 3 and 4, and of 5 that nothing is recorded twice."""
+        """Check promises 2, 3 and 4, and that nothing is recorded twice (promise 5)."""
         self._counts["checks"] += 1
         tickets = self._rows_by_id("tickets", ("ticket_id",))
         self._rows_by_id("missed_updates", ("ticket_id", "modifiedTime"))
@@ -71,7 +71,7 @@ class Invariants:
         )
 
     def check_after_sync(self, judged_until: datetime) -> None:
-        """Promises 1 and 5."""
+        """Check promises 1 and 5."""
         self.check_always()
         stored, living = (
             self._harness.tickets(),
@@ -97,7 +97,7 @@ class Invariants:
         seen = {
             (row["ticket_id"], row["modifiedTime"])
             for row in self._rows("raw_ticket_changes")
-            # That a ticket has gone is for no webhook of its own to have told.
+            # A removal has no webhook of its own.
             if not row["_tombstone"]
         }
         ledger = {

@@ -1,7 +1,7 @@
-"""A run in a process of its own, which is killed in its midst, for real.
+"""Runs in a separate process that is killed at a given point.
 
-Forked from a process that has imported everything and started nothing, so that it is there in
-20 ms. It knows of the guards that are turned off: they are turned off in it as well.
+The process is forked from one that has imported everything and started nothing, so it starts in 20
+ms. Guards that are turned off are turned off in it too.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FAILED, ALIVE = 3, 0
 
 @dataclass(frozen=True, slots=True)
 class KillableRun:
-    """A run, and after which of its phases it dies; None where somebody else sees to that."""
+    """A run, and the phase after which it dies; None if it is killed from outside."""
 
     settings: Settings
     sync_request: SyncRequest
@@ -45,7 +45,7 @@ class KillableRun:
 
 @contextmanager
 def open_run(settings: Settings, runtime: Runtime) -> Iterator[tuple[Helpdesk, SyncTables]]:
-    """What a run works with, as the command line makes it. Waits for the warehouse take no time."""
+    """Open a run's dependencies as the command line does; waits for the warehouse are instant."""
     with (
         closing(connect(settings, sleep=lambda _: None, rng=lambda: 0.5)) as warehouse,
         closing(make_helpdesk(settings, runtime)) as helpdesk,
@@ -80,7 +80,7 @@ def run_once(
 
 
 def runtime_of(simulator: AdminClient, clock_off: Callable[[], timedelta]) -> Runtime:
-    """Waiting moves the helpdesk's clock, which stands still otherwise; ours is off by so much."""
+    """Return a runtime whose waits move the frozen helpdesk's clock; ours is off by `clock_off`."""
     moved = 0.0
 
     def sleep(seconds: float) -> None:
@@ -95,7 +95,7 @@ def runtime_of(simulator: AdminClient, clock_off: Callable[[], timedelta]) -> Ru
 
 
 def run_until_killed(killable_run: KillableRun) -> None:
-    """Never returns where a phase is named that the run comes to."""
+    """Run; does not return if the run reaches the given phase."""
     guards.turn_off(killable_run.guards)
 
     def die(phase: str) -> None:

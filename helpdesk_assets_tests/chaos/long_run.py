@@ -1,9 +1,9 @@
-"""Thousands of stories, in several processes; prints what they did, and each that ended badly.
+"""Runs thousands of scenarios in several processes; prints what they did, and each failure.
 
     python -m helpdesk_assets_tests.chaos.long_run --stories 2000 --processes 2 --out .local/chaos
 
-After each batch a process writes its counts to the directory, so that a run that is stopped has
-told how far it came. The exit code is 1 where a story ended badly.
+After each batch, a process writes its counts to the directory, so that they survive when the run is
+stopped. The exit code is 1 if a scenario failed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BATCH = 25
 
 
 def main() -> int:
-    # Whoever stops it shall not leave a warehouse behind. An exit would pass for a bad story.
+    # Stopping must not leave a warehouse running. An exit would count as a failed scenario.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     asked = _arguments()
@@ -65,7 +65,7 @@ def _run_part(out: Path, number: int, stories: int) -> int:
     from helpdesk_assets_tests.chaos.environment import open_environment
     from helpdesk_assets_tests.chaos.scenario_runner import run_scenarios
 
-    # What runs warn of is what the stories do to them.
+    # Runs warn about the scenarios' faults, which is expected.
     logging.disable(logging.CRITICAL)
     bad = 0
     with (

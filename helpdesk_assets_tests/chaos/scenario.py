@@ -1,7 +1,7 @@
-"""One story: a helpdesk, webhooks and runs, what is done to them, and what must hold meanwhile.
+"""One scenario: a helpdesk, webhooks and runs, the actions on them, and the invariants.
 
-Every part is the real one. The helpdesk's clock stands still unless the story moves it, so that a
-story told again is the same story; waiting moves it too.
+Every part is the real one. The helpdesk's clock is frozen unless the scenario moves it, so that a
+repeated scenario is the same; waiting moves it too.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ ALWAYS = timedelta(0)
 
 @dataclass(frozen=True, slots=True)
 class PendingWebhook:
-    """A webhook that the helpdesk has written, and nobody has got yet."""
+    """A webhook that the helpdesk has created and nobody has received yet."""
 
     event: dict[str, Any]
     ticket_id: str
@@ -62,9 +62,12 @@ class PendingWebhook:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioOptions:
-    """What differs between stories from their beginning. `by_events`: webhooks go to our receiver,
-    else to a function of somebody's that writes the tickets table. `checkpoints`: readings are made
-    durable page by page. `uses_staging`: batches go through staging tables."""
+    """Options of a scenario.
+
+    With `by_events`, webhooks go to our receiver; without, a function writes the tickets table.
+    With `checkpoints`, a fetch saves every page. With `uses_staging`, batches go through staging
+    tables.
+    """
 
     tickets: int
     by_events: bool
@@ -74,7 +77,10 @@ class ScenarioOptions:
 
 
 class Scenario:
-    """Use it as a context manager. Methods are what can happen; each may raise AssertionError."""
+    """A context manager whose methods are the possible actions.
+
+    Each action may raise AssertionError.
+    """
 
     def __init__(self, environment: Environment, kind: ScenarioOptions) -> None:
         self.environment, self.kind, self.counts = environment, kind, environment.counts
@@ -125,22 +131,22 @@ class Scenario:
             self._webhook_client = opened.enter_context(
                 WebhookClient(self.settings, receiving, lambda: self.simulator.clock().now)
             )
-            # From the first webhook on, the ledger counts on webhooks.
+            # From the first webhook on, the ledger expects webhooks.
             self._record_webhooks("created", self.simulator.create(1))
             self.deliver([0])
         else:
             self.harness.prepare_tables()
 
-    # What happens at the helpdesk.
+    # Actions at the helpdesk.
 
-    def changed(self, changes: Iterable[TrueTicket], kind: str = "updated") -> None:
+    def record_changed(self, changes: Iterable[TrueTicket], kind: str = "updated") -> None:
         self._record_webhooks(kind, changes)
 
     def live_ids(self) -> list[str]:
         return [ticket.ticket_id for ticket in self.simulator.truth()]
 
     def record_removed(self, ids: Sequence[str]) -> None:
-        """Tickets have left, just now."""
+        """Record that tickets were removed just now."""
         at = self.simulator.clock().now.replace(microsecond=0)
         for ticket_id in ids:
             event = _event("deleted", ticket_id, at, None)
@@ -161,10 +167,10 @@ class Scenario:
             )
             self.counts["tickets changed"] += 1
 
-    # What becomes of webhooks.
+    # Delivery of webhooks.
 
     def deliver(self, which: Sequence[int], *, twice: bool = False) -> None:
-        """These letters arrive, in this order, those that are to come twice in two rounds."""
+        """Deliver webhooks in order; those marked as doubled arrive again in a second round."""
         pending = [self.pending[number % len(self.pending)] for number in which]
         pending = list({webhook.event["id"]: webhook for webhook in pending}.values())
         self.pending = [webhook for webhook in self.pending if webhook not in pending]
@@ -187,7 +193,7 @@ class Scenario:
                 each for each, status in zip(pending, statuses, strict=True) if status != 200
             ]
             if refused:
-                # Sent again at once, as vendors do, so that it is known when they were durable.
+                # Retried at once, as vendors do, so that the time of durability is known.
                 self.environment.proxy.clear()
                 statuses = self._webhook_client.post([webhook.event for webhook in refused])
                 assert set(statuses) == {200}, f"nothing was in the way, and the answer {statuses}"
@@ -222,8 +228,10 @@ class Scenario:
         on_phase: Callable[[str], None] = lambda _: None,
         **changed: Any,
     ) -> SyncReport | None:
-        """One run. None where it failed in a way that says so, which is right only where something
-        was in its way (`fails`)."""
+        """Run the sync; returns None if it failed with a clear error.
+
+        A failure is allowed only if something was in the way (`fails`).
+        """
         checkpoint_every = ALWAYS if self.kind.checkpoints else CHECKPOINT_EVERY
         with self._record_run():
             report = self._attempt(
@@ -241,7 +249,7 @@ class Scenario:
         return report
 
     def repair(self, ids: Sequence[str]) -> None:
-        """By id, as a person does who fears that these are wrong."""
+        """Repair tickets by id, as a person does who suspects they are wrong."""
         self.counts["repairs"] += 1
         with self._record_run(), open_run(self.settings, self._runtime) as (helpdesk, sync_tables):
             repair_tickets(
@@ -253,7 +261,7 @@ class Scenario:
             )
 
     def reconcile(self, *, fails: bool = False) -> None:
-        """What has gone is marked; of what lives nothing may be."""
+        """Reconcile: removed tickets may be marked as deleted, live ones must not."""
         self.counts["reconciliations"] += 1
         with self._record_run(), open_run(self.settings, self._runtime) as (helpdesk, sync_tables):
             has_begun = self.expected_ledger.loaded_until is not None
@@ -301,9 +309,11 @@ class Scenario:
         moment: str = "before",
         jobs: bool = False,
     ) -> None:
-        """A run in a process of its own, which dies when a phase is done, or before or after its
-        n-th call of the warehouse, or the n-th that starts a job. Where it never comes to that, it
-        ends as any run."""
+        """Run in a separate process that is killed.
+
+        The process dies after a phase, or before or after its n-th call of the warehouse, or after
+        the n-th call that starts a job. If it never gets there, it ends like any run.
+        """
         order = KillableRun(
             self.settings,
             SyncRequest(requested_mode),
@@ -339,7 +349,7 @@ class Scenario:
         self.counts["kills"] += process.exitcode == -9
 
     def sync_and_verify(self) -> None:
-        """Faults stop, the helpdesk is quiet, and one run puts all right."""
+        """Stop all faults, run once, and check that everything is correct."""
         self.counts["settled"] += 1
         self.environment.proxy.clear()
         self.simulator.clear_faults()

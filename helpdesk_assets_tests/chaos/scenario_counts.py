@@ -1,4 +1,4 @@
-"""What the stories did, added up over processes."""
+"""What the scenarios did, summed over processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ORDER = (
 
 
 class Counts(Counter[str]):
-    """Counted by name; names with a colon are details of the one before it."""
+    """Counts by name; names with a colon are details of the name before."""
 
     def to_json(self) -> str:
         return json.dumps(dict(self), indent=1, sort_keys=True)

@@ -1,4 +1,4 @@
-"""Telling stories: how many, how long, and what is done about one that ends badly."""
+"""Runs scenarios: how many, how long, and how failures are reported."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FIND_AND_SHRINK = (Phase.generate, Phase.shrink)
 
 
 def run_scenarios(environment: Environment, stories: int) -> None:
-    """Any stories, made up anew.
+    """Run random scenarios.
 
     Raises:
-        AssertionError: a story ended badly; the shortest such, step by step, is in its notes.
+        AssertionError: a scenario failed; its notes contain the shortest failing one, step by step.
     """
     run_state_machine_as_test(
         machine_for(environment), settings=_profile(stories, derandomize=False)
@@ -31,12 +31,13 @@ def run_scenarios(environment: Environment, stories: int) -> None:
 def run_short_profile(
     environment: Environment, phases: Collection[Phase] = FIND_AND_SHRINK
 ) -> None:
-    """The short profile: the same stories each time, and as many of them with one trouble as with
-    another. Left to chance, the one trouble that a guard stands against would be in none of them
-    in every thirtieth profile.
+    """Run the short profile: the same scenarios each time.
+
+    Every kind of trouble gets an equal share of them. If chance decided, every thirtieth profile
+    would lack the one trouble that some guard stands against.
 
     Raises:
-        AssertionError: as `run_scenarios`.
+        AssertionError: as in `run_scenarios`.
     """
     how = _profile(SHORT // len(TROUBLES), derandomize=True, phases=phases)
     for trouble in TROUBLES:
@@ -44,8 +45,10 @@ def run_short_profile(
 
 
 def run_short_profile_without(environment: Environment, guard: str) -> None:
-    """The same with a guard turned off, in the processes that are started as well; what is found is
-    not shortened."""
+    """Run the short profile with a guard turned off, also in started processes.
+
+    Failing scenarios are not shortened.
+    """
     blind = Environment(
         environment.warehouse, environment.proxy, environment.forks, environment.counts, (guard,)
     )

@@ -1,4 +1,4 @@
-"""The rules by which Hypothesis makes stories up, and shortens those that end badly."""
+"""Rules by which Hypothesis builds scenarios and shortens failing ones."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ waits = st.sampled_from(WAITS)
 
 
 class Chaos(RuleBasedStateMachine):
-    """One story each; `machine_for` makes it a machine that can be run."""
+    """One scenario; `machine_for` makes a state machine of it."""
 
     environment: Environment
 
@@ -80,9 +80,11 @@ class Chaos(RuleBasedStateMachine):
             self._begin_with(trouble, at)
 
     def _begin_with(self, trouble: str, at: int) -> None:
-        """Each story is given one of the oldest troubles on its way: left to chance alone, what
-        needs three things to come together would not happen within a short profile."""
-        scenario = self.now
+        """Put one of the known troubles into the scenario.
+
+        By chance alone, combinations of three conditions would not occur within a short profile.
+        """
+        scenario = self.current
         match trouble:
             case "hidden":
                 self.lose_the_older_and_hear_the_newer(at)
@@ -105,13 +107,13 @@ class Chaos(RuleBasedStateMachine):
                     scenario.check()
             case "cut" | "repeated":
                 for _ in range(4):
-                    scenario.changed(scenario.simulator.create(1), "created")
+                    scenario.record_changed(scenario.simulator.create(1), "created")
                     scenario.simulator.advance(2)
                 fault = "page_cut_short" if trouble == "cut" else "repeated_rows"
                 self._run_with(fault, "all", -1, 0, RequestedMode.AUTO)
 
     @property
-    def now(self) -> Scenario:
+    def current(self) -> Scenario:
         assert self.scenario is not None
         self.scenario.counts["steps"] += 1
         return self.scenario
@@ -120,58 +122,61 @@ class Chaos(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 2))
     def create(self, count: int) -> None:
-        scenario = self.now
-        scenario.changed(scenario.simulator.create(count), "created")
+        scenario = self.current
+        scenario.record_changed(scenario.simulator.create(count), "created")
 
     @rule(which=which, spread=st.sampled_from((0, 8, 700)))
     def change(self, which: list[int], spread: int) -> None:
-        scenario = self.now
+        scenario = self.current
         if ids := self._ids(which):
-            scenario.changed(scenario.simulator.change(ids=ids, spread_seconds=spread))
+            scenario.record_changed(scenario.simulator.change(ids=ids, spread_seconds=spread))
 
     @rule(which=st.integers(0, 7), wait=st.sampled_from((0, 0, 5)), heard=st.booleans())
     def change_one_twice(self, which: int, wait: int, heard: bool) -> None:
-        """Within one second, or almost; the first webhook may be there before the second change."""
-        scenario = self.now
+        """Change one ticket twice within about a second.
+
+        The first webhook may arrive before the second change.
+        """
+        scenario = self.current
         for _ in range(2):
             if ids := self._ids([which]):
-                scenario.changed(scenario.simulator.change(ids=ids))
+                scenario.record_changed(scenario.simulator.change(ids=ids))
                 if heard and not _:
                     scenario.deliver([-1])
                 scenario.simulator.advance(wait)
 
     @rule(which=st.integers(0, 7))
     def delete(self, which: int) -> None:
-        scenario = self.now
+        scenario = self.current
         if len(scenario.live_ids()) > 1:
             scenario.record_removed(scenario.simulator.delete(ids=self._ids([which])))
 
     @rule(which=st.integers(0, 7))
     def merge(self, which: int) -> None:
-        scenario = self.now
+        scenario = self.current
         ids = self._ids([which, which + 1])
         if len(ids) == 2:
             scenario.merge(*ids)
 
     @rule(seconds=waits)
     def wait(self, seconds: int) -> None:
-        self.now.simulator.advance(seconds)
+        self.current.simulator.advance(seconds)
 
     @rule(days=st.sampled_from((1, -1, 0)))
     def put_our_clock_off(self, days: int) -> None:
-        self.now.clock_off = days * DAY
+        self.current.clock_off = days * DAY
 
-    # Webhooks. Those that are not spoken of are under way, for as long as nobody speaks of them.
+    # Webhooks. Those without a rule are in flight until a rule delivers them.
 
     @precondition(lambda self: self.scenario.pending)
     @rule(which=which, twice=st.booleans())
     def deliver(self, which: list[int], twice: bool) -> None:
-        self.now.deliver(which, twice=twice)
+        self.current.deliver(which, twice=twice)
 
     @precondition(lambda self: self.scenario.pending)
     @rule(newest_first=st.booleans(), seconds=waits)
     def deliver_all_late(self, newest_first: bool, seconds: int) -> None:
-        scenario = self.now
+        scenario = self.current
         scenario.simulator.advance(seconds)
         numbers = list(range(len(scenario.pending)))
         scenario.deliver(numbers[::-1] if newest_first else numbers)
@@ -179,63 +184,63 @@ class Chaos(RuleBasedStateMachine):
     @precondition(lambda self: self.scenario.pending)
     @rule(which=which)
     def lose(self, which: list[int]) -> None:
-        self.now.lose(which)
+        self.current.lose(which)
 
     @precondition(lambda self: self.scenario.pending)
     @rule(kind=st.sampled_from(KINDS), count=st.integers(1, 2), after=st.integers(0, 1))
     def deliver_while_the_warehouse_fails(self, kind: str, count: int, after: int) -> None:
-        scenario = self.now
+        scenario = self.current
         self._fail_warehouse(Fault(kind, count, after))
         scenario.deliver([0, 1])
         scenario.environment.proxy.clear()
 
     @rule(which=st.integers(0, 7))
     def lose_the_older_and_hear_the_newer(self, which: int) -> None:
-        """What MAX(modifiedTime) as a watermark hides."""
-        scenario = self.now
+        """Lose the older of two webhooks, which MAX(modifiedTime) as a watermark hides."""
+        scenario = self.current
         first, second = self._ids([which])[:1], self._ids([which + 1])[:1]
         lost = scenario.simulator.change(ids=first)
         scenario.counts["webhooks lost"] += len(lost)
         scenario.simulator.advance(400)
-        scenario.changed(scenario.simulator.change(ids=second))
+        scenario.record_changed(scenario.simulator.change(ids=second))
         scenario.deliver([-1])
 
     # Runs, one after another.
 
     @rule(requested_mode=asks)
     def run(self, requested_mode: RequestedMode) -> None:
-        self.now.run(requested_mode)
+        self.current.run(requested_mode)
 
     @rule(requested_mode=asks)
     def run_again_after_a_while(self, requested_mode: RequestedMode) -> None:
-        scenario = self.now
+        scenario = self.current
         scenario.simulator.advance(500)
         scenario.run(requested_mode)
 
     @rule(back=st.sampled_from((10, 500, 5000)), length=st.sampled_from((None, 5, 400)))
     def repair_a_range(self, back: int, length: int | None) -> None:
-        scenario = self.now
+        scenario = self.current
         since = scenario.simulator.clock().now - timedelta(seconds=back)
         until = None if length is None else since + timedelta(seconds=length)
         scenario.run(since=since, until=until)
 
     @rule(which=st.integers(0, 7), newest_first=st.booleans())
     def change_and_delete_in_one_second(self, which: int, newest_first: bool) -> None:
-        scenario = self.now
+        scenario = self.current
         if len(scenario.live_ids()) > 1:
             ids = self._ids([which])
-            scenario.changed(scenario.simulator.change(ids=ids))
+            scenario.record_changed(scenario.simulator.change(ids=ids))
             scenario.record_removed(scenario.simulator.delete(ids=ids))
             scenario.deliver([-1, -2] if newest_first else [-2, -1])
 
     @rule(which=which)
     def repair_by_id(self, which: list[int]) -> None:
-        self.now.repair(self._ids(which))
+        self.current.repair(self._ids(which))
 
     @rule(fault=st.sampled_from((None, "page_cut_short", "empty_page", "changes_while_paging")))
     def reconcile(self, fault: str | None) -> None:
-        """Also from a list that is cut, or that shifts while it is read."""
-        scenario = self.now
+        """Reconcile, perhaps with a list that is truncated or that shifts while it is read."""
+        scenario = self.current
         scenario.simulator.advance(1000)
         if fault is not None:
             scenario.counts["helpdesk faults"] += 1
@@ -246,7 +251,7 @@ class Chaos(RuleBasedStateMachine):
 
     @rule(back=st.sampled_from((500, 5000, 90_000)))
     def backfill(self, back: int) -> None:
-        self.now.backfill(timedelta(seconds=back))
+        self.current.backfill(timedelta(seconds=back))
 
     @rule(
         name=st.sampled_from(tuple(HELPDESK_FAULTS)),
@@ -259,14 +264,14 @@ class Chaos(RuleBasedStateMachine):
         self, name: str, on: str, count: int, after: int, requested_mode: RequestedMode
     ) -> None:
         if name == "page_cut_short":
-            # Cut in the same way twice, a second that fills more than a page looks whole.
+            # If truncated equally twice, a second with more than a page looks complete.
             count = 1
         self._run_with(name, on, count, after, requested_mode)
 
     def _run_with(
         self, name: str, on: str, count: int, after: int, requested_mode: RequestedMode
     ) -> None:
-        scenario = self.now
+        scenario = self.current
         scenario.counts["helpdesk faults"] += 1
         scenario.counts[f"helpdesk faults: {name}"] += 1
         if name == "search_lag":
@@ -278,8 +283,8 @@ class Chaos(RuleBasedStateMachine):
 
     @rule(on=st.sampled_from(("all", "search", "listing")), fails=st.booleans())
     def run_while_tickets_change(self, on: str, fails: bool) -> None:
-        """Between the pages of one list; where the search fails, of the listing."""
-        scenario = self.now
+        """Change tickets between the pages of a search or, if that fails, of the listing."""
+        scenario = self.current
         scenario.counts["helpdesk faults"] += 1
         scenario.counts["helpdesk faults: changes_while_paging"] += 1
         if fails:
@@ -300,7 +305,7 @@ class Chaos(RuleBasedStateMachine):
     def change_and_run_while_the_warehouse_fails(
         self, kind: str, count: int, after: int, on_jobs: bool, requested_mode: RequestedMode
     ) -> None:
-        scenario = self.now
+        scenario = self.current
         self._change_without_webhooks()
         self._fail_warehouse(Fault(kind, count, after, on_jobs))
         scenario.run(requested_mode, fails=True)
@@ -308,29 +313,29 @@ class Chaos(RuleBasedStateMachine):
 
     @rule()
     def run_while_nobody_listens(self) -> None:
-        scenario = self.now
+        scenario = self.current
         scenario.counts["warehouse faults"] += 1
         scenario.counts["warehouse faults: refused"] += 1
-        # Port 9, discard: nothing on this machine has it.
+        # Port 9, discard: nothing on this machine uses it.
         scenario.run(fails=True, bigquery_emulator_host="http://127.0.0.1:9")
 
     @rule(phase=st.sampled_from(PHASES), requested_mode=asks)
     def kill_a_run_after(self, phase: str, requested_mode: RequestedMode) -> None:
-        self.now.run_and_kill(requested_mode, phase=phase)
+        self.current.run_and_kill(requested_mode, phase=phase)
 
     @rule(call=st.integers(1, 25), moment=st.sampled_from(("before", "after")), requested_mode=asks)
     def kill_a_run_at_a_call(self, call: int, moment: str, requested_mode: RequestedMode) -> None:
-        self.now.run_and_kill(requested_mode, call=call, moment=moment)
+        self.current.run_and_kill(requested_mode, call=call, moment=moment)
 
     @rule(job=st.integers(1, 4), moment=st.sampled_from(("before", "after")), requested_mode=asks)
     def change_and_kill_a_run_at_a_job(
         self, job: int, moment: str, requested_mode: RequestedMode
     ) -> None:
-        scenario = self.now
+        scenario = self.current
         self._change_without_webhooks()
         scenario.run_and_kill(requested_mode, call=job, moment=moment, jobs=True)
 
-    # Runs at once.
+    # Concurrent runs.
 
     @rule(
         phase=st.sampled_from(PHASES[:-1]),
@@ -349,15 +354,15 @@ class Chaos(RuleBasedStateMachine):
         requested_mode: RequestedMode,
         other: RequestedMode,
     ) -> None:
-        """A run stops for a while; meanwhile tickets change, webhooks come, others run."""
-        scenario = self.now
+        """Pause a run while tickets change, webhooks arrive and other runs work."""
+        scenario = self.current
         scenario.counts["runs at once"] += run
 
         def meanwhile(done: str) -> None:
             if done != phase:
                 return
             if change and (ids := self._ids([0, 1])):
-                scenario.changed(scenario.simulator.change(ids=ids))
+                scenario.record_changed(scenario.simulator.change(ids=ids))
             scenario.simulator.advance(seconds)
             if scenario.pending:
                 scenario.deliver([-1])
@@ -368,9 +373,12 @@ class Chaos(RuleBasedStateMachine):
 
     @rule(requested_mode=asks)
     def run_two_at_once(self, requested_mode: RequestedMode) -> None:
-        """In threads. Which is first is chance, so that such a story may not be told again the
-        same; what must hold is the same whoever wins."""
-        scenario = self.now
+        """Run twice concurrently in threads.
+
+        Chance decides which is first, so a repeated scenario may differ. The invariants are the
+        same for both orders.
+        """
+        scenario = self.current
         scenario.counts["runs at once"] += 1
         failures: list[BaseException] = []
 
@@ -390,7 +398,7 @@ class Chaos(RuleBasedStateMachine):
 
     @rule()
     def sync_and_verify(self) -> None:
-        self.now.sync_and_verify()
+        self.current.sync_and_verify()
 
     @invariant()
     def holds(self) -> None:
@@ -408,16 +416,16 @@ class Chaos(RuleBasedStateMachine):
                 scenario.__exit__()
 
     def _ids(self, numbers: list[int]) -> list[str]:
-        """Living tickets by number, each once."""
+        """Return distinct live tickets by number."""
         assert self.scenario is not None
         live_ids = self.scenario.live_ids()
         return list(dict.fromkeys(live_ids[number % len(live_ids)] for number in numbers))
 
     def _change_without_webhooks(self) -> None:
-        """Something for a run to lose: nobody else tells of it for now."""
+        """Change tickets without webhooks, so that a run can lose something."""
         assert self.scenario is not None
         simulator = self.scenario.simulator
-        self.scenario.changed(simulator.change(ids=self._ids([0, 1]), spread_seconds=4))
+        self.scenario.record_changed(simulator.change(ids=self._ids([0, 1]), spread_seconds=4))
         simulator.advance(60)
 
     def _fail_warehouse(self, fault: Fault) -> None:
@@ -428,7 +436,7 @@ class Chaos(RuleBasedStateMachine):
 
 
 def machine_for(environment: Environment, troubles: Sequence[str] = TROUBLES) -> type[Chaos]:
-    """Stories that are given one of these troubles on their way."""
+    """Return a machine for scenarios that contain one of these troubles."""
     begin = initialize(
         tickets=st.integers(2, 7),
         by_events=st.sampled_from((True, False)),
@@ -438,9 +446,9 @@ def machine_for(environment: Environment, troubles: Sequence[str] = TROUBLES) ->
         loaded=st.sampled_from((True, True, True, False)),
         days_off=st.sampled_from((0, 1, -1)),
         trouble=st.sampled_from(troubles),
-        # The third first: the job that comes before or after what a run may do too early.
+        # The third first: the job before or after the one that a run may do too early.
         at=st.sampled_from((3, 1, 2, 4)),
     )(Chaos.begin)
-    # Where Hypothesis chooses the same each time, it chooses by this name.
+    # When derandomized, Hypothesis derives its choices from this name.
     name = "_".join(("Chaos", *troubles))
     return type(name, (Chaos,), {"environment": environment, "begin": begin})

@@ -1,4 +1,4 @@
-"""What the model on paper says of stories that a person can follow."""
+"""The expected ledger of scenarios that a person can follow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each fault is what it says, and over when it is."""
+"""Each fault of the proxy does what it says, and ends when it should."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ JOB = {"jobReference": {"projectId": "p", "jobId": "j"}, "configuration": {"quer
 
 
 class Service:
-    """Counts the jobs that were asked of it."""
+    """A service that counts the jobs it is asked to run."""
 
     def __init__(self) -> None:
         self.jobs = 0
@@ -39,7 +39,7 @@ def proxy(service: Service) -> Iterator[FaultProxy]:
             self.wfile.write(b"{}")
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Quiet."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))

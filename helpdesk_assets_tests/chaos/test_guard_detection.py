@@ -1,6 +1,6 @@
-"""With any one guard turned off, the stories of the short profile find that a promise is broken.
+"""With any one guard turned off, the short profile finds a broken promise.
 
-What finds nothing with all guards on has proved something only if this is so.
+Only then does it prove something when it finds nothing with all guards on.
 """
 
 from __future__ import annotations
@@ -42,8 +42,10 @@ def test_disabled_guard_is_detected(environment: Environment, guard: str) -> Non
 
 
 def _said(error: BaseException) -> Iterator[str]:
-    """What was found, also where Hypothesis tells the story once more and it ends well by then:
-    on a busy machine the times in it are not the same twice."""
+    """Return the text of the failure.
+
+    Also if Hypothesis repeats the scenario and it then passes: on a busy machine, times differ.
+    """
     if isinstance(error, BaseExceptionGroup):
         for each in error.exceptions:
             yield from _said(each)

@@ -1,7 +1,7 @@
-"""Posts webhooks to the real receiver, in this process: its application, its queue, its store.
+"""Posts webhooks to the real receiver in this process: its application, queue and store.
 
-Letters of one round are posted at once and in order, so that which of them the receiver sees first
-is part of the story and not of chance.
+Webhooks of one round are posted concurrently and in order, so that the scenario, not chance,
+decides which the receiver sees first.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PACE = BatchingPolicy(events=500, seconds=0.05, quiet_seconds=0.005)
 
 
 class WebhookClient:
-    """A receiver between `start` and `stop`. `now` is the receiver's."""
+    """A receiver between `start` and `stop`; `now` is the receiver's clock."""
 
     def __init__(
         self, settings: Settings, warehouse: BigQueryClient, now: Callable[[], datetime]
@@ -58,7 +58,7 @@ class WebhookClient:
         self._loop.close()
 
     def post(self, events: Sequence[dict[str, Any]]) -> list[int]:
-        """The status that each got."""
+        """Post the webhooks; returns the status of each."""
         at = self._clock().timestamp()
         bodies = [json.dumps(event).encode() for event in events]
         return self._wait_for(self._post_all(bodies, at))
@@ -75,7 +75,7 @@ class WebhookClient:
 
 
 async def _exchange(app: Starlette, path: str, body: bytes, headers: dict[str, str]) -> int:
-    """One POST as a server hands it to an application; the status of the answer."""
+    """Hand one POST to the application as a server does; returns the status of the answer."""
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},

@@ -1,4 +1,4 @@
-"""What a reconciliation's report is worth a word for."""
+"""The check of a reconciliation's report."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_zero_counts_are_reported() -> None:
         (1001, 1000, 1000, 0, "has 1,001 tickets and listed 1,000"),
         (None, 0, 1000, 10, "listed no ticket, and the table has 1,000"),
         (None, 0, 0, 0, None),
-        # One of a small table may go, whatever the share.
+        # One ticket of a small table may be deleted, whatever the share.
         (None, 20, 20, 1, None),
         (None, 20, 20, 2, "more than the 1"),
     ],

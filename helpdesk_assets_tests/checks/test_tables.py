@@ -1,4 +1,4 @@
-"""What is judged and how hard, without Dagster and without a warehouse."""
+"""Results and severities of checks, without Dagster and without a warehouse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of webhooks and of the overlap, and how loudly."""
+"""Texts and severities of the checks of webhooks and of the overlap."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def gaps(missed: int, changes: int, **thresholds: object) -> CheckResult:
         (1, 40, False, Severity.WARN),
         (8, 40, False, Severity.WARN),
         (9, 40, False, Severity.ERROR),
-        # Share and count both have to be reached, of enough changes.
+        # Both share and count have to be reached, with enough changes.
         (2, 3, False, Severity.WARN),
         (4, 9, False, Severity.WARN),
         (4, 10, False, Severity.ERROR),

@@ -28,12 +28,12 @@ def simulator() -> Iterator[SimulatedHelpdesk]:
 
 @pytest.fixture
 def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty directory and an environment without any setting of ours."""
+    """An empty directory, and an environment without this project's variables."""
     for name in list(os.environ):
         if name.lower() in Settings.model_fields:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    # Tables for people are as wide as the terminal; here there is none.
+    # Tables are as wide as the terminal, and tests have none.
     monkeypatch.setenv("COLUMNS", "200")
     return tmp_path
 
@@ -45,7 +45,7 @@ def environment(
     simulator: SimulatedHelpdesk,
     warehouse_settings: Settings,
 ) -> Settings:
-    """The process's environment names the simulated helpdesk and a dataset of this test's own."""
+    """An environment that names the simulated helpdesk and this test's dataset."""
     for name, value in (
         ("HELPDESK_BASE_URL", simulator.base_url),
         ("HELPDESK_API_TOKEN", DEFAULT_TOKEN),
@@ -59,7 +59,7 @@ def environment(
 
 @pytest.fixture
 def run() -> Run:
-    """In this process: quick, but Ctrl-C and imports are this process's too."""
+    """Run the command in this process: fast, but Ctrl-C and imports are shared with the tests."""
 
     def invoke(*arguments: str) -> Result:
         return CliRunner().invoke(root, arguments, prog_name="helpdesk-assets")
@@ -69,7 +69,7 @@ def run() -> Run:
 
 @pytest.fixture
 def command() -> Command:
-    """In a process of its own, as users have it."""
+    """Run the command in a separate process, as users do."""
 
     def invoke(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -1,4 +1,4 @@
-"""`alerts test`: a sample for each receiver, and a line on what became of it."""
+"""`alerts test` sends a sample to each receiver and prints the result."""
 
 from __future__ import annotations
 

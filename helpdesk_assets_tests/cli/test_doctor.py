@@ -13,7 +13,7 @@ from helpdesk_assets_tests.cli.conftest import Run
 
 
 def lines_of(output: str) -> dict[str, str]:
-    """What -> verdict."""
+    """Return the verdict of each line by its subject."""
     rows = [line for line in output.splitlines() if line.startswith(("ok ", "FAILED ", "skipped "))]
     return {row[8:].partition(":")[0]: row[:8].strip() for row in rows}
 

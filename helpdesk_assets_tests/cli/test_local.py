@@ -1,4 +1,4 @@
-"""What runs in the foreground, in processes of its own."""
+"""Commands that run in the foreground, in separate processes."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from helpdesk_assets_tests.cli.conftest import TICKETS, Run
 
 @pytest.fixture
 def simulator() -> Iterator[SimulatedHelpdesk]:
-    """One of its own: tickets leave it."""
+    """A helpdesk for this test alone, since tickets are removed."""
     with SimulatedHelpdesk(tickets=TICKETS, seed=5) as simulator:
         yield simulator
 

@@ -1,4 +1,4 @@
-"""How errors end: one line, an exit code, and a traceback only for who asked."""
+"""How errors end: one line and an exit code, with a traceback only on request."""
 
 from __future__ import annotations
 

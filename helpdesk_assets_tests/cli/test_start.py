@@ -1,4 +1,4 @@
-"""How fast and how light the command starts."""
+"""Start-up time and imports of the command."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_help_loads_no_heavy_modules(arguments: list[str]) -> None:
 
 
 def test_help_finishes_within_half_a_second(command: Command) -> None:
-    # The best of some: a busy machine must not fail what an idle one is asked for.
+    # The best of several: a busy machine must not fail a limit meant for an idle one.
     took: list[float] = []
     while len(took) < 10 and not any(seconds < 0.5 for seconds in took):
         began = time.monotonic()

@@ -64,7 +64,7 @@ def test_setting_back_rereads_changes_from_there(
         "The watermark is 2001-01-01 00:00:00Z.",
     )
     assert shown(run)["advances"][0]["mode"] == "by_hand"
-    # As if the row had never been right: the next run must put it right.
+    # As if the row had never been correct: the next run must correct it.
     wiped = "UPDATE `{}` SET subject = 'wrong', modifiedTime = TIMESTAMP '2001-01-02' WHERE TRUE"
     _change(warehouse, wiped.format(warehouse.dataset.table_id("tickets")))
     run("sync")
@@ -135,5 +135,5 @@ def test_lost_state_row_is_rebuilt_from_the_log(
 
 
 def _change(warehouse: BigQueryClient, sql: str) -> None:
-    """By hand too, with a client of one's own."""
+    """Change tickets with a separate client, as a person does."""
     warehouse._client.query(sql).result()

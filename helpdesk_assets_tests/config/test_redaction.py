@@ -1,4 +1,4 @@
-"""What a path names is not stored, also where a field is for once of another kind."""
+"""Redacted paths are not stored, also if a field has an unexpected type."""
 
 from __future__ import annotations
 

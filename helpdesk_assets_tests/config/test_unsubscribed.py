@@ -1,4 +1,4 @@
-"""The changes that a subscription leaves out, as people write them."""
+"""The setting for changes that a webhook subscription leaves out, and its error messages."""
 
 from __future__ import annotations
 

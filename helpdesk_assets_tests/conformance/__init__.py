@@ -1,1 +1,1 @@
-"""Every adapter through the same stories, at a simulated helpdesk in its vendor's dialect."""
+"""The same scenarios for every adapter, against a simulated helpdesk with its vendor's API."""

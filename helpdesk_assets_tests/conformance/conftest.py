@@ -1,5 +1,8 @@
-"""`vendor` runs a story once per vendor; `harness` is a helpdesk with a filled table,
-`make_harness` an empty table beside a helpdesk of its own."""
+"""Fixtures that run a test once per vendor.
+
+`vendor` is the vendor, `harness` a helpdesk with a filled table, and `make_harness` makes one with
+an empty table.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +38,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 class SharedHarnesses:
-    """By vendor, a helpdesk with a filled table. A first load costs more than most stories, so they
-    share it for as long as it is found equal at the end of each."""
+    """A helpdesk with a filled table per vendor.
+
+    A first load costs more than most tests, so tests share it as long as table and helpdesk are
+    equal at their end.
+    """
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
@@ -89,7 +95,7 @@ def make_harness(warehouse_endpoint: str, vendor: Vendor) -> Iterator[MakeHarnes
             settings = {**SETTINGS, **changed}
             opened = open_harness(warehouse_endpoint, tickets, vendor, cap=cap, **settings)
             harness = harnesses.enter_context(opened)
-            # No vendor keeps back what is as old as this.
+            # Longer than any vendor's settle delay.
             harness.simulator.advance(SECONDS_PAST_GRACE)
             return harness
 

@@ -1,4 +1,4 @@
-"""First load, and what has changed since: none, one, many, within one second, while one pages."""
+"""First load and later changes: none, one, many, within one second, or while paging."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_first_load(make_harness: MakeHarness) -> None:
 
 
 def test_empty_helpdesk(make_harness: MakeHarness) -> None:
-    """Empty is another answer than a list without rows at some; and the watermark moves."""
+    """Some vendors answer differently without rows; the watermark moves all the same."""
     harness = make_harness(0)
     harness.sync()
     harness.simulator.create(3)
@@ -57,7 +57,7 @@ def test_many_changes(harness: Harness) -> None:
 
 
 def test_changes_without_a_new_modified_time(harness: Harness, vendor: Vendor) -> None:
-    """As a system makes them: another content under the time that the table has already."""
+    """The vendor's own system changes a ticket's content but not its modified time."""
     harness.simulator.advance(SECONDS_PAST_GRACE)
     harness.simulator.change(5, fields={vendor.subject: "by a rule"}, silent=True)
     report = harness.sync_and_verify()
@@ -76,7 +76,7 @@ def test_changes_in_one_second_across_a_page_boundary(harness: Harness) -> None:
 
 @pytest.mark.parametrize("requested_mode", [RequestedMode.AUTO, RequestedMode.FULL])
 def test_changes_while_paging(harness: Harness, requested_mode: RequestedMode) -> None:
-    """Before every page, tickets leave their places, and the pages behind move up."""
+    """Before every page, tickets change their positions and the pages behind shift."""
     harness.simulator.change(TICKETS // 3, spread_seconds=TICKETS)
     harness.simulator.advance(SECONDS_PAST_GRACE)
     harness.simulator.fault(

@@ -1,5 +1,8 @@
-"""Answers that fail or are cut short, and tokens that end. A run may fail by them, or read the
-listing instead, as long as it says so; the quiet run after it makes all equal."""
+"""Answers that fail or are truncated, and tokens that expire.
+
+A run may then fail, or read the listing instead, as long as it says so; the next run without faults
+makes helpdesk and table equal.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ def test_transient_failure(harness: Harness, fault: str) -> None:
 
 
 def test_failure_of_the_first_call(harness: Harness, vendor: Vendor) -> None:
-    """Where the listing is another endpoint, it is read instead, and the watermark stays."""
+    """If the listing is another endpoint, it is read instead, and the watermark stays."""
     _change_some(harness)
     harness.simulator.fault("error_500", on="search", count=1)
     report = harness.sync()
@@ -53,7 +56,7 @@ def test_failure_of_the_first_call(harness: Harness, vendor: Vendor) -> None:
 
 
 def test_permanent_failure(harness: Harness) -> None:
-    """Nothing is half-written, and nothing believed."""
+    """Nothing is written by halves, and the watermark stays."""
     _change_some(harness)
     before = harness.state()
     harness.simulator.fault("error_500", after=1)

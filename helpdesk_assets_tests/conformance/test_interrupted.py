@@ -1,4 +1,4 @@
-"""A first load that ends half-way goes on where it was."""
+"""An interrupted first load resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TICKETS = 240
 
 
 def test_interrupted_first_load_resumes(make_harness: MakeHarness) -> None:
-    """What changes or ends in between is read as well, whichever half it was in."""
+    """Changes and removals in between are read too, in either half."""
     harness = make_harness(TICKETS)
     harness.simulator.fault("error_500", after=10)
     with pytest.raises(EndpointFailed):
@@ -28,5 +28,5 @@ def test_interrupted_first_load_resumes(make_harness: MakeHarness) -> None:
     report = harness.sync_and_verify()
     assert report.manifest.first_load
     assert report.facts.rows == TICKETS + 3
-    # Where a list has no end to ask for, readers side by side are served some tickets twice.
+    # If a list has no upper bound, concurrent readers receive some tickets twice.
     assert harness.simulator.counters().tickets_served < 0.85 * TICKETS

@@ -1,5 +1,7 @@
-"""Inventories: every id with its time, whatever happens while they are made, and nothing more asked
-for than that takes."""
+"""Inventories contain every id with its time, whatever happens while they are read.
+
+They make no more calls than that takes.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +34,14 @@ TRANSIENT: Mapping[str, Mapping[str, Any]] = {
 
 
 class Line(NamedTuple):
-    """What an inventory says of one ticket; of a gone one, the time is not held to anything."""
+    """An inventory's entry for a ticket; the time of a removed one is not compared."""
 
     modified_time: datetime | None
     gone: bool = False
 
 
 class Opened(NamedTuple):
-    """A helpdesk, an adapter for it, and which of its endpoints an inventory goes by."""
+    """A helpdesk, an adapter for it, and the endpoint that an inventory reads."""
 
     simulator: SimulatedHelpdesk
     helpdesk: Helpdesk
@@ -78,7 +80,7 @@ def open_helpdesk(vendor: Vendor) -> Iterator[Open]:
 
 
 def entries_by_id(pages: Iterable[InventoryPage]) -> dict[str, Line]:
-    """By id, the line that counts."""
+    """Return the entry that counts, by id."""
     counts: dict[str, InventoryEntry] = {}
     for page in pages:
         for line in page.entries:
@@ -94,10 +96,14 @@ def _entry_order(line: InventoryEntry) -> tuple[datetime, bool]:
 
 
 def truth(simulator: SimulatedHelpdesk, vendor: Vendor) -> dict[str, Line]:
-    """What an inventory has to say once the helpdesk is quiet."""
+    """Return the inventory that a helpdesk without further changes must give."""
     entries = {}
-    for ticket in simulator.truth(gone=True):
-        gone = DeletionVisibility.STAYS_LIVE if ticket.end is None else vendor.removals[ticket.end]
+    for ticket in simulator.truth(include_removed=True):
+        gone = (
+            DeletionVisibility.STAYS_LIVE
+            if ticket.removal_kind is None
+            else vendor.removals[ticket.removal_kind]
+        )
         if gone is DeletionVisibility.STAYS_LIVE:
             entries[ticket.ticket_id] = Line(ticket.modified_time)
         elif gone in VISIBLE:
@@ -106,7 +112,7 @@ def truth(simulator: SimulatedHelpdesk, vendor: Vendor) -> dict[str, Line]:
 
 
 def started_at(pages: list[InventoryPage]) -> datetime:
-    """When it began: a change since then may be in it or not."""
+    """Start of the inventory: a later change may be in it or not."""
     return min(page.served_at for page in pages)
 
 
@@ -122,7 +128,7 @@ def test_every_ticket_is_listed_with_its_time(open_helpdesk: Open, vendor: Vendo
     assert entries_by_id(pages) == truth(simulator, vendor)
     assert not any(page.unreadable for page in pages)
     living = sum(not line.gone for line in entries_by_id(pages).values())
-    # Zoho Desk's search still counts the two that are spam.
+    # Zoho Desk's search still counts the two spam tickets.
     assert {page.total for page in pages} <= {None, living, living + 2}
 
 
@@ -141,7 +147,7 @@ def test_empty_helpdesk(open_helpdesk: Open) -> None:
 
 @pytest.mark.parametrize("at_once", [1, 4])
 def test_tickets_changed_while_paging(open_helpdesk: Open, vendor: Vendor, at_once: int) -> None:
-    """Before every page some leave their places; none may be read of in neither."""
+    """Before every page, some tickets change their positions; each must appear all the same."""
     simulator, helpdesk, endpoint = open_helpdesk(helpdesk_concurrency=at_once)
     simulator.fault("changes_while_paging", on=endpoint, changes=7, advance_seconds=14.0, count=30)
     pages = list(helpdesk.inventory())
@@ -158,7 +164,7 @@ def test_tickets_changed_while_paging(open_helpdesk: Open, vendor: Vendor, at_on
 
 
 def test_last_unread_tickets_change_while_paging(open_helpdesk: Open, vendor: Vendor) -> None:
-    """While the last page but one is on its way, so that no page of the list is left for it."""
+    """They change during the last page but one, so that no page of the list is left for them."""
     simulator, helpdesk, _ = open_helpdesk(helpdesk_concurrency=1)
     pages, seen, unread = helpdesk.inventory(), {}, set(truth(simulator, vendor))
     for page in pages:
@@ -173,7 +179,7 @@ def test_last_unread_tickets_change_while_paging(open_helpdesk: Open, vendor: Ve
 
 
 def test_tickets_removed_while_paging(open_helpdesk: Open, vendor: Vendor) -> None:
-    """One that was read of, and one that was not yet: told of as gone by who tells of such."""
+    """One is removed after it was read, one before; vendors that report removals report both."""
     simulator, helpdesk, _ = open_helpdesk(helpdesk_concurrency=1)
     pages = helpdesk.inventory()
     first = next(pages)
@@ -211,11 +217,11 @@ def test_permanent_failure(open_helpdesk: Open) -> None:
 def test_odd_pages_do_not_end_the_inventory(
     open_helpdesk: Open, vendor: Vendor, fault: str
 ) -> None:
-    """A page cut short with 200, an empty one, and one that tells again what the last one told."""
+    """A page truncated with 200, an empty one, and one that repeats the page before."""
     simulator, helpdesk, endpoint = open_helpdesk()
     simulator.fault(fault, on=endpoint, after=1, count=3)
     if (vendor.name, fault) == ("zoho_desk", "empty_page"):
-        # It counts more rows than it gives: an error, and no end either.
+        # The count exceeds the rows: an error, not the end.
         with pytest.raises(EndpointFailed):
             list(helpdesk.inventory())
     else:
@@ -248,7 +254,7 @@ def test_more_tickets_than_the_query_cap(open_helpdesk: Open, vendor: Vendor) ->
 
 
 def test_tickets_are_not_fetched_by_id(open_helpdesk: Open, vendor: Vendor) -> None:
-    """Neither where tickets are fetched whole, nor for what is gone."""
+    """Not even for vendors whose tickets or removals need it in a sync."""
     simulator, helpdesk, _ = open_helpdesk(helpdesk_fetch_details=True)
     simulator.delete(5)
     simulator.advance(SECONDS_PAST_GRACE)
@@ -257,7 +263,7 @@ def test_tickets_are_not_fetched_by_id(open_helpdesk: Open, vendor: Vendor) -> N
 
 
 def test_inventory_costs_no_more_than_the_listing(open_helpdesk: Open) -> None:
-    """But for looking at the end once more, in each list that is read to its end."""
+    """Except for one more call at the end of each list."""
     simulator, helpdesk, _ = open_helpdesk(helpdesk_concurrency=1)
     list(helpdesk.listing())
     listed = simulator.counters()
@@ -268,7 +274,7 @@ def test_inventory_costs_no_more_than_the_listing(open_helpdesk: Open) -> None:
 
 
 def test_unreadable_rows_are_counted(open_helpdesk: Open, vendor: Vendor) -> None:
-    """Named where they are skipped: a ticket without a time is still there."""
+    """They are named if they are skipped: a ticket without a time still exists."""
     simulator, helpdesk, endpoint = open_helpdesk(helpdesk_skip_bad_tickets=True)
     simulator.fault("bad_ticket", on=endpoint, kind="bad_time", rows=2, count=1)
     pages = list(helpdesk.inventory())

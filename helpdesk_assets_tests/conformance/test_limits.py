@@ -1,4 +1,4 @@
-"""What one query gives at most, and how many calls there may be."""
+"""The maximum of rows per query, and of calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CAP = 60
 
 
 def test_more_tickets_than_the_query_cap(make_harness: MakeHarness) -> None:
-    """In all, and nearly in one second: a cut would lose the rest in silence."""
+    """In total, and almost within one second: truncation would silently lose the rest."""
     harness = make_harness(4 * CAP, cap=CAP, helpdesk_result_cap=CAP)
     harness.simulator.change(CAP - 1, same_second=True)
     report = harness.sync_and_verify()
@@ -21,7 +21,7 @@ def test_more_tickets_than_the_query_cap(make_harness: MakeHarness) -> None:
 
 
 def test_one_second_beyond_the_query_cap_is_rejected(make_harness: MakeHarness) -> None:
-    """No split helps, so the run says so. Once they are apart again, nothing is lost."""
+    """No split helps, so the run fails. Once the tickets have different times, nothing is lost."""
     harness = make_harness(2 * CAP, cap=CAP, helpdesk_result_cap=CAP)
     harness.sync()
     before = harness.state()
@@ -46,7 +46,7 @@ def test_one_second_filling_many_pages(harness: Harness) -> None:
 
 
 def test_throttles_before_the_rate_limit(harness: Harness) -> None:
-    """The helpdesk tells in its headers how many calls are left, and never has to say 429."""
+    """The helpdesk's headers show the remaining calls, so it never has to answer 429."""
     harness.simulator.change(100, spread_seconds=200)
     harness.simulator.advance(SECONDS_PAST_GRACE)
     harness.simulator.fault("rate_limit", on="search", calls=20, window_seconds=60.0)

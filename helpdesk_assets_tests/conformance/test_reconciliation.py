@@ -1,4 +1,4 @@
-"""With every vendor's inventory, a sweep finds what differs and nothing else."""
+"""With every vendor's inventory, a reconciliation finds all differences and nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HOUR = 3600.0
 
 def test_lost_and_stale_rows_are_repaired(make_harness: MakeHarness) -> None:
     harness = make_harness(60, **STAGED)
-    # A ticket that is fetched by its id has more in it than a list gives, at some vendors.
+    # With some vendors, a ticket fetched by its id has more fields than in a list.
     harness.columns = tuple(column for column in COLUMNS if column != "raw_json")
     harness.sync()
     harness.simulator.advance(HOUR)
@@ -31,7 +31,7 @@ def test_lost_and_stale_rows_are_repaired(make_harness: MakeHarness) -> None:
 
 
 def test_deleted_tickets_are_marked_permanently(make_harness: MakeHarness) -> None:
-    """By the sync where the helpdesk tells of it, else by the sweep; neither undoes the other."""
+    """By the sync if the vendor reports deletions, else by reconciling; neither undoes it."""
     harness = make_harness(60, **STAGED)
     harness.sync()
     harness.simulator.advance(HOUR)

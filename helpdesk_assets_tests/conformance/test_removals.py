@@ -1,4 +1,4 @@
-"""Tickets that leave: deleted, marked as spam, merged; and those that only become old."""
+"""Tickets that are deleted, marked as spam or merged, and tickets that are archived."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ def test_removed_tickets_keep_their_rows(harness: Harness) -> None:
     harness.sync_and_verify()
     left = {*deleted, *spam, *merged}
     assert left <= harness.tickets().keys()
-    assert {each.ticket_id for each in harness.simulator.truth(gone=True) if each.end} >= left
+    assert {
+        each.ticket_id
+        for each in harness.simulator.truth(include_removed=True)
+        if each.removal_kind
+    } >= left
 
 
 def test_tickets_removed_while_others_change(harness: Harness) -> None:
-    """In the midst of a window, and among changes of the same second."""
+    """In the middle of a window, among changes of the same second."""
     harness.simulator.change(30, spread_seconds=60)
     harness.simulator.delete(5)
     harness.simulator.change(30, same_second=True)

@@ -1,4 +1,4 @@
-"""Values that break tools: texts, long ids, times with offsets, a time that is not yet."""
+"""Values that break tools: texts, long ids, times with UTC offsets, times in the future."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_texts_and_long_ids(make_harness: MakeHarness, vendor: Vendor) -> None:
 
 
 def test_times_with_offsets(make_harness: MakeHarness, vendor: Vendor) -> None:
-    """The same instant in other words, in the zone of whoever wrote it."""
+    """The same instant, in the time zone of its author."""
     harness = make_harness(20)
     for spell in vendor.time_formats:
         harness.simulator.advance(60)

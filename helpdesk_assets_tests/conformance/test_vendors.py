@@ -1,4 +1,4 @@
-"""The table of vendors itself: each adapter is in it, and what is left out is a story."""
+"""The table of vendors contains each adapter, and names only existing tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def test_every_adapter_is_listed() -> None:
 
 
 def test_only_existing_tests_can_be_excluded() -> None:
-    """A story with a new name would be told of every vendor, or of none."""
+    """After renaming a test, its exclusion would apply to no vendor."""
     texts = [path.read_text() for path in Path(__file__).parent.glob("test_*.py")]
     stories = set(re.findall(r"^def test_(\w+)", "\n".join(texts), re.MULTILINE))
     for vendor in VENDORS:

@@ -1,7 +1,7 @@
-"""What the stories have to know of each vendor: how to log in, its names, and what it cannot do.
+"""What the tests need to know of each vendor: login, field names and limitations.
 
-`columns` is written from the vendor's documentation, not from the adapter: it is what the stored
-row is held against.
+`columns` is written from the vendor's documentation, not from the adapter: stored rows are compared
+with it.
 """
 
 from __future__ import annotations
@@ -21,29 +21,31 @@ Json = Mapping[str, Any]
 
 
 class DeletionVisibility(Enum):
-    """How a vendor tells of a ticket that has left its lists."""
+    """How a vendor reports a ticket that has left its lists."""
 
     FULL_VERSION = "by its last version, so the row is that one, with deletedTime"
     TOMBSTONE = "by a notice only, so the row is as it was, with deletedTime"
-    STAYS_LIVE = "not at all, it stays in the lists and is no gone ticket here"
+    STAYS_LIVE = "not at all, it stays in the lists and is no removed ticket here"
     INVISIBLE = "not at all, so the row stays as it was"
 
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """
+    """A vendor's login, field names and limitations.
+
     Attributes:
-        name: as in HELPDESK_PROVIDER, and the simulator's dialect.
-        settings: what it takes to log in at a simulated helpdesk.
-        subject, modified: the vendor's names of these fields, to set them by.
-        columns: the normalised columns that a whole ticket stands for, all but deletedTime.
-        ends: by how a ticket left (`deleted`, `spam`, `merged`), what is told of it.
-        calls_when_quiet: calls of a run that finds nothing changed.
-        asks_again: whether a first call for changes that failed is tried again; else the listing
-            is read.
-        make_dated: makes a ticket that was last modified at some moment.
-        spellings: ways to write a time that the vendor uses, or may come to use.
-        leaves_out: stories that cannot be told of this vendor, by name, and why.
+        name: value of HELPDESK_PROVIDER, and name of the simulator's dialect.
+        settings: settings for the login at a simulated helpdesk.
+        subject: the vendor's name of the subject field.
+        modified: the vendor's name of the modified time.
+        columns: returns the normalized columns of a raw ticket, except deletedTime.
+        removals: by kind (`deleted`, `spam`, `merged`), how the vendor reports a removal.
+        calls_without_changes: calls of a run that finds no changes.
+        retries_first_call: whether a failed first call for changes is retried; otherwise, the
+            listing is read.
+        create_dated: creates a ticket with a given modified time.
+        time_formats: formats of times that the vendor uses, or may use in future.
+        excluded_tests: tests that do not apply to this vendor, by name, with the reason.
     """
 
     name: str
@@ -60,7 +62,7 @@ class Vendor:
 
 
 def east(moment: datetime) -> str:
-    """With an offset, as ISO 8601 allows."""
+    """Format a time with a UTC offset, as ISO 8601 allows."""
     return moment.astimezone(timezone(timedelta(hours=5, minutes=30))).isoformat()
 
 
@@ -81,7 +83,7 @@ def _zendesk_columns(ticket: Json) -> dict[str, Any]:
 
 
 def create_by_clock(simulator: SimulatedHelpdesk, moment: datetime) -> None:
-    """Where changes are ordered by the time that is shown."""
+    """Create a ticket of a given time, for vendors that order changes by the visible time."""
     now = simulator.clock().now
     simulator.freeze(moment)
     simulator.create(1)
@@ -109,7 +111,7 @@ FRESHDESK_PRIORITIES = {1: "Low", 2: "Medium", 3: "High", 4: "Urgent"}
 
 
 def _freshdesk_columns(ticket: Json) -> dict[str, Any]:
-    """Numbers have words, but for an account's own."""
+    """Numbers become words, except an account's custom ones."""
     status, assignee = ticket["status"], ticket["responder_id"]
     return {
         "subject": ticket["subject"],
@@ -151,12 +153,12 @@ def _at_or_since_1970(value: str | int) -> datetime:
 
 
 def in_milliseconds(moment: datetime) -> int:
-    """As some samples of Zoho's have it."""
+    """Format a time in milliseconds, as in some of Zoho's samples."""
     return int(moment.timestamp() * 1000)
 
 
 def create_by_field(field: str) -> Callable[[SimulatedHelpdesk, datetime], None]:
-    """Where the order of changes does not heed the modified time that is shown."""
+    """Create a ticket of a given time, for vendors that order changes by another time."""
 
     def create_dated(simulator: SimulatedHelpdesk, moment: datetime) -> None:
         simulator.create(1, fields={field: f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"})
@@ -231,7 +233,7 @@ FRESHDESK = Vendor(
         "spam": DeletionVisibility.FULL_VERSION,
         "merged": DeletionVisibility.STAYS_LIVE,
     },
-    # The list, the trash and the spam.
+    # Calls for the list, deleted tickets and spam.
     calls_without_changes=3,
     retries_first_call=True,
     create_dated=create_by_clock,
@@ -246,7 +248,7 @@ FRESHDESK = Vendor(
 
 REQUEST_TRACKER = Vendor(
     name="request_tracker",
-    # Of a zone that is neither UTC nor the server's.
+    # A user whose time zone is neither UTC nor the server's.
     settings=lambda simulator: {
         "helpdesk_user": "sync-new-york",
         "helpdesk_api_token": SecretStr(simulator.token),
@@ -254,13 +256,13 @@ REQUEST_TRACKER = Vendor(
     subject="Subject",
     modified="LastUpdated",
     columns=_request_tracker_columns,
-    # Spam is deleted, by hand or by a rule; of a merged ticket its transaction is left.
+    # Spam is deleted, by hand or by a rule; a merged ticket leaves a transaction.
     removals={
         "deleted": DeletionVisibility.FULL_VERSION,
         "spam": DeletionVisibility.FULL_VERSION,
         "merged": DeletionVisibility.TOMBSTONE,
     },
-    # The user's time zone, what has gone, what has changed.
+    # Calls for the user's time zone, removals and changes.
     calls_without_changes=3,
     retries_first_call=True,
     create_dated=create_by_clock,
@@ -286,13 +288,13 @@ ZOHO_DESK = Vendor(
     subject="subject",
     modified="modifiedTime",
     columns=_zoho_columns,
-    # Deleted and merged ones are in the recycle bin, and spam stays where it is.
+    # Deleted and merged tickets are in the recycle bin; spam stays in the search.
     removals={
         "deleted": DeletionVisibility.FULL_VERSION,
         "spam": DeletionVisibility.FULL_VERSION,
         "merged": DeletionVisibility.FULL_VERSION,
     },
-    # A token, the search, and the bin until nothing follows.
+    # Calls for a token, the search, and the recycle bin up to an empty page.
     calls_without_changes=5,
     retries_first_call=True,
     create_dated=create_by_clock,

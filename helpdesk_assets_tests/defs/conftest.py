@@ -1,5 +1,6 @@
-"""A world per test: a simulated helpdesk, a dataset of its own, a Dagster instance, and the
-environment that names them. Everything goes over HTTP, as it does for a user.
+"""A simulated helpdesk, a dataset, a Dagster instance and an environment naming them, per test.
+
+Everything goes over HTTP, as it does for a user.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ TOKEN = "a-token-that-nobody-may-see"
 
 @dataclass(frozen=True, slots=True)
 class DagsterHarness:
-    """What a test moves (`helpdesk`), and what it looks at."""
+    """A helpdesk that the test changes (`helpdesk`), and access to the results."""
 
     helpdesk: SimulatedHelpdesk
     warehouse: BigQueryClient
     instance: dg.DagsterInstance
 
     def sync(self, run_config: dict[str, Any] | None = None) -> dg.ExecuteInProcessResult:
-        """One run of the job; whether it succeeded is for the test to ask."""
+        """Run the job once; the test checks whether it succeeded."""
         from helpdesk_assets.definitions import defs
 
         return defs.resolve_job_def("helpdesk_sync").execute_in_process(
@@ -37,7 +38,7 @@ class DagsterHarness:
         )
 
     def materialize(self, *assets: str) -> dg.ExecuteInProcessResult:
-        """These assets alone, as from the UI."""
+        """Materialize these assets without the job, as from the UI."""
         from helpdesk_assets.definitions import defs
 
         return defs.resolve_implicit_global_asset_job_def().execute_in_process(
@@ -50,11 +51,11 @@ class DagsterHarness:
         return list(self.warehouse.list_rows(table))
 
     def stored(self) -> list[tuple[str, Any]]:
-        """Every row of tickets as (id, modified time)."""
+        """Return every row of tickets as (id, modified time)."""
         return sorted((row["ticket_id"], row["modifiedTime"]) for row in self.rows("tickets"))
 
     def truth(self) -> list[tuple[str, Any]]:
-        """What `stored` has to be."""
+        """Return what `stored` must be."""
         return sorted((t.ticket_id, t.modified_time) for t in self.helpdesk.truth())
 
     def missed(self) -> list[str]:
@@ -64,7 +65,7 @@ class DagsterHarness:
         return self.rows(tables.SYNC_STATE.name)[0]["watermark"]
 
     def asset_metadata(self, asset: str) -> dict[str, Any]:
-        """Metadata of the asset's latest materialisation, as plain values."""
+        """Return the metadata of the asset's latest materialization as plain values."""
         event = self.instance.get_latest_materialization_event(dg.AssetKey(asset))
         assert event is not None
         assert event.asset_materialization is not None
@@ -77,7 +78,7 @@ def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvalu
 
 @pytest.fixture
 def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No variable of ours, and no .env either."""
+    """Remove this project's variables and the .env file."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.chdir(tmp_path)
@@ -96,7 +97,7 @@ def environment(
     warehouse_settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The settings of this test, where production reads its own."""
+    """Set this test's settings where production reads them."""
     named = {
         "HELPDESK_BASE_URL": helpdesk.base_url,
         "HELPDESK_API_TOKEN": TOKEN,

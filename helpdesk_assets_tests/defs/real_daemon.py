@@ -1,4 +1,4 @@
-"""A Dagster daemon on SQLite as `make dev` has it, which runs our sensor."""
+"""A Dagster daemon on SQLite, as `make dev` starts it, that runs the alert sensor."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 90
 
 
 def make_home(parent: Path) -> Path:
-    """A DAGSTER_HOME as `make dev` makes it."""
+    """Create a DAGSTER_HOME as `make dev` does."""
     home = parent / "dagster"
     home.mkdir()
     shutil.copy(ROOT / "deploy" / "dagster.yaml", home / "dagster.yaml")
@@ -59,7 +59,7 @@ def until(what: Callable[[], bool], log: Path) -> None:
 
 
 def ticks(instance: dg.DagsterInstance) -> int:
-    """How many ticks of the sensor have been saved."""
+    """Return the number of saved ticks of the sensor."""
     sensors = [s for s in instance.all_instigator_state() if s.instigator_name == SENSOR_NAME]
     found = [instance.get_ticks(s.instigator_origin_id, s.selector_id) for s in sensors]
     return sum(tick.is_completed for ticks in found for tick in ticks)

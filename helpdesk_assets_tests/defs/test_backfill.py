@@ -1,4 +1,4 @@
-"""The backfill as Dagster runs it: a run for each month, beside the sync."""
+"""The backfill in Dagster: one run per month, beside the sync."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def backfill(harness: DagsterHarness, month: str) -> dg.ExecuteInProcessResult:
 
 
 def fullest_months(harness: DagsterHarness, count: int) -> list[str]:
-    """Not this month, in which what a test changes lies as well."""
+    """Return the months with the most tickets, without this month, in which tests change some."""
     months = Counter(f"{ticket.modified_time:%Y-%m}" for ticket in harness.helpdesk.truth())
     del months[f"{harness.helpdesk.clock().now:%Y-%m}"]
     return [month for month, _ in months.most_common(count)]
 
 
 def delete_rows(harness: DagsterHarness, months: list[str]) -> int:
-    """Delete the rows of these months, as if they had never been loaded; how many there were."""
+    """Delete the rows of these months, as if never loaded; returns their number."""
     table = harness.warehouse.dataset.table_id("tickets")
     lost = [row for row in harness.rows("tickets") if f"{row['modifiedTime']:%Y-%m}" in months]
     listed = ", ".join(f"'{month}'" for month in months)
@@ -62,7 +62,7 @@ def test_backfilling_three_months_beside_the_sync(harness: DagsterHarness) -> No
         harness.helpdesk.advance(SECONDS_PAST_GRACE)
         assert harness.sync().success
     assert harness.stored() == harness.truth()
-    # What the backfill brought is nobody's miss; what the sync found is.
+    # Changes read by the backfill are not missed updates; those found by the sync are.
     assert set(harness.missed()) == set(changed)
 
 
@@ -121,6 +121,6 @@ def test_job_definition() -> None:
     assert job.executor_def.name == "in_process"
     assert [node.name for node in job.graph.nodes_in_topological_order] == ["ticket_backfill"]
     spec = defs.resolve_asset_graph().get(dg.AssetKey("ticket_backfill"))
-    # A pool of its own, and no part of what "materialize all" of the sync's group is about.
+    # A separate pool, and not part of "Materialize all" of the sync's group.
     assert spec.pools == {"helpdesk_backfill"}
     assert spec.group_name == "helpdesk_backfill"

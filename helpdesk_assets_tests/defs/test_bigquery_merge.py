@@ -1,4 +1,4 @@
-"""The IO manager with a user's own assets, and what it says of a value it cannot store."""
+"""The IO manager with a user's own assets, and its errors for values that it cannot store."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Store = Callable[..., dg.ExecuteInProcessResult]
 
 @pytest.fixture
 def store(harness: DagsterHarness) -> Store:
-    """Materialise one asset of this value, and whatever else is given."""
+    """Materialize an asset with this value, and the given other assets."""
 
     def run(value: Any, metadata: dict[str, Any], *more: Any) -> dg.ExecuteInProcessResult:
         @dg.asset(metadata=metadata)

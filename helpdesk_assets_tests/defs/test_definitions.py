@@ -1,6 +1,4 @@
-"""The graph as Dagster sees it. A change of it is a change for whoever runs this: it belongs in
-the changelog.
-"""
+"""The graph as Dagster sees it. Changes of it affect users and belong in the changelog."""
 
 from __future__ import annotations
 
@@ -81,7 +79,7 @@ def test_webhook_health_is_a_separate_job() -> None:
     assert (schedule.job_name, schedule.cron_schedule) == (job.name, "30 2 * * *")
     assert schedule.execution_timezone == "UTC"
     asset = defs.resolve_asset_graph().get(dg.AssetKey("webhook_health"))
-    # It waits for no sync and holds none up.
+    # It neither waits for a sync nor blocks one.
     assert asset.pools == set()
     assert asset.group_name == "helpdesk"
 
@@ -94,7 +92,7 @@ def test_reconciliation_is_weekly_and_independent_of_the_sync() -> None:
     assert schedule.execution_timezone == "UTC"
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
     asset = defs.resolve_asset_graph().get(dg.AssetKey("ticket_inventory"))
-    # It neither waits for a sync nor holds one up, and is no part of what "Materialize all" does.
+    # It neither waits for a sync nor blocks one, and is not part of "Materialize all".
     assert asset.pools == {"helpdesk_reconcile"}
     assert asset.group_name == "reconciliation"
 
@@ -119,7 +117,7 @@ def test_asset_metadata_matches_the_tables(asset: str) -> None:
             {"ALERT_URLS": "json://127.0.0.1:1", "ALERT_INTERVAL_SECONDS": "600"},
             "['helpdesk_alerts RUNNING 600']",
         ),
-        # The tick says what is wrong with it.
+        # The tick shows the error.
         (
             {"ALERT_URLS": "json://127.0.0.1:1", "ALERT_INTERVAL_SECONDS": "often"},
             "['helpdesk_alerts RUNNING 60']",
@@ -129,8 +127,11 @@ def test_asset_metadata_matches_the_tables(asset: str) -> None:
 def test_definitions_load_without_any_service(
     tmp_path: Path, environment: dict[str, str], sensors: str
 ) -> None:
-    """In a process of its own, with sockets forbidden: settings are for a run to read, but for the
-    wish to be told. What tells is not even imported."""
+    """Load in a separate process, with sockets forbidden.
+
+    Only runs read settings, except the one that turns alerts on. The modules that send alerts are
+    not imported.
+    """
     script = (
         "import socket, sys\n"
         "def refuse(*a, **k): raise AssertionError('a socket at import')\n"

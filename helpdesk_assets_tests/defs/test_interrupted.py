@@ -1,4 +1,4 @@
-"""A long reading in Dagster that ends half-way is gone on with, by whichever run comes next."""
+"""In Dagster, whichever run comes next resumes an interrupted fetch."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ with dg.DagsterInstance.ephemeral() as instance:
 
 
 def save_every_page(replaced: Any = None) -> None:
-    """A reading is made durable every few minutes, which no test waits for."""
+    """Save after every page instead of every few minutes."""
     made = SyncPolicy.from_settings
 
     def at_once(settings: Settings) -> SyncPolicy:
@@ -62,7 +62,7 @@ def checkpointing(harness: DagsterHarness, monkeypatch: pytest.MonkeyPatch) -> D
 
 
 def assert_whole(harness: DagsterHarness) -> None:
-    """Everything is there, and each row that was fetched is accounted for."""
+    """Check that every ticket is stored, and that each fetched row is counted."""
     assert harness.stored() == harness.truth()
     asset_metadata = harness.asset_metadata("sync_watermark")
     assert asset_metadata["rows_inserted"] == len(harness.truth())

@@ -1,4 +1,4 @@
-"""Metadata show what they may and no more."""
+"""Metadata shows what it should and nothing secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A reconciliation as Dagster shows it: the job, its metadata, its check, and who is told."""
+"""The reconciliation in Dagster: its job, metadata, check and alert."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def delete_rows(harness: DagsterHarness, ids: Sequence[str]) -> None:
 
 
 def finding(harness: DagsterHarness, run_id: str) -> Finding:
-    """What the alerts' sensor makes of the run."""
+    """Return what the alert sensor finds in the run."""
     from helpdesk_assets.definitions import assets, checks, jobs
 
     (end,) = harness.instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_SUCCESS)

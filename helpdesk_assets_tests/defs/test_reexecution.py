@@ -1,4 +1,4 @@
-"""A run that dies between any two steps, and each asset materialised alone: right all the same."""
+"""Runs that die between any two steps, and assets materialized alone, give correct results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Break = Callable[[pytest.MonkeyPatch], None]
 
 
 def sync_job() -> dg.JobDefinition:
-    """Where a re-execution finds the job again."""
+    """The importable job, which a re-execution needs."""
     from helpdesk_assets.definitions import defs
 
     return defs.resolve_job_def("helpdesk_sync")
@@ -43,7 +43,7 @@ def refuse(*args: Any, **kwargs: Any) -> Any:
 
 
 def before(method: str) -> Break:
-    """The step ends before it has done anything."""
+    """Fail the step before it has done anything."""
 
     def pull(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(SyncTables, method, refuse)
@@ -52,7 +52,7 @@ def before(method: str) -> Break:
 
 
 def after_writing(table: str) -> Break:
-    """The MERGE is durable, but the step ends before Dagster hears of it."""
+    """Fail the step after the MERGE, before Dagster records its success."""
     write = bigquery_merge.write
 
     def write_and_refuse(warehouse: Any, spec: Any, *args: Any, **kwargs: Any) -> Any:
@@ -66,7 +66,7 @@ def after_writing(table: str) -> Break:
 
 
 def after_closing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The watermark has moved, but the step ends before Dagster hears of it."""
+    """Fail the step after the watermark has moved, before Dagster records its success."""
     close = SyncTables.commit_run
 
     def close_and_refuse(*args: Any, **kwargs: Any) -> Any:
@@ -114,7 +114,7 @@ def test_crashed_run_resumes_from_the_failed_step(
     harness.helpdesk.advance(3600)
     assert run(harness)[0]
     assert harness.stored() == harness.truth()
-    # What a run met within the grace may yet have come by webhook, and is no missed update.
+    # A change within the grace may still arrive by webhook, so it is not missed.
     assert harness.missed() in (sorted(changed + later), changed), "each once"
 
 

@@ -1,4 +1,4 @@
-"""Where resources point, and that nothing they know leaks."""
+"""The resources' targets, and that they leak no secrets."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_token_appears_in_no_event_log_or_repr(
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Over a run that succeeds, one that falls back, and one whose token is refused."""
+    """In a run that succeeds, one that falls back, and one whose token is refused."""
     from helpdesk_assets.definitions import defs
 
     caplog.set_level("DEBUG")

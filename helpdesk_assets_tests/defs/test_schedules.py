@@ -1,4 +1,4 @@
-"""The job as a schedule and a user start it, and what keeps two of them apart."""
+"""The job started by a schedule and by a user, and the lock between two runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STARTED, WAITS = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.NOT_STARTED
 
 @pytest.fixture(scope="module")
 def with_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
-    """As `dagster dev` has one: a schedule is only told of such an instance."""
+    """An instance like that of `dagster dev`, the only kind that runs schedules."""
     home = str(tmp_path_factory.mktemp("dagster"))
     quiet = {"telemetry": {"enabled": False}}
     with dg.DagsterInstance.local_temp(home, overrides=quiet) as local:
@@ -38,7 +38,7 @@ def with_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterI
 
 @pytest.fixture
 def instance(with_files: dg.DagsterInstance) -> Iterator[dg.DagsterInstance]:
-    """The same for all, without the runs of the test before."""
+    """One instance for all tests, without the runs of the test before."""
     yield with_files
     for record in with_files.get_run_records():
         with_files.delete_run(record.dagster_run.run_id)
@@ -47,7 +47,7 @@ def instance(with_files: dg.DagsterInstance) -> Iterator[dg.DagsterInstance]:
 def a_run(
     instance: dg.DagsterInstance, status: dg.DagsterRunStatus, *, by_hand: bool = False
 ) -> str:
-    """A run that somebody else has begun and that does nothing."""
+    """A run that somebody else has started and that does nothing."""
     job = (
         defs.resolve_implicit_global_asset_job_def().get_subset(
             asset_selection={dg.AssetKey("tickets_table")}
@@ -132,7 +132,7 @@ def test_reexecuted_run_does_not_block_itself(
 
 
 def test_job_schedule_and_selected_assets_give_equal_results(harness: DagsterHarness) -> None:
-    """The job, what the schedule asks for, and the assets selected by hand."""
+    """The job, the schedule's request, and the assets selected by hand."""
     assert harness.sync().success
     harness.helpdesk.advance(3600)
     harness.helpdesk.change(4)

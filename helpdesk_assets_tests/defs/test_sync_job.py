@@ -1,4 +1,4 @@
-"""The job from end to end: the table equals the helpdesk, and each run costs what it should."""
+"""The job end to end: the table equals the helpdesk, and runs have the expected cost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from helpdesk_assets_tests.defs.conftest import DagsterHarness, checks_of
 
 @pytest.fixture
 def jobs(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
-    """Counts at google's client what our own numbers claim."""
+    """Count jobs at google's client, to check our own numbers."""
     seen = {"query": 0, "load": 0}
     query, load = bigquery.Client.query, bigquery.Client.load_table_from_file
 
@@ -85,7 +85,7 @@ def test_run_without_changes_costs_one_call_and_two_query_jobs(
 
 
 def test_every_run_has_the_same_metadata_keys(harness: DagsterHarness) -> None:
-    """A key that is absent once is a gap in a plot."""
+    """A missing key is a gap in a plot."""
     keys: list[dict[str, set[str]]] = []
 
     def note() -> None:

@@ -1,4 +1,4 @@
-"""A table described by an asset's metadata comes back as it was, and mistakes are told."""
+"""An asset's metadata describes a table, and mistakes in it are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The chart is an image that the UI's Markdown shows, and shows what the numbers say."""
+"""The chart is an image that the UI's Markdown renders, and shows the numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DAYS = (
 
 
 def bars(days: tuple[WebhookDay, ...]) -> list[tuple[str, float]]:
-    """Colour and height of each bar."""
+    """Return color and height of each bar."""
     root = ElementTree.fromstring(webhook_chart.chart_svg(days))  # noqa: S314 - our own
     titled = [each for each in root.iter() if len(each) and each.tag.endswith("rect")]
     return [(each.attrib["fill"], float(each.attrib["height"])) for each in titled]

@@ -1,4 +1,4 @@
-"""The ledger of events as Dagster shows it: asset, checks and the daily picture."""
+"""The webhook ledger in Dagster: asset, checks and daily chart."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEDGER_CHECKS = ("webhook_gaps", "webhook_silence", "webhook_latency", "overlap_
 def deliver_to_receiver(
     harness: DagsterHarness, changes: Iterable[TrueTicket], *, delay: float = 1.0
 ) -> None:
-    """The webhooks of these changes, stored as our receiver stores them."""
+    """Store the webhooks of these changes as the receiver does."""
     changes = list(changes)
     deliver(harness, [change.ticket_id for change in changes])
     store_events(harness.warehouse, changes, delay=delay)

@@ -1,5 +1,6 @@
-"""The real definitions as a daemon loads them, but for the schedule, which would start a run of its
-own whenever the clock strikes an even hour.
+"""The real definitions without their schedule, for a daemon.
+
+The schedule would start a run every even hour.
 """
 
 import dagster as dg

@@ -1,4 +1,4 @@
-"""A webhook receiver, as users have one: it writes whole tickets into the tickets table."""
+"""A webhook receiver of a user, which writes raw tickets into the tickets table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from helpdesk_assets_tests.defs.conftest import DagsterHarness
 
 
 def deliver(harness: DagsterHarness, ticket_ids: Collection[str]) -> None:
-    """Write these tickets as they are now, marked `_synced_by` webhook."""
+    """Write these tickets' current versions, marked `_synced_by` webhook."""
     helpdesk = make_helpdesk(load_settings())
     webhooks.deliver(helpdesk, harness.warehouse, ticket_ids, run_id="webhook")
     helpdesk.close()

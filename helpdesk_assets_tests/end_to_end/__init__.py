@@ -1,1 +1,1 @@
-"""All parts at work together, over HTTP, as they are for a user."""
+"""All parts together, over HTTP, as for a user."""

@@ -1,4 +1,4 @@
-"""What Dagster's tests have, with an instance that a daemon can share."""
+"""The fixtures of Dagster's tests, with an instance that a daemon can share."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ def instance(home: Path) -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def alert_server() -> Iterator[AlertServer]:
-    """Whoever is told by ALERT_URLS."""
+    """The recipient in ALERT_URLS."""
     with AlertServer() as running:
         yield running

@@ -1,4 +1,4 @@
-"""A receiver that takes in the webhooks of a simulated helpdesk, and whose clock agrees with it."""
+"""A receiver of a simulated helpdesk's webhooks, with the helpdesk's clock."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TOLERANCE_SECONDS = 86_400
 
 @dataclass(slots=True)
 class SharedClock:
-    """Moved for both machines at once; a commit is late by what has passed here."""
+    """One clock for both; the latency of a commit is real time."""
 
     simulator: SimulatedHelpdesk
     offset: timedelta = timedelta(0)
@@ -31,17 +31,17 @@ class SharedClock:
         return datetime.now(UTC) + self.offset
 
     def advance(self, seconds: float) -> None:
-        """Once what is on its way has come: it left before."""
-        self.simulator.delivered()
+        """Move the clock, after webhooks already sent have arrived."""
+        self.simulator.webhook_status()
         self.offset += timedelta(seconds=seconds)
         self.simulator.advance(seconds)
 
 
 @contextmanager
 def subscribed_receiver(simulator: SimulatedHelpdesk, settings: Settings) -> Iterator[SharedClock]:
-    """The desk is subscribed to the receiver, which it posts to again until it is answered 2xx.
+    """A receiver that the helpdesk posts to, retrying until the answer is 2xx.
 
-    Its clock must be the real one before.
+    The helpdesk's clock must be real time before.
     """
     own = settings.model_copy(
         update={
@@ -55,4 +55,4 @@ def subscribed_receiver(simulator: SimulatedHelpdesk, settings: Settings) -> Ite
     with served(build_app(open_dependencies(own), now=time.now), own) as url:
         simulator.send_webhooks(url=f"{url}/webhooks/rest", secret=SECRET, tries=5)
         yield time
-        assert set(simulator.delivered().answers) <= {"200"}
+        assert set(simulator.webhook_status().answers) <= {"200"}

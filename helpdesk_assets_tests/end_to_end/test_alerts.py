@@ -1,5 +1,7 @@
-"""From webhooks that a helpdesk lost to people who are told over HTTP: its posts, our receiver, the
-sync as Dagster runs it, and a real daemon."""
+"""From lost webhooks to alerts over HTTP.
+
+The helpdesk's posts, our receiver, the sync in Dagster, and a real daemon.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ GAPS = "helpdesk-assets: missed_updates.webhook_gaps"
 
 
 def sync(harness: DagsterHarness, time: SharedClock) -> tuple[bool, str]:
-    """A run so much later that all changes are ripe; what `webhook_gaps` is then."""
+    """Run the sync once all changes are old enough; returns the result of `webhook_gaps`."""
     time.advance(SECONDS_PAST_GRACE)
     result = harness.sync()
     assert result.success
@@ -28,12 +30,14 @@ def sync(harness: DagsterHarness, time: SharedClock) -> tuple[bool, str]:
 
 
 def change_and_lose_webhooks(harness: DagsterHarness, count: int, of: int) -> list[str]:
-    """Changes so many tickets, of which the first are lost, some come twice, and the newest comes;
-    the ids of the lost ones."""
+    """Change tickets; returns the ids of those whose webhooks are lost.
+
+    The first webhooks are lost, some are doubled, and the newest arrives.
+    """
     ids = [ticket.ticket_id for ticket in harness.helpdesk.truth()][:of]
     harness.helpdesk.send_webhooks(lose=count, double=2)
     changed = harness.helpdesk.change(ids=ids, spread_seconds=of)
-    harness.helpdesk.delivered()
+    harness.helpdesk.webhook_status()
     newest = max(row["modifiedTime"] for row in harness.rows("tickets"))
     assert newest == changed[-1].modified_time
     return sorted(ticket.ticket_id for ticket in changed[:count])
@@ -56,7 +60,7 @@ def test_lost_webhooks_and_recovery_are_each_alerted_once(
     log = tmp_path / "daemon.log"
 
     def looked() -> None:
-        """Wait until the sensor has begun and ended a look."""
+        """Wait until the sensor has started and finished a tick."""
         seen = ticks(instance)
         until(lambda: ticks(instance) > seen + 1, log)
 
@@ -71,11 +75,11 @@ def test_lost_webhooks_and_recovery_are_each_alerted_once(
             assert sync(harness, time) == (False, "ERROR")
             assert harness.missed() == lost
             until(lambda: bool(alert_server.received), log)
-            # A daemon that ends between sending and saving its cursor rightly sends again.
+            # A daemon that dies between sending and saving its cursor sends again, as it should.
             looked()
         heartbeats = len(alert_server.heartbeats)
 
-        # Another process, which knows only what the instance has kept.
+        # Another process, which has only the instance's stored state.
         with daemon(home, log):
             lost += change_and_lose_webhooks(harness, 1, of=12)
             assert sync(harness, time) == (False, "WARN")

@@ -1,5 +1,4 @@
-"""Webhooks that are lost, doubled, held back and out of order: what a sync finds of them, and what
-people are told."""
+"""A sync and its alerts after webhooks that are lost, doubled, held back or out of order."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ LATE_SECONDS = 400.0
 @pytest.mark.slow
 def test_sync_finds_exactly_the_undelivered_changes(warehouse_endpoint: str) -> None:
     with (
-        # Groups of one: what comes twice is else told apart before it is written.
+        # Groups of one: otherwise, duplicates are removed before the write.
         open_harness(warehouse_endpoint, 60, webhook_flush_events=1) as harness,
         subscribed_receiver(harness.simulator, harness.settings) as time,
     ):
@@ -32,14 +31,14 @@ def test_sync_finds_exactly_the_undelivered_changes(warehouse_endpoint: str) -> 
         simulator.send_webhooks(lose=3, double=2)
         changed = simulator.change(ids=ids[5:15], spread_seconds=10)
         lost = changed[:3]
-        # Its newer version comes first, the older one late: nothing is left to be told of it.
+        # Its newer version arrives first, the older one late: nothing remains to report.
         overtaken = simulator.change(ids=[held[0].ticket_id])
         time.advance(LATE_SECONDS)
         assert simulator.release_webhooks(newest_first=True) == len(held)
         simulator.send_webhooks(hold=2)
         after = simulator.change(ids=ids[15:17])
         newest = simulator.change(ids=ids[17:18])
-        seen = simulator.delivered()
+        seen = simulator.webhook_status()
         assert set(seen.lost) == as_versions(lost)
         assert set(seen.held) == as_versions(after)
 
@@ -62,7 +61,7 @@ def test_sync_finds_exactly_the_undelivered_changes(warehouse_endpoint: str) -> 
         harness.assert_equal()
 
         assert simulator.release_webhooks() == len(after)
-        simulator.delivered()
+        simulator.webhook_status()
         found = {
             **dict.fromkeys(as_versions(lost), "missed"),
             **dict.fromkeys(as_versions([*held[1:], *after]), "late"),

@@ -1,4 +1,4 @@
-"""A helpdesk on paper: pages and failures are written down beforehand, no HTTP is involved.
+"""A scripted helpdesk without HTTP: pages and failures are given in advance.
 
 For the sync's own decisions only; adapters are tested against the simulated helpdesk.
 """
@@ -48,7 +48,10 @@ Script = Sequence[Page | Exception]
 
 @dataclass
 class FakeHelpdesk:
-    """Gives `changes_script` and then `listing_script`, page by page; an exception is raised."""
+    """Returns the scripted pages and raises the scripted exceptions.
+
+    `changes_script` comes first, then `listing_script`.
+    """
 
     changes_script: Script = ()
     listing_script: Script = ()

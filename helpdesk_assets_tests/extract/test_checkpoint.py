@@ -1,4 +1,4 @@
-"""A long reading is stored first and noted then, from time to time, and gone on with."""
+"""A long fetch saves its batch and then its checkpoint from time to time, and is resumed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from helpdesk_assets_tests.extract.fake_helpdesk import NOON, FakeHelpdesk, page
 
 @dataclass
 class FakeCheckpointStore:
-    """Writes down what happens, in order; dies where it is told to."""
+    """Records what happens, in order; dies where it should."""
 
     events: list[str] = field(default_factory=list)
     stored: list[str] = field(default_factory=list)
@@ -67,7 +67,7 @@ def read(
     pages_per_save: int = 2,
     run_id: str = "run-1",
 ) -> Manifest:
-    """The clock ticks once at each look, twice a page: when it is due, and the pace."""
+    """Fetch with a clock that ticks at each look: twice per page, for interval and for pace."""
     ticks = count()
     checkpoint_policy = CheckpointPolicy(
         store, timedelta(seconds=pages_per_save), monotonic=lambda: next(ticks), now=lambda: NOON
@@ -152,10 +152,10 @@ def test_next_run_appends_to_the_same_table(spool: Spool) -> None:
     manifest = read(helpdesk, store, spool, plan, 1000, run_id="run-2")
     assert helpdesk.resumed == [begun.resume]
     assert manifest.staging == begun.staging
-    # A batch of its own: that of a run that got further may be merged, and this one not yet.
+    # A separate batch: that of a run which got further may be merged before this one.
     assert manifest.batch_id not in begun.staging
     assert (manifest.rows, manifest.pages) == (begun.rows + 2, begun.pages + 2)
-    # What the table holds may be more than was noted, and nobody knows of it.
+    # The table may contain more rows than the checkpoint counts.
     assert manifest.has_checkpoint
     assert manifest.may_have_tombstones
     assert store.stored == ["4", "5"]
@@ -163,7 +163,7 @@ def test_next_run_appends_to_the_same_table(spool: Spool) -> None:
 
 
 def test_sequence_numbers_grow_across_attempts(spool: Spool) -> None:
-    """Whichever of them died before it could note what it had stored."""
+    """Also if an attempt died before it could save what it had stored."""
     plan = plan_of(SyncState("tickets", None, 0, checkpoint=interrupted()))
     store = FakeCheckpointStore()
     now = iter([NOON, NOON, NOON + timedelta(seconds=1), NOON + timedelta(seconds=1)])

@@ -1,4 +1,4 @@
-"""Reading one window into a batch, and what happens when the change endpoint fails."""
+"""Fetching one window into a batch, and failures of the change endpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which window a run reads, and whether it may move the watermark."""
+"""The window that a run fetches, and whether it may move the watermark."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_existing_table_is_adopted_from_its_newest_row() -> None:
 
 
 def test_state_without_watermark_is_loaded_again() -> None:
-    """A first load by the listing leaves such a state: it was not read whole."""
+    """A first load by the listing leaves such a state, since it may be incomplete."""
     made = plan(state(watermark=None))
     assert (made.mode, made.since, made.expected_version) == (Mode.FULL, None, 7)
     assert made.first_load

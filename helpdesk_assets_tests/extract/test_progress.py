@@ -1,4 +1,4 @@
-"""What is told of a long reading."""
+"""The progress messages of a long fetch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GoogleSQL in front of the stand-in: collected with --warehouse=googlesql alone."""
+"""GoogleSQL in front of the local warehouse; collected only with --warehouse=googlesql."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
 
 @pytest.fixture
 def judged(judge: Judge) -> Iterator[BigQueryClient]:
-    """A warehouse behind a judge whose verdicts are of this file alone."""
+    """A warehouse behind a judge whose verdicts belong to this file alone."""
     with fresh_dataset(judge.endpoint) as settings:
         warehouse = connect(settings)
         Schema(warehouse).ensure(tables.TICKETS)

@@ -1,4 +1,4 @@
-"""`helpdesk`: a helpdesk that answers with whatever bytes a test gives it."""
+"""`helpdesk`: a helpdesk that answers with any bytes."""
 
 from __future__ import annotations
 

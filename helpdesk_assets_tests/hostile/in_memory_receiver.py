@@ -1,6 +1,6 @@
-"""A receiver in memory, asked as a server would ask it; for thousands of posts in a few seconds.
+"""A receiver in memory, called as by a server; handles thousands of posts in a few seconds.
 
-Its tables are a list: what the warehouse does with rows is shown elsewhere.
+Its tables are a list: other tests cover what the warehouse does with rows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from helpdesk_assets_tests.receiver.webhook_posts import SECRET, START
 
 @dataclass
 class ListStore:
-    """The rows as they would go to the warehouse, byte for byte."""
+    """The rows that would go to the warehouse, byte for byte."""
 
     rows: list[bytes] = field(default_factory=list)
 
@@ -51,7 +51,7 @@ class ListStore:
 
 
 class AnyTicketSource:
-    """A helpdesk that has whatever ticket is asked for."""
+    """A helpdesk that has every requested ticket."""
 
     async def ticket(self, ticket_id: str) -> Ticket:
         found = TicketReader(FieldMap(), skip_bad=False).ticket(
@@ -74,7 +74,7 @@ class ReceiverResponse:
 def answer(
     vendor: WebhookFormat, body: bytes, headers: Mapping[str, bytes], query: bytes = b""
 ) -> ReceiverResponse:
-    """What a receiver of its own answers to one post."""
+    """Return the answer of a new receiver to one post."""
     lines = ListStore()
     parts = Dependencies(
         vendor,

@@ -1,4 +1,4 @@
-"""A helpdesk of the `rest` kind whose tickets are bytes: what no JSON library would write."""
+"""A helpdesk with the `rest` API whose tickets are bytes that no JSON library would write."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ MODIFIED = "2026-11-20T08:00:00Z"
 
 
 def row(ticket_id: str, *members: str, modified: str = MODIFIED) -> bytes:
-    """A ticket of an id, a time, and members as they stand in a JSON text."""
+    """Build a ticket of an id, a time, and members as JSON text."""
     own = (f'"id":{json.dumps(ticket_id)}', f'"modifiedTime":"{modified}"')
     return f"{{{','.join((*own, *members))}}}".encode()
 
 
 @dataclass
 class RawHelpdesk:
-    """Tickets by id as the helpdesk writes them, and the tables of one dataset."""
+    """Raw tickets by id, and the tables of one dataset."""
 
     warehouse: BigQueryClient
     settings: Settings
@@ -40,7 +40,7 @@ class RawHelpdesk:
     is_packed: bool = False
 
     def sync(self, **changed: Any) -> SyncReport:
-        """One run as the command line makes it; `changed` are settings."""
+        """Run the sync as the command line does; `changed` are settings."""
         settings = self.settings.model_copy(update=changed)
         helpdesk = make_helpdesk(settings)
         try:
@@ -51,7 +51,7 @@ class RawHelpdesk:
             helpdesk.close()
 
     def stored(self) -> dict[str, Mapping[str, Any]]:
-        """The tickets table by id, `raw_json` as a value."""
+        """Return the tickets table by id, with `raw_json` as a value."""
         found: dict[str, Mapping[str, Any]] = {}
         for each in self.warehouse.list_rows("tickets"):
             raw = each["raw_json"]

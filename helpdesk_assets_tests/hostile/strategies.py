@@ -1,4 +1,4 @@
-"""Anything that JSON can say, and what is nearly what somebody expects."""
+"""Strategies for any JSON, and for JSON that is almost as expected."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ values = st.recursive(
 
 
 def objects(names: Iterable[str], *, of: st.SearchStrategy[Any] = values) -> Any:
-    """Objects with some of these members, each of any kind, and others."""
+    """Objects with some of these members, each of any type, and with others."""
     known = st.fixed_dictionaries({}, optional=dict.fromkeys(names, of))
     return st.builds(lambda one, two: {**two, **one}, known, st.dictionaries(texts, of, max_size=2))
 
 
 def written(value: Any) -> bytes:
-    """As a careless program would: with halves of surrogate pairs, NaN and what else comes."""
+    """Encode carelessly, with lone surrogates, NaN and the like."""
     return json.dumps(value).encode()

@@ -1,4 +1,4 @@
-"""Whatever a helpdesk answers, an adapter gives tickets or an error of ours, and ends."""
+"""Whatever a helpdesk answers, an adapter returns tickets or raises an error of ours, and ends."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ COMMON_NAMES = ("id", "Id", "ticketId", "subject", "count")
 
 
 def names_of(provider: str) -> list[str]:
-    """The names of fields that an adapter's sources mention."""
+    """Return the field names that an adapter's sources mention."""
     sources = sorted((PROVIDERS_FOLDER / provider).glob("*.py"))
     assert sources
     found = (re.findall(r'"([A-Za-z_]{2,30})"', path.read_text()) for path in sources)
@@ -57,7 +57,7 @@ each_adapter = pytest.mark.parametrize("provider", PROVIDERS)
 
 @contextmanager
 def answering(provider: str, answers: list[bytes], *, skip_bad: bool) -> Iterator[Helpdesk]:
-    """An adapter to which these are said in turn, whatever it asks."""
+    """An adapter that receives these answers in turn, whatever it requests."""
     settings = Settings(
         _env_file=None,  # type: ignore[call-arg,unused-ignore]
         helpdesk_provider=provider,
@@ -124,7 +124,7 @@ def test_any_response_gives_tickets_or_a_known_error(
 @example(cursor="null")
 @example(cursor='{"first": 1}')
 def test_foreign_cursor_or_position_is_rejected_or_ignored(provider: str, cursor: str) -> None:
-    """They come from a row of the state table, which people can write to."""
+    """They come from a row of the state table, which people can change."""
     with answering(provider, [b"{}"], skip_bad=True) as helpdesk:
         read(lambda: helpdesk.changes(SINCE, NOW, cursor))
         read(lambda: helpdesk.changes(SINCE, NOW, None, cursor))

@@ -1,4 +1,4 @@
-"""Whatever is posted, the receiver has an answer, and writes nothing for who cannot sign."""
+"""Whatever is posted, the receiver answers, and writes nothing without a valid signature."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_every_body_gets_a_response(name: str, body: bytes) -> None:
     "ticket_id", ["7\n8", "\x1b[2J7", "\u20287", "", "  ", "7" * 101, True, 1.5, None, ["7"], {}]
 )
 def test_invalid_ids_are_rejected(ticket_id: Any) -> None:
-    """It would be asked for at the helpdesk, and stand in lines of the log."""
+    """Such an id would go into a request to the helpdesk and into the log."""
     event = {"id": "1", "type": "ticket.deleted", "modifiedTime": MODIFIED, "ticketId": ticket_id}
     body = json.dumps(event).encode()
     answered = answer(made("rest"), body, signed("rest", body))
@@ -106,7 +106,7 @@ names_of_headers = st.sampled_from(
 def test_nothing_is_written_without_the_secret(
     name: str, body: bytes, headers: dict[str, bytes], query: bytes, keeps: set[str]
 ) -> None:
-    """Also with a time that is right, or the signature of another body."""
+    """Not even with a correct time, or with the signature of another body."""
     right = signed(name, body + b" ")
     kept = {
         key: value

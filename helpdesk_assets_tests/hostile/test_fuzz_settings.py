@@ -1,4 +1,4 @@
-"""Whatever stands in the environment, it is read or told in one line, and never shown."""
+"""Any environment gives settings or a one-line error, and no value is shown."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ entries = (texts | values.map(lambda value: written(value).decode())).filter(
 
 
 def read(**given_: str) -> Settings | None:
-    """The settings of an environment that holds nothing else; None where it is told a mistake."""
+    """Return the settings of an environment with these variables only; None after an error."""
     environment = {name.upper(): value for name, value in given_.items()}
     with patch.dict("os.environ", environment), patch.dict(Settings.model_config, env_file=None):
         try:

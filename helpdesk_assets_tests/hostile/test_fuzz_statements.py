@@ -1,4 +1,4 @@
-"""Names are quoted or refused, and no value ever enters the text of a statement."""
+"""Names are quoted or rejected, and no value ever enters the text of a statement."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def parameters_of(query: Query) -> list[Any]:
 def test_values_are_only_ever_parameters(
     ticket_id: str, digest: str, run_id: str, word: str, column: str
 ) -> None:
-    """A statement about hostile values is, letter for letter, the one about harmless ones."""
+    """A statement with hostile values has the same text as one with harmless values."""
     hostile = replace(
         SMALL,
         versions=(Version(ticket_id, digest),),

@@ -1,5 +1,4 @@
-"""REDACT_FIELDS from one end to the other: whichever way a ticket comes in, what is named is in no
-table."""
+"""REDACT_FIELDS end to end: redacted values are in no table, whichever way a ticket arrives."""
 
 from __future__ import annotations
 
@@ -36,13 +35,13 @@ def plain_harness(warehouse_endpoint: str) -> Iterator[Harness]:
 
 
 def everything(harness: Harness) -> str:
-    """All rows of all tables, as text. What a view shows is in one of them."""
+    """Return all rows of all tables as text; a view shows nothing that is not in them."""
     stored = (item for item in harness.warehouse.list_tables() if item.table_type != "VIEW")
     return str([harness.rows(item.table_id) for item in stored])
 
 
 def delete_fetched_before(harness: Harness, moment: datetime) -> None:
-    """As the documents tell people to do."""
+    """Delete old rows as the documentation tells people to."""
     table = harness.warehouse.dataset.table("raw_ticket_changes")
     before = Parameter("before", ColumnType.TIMESTAMP, floor(moment, timedelta(seconds=1)))
     query = Query(f"DELETE FROM {table} WHERE _fetched_at < @before", (before,))
@@ -67,7 +66,7 @@ def test_full_sync_removes_fields_redacted_later(plain_harness: Harness) -> None
     harness.sync()
     assert SECRET_WORD in str(harness.rows())
     named: dict[str, Any] = {"redact_fields": f"{subject}:hash", "redact_key": KEY}
-    # Times of answers are whole seconds: not within the one in which the first run read.
+    # Times of answers are whole seconds: wait for the second after the first run.
     harness.simulator.advance(2)
     began = harness.simulator.clock().now
     harness.sync(RequestedMode.FULL, **named)

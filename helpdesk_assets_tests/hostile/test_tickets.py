@@ -1,4 +1,4 @@
-"""Tickets that break tools are stored whole, or refused by their name; through a whole sync."""
+"""Tickets that break tools are stored unchanged or rejected by name, through a whole sync."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WAYS = {"inside the statement": 8_000_000, "by a load job": 1}
 
 @dataclass(frozen=True)
 class ExpectedValues:
-    """Members of a ticket, and what they are in the table's `raw_json`."""
+    """Members of a ticket, and their values in the table's `raw_json`."""
 
     members: tuple[str, ...]
     values: dict[str, Any]
@@ -191,7 +191,7 @@ def test_twenty_megabyte_body_is_stored_whole(helpdesk: RawHelpdesk) -> None:
 def test_unstorable_ticket_is_rejected_by_name(
     helpdesk: RawHelpdesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A hundredth of the true limit, counted in bytes and not in characters."""
+    """With a hundredth of the real limit, in bytes and not in characters."""
     monkeypatch.setattr(tickets, "MAX_TICKET_BYTES", 490_000)
     fits, too_large = "ß" * 240_000, "ß" * 245_000
     helpdesk.rows = {
@@ -206,7 +206,7 @@ def test_unstorable_ticket_is_rejected_by_name(
 
 
 def test_batch_too_large_when_escaped_uses_a_load_job(helpdesk: RawHelpdesk) -> None:
-    """Every letter of it is sent as six, and BigQuery takes requests of 10 MB."""
+    """Each character is sent as six, and BigQuery's limit for requests is 10 MB."""
     helpdesk.rows = {str(n): row(str(n), f'"description":"{"ж" * 900_000}"') for n in range(2)}
     assert helpdesk.sync(bigquery_small_batch_bytes=8_000_000).load_jobs == 1
     assert helpdesk.stored().keys() == {"0", "1"}

@@ -1,5 +1,4 @@
-"""Certificates are always looked at, and a redirect takes no credentials elsewhere; for every
-adapter, whatever header it logs in by."""
+"""Every adapter verifies certificates and sends no credentials to the target of a redirect."""
 
 from __future__ import annotations
 
@@ -65,7 +64,7 @@ def settings_for(provider: str, url: str, accounts: str) -> Settings:
 
 
 def ask(settings: Settings) -> None:
-    """A window, all tickets, and one ticket; waiting takes no time."""
+    """Request a window, all tickets, and one ticket; waits take no time."""
     waited = 0.0
 
     def sleep(seconds: float) -> None:
@@ -117,7 +116,7 @@ def test_zoho_login_does_not_follow_redirects() -> None:
 
 @contextmanager
 def self_signed(directory: Path) -> Iterator[tuple[Loopback, Path]]:
-    """A helpdesk on TLS that nobody vouches for, and its certificate."""
+    """A helpdesk with a self-signed certificate, and that certificate."""
     certificate, key = _certificate()
     pem = directory / "certificate.pem"
     pem.write_bytes(certificate)

@@ -29,7 +29,7 @@ def settings_for(endpoint: str) -> Settings:
 
 
 def add(endpoint: str, note: str) -> list[str]:
-    """Store a note; all notes there are."""
+    """Store a note; returns all notes."""
     warehouse = connect(settings_for(endpoint))
     writer = TableWriter(warehouse)
     writer.merge(NOTES, Query(f"SELECT '{note}' AS id"), run_id=note, step="notes")
@@ -147,7 +147,7 @@ def test_missing_extension_says_how_to_install_it() -> None:
 
 
 def test_concurrent_starts_install_extensions_in_turn() -> None:
-    """Whoever holds the lock is alone in it."""
+    """Only one start at a time holds the lock."""
     inside, most = [0], [0]
     gate = threading.Lock()
 

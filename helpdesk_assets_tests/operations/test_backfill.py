@@ -1,5 +1,7 @@
-"""Spans of time, read beside the sync: all of them together are the helpdesk, and the sync's own
-part is left to the sync."""
+"""Time spans read beside the sync.
+
+Together they contain the whole helpdesk, and the sync's own window is left to the sync.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,7 @@ def state_of(harness: Harness) -> SyncState:
 
 
 def spans(harness: Harness, count: int) -> list[tuple[datetime, datetime]]:
-    """Time from the oldest ticket on, cut into spans; the last one is not over."""
+    """Return time spans from the oldest ticket to now; the last span is not over."""
     first = min(ticket.modified_time for ticket in harness.simulator.truth())
     length = (datetime.now(UTC) - first) / count
     edges = [first + length * number for number in range(count)]
@@ -88,7 +90,7 @@ def test_spans_together_cover_the_helpdesk(warehouse_endpoint: str, vendor: Vend
 
 
 def test_history_is_loaded_by_spans_beside_the_sync(harness: Harness) -> None:
-    """Begun with a watermark that was set by hand, so that no run reads everything."""
+    """The watermark is set by hand first, so that no run reads everything."""
     harness.prepare_tables()
     harness.simulator.advance(SECONDS_PAST_GRACE)
     newest = max(ticket.modified_time for ticket in harness.simulator.truth())
@@ -107,7 +109,7 @@ def test_history_is_loaded_by_spans_beside_the_sync(harness: Harness) -> None:
 
 
 def test_backfill_stops_before_the_syncs_unjudged_window(harness: Harness) -> None:
-    """Merged by the backfill, a lost webhook's change would not look missed any more."""
+    """If the backfill merged a lost webhook's change, it would no longer look missed."""
     harness.sync()
     harness.simulator.advance(SECONDS_PAST_GRACE)
     lost = harness.simulator.change(4, spread_seconds=4)
@@ -142,7 +144,7 @@ def test_without_a_watermark_it_reads_up_to_the_helpdesk_clock(harness: Harness)
 
 
 def test_older_version_never_overwrites_a_newer_one(harness: Harness) -> None:
-    """Read before a change and merged after it, as two machines may do."""
+    """The backfill reads before a change and merges after it, as another machine may."""
     harness.sync()
     harness.simulator.advance(SECONDS_PAST_GRACE)
     settings = harness.settings.for_backfill
@@ -195,13 +197,13 @@ def test_backfill_share_scales_the_limits(harness: Harness) -> None:
     shared = settings.for_backfill
     assert shared.helpdesk_calls_per_minute == 25
     assert shared.helpdesk_concurrency == 2
-    # One at least, and no limit stays none.
+    # At least one, and no limit stays no limit.
     assert shared.zendesk_exports_per_minute == 1
     assert shared.freshdesk_lists_per_minute == 0
 
 
 def test_run_at_its_share_waits(harness: Harness) -> None:
-    """Counted by the clock of the run, which waiting moves."""
+    """The wait is counted by the run's clock, which waiting moves."""
     harness.settings = harness.settings.model_copy(
         update={"helpdesk_calls_per_minute": 8, "helpdesk_page_size": 10}
     )

@@ -1,4 +1,4 @@
-"""Rigs: `make_harness(tickets)` for a helpdesk of a given size, `harness` for a small one."""
+"""Harnesses: `make_harness(tickets)` for a helpdesk of a given size, `harness` for a small one."""
 
 from __future__ import annotations
 

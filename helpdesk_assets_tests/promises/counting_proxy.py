@@ -1,4 +1,4 @@
-"""Stands between a run and the warehouse and counts the jobs that pass, by kind."""
+"""Proxy between a run and the warehouse that counts jobs by kind."""
 
 from __future__ import annotations
 

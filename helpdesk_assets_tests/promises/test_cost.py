@@ -1,4 +1,4 @@
-"""What a run may cost: counted at the helpdesk and at the warehouse, not by ourselves."""
+"""The cost of a run, counted by the helpdesk and the warehouse instead of by the run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from helpdesk_assets_tests.promises.counting_proxy import CountingProxy
 
 
 def run(harness: Harness) -> tuple[int, Counter[str]]:
-    """API calls and warehouse jobs of one ordinary run."""
+    """Run the sync once; returns its API calls and warehouse jobs."""
     harness.simulator.reset_counters()
     with CountingProxy(harness.settings.bigquery_emulator_host) as proxy:
         report = harness.sync(bigquery_emulator_host=proxy.endpoint)

@@ -1,4 +1,4 @@
-"""Promise 6: a run killed anywhere is followed by a run that puts things right."""
+"""Promise 6: after a run that is killed anywhere, the next run corrects everything."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_killed_during_an_incremental_run(harness: Harness, phase: str, tmp_path
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_killed_during_a_large_first_load(harness: Harness, phase: str, tmp_path: Path) -> None:
-    """Its batch goes through a staging table, which a killed run leaves behind."""
+    """Its batch goes through a staging table, which the killed run leaves behind."""
     harness.settings = harness.settings.model_copy(update={"bigquery_small_batch_bytes": 10_000})
     killed_after(harness, phase, tmp_path)
     (late,) = harness.simulator.create(1)

@@ -1,4 +1,4 @@
-"""A table that an older sync has filled is taken over as it is."""
+"""A table that an older sync has filled is adopted as it is."""
 
 from __future__ import annotations
 
@@ -22,9 +22,12 @@ OLD_COLUMNS = {
 
 
 def create_older_table(harness: Harness) -> None:
-    """As the older sync left it: unpartitioned, raw_json as text, no state, all tickets in it."""
+    """Create a table as by the older sync: unpartitioned, raw_json as text, with all tickets.
+
+    There is no state.
+    """
     schema = [bigquery.SchemaField(name, kind) for name, kind in OLD_COLUMNS.items()]
-    # The others were not filled, and stay so until a ticket changes.
+    # The others were not filled, and stay NULL until a ticket changes.
     harness.columns = ("subject", "status", "modifiedTime", "raw_json")
     table = harness.warehouse.dataset.table_id("tickets")
     harness.warehouse.create_table(bigquery.Table(table, schema))
@@ -61,7 +64,7 @@ def test_existing_rows_are_kept_and_the_next_run_is_incremental(harness: Harness
 
 
 def test_run_killed_while_adopting_leads_to_a_full_load(harness: Harness) -> None:
-    """Its columns are there, so the table is ours by then, and its newest row proves nothing."""
+    """The table then has all our columns, so its newest row proves nothing."""
     create_older_table(harness)
     harness.prepare_tables()
     report = harness.sync()

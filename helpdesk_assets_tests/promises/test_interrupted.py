@@ -1,4 +1,4 @@
-"""A long reading that is killed goes on where it was, and loses nothing by it."""
+"""A long fetch that is killed resumes where it stopped, and loses nothing."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_first_load_killed_at_60_percent_resumes(
     report = resume(harness)
     read = harness.simulator.counters().tickets_served
     assert read < 0.45 * TICKETS
-    # Beside the edges of the pages, only what waited to be handed over is read a second time.
+    # Beside the overlaps of pages, only pages that waited to be stored are read again.
     assert read_before + read < 1.1 * TICKETS + 3 * at_once * PAGE
     assert report.manifest.first_load
     assert report.manifest.rows >= TICKETS
@@ -154,7 +154,7 @@ def test_expired_checkpoint_is_read_again(make_harness: MakeHarness, tmp_path: P
 def test_existing_table_is_adopted_after_an_interruption(
     make_harness: MakeHarness, tmp_path: Path
 ) -> None:
-    """The state row that keeps the place of a reading is none that a run has closed."""
+    """The state row of a checkpoint does not count as that of a closed run."""
     from helpdesk_assets_tests.promises.test_existing_table import create_older_table
 
     harness = make_harness(TICKETS)
@@ -178,7 +178,7 @@ def test_requested_full_run_starts_over(make_harness: MakeHarness, tmp_path: Pat
 
 
 def test_second_of_two_concurrent_first_loads_fails(make_harness: MakeHarness) -> None:
-    """The other one goes on with the same reading and closes it."""
+    """The other one resumes the same fetch and closes it."""
     harness = make_harness(400)
     done: list[SyncReport] = []
 

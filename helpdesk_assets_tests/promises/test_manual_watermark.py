@@ -1,5 +1,7 @@
-"""A watermark that a person has set is where the next run starts, whatever the helpdesk's cursor or
-an interrupted reading would say."""
+"""The next run starts at a watermark set by hand.
+
+The helpdesk's cursor and the checkpoint of an interrupted fetch do not change that.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ def set_manually(harness: Harness, to: datetime) -> SyncState:
 
 
 def delete_all_rows(harness: Harness) -> None:
-    """As if nothing had ever been merged."""
+    """Delete all rows, as if nothing had ever been merged."""
     table = harness.warehouse.dataset.table_id("tickets")
     harness.warehouse._client.query(f"DELETE FROM `{table}` WHERE TRUE").result()
 
@@ -51,8 +53,10 @@ def test_next_run_starts_at_the_set_watermark(warehouse_endpoint: str, vendor: V
 
 
 def test_setting_the_watermark_drops_the_checkpoint(harness: Harness) -> None:
-    """Went on with, its window would begin later than what was asked for, and move the watermark
-    over what lies before."""
+    """A resumed window would start too late.
+
+    It would move the watermark over changes that it has not read.
+    """
     harness.sync()
     oldest = min(ticket.modified_time for ticket in harness.simulator.truth())
     harness.simulator.advance(SECONDS_PAST_GRACE)
@@ -91,7 +95,7 @@ def test_concurrent_run_advances_nothing_and_loses_nothing(harness: Harness) -> 
 
 
 def test_first_load_over_a_set_watermark_needs_full_mode(harness: Harness) -> None:
-    """Set before anything was read, it passes over what is older; a full run reads that."""
+    """A watermark set before the first load skips what is older; a full run reads it."""
     newest = max(ticket.modified_time for ticket in harness.simulator.truth())
     set_manually(harness, newest)
     harness.sync()

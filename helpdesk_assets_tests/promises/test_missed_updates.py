@@ -1,4 +1,4 @@
-"""Promise 5: every missed update is recorded, once, and nothing else is."""
+"""Promise 5: every missed update is recorded exactly once, and nothing else is recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises 4 and 5 with a receiver of ours: what its events prove, told once, and no more."""
+"""Promises 4 and 5 with our receiver: its events prove delivery, and misses are recorded once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from helpdesk_assets_tests.promises.test_cost import run
 
 @pytest.fixture
 def harness_with_event(harness: Harness) -> Harness:
-    """A helpdesk whose receiver has been at work for a while."""
+    """A helpdesk whose receiver has been working for a while."""
     harness.sync()
     harness.deliver_to_receiver(harness.simulator.change(1))
     harness.simulator.advance(SECONDS_PAST_GRACE)
@@ -26,7 +26,7 @@ def test_only_lost_webhooks_are_missed_despite_duplicates_and_delays(
     lost, slow, twice, after = changed[:3], changed[3:5], changed[5:7], changed[7:9]
     harness_with_event.deliver_to_receiver([*changed[9:], *reversed(twice)])
     harness_with_event.deliver_to_receiver(twice, delay=40)
-    # The newest of all is delivered, and with it MAX(modifiedTime) passes what was lost.
+    # The newest change is delivered, so MAX(modifiedTime) passes the lost ones.
     harness_with_event.deliver_to_receiver(harness_with_event.simulator.change(1))
     harness_with_event.simulator.advance(SECONDS_PAST_GRACE)
     harness_with_event.deliver_to_receiver(slow, delay=500)
@@ -39,7 +39,7 @@ def test_only_lost_webhooks_are_missed_despite_duplicates_and_delays(
     assert report.facts.webhooks is not None
     assert (report.facts.webhooks.judged, report.facts.webhooks.late) == (13, 2)
 
-    # These come after the sync has called them missed, and it has stored their tickets.
+    # These arrive after the sync has stored their tickets and recorded them as missed.
     harness_with_event.deliver_to_receiver(after, delay=900)
     report = harness_with_event.sync()
     assert harness_with_event.reasons() == {
@@ -73,8 +73,10 @@ def test_grace_longer_than_overlap_skips_nothing(harness_with_event: Harness) ->
 
 
 def test_changes_read_by_an_overtaken_run_are_judged_next(harness_with_event: Harness) -> None:
-    """It stores that version once the other has passed its time, and finds it too young itself.
-    (Found by a story of chaos.)"""
+    """It stores the version after the other run has passed its time, and finds it too young.
+
+    (Found by a chaos scenario.)
+    """
     (lost,) = harness_with_event.simulator.change(1)
 
     def overtaken(done: str) -> None:

@@ -1,7 +1,7 @@
-"""Promises 1, 3 and 8: once faults have stopped, one quiet run makes the table equal the helpdesk.
+"""Promises 1, 3 and 8: after faults, one run without faults makes table and helpdesk equal.
 
-A run under a fault may fail or fall back to the listing, as long as it says so; what it may not do
-is to believe that it has read what it has not. So each story ends with one quiet, ordinary run.
+A run under a fault may fail or fall back to the listing, as long as it says so. It must not believe
+that it has read what it has not. So each test ends with one ordinary run without faults.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 
 
 def _run_scenario(harness: Harness, scenario: str) -> None:
-    """One run under the fault, and the fault's end."""
+    """Run once under the fault, then clear the fault."""
     params = dict(FAULTS[scenario])
     if scenario == "changes_while_listing":
         harness.simulator.fault("error_500", on="search", after=2)
@@ -63,7 +63,7 @@ def _run_scenario(harness: Harness, scenario: str) -> None:
 
 @pytest.mark.parametrize("scenario", FAULTS)
 def test_one_quiet_run_recovers_from_any_fault(make_harness: MakeHarness, scenario: str) -> None:
-    """A first load, then an incremental run."""
+    """In a first load, then in an incremental run."""
     harness = make_harness(TICKETS)
     _run_scenario(harness, scenario)
     _sync_and_verify(harness, scenario)
@@ -77,7 +77,7 @@ def _sync_and_verify(harness: Harness, scenario: str) -> None:
     harness.simulator.advance(5)
     harness.sync()
     if scenario == "future_row":
-        # The row of 2099 was in an answer but is in no truth.
+        # The row of 2099 was in an answer but is not in the true state.
         stored = harness.tickets()
         true = harness.truth()
         assert {key: stored[key] for key in true} == true
@@ -91,8 +91,10 @@ def _sync_and_verify(harness: Harness, scenario: str) -> None:
 def test_constantly_changing_helpdesk(
     make_harness: MakeHarness, tickets: int, page: int, changes: int
 ) -> None:
-    """10 tickets change between every two calls, offsets underneath: first load, then changes,
-    then one quiet run."""
+    """10 tickets change between every two calls, and page tokens are offsets.
+
+    First load, then changes, then one run without changes.
+    """
     harness = make_harness(tickets)
     harness.simulator.fault("changes_while_paging", changes=10, advance_seconds=15.0)
     first = harness.sync(helpdesk_page_size=page)
@@ -131,8 +133,10 @@ def test_two_edits_in_one_second_with_a_sync_between(harness: Harness) -> None:
 
 
 def test_edit_reverted_within_one_second(harness: Harness) -> None:
-    """A version that was seen before is newest again: what the run fetched counts, not what it
-    stored last."""
+    """An earlier version is the newest again.
+
+    The version that the run fetched counts, not the one it stored last.
+    """
     harness.simulator.freeze()
     harness.sync()
     ticket = harness.simulator.change(1, fields={"status": "first"})[0]
@@ -155,7 +159,7 @@ def test_search_index_lag_within_the_overlap(harness: Harness) -> None:
 
 
 def test_first_load_by_listing_sets_no_watermark(make_harness: MakeHarness) -> None:
-    """It leaves a state without watermark, so that the next run neither adopts nor skips."""
+    """It leaves a state without watermark, so the next run neither adopts nor skips."""
     harness = make_harness(400)
     harness.simulator.fault("error_500", on="search")
     harness.simulator.fault("changes_while_paging", on="listing", changes=10, advance_seconds=5.0)

@@ -1,4 +1,4 @@
-"""A batch that was stored in parts holds what nobody has noted, and loses nothing of what is."""
+"""A batch stored in parts may contain rows after its checkpoint, and loses none before it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BROKEN = EndpointFailed("GET /x answered 500.")
 
 @dataclass
 class FakeSyncHarness:
-    """Runs on paper, each of which saves after every page."""
+    """Runs with a scripted helpdesk that save after every page."""
 
     warehouse: BigQueryClient
     settings: Settings
@@ -84,7 +84,7 @@ def test_first_load_checkpoint_creates_the_dataset(warehouse_settings: Settings)
 
 @dataclass
 class HelpdeskDroppingTables(FakeHelpdesk):
-    """Between its pages the warehouse loses what was stored."""
+    """A helpdesk between whose pages the warehouse loses the stored rows."""
 
     harness_to_drop: FakeSyncHarness | None = None
 
@@ -134,7 +134,7 @@ def test_tombstone_stored_after_the_checkpoint_stays_a_tombstone(
 
 
 def test_outdated_checkpoint_starts_over(harness: FakeSyncHarness) -> None:
-    """Some helpdesks tell of what has ended only for some time."""
+    """Some helpdesks report removals only for a limited time."""
     harness.interrupted(page(ticket("1"), resume="1"))
     begun = harness.state().checkpoint
     assert begun is not None

@@ -1,4 +1,7 @@
-"""What the sync has not seen is found and put right, and a listing that is cut deletes nothing."""
+"""Reconciliation finds and repairs what the sync has not seen.
+
+A truncated listing deletes nothing.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,11 @@ HOUR = 3600.0
 
 @pytest.fixture
 def ids(harness: Harness) -> list[str]:
-    """Of a helpdesk with a filled table, those first that have not changed for longest; all of it
-    has settled."""
-    # Staged: the stand-in takes longer for rows in parameters.
+    """Ids of a helpdesk with a filled table, least recently changed first.
+
+    All changes are older than the settle delay.
+    """
+    # Staged: the local warehouse is slower with rows in parameters.
     harness.sync(bigquery_small_batch_bytes=1000)
     harness.simulator.advance(HOUR)
     tickets = sorted(harness.simulator.truth(), key=lambda ticket: ticket.modified_time)
@@ -93,7 +98,7 @@ def test_dry_run_repairs_nothing(harness: Harness, ids: list[str]) -> None:
 
 
 def test_changes_left_to_the_next_sync_are_no_difference(harness: Harness, ids: list[str]) -> None:
-    """Tickets changed and made since the watermark, which nobody has missed yet."""
+    """Tickets changed or created since the watermark, which no run has missed yet."""
     harness.simulator.change(ids=ids[:5])
     harness.simulator.create(3)
     harness.simulator.advance(HOUR)
@@ -104,7 +109,7 @@ def test_changes_left_to_the_next_sync_are_no_difference(harness: Harness, ids: 
 def test_tickets_changed_during_the_inventory_are_no_difference(
     harness: Harness, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Their webhooks come before the comparison, and the watermark passes them as well."""
+    """Their webhooks arrive before the comparison, and the watermark passes them as well."""
 
     def meanwhile() -> None:
         changed = harness.simulator.change(ids=ids[:5])
@@ -126,8 +131,10 @@ def test_change_listed_late_is_no_difference(
     overlap: int,
     counts: bool,
 ) -> None:
-    """Delivered before the sweep, whose index has not got it yet. A quarter of an hour is given to
-    any index, and more where the overlap says that this one lags by more."""
+    """The change was delivered, but the inventory's index does not have it yet.
+
+    Any index may lag by a quarter of an hour, and by more if the overlap shows that this one does.
+    """
     made = harness.simulator.create(2)
     harness.deliver(made)
     harness.simulator.advance(late)
@@ -167,7 +174,7 @@ def test_deletions_beyond_the_share_are_reported_and_left(harness: Harness, ids:
 def test_silently_truncated_listing_deletes_nothing(
     harness: Harness, ids: list[str], monkeypatch: pytest.MonkeyPatch, kept: int
 ) -> None:
-    """Even where the share would allow it: each ticket is asked for."""
+    """Even within the allowed share: each ticket is requested by its id."""
     before = harness.tickets()
     _truncate_listing(monkeypatch, set(ids[kept:]))
     report = harness.reconcile(reconcile_most_gone_share=1.0)
@@ -229,7 +236,7 @@ def test_retry_takes_a_new_inventory(harness: Harness, ids: list[str]) -> None:
 
 
 def test_wrong_local_clock_causes_no_difference(make_harness: MakeHarness) -> None:
-    """This machine is two days ahead of the helpdesk."""
+    """This machine's clock is two days ahead of the helpdesk's."""
     harness = make_harness(60)
     harness.simulator.set_offset(-2 * 86_400)
     harness.sync()
@@ -272,7 +279,7 @@ def _replace_inventory(monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], 
 
 
 def _truncate_listing(monkeypatch: pytest.MonkeyPatch, left_out: set[str]) -> None:
-    """The helpdesk's list lacks these tickets, and nothing says so."""
+    """Remove these tickets from the helpdesk's list, without any sign of it."""
     real = module._rows
 
     def rows(page: Any, snapshot: Any) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""Single tickets are repaired beside the schedule: by the same guard, and without the watermark."""
+"""Single tickets are repaired beside the schedule, with the same guard and no watermark."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness, as_versio
 
 @pytest.fixture
 def ids(harness: Harness) -> list[str]:
-    """Of a helpdesk with a filled table, which webhooks keep up to date."""
+    """Ids of a helpdesk with a filled table, which webhooks keep up to date."""
     harness.sync(bigquery_small_batch_bytes=1000)
     return [ticket.ticket_id for ticket in harness.simulator.truth()]
 
@@ -72,7 +72,7 @@ def test_missed_webhooks_are_recorded_despite_an_earlier_repair(
 
 
 def test_change_within_grace_is_not_missed(harness: Harness, ids: list[str]) -> None:
-    """By the helpdesk's clock: this machine's is a day ahead."""
+    """By the helpdesk's clock; this machine's is a day ahead."""
     harness.simulator.set_offset(-86_400)
     harness.simulator.change(ids=ids[:3])
     harness.repair(ids[:3])

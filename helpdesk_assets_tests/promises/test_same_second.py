@@ -1,5 +1,7 @@
-"""Promises 1 and 2 where two things happen to a ticket within one second: they carry one time, and
-their webhooks may come in any order."""
+"""Promises 1 and 2 for two changes of a ticket within one second.
+
+They have the same modified time, and their webhooks may arrive in any order.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ def raw_ticket(change: TrueTicket) -> Ticket:
 
 
 def store_webhook(harness: Harness, tickets: Sequence[Ticket], at: datetime) -> None:
-    """Webhooks that come to the receiver together."""
+    """Store webhooks that arrive at the receiver together."""
     deliveries = [
         Delivery(uuid.uuid4().hex, "ticket.updated", "rest", at, ticket) for ticket in tickets
     ]
@@ -47,7 +49,7 @@ def test_late_webhook_does_not_overwrite(harness: Harness) -> None:
     harness.sync()
     first, second = twice_in_a_second(harness)
     for _ in range(2):
-        # Beyond what windows read again.
+        # Older than the overlap of windows.
         harness.simulator.advance(SECONDS_PAST_GRACE)
         harness.sync()
     for ticket in (second, first):
@@ -81,8 +83,11 @@ def test_deletion_is_final(harness: Harness, together: bool) -> None:
 @pytest.mark.parametrize("phase", ["fetch", "missed"])
 @pytest.mark.parametrize("ranged", [False, True], ids=["sync", "range"])
 def test_overtaken_run_does_not_overwrite(harness: Harness, phase: str, ranged: bool) -> None:
-    """What it read is older than what the other run read of the same second, and the watermark has
-    gone on so far that no window reads that second again. (Found by a story of chaos.)"""
+    """It read an older version of a second than the other run did.
+
+    The watermark is so far ahead that no window reads that second again. (Found by a chaos
+    scenario.)
+    """
     harness.sync()
     harness.simulator.advance(60)
     harness.simulator.freeze()
@@ -109,8 +114,10 @@ def test_overtaken_run_does_not_overwrite(harness: Harness, phase: str, ranged: 
 
 
 def test_rereading_a_range_corrects_rows_at_equal_times(harness: Harness) -> None:
-    """What is wrong at an equal time, whoever wrote it, is put right by reading it again. A person
-    who has set the watermark meanwhile has read nothing."""
+    """Reading a range again corrects wrong rows with equal times, whoever wrote them.
+
+    Setting the watermark, which somebody does meanwhile, reads nothing.
+    """
     harness.sync()
     first, second = twice_in_a_second(harness)
     harness.simulator.advance(SECONDS_PAST_GRACE)

@@ -1,4 +1,4 @@
-"""A ticket of which only its end is told keeps its row and all that was known of it."""
+"""A ticket of which only the deletion is reported keeps its row and all known fields."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def small_batch_bytes(request: pytest.FixtureRequest) -> int:
 
 
 class FakeSyncHarness:
-    """Runs on paper, each at a later time."""
+    """Runs with a scripted helpdesk, each at a later time."""
 
     def __init__(
         self, warehouse: BigQueryClient, settings: Settings, small_batch_bytes: int
@@ -126,7 +126,7 @@ def test_deletion_before_the_newest_version_is_ignored(harness: FakeSyncHarness)
 def test_deletion_without_a_webhook_is_missed_once(harness: FakeSyncHarness) -> None:
     report = harness.run(deleted("1"))
     assert [missed.ticket_id for missed in report.facts.missed] == ["1"]
-    # Another notice of the same end, dated otherwise, as some helpdesks give.
+    # Another notice of the same deletion with another time, as some helpdesks send.
     again = harness.run(
         deleted("1", DELETED_AT + timedelta(minutes=5)), at=LATER + timedelta(hours=1)
     )

@@ -1,4 +1,7 @@
-"""Promises 2, 4 and 7: no step back, a watermark of the sync's own, the clock of the helpdesk."""
+"""Promises 2, 4 and 7: no older version wins, and the watermark is by the helpdesk's clock.
+
+The watermark belongs to the sync; webhooks do not move it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ def test_watermark_is_the_helpdesk_clock_at_the_first_call(harness: Harness) -> 
 
 @pytest.mark.parametrize("days", [-30, 30])
 def test_wrong_local_clock_loses_nothing(make_harness: MakeHarness, days: int) -> None:
-    """Seen from the helpdesk, our clock is off the other way."""
+    """Seen from the helpdesk, our clock is off in the other direction."""
     harness = make_harness(60, start=datetime.now(UTC) + timedelta(days=days))
     harness.sync()
     harness.simulator.advance(60)
@@ -59,8 +62,11 @@ def test_watermark_never_goes_backwards(harness: Harness) -> None:
 
 
 def test_webhooks_do_not_advance_the_watermark(harness: Harness) -> None:
-    """Two changes are lost, then a webhook writes a newer one: MAX(modifiedTime) has run past the
-    lost ones, and a sync that started there would never fetch them."""
+    """Two changes are lost, then a webhook writes a newer one.
+
+    MAX(modifiedTime) has passed the lost ones, and a sync that started there would never fetch
+    them.
+    """
     harness.sync()
     harness.simulator.advance(3600)
     lost = harness.simulator.change(2, spread_seconds=2)
@@ -133,7 +139,7 @@ def test_one_of_two_concurrent_runs_fails(harness: Harness) -> None:
 
 
 def test_older_version_never_overwrites_a_newer_one(harness: Harness) -> None:
-    """A run has fetched a ticket; before it merges, a webhook stores a newer version."""
+    """A webhook stores a newer version between a run's fetch and its merge."""
     harness.sync()
     harness.simulator.advance(60)
     ticket = harness.simulator.change(1)[0]

@@ -1,4 +1,4 @@
-"""A tiny real HTTP server that says exactly what a test tells it to, byte for byte if need be."""
+"""A tiny HTTP server that returns exactly the given answers, byte for byte if need be."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Loopback:
 
 
 class _Server(ThreadingHTTPServer):
-    """One that says nothing of a client that went away, as those do whom its certificate scares."""
+    """A server that ignores clients that disconnect, as they do after a bad certificate."""
 
     def handle_error(self, request: object, client_address: object) -> None:
         if not isinstance(sys.exception(), OSError):
@@ -51,7 +51,7 @@ Respond = Callable[[ReceivedRequest], CannedResponse | None]
 
 @contextmanager
 def loopback(respond: Respond, *, tls: ssl.SSLContext | None = None) -> Iterator[Loopback]:
-    """Serve until left; `respond` giving None drops the connection without a word."""
+    """Serve inside the block; if `respond` returns None, drop the connection."""
     seen: list[ReceivedRequest] = []
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""What the pages of a reading come to."""
+"""Combines the pages of a fetch."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from helpdesk_assets.model.tickets import Page, Ticket
 
 
 def newest(pages: Iterable[Page]) -> dict[str, Ticket]:
-    """By id, the version with the latest modified time, of equal ones the last to come."""
+    """Return by id the version with the latest modified time; of equal ones, the last."""
     tickets = [ticket for page in pages for ticket in page.tickets]
     return {ticket.ticket_id: ticket for ticket in sorted(tickets, key=lambda t: t.modified_time)}
 
 
 def contents(tickets: Mapping[str, Ticket]) -> dict[str, Any]:
-    """The vendor's objects, as they are to be stored."""
+    """Return the raw tickets as they are stored."""
     return {ticket_id: json.loads(ticket.raw_json) for ticket_id, ticket in tickets.items()}

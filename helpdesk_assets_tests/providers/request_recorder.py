@@ -1,4 +1,4 @@
-"""What an adapter really sends, taken apart so that it stands beside the vendor's documentation."""
+"""Records an adapter's requests, parsed for comparison with the vendor's documentation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SentRequest:
 
 
 def sent_requests(seen: Iterable[ReceivedRequest]) -> list[SentRequest]:
-    """Each request, in order; a parameter that was given twice is an error."""
+    """Return the requests in order; a repeated parameter is an error."""
     return [_parse_request(one) for one in seen]
 
 

@@ -1,4 +1,4 @@
-"""A helpdesk in memory that changes between any two calls, with offsets under its page tokens."""
+"""A helpdesk in memory whose tickets change between calls, with offsets as page tokens."""
 
 from __future__ import annotations
 
@@ -35,8 +35,11 @@ def ticket(ticket_id: str, seconds: float, revision: int = 0) -> Ticket:
 
 @dataclass
 class ShiftingHelpdesk:
-    """`between` happens before every call but the first. `hidden` tickets take up places in pages,
-    as those that an account may not see; `untimed` ones come as rows that cannot be read."""
+    """A helpdesk that calls `between` before every call but the first.
+
+    `hidden` tickets occupy positions in pages, like those that an account may not see. `untimed`
+    ones give unreadable rows.
+    """
 
     tickets: dict[str, Ticket]
     now: float

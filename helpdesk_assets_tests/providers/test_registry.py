@@ -1,4 +1,4 @@
-"""HELPDESK_PROVIDER finds its adapter, or a message that says what to set."""
+"""HELPDESK_PROVIDER selects an adapter, or gives an error that says what to set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A receiver over the local warehouse or over none, and a simulated helpdesk behind it."""
+"""A receiver with or without the local warehouse, and a simulated helpdesk behind it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def settings(warehouse_settings: Settings, simulator: SimulatedHelpdesk) -> Sett
 
 
 class MemoryStore:
-    """A warehouse for what needs none: only the ids of what was written are kept."""
+    """A store without a warehouse that keeps only the ids of what was written."""
 
     def __init__(self) -> None:
         self.written: list[str] = []
@@ -62,7 +62,7 @@ class MemoryStore:
 
 @contextmanager
 def _opened(settings: Settings, **changed: Any) -> Iterator[Sender]:
-    """A receiver in a thread; `changed` are settings, and parts to be put in place of others."""
+    """A receiver in a thread; `changed` are settings and replacements of dependencies."""
     own = settings.model_copy(update=changed)
     with (
         served(build_app(with_dependencies(open_dependencies(own), changed)), own) as url,
@@ -78,7 +78,7 @@ def open_receiver(settings: Settings) -> Open:
 
 @pytest.fixture
 def settings_alone() -> Settings:
-    """They name a warehouse and a helpdesk that are not there."""
+    """Settings that name a warehouse and a helpdesk which do not exist."""
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         gone = f"http://127.0.0.1:{nobody.getsockname()[1]}"
     return Settings(  # type: ignore[call-arg,unused-ignore]  # pydantic-settings' own

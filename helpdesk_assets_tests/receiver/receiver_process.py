@@ -1,4 +1,4 @@
-"""A receiver behind a test: in a thread, where the test looks into it, or as users have it."""
+"""Receivers for tests: in a thread, which the test can inspect, or in a process, as for users."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from helpdesk_assets.settings import Settings
 
 @contextmanager
 def served(app: Starlette, settings: Settings) -> Iterator[str]:
-    """The address of an application that runs in a thread."""
+    """Serve an application in a thread; gives its address."""
     with listen("127.0.0.1", 0) as listener:
         server = Server(configure(app, settings))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -33,7 +33,7 @@ def served(app: Starlette, settings: Settings) -> Iterator[str]:
 
 
 class ReceiverProcess:
-    """`helpdesk-assets webhooks` with an environment of its own; ended by the test, or with it."""
+    """`helpdesk-assets webhooks` with its own environment; stopped by the test or with it."""
 
     def __init__(self, directory: Path, environment: Mapping[str, str], *arguments: str) -> None:
         theirs = {name.upper() for name in Settings.model_fields}
@@ -53,7 +53,7 @@ class ReceiverProcess:
         self.url = found.group() if found else ""
 
     def ended(self) -> tuple[int, str]:
-        """Its exit code and what it said of errors."""
+        """Wait for the end; returns the exit code and stderr."""
         _, errors = self.process.communicate(timeout=60)
         return self.process.returncode, errors
 
@@ -67,7 +67,7 @@ class ReceiverProcess:
 
 
 def environment_of(settings: Settings, **more: str) -> dict[str, str]:
-    """The settings that name the parts, as variables."""
+    """Return the settings of the dependencies as environment variables."""
     return {
         "HELPDESK_PROVIDER": settings.helpdesk_provider,
         "HELPDESK_BASE_URL": settings.helpdesk_base_url,

@@ -1,4 +1,4 @@
-"""What is held is counted, and given back once."""
+"""Held requests and bytes are counted, and released exactly once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is answered over HTTP, and what is in the warehouse then."""
+"""The receiver's answers over HTTP, and the rows in the warehouse after them."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def test_hint_fetches_the_ticket(
 def test_hint_for_a_deleted_ticket_sets_its_deletion_time(
     sender: Sender, warehouse: BigQueryClient, simulator: SimulatedHelpdesk, ahead: int
 ) -> None:
-    """Also where the helpdesk's clock, by which changes are dated, is ahead of ours."""
+    """Also if the helpdesk's clock, by which changes are dated, is ahead of ours."""
     simulator.advance(ahead)
     (changed,) = simulator.change(1, fields={"subject": "Kept"})
     hint = {"type": "ticket.updated", "ticketId": changed.ticket_id}
@@ -258,7 +258,7 @@ def test_unavailable_warehouse_is_503(open_alone: Open) -> None:
 
 
 class BlockedStore(MemoryStore):
-    """A warehouse that takes its time: until it is told to go on."""
+    """A store that blocks until it is released."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Killed under load: whatever was answered with 2xx is in both tables afterwards."""
+"""After a kill under load, whatever was answered with 2xx is in both tables."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PATIENCE = 120.0
 
 
 class Load:
-    """Senders that go on posting new versions of their tickets until they are told to end."""
+    """Senders that post new versions of their tickets until they are stopped."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -54,7 +54,7 @@ class Load:
             thread.join()
 
     def wait_for(self, count: int) -> None:
-        """Until so many have been answered with 2xx, all senders together."""
+        """Wait until all senders together have received so many 2xx."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.answered) >= count, PATIENCE)
 
@@ -91,7 +91,7 @@ def assert_all_stored(settings: Settings, load: Load) -> None:
     assert (len(stored), len(recorded)) == (len(tickets), len(events)), "a row is there twice"
     absent = {key for key, expected in load.answered.items() if recorded.get(key) != expected}
     stale = {key for key, (ticket_id, at) in load.answered.items() if not stored[ticket_id] >= at}
-    # The other way round as well: no event's row claims what is not in tickets.
+    # The reverse as well: no event exists for a version that is not in tickets.
     untrue = {key for key, (ticket_id, at) in recorded.items() if not stored[ticket_id] >= at}
     assert (absent, stale, untrue) == (set(), set(), set())
 
@@ -112,7 +112,7 @@ def own_warehouse(directory: Path) -> Iterator[tuple[LocalWarehouse, Settings]]:
 
 @pytest.mark.parametrize("answered", [1, 60])
 def test_receiver_killed_under_load(settings: Settings, tmp_path: Path, answered: int) -> None:
-    """Early, while the tables are hardly there, and in the middle of it."""
+    """Early, when the tables are hardly created, and in the middle."""
     with ReceiverProcess(tmp_path, environment_of(settings)) as receiver:
         with Load(receiver.url) as load:
             load.wait_for(answered)

@@ -1,4 +1,4 @@
-"""Which deliveries are written together, and what becomes of them when they cannot be."""
+"""Which deliveries are written together, and what happens if a write fails."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def delivery(number: int, size: int = 0) -> Delivery:
 
 
 class FakeStore:
-    """Remembers what was written, in which groups; `refuse` says what cannot be."""
+    """Records what was written, in which groups; `refuse` selects what fails."""
 
     def __init__(
         self, refuse: Callable[[Sequence[str]], Exception | None] = lambda _: None
@@ -142,7 +142,7 @@ def test_single_delivery_waits_for_no_other() -> None:
 
 
 def test_steady_stream_is_committed_every_second() -> None:
-    """None of them ever finds quiet, and the first is answered all the same."""
+    """There is no pause between them, and the first is answered all the same."""
     store = FakeStore()
 
     async def scenario(commits: GroupCommit) -> None:
@@ -245,7 +245,7 @@ def test_unexpected_error_answers_every_delivery() -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda *_: None)
         outcomes.extend(await _outcomes(commits, 2))
-        # And it goes on with the next.
+        # It continues with the next one.
         assert isinstance((await _outcomes(commits, 1))[0], KeyError)
 
     run_scenario(store, scenario)

@@ -1,5 +1,4 @@
-"""Vendors that send no whole ticket, end to end: the hint comes in, and the row is what the
-vendor's API says."""
+"""Webhooks without a raw ticket, end to end: the row is what the vendor's API returns."""
 
 from __future__ import annotations
 
@@ -28,7 +27,7 @@ SHOWN = {"X-Webhook-Secret": SECRET}
 
 
 def posted(vendor: Vendor, ticket_id: str) -> tuple[bytes, Mapping[str, str]]:
-    """A post as the vendor makes it, that names this ticket."""
+    """A post in the vendor's format that names this ticket."""
     payload: Any = {"ticket_id": ticket_id}
     if vendor is FRESHDESK:
         payload = {"freshdesk_webhook": payload}
@@ -67,7 +66,7 @@ def test_hint_stores_the_current_ticket(warehouse_endpoint: str, vendor: Vendor)
             assert {column: stored[column] for column in true} == true
             assert stored["deletedTime"] is None
 
-            # Posts without an id are told apart by the version that they bring.
+            # Posts without an id are distinguished by the version they contain.
             harness.simulator.advance(5)
             harness.simulator.delete(ids=[changed.ticket_id])
             assert send(harness, sender, changed.ticket_id) == 200

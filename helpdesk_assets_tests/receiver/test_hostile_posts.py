@@ -1,4 +1,4 @@
-"""What somebody meets who posts what no vendor would, over HTTP and with the warehouse behind."""
+"""Answers to posts that no vendor would send, over HTTP and with the warehouse."""
 
 from __future__ import annotations
 

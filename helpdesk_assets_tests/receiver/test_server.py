@@ -1,4 +1,4 @@
-"""Starting and refusing to start, as users see it."""
+"""The start of the receiver and its refusals to start, as users see them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulated helpdesk posts to a receiver, and the tables become what it is."""
+"""The simulated helpdesk posts to a receiver, and the tables then equal the helpdesk."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from helpdesk_assets_tests.receiver.webhook_posts import SECRET, Sender
 def test_delivered_changes_are_in_the_tables(
     sender: Sender, simulator: SimulatedHelpdesk, warehouse: BigQueryClient
 ) -> None:
-    """Doubled ones once, held ones late and in another order, and never an older over a newer."""
+    """Doubled ones once, held ones late and out of order, and an older version never wins."""
     url = f"{sender.url}/webhooks/rest"
     simulator.send_webhooks(url=url, secret=SECRET, tries=5, lose=2, hold=3, double=2)
     changed = simulator.change(10, spread_seconds=20)
     again = simulator.change(ids=[changed[3].ticket_id], spread_seconds=2)
-    simulator.delivered()
+    simulator.webhook_status()
     assert simulator.release_webhooks(newest_first=True) == 3
-    seen = simulator.delivered()
+    seen = simulator.webhook_status()
 
     assert set(seen.answers) == {"200"}
     assert seen.answers["200"] == 5 + 3 + 2 + 1
@@ -40,7 +40,7 @@ def test_hints_are_fetched_from_the_simulator(
 ) -> None:
     simulator.send_webhooks(url=f"{sender.url}/webhooks/rest", secret=SECRET, tries=5, hint=True)
     changed = simulator.change(8)
-    simulator.delivered()
+    simulator.webhook_status()
 
     rows = {row["ticket_id"]: row for row in warehouse.list_rows(tables.TICKETS.name)}
     assert {key: row["modifiedTime"] for key, row in rows.items()} == {

@@ -59,7 +59,7 @@ def test_tombstone_takes_values_from_its_group(turned: bool) -> None:
 
     assert (found.subject, found.tombstone) == ("Printer 1", False)
     assert found.deleted_time == found.modified_time == START + timedelta(seconds=9)
-    # And a ticket that came back is no tombstone's.
+    # A restored ticket is not a tombstone.
     assert newest_versions([gone(1, 1), ticket(1, 2)]) == [ticket(1, 2)]
 
 
@@ -91,7 +91,7 @@ def test_older_versions_and_tombstones_are_skipped(warehouse: BigQueryClient) ->
 
 
 def test_existing_table_is_written_with_its_own_types(warehouse: BigQueryClient) -> None:
-    """Its raw_json is text, and stays that."""
+    """Its raw_json is text and stays text."""
     old = [
         bigquery.SchemaField(c.name, "STRING" if c.name == "raw_json" else str(c.type))
         for c in tables.TICKET_COLUMNS
@@ -127,7 +127,7 @@ class CrashesBetweenWrites(DeliveryStore):
 
 
 def test_crash_between_writes_leaves_no_event(warehouse: BigQueryClient) -> None:
-    """The group's order is the point: see test_group_commit for who calls in it."""
+    """The order within a group is essential; test_group_commit covers the callers."""
     dying = CrashesBetweenWrites(warehouse)
     group = deliveries(ticket(1, 1))
     dying.write_tickets(group, "first")
@@ -135,7 +135,7 @@ def test_crash_between_writes_leaves_no_event(warehouse: BigQueryClient) -> None
         dying.write_events(group, "first", LATER)
 
     assert warehouse.get_table(tables.WEBHOOK_EVENTS.name, fresh=True) is None
-    # Sent again, the ticket is as it was and the event is there.
+    # After the retry, the ticket is unchanged and the event exists.
     store = DeliveryStore(warehouse)
     store.write_tickets(group, "second")
     assert store.write_events(group, "second", LATER) == 1

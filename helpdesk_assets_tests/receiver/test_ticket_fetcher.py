@@ -1,4 +1,4 @@
-"""Hints that came before a fetch share it; one that was under way serves no later hint."""
+"""Hints that arrive before a fetch starts share it; a fetch in flight serves no later hint."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from helpdesk_assets_tests.receiver.webhook_posts import START
 
 
 class SlowHelpdesk:
-    """Answers when it is let; each answer tells how many calls there were before it."""
+    """A helpdesk that answers on command, with the number of calls before."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []

@@ -1,4 +1,4 @@
-"""The sending side: posts as each vendor makes them, and what was answered."""
+"""Senders of webhooks in each vendor's format, with the answers that they receive."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ START = datetime(2026, 11, 1, 8, tzinfo=UTC)
 
 
 def whole_ticket(number: int, revision: int = 0, **fields: Any) -> dict[str, Any]:
-    """A ticket of the `rest` kind; each revision is a second newer."""
+    """Return a raw ticket of the `rest` API; each revision is a second newer."""
     return {
         "id": str(number),
         "subject": f"Printer {number}",
@@ -63,7 +63,7 @@ def zendesk_headers(body: bytes, secret: str, at: datetime) -> dict[str, str]:
 
 
 class Sender:
-    """Posts to one receiver of the `rest` kind."""
+    """Posts to one receiver in the `rest` format."""
 
     def __init__(self, url: str, helpdesk: str = "rest") -> None:
         self.url = url

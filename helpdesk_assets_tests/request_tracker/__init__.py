@@ -1,1 +1,1 @@
-"""Against the real thing: a Request Tracker that is started here, by deploy/request-tracker.sh."""
+"""Tests with a real Request Tracker, which deploy/request-tracker.sh installs."""

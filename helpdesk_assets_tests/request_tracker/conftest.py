@@ -1,5 +1,7 @@
-"""One Request Tracker per test process, and an API token of it. Where none can be started the tests
-are skipped and say why; in CI that is a failure."""
+"""One Request Tracker per test process, and an API token for it.
+
+If none can be started, the tests are skipped with the reason; in CI, they fail.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from helpdesk_assets_tests.request_tracker.server import RequestTracker, why_not
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """`token` is one of the user sync-kolkata."""
+    """A running server; `token` belongs to the user sync-kolkata."""
 
     rt: RequestTracker
     token: str

@@ -1,4 +1,4 @@
-"""A Request Tracker in directories of its own, and what its people do."""
+"""A Request Tracker in temporary directories, and the actions of its users."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ PASSWORD = "sync-password"
 
 
 def why_not() -> str | None:
-    """Why none can be started here, None where one can."""
+    """Return why no server can be started here, or None if one can."""
     found = subprocess.run([SCRIPT, "check"], capture_output=True, text=True, check=False)
     return found.stderr.strip() or None
 
 
 class RequestTracker:
-    """Use it as a context manager; `insert` before that, or the server does not know of scrips."""
+    """A context manager; call `insert` before entering it, or the server ignores scrips."""
 
     def __init__(self) -> None:
-        # Not pytest's own: where root runs the tests, RT runs as another user and cannot get there.
+        # Not pytest's directory: if root runs the tests, RT runs as another user without access.
         self.home = Path(tempfile.mkdtemp(prefix="request-tracker-"))
         self.home.chmod(0o755)
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -50,19 +50,19 @@ class RequestTracker:
             new_session=True,
         )
         self._session = requests.Session()
-        # A proxy of the environment has no way to this machine's loopback.
+        # A proxy from the environment cannot reach this machine's loopback.
         self._session.trust_env = False
         self._session.auth = (ADMINISTRATOR, ADMINISTRATOR_PASSWORD)
 
     def insert(self, initialdata: Path) -> str:
-        """Put users, rights or scrips into the database; what RT says of it."""
+        """Insert users, rights or scrips into the database; returns RT's output."""
         order = [SCRIPT, "insert", str(initialdata)]
         done = subprocess.run(order, env=self._environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def insert_users(self) -> str:
-        """Those of `users.pl`; the auth token of one of them, sync-kolkata."""
+        """Insert the users of `users.pl`; returns the auth token of sync-kolkata."""
         token = re.search(r"^token: (\S+)$", self.insert(USERS), re.MULTILINE)
         assert token is not None
         return token[1]
@@ -89,7 +89,7 @@ class RequestTracker:
         shutil.rmtree(self.home, ignore_errors=True)
 
     def create(self, subject: str, **fields: Any) -> str:
-        """A new ticket; its id."""
+        """Create a ticket; returns its id."""
         body = {
             "Queue": "General",
             "Subject": subject,
@@ -118,7 +118,7 @@ class RequestTracker:
         self._call("DELETE", f"/ticket/{ticket_id}")
 
     def ticket(self, ticket_id: str) -> dict[str, Any] | None:
-        """As its id answers: a merged ticket's is another one."""
+        """Return the answer to an id; for a merged ticket, it is the remaining one."""
         reply = self.get(f"/ticket/{ticket_id}")
         if reply.status_code == 404:
             return None
@@ -126,7 +126,7 @@ class RequestTracker:
         return body
 
     def everything(self) -> dict[str, dict[str, Any]]:
-        """What each id answers, from the first ticket to the last."""
+        """Return the answer to each id, from the first ticket to the last."""
         found: dict[str, dict[str, Any]] = {}
         while (body := self.ticket(number := str(len(found) + 1))) is not None:
             found[number] = body
@@ -141,7 +141,7 @@ class RequestTracker:
         )
 
     def date(self, ticket_ids: Mapping[str, datetime]) -> None:
-        """Set when tickets were last updated, which RT lets nobody do."""
+        """Set when tickets were last updated, which RT's API does not allow."""
         with sqlite3.connect(self.home / "database" / "rt", timeout=30) as database:
             for ticket_id, moment in ticket_ids.items():
                 at = f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"

@@ -1,4 +1,4 @@
-"""The simulated Request Tracker against the real one: both are asked alike and answer alike."""
+"""The simulated Request Tracker answers like the real one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ QUESTIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "behind the last page": (USER, "/tickets", {"query": "id = {living}", "page": 9}),
     "a deleted ticket in a list": (USER, "/tickets", {"query": "id = {deleted}"}),
     "a merged ticket in a list": (USER, "/tickets", {"query": "id = {merged}"}),
-    # The ticket comes, although it was updated before that.
+    # The ticket is found although it was updated earlier.
     "a time with a T": (
         USER,
         "/tickets",
@@ -125,10 +125,10 @@ def _answer(ask: Ask, ids: dict[str, str], question: str) -> tuple[int, Any]:
 
 
 def _shape(value: Any) -> Any:
-    """Which names there are, and of which kind their values."""
+    """Return the names in a JSON value and the types of their values."""
     if isinstance(value, dict):
         return {name: _shape(each) for name, each in value.items() if name not in UNEQUAL}
     if isinstance(value, list):
         return [_shape(each) for each in value[:1]]
-    # RT's number of pages is 0.0 where there are none.
+    # Without pages, RT's number of pages is 0.0.
     return "number" if isinstance(value, int | float) else type(value).__name__

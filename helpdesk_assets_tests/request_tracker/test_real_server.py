@@ -1,5 +1,7 @@
-"""Tickets are made, answered, changed, merged and deleted in a real Request Tracker, and the table
-is compared with it ticket by ticket, by users whose local times are not those of UTC."""
+"""Syncs tickets that are created, changed, merged and deleted in a real Request Tracker.
+
+Table and server are compared ticket by ticket, by users whose time zone is not UTC.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,7 @@ def sync(settings: Settings, requested_mode: RequestedMode = RequestedMode.AUTO)
 
 
 def assert_equal(rt: RequestTracker, warehouse: BigQueryClient) -> dict[str, dict[str, Any]]:
-    """Each ticket that RT has ever had is one row. Of merged ones RT tells nothing further."""
+    """Check that each ticket RT ever had is one row; of merged ones, RT returns no details."""
     rows = list(warehouse.list_rows("tickets"))
     stored = {row["ticket_id"]: dict(row) for row in rows}
     truth = rt.everything()
@@ -73,7 +75,7 @@ def assert_equal(rt: RequestTracker, warehouse: BigQueryClient) -> dict[str, dic
 
 
 def assert_whole(raw_json: Any, body: dict[str, Any]) -> None:
-    """Every field that the ticket's id tells is in the row, with its value."""
+    """Check that every field of the ticket by its id is in the row."""
     raw = as_value(raw_json)
     told = {**body, "id": str(body["id"]), "CustomFields": raw["CustomFields"]}
     for name in ("_hyperlinks", "EffectiveId"):
@@ -83,7 +85,7 @@ def assert_whole(raw_json: Any, body: dict[str, Any]) -> None:
 
 
 def as_value(raw_json: Any) -> Any:
-    """One stand-in answers JSON columns as text, the other as values."""
+    """Return a JSON value; one local warehouse returns JSON columns as text."""
     return json.loads(raw_json) if isinstance(raw_json, str) else raw_json
 
 
@@ -110,9 +112,9 @@ def test_table_equals_request_tracker(
     stored = assert_equal(rt, warehouse)
     assert stored[ids[1]]["assignee"] == "root"
     assert stored[ids[5]]["subject"] == f"{SUBJECTS[0]} 5"
-    # What is known of a merged ticket stays known.
+    # A merged ticket keeps its known fields.
     assert (stored[ids[3]]["subject"], stored[ids[3]]["status"]) == (f"{SUBJECTS[3]} 3", "new")
-    # Custom fields come to whom they are shown; New York's user is not.
+    # Custom fields need a right, which New York's user does not have.
     raw = as_value(stored[ids[2]]["raw_json"])
     values = [field["values"] for field in raw["CustomFields"]]
     assert values == ([["XXL"]] if user == "sync-kolkata" else [])
@@ -144,7 +146,7 @@ def test_restored_tickets_and_merges_of_merged_ones(
 
 @pytest.fixture
 def adapter(running: Running) -> Iterator[Adapter]:
-    """By a user of New York, where one hour comes twice a year and another never."""
+    """An adapter for a user of New York, where one hour per year is ambiguous and one missing."""
     made = Settings.model_validate(settings_of(running, "sync-new-york"))
     with closing(from_settings(made)) as adapter:
         yield adapter
@@ -175,7 +177,7 @@ def test_inventory_equals_request_tracker(running: Running, adapter: Adapter) ->
 
 
 def test_local_times_are_parsed_as_documented(running: Running, adapter: Adapter) -> None:
-    """A ticket is found by its very second, throughout the days on which the clocks change."""
+    """A ticket is found by its exact second, throughout the days of clock changes."""
     rt = running.rt
     spring, autumn = datetime(2025, 3, 9, tzinfo=UTC), datetime(2025, 11, 2, tzinfo=UTC)
     hours = [timedelta(hours=n, minutes=30 * (n % 2)) for n in range(1, 13)]
@@ -203,7 +205,7 @@ def test_more_tickets_in_a_second_than_a_page(running: Running, adapter: Adapter
 
 
 def test_one_ticket(running: Running, adapter: Adapter) -> None:
-    """In the same form as in a list, or it would be stored as other content of one version."""
+    """In the same format as in a list; otherwise, it would look like another version."""
     rt = running.rt
     living, deleted, merged = (rt.create("one") for _ in range(3))
     rt.delete(deleted)

@@ -1,5 +1,7 @@
-"""A real Request Tracker posts from the Scrip that users are given, and a sync finds what it posted
-while nobody listened."""
+"""A real Request Tracker posts from the Scrip in the documentation.
+
+A sync finds what it posted while no receiver ran.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,7 @@ class WebhookEnv:
         return ReceiverProcess(self._directory, environment, *self._arguments)
 
     def versions(self, *ticket_ids: str) -> set[tuple[str, datetime]]:
-        """As they are in RT now."""
+        """Return the tickets' current versions in RT."""
         found = {each: self.rt.ticket(each) for each in ticket_ids}
         return {
             (each, datetime.fromisoformat(body["LastUpdated"]))
@@ -59,7 +61,7 @@ class WebhookEnv:
 def posting(
     installed: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Running, int]]:
-    """An RT of its own, since others would wait for posts too; and the port that it posts to."""
+    """A separate RT, since others would wait for its posts too, and the port that it posts to."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     text = SCRIP.read_text()
@@ -127,7 +129,7 @@ def test_posts_while_the_receiver_is_down_are_found_missed(
     lost_new = rt.create("nobody is told")
     lost = webhook_env.versions(old[0], lost_new)
     with webhook_env.receiver():
-        # The newest is delivered, and with it MAX(modifiedTime) passes what was lost.
+        # The newest change is delivered, so MAX(modifiedTime) passes the lost ones.
         rt.change(old[1], Subject="told again")
         last = webhook_env.versions(old[1])
         until(lambda: last <= events(warehouse))

@@ -1,7 +1,7 @@
-"""BigQuery's rules for statements that no stand-in enforces, each as a function that names what
-breaks it.
+"""BigQuery's rules for statements that no local warehouse enforces.
 
-Sources: the pages of BigQuery's documentation on DML, on partitioned tables and on quotas.
+Each rule is a function that returns its violations. Sources: the pages of BigQuery's documentation
+on DML, on partitioned tables and on quotas.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ _LABEL = re.compile(r"[a-z0-9_-]{0,63}")
 
 
 def repeats_of_source_keys(merge: Statement) -> Iterator[str]:
-    """Two source rows for one target row fail the statement, two for none are both inserted: the
-    source must have one row for what ON compares."""
+    """The source must have one row per key that ON compares.
+
+    Two source rows for one target row fail the statement; two for none are both inserted.
+    """
     source = merge.tree.args["using"].this
     keys = _compared_columns(merge)
     if not keys:
@@ -40,8 +42,10 @@ def repeats_of_source_keys(merge: Statement) -> Iterator[str]:
 
 
 def dynamic_bounds(merge: Statement) -> Iterator[str]:
-    """Only literals and parameters prune partitions; a subquery or another column does not. So
-    beside the keys, ON may compare the target with constants alone."""
+    """Beside the keys, ON may compare the target only with constants.
+
+    Only literals and parameters prune partitions; a subquery or another column does not.
+    """
     for part in _conjuncts(merge.tree.args["on"]):
         if part.find(exp.Select):
             yield f"a subquery in ON: {part.sql('bigquery')}"
@@ -57,7 +61,7 @@ def subqueries_in_clauses(merge: Statement) -> Iterator[str]:
 
 
 def change_of_keys(merge: Statement) -> Iterator[str]:
-    """What ON compares stays as it is: a row whose key changes would be found no more."""
+    """A MERGE must not change what ON compares: the row would not be found again."""
     keys = _compared_columns(merge)
     for clause in merge.tree.find_all(exp.When):
         update = clause.args["then"]
@@ -100,7 +104,7 @@ def crowds(recording: Recording) -> Iterator[str]:
 
 
 def _compared_columns(merge: Statement) -> set[str]:
-    """Columns of the source that ON compares with `=` to the target's column of the same name."""
+    """Return the source columns that ON compares with `=` to the same target column."""
     found = set()
     for part in _conjuncts(merge.tree.args["on"]):
         if _joins(part):
@@ -125,7 +129,7 @@ def _joins(part: exp.Expr) -> bool:
 
 
 def _is_one_row(source: exp.Expr) -> bool:
-    """A SELECT of nothing, one that counts without groups, or several of them side by side."""
+    """Whether it is a SELECT of constants, a count without groups, or several side by side."""
     if not isinstance(source, exp.Select):
         return False
     below = source.args.get("from") or source.args.get("from_")
@@ -141,7 +145,7 @@ def _is_one_row(source: exp.Expr) -> bool:
 
 
 def _behind(side: exp.Expr, source: exp.Select) -> exp.Expr:
-    """The SELECT that a side of a join stands for; a table stands for itself."""
+    """Return the SELECT behind a side of a join, or the table itself."""
     if isinstance(side, exp.Table):
         named: dict[str, exp.Expr] = {each.alias: each.this for each in source.ctes}
         return named.get(side.name, side)
@@ -152,7 +156,7 @@ def _behind(side: exp.Expr, source: exp.Select) -> exp.Expr:
 
 
 def _counts(source: exp.Select) -> bool:
-    """Whether it aggregates itself, not in a window or a query within."""
+    """Whether it aggregates, outside of windows and subqueries."""
     return any(
         each.find_ancestor(exp.Select) is source and each.find_ancestor(exp.Window) is None
         for column in source.selects
@@ -161,7 +165,7 @@ def _counts(source: exp.Select) -> bool:
 
 
 def _distinct_by(source: exp.Expr) -> set[str]:
-    """The columns of which QUALIFY ROW_NUMBER() OVER (PARTITION BY ...) = 1 leaves one row each."""
+    """Return the columns of QUALIFY ROW_NUMBER() OVER (PARTITION BY ...) = 1."""
     qualify = source.args.get("qualify")
     if qualify is None or not isinstance(qualify.this, exp.EQ):
         return set()

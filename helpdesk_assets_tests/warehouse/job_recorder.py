@@ -1,4 +1,4 @@
-"""Every job that the package starts while a story is told, as it was handed to google's client."""
+"""Records every job that the package starts, as handed to google's client."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Statement:
 
     @property
     def parameters(self) -> Sequence[Mapping[str, Any]]:
-        """As the API takes them."""
+        """Return the parameters in the API's format."""
         found: Sequence[Mapping[str, Any]] = self.config["query"].get("queryParameters", ())
         return found
 
     @property
     def changed_table(self) -> str | None:
-        """The table that a data-changing statement writes, by its own name."""
+        """Return the name of the table that a data-changing statement writes."""
         if not isinstance(self.tree, CHANGES):
             return None
         target = self.tree.this.find(exp.Table)
@@ -49,8 +49,7 @@ class Load:
 
 @dataclass(slots=True)
 class Recording:
-    """What was started, in order, and how many data-changing statements of one table ran at
-    once."""
+    """The started jobs in order, and how many data-changing ones of a table ran at once."""
 
     statements: list[Statement] = field(default_factory=list)
     loads: list[Load] = field(default_factory=list)
@@ -77,7 +76,7 @@ class Recording:
 
 @contextmanager
 def recording() -> Iterator[Recording]:
-    """Record what every client of this process does until the end; the stand-in does it, too."""
+    """Record the jobs of every client in this process; the local warehouse runs them too."""
     made = Recording()
     query, load = bigquery.Client.query, bigquery.Client.load_table_from_file
     result, running = bigquery.QueryJob.result, dict[str, Statement]()
@@ -115,8 +114,10 @@ def recording() -> Iterator[Recording]:
 
 
 def parse(sql: str) -> exp.Expr:
-    """The one statement of a job; BigQuery takes several for a script, which this project has
-    none of."""
+    """Parse the one statement of a job.
+
+    BigQuery treats several statements as a script, and this project has no scripts.
+    """
     (tree,) = sqlglot.parse(sql, read="bigquery")
     assert tree is not None
     return tree

@@ -1,7 +1,7 @@
-"""The ledger on paper: changes that polling saw, events that came, and what a run makes of them.
+"""Builds cases for the ledger: changes that polling saw, events that arrived, and judging runs.
 
 Rows are written by the sync's own writer, as the receiver writes its events. Times are minutes
-around noon, by one clock.
+relative to noon, by one clock.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ def at(minutes: float) -> datetime:
 
 
 class LedgerCases:
-    """One dataset. `poll` stores versions as a run does that found them, `event` what came."""
+    """Cases in one dataset.
+
+    `poll` stores versions as a run that found them does, and `event` stores events.
+    """
 
     def __init__(self, warehouse: BigQueryClient) -> None:
         self.warehouse = warehouse
@@ -47,7 +50,7 @@ class LedgerCases:
     def poll(
         self, ticket_id: str, changed: float, *, seen: float = 0, run: str = "run-1", **columns: Any
     ) -> None:
-        """Polling saw the version of `changed` at `seen`."""
+        """Polling saw at `seen` the version of `changed`."""
         self._changes.append(
             {
                 "ticket_id": ticket_id,
@@ -71,7 +74,7 @@ class LedgerCases:
         committed: float | None = None,
         deleted: bool = False,
     ) -> None:
-        """An event came that brought the version; None where it did not say."""
+        """An event arrived with the version; None if it did not name one."""
         self._events.append(
             {
                 "event_id": f"event {next(self._numbers)}",
@@ -92,14 +95,14 @@ class LedgerCases:
         self._write(tables.TICKETS, [row], columns=row)
 
     def written(self) -> None:
-        """Put down what was noted since."""
+        """Write the rows noted since the last call."""
         self._write(tables.RAW_TICKET_CHANGES, self._changes)
         self._write(tables.WEBHOOK_EVENTS, self._events)
         self._changes.clear()
         self._events.clear()
 
     def manifest(self, *versions: tuple[str, float], **changed: Any) -> Manifest:
-        """A run at noon over the last two hours; `versions` are its batch."""
+        """Return the manifest of a run at noon over two hours; `versions` are its batch."""
         batch = tuple(Version(ticket, _hash(ticket, when)) for ticket, when in versions)
         plain = replace(
             SMALL,
@@ -111,7 +114,7 @@ class LedgerCases:
         return replace(plain, **changed)
 
     def judge(self, manifest: Manifest, policy: WebhookPolicy = POLICY) -> dict[str, str]:
-        """What the ledger says afterwards, by ticket; fails where it says two things."""
+        """Judge, and return the ledger by ticket; fails if a ticket has two entries."""
         self.written()
         request = self.sync_tables.missed_request(manifest, policy)
         self.sync_tables.write(tables.MISSED_UPDATES, request, run_id=manifest.run_id)

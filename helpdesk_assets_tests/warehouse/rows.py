@@ -1,4 +1,4 @@
-"""Tables and rows that several warehouse tests share."""
+"""Tables and rows shared by several warehouse tests."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ LARGE = 1
 
 
 def parcel(key: str | None, day: int = 1, **values: Any) -> dict[str, Any]:
-    """A parcel that moved on the given day of November."""
+    """Return a parcel that moved on the given day of November."""
     moved = f"2026-11-{day:02d}T10:00:00.123456Z"
     return {"id": key, "moved": moved, "mark": f"m{day}", "raw_json": {"day": day}, **values}
 
@@ -63,7 +63,7 @@ def spooled(rows: Sequence[Mapping[str, Any]]) -> Iterator[Spool]:
 
 
 def stored(warehouse: BigQueryClient, table: str = "parcels") -> dict[str, dict[str, Any]]:
-    """The rows by id; fails where an id is there twice."""
+    """Return the rows by id; fails if an id occurs twice."""
     rows = list(warehouse.list_rows(table))
     found = {str(row["id"]): row for row in rows}
     assert len(found) == len(rows), f"an id is stored twice: {[row['id'] for row in rows]}"
@@ -71,5 +71,5 @@ def stored(warehouse: BigQueryClient, table: str = "parcels") -> dict[str, dict[
 
 
 def as_value(json_value: Any) -> Any:
-    """bqemulator answers with JSON text where the service and local-bigquery give the value."""
+    """Return a JSON value; bqemulator returns JSON columns as text, the others as values."""
     return json.loads(json_value) if isinstance(json_value, str) else json_value

@@ -1,5 +1,8 @@
-"""Rules of BigQuery that no stand-in has, held against every job of a whole story: a first load,
-small and large batches, a ledger with and without events, webhooks, a repair, a reconciliation."""
+"""BigQuery's rules that no local warehouse enforces, checked on every job of a whole scenario.
+
+A first load, small and large batches, a ledger with and without events, webhooks, a repair and a
+reconciliation.
+"""
 
 from __future__ import annotations
 
@@ -36,12 +39,12 @@ STREAMS = (
 
 
 def run_scenario(harness: Harness) -> None:
-    """One day of everything that starts jobs; the receiver first, while the clocks are real."""
+    """Run everything that starts jobs; the receiver first, while the clocks are real."""
     harness.sync()
     with subscribed_receiver(harness.simulator, harness.settings):
         harness.simulator.change(6)
         harness.simulator.delete(1)
-        harness.simulator.delivered()
+        harness.simulator.webhook_status()
     harness.sync(RequestedMode.FULL, bigquery_small_batch_bytes=1, checkpoint_every=timedelta(0))
     harness.simulator.change(3)
     harness.simulator.advance(SECONDS_PAST_GRACE)
@@ -82,14 +85,14 @@ OF_STATEMENTS: dict[str, Rule] = {
 
 @pytest.mark.slow
 def test_every_job_of_a_scenario_follows_the_rules(warehouse_endpoint: str) -> None:
-    """One test, for the story takes longer than all that is asked of it."""
+    """One test, since the scenario takes longer than all its checks."""
     with (
         open_harness(warehouse_endpoint, 40, webhook_flush_events=1) as harness,
         recording() as recorded_jobs,
     ):
         run_scenario(harness)
 
-    # What is not told is not held against any rule.
+    # Only statements that the scenario contains are checked, so it must write every table.
     written = {each.changed_table for each in recorded_jobs.statements}
     assert written >= {spec.name for spec in EVERY_TABLE}
     broken = {
@@ -115,7 +118,7 @@ def test_every_job_of_a_scenario_follows_the_rules(warehouse_endpoint: str) -> N
 
 
 def _subjects(recorded_jobs: Recording) -> Iterator[str]:
-    """What people wrote, of the rows that travelled inside statements."""
+    """Return the user-written texts of rows that were sent inside statements."""
     for each in recorded_jobs.statements:
         for parameter in each.parameters:
             if parameter["name"] == "batch":
@@ -124,8 +127,11 @@ def _subjects(recorded_jobs: Recording) -> Iterator[str]:
 
 
 def _assert_load_jobs_never_run_out(recorded_jobs: Recording) -> None:
-    """They go into staging tables of fresh names alone, so no schedule is too short for the tables
-    that stay; a reading that saves itself adds to one staging table all day."""
+    """Check that load jobs write only into staging tables with new names.
+
+    Then no schedule exceeds the daily quota of a permanent table; a fetch with checkpoints appends
+    to one staging table all day.
+    """
     counted = Counter(load.table for load in recorded_jobs.loads)
     names = [spec.name for spec in EVERY_TABLE]
     assert counted

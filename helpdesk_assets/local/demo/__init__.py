@@ -1,5 +1,5 @@
-"""The whole story on one machine: lost webhooks, and the sync that finds them.
+"""Demo on one machine: webhooks get lost, and the sync finds the missed updates.
 
-Uses the real job, writer and adapter; only the helpdesk and BigQuery are stand-ins. Kept empty, so
-that its parts can be used one by one.
+Runs the real job, writer and adapter; only the helpdesk and BigQuery are stand-ins. This file
+imports nothing, so that each module can be used alone.
 """

@@ -1,7 +1,7 @@
-"""Compare the tickets table with the helpdesk's own truth, ticket by ticket and field by field.
+"""Compares the tickets table with the helpdesk, ticket by ticket and field by field.
 
-Both sides are streams. Of the truth a time and a digest per ticket are kept, of the table nothing,
-so 52,000 tickets need a few megabytes. Knows neither HTTP nor SQL.
+Both sides are streams. Only a modified time and a digest per ticket are kept in memory, so 52,000
+tickets need a few megabytes. Must not import HTTP or SQL.
 """
 
 from __future__ import annotations
@@ -20,7 +20,17 @@ COLUMNS = ("ticket_id", "modifiedTime", "raw_json")
 
 @dataclass(slots=True)
 class Comparison:
-    """How many were compared, and the ids of what differs, by kind."""
+    """Counts of both sides, and the ticket ids of each kind of difference.
+
+    Attributes:
+        tickets: number of tickets in the helpdesk.
+        rows: number of rows in the table.
+        absent: not in the table.
+        unknown: not in the helpdesk.
+        duplicated: in more than one row.
+        different_time: with another modified time.
+        different_content: with the same modified time but another raw ticket.
+    """
 
     tickets: int = 0
     rows: int = 0
@@ -32,25 +42,27 @@ class Comparison:
 
     @property
     def differences(self) -> dict[str, list[str]]:
-        """By kind, kinds without any left out."""
+        """Ticket ids by kind of difference, without empty kinds."""
         kinds = {
             "not in the table": self.absent,
             "not in the helpdesk": self.unknown,
             "more than once in the table": self.duplicated,
-            "another modified time": self.different_time,
-            "another content": self.different_content,
+            "different modified time": self.different_time,
+            "different content": self.different_content,
         }
         return {kind: ids for kind, ids in kinds.items() if ids}
 
     @property
     def is_equal(self) -> bool:
+        """Whether the table has exactly the helpdesk's tickets."""
         return not self.differences and self.tickets == self.rows
 
 
 def compare(truth: Iterable[TrueTicket], rows: Iterable[Mapping[str, Any]]) -> Comparison:
-    """
+    """Compare the table with the helpdesk.
+
     Args:
-        truth: every ticket of the helpdesk, whole.
+        truth: every ticket of the helpdesk, with its raw ticket.
         rows: every row of the table, with at least `COLUMNS`.
     """
     expected = {each.ticket_id: (each.modified_time, _digest(each.raw_ticket)) for each in truth}
@@ -82,11 +94,11 @@ def _compare_one(
 
 
 def _parsed(value: Any) -> Any:
-    """The stand-in gives JSON text where BigQuery gives the value."""
+    """Return the value of a JSON column, which the local warehouse returns as text."""
     return json.loads(value) if isinstance(value, str) else value
 
 
 def _digest(value: Any) -> bytes:
-    """Of the content alone: the order of an object's fields does not count."""
+    """Return a digest of a JSON value that does not depend on the order of keys."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).digest()

@@ -1,6 +1,6 @@
-"""Run the real job in this process and read from Dagster what it did.
+"""Runs the real Dagster job in this process, and collects its results.
 
-Imports Dagster, so whoever imports this module pays its seconds.
+Importing this module imports Dagster, which takes seconds.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from helpdesk_assets.model.codec import run_counts_from_json
 T = TypeVar("T")
 
 JOB_NAME = "helpdesk_sync"
-# Its log would drown the story; what went wrong is raised.
+# The job's log would hide the demo's output; failures are raised.
 QUIET_RUN_CONFIG = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def run_job(instance: dg.DagsterInstance, admin_client: AdminClient) -> SyncRunResult:
-    """One run of the job that the schedule starts, checks included.
+    """Run the job that the schedule starts, including its checks.
 
     Raises:
-        TryAgainLater: it failed; the message is its first failure.
+        RetryableError: the run failed; the message is its first failure.
     """
     before, started = admin_client.counters().total, time.monotonic()
     result = _run_in_thread(
@@ -60,17 +60,17 @@ def run_job(instance: dg.DagsterInstance, admin_client: AdminClient) -> SyncRunR
 
 
 def _run_in_thread(call: Callable[[], T]) -> T:
-    """The call's result, from a thread of its own.
+    """Return the call's result, from a new thread.
 
-    In the main thread Dagster takes Ctrl-C for a step that failed, and tries that step again. Here
-    it is the one who waits that is interrupted; the thread ends with the process.
+    In the main thread, Dagster treats Ctrl-C as a failed step and retries the step. Here, Ctrl-C
+    interrupts only the waiting main thread; the daemon thread ends with the process.
     """
     outcome: Future[T] = Future()
 
     def work() -> None:
         try:
             outcome.set_result(call())
-        except BaseException as error:  # noqa: BLE001 - raised again by the one who waits
+        except BaseException as error:  # noqa: BLE001 - the waiting thread raises it again
             outcome.set_exception(error)
 
     threading.Thread(target=work, name="dagster-job", daemon=True).start()

@@ -1,4 +1,4 @@
-"""A bar over the first load, by the helpdesk's own count of the tickets it has served."""
+"""Progress bar of the first load, by the number of tickets that the helpdesk has served."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ POLL_SECONDS = 0.2
 
 @contextmanager
 def load_bar(console: Console, helpdesk_url: str, tickets: int) -> Iterator[None]:
-    """Shown on a terminal; elsewhere nothing is polled either."""
+    """Show the bar inside the block; without a terminal, do nothing.
+
+    Args:
+        console: the demo's output.
+        helpdesk_url: base URL of the simulated helpdesk.
+        tickets: number of tickets to load.
+    """
     if not console.is_terminal:
         yield
         return
@@ -45,7 +51,7 @@ def load_bar(console: Console, helpdesk_url: str, tickets: int) -> Iterator[None
 
 
 def _poll_progress(bars: Progress, helpdesk_url: str, tickets: int, done: threading.Event) -> None:
-    task = bars.add_task("  reading", total=tickets)
+    task = bars.add_task("  reading tickets", total=tickets)
     merging = False
     with AdminClient(helpdesk_url) as admin_client:
         try:
@@ -56,10 +62,10 @@ def _poll_progress(bars: Progress, helpdesk_url: str, tickets: int, done: thread
                 if served < tickets:
                     bars.update(task, completed=served, description=progress_text)
                 elif not merging:
-                    # Another bar, without an end: a finished one's time stands still.
+                    # A new bar without a total: a finished bar shows no further elapsed time.
                     merging = True
                     bars.remove_task(task)
-                    bars.add_task(f"{progress_text}; storing and merging them", total=None)
+                    bars.add_task(f"{progress_text}, now storing and merging them", total=None)
         except requests.RequestException:
-            # The helpdesk is gone; whoever syncs says so, and better.
+            # The helpdesk is unreachable; the sync reports that with a better message.
             return

@@ -1,4 +1,4 @@
-"""The demo's words and tables. Every figure comes in from a counter; none is made here."""
+"""Output of the demo. All figures come from its results; none is computed here."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ SYNC_ROWS: dict[str, Callable[[SyncRunResult], str]] = {
     "tickets": lambda sync: f"{sync.tickets:,}",
     "  inserted": lambda sync: f"{sync.facts.inserted:,}",
     "  updated": lambda sync: f"{sync.facts.updated:,}",
-    "  up to date already": lambda sync: f"{sync.facts.unchanged:,}",
+    "  unchanged": lambda sync: f"{sync.facts.unchanged:,}",
     "missed updates found": lambda sync: f"{sync.facts.missed_total:,}",
     "API calls": lambda sync: f"{sync.api_calls:,}",
     "query jobs": lambda sync: f"{sync.query_jobs:,}",
     "load jobs": lambda sync: f"{sync.load_jobs:,}",
-    "seconds reading the helpdesk": lambda sync: f"{sync.fetch_seconds:.1f}",
-    "seconds in all, checks included": lambda sync: f"{sync.seconds:.1f}",
+    "seconds for reading the helpdesk": lambda sync: f"{sync.fetch_seconds:.1f}",
+    "seconds in total, with checks": lambda sync: f"{sync.seconds:.1f}",
 }
 
 
 def step(console: Console, text: str) -> None:
+    """Print the headline of a step."""
     console.print(f"[bold]>[/] {text}")
 
 
 def print_result(console: Console, demo_result: DemoResult) -> None:
+    """Print the result as tables: syncs, lost webhooks, checks, and the comparison."""
     for table in (
         _syncs(demo_result),
         _lost(demo_result),
@@ -44,15 +46,22 @@ def print_result(console: Console, demo_result: DemoResult) -> None:
 
 
 def print_verdict(console: Console, mismatches: Sequence[str], seconds: float) -> None:
+    """Print whether the demo succeeded.
+
+    Args:
+        console: the demo's output.
+        mismatches: sentences from `results.find_mismatches`.
+        seconds: duration of the demo.
+    """
     console.print()
     for mismatch in mismatches:
-        console.print(f"[bold red]Not as expected[/] {mismatch}", markup=True)
+        console.print(f"[bold red]Unexpected[/] {mismatch}", markup=True)
     verdict = (
-        f"[bold red]{len(mismatches)} things are not as they should be.[/]"
+        f"[bold red]The demo failed: {len(mismatches)} results are not as expected.[/]"
         if mismatches
-        else "[bold green]Everything is as it should be.[/]"
+        else "[bold green]The demo succeeded: all results are as expected.[/]"
     )
-    console.print(f"{verdict} {seconds:.0f} s in all; all that was started has been stopped.")
+    console.print(f"{verdict} It took {seconds:.0f} s and has stopped all its processes.")
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -71,13 +80,13 @@ def _syncs(demo_result: DemoResult) -> Table:
 
 
 def _lost(demo_result: DemoResult) -> Table:
-    table = _table("Webhooks that got lost", "ticket", "changed at", "found", "")
+    table = _table("Lost webhooks", "ticket", "changed at", "found", "")
     found = {missed.ticket_id: missed for missed in demo_result.second.facts.missed}
     hidden = {ticket.ticket_id for ticket in demo_result.changes.hidden}
     for ticket in demo_result.changes.lost:
         missed = found.get(ticket.ticket_id)
         late = f"yes, {missed.lag_seconds / 60:.0f} min later" if missed else "[bold red]NO[/]"
-        note = "MAX(modifiedTime) hides it" if ticket.ticket_id in hidden else ""
+        note = "MAX(modifiedTime) skips it" if ticket.ticket_id in hidden else ""
         table.add_row(ticket.ticket_id, f"{ticket.modified_time:%H:%M:%S}Z", late, note)
     return table
 
@@ -93,7 +102,7 @@ def _checks(demo_result: DemoResult) -> Table:
 
 def _comparison(demo_result: DemoResult) -> Table:
     compared = demo_result.comparison
-    table = _table("Table against helpdesk", "", "")
+    table = _table("Table and helpdesk", "", "")
     table.show_header = False
     table.add_row("tickets in the helpdesk", f"{compared.tickets:,}")
     table.add_row("rows in the table", f"{compared.rows:,}")

@@ -1,4 +1,4 @@
-"""What came out of the demo, and what should have. Plain values: knows nobody who makes them."""
+"""Results of the demo, and the expected ones. Must not import the modules that produce them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from helpdesk_assets.model.state import RunCounts
 
 @dataclass(frozen=True, slots=True)
 class CheckRunResult:
+    """Result of one Dagster asset check."""
+
     name: str
     passed: bool
     severity: str
@@ -20,7 +22,7 @@ class CheckRunResult:
 
 @dataclass(frozen=True, slots=True)
 class SyncRunResult:
-    """What one run did: calls as the helpdesk counted them, the rest as Dagster was told."""
+    """Result of one run: `api_calls` by the helpdesk's count, the rest by Dagster's metadata."""
 
     mode: str
     tickets: int
@@ -35,20 +37,22 @@ class SyncRunResult:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What changed at the helpdesk between the two syncs."""
+    """Tickets that changed between the two syncs, by the fate of their webhook."""
 
     lost: tuple[TrueTicket, ...]
     delivered: tuple[TrueTicket, ...]
 
     @property
     def hidden(self) -> tuple[TrueTicket, ...]:
-        """Lost ones that a sync by MAX(modifiedTime) of the table would never ask for."""
+        """Lost changes that a sync from the table's MAX(modifiedTime) would skip."""
         newest = max(ticket.modified_time for ticket in self.delivered)
         return tuple(ticket for ticket in self.lost if ticket.modified_time < newest)
 
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
+    """All results of the demo."""
+
     tickets: int
     first: SyncRunResult
     changes: Changes
@@ -57,7 +61,7 @@ class DemoResult:
 
 
 def find_mismatches(demo_result: DemoResult) -> Iterator[str]:
-    """Whatever came out otherwise than it should have."""
+    """Yield a sentence for each result that is not as expected."""
     first, second = demo_result.first, demo_result.second
     lost = {ticket.ticket_id for ticket in demo_result.changes.lost}
     found = {missed.ticket_id for missed in second.facts.missed}
@@ -72,7 +76,7 @@ def find_mismatches(demo_result: DemoResult) -> Iterator[str]:
         ("API calls of the second sync", second.api_calls, 1),
         ("missed updates that were found", sorted(found), sorted(lost)),
         ("count of missed updates", second.facts.missed_total, len(lost)),
-        ("lost updates that MAX(modifiedTime) hides", len(demo_result.changes.hidden), 1),
+        ("lost updates that MAX(modifiedTime) skips", len(demo_result.changes.hidden), 1),
         ("failed checks of the second sync", failed, [("webhook_gaps", "WARN")]),
         ("differences between table and helpdesk", demo_result.comparison.differences, {}),
         ("rows of the table", demo_result.comparison.rows, demo_result.comparison.tickets),

@@ -1,4 +1,4 @@
-"""The demo from its beginning to its end: set up, play, judge, clean up."""
+"""Runs the demo: starts the stand-ins, runs the scenario, judges it, and stops everything."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from helpdesk_assets.local.demo.results import find_mismatches
 from helpdesk_assets.settings import Settings
 
 SPREAD = timedelta(minutes=20)
-# The default; the demo's environment sets no other.
+# The default, which the demo's environment does not override.
 GRACE = timedelta(seconds=Settings.model_fields["webhook_grace_seconds"].default)
 MARGIN = timedelta(minutes=1)
 
 
 def run_demo(tickets: int, console: Console | None = None) -> bool:
-    """Tell the story; whether everything came out as it should.
+    """Run the demo and print its results; returns whether all are as expected.
 
     Raises:
-        HelpdeskAssetsError: a part of it could not be started, or a run failed.
+        HelpdeskAssetsError: a stand-in did not start, or a run failed.
     """
     console = console or Console(highlight=False)
     started = time.monotonic()
     _silence_logs()
     report.step(
         console,
-        f"Start here: a helpdesk with {tickets:,} tickets, a webhook receiver, an empty BigQuery.",
+        f"Starting a helpdesk with {tickets:,} tickets, an empty BigQuery and a webhook receiver.",
     )
     wait = GRACE + MARGIN
-    # The helpdesk's clock is moved on by the story. It must not begin behind the receiver's, by
-    # which each webhook would then have come too late.
+    # The scenario moves the helpdesk's clock forward. If the clock started behind the receiver's,
+    # every webhook would count as late.
     start = datetime.now(UTC)
     imported = _import_in_background("helpdesk_assets.local.demo.scenario")
     with start_environment(tickets, start) as environment:
@@ -52,15 +52,17 @@ def run_demo(tickets: int, console: Console | None = None) -> bool:
 
 
 def _import_in_background(module: str) -> threading.Thread:
-    """Import what takes seconds while the stand-ins start, which takes seconds as well. Until the
-    thread is joined nothing else may import of the same: two threads can meet half a module."""
+    """Import a slow module while the stand-ins start.
+
+    Join the thread before importing the same modules: two threads can see a half-loaded module.
+    """
     thread = threading.Thread(target=import_module, args=(module,), daemon=True)
     thread.start()
     return thread
 
 
 def _silence_logs() -> None:
-    """Only the story is to be read: Dagster warns of its betas and logs each step."""
+    """Hide Dagster's beta warnings and step logs, which would bury the demo's output."""
     warnings.simplefilter("ignore")
     for name in ("dagster", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

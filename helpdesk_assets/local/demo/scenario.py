@@ -1,6 +1,7 @@
-"""The acts of the demo: both syncs, and what happens between them.
+"""The demo's scenario: two syncs, and changes with lost webhooks between them.
 
-Imports Dagster, google and pandas, seconds of it, so it is imported while the stand-ins start.
+Importing this module imports Dagster, google and pandas, which takes seconds, so it is imported
+while the stand-ins start.
 """
 
 from __future__ import annotations
@@ -23,47 +24,47 @@ from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.connection import connect
 
 CHANGE_COUNT = 40
-# By place in time. The first of them changes long before webhooks that do arrive, so that
-# MAX(modifiedTime) of the table runs past it; the other two are the newest changes of all.
+# Positions in order of time. The first changes long before webhooks that arrive, so that the
+# table's MAX(modifiedTime) passes it; the other two are the newest changes.
 LOST_POSITIONS = (9, 38, 39)
 
 
 def run_scenario(
     environment: DemoEnvironment, tickets: int, spread: timedelta, wait: timedelta, console: Console
 ) -> DemoResult:
-    """Everything, told as it happens.
+    """Run the scenario, printing each step.
 
     Args:
-        stage: the stand-ins, in their environment.
-        tickets: how many the helpdesk has.
-        spread: over how long the changes happen, by the helpdesk's clock.
-        wait: how long after them the second sync runs, by the same clock.
-        console: where the story is told.
+        environment: the running stand-ins.
+        tickets: number of the helpdesk's tickets.
+        spread: time span of the changes, by the helpdesk's clock.
+        wait: time from the changes to the second sync, by the same clock.
+        console: the demo's output.
     """
-    # Never closed: it is memory alone, and a job that was interrupted may still write to it.
+    # Never closed: it is in memory only, and an interrupted job may still write to it.
     instance = dg.DagsterInstance.ephemeral()
-    report.step(console, "First sync, by the Dagster job helpdesk_sync: reads every ticket.")
+    report.step(console, "First sync: the Dagster job helpdesk_sync reads every ticket.")
     with load_bar(console, environment.helpdesk_url, tickets):
         first = run_job(instance, environment.admin_client)
     changes = change_tickets(environment, spread)
     report.step(
         console,
-        f"{len(changes.lost) + len(changes.delivered)} tickets change. Webhooks write "
-        f"{len(changes.delivered)} into the table, {len(changes.lost)} get lost.",
+        f"{len(changes.lost) + len(changes.delivered)} tickets have changed. Webhooks wrote "
+        f"{len(changes.delivered)} of them into the table; {len(changes.lost)} webhooks got lost.",
     )
-    # Nobody waits for the grace period to pass: the helpdesk's clock is moved.
+    # Moving the helpdesk's clock avoids waiting for the grace period.
     environment.admin_client.advance(wait.total_seconds())
-    report.step(console, "Second sync: asks for what changed since the watermark.")
+    report.step(console, "Second sync: the job reads what has changed since the watermark.")
     second = run_job(instance, environment.admin_client)
-    report.step(console, "Compare the table with the helpdesk, ticket by ticket.")
+    report.step(console, "Comparing the table with the helpdesk, ticket by ticket.")
     return DemoResult(tickets, first, changes, second, compare_table(environment))
 
 
 def change_tickets(environment: DemoEnvironment, spread: timedelta) -> Changes:
-    """Change tickets at moments of their own, and lose some of the webhooks that tell of it.
+    """Change tickets at different times, and lose some of the webhooks.
 
     Raises:
-        TryAgainLater: the receiver did not take the others.
+        RetryableError: the receiver did not accept the other webhooks.
     """
     step = spread.total_seconds() / CHANGE_COUNT
     changed = []
@@ -71,22 +72,24 @@ def change_tickets(environment: DemoEnvironment, spread: timedelta) -> Changes:
         if position in LOST_POSITIONS:
             environment.admin_client.send_webhooks(lose=1)
         changed += environment.admin_client.change(ids=[ticket_id], spread_seconds=step)
-    delivery_counts = environment.admin_client.delivered()
+    delivery_counts = environment.admin_client.webhook_status()
     if delivery_counts.answers != {"200": CHANGE_COUNT - len(LOST_POSITIONS)}:
         raise RetryableError(
-            f"The receiver did not take all webhooks: {dict(delivery_counts.answers)}."
+            f"The receiver did not accept all webhooks: {dict(delivery_counts.answers)}. Run the "
+            "demo again."
         )
     lost = tuple(changed[position] for position in LOST_POSITIONS)
     return Changes(lost, tuple(ticket for ticket in changed if ticket not in lost))
 
 
 def _sample_ids(environment: DemoEnvironment, count: int) -> list[str]:
-    """Tickets of all ages, none twice."""
+    """Return distinct tickets of all ages."""
     ids = [ticket.ticket_id for ticket in environment.admin_client.truth()]
     return ids[:: len(ids) // count][:count]
 
 
 def compare_table(environment: DemoEnvironment) -> Comparison:
+    """Compare the tickets table with the helpdesk."""
     with closing(connect(load_settings())) as warehouse:
         rows = warehouse.list_rows(tables.TICKETS.name, COLUMNS)
         return compare(environment.admin_client.truth(raw_ticket=True), rows)

@@ -1,4 +1,4 @@
-"""A helpdesk to try things on: same HTTP, its own clock, and every fault a real one has shown.
+"""Simulated helpdesk: real HTTP, a clock that tests can move, and the faults of real helpdesks.
 
-Kept empty on purpose: `control` must be importable where starlette and uvicorn are not installed.
+This file imports nothing, so that `admin_client` works without starlette and uvicorn.
 """

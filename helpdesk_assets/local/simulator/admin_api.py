@@ -1,7 +1,7 @@
-"""The tests' and the demo's side of the simulated helpdesk: change things, break things, look.
+"""The admin API, by which tests and the demo change tickets, set faults and read the true state.
 
-No authentication: it is meant for loopback. A real helpdesk has nothing of the kind, so production
-code must not call it.
+It has no authentication and is meant for loopback only. Real helpdesks have no such API, so
+production code must not call it.
 """
 
 from __future__ import annotations
@@ -23,19 +23,21 @@ from helpdesk_assets.local.simulator.response_faults import JsonResponse
 from helpdesk_assets.local.simulator.ticket_factory import Json, TicketVersion
 from helpdesk_assets.local.simulator.webhook_sender import WebhookSender
 
-# Rows per piece of the truth: large enough to be quick, small enough to let other calls in between.
+# Rows per chunk of `/admin/truth`: large enough to be fast, small enough to let in other calls.
 _TRUTH_CHUNK_SIZE = 200
-# How often is looked whether all webhooks are sent: their threads have no way to say so.
+# Interval of checks whether all webhooks are sent: the sender's threads cannot notify the loop.
 _POLL_SECONDS = 0.01
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 class InvalidCommand(ValueError):
-    """An admin call that cannot be followed; the text is for the caller."""
+    """An admin call is invalid; the message is the answer to the client."""
 
 
 class AdminApi:
+    """Admin endpoints over one helpdesk."""
+
     def __init__(self, backend: HelpdeskBackend, dialect: Dialect) -> None:
         self._backend = backend
         self._dialect = dialect
@@ -43,6 +45,7 @@ class AdminApi:
         backend.listeners.append(self.webhook_sender.on_change)
 
     def routes(self) -> list[Route]:
+        """Return the endpoints, for `AdminClient`."""
         return [
             Route("/healthz", _json_endpoint(self._health), methods=["GET"]),
             Route("/admin/truth", self._truth, methods=["GET"]),
@@ -86,13 +89,13 @@ class AdminApi:
             "modifiedTime": to_text(version.visible_modified),
         }
         if removal := self._backend.removals.get(version.ticket_id):
-            row["end"] = {"kind": removal.end, "at": to_text(removal.at), "into": removal.into}
+            row["end"] = {"kind": removal.kind, "at": to_text(removal.at), "into": removal.into}
         if with_raw_ticket:
             row["ticket"] = self._dialect.raw_ticket(version)
         return row
 
     async def _change(self, request: Request) -> list[Json]:
-        order = await _read_command(
+        command = await _read_command(
             request,
             {
                 "count": int,
@@ -103,29 +106,33 @@ class AdminApi:
                 "silent": bool,
             },
         )
-        ids = self._requested_ids(order)
-        spread, same_second = order.get("spread_seconds", 0.0), order.get("same_second", False)
+        ids = self._requested_ids(command)
+        spread, same_second = command.get("spread_seconds", 0.0), command.get("same_second", False)
         if spread < 0 or (spread and same_second):
-            raise InvalidCommand("spread_seconds must not be negative, nor go with same_second")
+            raise InvalidCommand("spread_seconds must not be negative or combined with same_second")
         versions = self._backend.change(
-            ids, order.get("fields"), spread, same_second, order.get("silent", False)
+            ids, command.get("fields"), spread, same_second, command.get("silent", False)
         )
         return [self._row(version) for version in versions]
 
     async def _create(self, request: Request) -> list[Json]:
-        order = await _read_command(request, {"count": int, "fields": dict, "ids": list})
+        command = await _read_command(request, {"count": int, "fields": dict, "ids": list})
         versions = self._backend.create(
-            order.get("count", 1), order.get("fields"), order.get("ids")
+            command.get("count", 1), command.get("fields"), command.get("ids")
         )
         return [self._row(version) for version in versions]
 
     async def _delete(self, request: Request) -> Json:
-        order = await _read_command(request, {"count": int, "ids": list, "kind": str, "into": str})
-        ids, into = self._requested_ids(order), order.get("into")
-        end = RemovalKind(order.get("kind", RemovalKind.DELETED))
-        if (end is RemovalKind.MERGED) != (into is not None) or into in ids:
-            raise InvalidCommand("merged tickets go into another one, and no others do")
-        self._backend.remove(ids, end, into)
+        command = await _read_command(
+            request, {"count": int, "ids": list, "kind": str, "into": str}
+        )
+        ids, into = self._requested_ids(command), command.get("into")
+        kind = RemovalKind(command.get("kind", RemovalKind.DELETED))
+        if (kind is RemovalKind.MERGED) != (into is not None) or into in ids:
+            raise InvalidCommand(
+                "into must name another ticket for kind merged, and be absent for others"
+            )
+        self._backend.remove(ids, kind, into)
         return {"ids": ids}
 
     async def _archive(self, request: Request) -> Json:
@@ -134,34 +141,34 @@ class AdminApi:
         return {"ids": ids}
 
     async def _token(self, request: Request) -> Json:
-        order = await _read_command(request, {"token": str})
-        if not order.get("token"):
-            raise InvalidCommand("a token is needed")
-        self._dialect.accept(order["token"])
+        command = await _read_command(request, {"token": str})
+        if not command.get("token"):
+            raise InvalidCommand("token must not be empty")
+        self._dialect.accept(command["token"])
         return {}
 
-    def _requested_ids(self, order: Json) -> list[str]:
-        if ("ids" in order) == ("count" in order):
-            raise InvalidCommand("say either ids or count")
-        if "count" in order:
-            return self._backend.choose(order["count"])
-        ids: list[str] = order["ids"]
+    def _requested_ids(self, command: Json) -> list[str]:
+        if ("ids" in command) == ("count" in command):
+            raise InvalidCommand("give either ids or count")
+        if "count" in command:
+            return self._backend.choose(command["count"])
+        ids: list[str] = command["ids"]
         unknown = [each for each in ids if self._backend.store.get(each) is None]
         if unknown or len(set(ids)) != len(ids):
-            raise InvalidCommand(f"no such tickets, or named twice: {', '.join(unknown[:5])}")
+            raise InvalidCommand(f"unknown or repeated tickets in ids: {', '.join(unknown[:5])}")
         return ids
 
     async def _clock(self, request: Request) -> Json:
         clock = self._backend.clock
         if request.method == "POST":
-            order = await _read_command(
+            command = await _read_command(
                 request, {"advance_seconds": float, "offset_seconds": float, "freeze": (bool, str)}
             )
-            if "offset_seconds" in order:
-                clock.set_offset(timedelta(seconds=order["offset_seconds"]))
-            if "advance_seconds" in order:
-                clock.advance(timedelta(seconds=order["advance_seconds"]))
-            self._freeze(order.get("freeze"))
+            if "offset_seconds" in command:
+                clock.set_offset(timedelta(seconds=command["offset_seconds"]))
+            if "advance_seconds" in command:
+                clock.advance(timedelta(seconds=command["advance_seconds"]))
+            self._freeze(command.get("freeze"))
         return {
             "now": to_text(clock.tick()),
             "frozen": clock.is_frozen,
@@ -176,7 +183,7 @@ class AdminApi:
         elif value is not None:
             moment = datetime.fromisoformat(value)
             if moment.tzinfo is None:
-                raise InvalidCommand(f"freeze needs a time with a zone, not {value!r}")
+                raise InvalidCommand(f"freeze must be a time with a UTC offset, not {value!r}")
             self._backend.clock.freeze(moment.astimezone(UTC))
 
     async def _faults(self, request: Request) -> Json:
@@ -189,19 +196,19 @@ class AdminApi:
         return faults.describe()
 
     async def _deliver(self, request: Request) -> Json:
-        """The orders for webhooks, or what became of them; with `settled`, once all are sent."""
+        """Set the webhook options, or report the webhooks; with `settled`, once all are sent."""
         if request.method == "POST":
             known = {"url": str, "secret": str, "hint": bool, "tries": int}
             known |= {"lose": int, "hold": int, "double": int}
-            self.webhook_sender.order(await _read_command(request, known))
+            self.webhook_sender.configure(await _read_command(request, known))
         while request.query_params.get("settled") == "true" and not self.webhook_sender.is_settled:
             await asyncio.sleep(_POLL_SECONDS)
         return self.webhook_sender.describe()
 
     async def _release(self, request: Request) -> Json:
-        order = await _read_command(request, {"newest_first": bool})
+        command = await _read_command(request, {"newest_first": bool})
         return {
-            "released": self.webhook_sender.release(newest_first=order.get("newest_first", False))
+            "released": self.webhook_sender.release(newest_first=command.get("newest_first", False))
         }
 
     async def _counters(self, request: Request) -> Json:
@@ -211,7 +218,7 @@ class AdminApi:
 
 
 def _json_endpoint(handle: Callable[[Request], Awaitable[Json | list[Json]]]) -> Handler:
-    """The handler's value as JSON, and its complaints, unreadable JSON included, as 400."""
+    """Wrap a handler: its value becomes JSON, and a ValueError (also invalid JSON) a 400."""
 
     async def serve(request: Request) -> Response:
         try:
@@ -224,19 +231,19 @@ def _json_endpoint(handle: Callable[[Request], Awaitable[Json | list[Json]]]) ->
 
 async def _body(request: Request) -> Json:
     body = await request.body()
-    order = json.loads(body) if body else {}
-    if not isinstance(order, dict):
+    command = json.loads(body) if body else {}
+    if not isinstance(command, dict):
         raise InvalidCommand("the body must be a JSON object")
-    return order
+    return command
 
 
 async def _read_command(request: Request, known: dict[str, Any]) -> Json:
-    """The body's keys that are set, each known and of its type."""
-    order = {key: value for key, value in (await _body(request)).items() if value is not None}
-    for key, value in order.items():
+    """Return the body's keys that are not null, after checking names and types."""
+    command = {key: value for key, value in (await _body(request)).items() if value is not None}
+    for key, value in command.items():
         if key not in known:
-            raise InvalidCommand(f"no {key!r} here; there are: {', '.join(known)}")
+            raise InvalidCommand(f"unknown key {key!r}; use {', '.join(known)}")
         kind = (int, float) if known[key] is float else known[key]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind in (int, (int, float))):
-            raise InvalidCommand(f"{key} is of the wrong type: {value!r}")
-    return order
+            raise InvalidCommand(f"{key} has the wrong type: {value!r}")
+    return command

@@ -1,6 +1,6 @@
-"""A typed client for the simulator's admin side, in this process or another.
+"""Typed client of the simulator's admin API.
 
-Needs requests only: the demo and the tests import it where no server is installed.
+Needs only requests, so that it can be imported where no server is installed.
 """
 
 from __future__ import annotations
@@ -14,32 +14,38 @@ from typing import Any, Self
 
 import requests
 
-# A change of thousands of tickets answers with all of them; anything slower than this hangs.
+# Long enough for a change of thousands of tickets, whose answer contains all of them.
 _TIMEOUT_SECONDS = 60.0
 
 
 class SimulatorError(RuntimeError):
-    """The simulator did not do what it was told; the message is its own."""
+    """The simulator refused a call; the message contains its answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrueTicket:
-    """A ticket as the helpdesk itself knows it. `raw_ticket` is None where it was not asked for.
+    """A ticket's true state in the helpdesk.
 
-    `end` is how it has left (`deleted`, `spam` or `merged`), and `removed_at` when.
+    Attributes:
+        ticket_id: the vendor's id.
+        created_time: creation time.
+        modified_time: modified time that the API shows.
+        raw_ticket: the ticket as in the vendor's lists; None if it was not requested.
+        removal_kind: `deleted`, `spam` or `merged`; None for a live ticket.
+        removed_at: time of the removal.
     """
 
     ticket_id: str
     created_time: datetime
     modified_time: datetime
     raw_ticket: dict[str, Any] | None = None
-    end: str | None = None
+    removal_kind: str | None = None
     removed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CallCounts:
-    """What the production endpoints were asked. `calls`: endpoint, then status (or `dropped`)."""
+    """Calls of the vendor's API: `calls[endpoint][status]`, where status may be `dropped`."""
 
     calls: Mapping[str, Mapping[str, int]]
     tickets_served: int
@@ -47,16 +53,19 @@ class CallCounts:
     max_concurrent: int
 
     def of(self, endpoint: str) -> int:
-        """Calls of one endpoint (`search`, `listing`, `ticket`), whatever their status."""
+        """Return the calls of one of `fault_registry.ENDPOINTS`, whatever their status."""
         return sum(self.calls.get(endpoint, {}).values())
 
     @property
     def total(self) -> int:
+        """Calls of all endpoints."""
         return sum(map(self.of, self.calls))
 
 
 @dataclass(frozen=True, slots=True)
 class ClockState:
+    """The helpdesk's clock; `offset_seconds` is its difference to real time."""
+
     now: datetime
     frozen: bool
     offset_seconds: float
@@ -64,8 +73,11 @@ class ClockState:
 
 @dataclass(frozen=True, slots=True)
 class WebhookStatus:
-    """What became of the webhooks. `answers` by status, `failed` where there was none; `lost` and
-    `held` as ticket and modified time."""
+    """Counts of webhooks.
+
+    `answers` counts by HTTP status, or `failed` without an answer. `lost` and `held` are pairs of
+    ticket id and modified time.
+    """
 
     pending: int
     answers: Mapping[str, int]
@@ -74,12 +86,15 @@ class WebhookStatus:
 
 
 class AdminClient:
-    """Everything a test does to the helpdesk behind the product's back."""
+    """Client of the admin API; a context manager that closes its connections.
+
+    Every method raises SimulatorError if the simulator refuses the call.
+    """
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url.rstrip("/")
         self._session = requests.Session()
-        # A proxy of the environment has no way to this machine's loopback.
+        # A proxy from the environment cannot reach this machine's loopback.
         self._session.trust_env = False
 
     def change(
@@ -92,18 +107,22 @@ class AdminClient:
         same_second: bool = False,
         silent: bool = False,
     ) -> list[TrueTicket]:
-        """Change `count` random tickets, or those of `ids`, once each.
+        """Change `count` random live tickets, or those in `ids`, once each.
 
         Args:
-            count: how many; say this or `ids`.
-            ids: which.
-            fields: set on each of them, for good.
-            spread_seconds: the helpdesk's clock moves on by this in all, step by step; with a
-                second or more per ticket, no two share theirs.
-            same_second: date them all alike.
-            silent: as by the vendor's own system, which leaves the modified time that is shown.
+            count: number of tickets; give this or `ids`.
+            ids: tickets to change.
+            fields: set on each of them, also for later versions.
+            spread_seconds: total time by which the helpdesk's clock advances, step by step. With
+                a second or more per ticket, no two changes share a second.
+            same_second: give all changes the same time.
+            silent: change as the vendor's own system does: the visible modified time stays, and no
+                webhook is sent.
+
+        Returns:
+            The tickets after the change.
         """
-        order = {
+        command = {
             "count": count,
             "ids": None if ids is None else list(ids),
             "fields": None if fields is None else dict(fields),
@@ -111,7 +130,7 @@ class AdminClient:
             "same_second": same_second,
             "silent": silent,
         }
-        return [_ticket(row) for row in self._call("POST", "/admin/change", order)]
+        return [_ticket(row) for row in self._call("POST", "/admin/change", command)]
 
     def create(
         self,
@@ -120,46 +139,59 @@ class AdminClient:
         fields: Mapping[str, Any] | None = None,
         ids: Sequence[str] | None = None,
     ) -> list[TrueTicket]:
-        """Make `count` tickets, or one for each of `ids`."""
-        order = {
+        """Create `count` tickets, or one for each of `ids`.
+
+        Args:
+            count: number of tickets; ignored if `ids` are given.
+            fields: set on each of them.
+            ids: ids for the new tickets.
+        """
+        command = {
             "count": count,
             "fields": None if fields is None else dict(fields),
             "ids": None if ids is None else list(ids),
         }
-        return [_ticket(row) for row in self._call("POST", "/admin/create", order)]
+        return [_ticket(row) for row in self._call("POST", "/admin/create", command)]
 
     def delete(self, count: int | None = None, *, ids: Sequence[str] | None = None) -> list[str]:
-        """Delete `count` random tickets, or those of `ids`; answers with their ids."""
+        """Delete `count` random live tickets, or those in `ids`; returns their ids."""
         return self._remove("/admin/delete", count, ids)
 
     def mark_spam(self, count: int | None = None, *, ids: Sequence[str] | None = None) -> list[str]:
+        """Mark `count` random live tickets, or those in `ids`, as spam; returns their ids."""
         return self._remove("/admin/delete", count, ids, kind="spam")
 
     def merge(self, ids: Sequence[str], into: str) -> list[str]:
-        """Merge tickets into another one, which is changed by that."""
+        """Merge tickets into another one, and change that one as well; returns `ids`."""
         merged = self._remove("/admin/delete", None, ids, kind="merged", into=into)
         self.change(ids=[into])
         return merged
 
     def archive(self, count: int | None = None, *, ids: Sequence[str] | None = None) -> list[str]:
+        """Archive `count` random live tickets, or those in `ids`; returns their ids."""
         return self._remove("/admin/archive", count, ids)
 
     def accept_token(self, token: str) -> None:
-        """Make this the token that production calls must carry, as a person does after another has
-        ended (the fault `token_ends`)."""
+        """Make `token` the valid one, as a person does after the fault `token_ends`."""
         self._call("POST", "/admin/token", {"token": token})
 
     def _remove(
         self, path: str, count: int | None, ids: Sequence[str] | None, **how: str
     ) -> list[str]:
-        order = {"count": count, "ids": None if ids is None else list(ids), **how}
-        left: list[str] = self._call("POST", path, order)["ids"]
-        return left
+        command = {"count": count, "ids": None if ids is None else list(ids), **how}
+        removed: list[str] = self._call("POST", path, command)["ids"]
+        return removed
 
-    def truth(self, raw_ticket: bool = False, gone: bool = False) -> Iterator[TrueTicket]:
-        """Every living ticket, as a stream in the order they were made; with `gone`, then those
-        that have left."""
-        wanted = {"whole": raw_ticket, "gone": gone}
+    def truth(
+        self, raw_ticket: bool = False, include_removed: bool = False
+    ) -> Iterator[TrueTicket]:
+        """Stream every live ticket in order of creation.
+
+        Args:
+            raw_ticket: include the raw tickets.
+            include_removed: append the removed tickets.
+        """
+        wanted = {"whole": raw_ticket, "gone": include_removed}
         query = {name: "true" for name, is_wanted in wanted.items() if is_wanted}
         with self._session.get(
             f"{self.base_url}/admin/truth", params=query, stream=True, timeout=_TIMEOUT_SECONDS
@@ -171,70 +203,75 @@ class AdminClient:
     def fault(
         self, name: str, *, on: str = "all", count: int = -1, after: int = 0, **params: Any
     ) -> None:
-        """Switch a fault on; `faults.KNOWN` lists them with their parameters.
+        """Activate a fault.
 
         Args:
-            name: which fault.
-            on: one of `faults.ENDPOINTS`, or `all`.
-            count: how many calls show it; -1 for all.
-            after: how many calls pass unharmed first.
-            **params: the fault's own.
+            name: one of `fault_registry.FAULTS`.
+            on: one of `fault_registry.ENDPOINTS`, or `all`.
+            count: number of calls that show the fault; -1 for all.
+            after: number of calls before the first that shows it.
+            **params: the fault's parameters, see `fault_registry.FAULTS`.
         """
         scope = {"on": on, "count": count, "after": after}
-        # Sent only where they say something: the clock's fault has no scope to give.
+        # Defaults are left out, since the fault `clock_offset` takes none of these keys.
         given = {k: v for k, v in scope.items() if (k, v) not in _NO_SCOPE}
         self._call("POST", "/admin/faults", {name: {**given, **params}})
 
     def faults(self) -> dict[str, dict[str, Any]]:
-        """The faults in force, with the calls they have left."""
+        """Return the active faults with their parameters and remaining calls, by name."""
         active: dict[str, dict[str, Any]] = self._call("GET", "/admin/faults")
         return active
 
     def clear_faults(self, name: str | None = None) -> None:
+        """Deactivate the fault `name`, or all faults."""
         self._call("DELETE", "/admin/faults", query={} if name is None else {"name": name})
 
     def send_webhooks(self, **orders: str | int | bool) -> WebhookStatus:
-        """Say where webhooks go (`url`, `secret`), or what shall become of the next ones (`lose`,
-        `hold`, `double`, `hint`, `tries`); see `webhook_sender.WebhookOptions`."""
-        return _delivered(self._call("POST", "/admin/deliveries", orders))
+        """Set some of the webhook options; see `webhook_sender.WebhookOptions`."""
+        return _webhook_status(self._call("POST", "/admin/deliveries", orders))
 
     def release_webhooks(self, *, newest_first: bool = False) -> int:
-        """Send those that were held; how many there were."""
-        order = {"newest_first": newest_first}
-        return int(self._call("POST", "/admin/deliveries/release", order)["released"])
+        """Send the held webhooks; returns their number."""
+        command = {"newest_first": newest_first}
+        return int(self._call("POST", "/admin/deliveries/release", command)["released"])
 
-    def delivered(self) -> WebhookStatus:
-        """What became of the webhooks, once every one has been answered or given up."""
-        return _delivered(self._call("GET", "/admin/deliveries", query={"settled": "true"}))
+    def webhook_status(self) -> WebhookStatus:
+        """Wait until every webhook is answered or given up, and return the counts."""
+        return _webhook_status(self._call("GET", "/admin/deliveries", query={"settled": "true"}))
 
     def counters(self) -> CallCounts:
+        """Return the calls since the last reset."""
         seen = self._call("GET", "/admin/counters")
         return CallCounts(
             seen["calls"], seen["ticketsServed"], seen["bytes"], seen["maxConcurrent"]
         )
 
     def reset_counters(self) -> None:
+        """Set the call counters to zero."""
         self._call("DELETE", "/admin/counters")
 
     def clock(self) -> ClockState:
+        """Return the state of the helpdesk's clock."""
         return self._clock("GET")
 
     def advance(self, seconds: float) -> ClockState:
+        """Move the helpdesk's clock, also while it is frozen."""
         return self._clock("POST", {"advance_seconds": seconds})
 
     def set_offset(self, seconds: float) -> ClockState:
-        """Put the helpdesk's clock this far from real time."""
+        """Set the difference of the helpdesk's clock to real time."""
         return self._clock("POST", {"offset_seconds": seconds})
 
     def freeze(self, at: datetime | None = None) -> ClockState:
-        """Stop the helpdesk's clock, now or at a given moment; `advance` still moves it."""
+        """Stop the helpdesk's clock at `at`, or at its current time; `advance` still moves it."""
         return self._clock("POST", {"freeze": True if at is None else at.isoformat()})
 
     def thaw(self) -> ClockState:
-        """Let the clock run on from where it stands."""
+        """Let the clock continue from the frozen time."""
         return self._clock("POST", {"freeze": False})
 
     def close(self) -> None:
+        """Close the connections."""
         self._session.close()
 
     def __enter__(self) -> Self:
@@ -248,8 +285,8 @@ class AdminClient:
     ) -> None:
         self.close()
 
-    def _clock(self, method: str, order: Mapping[str, Any] | None = None) -> ClockState:
-        state = self._call(method, "/admin/clock", order)
+    def _clock(self, method: str, command: Mapping[str, Any] | None = None) -> ClockState:
+        state = self._call(method, "/admin/clock", command)
         now = datetime.fromisoformat(state["now"])
         return ClockState(now, state["frozen"], state["offsetSeconds"])
 
@@ -257,11 +294,11 @@ class AdminClient:
         self,
         method: str,
         path: str,
-        order: Mapping[str, Any] | None = None,
+        command: Mapping[str, Any] | None = None,
         query: Mapping[str, str] | None = None,
     ) -> Any:
         answer = self._session.request(
-            method, self.base_url + path, json=order, params=query, timeout=_TIMEOUT_SECONDS
+            method, self.base_url + path, json=command, params=query, timeout=_TIMEOUT_SECONDS
         )
         if not answer.ok:
             raise SimulatorError(f"{method} {path}: {answer.status_code} {answer.text}")
@@ -271,7 +308,7 @@ class AdminClient:
 _NO_SCOPE = (("on", "all"), ("count", -1), ("after", 0))
 
 
-def _delivered(seen: Mapping[str, Any]) -> WebhookStatus:
+def _webhook_status(seen: Mapping[str, Any]) -> WebhookStatus:
     lost, held = (
         tuple((row["id"], datetime.fromisoformat(row["modifiedTime"])) for row in seen[name])
         for name in ("lost", "held")
@@ -280,12 +317,12 @@ def _delivered(seen: Mapping[str, Any]) -> WebhookStatus:
 
 
 def _ticket(row: Mapping[str, Any]) -> TrueTicket:
-    end = row.get("end")
+    removal = row.get("end")
     return TrueTicket(
         row["id"],
         datetime.fromisoformat(row["createdTime"]),
         datetime.fromisoformat(row["modifiedTime"]),
         row.get("ticket"),
-        end["kind"] if end else None,
-        datetime.fromisoformat(end["at"]) if end else None,
+        removal["kind"] if removal else None,
+        datetime.fromisoformat(removal["at"]) if removal else None,
     )

@@ -1,4 +1,4 @@
-"""The whole helpdesk as one ASGI application: a vendor's dialect, and the admin side beside it."""
+"""The simulated helpdesk as one ASGI application: a vendor's API and the admin API."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ from helpdesk_assets.local.simulator.response_faults import JsonResponse
 
 
 class DateHeaderMiddleware:
-    """Puts the `Date` of the helpdesk's own clock on every answer, errors included."""
+    """Adds a `Date` header by the helpdesk's clock to every answer, also to errors."""
 
     def __init__(self, app: ASGIApp, now: Callable[[], datetime]) -> None:
         self._app = app
         self._now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one call; see ASGI."""
+
         async def send_dated(message: Message) -> None:
             if message["type"] == "http.response.start":
                 date = format_datetime(self._now(), usegmt=True).encode()
@@ -49,11 +51,17 @@ def build_app(
     dialect: str = "rest",
     webhooks: Mapping[str, str] | None = None,
 ) -> ASGIApp:
-    """The whole helpdesk, speaking like the provider of that name. `webhooks`: the first orders
-    for them (`webhook_sender.WebhookOptions`); none are sent without."""
+    """Build the application.
+
+    Args:
+        backend: the helpdesk's state.
+        token: token that calls of the vendor's API must carry.
+        dialect: name of the provider whose API it has.
+        webhooks: initial `webhook_sender.WebhookOptions`; without a `url`, none are sent.
+    """
     vendor_dialect = make_dialect(dialect, backend, token)
     admin = AdminApi(backend, vendor_dialect)
-    admin.webhook_sender.order(dict(webhooks or {}))
+    admin.webhook_sender.configure(dict(webhooks or {}))
     app = Starlette(
         routes=[*vendor_dialect.routes(CallMiddleware(backend, vendor_dialect)), *admin.routes()],
         exception_handlers={HTTPException: _json_error},

@@ -1,7 +1,7 @@
-"""Which faults are in force, on which calls, and for how many of them still.
+"""The active faults, the calls they apply to, and how many calls they have left.
 
-A fault that cannot show on a call (a repeated token where none was sent) is not used up by it. What
-each fault does to an answer is in `damage`, `app` and `backend`; this module only keeps the books.
+A call that cannot show a fault (a repeated token without a token) does not use it up. What a fault
+does is in `middleware`, `response_faults`, `helpdesk` and the dialects.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# `removed` is where a vendor tells of deleted tickets, `login` where it issues tokens.
+# `gone` is the vendor's endpoint for deleted tickets, `login` the one that issues tokens.
 ENDPOINTS = ("search", "listing", "ticket", "gone", "login")
 UNLIMITED = -1
 
-# Every fault, with its parameters and what they are when not given.
+# Every fault with its parameters and their defaults.
 FAULTS: Mapping[str, Mapping[str, Any]] = {
     "error_500": {"status": 500},
     "rate_limit_429": {"retry_after": 1},
@@ -38,7 +38,7 @@ FAULTS: Mapping[str, Mapping[str, Any]] = {
     "thin_rows": {},
 }
 _SCOPE: Mapping[str, Any] = {"on": "all", "count": UNLIMITED, "after": 0}
-# A clock is off for everybody and until it is put right.
+# A wrong clock is wrong on all calls, until the fault is cleared.
 _UNSCOPED = frozenset({"clock_offset"})
 BAD_TICKET_KINDS = ("no_id", "bad_time")
 
@@ -46,7 +46,7 @@ Params = Mapping[str, Any]
 
 
 class InvalidFault(ValueError):
-    """A fault that is not known, or has parameters it does not take."""
+    """The fault is unknown, or its parameters are invalid."""
 
 
 @dataclass(slots=True)
@@ -58,27 +58,28 @@ class _Fault:
 
 
 class FaultRegistry:
-    """The faults in force."""
+    """The active faults, by name."""
 
     def __init__(self) -> None:
         self._active: dict[str, _Fault] = {}
 
     def activate(self, requested: Mapping[str, Any]) -> None:
-        """Put faults in force, each replacing an earlier one of its name; all of them or none.
+        """Activate faults; each replaces an active one of the same name.
 
         Raises:
-            BadFault: naming what is not known.
+            InvalidFault: a fault or a parameter is invalid; no fault has changed.
         """
         self._active.update({name: _parse_fault(name, given) for name, given in requested.items()})
 
     def clear(self, name: str | None = None) -> None:
+        """Deactivate the fault `name`, or all faults."""
         if name is None:
             self._active.clear()
         else:
             self._active.pop(name, None)
 
     def consume(self, name: str, endpoint: str) -> Params | None:
-        """The fault's parameters where this call shall show it; counts the call."""
+        """Count the call, and return the fault's parameters if the call has to show it."""
         fault = self._active.get(name)
         if fault is None or fault.on not in ("all", endpoint):
             return None
@@ -92,11 +93,12 @@ class FaultRegistry:
         return fault.params
 
     def active(self, name: str) -> Params | None:
-        """The fault's parameters where it is in force; counts nothing."""
+        """Return the fault's parameters if it is active, without counting a call."""
         fault = self._active.get(name)
         return None if fault is None else fault.params
 
     def describe(self) -> dict[str, dict[str, Any]]:
+        """Return parameters and remaining calls of the active faults, by name."""
         return {
             name: {
                 **fault.params,
@@ -110,7 +112,7 @@ class FaultRegistry:
 
 def _parse_fault(name: str, given: object) -> _Fault:
     if name not in FAULTS:
-        raise InvalidFault(f"no fault {name!r}; there are: {', '.join(FAULTS)}")
+        raise InvalidFault(f"unknown fault {name!r}; use one of {', '.join(FAULTS)}")
     if not isinstance(given, Mapping):
         raise InvalidFault(f"{name} takes an object of parameters")
     scope = {} if name in _UNSCOPED else _SCOPE
@@ -126,7 +128,7 @@ def _parse_fault(name: str, given: object) -> _Fault:
 def _check_values(name: str, values: Params) -> None:
     for key, default in {**_SCOPE, **FAULTS[name]}.items():
         value = values[key]
-        # Retry-After goes out as it is given: seconds, a date, nonsense, or nothing.
+        # Retry-After is sent as given: seconds, a date, nonsense, or no header at all.
         if isinstance(default, (int, float)) and key != "retry_after":
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise InvalidFault(f"{name}: {key} must be a number")
@@ -144,7 +146,7 @@ def _check_values(name: str, values: Params) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RateLimitStatus:
-    """What is left of a rate limit after a call; vendors tell it in headers of their own."""
+    """The state of a rate limit after a call, for the vendor's rate limit headers."""
 
     limit: int
     remaining: int
@@ -153,15 +155,21 @@ class RateLimitStatus:
 
 
 class RateWindow:
-    """Counts calls per window of the helpdesk's clock, for the steady `rate_limit`."""
+    """Counts calls per window of the helpdesk's clock, for the fault `rate_limit`."""
 
     def __init__(self) -> None:
         self._opened = -math.inf
         self._calls = 0
 
     def count_call(self, now: float, calls: int, window_seconds: float) -> RateLimitStatus:
-        """Count one call of a window that allows `calls`."""
-        # A window in the future was opened by a clock that has been turned back since.
+        """Count one call.
+
+        Args:
+            now: the helpdesk's time in seconds since 1970.
+            calls: number of calls that a window allows.
+            window_seconds: length of a window.
+        """
+        # A window in the future was opened before the clock was turned back.
         if not self._opened <= now < self._opened + window_seconds:
             self._opened, self._calls = now, 0
         self._calls += 1

@@ -1,8 +1,7 @@
 # ruff: noqa: RUF001 - letters that look alike are the point
-"""The words that tickets are made of: several scripts, emoji and the marks that break parsers.
+"""Texts for generated tickets: several scripts, emoji, and characters that break parsers.
 
-Only data. Scripts are mixed because a column, a MERGE or a log line that survives English alone
-has not been tried.
+Scripts are mixed because English alone does not test a column, a MERGE or a log line.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The helpdesk itself, without HTTP: its clock, its tickets, and what happens to them.
+"""The helpdesk behind the HTTP endpoints: its clock, its tickets, and changes to them.
 
-Both the API and the admin endpoints act on one `HelpdeskBackend`, in one thread.
+The vendor's API and the admin API share one `HelpdeskBackend`, in one thread.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MAX_CACHED_TICKETS = 60_000
 
 
 class RemovalKind(StrEnum):
-    """How a ticket can leave the lists."""
+    """The ways in which a ticket leaves the lists."""
 
     DELETED = "deleted"
     SPAM = "spam"
@@ -39,16 +39,22 @@ class RemovalKind(StrEnum):
 
 
 class Removal(NamedTuple):
-    """What became of a ticket, and when, in seconds since 1970; `into` for a merged one."""
+    """How and when (in seconds since 1970) a ticket was removed.
 
-    end: RemovalKind
+    `into` is the id of the ticket that a merged one became part of.
+    """
+
+    kind: RemovalKind
     at: int
     into: str | None
 
 
 class HelpdeskBackend:
-    """`store` holds the living tickets, `removed` those that have left with their `removals`.
-    Tickets in `archived` live; whether a list tells of them is the vendor's way."""
+    """The state of the simulated helpdesk.
+
+    `store` holds live tickets; `removed` and `removals` hold the others. Tickets in `archived` are
+    in `store` too; the vendor's dialect decides whether lists show them.
+    """
 
     def __init__(
         self,
@@ -59,9 +65,18 @@ class HelpdeskBackend:
         history_until: datetime | None = None,
         cap: int | None = None,
     ) -> None:
-        """`history_until`: where the made-up past of the tickets ends, the clock's start when not
-        given. A helpdesk that is started again with the same one has the same past. `cap`: rows
-        that one query may reach, in place of what the vendor documents."""
+        """Create the helpdesk with its initial tickets.
+
+        Args:
+            tickets: number of initial tickets.
+            seed: equal seeds and starts give equal tickets.
+            start: initial time of the clock; default: real time.
+            frozen: stop the clock at `start`.
+            history_until: end of the two years in which the initial tickets were created and
+                changed; default: the clock's start. A restart with the same value gives the same
+                tickets.
+            cap: number of rows that one query can reach; default: the vendor's documented limit.
+        """
         self.clock = SimulatedClock(start)
         if frozen:
             self.clock.freeze()
@@ -74,7 +89,7 @@ class HelpdeskBackend:
         self.faults = FaultRegistry()
         self.counters = CallCounters()
         self.rate_window = RateWindow()
-        # Whoever wants to hear of changes: what happened, and the version that came of it.
+        # Called with `created`, `updated` or `deleted`, and the new version.
         self.listeners: list[Callable[[str, TicketVersion], None]] = []
         self._seed = seed
         self._created_count = tickets
@@ -82,11 +97,14 @@ class HelpdeskBackend:
         self._json_cache: dict[tuple[str, int], msgspec.Raw] = {}
 
     def raw_ticket(self, version: TicketVersion) -> Json:
+        """See `ticket_factory.raw_ticket`."""
         return raw_ticket(self._seed, version)
 
     def raw_ticket_json(self, version: TicketVersion) -> msgspec.Raw:
-        """`raw_ticket` as JSON. Kept, as far as there is room: writing a page anew takes longer
-        than all else that a call does, and would be what a benchmark measures."""
+        """Return `raw_ticket` as JSON, cached up to `_MAX_CACHED_TICKETS`.
+
+        Generating a page takes longer than the rest of a call, and would dominate benchmarks.
+        """
         key = (version.ticket_id, version.revision)
         found = self._json_cache.get(key)
         if found is None:
@@ -96,16 +114,15 @@ class HelpdeskBackend:
         return found
 
     def body(self, version: TicketVersion) -> Json:
-        """As `raw_ticket`, less what was set by name: a dialect renames first and lays that over
-        it."""
+        """See `ticket_factory.body`."""
         return body(self._seed, version)
 
     def find(self, ticket_id: str) -> TicketVersion | None:
-        """A ticket by its id, whether it lives or has gone."""
+        """Return the current version of a live or removed ticket, or None."""
         return self.store.get(ticket_id) or self.removed.get(ticket_id)
 
     def choose(self, count: int) -> list[str]:
-        """Some living tickets; which ones depends on the seed and on how often was chosen."""
+        """Return ids of live tickets, chosen by the seed and the number of earlier calls."""
         self._choice_count += 1
         return self.store.choose(SeededRandom(self._seed, "choice", self._choice_count), count)
 
@@ -120,12 +137,16 @@ class HelpdeskBackend:
         """Change each of `ids` once.
 
         Args:
-            ids: living tickets.
-            fields: set on each of them, for good.
-            spread_seconds: the clock moves on by this in all, in equal steps, one before each
-                change; with a second or more for each, no two changes share theirs.
-            same_second: all changes are dated alike.
-            silent: as by the vendor's own system, which leaves the shown modified time.
+            ids: live tickets.
+            fields: set on each of them, also for later versions.
+            spread_seconds: total time by which the clock advances, in equal steps, one before each
+                change. With a second or more per change, no two changes share a second.
+            same_second: give all changes the same time.
+            silent: change as the vendor's own system does: the visible modified time stays, and no
+                webhook is sent.
+
+        Returns:
+            The new versions, in the order of `ids`.
         """
         step = timedelta(seconds=spread_seconds / max(len(ids), 1))
         shared_second = self.clock.tick()
@@ -144,7 +165,16 @@ class HelpdeskBackend:
         fields: Mapping[str, Any] | None = None,
         ids: Sequence[str] | None = None,
     ) -> list[TicketVersion]:
-        """Make `count` tickets, or one for each of `ids`."""
+        """Create `count` tickets, or one for each of `ids`.
+
+        Args:
+            count: number of tickets; ignored if `ids` are given.
+            fields: set on each of them.
+            ids: ids for the new tickets.
+
+        Returns:
+            The new versions.
+        """
         made = []
         for each in ids or self._new_ids(count):
             now = self.clock.tick()
@@ -159,13 +189,22 @@ class HelpdeskBackend:
         return [ticket_id(self._seed, number) for number in range(first, self._created_count)]
 
     def remove(
-        self, ids: Sequence[str], end: RemovalKind = RemovalKind.DELETED, into: str | None = None
+        self, ids: Sequence[str], kind: RemovalKind = RemovalKind.DELETED, into: str | None = None
     ) -> list[TicketVersion]:
-        """Take tickets out of the living; their last version, dated now, is in `removed`."""
+        """Move live tickets to `removed`, with a last version dated now.
+
+        Args:
+            ids: live tickets.
+            kind: how they leave.
+            into: for merged tickets, the id of the remaining one.
+
+        Returns:
+            The last versions, in the order of `ids`.
+        """
         at = self.clock.tick()
         for each in ids:
             self.removed.add(self.store.delete(each))
-            self.removals[each] = Removal(end, at, into)
+            self.removals[each] = Removal(kind, at, into)
         last = [self.removed.change(each, at, None) for each in ids]
         for version in last:
             self._notify("deleted", version)
@@ -176,17 +215,18 @@ class HelpdeskBackend:
             listener(kind, version)
 
     def archive(self, ids: Sequence[str]) -> None:
-        """What vendors do to tickets that were closed long ago: no list may show them, but they
-        are as they were, and no change is told of."""
+        """Archive tickets, as vendors do with tickets closed long ago.
+
+        Lists may no longer show them. The tickets do not change, and no webhook is sent.
+        """
         self.archived.update(ids)
 
     def shift_while_paging(self, endpoint: str) -> None:
-        """The fault `changes_while_paging`: between two pages, tickets change and leave their
-        places."""
+        """Apply the fault `changes_while_paging`: tickets change between two pages."""
         if shift := self.faults.consume("changes_while_paging", endpoint):
             self.change(self.choose(shift["changes"]), spread_seconds=shift["advance_seconds"])
 
     def apply_clock_fault(self) -> None:
-        """To be called when the faults in force have changed."""
+        """Set the clock by the fault `clock_offset`. Call this after every change of faults."""
         clock_fault = self.faults.active("clock_offset")
         self.clock.fault_offset = timedelta(seconds=clock_fault["seconds"] if clock_fault else 0)

@@ -1,7 +1,7 @@
-"""What every call of the production side passes, whichever vendor's dialect is spoken behind it.
+"""Handling of API calls that is the same for all vendors.
 
-Counting, the login, and the faults that slow, refuse or damage an answer are the same for all. How
-a vendor asks, answers and refuses is in `dialects`; this module must not know any of them.
+Counts calls, checks credentials, and applies the faults that delay, refuse or damage an answer.
+Requests, answers and errors of a vendor are in `dialects`, which this module must not import.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from helpdesk_assets.local.simulator.ticket_factory import Json, TicketVersion
 
 
 class ApiError(Exception):
-    """The call is answered with an error status. `code` is the vendor's word for it, if any."""
+    """The answer is an error status. `code` is the vendor's error code, if it has one."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EndpointResult:
-    """What a dialect answers; `tickets` is how many it serves. Payload None: an empty body."""
+    """A dialect's answer with a number of tickets. A `payload` of None gives an empty body."""
 
     payload: Json | list[Json] | None
     tickets: int = 0
@@ -52,37 +52,43 @@ class EndpointResult:
 
 
 class Dialect(Protocol):
-    """One vendor's way of speaking, over one desk."""
+    """A vendor's API over one helpdesk."""
 
-    def routes(self, middleware: CallMiddleware) -> Sequence[Route]: ...
+    def routes(self, middleware: CallMiddleware) -> Sequence[Route]:
+        """Return the vendor's endpoints, wrapped by `middleware.endpoint`."""
+        ...
 
     def raw_ticket(self, version: TicketVersion) -> Json:
-        """The ticket as this vendor's lists give it: what a sync should have stored."""
+        """Return the ticket as in this vendor's lists, which is what a sync should store."""
         ...
 
     def authorize(self, request: Request) -> None:
-        """Raises Refusal where the credentials are not good."""
+        """Check the credentials.
+
+        Raises:
+            ApiError: they are missing, unknown or insufficient.
+        """
         ...
 
     def revoke(self) -> None:
-        """End the token that is in use."""
+        """Invalidate the current token."""
         ...
 
     def accept(self, token: str) -> None:
-        """A person has made a new token: from now on it is the good one."""
+        """Make `token` the valid one, as when a person creates a new token."""
         ...
 
     def api_error(self, api_error: ApiError) -> Any:
-        """The body of an error, as this vendor writes it."""
+        """Return the body of this vendor's error, or None for an empty one."""
         ...
 
     def rate_limit_headers(self, rate_limit_status: RateLimitStatus) -> Mapping[str, str]:
-        """The headers by which this vendor tells how many calls are left."""
+        """Return this vendor's headers with the remaining calls."""
         ...
 
 
 class CallMiddleware:
-    """Turns a dialect's answers into responses of one desk."""
+    """Wraps a dialect's handlers into endpoints of one helpdesk."""
 
     def __init__(self, backend: HelpdeskBackend, dialect: Dialect) -> None:
         self._backend = backend
@@ -91,8 +97,13 @@ class CallMiddleware:
     def endpoint(
         self, name: str, handler: Callable[[Request], EndpointResult], *, public: bool = False
     ) -> Callable[[Request], Awaitable[Response]]:
-        """An endpoint that faults know as `name`. The request's body is read before `handler` is
-        called and is in `request.state.body`. `public`: there is no login before it."""
+        """Return an endpoint for `handler`, which finds the body in `request.state.body`.
+
+        Args:
+            name: the endpoint's name for faults and counters.
+            handler: makes the answer, or raises ApiError.
+            public: accept calls without credentials.
+        """
 
         async def serve(request: Request) -> Response:
             counters = self._backend.counters
@@ -145,8 +156,7 @@ class CallMiddleware:
         return response
 
     async def _apply_faults(self, endpoint: str) -> RateLimitStatus | None:
-        """The faults that slow a call down or keep it from being answered. What is left of the
-        steady `rate_limit` is handed on."""
+        """Apply the faults that delay or refuse a call; returns the state of `rate_limit`."""
         faults = self._backend.faults
         if params := faults.consume("latency", endpoint):
             await asyncio.sleep(params["seconds"])

@@ -1,7 +1,7 @@
-"""Reading what a call asks for, and the page tokens.
+"""Query parameters and page tokens of the `rest` API.
 
-Tokens are offsets underneath, as in the helpdesks that lose tickets this way: a ticket that changes
-leaves its place, the rest shift by one, and the next page skips one.
+Tokens are encoded offsets. Helpdesks with such tokens lose tickets: a ticket that changes leaves
+its position, the rest shift by one, and the next page skips one ticket.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ MAX_PAGE_SIZE = 100
 
 
 class InvalidParameter(ValueError):
-    """A parameter of the call cannot be used; the text is for the caller."""
+    """A query parameter is invalid; the message is the answer to the client."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """One page as it was asked for. `repeat_count` counts tokens that stayed at one offset."""
+    """A requested page. `repeat_count` is the number of tokens issued for this offset before."""
 
     offset: int
     size: int
@@ -30,14 +30,21 @@ class PageRequest:
 
 
 def encode_page_token(endpoint: str, offset: int, repeat_count: int = 0) -> str:
+    """Return the token of the page at `offset`.
+
+    Args:
+        endpoint: the only endpoint that accepts the token.
+        offset: position of the page's first ticket.
+        repeat_count: makes a further token for the same offset different.
+    """
     return base64.urlsafe_b64encode(f"{endpoint}:{offset}:{repeat_count}".encode()).decode()
 
 
 def parse_page_request(endpoint: str, query: Mapping[str, str]) -> PageRequest:
-    """The page wanted.
+    """Parse `pageSize` and `pageToken`.
 
     Raises:
-        BadParameter: pageSize or pageToken cannot be used here.
+        InvalidParameter: `pageSize` is out of range, or `pageToken` is invalid for this endpoint.
     """
     size = _whole_number(query.get("pageSize", str(MAX_PAGE_SIZE)), "pageSize")
     if not 1 <= size <= MAX_PAGE_SIZE:
@@ -58,10 +65,11 @@ def parse_page_request(endpoint: str, query: Mapping[str, str]) -> PageRequest:
 
 
 def parse_range(query: Mapping[str, str]) -> tuple[int, int]:
-    """Both ends of `modifiedTimeRange`, inclusive, in seconds since 1970.
+    """Return both ends of `modifiedTimeRange`, inclusive, in seconds since 1970.
 
     Raises:
-        BadParameter: it is absent, not two UTC times, reversed, or another order is asked for.
+        InvalidParameter: the range is missing, not two UTC times or reversed, or `sortBy` is not
+            `modifiedTime`.
     """
     if query.get("sortBy", "modifiedTime") != "modifiedTime":
         raise InvalidParameter("sortBy must be modifiedTime")
@@ -75,7 +83,7 @@ def parse_range(query: Mapping[str, str]) -> tuple[int, int]:
 
 
 def _utc_second(text: str) -> int:
-    # Only Z: an offset's plus sign arrives as a blank, and a bound without zone is a guess.
+    # Only Z: an offset's plus sign arrives as a space, and a time without zone is ambiguous.
     if not text.endswith("Z") or "T" not in text:
         raise InvalidParameter(f"not an ISO 8601 UTC time: {text!r}")
     try:

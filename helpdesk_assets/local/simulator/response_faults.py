@@ -1,6 +1,6 @@
-"""What faults do to an answer: to the rows of a page, or to the bytes of a body.
+"""Faults in answers: in the rows of a page, or in the bytes of a body.
 
-Faults that stop a call before it is answered (limits, errors, latency) are in `app`.
+Faults that delay or refuse a call (limits, errors, latency) are in `middleware`.
 """
 
 from __future__ import annotations
@@ -25,28 +25,32 @@ _MAINTENANCE = (
 
 @dataclass(slots=True)
 class PageResult:
-    """A page on its way out: rows as values or as text that is written already. `previous_row` is
-    the last row of the page before this one."""
+    """A page before it is sent.
+
+    `rows` are values or encoded JSON; `previous_row` is the last row of the page before.
+    """
 
     rows: list[Any]
     next_token: str | None
     previous_row: Any
 
     def payload(self) -> Json:
+        """Return the body of the `rest` API."""
         if self.next_token is None:
             return {"tickets": self.rows}
         return {"tickets": self.rows, "nextPageToken": self.next_token}
 
 
 class JsonResponse(JSONResponse):
-    """UTF-8 as it is, not escaped: that is what the sizes are about."""
+    """JSON with unescaped UTF-8, so that bodies have the size that real helpdesks send."""
 
     def render(self, content: object) -> bytes:
+        """Encode `content` as JSON."""
         return msgspec.json.encode(content)
 
 
 class TruncatedResponse(Response):
-    """Promises the whole body, sends half of it and leaves; the server then closes the socket."""
+    """Announces the whole body but sends half of it; the server then closes the socket."""
 
     media_type = "application/json"
 
@@ -56,6 +60,7 @@ class TruncatedResponse(Response):
         receive: Receive,  # noqa: ARG002
         send: Send,
     ) -> None:
+        """Send the first half of the body; see ASGI."""
         await send(
             {
                 "type": "http.response.start",
@@ -68,14 +73,21 @@ class TruncatedResponse(Response):
 
 
 def needs_parsed_rows(faults: FaultRegistry) -> bool:
-    """Whether a fault in force reaches into the rows."""
+    """Return whether an active fault changes the fields of rows."""
     return any(faults.active(name) is not None for name in ("bad_ticket", "thin_rows"))
 
 
 def apply_page_faults(
     faults: FaultRegistry, endpoint: str, page_request: PageRequest, page: PageResult
 ) -> None:
-    """Apply the row faults in force, in place."""
+    """Apply the active row faults to `page` in place.
+
+    Args:
+        faults: the helpdesk's faults.
+        endpoint: the endpoint that is called.
+        page_request: the requested page.
+        page: the page without faults.
+    """
     page.rows = with_repeated_rows(faults, endpoint, page.rows, page.previous_row)
     corrupt_tickets(faults, endpoint, page.rows)
     if page.rows and faults.consume("thin_rows", endpoint) is not None:
@@ -89,7 +101,17 @@ def apply_page_faults(
 def with_repeated_rows(
     faults: FaultRegistry, endpoint: str, rows: list[Json], previous_row: Json | None
 ) -> list[Json]:
-    """The fault `repeated_rows`: the last row of the page before, and the first rows twice."""
+    """Apply the fault `repeated_rows`: the previous page's last row, and the first rows twice.
+
+    Args:
+        faults: the helpdesk's faults.
+        endpoint: the endpoint that is called.
+        rows: the page's rows.
+        previous_row: the last row of the page before; None on a first page.
+
+    Returns:
+        The rows to send.
+    """
     if not rows or (params := faults.consume("repeated_rows", endpoint)) is None:
         return rows
     times = params["rows"]
@@ -99,7 +121,13 @@ def with_repeated_rows(
 
 
 def remaining_rows(faults: FaultRegistry, endpoint: str, rows: int) -> int:
-    """How many of a page's rows the fault `page_cut_short` leaves."""
+    """Return the number of rows that the fault `page_cut_short` leaves.
+
+    Args:
+        faults: the helpdesk's faults.
+        endpoint: the endpoint that is called.
+        rows: number of rows on the whole page.
+    """
     cut_fault = faults.active("page_cut_short")
     if cut_fault and rows > cut_fault["keep"] and faults.consume("page_cut_short", endpoint):
         remaining: int = cut_fault["keep"]
@@ -113,13 +141,13 @@ def _truncate_rows(
     remaining = remaining_rows(faults, endpoint, len(page.rows))
     if remaining < len(page.rows):
         page.rows = page.rows[:remaining]
-        # The token stays the whole page's. A last page has none: without one, nobody could tell
-        # a cut from the end, so there it points behind the cut.
+        # The token stays that of the whole page. A last page has none, and without a token a client
+        # cannot distinguish a cut from the end; there, the token points behind the cut.
         page.next_token = page.next_token or encode_page_token(
             endpoint, page_request.offset + len(page.rows)
         )
     if page.rows and faults.consume("empty_page", endpoint) is not None:
-        # Another token for the same place: an equal one would be the fault `repeated_token`.
+        # A new token for the same offset: an equal one would be the fault `repeated_token`.
         page.rows = []
         page.next_token = encode_page_token(
             endpoint, page_request.offset, page_request.repeat_count + 1
@@ -129,9 +157,13 @@ def _truncate_rows(
 def corrupt_tickets(
     faults: FaultRegistry, endpoint: str, rows: list[Json], modified: str = "modifiedTime"
 ) -> None:
-    """The fault `bad_ticket`: the named tickets, or the first rows where none are named.
+    """Apply the fault `bad_ticket` in place, to the tickets in its `ids` or to the first rows.
 
-    `modified`: the spoken dialect's name of the modified time.
+    Args:
+        faults: the helpdesk's faults.
+        endpoint: the endpoint that is called.
+        rows: the page's rows.
+        modified: the dialect's field for the modified time.
     """
     params = faults.active("bad_ticket")
     if params is None:
@@ -148,7 +180,13 @@ def corrupt_tickets(
 
 
 def build_response(faults: FaultRegistry, endpoint: str, payload: Json | list[Json]) -> Response:
-    """The answer's bytes, as the body faults in force leave them."""
+    """Return the response for `payload`, with the active body faults.
+
+    Args:
+        faults: the helpdesk's faults.
+        endpoint: the endpoint that is called.
+        payload: the answer without faults.
+    """
     if faults.consume("not_json", endpoint) is not None:
         return HTMLResponse(_MAINTENANCE)
     if faults.consume("missing_fields", endpoint) is not None:

@@ -1,7 +1,7 @@
-"""Choices that depend on a label alone, never on what was drawn before or elsewhere.
+"""Random choices that depend only on a label, not on earlier draws.
 
-`random.Random` per ticket would cost more in seeding than the whole ticket costs in writing, and a
-shared generator would make tickets depend on the order they are served in.
+Seeding a `random.Random` per ticket takes longer than writing the ticket. With a shared generator,
+a ticket's content would depend on the order in which tickets are served.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class SeededRandom:
-    """Draws from the digest of its label; equal labels draw equal rows of numbers."""
+    """Random numbers from the digest of a label; equal labels give equal sequences."""
 
     __slots__ = ("_pool", "_state")
 
@@ -26,24 +26,26 @@ class SeededRandom:
         self._pool = int.from_bytes(self._state, "big")
 
     def randbelow(self, end: int) -> int:
-        """A number in [0, end)."""
-        # 24 spare bits keep the draw even; with less entropy left, small numbers would win.
+        """Return a number in [0, end)."""
+        # 24 spare bits keep the draw uniform; with less entropy left, small numbers come too often.
         if self._pool < end << 24:
             self._refill(self._state)
         self._pool, drawn = divmod(self._pool, end)
         return drawn
 
     def choice(self, pool: Sequence[T]) -> T:
+        """Return one element of `pool`."""
         return pool[self.randbelow(len(pool))]
 
     def one_in(self, end: int) -> bool:
+        """Return True in one of `end` cases."""
         return self.randbelow(end) == 0
 
     def sample(self, population: int, count: int) -> list[int]:
-        """`count` distinct numbers in [0, population), or all of them where there are fewer."""
+        """Return `count` distinct numbers in [0, population), or all of them if there are fewer."""
         swapped: dict[int, int] = {}
         drawn = []
-        # Fisher-Yates over a range that is never laid out: only the moved places are kept.
+        # Fisher-Yates without building the range: only swapped positions are kept.
         for last in range(population - 1, max(population - count, 0) - 1, -1):
             position = self.randbelow(last + 1)
             drawn.append(swapped.get(position, position))

@@ -1,4 +1,4 @@
-"""Running the simulated helpdesk: as a process of its own, or behind a test in a thread."""
+"""Run the simulated helpdesk in the foreground, or in a background thread of a test."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from helpdesk_assets.local.simulator.admin_client import AdminClient
 from helpdesk_assets.local.simulator.app import build_app
 from helpdesk_assets.local.simulator.helpdesk import HelpdeskBackend
 
-DEFAULT_TOKEN = "local-demo-token"  # noqa: S105 - opens no door to anything real
+DEFAULT_TOKEN = "local-demo-token"  # noqa: S105 - gives access to nothing real
 _START_SECONDS = 30.0
-# Calls still waiting (the fault `latency`) are given up after this when the server stops.
+# When the server stops, calls that the fault `latency` delays are aborted after this time.
 _STOP_SECONDS = 1
 
 
@@ -38,37 +38,37 @@ def serve(
     dialect: str = "rest",
     webhooks: Mapping[str, str] | None = None,
 ) -> None:
-    """Run until interrupted.
+    """Run the simulated helpdesk until interrupted.
 
     Args:
         host: address to listen on.
-        port: 0 for a free one.
-        tickets: how many there are at first.
+        port: port to listen on; 0 for a free one.
+        tickets: number of initial tickets.
         seed: equal seeds and starts give equal tickets, byte for byte.
-        token: what production calls must carry.
-        announce: told the base URL once calls are answered.
-        start: what the helpdesk's clock shows at first; real time when not given.
-        history_until: where the tickets' made-up past ends; at the clock's start when not given.
-        dialect: the provider whose API it speaks.
-        webhooks: `url` and `secret` of who is told of changes; nobody when not given.
+        token: token that calls of the vendor's API must carry.
+        announce: called with the base URL once the server answers.
+        start: initial time of the helpdesk's clock; default: real time.
+        history_until: end of the initial tickets' history; default: the clock's start.
+        dialect: name of the provider whose API it has.
+        webhooks: `url` and `secret` for webhooks; default: none are sent.
 
     Raises:
-        OSError: the address cannot be listened on.
+        OSError: the address is not available.
     """
     with listen(host, port) as listener:
         backend = HelpdeskBackend(tickets, seed, start, history_until=history_until)
         config = _config(backend, token, dialect, webhooks)
         url = _url(listener)
         server = Server(config, lambda: announce(url) if announce else None)
-        # uvicorn has shut down in order by the time it passes the interrupt on.
+        # uvicorn raises the interrupt again after an orderly shutdown.
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
 
 
 class SimulatedHelpdesk(AdminClient):
-    """A helpdesk in a background thread, on a free port of the loopback.
+    """A simulated helpdesk in a background thread, on the loopback.
 
-    Use it as a context manager; it is at once the control of what it runs.
+    A context manager that starts and stops it, and the client of its admin API.
     """
 
     def __init__(
@@ -82,16 +82,17 @@ class SimulatedHelpdesk(AdminClient):
         dialect: str = "rest",
         cap: int | None = None,
     ) -> None:
-        """
+        """Bind the port; `start` runs the server.
+
         Args:
-            tickets: how many there are at first.
+            tickets: number of initial tickets.
             seed: equal seeds and starts give equal tickets, byte for byte.
-            token: what production calls must carry.
-            start: what the helpdesk's clock shows at first; real time when not given.
-            frozen: let the clock stand still until it is moved.
-            port: 0 for a free one.
-            dialect: the provider whose API it speaks.
-            cap: rows that one query may reach, where that is not to be what the vendor documents.
+            token: token that calls of the vendor's API must carry.
+            start: initial time of the helpdesk's clock; default: real time.
+            frozen: stop the clock at `start`.
+            port: port to listen on; 0 for a free one.
+            dialect: name of the provider whose API it has.
+            cap: number of rows that one query can reach; default: the vendor's documented limit.
         """
         self.token = token
         backend = HelpdeskBackend(tickets, seed, start, frozen, cap=cap)
@@ -111,10 +112,10 @@ class SimulatedHelpdesk(AdminClient):
         self.token = token
 
     def start(self) -> Self:
-        """Run it, and return once it answers."""
+        """Start the server, and return once it answers."""
         self._thread.start()
         try:
-            # The port listens already: the call waits in its queue until the server takes it.
+            # The port already listens, so the call waits there until the server accepts it.
             self._session.get(f"{self.base_url}/healthz", timeout=_START_SECONDS)
         except requests.RequestException:
             self.stop()
@@ -122,7 +123,7 @@ class SimulatedHelpdesk(AdminClient):
         return self
 
     def stop(self) -> None:
-        """Stop it and give everything back; harmless when it was never started."""
+        """Stop the server and free the port, also if it was never started."""
         self.close()
         self._server.stop()
         if self._thread.ident is not None:
@@ -149,7 +150,7 @@ def _url(listener: socket.socket) -> str:
 def _config(
     backend: HelpdeskBackend, token: str, dialect: str, webhooks: Mapping[str, str] | None = None
 ) -> uvicorn.Config:
-    """The same plain server wherever it runs, whatever else is installed beside it."""
+    """Return the server's configuration, independent of optional packages of uvicorn."""
     logging.getLogger("uvicorn.error").addFilter(_is_unexpected_error)
     return uvicorn.Config(
         build_app(backend, token, dialect, webhooks),
@@ -163,22 +164,25 @@ def _config(
         date_header=False,
         server_header=False,
         proxy_headers=False,
-        # A client that thinks for a while between two calls must not find its connection gone:
-        # closing it at that moment would be a fault that nobody switched on.
+        # Long enough for a client that pauses between two calls: a connection closed meanwhile
+        # would be a fault that nobody activated.
         timeout_keep_alive=120,
         timeout_graceful_shutdown=_STOP_SECONDS,
     )
 
 
 def _is_unexpected_error(record: logging.LogRecord) -> bool:
-    """uvicorn calls an error what two faults do on purpose: `drop_connection` leaves its answer
-    incomplete, and a call that `latency` holds back is given up when the server stops."""
+    """Return False for the errors that uvicorn logs because of two faults.
+
+    `drop_connection` leaves an answer incomplete, and a call that `latency` delays is aborted when
+    the server stops.
+    """
     message = record.getMessage()
-    given_up = record.exc_info is not None and isinstance(
+    is_aborted = record.exc_info is not None and isinstance(
         record.exc_info[1], asyncio.CancelledError
     )
     return not (
-        given_up
+        is_aborted
         or "without completing response" in message
         or "timeout graceful shutdown exceeded" in message
     )

@@ -1,8 +1,8 @@
-"""What the tickets are: the first population, and the whole object of any version on demand.
+"""Generates tickets: the initial population, and the raw ticket of any version on demand.
 
-A version is five small values; the 3 to 6 KB object is written anew each time it is served, from
-(seed, id, revision) alone. So 52,000 tickets start in a moment, and the same seed gives the same
-bytes in whatever order they are asked for.
+A version is a few small values. The raw ticket of 3 to 6 KB is generated from (seed, id, revision)
+whenever it is served. So 52,000 tickets are ready at once, and the same seed gives the same bytes
+in any order of calls.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 DAY = 86_400
 HISTORY_SECONDS = 730 * DAY
-# 18 digits, beyond 2^53: whoever reads an id as a float meets another ticket's id.
+# 18 digits, beyond 2^53: an id that is parsed as a float becomes another ticket's id.
 _FIRST_ID = 421_370_000_000_000_000
 _ID_STRIDE = 7_919
 FUTURE_ID = "999999999999999999"
@@ -29,16 +29,22 @@ def _paragraph(number: int) -> str:
     return " ".join(rng.choice(fixture_text.SENTENCES) for _ in range(6))
 
 
-# Written once: drawing every sentence of every ticket took half the time of serving a page.
+# Generated once: drawing every sentence of every ticket took half the time of serving a page.
 _PARAGRAPHS = tuple(map(_paragraph, range(256)))
 
 
 class TicketVersion(NamedTuple):
     """One version of one ticket; times in whole seconds since 1970.
 
-    `modified_override` is the modified time that the API tells, where that is not `modified`: a
-    change by the vendor's own system moves the ticket in the order of changes, and not the time
-    that is told.
+    Attributes:
+        ticket_id: digits, ascending with creation.
+        created: creation time.
+        modified: position of this version in the order of changes.
+        revision: 0 for a new ticket, one more with each change.
+        overlay: fields set by changes, under the vendor's names.
+        modified_override: the modified time that the API shows, if it is not `modified`. A change
+            by the vendor's own system moves the ticket in the order of changes, but keeps the
+            modified time that it shows.
     """
 
     ticket_id: str
@@ -50,27 +56,37 @@ class TicketVersion(NamedTuple):
 
     @property
     def visible_modified(self) -> int:
+        """The modified time that the API shows."""
         return self.modified if self.modified_override is None else self.modified_override
 
 
 def ticket_id(seed: int, number: int) -> str:
-    """The id of the ticket that was made as number `number`; ascending with it."""
+    """Return the id of the ticket that is created as number `number`; ids ascend with it."""
     return str(
         _FIRST_ID + number * _ID_STRIDE + SeededRandom(seed, "id", number).randbelow(_ID_STRIDE)
     )
 
 
 def population(seed: int, count: int, start: int) -> Iterator[TicketVersion]:
-    """`count` tickets made in the two years before `start`, in the order they were made."""
+    """Generate the initial tickets.
+
+    Args:
+        seed: equal seeds and starts give equal tickets.
+        count: number of tickets.
+        start: end of the two years in which they were created, in seconds since 1970.
+
+    Yields:
+        The versions in order of creation.
+    """
     slot = max(HISTORY_SECONDS // max(count, 1), 1)
     previous = 0
     for number in range(count):
         rng = SeededRandom(seed, "times", number)
         created = start - HISTORY_SECONDS + HISTORY_SECONDS * number // count + rng.randbelow(slot)
         share = rng.randbelow(1 << 20) / (1 << 20)
-        # The third power: most tickets rest soon after they were made, a few are still moving.
+        # The third power: most tickets last change soon after creation, a few are still active.
         modified = created + int((start - created) * share**3)
-        # A few share their second with another, or no test would ever meet a tie.
+        # Some tickets share their second with another, so that tests meet ties.
         if rng.one_in(20) and previous >= created:
             modified = previous
         previous = modified
@@ -78,7 +94,7 @@ def population(seed: int, count: int, start: int) -> Iterator[TicketVersion]:
 
 
 def raw_ticket(seed: int, version: TicketVersion) -> Json:
-    """The whole object of one version, as `GET /v2/tickets/{id}` gives it."""
+    """Return the ticket of one version, as `GET /v2/tickets/{id}` of the `rest` API gives it."""
     ticket = body(seed, version)
     if version.overlay:
         ticket.update(version.overlay)
@@ -86,7 +102,10 @@ def raw_ticket(seed: int, version: TicketVersion) -> Json:
 
 
 def body(seed: int, version: TicketVersion) -> Json:
-    """The whole object before what was set on it by name, for dialects with names of their own."""
+    """Return the ticket without its overlay.
+
+    Dialects rename these fields first and then apply the overlay, which has the vendor's names.
+    """
     rng = SeededRandom(seed, "body", version.ticket_id)
     number = 1_000 + rng.randbelow(9_000_000)
     ticket: Json = {
@@ -114,7 +133,7 @@ def body(seed: int, version: TicketVersion) -> Json:
 
 
 def _mutable_fields(seed: int, version: TicketVersion) -> Json:
-    """What a change changes. `updateCount` alone makes each revision's content its own."""
+    """Return the fields that a change alters. `updateCount` makes each revision unique."""
     rng = SeededRandom(seed, "state", version.ticket_id, version.revision)
     status = rng.choice(fixture_text.STATUSES)
     return {
@@ -154,7 +173,7 @@ def _requester(rng: SeededRandom) -> Json:
 
 
 def _custom_fields(rng: SeededRandom, created: int) -> list[Json]:
-    """One of each type that real helpdesks have, in the shape most of them give: a list."""
+    """Return one custom field of each type that real helpdesks have, as a list like most do."""
     number, day = rng.randbelow(10**9), to_text(created + rng.randbelow(90) * DAY)[:10]
     values: tuple[tuple[str, str, object], ...] = (
         ("order_number", "text", f"000{number}"),

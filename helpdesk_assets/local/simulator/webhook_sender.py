@@ -1,12 +1,12 @@
-"""The webhooks of the simulated helpdesk: of the `rest` kind, signed, as reliable as it is told.
+"""Signed webhooks in the `rest` format, with configurable losses.
 
-A real vendor loses some, sends some twice, late, or in another order, and says nothing of it. Here
-that is done on order, to the next so many changes, so that a test knows which.
+A real vendor loses some webhooks, sends some twice, late or out of order, and reports nothing. Here
+`WebhookOptions` applies this to the next changes, so that a test knows which.
 
     X-Helpdesk-Timestamp: seconds since 1970
     X-Helpdesk-Signature: hex of HMAC-SHA256(secret, timestamp + body)
 
-The timestamp is of real time whatever the helpdesk's clock shows: receivers compare it with theirs.
+The timestamp is real time, not the helpdesk's: receivers compare it with their own clock.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import requests
 from helpdesk_assets.local.simulator.clock import to_text
 from helpdesk_assets.local.simulator.ticket_factory import Json, TicketVersion
 
-# As many as a busy vendor may have under way at one receiver.
+# As many concurrent calls as a busy vendor may make to one receiver.
 MAX_SENDERS = 8
 _TIMEOUT_SECONDS = 30.0
 _RETRY_DELAY_SECONDS = 0.25
@@ -35,16 +35,16 @@ _RETRY_DELAY_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class WebhookOptions:
-    """Where webhooks go, and what shall become of the next ones.
+    """Target of the webhooks, and treatment of the next ones.
 
     Attributes:
-        url: whole, such as `http://127.0.0.1:8430/webhooks/rest`; empty: nobody is told.
-        secret: what they are signed with.
-        hint: leave the ticket out, so that the receiver has to fetch it.
-        tries: how often one is posted at most, until it is answered with 2xx.
-        lose: so many of the next are never sent.
-        hold: so many after those are kept until they are released.
-        double: so many after those are sent twice.
+        url: full URL, such as `http://127.0.0.1:8430/webhooks/rest`; empty: send no webhooks.
+        secret: key of the signature.
+        hint: leave out the ticket, so that the receiver has to fetch it.
+        tries: maximum number of posts until the answer is 2xx.
+        lose: number of next webhooks that are never sent.
+        hold: number of webhooks after those that are held until `release`.
+        double: number of webhooks after those that are sent twice.
     """
 
     url: str = ""
@@ -64,11 +64,13 @@ class _OutgoingWebhook:
 
 
 class WebhookSender:
-    """Told of changes by the desk's thread; posts in threads of its own, which end when there is
-    nothing left to post."""
+    """Sends webhooks in its own threads, which end when the queue is empty.
+
+    All methods are called from the helpdesk's thread.
+    """
 
     def __init__(self, raw_ticket: Callable[[TicketVersion], Any]) -> None:
-        self._whole = raw_ticket
+        self._raw_ticket = raw_ticket
         self._options = WebhookOptions()
         self._queue: queue.SimpleQueue[_OutgoingWebhook] = queue.SimpleQueue()
         self._held: list[_OutgoingWebhook] = []
@@ -80,16 +82,16 @@ class WebhookSender:
 
     @property
     def is_settled(self) -> bool:
-        """Whether everything that was to be sent has been answered, or given up."""
+        """Whether every queued webhook is answered or given up."""
         with self._lock:
             return self._pending == 0
 
-    def order(self, changed: Json) -> None:
-        """Change some of the orders; the others stay."""
+    def configure(self, changed: Json) -> None:
+        """Change some of the options; the others stay."""
         self._options = replace(self._options, **changed)
 
     def on_change(self, kind: str, version: TicketVersion) -> None:
-        """A ticket has changed: tell whoever is to be told."""
+        """Send, lose, hold or double the webhook of a change, as the options say."""
         options = self._options
         if not options.url:
             return
@@ -107,13 +109,13 @@ class WebhookSender:
             self._post(webhook)
 
     def release(self, *, newest_first: bool) -> int:
-        """Send what was held; how many there were."""
+        """Send the held webhooks; returns their number."""
         held, self._held = self._held, []
         self._post(*(reversed(held) if newest_first else held))
         return len(held)
 
     def describe(self) -> Json:
-        """`lost` and `held` by ticket and time; `answers` by status, `failed` where none came."""
+        """Return the counts as the admin API's JSON; see `admin_client.WebhookStatus`."""
         with self._lock:
             return {
                 "pending": self._pending,
@@ -131,14 +133,14 @@ class WebhookSender:
             "modifiedTime": modified,
         }
         if not self._options.hint and kind != "deleted":
-            payload["ticket"] = self._whole(version)
+            payload["ticket"] = self._raw_ticket(version)
         body = json.dumps(payload, ensure_ascii=False).encode()
         return _OutgoingWebhook(version.ticket_id, modified, body)
 
-    def _post(self, *letters: _OutgoingWebhook) -> None:
+    def _post(self, *webhooks: _OutgoingWebhook) -> None:
         with self._lock:
-            self._pending += len(letters)
-            for webhook in letters:
+            self._pending += len(webhooks)
+            for webhook in webhooks:
                 self._queue.put(webhook)
             new_threads = min(self._pending, MAX_SENDERS) - self._running_senders
             self._running_senders += max(new_threads, 0)
@@ -182,7 +184,7 @@ class WebhookSender:
 
 
 def sign(body: bytes, secret: str) -> dict[str, str]:
-    """The headers by which a receiver knows who posts."""
+    """Return the headers by which a receiver verifies the sender."""
     stamp = str(int(time.time()))
     signature = hmac.new(secret.encode(), stamp.encode() + body, "sha256").hexdigest()
     return {"X-Helpdesk-Timestamp": stamp, "X-Helpdesk-Signature": signature}

@@ -1,4 +1,4 @@
-"""The comparison finds what differs, or the demo's "none" would mean nothing."""
+"""The comparison finds differences; otherwise the demo's "none" would mean nothing."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def test_each_kind_of_difference() -> None:
         "not in the table": ["4"],
         "not in the helpdesk": ["9"],
         "more than once in the table": ["1"],
-        "another modified time": ["2"],
-        "another content": ["3"],
+        "different modified time": ["2"],
+        "different content": ["3"],
     }
     assert not found.is_equal
 
@@ -86,8 +86,8 @@ def test_tampered_table_differs(warehouse: BigQueryClient, warehouse_settings: S
         _change(warehouse, "raw_json = PARSE_JSON('{}')", ids[7])
 
         assert compared().differences == {
-            "another modified time": [ids[3]],
-            "another content": [ids[7]],
+            "different modified time": [ids[3]],
+            "different content": [ids[7]],
         }
 
 

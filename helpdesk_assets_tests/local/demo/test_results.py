@@ -1,4 +1,4 @@
-"""The demo fails when its story does: each expectation is broken here once."""
+"""The demo fails if any of its expectations is not met."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_expected_outcome_has_no_surprises() -> None:
         (replace(STORY, second=replace(SECOND, checks=(PASSED,))), "failed checks of the second"),
         (
             replace(STORY, comparison=Comparison(tickets=9, rows=9, different_content=["5"])),
-            "differences between table and helpdesk: {'another content': ['5']}",
+            "differences between table and helpdesk: {'different content': ['5']}",
         ),
         (replace(STORY, comparison=Comparison(tickets=9, rows=8)), "rows of the table"),
     ],

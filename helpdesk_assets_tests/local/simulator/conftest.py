@@ -1,4 +1,4 @@
-"""One helpdesk for the folder, put right again after each test; and a caller of its API."""
+"""One simulated helpdesk for all tests here, reset after each test, and a client of its API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EVER = "2000-01-01T00:00:00Z,2098-01-01T00:00:00Z"
 
 @dataclass
 class Caller:
-    """Speaks the production API as an adapter would, and checks nothing."""
+    """Calls the vendor's API as an adapter does, without checks."""
 
     base_url: str
     session: requests.Session
@@ -36,7 +36,7 @@ class Caller:
         return self.get(f"/v2/tickets/{ticket_id}")
 
     def all_rows(self, path: str, **query: object) -> list[dict[str, Any]]:
-        """Follow the tokens to the end."""
+        """Follow the page tokens to the end."""
         rows: list[dict[str, Any]] = []
         while True:
             page = self.get(path, **query).json()
@@ -48,7 +48,7 @@ class Caller:
 
 @pytest.fixture
 def simulator() -> Iterator[SimulatedHelpdesk]:
-    """A helpdesk of 250 tickets whose clock stands still."""
+    """A helpdesk of 250 tickets whose clock is frozen."""
     with SimulatedHelpdesk(tickets=250, seed=11, frozen=True) as simulator:
         yield simulator
 

@@ -1,4 +1,4 @@
-"""The admin side, through its typed client."""
+"""The admin API through its typed client."""
 
 from __future__ import annotations
 
@@ -91,12 +91,16 @@ def test_removed_tickets_are_listed_with_kind_and_time(simulator: SimulatedHelpd
         left.update(dict.fromkeys(leave(), (end, at)))
     living = {each.ticket_id for each in simulator.truth()}
     assert not living & left.keys()
-    true_tickets = {each.ticket_id: each for each in simulator.truth(raw_ticket=True, gone=True)}
+    true_tickets = {
+        each.ticket_id: each for each in simulator.truth(raw_ticket=True, include_removed=True)
+    }
     assert true_tickets.keys() >= living | left.keys()
-    assert {each: (true_tickets[each].end, true_tickets[each].removed_at) for each in left} == left
+    assert {
+        each: (true_tickets[each].removal_kind, true_tickets[each].removed_at) for each in left
+    } == left
     assert all(true_tickets[each].modified_time == at for each, (_, at) in left.items())
     assert all(true_tickets[each].raw_ticket for each in left)
-    assert (true_tickets[made[4]].end, true_tickets[made[4]].removed_at) == (None, None)
+    assert (true_tickets[made[4]].removal_kind, true_tickets[made[4]].removed_at) == (None, None)
 
 
 def test_merge_changes_the_target_ticket(simulator: SimulatedHelpdesk) -> None:
@@ -111,7 +115,7 @@ def test_archived_tickets_stay_in_the_truth(simulator: SimulatedHelpdesk, caller
     archived = simulator.archive(5)
     assert len(set(archived)) == 5
     assert list(simulator.truth(raw_ticket=True)) == before
-    # This API knows no archive.
+    # This API has no archive.
     assert caller.ticket(archived[0]).status_code == 200
 
 
@@ -141,7 +145,7 @@ def test_new_token_replaces_the_current_one(caller: Caller) -> None:
         for token, status in (("local-demo-token", 401), ("newer", 200)):
             caller.session.headers["Authorization"] = f"Bearer {token}"
             assert caller.session.get(f"{own.base_url}/v2/tickets").status_code == status
-        with pytest.raises(SimulatorError, match="token is needed"):
+        with pytest.raises(SimulatorError, match="token must not be empty"):
             own.accept_token("")
 
 
@@ -200,16 +204,16 @@ def test_active_faults_are_listed_with_remaining_counts(simulator: SimulatedHelp
 
 
 def test_invalid_requests_are_rejected_with_the_reason(simulator: SimulatedHelpdesk) -> None:
-    with pytest.raises(SimulatorError, match="no fault 'typo'"):
+    with pytest.raises(SimulatorError, match="unknown fault 'typo'"):
         simulator.fault("typo")
     with pytest.raises(SimulatorError, match="either ids or count"):
         simulator.change()
-    with pytest.raises(SimulatorError, match="no such tickets"):
+    with pytest.raises(SimulatorError, match="unknown or repeated tickets"):
         simulator.delete(ids=["1"])
     (known,) = simulator.create(1)
-    with pytest.raises(SimulatorError, match="into another one"):
+    with pytest.raises(SimulatorError, match="into must name another ticket"):
         simulator.merge([known.ticket_id], into=known.ticket_id)
-    with pytest.raises(SimulatorError, match="no such tickets"):
+    with pytest.raises(SimulatorError, match="unknown or repeated tickets"):
         simulator.archive(ids=["1"])
     with pytest.raises(SimulatorError, match="either ids or count"):
         simulator.mark_spam()

@@ -1,4 +1,4 @@
-"""The production endpoints while nothing is wrong."""
+"""The vendor's API without faults."""
 
 from __future__ import annotations
 

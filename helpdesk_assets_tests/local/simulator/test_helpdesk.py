@@ -1,4 +1,4 @@
-"""The desk as a whole: what it remembers when it is opened again."""
+"""The helpdesk as a whole, and its tickets after a restart."""
 
 from __future__ import annotations
 

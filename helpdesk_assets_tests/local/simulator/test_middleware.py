@@ -1,4 +1,4 @@
-"""What every call passes, with a dialect of three words behind it."""
+"""The handling of calls that all vendors share, with a minimal dialect."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GOOD = "good"
 
 
 class Terse:
-    """Says `no` and a number for every refusal, and nothing at all for a 404."""
+    """Answers errors with `no` and a number, and a 404 with an empty body."""
 
     def __init__(self) -> None:
         self.token: str | None = GOOD

@@ -15,7 +15,7 @@ def test_equal_labels_draw_equal_values() -> None:
 
 
 def test_draws_are_reproducible() -> None:
-    # A Python, or an edit, that draws otherwise would make every seed mean other tickets.
+    # Other draws, by another Python or an edit, would change the tickets of every seed.
     rng = SeededRandom(7, "known")
     assert [rng.randbelow(1000) for _ in range(5)] == [12, 979, 41, 641, 180]
 

@@ -29,7 +29,7 @@ def test_same_seed_gives_the_same_bytes_in_any_order() -> None:
 
 
 def test_bytes_are_reproducible() -> None:
-    # Held for both Pythons: a seed in a bug report must mean the same tickets everywhere.
+    # For every Python version: a seed in a bug report must give the same tickets.
     versions = population(7, 100, START)
     digest = hashlib.sha256(b"".join(map(_bytes, versions))).hexdigest()
     assert digest[:16] == "beb9bb73f7eb0077"

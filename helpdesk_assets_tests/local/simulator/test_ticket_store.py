@@ -6,7 +6,7 @@ from helpdesk_assets.local.simulator.ticket_store import TicketSlice, TicketStor
 
 
 def _store(*times: int) -> TicketStore:
-    """Tickets `0`, `1`, ... modified at these times."""
+    """Tickets `0`, `1`, ... with these modified times."""
     return TicketStore(TicketVersion(str(n), 0, time, 0, None) for n, time in enumerate(times))
 
 
@@ -74,7 +74,7 @@ def test_versions_following_a_position() -> None:
     store = _store(30, 20, 20, 10, 40)
 
     def after(second: int, ticket_id: str, until: int = 99, limit: int = 9) -> str:
-        return "".join(v.ticket_id for v in store.following((second, ticket_id), until, limit))
+        return "".join(v.ticket_id for v in store.after((second, ticket_id), until, limit))
 
     assert after(0, "") == "31204"
     assert after(20, "") == "1204"

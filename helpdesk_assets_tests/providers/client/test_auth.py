@@ -1,4 +1,4 @@
-"""Credentials on a request, and in nothing else."""
+"""Credentials are on a request and nowhere else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from helpdesk_assets.settings import Settings
 
 
 def sent(auth: Auth) -> str:
-    """The `Authorization` of a request that has been prepared with it."""
+    """Return the `Authorization` of a prepared request."""
     request = requests.Request("GET", "http://127.0.0.1/", auth=auth).prepare()
     return request.headers["Authorization"]
 
@@ -38,7 +38,7 @@ def test_basic_auth_user_is_sent_as_utf_8() -> None:
 
 
 def test_secrets_to_mask() -> None:
-    """What is on the wire as well; but not a letter that only fills a place."""
+    """Encoded secrets are masked too, but not a single character used as a filler."""
     assert TokenAuth("abc").secrets == ("abc",)
     basic = BasicAuth("key", "X")
     assert set(basic.secrets) == {"key", sent(basic).removeprefix("Basic ")}

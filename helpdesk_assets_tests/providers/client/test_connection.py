@@ -1,4 +1,4 @@
-"""What an adapter says of its vendor reaches the calls: limits, headers, address, time."""
+"""An adapter's limits, headers, address and times reach its calls."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def serve() -> Iterator[Callable[[Respond], Loopback]]:
 
 @pytest.fixture
 def connected(slept: list[float]) -> Iterator[Connect]:
-    """Waits take no time; `set_to` are settings."""
+    """A connection whose waits take no time; `set_to` are settings."""
     with ExitStack() as made:
 
         def make(url: str, *, set_to: Mapping[str, Any] | None = None, **more: Any) -> Connection:
@@ -124,7 +124,7 @@ def test_headers_throttle_calls(
 def test_retry_after_pauses_all_calls(
     connected: Connect, serve: Callable[[Respond], Loopback], slept: list[float]
 ) -> None:
-    """429 with `Retry-After`: all calls wait that long, not only the one that was refused."""
+    """429 with `Retry-After` delays all calls, not only the refused one."""
     answers = iter([CannedResponse(status=429, headers={"Retry-After": "20"})])
     connection = connected(serve(lambda _: next(answers, CannedResponse())).url)
     with pytest.raises(TransientError, match="429"):

@@ -1,4 +1,4 @@
-"""One mapping from HTTP to our errors."""
+"""The one mapping from HTTP answers to our errors."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_permanent_statuses(status: int) -> None:
 
 
 def test_excerpt_is_bounded_masked_and_on_one_line() -> None:
-    # The token lies across the cut: masked only afterwards, its first half would be shown.
+    # The token spans the cut: if masked only afterwards, its first half would be shown.
     body = b"x" * (EXCERPT_CHARS - 10) + TOKEN.encode() + b"y" * 9000
     assert len(excerpt(body, (TOKEN,))) == EXCERPT_CHARS
     assert "s3cret" not in excerpt(body, (TOKEN,))

@@ -1,4 +1,4 @@
-"""Answers are whole and from the right host, and the token stays where it belongs."""
+"""Answers are complete and from the right host, and the token is sent nowhere else."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_truncated_response_is_a_transient_error(respond: Respond) -> None:
 
 
 def test_content_length_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
-    # As with urllib3 before 2, which is allowed beside requests.
+    # As with urllib3 1, which requests still supports.
     never = property(lambda _: False, lambda *_: None)
     monkeypatch.setattr(
         "urllib3.response.HTTPResponse.enforce_content_length", never, raising=False

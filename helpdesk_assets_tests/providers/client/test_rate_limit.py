@@ -1,4 +1,4 @@
-"""Turns by a clock of the tests' own: a wait takes no time and is written down."""
+"""The rate limiter with a clock on which waits take no time and are recorded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REMAINING, LIMIT, RESET = "Calls-Left", "Calls-Of", "Calls-Anew-In"
 
 @dataclass
 class Clock:
-    """Moves when somebody waits, and then does what `meanwhile` says."""
+    """A clock that advances when somebody waits, and then calls `meanwhile`."""
 
     now: float = 1000.0
     waits: list[float] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Clock:
 def budget_of(
     clock: Clock, concurrency: int = 1, meter: UsageCounter | None = None, **per_minute: int
 ) -> RateLimiter:
-    """`account=`, or the name of a lane, is its limit."""
+    """Return a limiter; `account=`, or the name of a lane, is its limit."""
     limits = {"" if name == "account" else name: limit for name, limit in per_minute.items()}
     return RateLimiter(
         meter or UsageCounter(),
@@ -66,7 +66,7 @@ def rate_limit_headers(
 
 
 def sent_at(budget: RateLimiter, clock: Clock, calls: int, scope: str = "") -> list[float]:
-    """When each of some calls was sent, in seconds from the first moment of the clock."""
+    """Return when each call was sent, in seconds from the clock's start."""
     times = []
     for _ in range(calls):
         with budget.slot(scope):
@@ -86,7 +86,7 @@ def test_no_minute_exceeds_the_limit() -> None:
     times = sent_at(budget, clock, 1)
     clock.now += 50
     times += sent_at(budget, clock, 5)
-    # From the first call on, not from a minute of the wall: the third waits for nobody.
+    # The minute starts with the first call, not on the clock: the third need not wait.
     assert times == [0.0, 50.0, 50.0, 60.0, 110.0, 110.0]
 
 
@@ -134,7 +134,7 @@ def test_remaining_calls_are_spread_until_the_reset() -> None:
     assert sent_at(budget, clock, 1) == [0.0]
     budget.observe(rate_limit_headers(5, reset=50))
     assert sent_at(budget, clock, 5) == [10.0, 20.0, 30.0, 40.0, 50.0]
-    # The helpdesk counts anew by then, so nothing is known.
+    # The helpdesk's counter has been reset by then, so nothing is known.
     assert sent_at(budget, clock, 2) == [50.0, 50.0]
 
 
@@ -165,7 +165,7 @@ def test_throttling_threshold(remaining: int, limit: int, is_low: bool) -> None:
 
 @pytest.mark.parametrize("reset", [20, None])
 def test_exhausted_limit_waits_for_the_reset(reset: int | None) -> None:
-    """A minute, where the helpdesk does not say how long."""
+    """A minute, if the helpdesk does not say how long."""
     clock = Clock()
     budget = budget_of(clock)
     budget.observe(rate_limit_headers(0, limit=10, reset=reset))
@@ -173,7 +173,7 @@ def test_exhausted_limit_waits_for_the_reset(reset: int | None) -> None:
 
 
 def test_late_header_does_not_reopen_an_exhausted_scope() -> None:
-    """Answers to calls side by side come in any order."""
+    """Answers to concurrent calls arrive in any order."""
     clock = Clock()
     budget = budget_of(clock, concurrency=2)
     budget.observe(rate_limit_headers(0, reset=30))
@@ -182,7 +182,7 @@ def test_late_header_does_not_reopen_an_exhausted_scope() -> None:
 
 
 def test_calls_in_flight_may_not_be_counted_yet() -> None:
-    """Two are left, and one is under way: it may be one of them."""
+    """Two calls are left and one is in flight, which may be one of the two."""
     clock = Clock()
     budget = budget_of(clock, concurrency=2)
     with budget.slot():
@@ -192,8 +192,10 @@ def test_calls_in_flight_may_not_be_counted_yet() -> None:
 
 
 def test_headers_observed_during_a_wait_apply() -> None:
-    """Eight threads that had all been given a time in advance would overrun a limit that has
-    become known since."""
+    """Limits learned during a wait apply to waiting threads.
+
+    Eight threads with times assigned in advance would exceed a limit that has become known since.
+    """
     clock = Clock()
     budget = budget_of(clock, concurrency=1)
     assert sent_at(budget, clock, 1) == [0.0]
@@ -236,7 +238,7 @@ def test_too_long_a_wait_is_an_error() -> None:
     with pytest.raises(RateLimitExhausted, match="no call for another 301 s"):
         sent_at(budget, clock, 1)
     assert clock.waits == []
-    # Its place is free again, and after a while so is the lane.
+    # Its slot is free again, and after a while the lane, too.
     clock.now += 1
     assert sent_at(budget, clock, 1) == [301.0]
 
@@ -266,7 +268,7 @@ def test_failed_call_releases_its_slot() -> None:
 
 
 def test_threads_share_one_rate_limit() -> None:
-    """Forty calls of eight threads, and yet no minute with more than five."""
+    """Forty calls of eight threads, with at most five in any minute."""
     clock = Clock()
     mine = threading.local()
 
@@ -276,7 +278,7 @@ def test_threads_share_one_rate_limit() -> None:
 
     def call(_: int) -> float:
         with budget.slot():
-            # The clock may have been moved on since; the turn was taken at what it showed then.
+            # The clock may have advanced since; the slot was taken at the earlier time.
             at: float = mine.at
             return at
 
@@ -289,7 +291,7 @@ def test_threads_share_one_rate_limit() -> None:
 
 
 def test_threads_take_slots_one_at_a_time() -> None:
-    """Both would take the last turn of the minute."""
+    """Otherwise, both would take the last slot of the minute."""
     asked: list[threading.Event] = [threading.Event(), threading.Event()]
     overtaken: list[bool] = []
 

@@ -1,4 +1,4 @@
-"""What may pass is tried again, patiently and not for ever."""
+"""Transient errors are retried with growing waits, and not forever."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from helpdesk_assets.providers.client.usage import UsageCounter
 
 
 class Bench:
-    """A retry whose sleeps are written down; `rng` is fixed at one half."""
+    """A retry whose sleeps are recorded; `rng` always returns one half."""
 
     def __init__(self, **limits: float) -> None:
         self.slept: list[float] = []

@@ -1,4 +1,4 @@
-"""A token kept in a file: for its owner alone, whole or not there, and never in anybody's way."""
+"""A token in a file: readable by its owner only, written atomically, and never required."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_only_the_owner_may_read_it(tmp_path: Path, umask: int) -> None:
 
 
 def own_messages(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Without what threads of other tests' libraries say meanwhile."""
+    """Return log messages without those of threads of other tests' libraries."""
     return [
         record.getMessage() for record in caplog.records if record.name == TokenCache.__module__
     ]
@@ -90,7 +90,7 @@ def test_broken_file_counts_as_empty_and_is_replaced(
 def test_uncreatable_folder_is_not_an_error(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Root may write everywhere, so a file stands where the folder should be."""
+    """Root can write everywhere, so a file blocks the folder's path."""
     caplog.set_level(logging.INFO)
     (tmp_path / "taken").write_text("")
     cache = TokenCache(tmp_path / "taken" / "folder", "client")
@@ -125,7 +125,7 @@ def test_without_a_folder_nothing_is_stored() -> None:
 
 
 def test_exclusive_access_with_a_bounded_wait(tmp_path: Path) -> None:
-    """Held by another process, or by one that hangs."""
+    """The lock is held by another process, or by one that hangs."""
     held, order = threading.Event(), []
 
     def hold() -> None:

@@ -1,4 +1,4 @@
-"""Counts are right when many threads count."""
+"""Counts are correct with many threads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from helpdesk_assets.providers.client.usage import UsageCounter
 
 @pytest.fixture
 def frequent_thread_switches() -> Iterator[None]:
-    """Threads interrupt each other as often as they can, or a lost count would be rare luck."""
+    """Threads interrupt each other as often as possible, so that races are likely."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield

@@ -1,4 +1,4 @@
-"""What Freshdesk makes of the settings, and what its headers tell."""
+"""Freshdesk's settings and headers."""
 
 from __future__ import annotations
 

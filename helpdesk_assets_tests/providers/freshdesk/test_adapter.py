@@ -1,4 +1,4 @@
-"""What is Freshdesk's own, against the simulated helpdesk that speaks its dialect."""
+"""Behavior specific to Freshdesk, against the simulated Freshdesk."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Connect = Callable[..., FreshdeskAdapter]
 
 @pytest.fixture
 def simulator() -> Iterator[SimulatedHelpdesk]:
-    """Its clock has moved on by an hour, so what a test changes is later than all before."""
+    """Its clock is an hour ahead, so changes by a test are later than all others."""
     with SimulatedHelpdesk(tickets=130, start=START, frozen=True, dialect="freshdesk") as simulator:
         simulator.advance(3600)
         yield simulator
@@ -40,7 +40,7 @@ def slept() -> list[float]:
 
 @pytest.fixture
 def connect(slept: list[float], request: pytest.FixtureRequest) -> Iterator[Connect]:
-    """Waiting moves the helpdesk's clock on."""
+    """An adapter whose waits advance the helpdesk's clock."""
     made: list[FreshdeskAdapter] = []
 
     def make(simulator: SimulatedHelpdesk | None = None, **more: Any) -> FreshdeskAdapter:
@@ -64,7 +64,10 @@ def connect(slept: list[float], request: pytest.FixtureRequest) -> Iterator[Conn
 
 
 def truth(simulator: SimulatedHelpdesk) -> dict[str, Any]:
-    return {one.ticket_id: one.raw_ticket for one in simulator.truth(raw_ticket=True, gone=True)}
+    return {
+        one.ticket_id: one.raw_ticket
+        for one in simulator.truth(raw_ticket=True, include_removed=True)
+    }
 
 
 def ids(changed: Iterable[TrueTicket]) -> set[str]:
@@ -81,7 +84,11 @@ def test_full_read_includes_deleted_tickets(simulator: SimulatedHelpdesk, connec
     simulator.merge(
         merged, into=next(t.ticket_id for t in simulator.truth() if t.ticket_id not in merged)
     )
-    ended = {one.ticket_id: one.removed_at for one in simulator.truth(gone=True) if one.end}
+    ended = {
+        one.ticket_id: one.removed_at
+        for one in simulator.truth(include_removed=True)
+        if one.removal_kind
+    }
     simulator.advance(10)
     pages = list(connect().changes(None))
     got = newest(pages)
@@ -175,7 +182,7 @@ def test_closed_window(simulator: SimulatedHelpdesk, connect: Connect) -> None:
 def test_deletions_during_a_read_belong_to_the_next_window(
     simulator: SimulatedHelpdesk, connect: Connect
 ) -> None:
-    """Each list has its own opening; the window ends with the first."""
+    """Each list is opened at another time; the window ends with the first."""
     since = now(simulator)
     helpdesk = connect()
     walk = helpdesk.changes(since)
@@ -213,7 +220,7 @@ def test_interrupted_read_resumes_and_rereads_the_trash(
     assert contents(newest([*read, *rest])) == truth(simulator)
     assert newest(rest)[deleted].deleted_time
     again = {key for key, one in newest(rest).items() if not one.deleted_time} & newest(read).keys()
-    # The last second that was read may not have been whole.
+    # The last second may have been read incompletely.
     assert again <= {ticket.ticket_id for ticket in read[-1].tickets}
     assert len(again) <= 2
 
@@ -242,7 +249,7 @@ def test_odd_pages_lose_nothing(simulator: SimulatedHelpdesk, connect: Connect, 
 def test_failed_call_is_retried(
     simulator: SimulatedHelpdesk, connect: Connect, slept: list[float]
 ) -> None:
-    """There is nothing else to fall back on: the listing is the same endpoint."""
+    """There is no other endpoint to fall back on: the listing uses the same one."""
     simulator.fault("error_500", on="gone", count=1)
     simulator.fault("not_json", on="search", count=1)
     simulator.fault("rate_limit_429", on="search", count=1, after=1, retry_after=40)
@@ -273,7 +280,7 @@ def test_times_with_offsets(simulator: SimulatedHelpdesk, connect: Connect) -> N
 
 @pytest.fixture
 def capped() -> Iterator[SimulatedHelpdesk]:
-    """60 rows, six pages of ten, are all that one query gives."""
+    """One query gives at most 60 rows, six pages of ten."""
     with SimulatedHelpdesk(
         tickets=100, start=START, frozen=True, dialect="freshdesk", cap=60
     ) as simulator:
@@ -300,7 +307,7 @@ def test_result_cap_is_worked_around(capped: SimulatedHelpdesk, connect: Connect
 
 
 def halves(simulator: SimulatedHelpdesk, first: int) -> Iterator[list[str]]:
-    """The clock moves on by a second between them."""
+    """Two halves of tickets, changed a second apart."""
     every = [one.ticket_id for one in simulator.truth()]
     yield every[:first]
     simulator.advance(1)
@@ -335,7 +342,7 @@ def test_one_second_beyond_the_cap_is_an_error(
 def test_cap_below_the_documented_one_is_an_error(
     capped: SimulatedHelpdesk, connect: Connect
 ) -> None:
-    """HELPDESK_RESULT_CAP is not set: the page behind the last one is asked for, and refused."""
+    """Without HELPDESK_RESULT_CAP, the page behind the last one is requested and refused."""
     capped.create(100)
     since = now(capped)
     capped.advance(10)
@@ -349,7 +356,7 @@ def test_cap_below_the_documented_one_is_an_error(
 def test_archived_tickets_are_not_deleted(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, are_listed: bool
 ) -> None:
-    """Whether the list tells of them is not documented. No row may say that they were deleted."""
+    """It is not documented whether the list has them. No row may say that they were deleted."""
     monkeypatch.setattr(FreshdeskDialect, "lists_archived", are_listed)
     with SimulatedHelpdesk(tickets=20, start=START, frozen=True, dialect="freshdesk") as simulator:
         archived = simulator.archive(3)

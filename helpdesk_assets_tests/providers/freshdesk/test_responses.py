@@ -1,4 +1,4 @@
-"""What the Freshdesk adapter makes of answers, and what it sends for them, byte for byte."""
+"""The Freshdesk adapter's requests, and its results for given answers, byte for byte."""
 
 from __future__ import annotations
 
@@ -53,13 +53,15 @@ def answering(body: Any) -> Callable[[ReceivedRequest], CannedResponse]:
 
 
 def rows(count: int, first: int = 1) -> list[dict[str, Any]]:
-    """All of one second."""
+    """Rows of one second."""
     return [{**ROW, "id": number} for number in range(first, first + count)]
 
 
 def in_pages(*pages: tuple[list[Any], bool]) -> Callable[[ReceivedRequest], CannedResponse]:
-    """The pages of the ordinary list, each with or without a link to the next. Behind their second
-    there is nothing, and nothing is gone."""
+    """Pages of the ordinary list, each with or without a link to the next.
+
+    After the second of a page there is nothing, and nothing was removed.
+    """
 
     def respond(seen: ReceivedRequest) -> CannedResponse:
         asked = sent_requests([seen])[0].params
@@ -77,9 +79,9 @@ def in_pages(*pages: tuple[list[Any], bool]) -> Callable[[ReceivedRequest], Cann
     "pages",
     [
         [(rows(10), True), (rows(10, 11), True), (rows(4, 21), False)],
-        # A proxy has taken the headers away: a full page is not the last one.
+        # A proxy has removed the headers: a full page does not count as the last one.
         [(rows(10), False), (rows(10, 11), False), (rows(4, 21), False)],
-        # Rows that this agent may not see are missing, so no page is full.
+        # Rows that this agent cannot see are missing, so no page is full.
         [(rows(9), True), (rows(3, 11), True), ([], True), (rows(12, 13), False)],
     ],
 )
@@ -193,7 +195,7 @@ def test_ticket_in_the_trash_is_deleted_without_a_flag(connect: Connect) -> None
 
 
 def test_ticket_restored_during_the_read_is_live(connect: Connect) -> None:
-    """It comes twice, with one modified time if that has not moved: the later row is the newer."""
+    """It appears twice, perhaps with the same modified time: the later row is the newer."""
 
     def respond(seen: ReceivedRequest) -> CannedResponse:
         asked = sent_requests([seen])[0].params
@@ -234,7 +236,7 @@ LISTED = {
 
 
 def test_requests_of_a_run(connect: Connect) -> None:
-    """A second before the window's beginning, which is in whole seconds."""
+    """It starts a second before the window, in whole seconds."""
     since = datetime(2026, 11, 22, 10, 0, 5, 900, tzinfo=UTC)
     with loopback(answering([])) as server:
         helpdesk = connect(server.url)
@@ -248,7 +250,7 @@ def test_requests_of_a_run(connect: Connect) -> None:
 
 
 def test_requests_of_a_full_read(connect: Connect) -> None:
-    """Without `updated_since`, only tickets of the last 30 days come."""
+    """Without `updated_since`, the list has only tickets of the last 30 days."""
     with loopback(answering([])) as server:
         list(connect(server.url).listing())
     asked = {"updated_since": "2000-01-01T00:00:00Z", **LISTED}
@@ -260,12 +262,12 @@ def test_requests_of_a_full_read(connect: Connect) -> None:
 
 
 def test_requests_of_an_inventory(connect: Connect) -> None:
-    """Nothing embedded, whatever is stored of a ticket otherwise; and each list's end once more."""
+    """Without includes, whatever the sync stores; and each list's end is read again."""
     with loopback(answering([])) as server:
         helpdesk = connect(server.url, freshdesk_include="stats,requester")
         assert [page.entries for page in helpdesk.inventory()] == 6 * [()]
     ever = {"updated_since": "2000-01-01T00:00:00Z", **LISTED}
-    # The server's clock says 10:00:00, and that second is not over.
+    # The server's time is 10:00:00, and that second is not over.
     again = {"updated_since": "2026-11-23T09:59:58Z", **LISTED}
     assert sent_requests(server.seen) == [
         SentRequest("GET", TICKETS, {**asked, **kind}, HEADERS)
@@ -275,7 +277,7 @@ def test_requests_of_an_inventory(connect: Connect) -> None:
 
 
 def test_requests_for_further_pages(connect: Connect) -> None:
-    """From page to page the bound moves on; within one second, and only there, the page does."""
+    """Each page moves the lower bound; only within one second, it moves the page number."""
     later = [{**row, "updated_at": "2026-11-23T09:30:00Z"} for row in rows(2, 11)]
 
     def respond(seen: ReceivedRequest) -> CannedResponse:
@@ -298,10 +300,10 @@ def test_requests_for_further_pages(connect: Connect) -> None:
         ("2026-11-23T08:59:59Z", "1"),
         ("2026-11-23T08:59:59Z", "1"),
         ("2026-11-23T08:59:59Z", "2"),
-        # Once more, until two readings are alike.
+        # Again, until two passes are equal.
         ("2026-11-23T08:59:59Z", "1"),
         ("2026-11-23T08:59:59Z", "2"),
-        # Past it: here it is seen that the bound is inclusive, so the window's own will do.
+        # After it: the answer shows that the bound is inclusive, so the window's start suffices.
         ("2026-11-23T09:00:00Z", "1"),
         ("2026-11-23T09:00:01Z", "1"),
         ("2026-11-23T09:00:01Z", "1"),
@@ -315,8 +317,10 @@ def test_requests_for_further_pages(connect: Connect) -> None:
 
 
 def test_further_page_repeats_the_same_query(connect: Connect) -> None:
-    """Else, where another thread has learned meanwhile that the bound is inclusive, the page would
-    be counted from elsewhere."""
+    """Another thread may learn meanwhile that the bound is inclusive.
+
+    With another bound, the page number would count from another row.
+    """
     start, end = datetime(2026, 11, 23, 9, tzinfo=UTC), START
     with loopback(answering([ROW])) as server:
         helpdesk = connect(server.url, helpdesk_page_size=1)
@@ -332,8 +336,11 @@ def test_further_page_repeats_the_same_query(connect: Connect) -> None:
 
 
 def test_requests_with_includes(connect: Connect) -> None:
-    """ "Embedding": names with commas between; of the list description, requester and stats, of the
-    single ticket not the description, which is always there."""
+    """ "Embedding": names separated by commas.
+
+    Of the list: description, requester and stats. Of the single ticket: not the description, which
+    it always has.
+    """
     with loopback(answering([])) as server:
         helpdesk = connect(
             server.url,

@@ -1,4 +1,4 @@
-"""The walk by time loses nothing, whatever changes while it walks."""
+"""Paging by time loses nothing, whatever changes meanwhile."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_both_ends_of_a_window_are_included() -> None:
 
 
 def test_another_sort_time_is_supported() -> None:
-    """Here by one that ascends while the modified time descends."""
+    """Here by a time that ascends while the modified time descends."""
     made = helpdesk(*((f"{n}", 10.0 * n) for n in range(1, 8)))
 
     def fetch(start: datetime, end: datetime, token: str | None) -> ListPage[Ticket]:
@@ -163,13 +163,13 @@ def test_tick_that_loses_tickets_is_read_again() -> None:
     leaving = iter(["t0", "t1"])
 
     def leave(helpdesk: ShiftingHelpdesk) -> None:
-        # Into the shift between two token pages of the first pass.
+        # During the shift between two token pages of the first pass.
         if helpdesk.calls[-1][2] is not None and (name := next(leaving, None)):
             helpdesk.change(name)
 
     dense = helpdesk(*((f"t{n}", 10.0) for n in range(9)), between=leave)
     got = ids(read_pages(dense))
-    # The two that left come a second time, as what they have become.
+    # The two that moved appear again, in their new versions.
     assert sorted(got) == sorted([*(f"t{n}" for n in range(9)), "t0", "t1"])
 
 
@@ -253,7 +253,7 @@ def test_rows_out_of_order_or_range_are_an_error(times: tuple[float, ...]) -> No
 
 @pytest.mark.parametrize("follow_new", [True, False])
 def test_follow_new_reads_changes_made_while_paging(follow_new: bool) -> None:
-    """Before each of a few calls, more changes than a page holds; else they end the walk."""
+    """More changes than a page holds before each of a few calls; then paging ends."""
     names = "abcdefghijklmno"
 
     def bulk(helpdesk: ShiftingHelpdesk) -> None:
@@ -291,7 +291,7 @@ def test_long_window_is_read_in_parallel() -> None:
     long = helpdesk(*((f"{n}", float(n)) for n in range(900)), page_size=10)
     pages = read_pages(long, concurrency=4)
     assert set(ids(pages)) == {str(n) for n in range(900)}
-    # Sharing costs a few calls, not many: 90 full pages, each beginning with its edge.
+    # Splitting costs only a few calls: 90 full pages, each starting with an overlap.
     assert len(long.calls) <= 130
     begun = {start for start, _, _ in long.calls}
     assert len([start for start in begun if start > at(450)]) > 20
@@ -327,15 +327,18 @@ def test_interrupted_paging_resumes(read: int, concurrency: int) -> None:
     before = len(long.calls)
     second = read_pages(long, concurrency=concurrency, resume=first[-1].resume)
     assert set(ids(first)) | set(ids(second)) == {str(n) for n in range(900)}
-    # What had changed before the second walk is in it, wherever it had been.
+    # The second pass contains all earlier changes, wherever the tickets were.
     assert "5/1" in {row.content_hash for page in second for row in page.tickets}
     assert second[-1].until == at(NOW + 110) - SECOND
     assert len(long.calls) - before <= 91 - read + 12 * concurrency
 
 
 def test_resumed_paging_reads_changes_indexed_late() -> None:
-    """The index lags by a minute: a ticket changed half a minute before the window was opened is
-    in no answer of the first walk, and behind the stretch that it has read."""
+    """The index lags by a minute.
+
+    A ticket changed half a minute before the window was opened is missing in the first attempt, and
+    its time lies in the part already read.
+    """
     lagging = helpdesk(*((f"{n}", 10.0 * n) for n in range(90)), page_size=10)
     hidden = {"late": ticket("late", NOW - 30)}
     first = list(pager(lagging, listing_delay=timedelta(seconds=60)).pages(None, None))
@@ -381,7 +384,7 @@ def test_no_ticket_changed_in_the_window_is_lost(
         now=13.0,
         page_size=page_size,
         between=between,
-        # Hidden ones rest: what a hidden ticket shifts when it moves, no walk can see.
+        # Hidden tickets do not change: paging cannot notice what their moves shift.
         hidden=frozenset(str(n) for n in hidden if not any(n in some for some in changes)),
     )
     start = None if since is None else at(since)

@@ -1,4 +1,4 @@
-"""What has been read is kept exactly, in as few pieces as there are."""
+"""Covered ranges are exact, and as few as possible."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_gaps_are_the_unread_spans(stretches: list[tuple[int, int]], start: int,
         true = {n for a, b in stretches for n in range(a, b)}
         assert inside == set(range(start, end)) - true
         assert found[-1][1] == end
-    # In order, and none touches the next: else they would have been one.
+    # In order, and not adjacent: adjacent ranges would have been merged.
     pairs = json.loads(read.to_text())["read"]
     edges = [moment for pair in pairs for moment in pair]
     assert edges == sorted(set(edges))

@@ -1,4 +1,4 @@
-"""Details come in order, several at a time, and never older than the list said."""
+"""Details come in order, fetched concurrently, and are never older than the list said."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from helpdesk_assets_tests.providers.shifting_helpdesk import at, ticket
 
 
 def test_details_are_fetched_concurrently_and_in_order() -> None:
-    # Nobody passes before four are there at once; a fifth would break the barrier's round.
+    # The barrier waits for four concurrent calls; a fifth would break its round.
     meeting = threading.Barrier(4, timeout=10)
 
     def fetch(ticket_id: str) -> Ticket:

@@ -1,4 +1,4 @@
-"""Readers in threads: everything once, failures told, nobody left behind."""
+"""Concurrent readers read everything once, raise errors, and leave no thread behind."""
 
 from __future__ import annotations
 
@@ -74,6 +74,6 @@ def test_results_are_buffered_in_bounded_number() -> None:
     steps = read_parallel(spans_of(50), read, 3)
     for _ in range(5):
         next(steps)
-    # What was given, what waits, and what each reader has in hand.
+    # Pages returned, pages waiting, and one page per reader.
     assert len(made) <= 5 + 2 * 3 + 3 + 1
     steps.close()  # type: ignore[attr-defined]

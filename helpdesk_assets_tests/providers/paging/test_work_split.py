@@ -1,4 +1,4 @@
-"""Stretches are shared out by time, and only where that is worth a call."""
+"""Work is split by time, and only if the rest is worth a call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers and characters come through exactly or as text."""
+"""Numbers and characters are kept exactly, or as text."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ numbers = st.decimals(allow_nan=False, allow_infinity=False).map(str) | st.integ
 
 @given(st.lists(numbers | st.text().map(json.dumps), max_size=6))
 def test_fast_and_exact_parsers_agree(values: list[str]) -> None:
-    """Half a surrogate pair sends the whole text the other way; it changes no number."""
+    """A lone surrogate sends the whole text to the exact parser; numbers stay the same."""
     text = f"[{','.join(values)}]"
     quick, _, _ = storable(parse(text.encode()))
     exact, _, _ = storable(parse(f'[{text},"\\ud800"]'.encode()))

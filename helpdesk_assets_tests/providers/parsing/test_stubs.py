@@ -1,4 +1,4 @@
-"""A sighting is of the same rows as a ticket, and of nothing in them but the id and the times."""
+"""A stub is parsed from the same row as a ticket, but has only its id and times."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_other_fields_of_the_row_are_not_validated() -> None:
 
 
 def test_ticket_changed_at_a_page_boundary_is_seen_again() -> None:
-    """A walk drops what it has seen already; here the same id comes with a later time."""
+    """Paging drops repeated rows; here the same id appears with a later time."""
     later = {"modifiedTime": "2026-11-23T10:00:30Z"}
     pages = [[row("1"), row("2")], [row("2", **later)]]
 

@@ -1,4 +1,4 @@
-"""A vendor's object becomes a ticket, or is named as one that cannot be read."""
+"""A raw ticket becomes a ticket, or is reported as unreadable."""
 
 from __future__ import annotations
 

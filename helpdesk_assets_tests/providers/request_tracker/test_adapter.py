@@ -1,4 +1,4 @@
-"""What is Request Tracker's own, against the simulated helpdesk that speaks its dialect."""
+"""Behavior specific to Request Tracker, against the simulated Request Tracker."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Connect = Callable[..., RequestTrackerAdapter]
 
 @pytest.fixture
 def simulator() -> Iterator[SimulatedHelpdesk]:
-    """Its clock has moved on, so what a test changes is later than all before."""
+    """Its clock is ahead, so changes by a test are later than all others."""
     with SimulatedHelpdesk(
         tickets=TICKETS, start=START, frozen=True, dialect="request_tracker"
     ) as simulator:
@@ -73,9 +73,9 @@ def connect(simulator: SimulatedHelpdesk) -> Iterator[Connect]:
 
 
 def truth(simulator: SimulatedHelpdesk) -> dict[str, Any]:
-    """What is stored of each living or deleted ticket; merged ones are told of by a notice."""
-    every = simulator.truth(raw_ticket=True, gone=True)
-    return {each.ticket_id: each.raw_ticket for each in every if each.end != "merged"}
+    """Return the stored raw ticket of each live or deleted ticket; merged ones have tombstones."""
+    every = simulator.truth(raw_ticket=True, include_removed=True)
+    return {each.ticket_id: each.raw_ticket for each in every if each.removal_kind != "merged"}
 
 
 @pytest.mark.parametrize("user", ["sync", "sync-new-york", "sync-kolkata"])
@@ -89,7 +89,7 @@ def test_full_read(simulator: SimulatedHelpdesk, connect: Connect, user: str) ->
 def test_changes_by_the_users_local_time(
     simulator: SimulatedHelpdesk, connect: Connect, user: str
 ) -> None:
-    """Read in another zone, the window would miss by hours, on either side."""
+    """In a wrong time zone, the window would be off by hours, in either direction."""
     helpdesk = connect(helpdesk_user=user)
     for _ in range(8):  # through the hour that comes twice, and beyond
         since = simulator.clock().now
@@ -143,7 +143,7 @@ def test_deleted_tickets_are_returned_whole(simulator: SimulatedHelpdesk, connec
 
 
 def test_deleted_ticket_changed_again(connect: Connect) -> None:
-    """When it was deleted stays when that was; a search by its own time still finds it."""
+    """Its deletion time stays; a search by its modified time still finds it."""
     deletion = notice("91", "7", Created="2026-11-23T08:00:00Z")
     single = {"id": 7, "Status": "deleted", "LastUpdated": "2026-11-23T09:00:00Z", "Type": "ticket"}
     with answering(transactions=[deletion], tickets=[], single=single) as server:
@@ -178,7 +178,7 @@ def test_merged_tickets_become_tombstones(simulator: SimulatedHelpdesk, connect:
 def test_more_deletions_than_a_transaction_page(
     simulator: SimulatedHelpdesk, connect: Connect
 ) -> None:
-    """RT neither counts them for this user nor names a next page."""
+    """RT gives this user neither a total nor a next page."""
     made = [each.ticket_id for each in simulator.create(210)]
     simulator.delete(ids=made)
     simulator.advance(60)
@@ -191,7 +191,7 @@ def test_more_deletions_than_a_transaction_page(
 def test_deletions_during_a_read_belong_to_the_next_window(
     simulator: SimulatedHelpdesk, connect: Connect
 ) -> None:
-    """The window ends when the search for gone tickets began, however long that took."""
+    """The window ends when the search for removals started, however long it took."""
     pages = connect().changes(simulator.clock().now - HOUR)
     opened = simulator.clock().now
     next(pages)
@@ -216,7 +216,7 @@ def test_without_the_right_to_search_transactions(
 
 
 def test_unrequested_transactions_are_an_error(connect: Connect) -> None:
-    """Before RT 5 the query is not heeded, and all there are would come."""
+    """RT before version 5 ignores the query and would list all transactions."""
     created = notice("1", "7", Type="Create", Field="", NewValue="")
     with (
         answering(transactions=[created], tickets=[]) as server,
@@ -226,7 +226,7 @@ def test_unrequested_transactions_are_an_error(connect: Connect) -> None:
 
 
 def test_listing_is_ordered_by_id(simulator: SimulatedHelpdesk, connect: Connect) -> None:
-    """Changes while it is paged move no ticket out of its sight, so it may move the watermark."""
+    """Changes while paging move no ticket in it, so it may move the watermark."""
     simulator.fault("changes_while_paging", on="search", changes=9, advance_seconds=18.0)
     helpdesk = connect(helpdesk_page_size=10)
     opened = simulator.clock().now
@@ -246,7 +246,7 @@ def test_rows_counted_but_not_returned(simulator: SimulatedHelpdesk, connect: Co
 
 
 def test_list_without_a_total_is_rejected(connect: Connect) -> None:
-    """Rows are hidden after the search there, so a short page is no end and has no next one."""
+    """Rows are hidden after the search there, so a short page need not be the last."""
     with (
         answering(transactions=[], tickets=[], total=None) as server,
         pytest.raises(EndpointFailed, match=r"cannot be recognised.*ShowTicket"),
@@ -263,7 +263,7 @@ def test_user_defined_cap(simulator: SimulatedHelpdesk, connect: Connect) -> Non
 
 
 def test_one_ticket(simulator: SimulatedHelpdesk, connect: Connect) -> None:
-    """In the one form that lists have, whatever has become of it."""
+    """In the format of lists, whether it is live, deleted or merged."""
     since = simulator.clock().now
     living, into, deleted, merged = [each.ticket_id for each in simulator.change(4)]
     simulator.delete(ids=[deleted])
@@ -304,7 +304,7 @@ def test_zone_of_the_token_user(simulator: SimulatedHelpdesk, connect: Connect) 
 def test_unknown_or_wrong_zone(
     simulator: SimulatedHelpdesk, connect: Connect, settings: dict[str, str], said: str
 ) -> None:
-    """Nothing is read: by the wrong clock, tickets would be left out in silence."""
+    """Nothing is read: with a wrong time zone, tickets would silently be left out."""
     wrong = {"helpdesk_user": "sync-kolkata", **settings}
     with pytest.raises(SettingsError, match=said):
         list(connect(**wrong).changes(simulator.clock().now - HOUR))
@@ -383,7 +383,7 @@ def answering(
     total: int | None = 1,
     zone: str = "America/New_York",
 ) -> Any:
-    """A server that says these things and no others."""
+    """A server with exactly these answers."""
 
     def page(rows: list[Any], count: int | None) -> CannedResponse:
         body = {"items": rows, "count": len(rows), "total": count, "page": 1, "per_page": 100}
@@ -494,7 +494,7 @@ KINDS: dict[str, Callable[[RequestTrackerAdapter], object]] = {
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("login", ["basic", "token"])
 def test_requests_sent(connect: Connect, kind: str, login: str) -> None:
-    """Each kind of request, parameter by parameter, as RT's REST 2 documentation has them."""
+    """Each kind of request, parameter by parameter, as in RT's REST 2 documentation."""
     single = {"id": 9, "Status": "open", "LastUpdated": "2026-11-23T09:00:00Z"}
     merge = notice("5", "8", Type="AddLink", Field="MergedInto", NewValue="x://y/ticket/9")
     token = "1-61-0123456789abcdef"

@@ -1,4 +1,4 @@
-"""Whichever way a local time is read, nothing of what was wanted lies outside it."""
+"""Windows in local time contain the requested span, whichever way RT reads local times."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ NEW_YORK = ZoneInfo("America/New_York")
 
 
 def by_offset_search(local: datetime, where: ZoneInfo) -> datetime:
-    """The offset is the one of when it was these figures in UTC."""
+    """Read a local time with the zone's offset at that time in UTC."""
     as_utc = local.replace(tzinfo=UTC)
     return as_utc - (as_utc.astimezone(where).utcoffset() or timedelta(0))
 
 
 def by_zoneinfo(local: datetime, where: ZoneInfo) -> list[datetime]:
-    """What comes twice may be read as either; what never was is no time at all."""
+    """Read a local time in its zone: ambiguous ones in both ways, missing ones as no time."""
     readings = [local.replace(tzinfo=where, fold=fold).astimezone(UTC) for fold in (0, 1)]
     assert all(each.astimezone(where).replace(tzinfo=None) == local for each in readings)
     return readings
@@ -48,7 +48,7 @@ def test_local_time_bounds_exclude_nothing(timestamp: float, name: str) -> None:
 
 @pytest.mark.parametrize("name", ZONES)
 def test_every_minute_of_a_year_of_changes(name: str) -> None:
-    """More than an hour is never asked for in vain, and usually nothing."""
+    """At most an hour is requested in vain, and usually nothing."""
     where = ZoneInfo(name)
     moment, exact, total = datetime(2011, 1, 1, tzinfo=UTC), 0, 0
     while moment.year == 2011:

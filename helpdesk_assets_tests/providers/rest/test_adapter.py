@@ -28,7 +28,7 @@ Connect = Callable[..., RestAdapter]
 
 @pytest.fixture
 def simulator() -> Iterator[SimulatedHelpdesk]:
-    """Its clock has moved on by an hour, so what a test changes is later than all before."""
+    """Its clock is an hour ahead, so changes by a test are later than all others."""
     with SimulatedHelpdesk(tickets=TICKETS, start=START, frozen=True) as simulator:
         simulator.advance(3600)
         yield simulator
@@ -65,7 +65,7 @@ def connect(simulator: SimulatedHelpdesk, slept: list[float]) -> Iterator[Connec
 
 
 def times(pages: Iterable[Page]) -> dict[str, datetime]:
-    """The newest version of each ticket."""
+    """Return the newest modified time of each ticket."""
     newest: dict[str, datetime] = {}
     for page in pages:
         for row in page.tickets:
@@ -122,7 +122,7 @@ def test_changes_while_paging_lose_nothing(simulator: SimulatedHelpdesk, connect
     got = times(pages)
     late = {name: when for name, when in truth(simulator).items() if when > pages[0].until}
     assert {**got, **late} == truth(simulator)
-    # And the next window has the rest.
+    # The next window contains the rest.
     simulator.clear_faults()
     assert {**got, **times(helpdesk.changes(pages[0].until))} == truth(simulator)
 
@@ -388,7 +388,7 @@ def test_search_requests(connect: Connect) -> None:
 
 
 def test_inventory_requests(connect: Connect) -> None:
-    """The search from its beginning, and once more from where the clock stood by then."""
+    """The search from its start, and again from the time at which it was opened."""
     with loopback(answering({"tickets": []})) as server:
         pages = list(connect(helpdesk_base_url=server.url).inventory())
     assert [unquote(seen.path).partition("&")[0] for seen in server.seen] == [
@@ -399,8 +399,10 @@ def test_inventory_requests(connect: Connect) -> None:
 
 
 def test_inventory_is_complete_while_tickets_change(connect: Connect) -> None:
-    """Ticket 3 leaves the list before its page is asked for, and comes back behind two others that
-    have changed since the list was opened once more."""
+    """Ticket 3 leaves the list before its page is read.
+
+    It returns behind two others that have changed since the list was opened again.
+    """
 
     def row(ticket_id: str, time: str) -> dict[str, str]:
         return {"id": ticket_id, "modifiedTime": f"2026-11-23T{time}Z"}

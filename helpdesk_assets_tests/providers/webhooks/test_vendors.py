@@ -1,4 +1,4 @@
-"""Each vendor's posts: who is believed, and what is read from the body."""
+"""Verification and parsing of each vendor's posts."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def read(name: str, payload: Any, headers: Mapping[str, str] | None = None) -> l
 
 
 def event_fields(event: Event) -> tuple[str | None, str, str, datetime | None, bool]:
-    """All but the ticket and the content."""
+    """Return an event's fields except the ticket and its content."""
     return event.event_id, event.ticket_id, event.type, event.modified_time, event.deleted
 
 
@@ -226,7 +226,7 @@ def test_zoho_sends_an_array_of_hints() -> None:
 
 
 class PublishedKeys:
-    """What Zoho publishes, without asking it."""
+    """Zoho's published keys, without a call to Zoho."""
 
     def __init__(self, key: Any) -> None:
         self._key = key

@@ -1,4 +1,4 @@
-"""Who is believed."""
+"""Which posts are accepted as the vendor's."""
 
 from __future__ import annotations
 

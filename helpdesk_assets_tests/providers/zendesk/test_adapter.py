@@ -1,4 +1,4 @@
-"""What is Zendesk's own, against the simulated helpdesk that speaks its dialect."""
+"""Behavior specific to Zendesk, against the simulated Zendesk."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Connect = Callable[..., ZendeskAdapter]
 
 @pytest.fixture
 def simulator() -> Iterator[SimulatedHelpdesk]:
-    """Its clock has moved on by an hour, so what a test changes is later than all before."""
+    """Its clock is an hour ahead, so changes by a test are later than all others."""
     with SimulatedHelpdesk(tickets=120, start=START, frozen=True, dialect="zendesk") as simulator:
         simulator.advance(3600)
         yield simulator
@@ -53,7 +53,7 @@ def slept() -> list[float]:
 
 @pytest.fixture
 def connect(simulator: SimulatedHelpdesk, slept: list[float]) -> Iterator[Connect]:
-    """Waiting moves the helpdesk's clock on."""
+    """An adapter whose waits advance the helpdesk's clock."""
     made: list[ZendeskAdapter] = []
 
     def sleep(seconds: float) -> None:
@@ -83,7 +83,7 @@ def connect(simulator: SimulatedHelpdesk, slept: list[float]) -> Iterator[Connec
 
 
 def newest(pages: Iterable[Page]) -> dict[str, Ticket]:
-    """By id, the version that came last: two of one modified time are told apart by nothing else"""
+    """Return by id the last version: only order distinguishes two with one modified time."""
     return {ticket.ticket_id: ticket for page in pages for ticket in page.tickets}
 
 
@@ -92,7 +92,10 @@ def contents(tickets: dict[str, Ticket]) -> dict[str, Any]:
 
 
 def truth(simulator: SimulatedHelpdesk) -> dict[str, Any]:
-    return {one.ticket_id: one.raw_ticket for one in simulator.truth(raw_ticket=True, gone=True)}
+    return {
+        one.ticket_id: one.raw_ticket
+        for one in simulator.truth(raw_ticket=True, include_removed=True)
+    }
 
 
 def ids(changed: Iterable[TrueTicket]) -> set[str]:
@@ -104,7 +107,7 @@ def now(simulator: SimulatedHelpdesk) -> datetime:
 
 
 def caught_up(simulator: SimulatedHelpdesk, connect: Connect) -> str:
-    """The cursor of a run that has read all there is."""
+    """The cursor of a run that has read everything."""
     simulator.advance(61)
     *_, last = connect().changes(None)
     assert last.cursor is not None
@@ -118,7 +121,11 @@ def test_full_read_includes_tickets_the_list_omits(
     archived, spam, deleted = simulator.archive(3), simulator.mark_spam(2), simulator.delete(2)
     living = [one.ticket_id for one in simulator.truth() if one.ticket_id not in archived]
     merged = simulator.merge(living[:2], into=living[2])
-    ended = {one.ticket_id: one.removed_at for one in simulator.truth(gone=True) if one.end}
+    ended = {
+        one.ticket_id: one.removed_at
+        for one in simulator.truth(include_removed=True)
+        if one.removal_kind
+    }
     simulator.advance(61)
     pages = list(connect(helpdesk_page_size=50).changes(None))
     got = newest(pages)
@@ -318,7 +325,7 @@ def test_start_in_the_last_minute_is_moved_back(
 
 
 def test_minimum_overlap_exceeds_the_settle_delay(connect: Connect) -> None:
-    """Else one that begins at the newest ticket of an adopted table would end before it begins."""
+    """Otherwise, a window from the newest ticket of an adopted table would end before it starts."""
     capabilities = connect().capabilities
     assert capabilities.minimum_overlap > capabilities.settle_delay > MINUTE
 
@@ -388,7 +395,7 @@ def test_one_ticket(simulator: SimulatedHelpdesk, connect: Connect) -> None:
     ticket = connect().ticket(living)
     assert ticket is not None
     raw_ticket = truth(simulator)[living]
-    # Only exports tell this one.
+    # Only exports have this field.
     del raw_ticket["generated_timestamp"]
     assert json.loads(ticket.raw_json) == raw_ticket
     assert connect().ticket(deleted) is None
@@ -531,14 +538,16 @@ def exported(rows: list[Any], after: str | None = "c2", is_last: bool = True) ->
 
 
 def answering(*bodies: Any) -> Callable[[ReceivedRequest], CannedResponse]:
-    """One body after the other, the last one for ever."""
+    """A server with these bodies in turn, repeating the last one."""
     left = list(bodies)
     return lambda _: CannedResponse(json.dumps(left.pop(0) if len(left) > 1 else left[0]).encode())
 
 
 def test_first_export_request(connect: Connect) -> None:
-    """Incremental Exports, cursor based: `start_time` in Unix seconds on the first request alone,
-    `cursor` on all others; `per_page` is at most 1000."""
+    """Incremental exports, cursor based: `start_time` only in the first request.
+
+    It is in Unix seconds. All other requests have a `cursor`; `per_page` is at most 1000.
+    """
     pages = exported([ROW], is_last=False), exported([])
     with loopback(answering(*pages)) as server:
         helpdesk = connect(helpdesk_base_url=server.url, helpdesk_api_token="t0ken")
@@ -558,8 +567,10 @@ def test_export_request_from_the_beginning(connect: Connect) -> None:
 
 
 def test_export_request_of_an_inventory(connect: Connect, slept: list[float]) -> None:
-    """To its end, and on from there once the last minute is out of the way: what changed then, and
-    had not been read of yet, would be in neither."""
+    """To its end, and again from there after the last minute has passed.
+
+    Otherwise, changes of that minute which were not read yet would be missing.
+    """
     late = {**ROW, "id": 8, "status": "deleted"}
     pages = exported([ROW], "c2", is_last=False), exported([], "c3"), exported([late], "c4")
     with loopback(answering(*pages)) as server:
@@ -577,7 +588,7 @@ def test_export_request_of_an_inventory(connect: Connect, slept: list[float]) ->
 
 
 def test_export_request_of_a_later_run(connect: Connect) -> None:
-    """Cursors are Base64, which has signs that mean something in a query."""
+    """Cursors are Base64, which has characters that are special in a query."""
     cursor = "MTc5MzYxMzYwNS4wfHwxMDF8+/=="
     with loopback(answering(exported([]))) as server:
         helpdesk = connect(

@@ -1,4 +1,4 @@
-"""What is Zoho Desk's own about settings, limits and errors."""
+"""Zoho Desk's settings, limits and errors."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_configured_accounts_server_takes_precedence() -> None:
     [
         {"helpdesk_base_url": "https://desk.zoho.com.evil.example"},
         {"helpdesk_base_url": "https://zoho.eu"},
-        # A refresh token lasts for years and goes through no open line.
+        # A refresh token is valid for years and must not be sent unencrypted.
         {"zoho_accounts_url": "http://accounts.zoho.eu"},
         {"zoho_accounts_url": "accounts.zoho.eu"},
         {"zoho_accounts_url": "https://"},

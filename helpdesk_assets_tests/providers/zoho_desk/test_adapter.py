@@ -1,4 +1,4 @@
-"""What is Zoho Desk's own, against the simulated helpdesk that speaks its dialect."""
+"""Behavior specific to Zoho Desk, against the simulated Zoho Desk."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Connect = Callable[..., ZohoDeskAdapter]
 
 @pytest.fixture
 def simulator() -> Iterator[SimulatedHelpdesk]:
-    """Its clock has moved on by an hour, so what a test changes is later than all before."""
+    """Its clock is an hour ahead, so changes by a test are later than all others."""
     with SimulatedHelpdesk(tickets=130, start=START, frozen=True, dialect="zoho_desk") as simulator:
         simulator.advance(3600)
         yield simulator
@@ -51,7 +51,7 @@ def slept() -> list[float]:
 
 @pytest.fixture
 def connect(slept: list[float], request: pytest.FixtureRequest) -> Iterator[Connect]:
-    """Waiting moves the helpdesk's clock on."""
+    """An adapter whose waits advance the helpdesk's clock."""
     made: list[ZohoDeskAdapter] = []
 
     def make(simulator: SimulatedHelpdesk | None = None, **more: Any) -> ZohoDeskAdapter:
@@ -86,7 +86,10 @@ def connect(slept: list[float], request: pytest.FixtureRequest) -> Iterator[Conn
 
 
 def truth(simulator: SimulatedHelpdesk) -> dict[str, Any]:
-    return {one.ticket_id: one.raw_ticket for one in simulator.truth(raw_ticket=True, gone=True)}
+    return {
+        one.ticket_id: one.raw_ticket
+        for one in simulator.truth(raw_ticket=True, include_removed=True)
+    }
 
 
 def ids(changed: Iterable[TrueTicket]) -> set[str]:
@@ -118,7 +121,11 @@ def test_full_read_includes_deleted_tickets(
     simulator.merge(
         merged, into=next(t.ticket_id for t in simulator.truth() if t.ticket_id not in merged)
     )
-    ended = {one.ticket_id: one.removed_at for one in simulator.truth(gone=True) if one.end}
+    ended = {
+        one.ticket_id: one.removed_at
+        for one in simulator.truth(include_removed=True)
+        if one.removal_kind
+    }
     simulator.advance(10)
     pages = list(WAYS[way](connect(helpdesk_page_size=20)))
     got = newest(pages)
@@ -129,7 +136,7 @@ def test_full_read_includes_deleted_tickets(
 
 
 def test_listing_is_ordered_by_created_time(simulator: SimulatedHelpdesk, connect: Connect) -> None:
-    """And leaves nothing that changes could go on from."""
+    """It leaves no position from which a read of changes could resume."""
     helpdesk = connect(helpdesk_page_size=20, helpdesk_concurrency=1)
     pages = list(helpdesk.listing())
     assert {page.resume for page in pages} == {None}
@@ -282,7 +289,7 @@ def test_row_dated_2099_does_not_advance_the_window(
 
 @pytest.fixture
 def capped() -> Iterator[SimulatedHelpdesk]:
-    """60 rows, six pages of ten, are all that one query gives."""
+    """One query gives at most 60 rows, six pages of ten."""
     with SimulatedHelpdesk(
         tickets=100, start=START, frozen=True, dialect="zoho_desk", cap=60
     ) as simulator:
@@ -310,7 +317,7 @@ def test_result_cap_is_worked_around(capped: SimulatedHelpdesk, connect: Connect
 def test_one_moment_beyond_the_cap_is_an_error(
     capped: SimulatedHelpdesk, connect: Connect, is_known: bool
 ) -> None:
-    """Also where the cap turns out to be less than is documented: 422 tells of it."""
+    """Also if the cap is lower than documented, which a 422 shows."""
     capped.advance(3600)
     capped.reset_counters()
     since = now(capped)
@@ -326,7 +333,7 @@ def test_one_moment_beyond_the_cap_is_an_error(
         "Desk gives no more in one query. Change some of them again there (a bulk action on a part "
         "of them), which moves these to another time; then run again."
     )
-    # What is known to be refused is not asked for.
+    # A page known to be refused is not requested.
     assert ("422" in capped.counters().calls["search"]) is not is_known
     assert helpdesk.use.calls < 40
     capped.change(61, spread_seconds=61)
@@ -359,7 +366,7 @@ def test_unreadable_ticket_in_the_bin_becomes_a_tombstone(
     simulator.advance(10)
     gone = newest(connect().changes(since))[deleted]
     assert (gone.tombstone, gone.deleted_time, gone.subject) == (True, at, None)
-    # Later than whatever else happened in that second.
+    # Later than everything else in that second.
     assert gone.modified_time == at + timedelta(milliseconds=999)
     assert json.loads(gone.raw_json)["type"] == "Tickets"
 
@@ -392,7 +399,7 @@ def test_only_deletions_within_the_window_are_read_again(
 
 
 def test_bin_with_many_pages(connect: Connect) -> None:
-    """And nothing that lies in it is a ticket of this helpdesk but the tickets."""
+    """Of its records, only tickets become tickets."""
     with SimulatedHelpdesk(tickets=130, start=START, frozen=True, dialect="zoho_desk") as simulator:
         deleted = simulator.delete(120)
         simulator.advance(10)
@@ -429,7 +436,7 @@ def test_without_the_bin_deletions_are_unknown(
 def test_missing_bin_scope_gives_an_error_with_a_fix(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Going on would leave deleted tickets alive in the table, and nobody would know."""
+    """Otherwise, deleted tickets would silently stay live in the table."""
     scopes = frozenset({"Desk.tickets.READ", "Desk.search.READ"})
     target = (
         "helpdesk_assets.local.simulator.dialects.zoho_desk_tokens"

@@ -1,4 +1,4 @@
-"""Zoho's access tokens: fetched once for all, renewed in mid-run, kept between runs, counted."""
+"""Zoho's access tokens: fetched once for all threads, renewed, cached between runs, and counted."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Clock:
 
 
 class Accounts:
-    """Gives one token after the other, as the vendor does."""
+    """An accounts server that issues one token after the other."""
 
     def __init__(self) -> None:
         self.issued = 0
@@ -124,7 +124,7 @@ def make_login(server: Loopback, clock: Clock, tmp_path: Path) -> Iterator[MakeL
 
 
 def authorization(login: ZohoOAuth) -> str:
-    """What a request carries."""
+    """Return the `Authorization` of a request."""
     return str(prepared(login).headers["Authorization"])
 
 
@@ -133,7 +133,7 @@ def prepared(login: ZohoOAuth) -> requests.PreparedRequest:
 
 
 def test_token_request_and_the_resulting_header(server: Loopback, make_login: MakeLogin) -> None:
-    """ "Refreshing access tokens": a form of four fields, by POST."""
+    """ "Refreshing access tokens": a form with four fields, by POST."""
     usage_counter = UsageCounter()
     request = prepared(make_login(usage_counter=usage_counter))
     assert (request.headers["Authorization"], request.headers["orgId"]) == (
@@ -203,7 +203,7 @@ def test_concurrently_refused_threads_renew_once(
 
 
 def test_late_refusal_renews_nothing(server: Loopback, make_login: MakeLogin) -> None:
-    """The call was sent before another thread renewed."""
+    """The call was sent before another thread renewed the token."""
     login = make_login()
     first = authorization(login)
     assert login.renew(first)
@@ -246,7 +246,7 @@ def test_concurrent_processes_fetch_one_token(
 def test_eleventh_request_within_ten_minutes_is_not_sent(
     server: Loopback, make_login: MakeLogin, clock: Clock
 ) -> None:
-    """Counted over all that share the cache."""
+    """Counted over all processes that share the cache."""
     for _ in range(9):
         login = make_login()
         login.renew(authorization(login))
@@ -398,7 +398,7 @@ def test_netrc_password_is_not_sent(
 def test_refused_token_is_not_reused_from_the_cache(
     accounts: Accounts, make_login: MakeLogin
 ) -> None:
-    """Nor left there for others, where no new one comes."""
+    """If no new token is issued, it is removed from the cache as well."""
     login = make_login()
     refused = authorization(login)
     accounts.override = json_response({"error": "invalid_code"})

@@ -1,4 +1,4 @@
-"""What the Zoho Desk adapter makes of answers, and what it sends for them, byte for byte."""
+"""The Zoho Desk adapter's requests, and its results for given answers, byte for byte."""
 
 from __future__ import annotations
 
@@ -68,8 +68,10 @@ def connect() -> Iterator[Connect]:
 
 
 def answering(**by_name: Any) -> Callable[[ReceivedRequest], CannedResponse]:
-    """`search`, `bin` and `ticket`: a body, an answer, or what makes one of a request. What is not
-    named finds nothing."""
+    """A server whose `search`, `bin` and `ticket` are bodies, answers or functions of a request.
+
+    The others find nothing.
+    """
 
     def respond(seen: ReceivedRequest) -> CannedResponse:
         asked = sent_requests([seen])[0]
@@ -90,12 +92,12 @@ def found(*rows: Any, **more: Any) -> dict[str, Any]:
 
 
 def rows(count: int, first: int = 1) -> list[dict[str, Any]]:
-    """All of one millisecond."""
+    """Rows of one millisecond."""
     return [{**ROW, "id": str(number)} for number in range(first, first + count)]
 
 
 def cut(asked: SentRequest, every: list[Any], **more: Any) -> Any:
-    """The page that was asked for; those beyond have no body."""
+    """Return the requested page; those beyond the end have no body."""
     first, size = int(asked.params["from"]), int(asked.params["limit"])
     here = every[first : first + size]
     return found(*here, count=len(every)) | more if here else NOTHING
@@ -110,7 +112,7 @@ def read(connect: Connect, ticket: dict[str, Any], **more: Any) -> Ticket:
 
 @pytest.mark.parametrize("is_counted", [True, False])
 def test_pages_within_one_moment(connect: Connect, is_counted: bool) -> None:
-    """With the number of all that was found, as it is documented, or of the page's rows."""
+    """The count is that of all results, as documented, or that of the page's rows."""
 
     def search(asked: SentRequest) -> Any:
         low = asked.params["modifiedTimeRange"].partition(",")[0]
@@ -271,7 +273,7 @@ def test_secrets_are_masked_in_excerpts(connect: Connect) -> None:
 
 
 def gone(connect: Connect, **answers: Any) -> Ticket:
-    """What becomes of the ticket in the bin, read from the beginning."""
+    """Return what becomes of a ticket in the recycle bin, in a full read."""
     with loopback(answering(bin=found(BINNED), **answers)) as server:
         (ticket,) = newest(connect(server.url).changes(None)).values()
     return ticket
@@ -296,7 +298,7 @@ def test_unreadable_trashed_ticket_becomes_a_tombstone(
 
 
 def test_trashed_ticket_without_the_flag_becomes_a_tombstone(connect: Connect) -> None:
-    """Equal to what the table has, it would leave it alive there."""
+    """Equal to the stored version, it would leave the ticket live in the table."""
     ticket = gone(connect, ticket=ROW)
     assert ticket.tombstone
     assert ticket.deleted_time == datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -336,7 +338,7 @@ def binned(*numbers: int) -> list[dict[str, Any]]:
 
 
 class Bin:
-    """One whose rows are others from call to call, the last ones staying."""
+    """A recycle bin whose rows differ from call to call; the last answer repeats."""
 
     def __init__(self, *states: list[dict[str, Any]]) -> None:
         self.states = list(states)
@@ -352,17 +354,17 @@ EVERY = range(120)
 @pytest.mark.parametrize(
     ("states", "calls"),
     [
-        # It holds still: 50, 49 more, 21 more, and nothing behind them.
+        # Without changes: 50, 49 more, 21 more, and nothing behind them.
         ([binned(*EVERY)], 4),
-        # One is restored between the first page and the second, so that the rest moves up: anew.
+        # One is restored between the first two pages, so the rest shifts: read again.
         ([binned(*EVERY), binned(*EVERY[1:])], 6),
-        # The very row that both pages have in common.
+        # The row that both pages contain.
         ([binned(*EVERY), binned(*EVERY[:49], *EVERY[50:])], 6),
-        # Some are deleted meanwhile, in front: what was seen comes once more.
+        # Some are deleted meanwhile, in front: rows already read appear again.
         ([binned(*EVERY), binned(*range(900, 905), *EVERY)], 4),
-        # So many that the second page has nothing new.
+        # So many that the second page contains nothing new.
         ([binned(*EVERY), binned(*range(900, 949), *EVERY)], 5),
-        # All of it goes.
+        # All rows disappear.
         ([binned(*EVERY), []], 3),
     ],
 )
@@ -386,7 +388,7 @@ def test_constantly_changing_bin_is_an_error(connect: Connect) -> None:
 
 
 def test_bin_offset_starting_at_1_hides_nothing(connect: Connect) -> None:
-    """As users report of another list of Zoho's: then 0 may be as good as 1."""
+    """Users report this of another list of Zoho's: 0 may then mean the same as 1."""
 
     def bin_from_1(asked: SentRequest) -> Any:
         first = max(int(asked.params["from"]), 1) - 1
@@ -415,14 +417,14 @@ BIN_REQUEST = SentRequest("GET", BIN, {"from": "0", "limit": "50"}, HEADERS)
 
 
 def after_login(seen: list[ReceivedRequest]) -> list[SentRequest]:
-    """The token request comes first, and has a test of its own."""
+    """Return the requests after the token request, which has its own test."""
     login, *others = sent_requests(seen)
     assert login.path == TOKENS
     return others
 
 
 def test_requests_of_a_run(connect: Connect) -> None:
-    """A tick more at the beginning, and an end that no ticket is behind."""
+    """It starts a tick before the window, and ends after any possible ticket."""
     since = datetime(2026, 11, 22, 10, 0, 5, 900_500, tzinfo=UTC)
     with loopback(answering()) as server:
         list(connect(server.url).changes(since))
@@ -473,7 +475,7 @@ def test_requests_of_an_inventory(connect: Connect) -> None:
 
 
 def test_inventory_entries(connect: Connect) -> None:
-    """A ticket in the bin went after every change of the second that the bin names."""
+    """A ticket in the bin was deleted after all changes of the second that the bin shows."""
     spam = {**ROW, "id": "2", "isSpam": True}
     at = {"modifiedTime": "2026-11-23T09:30:00.700Z"}
     bin_once = {"0": {"data": [BINNED]}}
@@ -493,7 +495,7 @@ def test_inventory_entries(connect: Connect) -> None:
 
 
 def test_requests_for_further_pages(connect: Connect) -> None:
-    """From page to page the start moves on; within one millisecond, and only there, `from` does."""
+    """Each page moves the start; only within one millisecond, it moves `from`."""
     later = [{**row, "modifiedTime": "2026-11-23T09:00:05.000Z"} for row in rows(2, 11)]
 
     def search(asked: SentRequest) -> Any:
@@ -513,10 +515,10 @@ def test_requests_for_further_pages(connect: Connect) -> None:
         ("00.122Z", "00.001Z", "0"),
         ("00.122Z", "00.125Z", "0"),
         ("00.122Z", "00.125Z", "2"),
-        # Once more, until two readings are alike.
+        # Again, until two passes are equal.
         ("00.122Z", "00.125Z", "0"),
         ("00.122Z", "00.125Z", "2"),
-        # Past it: here it is seen that ranges are inclusive, so the window's own start will do.
+        # After it: the answer shows that ranges are inclusive, so the window's start suffices.
         ("00.123Z", "00.001Z", "0"),
         ("00.124Z", "00.001Z", "0"),
         ("05.000Z", "00.001Z", "0"),
@@ -529,8 +531,10 @@ def test_requests_for_further_pages(connect: Connect) -> None:
 
 
 def test_further_page_repeats_the_same_query(connect: Connect) -> None:
-    """Else, where another thread has learned meanwhile that ranges are inclusive, the page would be
-    counted from elsewhere."""
+    """Another thread may learn meanwhile that ranges are inclusive.
+
+    With another start, `from` would count from another row.
+    """
     start = datetime(2026, 11, 23, 9, 0, 0, 123_000, tzinfo=UTC)
     with loopback(answering(search=found(ROW))) as server:
         helpdesk = connect(server.url, helpdesk_page_size=1)

@@ -1,4 +1,4 @@
-"""Jobs: names, retries, lost answers. A thin fake stands in where no stand-in can fail that way."""
+"""Jobs: names, retries, lost answers, with a fake for failures no local warehouse can produce."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class FakeJob:
 
 
 class FakeClient:
-    """Answers each started job with the next of `results`: an error of the job, or success."""
+    """Answers each started job with the next of `results`: a job error, or success."""
 
     _connection = None
 
@@ -114,7 +114,7 @@ def test_reads_never_reuse_an_older_job() -> None:
 
 
 def test_same_job_requested_twice_on_a_real_server(warehouse: BigQueryClient) -> None:
-    """bqemulator runs it twice, local-bigquery answers 409: either way the row is there once."""
+    """bqemulator runs it twice, local-bigquery answers 409: the row exists once in both cases."""
     warehouse.run(
         Query(f"CREATE TABLE {warehouse.dataset.table('t')} (a INT64)"), run_id="r", step="c"
     )

@@ -1,4 +1,4 @@
-"""The table of what google says, what we make of it, and which words help the reader."""
+"""The mapping from google's errors to ours, and their advice."""
 
 from __future__ import annotations
 

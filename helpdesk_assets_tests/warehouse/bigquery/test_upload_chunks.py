@@ -1,4 +1,4 @@
-"""A file is uploaded in pieces that fit into memory."""
+"""A file is uploaded in chunks that fit into memory."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_cleanup_drops_only_our_old_staging_tables(warehouse: BigQueryClient) ->
             warehouse.dataset.table_id(name), [bigquery.SchemaField("a", "STRING")]
         )
         warehouse.create_table(table)
-    # Made just now by the warehouse's clock, whatever its stamp says: may be under way.
+    # Created just now by the warehouse's clock, whatever its name says: it may be in use.
     assert Staging(warehouse).drop_orphans(timedelta(days=1), of_tables=OURS) == []
     tomorrow = Staging(warehouse, now=lambda: today + timedelta(hours=25))
     assert tomorrow.drop_orphans(timedelta(hours=36), of_tables=OURS) == []

@@ -1,4 +1,4 @@
-"""The statements, whole, as a reviewer would read them."""
+"""Whole statements of the MERGE, as a reviewer would read them."""
 
 from __future__ import annotations
 

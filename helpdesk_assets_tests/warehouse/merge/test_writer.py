@@ -1,4 +1,4 @@
-"""The writer on a running warehouse: batches that come late, repeated, large or wrong."""
+"""The writer on a warehouse, with late, repeated, large and wrong batches."""
 
 from __future__ import annotations
 

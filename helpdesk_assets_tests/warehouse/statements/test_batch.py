@@ -1,4 +1,4 @@
-"""The questions as whole statements. That they run, and are right, is in `promises`."""
+"""The statements as whole texts; `promises` tests that they run and are correct."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def version(
 
 
 def store(warehouse: BigQueryClient, rows: Iterable[dict[str, Any]], table: str) -> None:
-    """Plain INSERTs: what the rows are is this test's to say."""
+    """Insert rows by plain INSERTs, so that this test alone determines them."""
     types = {str: "STRING", datetime: "TIMESTAMP", int: "INT64", bool: "BOOL"}
     for row in rows:
         values = {name: value for name, value in row.items() if value is not None}
@@ -75,7 +75,7 @@ def store(warehouse: BigQueryClient, rows: Iterable[dict[str, Any]], table: str)
 def view_rows(
     warehouse: BigQueryClient, columns: str = "ticket_id, status, valid_from, valid_to"
 ) -> Any:
-    """By the view's statement and not by its name, so that what judges statements sees it."""
+    """Query by the view's statement instead of its name, so that SQL judges see it."""
     raw_json = Schema(warehouse).columns(tables.TICKETS)["raw_json"]
     statement = view_query(warehouse.dataset, json_as_text=raw_json == "STRING")
     found = warehouse._client.query(f"SELECT {columns} FROM (\n{statement}\n)").result()
@@ -155,7 +155,7 @@ def test_last_version_within_one_tick_counts(warehouse: BigQueryClient) -> None:
 def test_deleted_ticket_ends_and_restored_one_starts_again(
     warehouse: BigQueryClient, status: str | None
 ) -> None:
-    """One vendor does not move the modified time when it deletes."""
+    """One vendor keeps the modified time when a ticket is deleted."""
     prepared(warehouse)
     rows = [
         version("7", at(0), "open"),
@@ -173,7 +173,7 @@ def test_deleted_ticket_ends_and_restored_one_starts_again(
 
 
 def test_current_row_is_shown_without_its_versions(warehouse: BigQueryClient) -> None:
-    """Those of ticket 6 have expired, and a webhook has brought the newest of ticket 7."""
+    """Those of ticket 6 have expired, and a webhook has written the newest of ticket 7."""
     prepared(warehouse)
     store(warehouse, [version("7", at(0), "open")], "raw_ticket_changes")
     store(warehouse, [version("8", at(0), "open")], "raw_ticket_changes")
@@ -258,7 +258,7 @@ def test_outdated_view_is_replaced(warehouse: BigQueryClient) -> None:
 
 
 class RecordingWarehouse:
-    """Hears what is asked of the real service about a view."""
+    """Records requests about a view to the real service."""
 
     def __init__(self, warehouse: BigQueryClient) -> None:
         self.updated: list[str] = []

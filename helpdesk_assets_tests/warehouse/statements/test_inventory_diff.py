@@ -1,4 +1,4 @@
-"""What is asked of a sweep, as whole statements, and each case of the comparison on rows."""
+"""The statements of a reconciliation as whole texts, and each case of the comparison on rows."""
 
 from __future__ import annotations
 
@@ -232,7 +232,7 @@ CASES: dict[str, tuple[Line, Row, DifferenceKind | None]] = {
 
 
 class InventoryCases:
-    """The tables of a sweep on the local warehouse."""
+    """The tables of a reconciliation on the local warehouse."""
 
     def __init__(self, warehouse: BigQueryClient) -> None:
         self.warehouse = warehouse
@@ -355,7 +355,7 @@ def test_each_outcome(cases: InventoryCases, asked: bool) -> None:
     assert cases.inventories.difference_counts(SWEEP)[0] == DifferenceCount(
         DifferenceKind.ABSENT, DifferenceOutcome.UNRESOLVED, 1, ("nowhere",)
     )
-    # What is settled once stays so, whatever becomes of the ticket later.
+    # A settled difference stays settled, whatever happens to the ticket later.
     cases.tickets({"lags": (NOON, None), "stays": (NOON, NOON)})
     cases.inventories.record_outcomes(SWEEP, deletions_verified=True)
     assert cases.differences() == settled

@@ -1,4 +1,4 @@
-"""What the ledger says of each change, on a warehouse, case by case. One statement judges many."""
+"""The ledger's entry for each change, case by case on a warehouse; one statement judges many."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def cases(warehouse: BigQueryClient) -> LedgerCases:
 
 
 def test_missed_updates_are_recorded_with_their_reason(cases: LedgerCases) -> None:
-    # Everything is in the tickets table: only the events tell.
+    # Everything is in the tickets table, so only events show what was delivered.
     for ticket in ("in time", "newer", "twice", "hint", "unordered"):
         cases.poll(ticket, -60)
     cases.event("in time", -60, -59.9)
@@ -42,7 +42,7 @@ def test_missed_updates_are_recorded_with_their_reason(cases: LedgerCases) -> No
     for ticket in ("never", "older", "hidden", "long after", "old hint", "slow", "queued"):
         cases.poll(ticket, -60)
     cases.event("older", -61, -60.5)
-    # Of the same ticket, and long after: it moved the row on and proves nothing.
+    # A much later event of the same ticket: it updated the row and proves nothing.
     cases.event("hidden", -20, -19.9)
     cases.poll("hidden", -20)
     cases.event("long after", -60, -10)
@@ -75,9 +75,9 @@ def test_missed_update_becomes_late_when_its_event_arrives(cases: LedgerCases) -
     before = cases.row("redelivered")
 
     cases.event("redelivered", -60, 30)
-    # It was under way when the run looked, and committed within the grace by the receiver's clock.
+    # In flight when the run judged, but committed within the grace by the receiver's clock.
     cases.event("backdated", -60, -59)
-    # Its next change is delivered well, and says nothing about the one that was lost.
+    # The ticket's next change is delivered, which says nothing about the lost one.
     cases.event("moved on", 20, 20.1)
     cases.poll("moved on", 20, seen=120, run="run-2")
     cases.event("hinted", None, 20.1)
@@ -121,7 +121,7 @@ def test_too_recent_versions_are_judged_by_the_next_run(cases: LedgerCases) -> N
     cases.poll("replaced", -3)
     cases.event("delivered", -3, -2.9)
     assert cases.judge(cases.manifest(("lost", -3), ("delivered", -3))) == {}
-    # By now the helpdesk gives its newer version, whose webhook came.
+    # The helpdesk now returns its newer version, whose webhook arrived.
     cases.poll("replaced", 30, seen=120, run="run-2")
     cases.event("replaced", 30, 30.1)
     later = cases.manifest(
@@ -138,7 +138,7 @@ def test_event_for_a_ticket_polling_did_not_return(cases: LedgerCases) -> None:
     cases.event("an older one was", -60, -59.9)
     cases.poll("an older one was", -62)
     cases.event("an older one was", -62, -61.9)
-    # The next window reaches back to it; whether it lags is not known before.
+    # The next window includes it; only then is it known whether the webhook is late.
     cases.event("at the edge", -4, -3.9)
     cases.event("before the window", -126, -125.9)
     cases.event("gone", -60, -59.9, deleted=True)
@@ -261,8 +261,11 @@ def test_tombstone_of_a_known_deletion_is_not_missed(cases: LedgerCases) -> None
 
 
 def test_versions_stored_late_by_another_run_are_judged(cases: LedgerCases) -> None:
-    """For a day. An event without a version is about the newest change before it: of one that was
-    to be judged before, it says something only where it came in time."""
+    """For one day.
+
+    An event without a version concerns the newest change before it. For a change that was to be
+    judged before, it counts only if it arrived in time.
+    """
     late: dict[str, Any] = {"seen": -61, "run": "held up"}
     cases.poll("lost", -700, **late)
     cases.poll("told", -700, **late)
@@ -302,7 +305,7 @@ def test_bounds_of_an_incremental_run() -> None:
     assert bounds.stored_since == since - timedelta(hours=24)
     assert bounds.counted_after == NOON - timedelta(hours=2, minutes=5)
     assert bounds.delivered_by == NOON - timedelta(minutes=5)
-    # As far back as the next window will reach.
+    # The start of the next window.
     assert bounds.settled == NOON - timedelta(minutes=8)
     assert bounds.reads_from == bounds.open_since == NOON - LATE_WITHIN
 

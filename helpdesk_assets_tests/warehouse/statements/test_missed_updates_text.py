@@ -1,4 +1,4 @@
-"""What judges webhooks, as whole statements. What they say of each case is in `test_ledger`."""
+"""The statements that judge webhooks, as whole texts; `test_missed_updates` has the cases."""
 
 from __future__ import annotations
 

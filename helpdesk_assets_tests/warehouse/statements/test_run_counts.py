@@ -1,4 +1,4 @@
-"""What is counted when a run closes: the statement whole, and what it counts on a warehouse."""
+"""The counts when a run closes: the whole statement, and its results on a warehouse."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def cases(warehouse: BigQueryClient) -> LedgerCases:
 
 
 def counted(cases: LedgerCases, manifest: Manifest, **policy: object) -> RunCounts:
-    """What closing the run would count, once the ledger is written."""
+    """Return the counts of closing the run, once the ledger is written."""
     webhooks = replace(POLICY, **policy)  # type: ignore[arg-type]
     cases.judge(manifest, webhooks)
     return StateTable(cases.warehouse, "tickets").count_run(manifest, events=webhooks)
@@ -229,7 +229,7 @@ def test_webhook_counts_by_outcome(cases: LedgerCases) -> None:
     cases.poll("lost too", -70)
     cases.poll("closed", -60, status="closed")
     cases.poll("young", -2)
-    # Seen again in the overlap, and judged by the run before.
+    # Read again in the overlap, and judged by the run before.
     cases.poll("judged before", -125.5)
     cases.event("judged before", -125.5, -125.4)
     further_back = cases.manifest(window=Window(at(-140), at(0)))
@@ -238,7 +238,7 @@ def test_webhook_counts_by_outcome(cases: LedgerCases) -> None:
     )
     webhook_counts = run_counts.webhooks
     assert webhook_counts is not None
-    # The approximate quantiles of two stand-ins differ by a place.
+    # Two local warehouses differ by one rank in approximate quantiles.
     assert webhook_counts.latency_p50 in (pytest.approx(12), pytest.approx(18), pytest.approx(24))
     assert webhook_counts.latency_p95 == pytest.approx(480)
     assert replace(webhook_counts, latency_p50=None, latency_p95=None) == WebhookCounts(

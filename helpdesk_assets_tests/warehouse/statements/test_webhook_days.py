@@ -1,4 +1,4 @@
-"""How webhooks did by day: the query whole, and what it says on a warehouse."""
+"""Webhooks by day: the whole query, and its results on a warehouse."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_each_day_counts_late_and_missed(warehouse: BigQueryClient) -> None:
     for number in range(4):
         cases.poll(f"yesterday {number}", -DAY, seen=-DAY + 60, run="run-0")
         cases.event(f"yesterday {number}", -DAY, -DAY + 0.2)
-    # It may tell of one version twice, and of one that it does not know.
+    # Events may repeat a version, or name one that polling has not seen.
     cases.event("yesterday 0", -DAY, -DAY + 3)
     cases.event("hint", None, -DAY)
     cases.poll("slow", -60)
@@ -123,7 +123,7 @@ def test_without_events_latency_is_unknown(warehouse: BigQueryClient) -> None:
     cases.poll("delivered", -60)
     cases.store("delivered", -60)
     cases.poll("lost", -60)
-    # Nobody has judged these: a young one, and an old one that a first load found.
+    # Not judged: a young version, and an old one that a first load found.
     cases.poll("young", -2)
     cases.poll("old", -2 * DAY)
     cases.judge(cases.manifest(("delivered", -60), ("lost", -60)))

@@ -1,4 +1,4 @@
-"""Where a long reading is kept: its place in the state row, its rows in a table of its own."""
+"""Checkpoints of a long fetch: the position in the state row, the rows in a separate table."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_rows_are_appended_to_one_table_spared_by_cleanup(warehouse: BigQueryCli
 
 
 def test_deleted_checkpoint_table_is_not_recreated(warehouse: BigQueryClient) -> None:
-    """It would lack what was added before, in silence."""
+    """A new one would silently lack the rows stored before."""
     store = CheckpointTable(warehouse, sync_name="tickets", run_id="run-1")
     store.begin(NAME)
     warehouse.drop_table(NAME)
@@ -157,14 +157,16 @@ def test_appending_rows_extends_the_tables_expiry(warehouse: BigQueryClient) -> 
         staging.add(NAME, tables.RAW_TICKET_CHANGES.columns, spool, run_id="run-1", step="load")
     found = warehouse.get_table(NAME, fresh=True)
     assert found is not None
-    # One stand-in knows of no expiry.
+    # One local warehouse does not support expiration.
     assert found.expires in {None, later + timedelta(days=7)}
     assert len(list(warehouse.list_rows(NAME))) == 1
 
 
 def test_checkpoint_updates_both_rows_of_concurrent_first_runs(warehouse: BigQueryClient) -> None:
-    """Keys are not enforced, so two first runs at once may both make the row; neither has been
-    overtaken."""
+    """Keys are not enforced, so two concurrent first runs may both insert the row.
+
+    Neither has been overtaken then.
+    """
     sync_tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
     sync_tables.prepare()
     table = warehouse.dataset.table("sync_state")

@@ -1,4 +1,4 @@
-"""The watermark set by a person: compare-and-set, and what it must not leave behind."""
+"""Setting the watermark by hand: compare-and-set, and what it must not leave behind."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_setting_back_drops_the_cursor_and_is_logged(
     assert last is not None
     assert (last.mode, last.reason) == (Mode.MANUAL, "set from there")
     assert logged(warehouse) == [("hand-1", 2), ("run-1", 1)]
-    # The next run goes on from it.
+    # The next run resumes from it.
     _, after = sync_tables.commit_run(quiet_run(3), NO_WEBHOOKS)
     assert after is not None
     assert (after.version, after.recent_runs[0]) == (3, last)
@@ -122,7 +122,7 @@ def test_checkpoint_is_dropped(sync_tables: SyncTables, closed: bool) -> None:
     assert seen.checkpoint is not None
     state = sync_tables.set_manually(replace(BACK, version=seen.version + 1), seen)
     assert (state.watermark, state.checkpoint) == (BACK.watermark, None)
-    # The reading itself finds out the next time that it notes its place.
+    # The fetch notices it with its next checkpoint.
     with pytest.raises(ConcurrentUpdate):
         store.save(replace(BEGUN, rows=300), seen.version)
 

@@ -1,4 +1,4 @@
-"""The run log: one line for each advance, whatever dies between the state row and the log."""
+"""The run log has one row per closed run, whatever dies between state row and log."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def sync_tables(warehouse: BigQueryClient) -> SyncTables:
 
 
 def quiet_run(number: int) -> Manifest:
-    """The run that makes version `number`, of a helpdesk in which nothing changed."""
+    """Return the manifest of a run without changes that makes version `number`."""
     return replace(
         SMALL,
         rows=0,
@@ -94,7 +94,7 @@ def test_log_row_has_a_value_for_each_column() -> None:
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No run waits for others before it is logged."""
+    """Log each run without waiting for others."""
     monkeypatch.setattr(sync_tables_module, "RUNS_PER_LOG_WRITE", 1)
 
 

@@ -1,4 +1,4 @@
-"""The state row: compare-and-set, only forwards, and a memory of what the runs did."""
+"""The state row: compare-and-set, forward only, with the counts of its run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def state_table(warehouse: BigQueryClient) -> StateTable:
 
 
 def after(state: SyncState, run_id: str, **changed: object) -> Manifest:
-    """What the next run of an unchanged helpdesk hands in."""
+    """Return the manifest of the next run of an unchanged helpdesk."""
     seen = replace(
         EMPTY, run_id=run_id, expected_version=state.version, initial_watermark=state.watermark
     )

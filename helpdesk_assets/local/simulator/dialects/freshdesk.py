@@ -1,8 +1,8 @@
-"""What the `freshdesk` adapter speaks: the ticket list of Freshdesk's API v2, and single tickets.
+"""API of the `freshdesk` adapter: the ticket list of Freshdesk's API v2, and single tickets.
 
-The list is full of surprises for who asks for little: without `updated_since` it goes back 30 days,
-it runs backwards, it has 30 tickets a page. It has 300 pages at most, deleted tickets and spam are
-behind filters, and a merged ticket is a closed one that stays.
+The list has surprising defaults: tickets of the last 30 days unless `updated_since` is given,
+newest first, 30 tickets per page. It ends after 300 pages. Deleted tickets and spam need a filter.
+A merged ticket is closed and stays in the list.
 """
 
 from __future__ import annotations
@@ -46,14 +46,15 @@ CODES = {401: "invalid_credentials", 403: "access_denied"}
 
 
 def create_dialect(backend: HelpdeskBackend, token: str) -> FreshdeskDialect:
+    """Create the dialect; `token` is the API key."""
     return FreshdeskDialect(backend, token)
 
 
 class FreshdeskDialect:
-    """The list and the tickets of one desk.
+    """List and single tickets of one helpdesk.
 
-    Not documented, so either may be chosen: whether `since_is_inclusive`, and whether the list
-    tells of archived tickets.
+    Freshdesk does not document two behaviors, so tests can choose: `since_is_inclusive`
+    (`updated_since` includes that second) and `lists_archived` (the list has archived tickets).
     """
 
     since_is_inclusive = True
@@ -64,25 +65,26 @@ class FreshdeskDialect:
         self._token: str | None = token
 
     def routes(self, middleware: CallMiddleware) -> Sequence[Route]:
+        """See `Dialect.routes`."""
         return [
             Route(TICKETS, self._list_endpoint(middleware)),
             Route(f"{TICKETS}/{{ticket_id}}", middleware.endpoint("ticket", self._ticket)),
         ]
 
     def raw_ticket(self, version: TicketVersion) -> Json:
-        """As the list gives it where nothing is to be included."""
+        """See `Dialect.raw_ticket`; the ticket as in the list without `include`."""
         ticket = to_vendor_ticket(self._backend.body(version), version)
         removal = self._backend.removals.get(version.ticket_id)
-        if removal and removal.end is RemovalKind.MERGED:
+        if removal and removal.kind is RemovalKind.MERGED:
             ticket["status"] = CLOSED
         ticket.update(version.overlay or {})
-        if removal and removal.end is RemovalKind.DELETED:
+        if removal and removal.kind is RemovalKind.DELETED:
             ticket["deleted"] = True
-        ticket["spam"] = bool(removal and removal.end is RemovalKind.SPAM)
+        ticket["spam"] = bool(removal and removal.kind is RemovalKind.SPAM)
         return ticket
 
     def authorize(self, request: Request) -> None:
-        """The key is the user's name; any password will do."""
+        """See `Dialect.authorize`; the API key is the user name, with any password."""
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
         key = _user(value) if scheme == "Basic" else None
         if key == TOKEN_WITHOUT_RIGHTS:
@@ -91,12 +93,15 @@ class FreshdeskDialect:
             raise ApiError(401, "You have to be logged in to perform this action.")
 
     def revoke(self) -> None:
+        """See `Dialect.revoke`."""
         self._token = None
 
     def accept(self, token: str) -> None:
+        """See `Dialect.accept`."""
         self._token = token
 
     def api_error(self, api_error: ApiError) -> Any:
+        """See `Dialect.api_error`."""
         if isinstance(api_error, InvalidField):
             error = {"field": api_error.field, "message": str(api_error), "code": api_error.code}
             return {"description": "Validation failed", "errors": [error]}
@@ -106,6 +111,7 @@ class FreshdeskDialect:
         return {"code": code, "message": str(api_error)} if code else {"message": str(api_error)}
 
     def rate_limit_headers(self, rate_limit_status: RateLimitStatus) -> Mapping[str, str]:
+        """See `Dialect.rate_limit_headers`."""
         return {
             "X-RateLimit-Total": str(rate_limit_status.limit),
             "X-RateLimit-Remaining": str(rate_limit_status.remaining),
@@ -115,14 +121,14 @@ class FreshdeskDialect:
     def _list_endpoint(
         self, middleware: CallMiddleware
     ) -> Callable[[Request], Awaitable[Response]]:
-        """One path, and two endpoints for faults: what is gone comes by a filter."""
-        removed, live_endpoint = (
+        """Serve one path as two endpoints for faults, since a filter selects removed tickets."""
+        removed_endpoint, live_endpoint = (
             middleware.endpoint(name, self._list) for name in ("gone", "search")
         )
 
         async def serve(request: Request) -> Response:
-            is_gone = request.query_params.get("filter") in FILTERS
-            return await (removed if is_gone else live_endpoint)(request)
+            is_removed = request.query_params.get("filter") in FILTERS
+            return await (removed_endpoint if is_removed else live_endpoint)(request)
 
         return serve
 
@@ -151,12 +157,12 @@ class FreshdeskDialect:
         edge = rows.pop(0) if before else None
         rows = with_repeated_rows(backend.faults, page_request.endpoint, rows, edge)
         corrupt_tickets(backend.faults, page_request.endpoint, rows, "updated_at")
-        following = request.url.include_query_params(page=page_request.page + 1)
-        headers = {"Link": f'<{following}>; rel="next"'} if has_more else {}
+        next_url = request.url.include_query_params(page=page_request.page + 1)
+        headers = {"Link": f'<{next_url}>; rel="next"'} if has_more else {}
         return EndpointResult(rows, tickets=len(rows), headers=headers)
 
     def _future_version(self, modified: str) -> TicketVersion:
-        """The ticket of the fault `future_row`."""
+        """Return the ticket of the fault `future_row`."""
         now = self._backend.clock.tick()
         return TicketVersion(FUTURE_ID, now, now, 0, {"updated_at": modified})
 
@@ -169,14 +175,14 @@ class FreshdeskDialect:
         return self._sorted(page_request, low)[offset : offset + limit]
 
     def _is_simple(self, page_request: ListRequest) -> bool:
-        """Whether the store's own order will do."""
+        """Return whether the store's order gives the answer, without sorting."""
         is_in_order = (
             page_request.order_by == "updated_at"
             and page_request.is_ascending
             and page_request.since is not None
         )
         is_all = (
-            page_request.end is None
+            page_request.removal_kind is None
             and not self._backend.archived
             and not len(self._backend.removed)
         )
@@ -184,25 +190,29 @@ class FreshdeskDialect:
 
     def _sorted(self, page_request: ListRequest, low: int) -> list[TicketVersion]:
         backend = self._backend
-        stores = [backend.removed] if page_request.end else [backend.store, backend.removed]
+        stores = (
+            [backend.removed] if page_request.removal_kind else [backend.store, backend.removed]
+        )
         candidates = (store.modified_between(low, END_OF_TIME, 0, len(store)) for store in stores)
         found = [version for each in candidates for version in each.versions]
         if page_request.since is None:
             since = backend.clock.tick() - DEFAULT_DAYS * DAY
             found = [version for version in found if version.created >= since]
         found = [
-            version for version in found if self._is_listed(version.ticket_id, page_request.end)
+            version
+            for version in found
+            if self._is_listed(version.ticket_id, page_request.removal_kind)
         ]
         found.sort(key=lambda v: (self._sort_value(v, page_request.order_by), v.ticket_id))
         return found if page_request.is_ascending else found[::-1]
 
-    def _is_listed(self, ticket_id: str, end: RemovalKind | None) -> bool:
+    def _is_listed(self, ticket_id: str, kind: RemovalKind | None) -> bool:
         removal = self._backend.removals.get(ticket_id)
         if ticket_id in self._backend.archived and not self.lists_archived:
             return False
         return (
-            None if removal is None or removal.end is RemovalKind.MERGED else removal.end
-        ) is end
+            None if removal is None or removal.kind is RemovalKind.MERGED else removal.kind
+        ) is kind
 
     def _sort_value(self, version: TicketVersion, order_by: str) -> Any:
         return version.modified if order_by == "updated_at" else self.raw_ticket(version)[order_by]
@@ -215,7 +225,7 @@ class FreshdeskDialect:
         return ticket
 
     def _ticket(self, request: Request) -> EndpointResult:
-        """With its description, and whether it lives or lies in the trash."""
+        """Answer with the ticket and its description, also if it is removed."""
         ticket_id, query = request.path_params["ticket_id"], request.query_params
         include = parse_include(query, TICKET_INCLUDES)
         version = self._backend.find(ticket_id)

@@ -1,6 +1,6 @@
-"""What a call to Freshdesk's list asks for, and what the list refuses.
+"""Query parameters of Freshdesk's ticket list, and the errors for invalid ones.
 
-Must not know tickets.
+Must not import anything about tickets.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TICKET_INCLUDES = ("conversations", "requester", "company", "stats")
 
 
 class InvalidField(ApiError):
-    """400, naming the parameter."""
+    """A 400 that names the parameter."""
 
     def __init__(self, field: str, message: str, code: str = "invalid_value") -> None:
         super().__init__(400, message, code=code)
@@ -34,9 +34,19 @@ class InvalidField(ApiError):
 
 
 class ListRequest(NamedTuple):
-    """One page of the list as it was asked for; `since` None: not given."""
+    """A requested page of the list.
 
-    end: RemovalKind | None
+    Attributes:
+        removal_kind: the `filter`; None for live tickets.
+        since: `updated_since` in seconds since 1970; None if not given.
+        order_by: one of `ORDERS`.
+        is_ascending: whether `order_type` is `asc`.
+        size: tickets per page.
+        page: number of the page, from 1.
+        include: additional fields.
+    """
+
+    removal_kind: RemovalKind | None
     since: int | None
     order_by: str
     is_ascending: bool
@@ -46,23 +56,29 @@ class ListRequest(NamedTuple):
 
     @property
     def offset(self) -> int:
+        """Position of the page's first ticket."""
         return (self.page - 1) * self.size
 
     @property
     def endpoint(self) -> str:
-        return "gone" if self.end else "search"
+        """The endpoint's name for faults and counters."""
+        return "gone" if self.removal_kind else "search"
 
 
 def parse_list_request(query: Mapping[str, str], cap: int | None) -> ListRequest:
-    """The page wanted; `cap`: rows that one query may reach, where it is not 300 pages.
+    """Parse the parameters of the list.
+
+    Args:
+        query: the query string.
+        cap: number of rows that one query can reach; None for 300 pages.
 
     Raises:
-        BadField: a parameter is not known, or is not what it must be.
+        InvalidField: a parameter is unknown or invalid.
     """
     for name in query:
         if name not in PARAMETERS:
             raise InvalidField(name, "Unexpected/invalid field in request", "invalid_field")
-    end = _choice(query, "filter", tuple(FILTERS), "")
+    removed = _choice(query, "filter", tuple(FILTERS), "")
     size = _whole_number(query, "per_page", DEFAULT_PAGE_SIZE)
     if size > MAX_PAGE_SIZE:
         raise InvalidField("per_page", f"It should be less than or equal to {MAX_PAGE_SIZE}")
@@ -75,7 +91,7 @@ def parse_list_request(query: Mapping[str, str], cap: int | None) -> ListRequest
             "page number.",
         )
     return ListRequest(
-        FILTERS[end] if end else None,
+        FILTERS[removed] if removed else None,
         _second(query["updated_since"]) if "updated_since" in query else None,
         _choice(query, "order_by", ORDERS, "created_at"),
         _choice(query, "order_type", ("asc", "desc"), "desc") == "asc",
@@ -93,6 +109,11 @@ def _choice(query: Mapping[str, str], name: str, known: Sequence[str], default: 
 
 
 def parse_include(query: Mapping[str, str], known: Sequence[str]) -> Sequence[str]:
+    """Return the names in `include`.
+
+    Raises:
+        InvalidField: a name is not in `known`.
+    """
     names = query["include"].split(",") if "include" in query else []
     if set(names) - set(known):
         raise InvalidField("include", f"It should be one of these values: '{','.join(known)}'")

@@ -1,6 +1,6 @@
-"""A ticket in the words of Freshdesk: numbers for status, priority and source, ids for people.
+"""Tickets in Freshdesk's format: numbers for status, priority and source, ids for people.
 
-Must not know what was asked for, nor what became of a ticket.
+Must not import anything about requests or removals.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from helpdesk_assets.local.simulator import fixture_text
 from helpdesk_assets.local.simulator.clock import to_text
 from helpdesk_assets.local.simulator.ticket_factory import DAY, Json, TicketVersion
 
-# 6 and 7 are an account's own.
+# 6 and 7 are custom statuses of an account.
 STATUSES = {"Open": 2, "On Hold": 3, "Escalated": 6, "Waiting on Customer": 7, "Closed": 5}
 CLOSED = 5
 PRIORITIES = {"Low": 1, "Medium": 2, "High": 3, "Urgent": 4}
@@ -18,6 +18,7 @@ AGENT_IDS = {f"{name}@example.com": 77_001 + n for n, name in enumerate(fixture_
 
 
 def to_vendor_ticket(body: Json, version: TicketVersion) -> Json:
+    """Return the ticket as in the list, before removal and overlay."""
     status, created, modified = STATUSES[body["status"]], version.created, version.visible_modified
     custom = {f"cf_{field['name']}": field["value"] for field in body["customFields"]}
     return {
@@ -54,7 +55,13 @@ def to_vendor_ticket(body: Json, version: TicketVersion) -> Json:
 
 
 def included_fields(name: str, body: Json, version: TicketVersion) -> Json:
-    """What an `include`, or asking for the single ticket, adds to a ticket."""
+    """Return the fields that an `include`, or the single ticket, adds.
+
+    Args:
+        name: one of the includes, or `description`.
+        body: the ticket without its overlay.
+        version: the ticket's version.
+    """
     requester = body["requester"]
     if name == "description":
         text = body["description"]

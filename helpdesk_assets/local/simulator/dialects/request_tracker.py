@@ -1,8 +1,8 @@
-"""What the `request_tracker` adapter speaks: the parts of RT's REST 2 that a sync may use.
+"""API of the `request_tracker` adapter: the parts of RT's REST 2 that a sync can use.
 
-A search knows neither deleted nor merged tickets; the transactions that took them out do. Spam is
-deleted here. A list gives no more than 100 rows, by page number, and says nothing when more were
-asked for. Times of a query are read in the zone of whoever asks.
+The search finds neither deleted nor merged tickets; the transactions that removed them are listed
+separately. Spam is deleted. A page has at most 100 rows, and a larger `per_page` is reduced without
+an error. Times in a query are in the time zone of the calling user.
 """
 
 from __future__ import annotations
@@ -55,17 +55,19 @@ END_OF_TIME = 253_402_300_799
 
 
 def create_dialect(backend: HelpdeskBackend, token: str) -> RequestTrackerDialect:
+    """Create the dialect; `token` is the password of every user."""
     return RequestTrackerDialect(backend, token)
 
 
 class RequestTrackerDialect:
-    """Searches for tickets and transactions, single tickets, and users, of one desk."""
+    """Search of tickets and transactions, single tickets, and users of one helpdesk."""
 
     def __init__(self, backend: HelpdeskBackend, token: str) -> None:
         self._backend = backend
         self._token: str | None = token
 
     def routes(self, middleware: CallMiddleware) -> Sequence[Route]:
+        """See `Dialect.routes`."""
         return [
             Route(
                 f"{API}/tickets", middleware.endpoint("search", _bad_request_on_error(self._search))
@@ -79,8 +81,10 @@ class RequestTrackerDialect:
         ]
 
     def raw_ticket(self, version: TicketVersion) -> Json:
-        """As lists give it with all their fields; a deleted one, which is in no list, as its id
-        answers, in the form of lists."""
+        """See `Dialect.raw_ticket`; the ticket as in a list with all fields.
+
+        A deleted ticket is in no list. It has the single ticket's fields, with values as in lists.
+        """
         ticket = self._row(version)
         if self._removal(version.ticket_id) is None:
             return ticket
@@ -89,21 +93,26 @@ class RequestTrackerDialect:
         return {**ticket, "EffectiveId": link("ticket", version.ticket_id)}
 
     def authorize(self, request: Request) -> None:
+        """See `Dialect.authorize`."""
         name, password = parse_authorization(request.headers.get("authorization", ""))
         if name not in USERS or password != self._token:
             raise ApiError(401, "Unauthorized")
         request.state.user = USERS[name]
 
     def revoke(self) -> None:
+        """See `Dialect.revoke`."""
         self._token = None
 
     def accept(self, token: str) -> None:
+        """See `Dialect.accept`."""
         self._token = token
 
     def api_error(self, api_error: ApiError) -> Json:
+        """See `Dialect.api_error`."""
         return {"message": str(api_error)}
 
-    def rate_limit_headers(self, rate_limit_status: RateLimitStatus) -> Mapping[str, str]:  # noqa: ARG002 - RT has none
+    def rate_limit_headers(self, rate_limit_status: RateLimitStatus) -> Mapping[str, str]:  # noqa: ARG002 - the signature of `Dialect`
+        """Return no headers, since RT has none."""
         return {}
 
     def _search(self, request: Request) -> EndpointResult:
@@ -137,7 +146,7 @@ class RequestTrackerDialect:
         direction: str,
         user: User,
     ) -> Callable[[int, int], TicketSlice]:
-        """Looks for tickets by what the conditions leave of all times and ids."""
+        """Return a function that finds a page of the tickets which meet the conditions."""
         store, zone = self._backend.store, ZoneInfo(user.zone or SERVER_ZONE)
         times, ids = [0, END_OF_TIME], [0, END_OF_TIME * 10**9]
         for condition in query_conditions:
@@ -175,18 +184,17 @@ class RequestTrackerDialect:
         return EndpointResult(_page(page, number, size, total, query))
 
     def _removal_transactions(self) -> Iterator[Json]:
-        """What took tickets out, in the order it happened; a merge is written to both tickets."""
+        """Yield the transactions that removed tickets, oldest first; a merge is on both tickets."""
         number = 0
         for ticket_id, removal in self._backend.removals.items():
-            for fields_shown in (
-                (ticket_id, removal.into) if removal.end is RemovalKind.MERGED else (ticket_id,)
-            ):
+            is_merge = removal.kind is RemovalKind.MERGED
+            for object_id in (ticket_id, removal.into) if is_merge else (ticket_id,):
                 number += 1
-                yield self._removal_transaction(number, str(fields_shown), removal)
+                yield self._removal_transaction(number, str(object_id), removal)
 
     def _removal_transaction(self, number: int, ticket_id: str, removal: Removal) -> Json:
         version = self._backend.find(ticket_id)
-        is_merge = removal.end is RemovalKind.MERGED
+        is_merge = removal.kind is RemovalKind.MERGED
         into = f"fsck.com-rt://example/ticket/{removal.into}"
         return {
             **link("transaction", str(number)),
@@ -198,7 +206,7 @@ class RequestTrackerDialect:
             "NewValue": into if is_merge else "deleted",
             "Created": to_text(removal.at),
             "Creator": link("user", "root"),
-            # Not shown, but searched for. A merge leaves the time of the ticket that is no more.
+            # Searchable, but not returned. A merge keeps the time of the merged ticket.
             "TicketType": "ticket",
             "TicketStatus": "open" if is_merge else "deleted",
             "TicketLastUpdated": to_text(version.modified if version and not is_merge else 0),
@@ -209,7 +217,7 @@ class RequestTrackerDialect:
         while (
             version
             and (removal := self._removal(version.ticket_id))
-            and removal.end is RemovalKind.MERGED
+            and removal.kind is RemovalKind.MERGED
         ):
             version = self._backend.find(str(removal.into))
         if version is None:
@@ -238,7 +246,7 @@ class RequestTrackerDialect:
         return self._backend.removals.get(ticket_id)
 
     def _row(self, version: TicketVersion) -> Json:
-        """As a list gives it, with every field there is."""
+        """Return the ticket as in a list with all fields."""
         ticket = to_vendor_ticket(self._backend.body(version), version)
         fields_shown = {*FIELDS, *FIELDS_OF_LISTS}
         ticket.update({k: v for k, v in (version.overlay or {}).items() if k in fields_shown})
@@ -255,7 +263,7 @@ class RequestTrackerDialect:
 
 
 def _paging(query: QueryParams) -> tuple[int, int]:
-    """How many rows, and the number of the page. What is none, or too much, is not refused."""
+    """Return page size and page number; invalid or too large values are replaced, not refused."""
     size, number = query.get("per_page", ""), query.get("page", "")
     rows = int(size) if size.isdecimal() and int(size) else DEFAULT_PAGE_SIZE
     return min(rows, MAX_PAGE_SIZE), int(number) if number.isdecimal() and int(number) else 1
@@ -277,7 +285,7 @@ def _page(rows: list[Json], number: int, size: int, total: int | None, query: Qu
 
 
 def _narrow(bounds: list[int], condition: Condition, value: int) -> None:
-    """Both ends of the bounds are inclusive."""
+    """Apply a condition to `bounds` in place; both ends are inclusive."""
     operator = condition.operator
     if operator == "=" and condition.field == "LastUpdated":
         bounds[:] = value - value % 86_400, value - value % 86_400 + 86_399  # the whole day
@@ -288,7 +296,7 @@ def _narrow(bounds: list[int], condition: Condition, value: int) -> None:
 
 
 def _matches_row(condition: Condition, row: Json, zone: ZoneInfo) -> bool:
-    """`Created` is compared in the user's zone, a time of the transaction's ticket in UTC."""
+    """Compare `Created` in the user's time zone, and times of the transaction's ticket in UTC."""
     if condition.field not in row:
         raise InvalidQuery(f"Unknown field: {condition.field}")
     actual, expected = row[condition.field], condition.value
@@ -304,7 +312,7 @@ def _matches_row(condition: Condition, row: Json, zone: ZoneInfo) -> bool:
 def _bad_request_on_error(
     handler: Callable[[Request], EndpointResult],
 ) -> Callable[[Request], EndpointResult]:
-    """What cannot be understood of a query is a 400."""
+    """Wrap a handler: an invalid query becomes a 400."""
 
     def built(request: Request) -> EndpointResult:
         try:

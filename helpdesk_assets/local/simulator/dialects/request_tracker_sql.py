@@ -1,7 +1,7 @@
-"""Enough of Request Tracker's query language to answer a sync, misreadings included.
+"""The part of Request Tracker's query language that a sync uses, with its peculiarities.
 
-Conditions, AND, OR and brackets. A quoted time is read in a zone that the query does not name, and
-of a time written with a T nothing but the day is heeded. Must not know tickets.
+Supports conditions, AND, OR and brackets. Times are in a time zone that the query does not name.
+Of a time written with a T, only the day counts. Must not import anything about tickets.
 """
 
 from __future__ import annotations
@@ -25,22 +25,25 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
 
 
 class InvalidQuery(ValueError):
-    """What cannot be understood, in words for the caller."""
+    """The query is invalid; the message is the answer to the client."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
+    """A comparison of a field with a value."""
+
     field: str
     operator: str
     value: str
 
     def matches(self, actual: Any, expected: Any) -> bool:
+        """Compare two values of the same type by the condition's operator."""
         return _OPERATORS[self.operator](actual, expected)
 
 
 @dataclass(frozen=True, slots=True)
 class BooleanGroup:
-    """Parts that are all true (AND), or one of which is (OR)."""
+    """Parts joined by AND or OR."""
 
     conjunction: str
     parts: tuple[Node, ...]
@@ -50,9 +53,10 @@ Node = Condition | BooleanGroup
 
 
 def parse_query(text: str) -> Node:
-    """
+    """Parse a query.
+
     Raises:
-        BadQuery: it is no query.
+        InvalidQuery: the syntax is wrong.
     """
     tokens = list(_tokens(text))
     node, rest = _parse_or(tokens)
@@ -62,6 +66,7 @@ def parse_query(text: str) -> Node:
 
 
 def matches(node: Node, condition_holds: Callable[[Condition], bool]) -> bool:
+    """Evaluate a query by evaluating its conditions."""
     if isinstance(node, Condition):
         return condition_holds(node)
     each = (matches(part, condition_holds) for part in node.parts)
@@ -69,10 +74,10 @@ def matches(node: Node, condition_holds: Callable[[Condition], bool]) -> bool:
 
 
 def conditions(node: Node) -> Iterator[Condition]:
-    """Those of a query that knows nothing but AND.
+    """Yield the conditions of a query that is joined by AND only.
 
     Raises:
-        BadQuery: it knows OR.
+        InvalidQuery: the query contains OR.
     """
     if isinstance(node, Condition):
         yield node
@@ -84,8 +89,11 @@ def conditions(node: Node) -> Iterator[Condition]:
 
 
 def parse_query_time(text: str, zone: ZoneInfo) -> int:
-    """Seconds since 1970. The zone's offset is the one that was in force when it was that time in
-    UTC, which is another one for some hours around each change of the clocks."""
+    """Return seconds since 1970; 0 if `text` is not a time.
+
+    Like RT, takes the zone's UTC offset at the time `text` in UTC instead of in the zone. Around
+    each change of daylight saving time, that is the wrong offset for some hours.
+    """
     try:
         local = datetime.fromisoformat(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Tickets as the simulated Request Tracker writes them. Must not know queries or pages."""
+"""Tickets in Request Tracker's format. Must not import anything about queries or pages."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ STATUSES = {
     "Closed": "resolved",
 }
 PRIORITIES = {"Low": "0", "Medium": "50", "High": "80", "Urgent": "100", None: "0"}
-# What a single ticket has and lists give when asked, in the list's order; and what only lists have.
+# Fields of single tickets, which lists have on request, in the list's order.
 FIELDS = (
     "Subject", "Status", "Priority", "InitialPriority", "FinalPriority", "Type", "Queue", "Owner",
     "Requestor", "Cc", "AdminCc", "Creator", "LastUpdatedBy", "Created", "LastUpdated", "Started",
     "Starts", "Due", "Resolved", "TimeEstimated", "TimeWorked", "TimeLeft", "CustomFields",
 )  # fmt: skip
+# Fields that only lists have.
 FIELDS_OF_LISTS = ("Told", "SLA", "CustomRoles")
 
 
 def to_vendor_ticket(body: Json, version: TicketVersion) -> Json:
-    """A ticket in RT's words, with every field that a list can be asked for."""
+    """Return the ticket with every field that a list can have, before removal and overlay."""
     state = STATUSES[body["status"]]
     owner = (body["assignee"] or "Nobody").removesuffix("@example.com")
     return {
@@ -61,7 +62,7 @@ def to_vendor_ticket(body: Json, version: TicketVersion) -> Json:
             {**link("customfield", str(number)), "name": field["name"], "values": [_text(field)]}
             for number, field in enumerate(body["customFields"], 1)
         ]
-        # An empty text in lists where a ticket has none.
+        # In lists, a ticket without custom fields has an empty string here.
         if body["attachments"]
         else "",
         "CustomRoles": {},
@@ -69,18 +70,18 @@ def to_vendor_ticket(body: Json, version: TicketVersion) -> Json:
 
 
 def _text(field: Json) -> str:
-    """RT keeps the values of custom fields as text."""
+    """Return a custom field's value as text, which is how RT stores it."""
     value = field["value"]
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def link(kind: str, key: str) -> Json:
-    """How RT points at anything."""
+    """Return RT's reference to an object."""
     return {"id": key, "type": kind, "_url": f"{SITE}/{kind}/{key}"}
 
 
 def selected_fields(row: Json, query: Mapping[str, str]) -> Json:
-    """What was asked for; without `fields`, an id and nothing else."""
+    """Return the row's requested `fields`; without `fields`, only its id and link."""
     names = [name for name in query.get("fields", "").split(",") if name]
     selected: Json = {name: row[name] for name in ("id", "type", "_url")}
     selected |= {name: row.get(name, "") for name in names}

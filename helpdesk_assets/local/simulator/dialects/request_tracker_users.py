@@ -1,4 +1,4 @@
-"""Who may ask the simulated Request Tracker, and what it tells of them."""
+"""Users of the simulated Request Tracker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from helpdesk_assets.local.simulator.ticket_factory import Json
 
 
 class User(NamedTuple):
-    """`zone` empty: the server's. Whoever may see nothing is told so by empty lists."""
+    """A user. An empty `zone` means the server's. Without `can_see_tickets`, lists are empty."""
 
     number: int
     zone: str
@@ -20,7 +20,7 @@ class User(NamedTuple):
 
 
 SERVER_ZONE = "Europe/Berlin"
-# All have the simulator's token for a password.
+# The password of every user is the simulator's token.
 USERS = {
     "root": User(14, "", is_superuser=True),
     "sync": User(61, "UTC"),
@@ -32,7 +32,10 @@ USERS = {
 
 
 def describe_user(name: str, requester: User) -> Json:
-    """Everything of oneself, and to a superuser of all, less what is empty; of others a summary."""
+    """Return a user's record as `requester` sees it.
+
+    Private fields are visible to the user and to superusers. Empty fields are left out.
+    """
     user = USERS[name]
     description: Json = {"Name": name, "RealName": name, "EmailAddress": f"{name}@example.com"}
     description["Privileged"] = 1
@@ -44,7 +47,7 @@ def describe_user(name: str, requester: User) -> Json:
 
 
 def parse_authorization(authorization: str) -> tuple[str, str]:
-    """The name of a user and the password, or the end of the auth token, that are sent."""
+    """Return user name and password, or user name and the last part of the auth token."""
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() == "basic":
         return _basic(value)

@@ -1,7 +1,7 @@
-"""What the `rest` adapter speaks: the plain ticket API that this project defines.
+"""API of the `rest` adapter, which this project defines.
 
-`GET /v2/tickets/search`, `GET /v2/tickets` and `GET /v2/tickets/{id}`, behind a bearer token. A
-deleted ticket is no more: it leaves the lists, and its id is a 404.
+`GET /v2/tickets/search`, `GET /v2/tickets` and `GET /v2/tickets/{id}`, with a bearer token. A
+deleted ticket leaves the lists, and its id is a 404.
 """
 
 from __future__ import annotations
@@ -31,22 +31,24 @@ from helpdesk_assets.local.simulator.response_faults import (
 from helpdesk_assets.local.simulator.ticket_factory import FUTURE_ID, Json, TicketVersion
 from helpdesk_assets.local.simulator.ticket_store import TicketSlice
 
-# Known to the helpdesk, but with no right to anything: 403 where the other token gets 200.
-TOKEN_WITHOUT_RIGHTS = "local-demo-token-without-rights"  # noqa: S105 - opens nothing
+# Known to the helpdesk, but without permissions: 403 where the other token gets 200.
+TOKEN_WITHOUT_RIGHTS = "local-demo-token-without-rights"  # noqa: S105 - gives access to nothing
 
 
 def create_dialect(backend: HelpdeskBackend, token: str) -> RestDialect:
+    """Create the dialect; `token` is the bearer token."""
     return RestDialect(backend, token)
 
 
 class RestDialect:
-    """The three endpoints over one desk."""
+    """Search, listing and single tickets of one helpdesk."""
 
     def __init__(self, backend: HelpdeskBackend, token: str) -> None:
         self._backend = backend
         self._token: str | None = token
 
     def routes(self, middleware: CallMiddleware) -> Sequence[Route]:
+        """See `Dialect.routes`."""
         return [
             Route(
                 "/v2/tickets/search",
@@ -59,9 +61,11 @@ class RestDialect:
         ]
 
     def raw_ticket(self, version: TicketVersion) -> Json:
+        """See `Dialect.raw_ticket`."""
         return self._backend.raw_ticket(version)
 
     def authorize(self, request: Request) -> None:
+        """See `Dialect.authorize`."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme == "Bearer" and token == TOKEN_WITHOUT_RIGHTS:
             raise ApiError(403, "this token has no right to read tickets")
@@ -69,15 +73,19 @@ class RestDialect:
             raise ApiError(401, "no such token", {"WWW-Authenticate": "Bearer"})
 
     def revoke(self) -> None:
+        """See `Dialect.revoke`."""
         self._token = None
 
     def accept(self, token: str) -> None:
+        """See `Dialect.accept`."""
         self._token = token
 
     def api_error(self, api_error: ApiError) -> Json:
+        """See `Dialect.api_error`."""
         return {"errorCode": api_error.status, "message": str(api_error)}
 
     def rate_limit_headers(self, rate_limit_status: RateLimitStatus) -> Mapping[str, str]:
+        """See `Dialect.rate_limit_headers`."""
         return {
             "X-RateLimit-Limit": str(rate_limit_status.limit),
             "X-RateLimit-Remaining": str(rate_limit_status.remaining),
@@ -105,14 +113,16 @@ class RestDialect:
         backend = self._backend
         backend.shift_while_paging(endpoint)
         found = find(page_request.offset, page_request.size)
-        following = page_request.offset + len(found.versions)
+        next_offset = page_request.offset + len(found.versions)
         before = find(page_request.offset - 1, 1).versions if page_request.offset else []
         row: Callable[[TicketVersion], Any] = (
             backend.raw_ticket if needs_parsed_rows(backend.faults) else backend.raw_ticket_json
         )
         page = PageResult(
             rows=list(map(row, found.versions)),
-            next_token=encode_page_token(endpoint, following) if following < found.total else None,
+            next_token=encode_page_token(endpoint, next_offset)
+            if next_offset < found.total
+            else None,
             previous_row=row(before[0]) if before else None,
         )
         self._add_future_row(endpoint, page_request, page)
@@ -120,7 +130,7 @@ class RestDialect:
         return EndpointResult(page.payload(), tickets=len(page.rows))
 
     def _add_future_row(self, endpoint: str, page_request: PageRequest, page: PageResult) -> None:
-        """Where its time puts it: at the end of the search, at the beginning of the listing."""
+        """Add the ticket of the fault `future_row`: last in the search, first in the listing."""
         at_its_place = page.next_token is None if endpoint == "search" else page_request.offset == 0
         if at_its_place and (params := self._backend.faults.consume("future_row", endpoint)):
             place = len(page.rows) if endpoint == "search" else 0
@@ -147,7 +157,7 @@ class RestDialect:
 def _bad_request_on_error(
     handler: Callable[[Request], EndpointResult],
 ) -> Callable[[Request], EndpointResult]:
-    """What cannot be understood of a call is a 400."""
+    """Wrap a handler: an invalid parameter becomes a 400."""
 
     def built(request: Request) -> EndpointResult:
         try:

@@ -1,8 +1,8 @@
-"""What the `zendesk` adapter speaks: the parts of Zendesk's Support API that a sync may use.
+"""API of the `zendesk` adapter: the parts of Zendesk's Support API that a sync can use.
 
-The incremental export tells of every ticket, archived and deleted ones too, in the order of
-`generated_timestamp`, and holds back the last minute; the list knows neither kind. A merged ticket
-is a closed one here, and a ticket marked as spam a deleted one.
+The incremental export contains every ticket, also archived and deleted ones, in the order of
+`generated_timestamp`, except changes of the last minute. The list contains neither archived nor
+deleted tickets. Merged tickets are closed, and tickets marked as spam are deleted.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ SITE = f"https://example.zendesk.com{API}"
 LARGEST_EXPORT_PAGE = 1000
 LARGEST_LIST_PAGE = 100
 EXPORT_DELAY_SECONDS = 60
-# Only exports tell it.
+# A field that only exports have.
 ORDER_FIELD = "generated_timestamp"
 
-# What a status is called in `error`, where the call itself names no other word.
+# Default of `error` by status, unless the endpoint has a more specific code.
 ERRORS = {
     400: "BadRequest",
     401: "Couldn't authenticate you",
@@ -59,34 +59,39 @@ AGENT_IDS = {f"{name}@example.com": 7_001 + n for n, name in enumerate(fixture_t
 
 
 class StreamPosition(NamedTuple):
-    """A place in the export: behind this ticket at this second. `repeat_count` tells apart the
-    cursors of pages that came no further."""
+    """A position in the export, after the given ticket at the given second.
+
+    `repeat_count` distinguishes the cursors of empty pages at one position.
+    """
 
     second: int
     ticket_id: str
     repeat_count: int = 0
 
     def cursor(self) -> str:
+        """Return the position as a cursor of the API."""
         return base64.b64encode(
             f"{self.second}.{self.repeat_count}||{self.ticket_id}|".encode()
         ).decode()
 
 
 def create_dialect(backend: HelpdeskBackend, token: str) -> ZendeskDialect:
+    """Create the dialect; `token` is the API token or OAuth token."""
     return ZendeskDialect(backend, token)
 
 
 class ZendeskDialect:
-    """The export, the list and single tickets of one desk."""
+    """Export, list and single tickets of one helpdesk."""
 
     def __init__(self, backend: HelpdeskBackend, token: str) -> None:
         self._backend = backend
         self._token: str | None = token
 
     def routes(self, middleware: CallMiddleware) -> Sequence[Route]:
+        """See `Dialect.routes`."""
         export = middleware.endpoint("search", self._export)
         listing = middleware.endpoint("listing", self._listing)
-        # The suffix may be left out everywhere.
+        # The suffix `.json` is optional on every endpoint.
         return [
             *(Route(f"{EXPORT}{suffix}", export) for suffix in ("", ".json")),
             *(Route(f"{API}/tickets{suffix}", listing) for suffix in ("", ".json")),
@@ -94,20 +99,23 @@ class ZendeskDialect:
         ]
 
     def raw_ticket(self, version: TicketVersion) -> Json:
-        """As the export gives it."""
+        """See `Dialect.raw_ticket`; the ticket as in the export."""
         ticket = _to_vendor_ticket(self._backend.body(version), version)
         removal = self._backend.removals.get(version.ticket_id)
-        if removal and removal.end is RemovalKind.MERGED:
+        if removal and removal.kind is RemovalKind.MERGED:
             ticket["status"] = "closed"
             ticket["tags"] = [*ticket["tags"], "closed_by_merge"]
         ticket.update(version.overlay or {})
-        if removal and removal.end is not RemovalKind.MERGED:
+        if removal and removal.kind is not RemovalKind.MERGED:
             ticket["status"] = "deleted"
         return ticket
 
     def authorize(self, request: Request) -> None:
-        """An API token as the password of `{email}/token`, or an OAuth token as bearer. The token
-        without rights is an agent's, who may read tickets and may not export them."""
+        """See `Dialect.authorize`.
+
+        Accepts an API token as the password of `{email}/token`, or an OAuth token as bearer. The
+        token without rights belongs to an agent who can read tickets but not export them.
+        """
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
         token = value if scheme == "Bearer" else _password(value) if scheme == "Basic" else None
         if token == TOKEN_WITHOUT_RIGHTS:
@@ -117,12 +125,15 @@ class ZendeskDialect:
             raise ApiError(401, "")
 
     def revoke(self) -> None:
+        """See `Dialect.revoke`."""
         self._token = None
 
     def accept(self, token: str) -> None:
+        """See `Dialect.accept`."""
         self._token = token
 
     def api_error(self, api_error: ApiError) -> Any:
+        """See `Dialect.api_error`."""
         error = api_error.code or ERRORS.get(api_error.status, "InternalError")
         if api_error.status == 403:
             return {"error": {"title": error, "message": str(api_error)}}
@@ -131,6 +142,7 @@ class ZendeskDialect:
         )
 
     def rate_limit_headers(self, rate_limit_status: RateLimitStatus) -> Mapping[str, str]:
+        """See `Dialect.rate_limit_headers`."""
         limit, remaining = str(rate_limit_status.limit), str(rate_limit_status.remaining)
         return {
             "X-Rate-Limit": limit,
@@ -154,11 +166,9 @@ class ZendeskDialect:
         backend.shift_while_paging("search")
         lag = backend.faults.consume("search_lag", "search")
         until = int(backend.clock.tick() - EXPORT_DELAY_SECONDS - (lag["seconds"] if lag else 0))
-        following = self._following(position, until, size + 1)
-        page_versions = following[
-            : remaining_rows(backend.faults, "search", min(size, len(following)))
-        ]
-        is_end = len(page_versions) == len(following)
+        found = self._versions_after(position, until, size + 1)
+        page_versions = found[: remaining_rows(backend.faults, "search", min(size, len(found)))]
+        is_end = len(page_versions) == len(found)
         if page_versions:
             before, position = (
                 position,
@@ -192,10 +202,12 @@ class ZendeskDialect:
             raise ApiError(400, "Too recent start_time. Use a start_time older than 60 seconds")
         return StreamPosition(start, "")
 
-    def _following(self, position: StreamPosition, until: int, limit: int) -> list[TicketVersion]:
-        """What follows in the export: the living and the gone, in one order."""
+    def _versions_after(
+        self, position: StreamPosition, until: int, limit: int
+    ) -> list[TicketVersion]:
+        """Return the next versions of the export: live and removed tickets in one order."""
         stores = (self._backend.store, self._backend.removed)
-        found = (store.following(position[:2], until, limit) for store in stores)
+        found = (store.after(position[:2], until, limit) for store in stores)
         return list(merge(*found, key=lambda v: (v.modified, v.ticket_id)))[:limit]
 
     def _with_row_faults(self, rows: list[Json], is_end: bool) -> list[Json]:
@@ -233,7 +245,7 @@ class ZendeskDialect:
         return EndpointResult({"ticket": rows[0]}, tickets=1)
 
     def _listed_ticket(self, ticket_id: str) -> Json:
-        """As the list and the single ticket give it: what is deleted is not there."""
+        """Return the ticket as in the list and by id; a deleted one is a 404."""
         version = self._backend.find(ticket_id)
         ticket = None if version is None else self.raw_ticket(version)
         if ticket is None or ticket["status"] == "deleted":
@@ -309,7 +321,7 @@ def _parse_cursor(text: str) -> StreamPosition:
 
 
 def _password(basic: str) -> str | None:
-    """The password of a user that is an e-mail address and `/token`."""
+    """Return the password of a user `{email}/token`, or None for other users."""
     try:
         user, _, password = base64.b64decode(basic, validate=True).decode().partition(":")
     except ValueError:

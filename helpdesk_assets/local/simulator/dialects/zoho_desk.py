@@ -1,8 +1,8 @@
-"""What the `zoho_desk` adapter speaks: the search, the recycle bin and the tickets of Zoho Desk.
+"""API of the `zoho_desk` adapter: search, recycle bin and single tickets of Zoho Desk.
 
-The search has ten tickets a page in the order of relevance for who asks for nothing else, and
-answers with an empty body where there are none. Deleted and merged tickets are in the recycle bin,
-for 60 days and among other things; spam stays where it is. Tokens are issued by `zoho_desk_tokens`.
+By default, the search has ten tickets per page in the order of relevance. Without results, it
+answers with an empty body. Deleted and merged tickets are in the recycle bin for 60 days, together
+with other records; spam stays in the search. `zoho_desk_tokens` issues the tokens.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ SEARCH = "/api/v1/tickets/search"
 TICKET = "/api/v1/tickets/{ticket_id}"
 RECYCLE_BIN = "/api/v1/recycleBin"
 RECYCLE_BIN_DAYS = 60
-# A range by offset; one ticket costs 1.
+# A list costs 3 credits, a single ticket 1.
 CREDITS_OF_A_LIST = 3
-# What a call to a path needs of the token.
+# Scope that a path requires; default: Desk.tickets.READ.
 SCOPES = {SEARCH: "Desk.search.READ", RECYCLE_BIN: "Desk.settings.READ"}
 CODES = {
     400: "BAD_REQUEST",
@@ -61,15 +61,22 @@ CODES = {
 
 
 def create_dialect(backend: HelpdeskBackend, token: str) -> ZohoDeskDialect:
+    """Create the dialect; `token` is the refresh token."""
     return ZohoDeskDialect(backend, token)
 
 
 class ZohoDeskDialect:
-    """One portal over one desk; the helpdesk's token is the refresh token.
+    """One portal over one helpdesk, whose token is the refresh token.
 
-    Not documented, so either may be chosen: whether the ends of a range are inclusive, whether the
-    search finds archived tickets and spam, whether a ticket in the bin can be read by its id,
-    whether a merged one is in the bin or nowhere, and which way round the bin is told.
+    Zoho does not document these behaviors, so tests can choose.
+
+    Attributes:
+        ends_are_inclusive: whether a range includes its ends.
+        finds_archived: whether the search finds archived tickets.
+        finds_spam: whether the search finds spam.
+        shows_trashed: whether a ticket in the recycle bin can be read by its id.
+        merged_are_in_the_bin: whether merged tickets are in the recycle bin, or nowhere.
+        bin_is_newest_first: the order of the recycle bin.
     """
 
     ends_are_inclusive = True
@@ -84,6 +91,7 @@ class ZohoDeskDialect:
         self.tokens = TokenServer(token, lambda: backend.clock.now().timestamp())
 
     def routes(self, middleware: CallMiddleware) -> Sequence[Route]:
+        """See `Dialect.routes`."""
         login = middleware.endpoint("login", self._issue, public=True)
         return [
             Route(TOKENS, login, methods=["POST"]),
@@ -93,17 +101,18 @@ class ZohoDeskDialect:
         ]
 
     def raw_ticket(self, version: TicketVersion) -> Json:
-        """As the search gives it; one in the bin as its id gives it with all that goes with it."""
+        """See `Dialect.raw_ticket`; a ticket in the recycle bin as by its id with all includes."""
         ticket = to_vendor_ticket(self._backend.body(version), version)
         ticket["isArchived"] = version.ticket_id in self._backend.archived
         ticket.update(version.overlay or {})
         if removal := self._backend.removals.get(version.ticket_id):
-            ticket["isSpam"] = removal.end is RemovalKind.SPAM
-            if removal.end is not RemovalKind.SPAM:
+            ticket["isSpam"] = removal.kind is RemovalKind.SPAM
+            if removal.kind is not RemovalKind.SPAM:
                 ticket["isTrashed"] = True
         return ticket
 
     def authorize(self, request: Request) -> None:
+        """See `Dialect.authorize`."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         scopes = self.tokens.scopes_of(token) if scheme == "Zoho-oauthtoken" else None
         if scopes is None:
@@ -117,14 +126,17 @@ class ZohoDeskDialect:
             raise ApiError(403, message, code="SCOPE_MISMATCH")
 
     def revoke(self) -> None:
+        """See `Dialect.revoke`."""
         self.tokens.revoke_all()
 
     def accept(self, token: str) -> None:
+        """See `Dialect.accept`."""
         self.tokens.accept(token)
 
     def api_error(self, api_error: ApiError) -> Any:
+        """See `Dialect.api_error`."""
         code = api_error.code or CODES.get(api_error.status, "INTERNAL_SERVER_ERROR")
-        # Only the credits of the day are told when they come back.
+        # Only answers about the daily credits have a Retry-After.
         if api_error.status == 429 and api_error.headers and "Retry-After" in api_error.headers:
             code = "THRESHOLD_EXCEEDED"
         if code == "Access Denied":
@@ -132,6 +144,7 @@ class ZohoDeskDialect:
         return {"errorCode": code, "message": str(api_error)}
 
     def rate_limit_headers(self, rate_limit_status: RateLimitStatus) -> Mapping[str, str]:
+        """See `Dialect.rate_limit_headers`."""
         return {
             "X-Rate-Limit-Remaining-v3": str(rate_limit_status.remaining * CREDITS_OF_A_LIST),
             "X-Rate-Limit-Request-Weight-v3": str(CREDITS_OF_A_LIST),
@@ -139,7 +152,7 @@ class ZohoDeskDialect:
 
     def _issue(self, request: Request) -> EndpointResult:
         try:
-            return EndpointResult(self.tokens.answer(request.state.body))
+            return EndpointResult(self.tokens.issue_token(request.state.body))
         except TooManyRequests:
             message = "You have made too many requests continuously. Please try again later."
             raise ApiError(400, message, code="Access Denied") from None
@@ -147,7 +160,7 @@ class ZohoDeskDialect:
     def _search_endpoint(
         self, middleware: CallMiddleware
     ) -> Callable[[Request], Awaitable[Response]]:
-        """One path, and two endpoints for faults."""
+        """Serve one path as two endpoints for faults: by modified time, and by creation time."""
         listing, search = (
             middleware.endpoint(name, self._search) for name in ("listing", "search")
         )
@@ -190,7 +203,7 @@ class ZohoDeskDialect:
         return EndpointResult({"data": rows, "count": len(found)}, tickets=len(rows))
 
     def _future_version(self, modified: str) -> TicketVersion:
-        """The ticket of the fault `future_row`."""
+        """Return the ticket of the fault `future_row`."""
         now = self._backend.clock.tick()
         return TicketVersion(FUTURE_ID, now, now, 0, {"modifiedTime": modified})
 
@@ -203,7 +216,7 @@ class ZohoDeskDialect:
         keys: Mapping[str, Callable[[TicketVersion], Any]] = {
             "modifiedTime": lambda version: (version.modified, version.ticket_id),
             "createdTime": lambda version: (version.created, version.ticket_id),
-            # Whatever it is, it is no order to page by.
+            # Zoho does not define relevance; the only point is that it is no order to page by.
             "relevance": lambda version: version.ticket_id[::-1],
         }
         return sorted(
@@ -224,7 +237,7 @@ class ZohoDeskDialect:
     def _matches(self, version: TicketVersion, search_request: SearchRequest) -> bool:
         ticket_id = version.ticket_id
         removal = self._backend.removals.get(ticket_id)
-        if removal is not None and not (removal.end is RemovalKind.SPAM and self.finds_spam):
+        if removal is not None and not (removal.kind is RemovalKind.SPAM and self.finds_spam):
             return False
         if ticket_id in self._backend.archived and not self.finds_archived:
             return False
@@ -259,10 +272,10 @@ class ZohoDeskDialect:
 
     def _is_readable(self, ticket_id: str) -> bool:
         removal = self._backend.removals.get(ticket_id)
-        if removal is None or removal.end is RemovalKind.SPAM:
+        if removal is None or removal.kind is RemovalKind.SPAM:
             return True
         return self.shows_trashed and (
-            self.merged_are_in_the_bin or removal.end is not RemovalKind.MERGED
+            self.merged_are_in_the_bin or removal.kind is not RemovalKind.MERGED
         )
 
     def _bin(self, request: Request) -> EndpointResult:
@@ -285,12 +298,12 @@ class ZohoDeskDialect:
         )
 
     def _recycle_bin_rows(self) -> Iterator[Json]:
-        """What lies in the bin, oldest first; each third ticket took a contact along."""
+        """Yield the recycle bin's rows, oldest first; every third ticket adds a contact."""
         since = self._backend.clock.tick() - RECYCLE_BIN_DAYS * DAY
-        ends = {RemovalKind.DELETED, *([RemovalKind.MERGED] if self.merged_are_in_the_bin else [])}
+        kinds = {RemovalKind.DELETED, *([RemovalKind.MERGED] if self.merged_are_in_the_bin else [])}
         for number, (ticket_id, removal) in enumerate(self._backend.removals.items()):
             version = self._backend.removed.get(ticket_id)
-            if version is None or removal.end not in ends or removal.at < since:
+            if version is None or removal.kind not in kinds or removal.at < since:
                 continue
             ticket = self.raw_ticket(version)
             row = {

@@ -1,7 +1,6 @@
-"""What calls to Zoho Desk ask for, and what it refuses: an unknown parameter is an error here, not
-something to pass over.
+"""Query parameters of Zoho Desk, which answers an unknown or invalid one with an error.
 
-Must not know tickets.
+Must not import anything about tickets.
 """
 
 from __future__ import annotations
@@ -15,15 +14,15 @@ from helpdesk_assets.local.simulator.middleware import ApiError
 
 MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 10
-# `from` may be one less.
+# Number of rows that one query can reach; the highest `from` is one less.
 CAP = 5_000
 MAX_BIN_PAGE_SIZE = 50
 
-# Documented filters of the search that are not simulated are refused like unknown ones.
+# Other documented filters of the search are not simulated, and are refused like unknown ones.
 SEARCH_PARAMETERS = ("modifiedTimeRange", "createdTimeRange", "id", "sortBy", "limit", "from")
 BIN_PARAMETERS = ("limit", "from", "departmentId", "moduleId")
 TICKET_PARAMETERS = ("include",)
-# It may stand in the query in place of the header.
+# Accepted in the query instead of the header of the same name.
 ORG = "orgId"
 INCLUDES = {
     "contacts": "contact",
@@ -44,12 +43,24 @@ Range = tuple[int, int]
 
 
 class Unprocessable(ApiError):
+    """A 422."""
+
     def __init__(self, message: str) -> None:
         super().__init__(422, message)
 
 
 class SearchRequest(NamedTuple):
-    """One page of a search; ranges in milliseconds since 1970, None where not given."""
+    """A requested page of the search.
+
+    Attributes:
+        modified: `modifiedTimeRange` in milliseconds since 1970; None if not given.
+        created: `createdTimeRange`, likewise.
+        ids: the filter `id`; None if not given.
+        order_by: one of `ORDERS`.
+        is_ascending: False if `sortBy` starts with a minus.
+        limit: tickets per page.
+        offset: position of the page's first ticket.
+    """
 
     modified: Range | None
     created: Range | None
@@ -61,14 +72,19 @@ class SearchRequest(NamedTuple):
 
     @property
     def endpoint(self) -> str:
-        """Tickets by their creation are all there are; by their change, those that changed."""
+        """The endpoint's name for faults and counters: a range of creation times is a listing."""
         return "listing" if self.modified is None and self.created is not None else "search"
 
 
 def parse_search(query: Mapping[str, str], cap: int | None) -> SearchRequest:
-    """
+    """Parse the parameters of the search.
+
+    Args:
+        query: the query string.
+        cap: number of rows that one query can reach; None for Zoho's 5,000.
+
     Raises:
-        Unprocessable: a parameter is not known, or is not what it must be.
+        Unprocessable: a parameter is unknown or invalid.
     """
     _refuse_unknown(query, SEARCH_PARAMETERS)
     sort_by = query.get("sortBy", "relevance")
@@ -87,10 +103,10 @@ def parse_search(query: Mapping[str, str], cap: int | None) -> SearchRequest:
 
 
 def parse_recycle_bin(query: Mapping[str, str]) -> tuple[int, int]:
-    """Offset and limit.
+    """Return offset and limit of a page of the recycle bin.
 
     Raises:
-        Unprocessable: as above.
+        Unprocessable: a parameter is unknown or invalid.
     """
     _refuse_unknown(query, BIN_PARAMETERS)
     limit = _number(query, "limit", DEFAULT_PAGE_SIZE, 1, MAX_BIN_PAGE_SIZE)
@@ -98,10 +114,10 @@ def parse_recycle_bin(query: Mapping[str, str]) -> tuple[int, int]:
 
 
 def parse_includes(query: Mapping[str, str]) -> Collection[str]:
-    """The fields that are wanted beside the usual ones.
+    """Return the additional fields that `include` requests for a single ticket.
 
     Raises:
-        Unprocessable: as above.
+        Unprocessable: a parameter is unknown or invalid.
     """
     _refuse_unknown(query, TICKET_PARAMETERS)
     names = query["include"].split(",") if "include" in query else []

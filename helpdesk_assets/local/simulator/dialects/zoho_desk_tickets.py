@@ -1,6 +1,6 @@
-"""A ticket in the words of Zoho Desk: every number that counts or names something is a text.
+"""Tickets in Zoho Desk's format, in which ids and counts are strings.
 
-Must not know what was asked for, nor what became of a ticket.
+Must not import anything about requests or removals.
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ AGENTS = {
 
 
 def milliseconds(second: int) -> str:
-    """`2026-11-23T10:00:00.000Z`."""
+    """Format seconds since 1970 as Zoho writes times, such as `2026-11-23T10:00:00.000Z`."""
     return f"{to_text(second)[:-1]}.000Z"
 
 
 def to_vendor_ticket(body: Json, version: TicketVersion) -> Json:
+    """Return the ticket as in the search, before removal and overlay."""
     assignee, contact = AGENTS.get(body["assignee"] or ""), _contact(body["requester"])
     created, modified = milliseconds(version.created), milliseconds(version.visible_modified)
     department = {"id": str(body["department"]["id"]), "name": body["department"]["name"]}

@@ -1,20 +1,20 @@
-"""The accounts server beside the simulated Zoho Desk: access tokens for a refresh token.
+"""Zoho's accounts server, which issues access tokens for a refresh token.
 
-It answers with status 200 also where it refuses, gives ten tokens in ten minutes, and lets ten live
-at once. Must not know tickets.
+It answers refusals with status 200 too, issues at most ten tokens in ten minutes, and keeps at most
+ten valid at once. Must not import anything about tickets.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from helpdesk_assets.local.simulator.dialects.rest import TOKEN_WITHOUT_RIGHTS
 from helpdesk_assets.local.simulator.ticket_factory import Json
 
-# They open nothing but the simulated helpdesk, and are the same for each.
+# Credentials of every simulated helpdesk, which give access to nothing else.
 CLIENT_ID = "1000.LOCALDEMO"
 CLIENT_SECRET = "local-demo-client-secret"  # noqa: S105
 ORG_ID = "60001280952"
@@ -29,7 +29,7 @@ REQUESTS_WINDOW_SECONDS = 600
 
 
 class TooManyRequests(Exception):
-    """The eleventh token within ten minutes."""
+    """A request for an eleventh token within ten minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +40,21 @@ class _AccessToken:
 
 
 class TokenServer:
-    """Tokens of one client. `now`: seconds since 1970."""
+    """Issues and checks the access tokens of one OAuth client."""
 
-    def __init__(
-        self, refresh_token: str, now: Callable[[], float], scopes: Iterable[str] = SCOPES
-    ) -> None:
+    def __init__(self, refresh_token: str, now: Callable[[], float]) -> None:
+        """Create a server; `now` returns the helpdesk's time in seconds since 1970."""
         self._refresh_token = refresh_token
-        self._scopes = frozenset(scopes)
         self._now = now
         self._active_tokens: deque[_AccessToken] = deque(maxlen=MAX_ACTIVE_TOKENS)
         self._requested: deque[float] = deque(maxlen=MAX_REQUESTS)
         self._issued = 0
 
-    def answer(self, body: bytes) -> Json:
-        """What a token request gets; a refusal is an answer like any other.
+    def issue_token(self, body: bytes) -> Json:
+        """Return the answer to a token request, which may be a refusal.
 
         Raises:
-            TooManyRequests: it was the eleventh.
+            TooManyRequests: this is the eleventh request within ten minutes.
         """
         form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
         self._check_rate_limit()
@@ -70,15 +68,15 @@ class TokenServer:
             return {"error": "invalid_code"}
         is_without = form["refresh_token"] == TOKEN_WITHOUT_RIGHTS
         return {
-            "access_token": self._issue(frozenset() if is_without else self._scopes),
-            # Of another product: a call that went there would find no tickets.
+            "access_token": self._issue(frozenset() if is_without else SCOPES),
+            # The domain of another product: a client that calls it finds no tickets.
             "api_domain": "https://www.zohoapis.example",
             "token_type": "Bearer",
             "expires_in": LIFETIME_SECONDS,
         }
 
     def scopes_of(self, token: str) -> frozenset[str] | None:
-        """What a token opens, None where it is none or has ended."""
+        """Return the scopes of an access token, or None if it is unknown or expired."""
         now = self._now()
         found = (
             each for each in self._active_tokens if each.token == token and now < each.expires_at
@@ -86,10 +84,11 @@ class TokenServer:
         return next((each.scopes for each in found), None)
 
     def revoke_all(self) -> None:
-        """Every access token; the refresh token gives new ones."""
+        """Invalidate all access tokens. The refresh token stays valid."""
         self._active_tokens.clear()
 
     def accept(self, refresh_token: str) -> None:
+        """Replace the refresh token, and invalidate all access tokens."""
         self._refresh_token = refresh_token
         self.revoke_all()
 

@@ -1,4 +1,4 @@
-"""The simulated Freshdesk against what the vendor documents, without the adapter."""
+"""The simulated Freshdesk against the vendor's documentation, without the adapter."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Caller:
         return rows
 
     def refused(self, path: str = TICKETS, **query: object) -> dict[str, str]:
-        """The one error of a 400."""
+        """Return the single error of a 400."""
         answer = self.get(path, **query)
         assert answer.status_code == 400, answer.text
         body = answer.json()
@@ -58,7 +58,7 @@ def _text(moment: Any) -> str:
 
 @pytest.fixture
 def caller() -> Iterator[Caller]:
-    """All changes of the past are long ago."""
+    """A caller long after the last change of the initial tickets."""
     with SimulatedHelpdesk(tickets=130, seed=11, frozen=True, dialect="freshdesk") as simulator:
         simulator.advance(1000)
         caller = Caller(simulator)
@@ -92,7 +92,7 @@ def test_without_a_start_only_the_last_30_days(caller: Caller) -> None:
     rows = caller.rows()
     assert 0 < len(rows) < 30
     assert {row["created_at"] > caller.ago(30 * 86_400) for row in rows} == {True}
-    # Older ones that have been changed since are missing.
+    # Older tickets are missing although they changed later.
     changed = caller.simulator.change(ids=[next(caller.simulator.truth()).ticket_id])
     assert int(changed[0].ticket_id) not in {row["id"] for row in caller.rows()}
 
@@ -282,7 +282,7 @@ def test_trash_faults_are_separate_from_list_faults(
 
 
 def test_tickets_change_between_two_pages(caller: Caller, simulator: SimulatedHelpdesk) -> None:
-    """Then the order shifts, and what the pages give is not all there is."""
+    """The order shifts, and the pages together lack a ticket."""
     simulator.fault("changes_while_paging", on="search", changes=20, advance_seconds=20)
     seen = [row["id"] for row in caller.rows(**ASCENDING, per_page=30)]
     assert len(set(seen)) < len(list(simulator.truth())) <= len(seen)

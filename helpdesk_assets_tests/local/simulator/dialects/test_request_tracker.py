@@ -1,5 +1,7 @@
-"""The simulated Request Tracker against what was seen of a real one, without the adapter. Where one
-can be started, `request_tracker/test_the_dialect_is_true.py` asks both."""
+"""The simulated Request Tracker against observations of a real one, without the adapter.
+
+Where a real one can be started, `request_tracker/test_dialect_fidelity.py` compares both.
+"""
 
 from __future__ import annotations
 
@@ -135,7 +137,7 @@ def test_merged_tickets_redirect_to_their_target(simulator: SimulatedHelpdesk, g
         "items"
     ]
     pairs = [(row["ObjectId"], row["NewValue"].rpartition("/")[2]) for row in transactions[-4:]]
-    # To each of the two the same is told.
+    # Both users get the same answer.
     assert pairs == [(merged, between), (between, between), (between, into), (into, into)]
 
 
@@ -147,7 +149,7 @@ def test_only_superusers_see_the_transaction_total(simulator: SimulatedHelpdesk,
 
 
 def test_transaction_times(simulator: SimulatedHelpdesk, get: Get) -> None:
-    """Their own are read in the user's zone, those of their tickets in UTC."""
+    """Times of transactions are in the user's time zone, times of their tickets in UTC."""
     gone = simulator.delete(1)[0]
     now, local = simulator.clock().now, simulator.clock().now - timedelta(hours=5)
     for field, at in (("Created", local), ("TicketLastUpdated", now)):

@@ -1,4 +1,4 @@
-"""The simulated Zendesk against what the vendor documents, without the adapter."""
+"""The simulated Zendesk against the vendor's documentation, without the adapter."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Caller:
 
 @pytest.fixture
 def caller() -> Iterator[Caller]:
-    """No change of the past is in the last minute."""
+    """A caller more than a minute after the last change of the initial tickets."""
     with SimulatedHelpdesk(tickets=130, seed=11, frozen=True, dialect="zendesk") as simulator:
         simulator.advance(1000)
         caller = Caller(simulator)
@@ -67,13 +67,13 @@ def test_export_is_ordered_by_generated_timestamp(caller: Caller) -> None:
     rows = caller.rows(start_time=0, per_page=50)
     order = [(row["generated_timestamp"], row["id"]) for row in rows]
     assert order == sorted(order)
-    assert len(rows) == len(set(order)) == len(list(caller.simulator.truth(gone=True)))
+    assert len(rows) == len(set(order)) == len(list(caller.simulator.truth(include_removed=True)))
 
 
 def test_rows_are_whole_tickets(caller: Caller) -> None:
     truth = {
         int(one.ticket_id): one.raw_ticket
-        for one in caller.simulator.truth(raw_ticket=True, gone=True)
+        for one in caller.simulator.truth(raw_ticket=True, include_removed=True)
     }
     assert {row["id"]: row for row in caller.rows(start_time=0)} == truth
     assert caller.get(EXPORT.removesuffix(".json"), start_time=0).json()["tickets"]
@@ -123,7 +123,9 @@ def test_changed_ticket_moves_on_without_displacing_others(
     simulator.clear_faults()
     simulator.advance(61)
     rows += caller.rows(start_time=caller.now() - 200)
-    assert {row["id"] for row in rows} == {int(t.ticket_id) for t in simulator.truth(gone=True)}
+    assert {row["id"] for row in rows} == {
+        int(t.ticket_id) for t in simulator.truth(include_removed=True)
+    }
 
 
 def test_silent_change_moves_only_the_order(caller: Caller, simulator: SimulatedHelpdesk) -> None:

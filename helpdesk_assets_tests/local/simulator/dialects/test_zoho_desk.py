@@ -1,4 +1,4 @@
-"""The simulated Zoho Desk against what the vendor documents, without the adapter."""
+"""The simulated Zoho Desk against the vendor's documentation, without the adapter."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Caller:
         return self.session.get(self.simulator.base_url + path, params=params, timeout=10)
 
     def rows(self, path: str = SEARCH, limit: int = 100, **query: object) -> list[dict[str, Any]]:
-        """Every page to the one that has no body."""
+        """Read all pages up to the one without a body."""
         rows: list[dict[str, Any]] = []
         while True:
             answer = self.get(path, **{**query, "limit": limit, "from": len(rows)})
@@ -80,7 +80,7 @@ def _text(moment: datetime) -> str:
 
 @pytest.fixture
 def caller() -> Iterator[Caller]:
-    """All changes of the past are long ago."""
+    """A caller long after the last change of the initial tickets."""
     with SimulatedHelpdesk(tickets=130, seed=11, frozen=True, dialect="zoho_desk") as simulator:
         simulator.advance(1000)
         caller = Caller(simulator)
@@ -183,7 +183,7 @@ def test_custom_cap() -> None:
 
 
 def test_tickets_change_between_two_pages(caller: Caller, simulator: SimulatedHelpdesk) -> None:
-    """Then the order shifts, and what the pages give is not all there is."""
+    """The order shifts, and the pages together lack a ticket."""
     simulator.fault("changes_while_paging", on="search", changes=20, advance_seconds=20)
     seen = [row["id"] for row in caller.rows(limit=30, **ASCENDING)]
     assert len(set(seen)) < len(list(simulator.truth())) <= len(seen)
@@ -338,12 +338,12 @@ def test_ten_live_tokens_and_ten_requests_in_ten_minutes() -> None:
     server = TokenServer("refresh", lambda: now[0])
     form = f"refresh_token=refresh&client_id={CLIENT_ID}&client_secret={CLIENT_SECRET}"
     body = f"{form}&grant_type=refresh_token".encode()
-    tokens = [server.answer(body)["access_token"] for _ in range(10)]
+    tokens = [server.issue_token(body)["access_token"] for _ in range(10)]
     with pytest.raises(TooManyRequests):
-        server.answer(body)
+        server.issue_token(body)
     assert all(server.scopes_of(token) for token in tokens)
     now[0] += 600
-    assert server.answer(body)["access_token"] not in tokens
+    assert server.issue_token(body)["access_token"] not in tokens
     assert [bool(server.scopes_of(token)) for token in tokens] == [False] + [True] * 9
 
 
