@@ -112,3 +112,40 @@ def _defined(body: list[ast.stmt], prefix: str = "") -> frozenset[str]:
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             names.add(prefix + node.target.id)
     return frozenset(names)
+
+
+@cache
+def constants() -> frozenset[str]:
+    """In capitals, at the top of a module."""
+    return frozenset(name for names in definitions().values() for name in names if name.isupper())
+
+
+def defines(name: str) -> bool:
+    """Whether `name` is a folder or module of the package, or `module.something` in one."""
+    modules = definitions()
+    if name in modules:
+        return True
+    parts = name.split(".")
+    splits = ((".".join(parts[:i]), ".".join(parts[i:])) for i in range(len(parts) - 1, 0, -1))
+    return any(rest in modules.get(module, ()) for module, rest in splits)
+
+
+@cache
+def names() -> frozenset[str]:
+    """What a page may name without its module: what users see, and parameters and fields."""
+    public = (settings(), relations(), columns(), assets(), checks(), jobs(), schedules(), pools())
+    return frozenset().union(*public) | _parameters()
+
+
+@cache
+def _parameters() -> frozenset[str]:
+    found: set[str] = set()
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.arg):
+                found.add(node.arg)
+            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+                found.add(node.name)
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                found.add(node.target.id)
+    return frozenset(found)

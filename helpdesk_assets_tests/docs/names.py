@@ -73,7 +73,7 @@ def problems_of_page(snippet: Snippet) -> Iterator[str]:
     """What in this snippet of a page is a name and does not exist."""
     text = snippet.text
     for name in _CAPITALS.findall(text):
-        if name not in known.settings() | OTHERS and not _is_sql(text):
+        if name not in known.settings() | known.constants() | OTHERS and not _is_sql(text):
             yield f"there is no setting {name}"
     yield from _sql_problems(text)
     if (key := _CONFIG_KEY.match(text)) and key[1] not in known.source_words():
@@ -103,6 +103,10 @@ def setting_problems(text: str) -> Iterator[str]:
     for name in _CAPITALS.findall(text):
         if name.partition("_")[0] in prefixes and name not in known.settings() | OTHERS:
             yield f"there is no setting {name}"
+
+
+def is_path(text: str) -> bool:
+    return bool(_PATH.fullmatch(text)) or (ROOT / text).exists()
 
 
 def path_problems(path: str) -> Iterator[str]:
