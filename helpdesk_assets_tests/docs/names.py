@@ -26,6 +26,8 @@ OTHERS = {
 FOREIGN = {
     "get_last_modified_time",
     "fetch_tickets_incremental",
+    "_search_modified_tickets",
+    "_list_all_tickets",
     "detect_missed_tickets",
     "upsert_tickets",
     "sync_tickets",
