@@ -86,24 +86,16 @@ def string_literals(source: str) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
-def shell_blocks(text: str) -> list[tuple[str, ...]]:
-    """The blocks of a page in which each line is a shell command: fenced as sh, or indented."""
-    blocks: list[tuple[str, ...]] = []
-    block: list[str] = []
+def shell_lines(text: str) -> list[str]:
+    """The commands in the blocks of a page that are fenced as sh, without their comments."""
+    lines: list[str] = []
     language = None
-    previous_is_text = False
-    for line in [*text.splitlines(), ""]:
+    for line in text.splitlines():
         if fence := _FENCE.match(line):
-            language = (fence[1] or "sh") if language is None else None
-        elif language == "sh" or (line.startswith("    ") and not previous_is_text):
-            if line.strip() and language in (None, "sh"):
-                block.append(line.strip())
-            continue
-        if block:
-            blocks.append(tuple(block))
-            block = []
-        previous_is_text = bool(line.strip())
-    return blocks
+            language = fence[1] if language is None else None
+        elif language == "sh" and (command := line.partition(" # ")[0].strip()):
+            lines.append(command)
+    return lines
 
 
 def _spans(text: str) -> Iterator[Snippet]:
