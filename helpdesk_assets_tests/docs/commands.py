@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 import shlex
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import click
 from dagster._cli import create_dagster_cli
 
 from helpdesk_assets.cli.commands import root
+from helpdesk_assets.local.simulator import admin_api
 from helpdesk_assets_tests.docs import known
 from helpdesk_assets_tests.docs.texts import EXPRESSION, ROOT, Snippet
 
@@ -44,6 +46,8 @@ def problems(snippet: Snippet) -> Iterator[str]:
         yield from _file_problems(arguments)
     elif words[0].startswith(("deploy/", ".ci/")):
         yield from _file_problems(words[:1])
+    elif program == "curl":
+        yield from _simulator_problems(text)
     elif not snippet.in_block and _is_short_form(words):
         yield from _walk(root, words)
     elif not snippet.in_block and _OPTION.fullmatch(text):
@@ -158,6 +162,14 @@ def _has_module(name: str) -> bool:
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:
         return False
+
+
+def _simulator_problems(text: str) -> Iterator[str]:
+    """What is asked of the simulated helpdesk of `make dev`."""
+    routes = inspect.getsource(admin_api)
+    for path in re.findall(r"127\.0\.0\.1:8420(/[\w/]+)", text):
+        if f'"{path}"' not in routes:
+            yield f"the simulated helpdesk has no {path}"
 
 
 def _file_problems(words: list[str]) -> Iterator[str]:

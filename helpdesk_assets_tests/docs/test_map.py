@@ -39,12 +39,6 @@ def test_the_map_names_only_what_exists(page: str) -> None:
     assert list(problems_of_map((ROOT / page).read_text())) == []
 
 
-@pytest.mark.parametrize("page", MAPS)
-def test_links_of_the_map_lead_somewhere(page: str) -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text())
-    assert [link for link in links if not (ROOT / link).exists()] == []
-
-
 def test_the_map_names_every_folder_of_the_package() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text()
     roots = {module.partition(".")[0] for module in known.definitions()} - {""}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -11,10 +12,12 @@ import pytest
 from helpdesk_assets_tests.docs import commands, names
 from helpdesk_assets_tests.docs.texts import (
     MODULES,
+    OTHER_FILES,
     PAGES,
     ROOT,
     of_file,
     of_markdown,
+    of_other_file,
     of_python,
     string_literals,
 )
@@ -43,6 +46,33 @@ def test_a_page_names_only_what_exists(path: Path) -> None:
     assert list(problems_of_page(path.read_text())) == []
 
 
+@pytest.mark.parametrize("path", PAGES, ids=_relative)
+def test_links_of_a_page_lead_somewhere(path: Path) -> None:
+    """Relative ones; a part of a page, behind `#`, must be a heading there."""
+    assert list(broken_links(path.read_text(), path.parent)) == []
+
+
+def broken_links(text: str, folder: Path) -> Iterator[str]:
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        name, _, heading = link.partition("#")
+        if ":" in name:
+            continue
+        target = folder / name
+        if not target.exists() or (heading and heading not in _headings(target.read_text())):
+            yield link
+
+
+def _headings(text: str) -> set[str]:
+    """As GitHub makes them into anchors."""
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title).strip().lower().replace(" ", "-") for title in titles}
+
+
+def test_a_broken_link_is_found() -> None:
+    page = "[a](README.md) [b](NOTHING.md) [c](README.md#no-such-part) [d](https://example.com/x)"
+    assert list(broken_links(page, ROOT)) == ["NOTHING.md", "README.md#no-such-part"]
+
+
 def test_the_package_names_only_what_exists() -> None:
     problems = [
         f"{_relative(path)}:{problem}"
@@ -50,6 +80,29 @@ def test_the_package_names_only_what_exists() -> None:
         for problem in problems_of_module(path.read_text())
     ]
     assert problems == []
+
+
+@pytest.mark.parametrize("path", OTHER_FILES, ids=_relative)
+def test_another_file_names_only_commands_that_exist(path: Path) -> None:
+    assert list(problems_of_other_file(path.read_text())) == []
+
+
+def problems_of_other_file(text: str) -> Iterator[str]:
+    for snippet in of_other_file(text):
+        found = commands.problems(snippet)
+        yield from (f"{snippet.line}: {problem} ({snippet.text})" for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("# As `make devel` does.", "no target devel"),
+        ("web: exec helpdesk-assets webhook --port 8430", "no command webhook"),
+        ("\t$(BIN)/helpdesk-assets demo --ticket $(TICKETS)", "no option --ticket"),
+    ],
+)
+def test_a_false_name_in_another_file_is_found(line: str, problem: str) -> None:
+    assert problem in "\n".join(problems_of_other_file(line))
 
 
 def test_the_checker_reads_every_page_and_the_package() -> None:
@@ -79,6 +132,7 @@ def test_the_checker_reads_every_page_and_the_package() -> None:
         ("Run `dagster job fill -j helpdesk_backfill`.", "no command fill"),
         ("Run `python -m bench.nothing`.", "no module bench.nothing"),
         ("Run `pytest helpdesk_assets_tests/nothing.py`.", "no file helpdesk_assets_tests/noth"),
+        ("Code:\n\n    curl 127.0.0.1:8420/admin/chang -d x\n", "no /admin/chang"),
         ("Run `deploy/nothing.sh install`.", "no file deploy/nothing.sh"),
         ("Set `HELPDESK_BASE_URI`.", "no setting HELPDESK_BASE_URI"),
         ("Code:\n\n    HELPDESK_TOKEN=…\n", "no setting HELPDESK_TOKEN"),

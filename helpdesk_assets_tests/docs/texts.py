@@ -11,12 +11,18 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "helpdesk_assets"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+# Comments in them name commands, and some lines are commands.
+OTHER_FILES = [
+    ROOT / name
+    for name in (".env.example", "Makefile", "Procfile", "deploy/dagster.yaml", ".ci/run")
+]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 _SPAN = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 _FENCE = re.compile(r"\s*```\s*(\w*)")
 # A command in a message, where it is not in backticks: "To move it: helpdesk-assets watermark set".
 _BARE_COMMAND = re.compile(r"(?:^|: )(helpdesk-assets [a-z][^.;,()]*)")
+_COMMAND = re.compile(r"helpdesk-assets [a-z][^;]*")
 EXPRESSION = "…"
 
 
@@ -65,6 +71,14 @@ def of_python(source: str) -> Iterator[Snippet]:
             yield Snippet(line + span.line - 1, span.text, before=span.before)
         for match in _BARE_COMMAND.finditer(text):
             yield Snippet(line, match[1])
+
+
+def of_other_file(text: str) -> Iterator[Snippet]:
+    """Code spans, and our commands wherever a line has them."""
+    yield from _spans(text)
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.startswith("#") and (match := _COMMAND.search(line)):
+            yield Snippet(number, match[0], in_block=True)
 
 
 def string_literals(source: str) -> Iterator[tuple[int, str]]:
