@@ -68,7 +68,7 @@ def test_repairs_are_published_and_alerted(synced: DagsterHarness) -> None:
     found = finding(synced, result.run_id)
     assert found.severity is Severity.WARN
     assert found.subject == "ticket_inventory.inventory_matches"
-    assert "should have seen it: 3." in found.text
+    assert "3 tickets were missing or out of date in the table." in found.text
     assert (dict(found.counts)["repaired"], sorted(found.ticket_ids)) == (3.0, lost)
 
     result = reconcile(synced)
@@ -93,7 +93,7 @@ def test_refused_delete_share_is_an_error_until_allowed(synced: DagsterHarness) 
 def test_dry_run_repairs_nothing(synced: DagsterHarness) -> None:
     delete_rows(synced, [next(synced.helpdesk.truth()).ticket_id])
     result = reconcile(synced, dry_run=True)
-    assert "only a look was asked for: 1." in (
+    assert "1 ticket differs and was left alone" in (
         checks_of(result)["inventory_matches"].description or ""
     )
     assert len(synced.rows("tickets")) == 39
