@@ -1,4 +1,4 @@
-"""Every command with its options and its help, and nothing of what it does.
+"""Every command with its options and its help. The bodies are in the other modules.
 
 Bodies are imported when a command runs. What is imported up here is paid by `--help`.
 """
@@ -50,7 +50,7 @@ def sync(full: bool, as_json: bool) -> None:
 @click.option(
     "--mark-deleted",
     is_flag=True,
-    help="With --ids: set deletedTime of those that the helpdesk has no more.",
+    help="With --ids: set deletedTime of tickets that the helpdesk no longer has.",
 )
 @json_option
 @verbose_option
@@ -61,17 +61,17 @@ def repair(
     mark_deleted: bool,
     as_json: bool,
 ) -> None:
-    """Read some tickets again, by id or by when they changed, while the schedule goes on.
+    """Read some tickets again, by id or by time of change.
 
-    TIME is ISO 8601 with a zone, such as 2026-11-23T10:00:00Z. What is newer in the table stays,
-    and the watermark is left alone. Exit 1 when a ticket cannot be read.
+    TIME is ISO 8601 with a zone, such as 2026-11-23T10:00:00Z. Newer rows in the
+    table stay, and the watermark does not move. Exit 1 if a ticket cannot be read.
     """
     if bool(ids) == bool(since or until):
-        raise click.UsageError("Say either --ids, or --since and --until or one of them.")
+        raise click.UsageError("Give either --ids, or --since, --until or both.")
     if since and until and since > until:
         raise click.UsageError("--since is later than --until.")
     if mark_deleted and not ids:
-        raise click.UsageError("--mark-deleted goes with --ids alone.")
+        raise click.UsageError("--mark-deleted needs --ids.")
     from helpdesk_assets.cli.repair import repair_by_id, repair_range
 
     if not ids:
@@ -85,11 +85,11 @@ def repair(
 @json_option
 @verbose_option
 def reconcile(dry_run: bool, as_json: bool) -> None:
-    """Compare every ticket that the helpdesk lists with the table; repair what differs.
+    """Compare all tickets with the table; repair differences.
 
-    Lists ids and modified times, fetches the tickets that are absent or older in the table, and
-    marks those that have gone, after asking for each, and no more than RECONCILE_MOST_GONE_SHARE
-    of them. The watermark is left alone. Exit 1 when something is wrong still.
+    Lists ids and modified times, and fetches the tickets that are missing or out of date in the
+    table. Looks up each ticket that is not listed and marks it as deleted, up to a share of
+    RECONCILE_MOST_GONE_SHARE. The watermark does not move. Exit 1 if something is still wrong.
     """
     from helpdesk_assets.cli.reconcile import reconcile_once
 
@@ -109,7 +109,7 @@ def status(as_json: bool) -> None:
 
 @root.group()
 def watermark() -> None:
-    """See how far the sync has come, and mend it."""
+    """Show and correct the watermark."""
 
 
 yes_option = click.option("--yes", is_flag=True, help="Apply the change; without it, only show it.")
@@ -119,7 +119,7 @@ yes_option = click.option("--yes", is_flag=True, help="Apply the change; without
 @json_option
 @verbose_option
 def show(as_json: bool) -> None:
-    """Show the watermark, and how it came to be where it is."""
+    """Show the watermark and how it got there."""
     from helpdesk_assets.cli.watermark import show as show_watermark
 
     show_watermark(as_json=as_json)
@@ -132,7 +132,7 @@ def show(as_json: bool) -> None:
 def set_watermark(time: datetime, yes: bool) -> None:
     """Set the watermark to TIME, which is ISO 8601 with a zone.
 
-    Back: that much is read again. Forwards: what lies between is passed over.
+    Moving it back reads that span again. Moving it forward skips the changes in between.
     """
     from helpdesk_assets.cli.watermark import move_watermark
 
@@ -144,7 +144,7 @@ def set_watermark(time: datetime, yes: bool) -> None:
 @yes_option
 @verbose_option
 def rebuild(yes: bool) -> None:
-    """Make the state row again from the run log, where it was lost."""
+    """Rebuild a lost state row from the run log."""
     from helpdesk_assets.cli.watermark import rebuild as rebuild_state
 
     if not rebuild_state(confirmed=yes):
@@ -154,7 +154,7 @@ def rebuild(yes: bool) -> None:
 @root.command()
 @verbose_option
 def doctor() -> None:
-    """Check settings, helpdesk and BigQuery, one by one; exit 1 when anything fails."""
+    """Check settings, helpdesk and BigQuery; exit 1 on a failure."""
     from helpdesk_assets.cli.doctor import run_doctor
 
     if not run_doctor():
@@ -171,7 +171,7 @@ def doctor() -> None:
 def webhooks(host: str, port: int, insecure: bool) -> None:
     """Receive the helpdesk's webhooks, in the foreground.
 
-    Answers 2xx when a change is durable in BigQuery, and no sooner.
+    Answers 2xx only after a change is durable in BigQuery.
     """
     from helpdesk_assets.cli.webhooks import serve_webhooks
 
@@ -192,13 +192,13 @@ def webhooks(host: str, port: int, insecure: bool) -> None:
     "--start",
     metavar="TIME",
     callback=parse_time,
-    help="What its clock shows at first; now when left out.",
+    help="Initial time of its clock; the current time if left out.",
 )
 @click.option(
     "--history-until",
     metavar="TIME",
     callback=parse_time,
-    help="Where the tickets' past ends; the same one again gives the same past.",
+    help="End of the tickets' generated history. The same time gives the same history.",
 )
 @click.option(
     "--dialect",
@@ -207,7 +207,7 @@ def webhooks(host: str, port: int, insecure: bool) -> None:
     show_default=True,
     help="The provider whose API it speaks.",
 )
-@click.option("--webhooks-to", metavar="URL", help="Post each change there, signed.")
+@click.option("--webhooks-to", metavar="URL", help="Post each change to this URL, signed.")
 @click.option(
     "--webhooks-secret",
     envvar="WEBHOOK_SECRETS",
@@ -254,7 +254,7 @@ def _webhooks(url: str | None, secrets: str) -> dict[str, str]:
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(".local/warehouse"),
     show_default=True,
-    help="Where its tables are kept.",
+    help="Where to keep its tables.",
 )
 @verbose_option
 def warehouse(port: int, data_dir: Path) -> None:
@@ -274,7 +274,7 @@ def warehouse(port: int, data_dir: Path) -> None:
 )
 @verbose_option
 def demo(tickets: int) -> None:
-    """Lose some webhooks on this machine, and show how the sync finds their changes."""
+    """Lose webhooks on this machine, and watch the sync find them."""
     from helpdesk_assets.cli.local import start_demo
 
     start_demo(tickets=tickets)
@@ -282,13 +282,13 @@ def demo(tickets: int) -> None:
 
 @root.group()
 def alerts() -> None:
-    """Notify people of failed checks and runs: see ALERT_URLS in .env.example."""
+    """Notify people of failed checks and runs (ALERT_URLS)."""
 
 
 @alerts.command(cls=click.Command)
 @verbose_option
 def test() -> None:
-    """Send a sample to each of ALERT_URLS; exit 1 when one fails."""
+    """Send a sample to each of ALERT_URLS; exit 1 if one fails."""
     from helpdesk_assets.cli.alerts import send_sample
 
     if not send_sample():
