@@ -42,7 +42,7 @@ class BaseAdapter(ABC):
         self._api = connection.api
         self._retry = connection.retry
         self._concurrency = connection.concurrency
-        self._settled_after = connection.listing_delay
+        self._listing_delay = connection.listing_delay
         self._capabilities = capabilities
         self._reader = TicketReader(
             field_map,
@@ -88,7 +88,7 @@ class BaseAdapter(ABC):
             fetch,
             tick=capabilities.time_resolution,
             settle_delay=capabilities.settle_delay,
-            listing_delay=self._settled_after,
+            listing_delay=self._listing_delay,
             concurrency=self._concurrency,
         )
 
@@ -105,7 +105,7 @@ class BaseAdapter(ABC):
             fetch,
             tick=capabilities.time_resolution,
             settle_delay=capabilities.settle_delay,
-            listing_delay=self._settled_after,
+            listing_delay=self._listing_delay,
             follow_new=True,
         )
         yield from catch_up.pages(covered_until, None)

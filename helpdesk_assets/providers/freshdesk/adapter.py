@@ -236,11 +236,11 @@ class FreshdeskAdapter(BaseAdapter):
         links = parse_header_links(reply.headers.get("Link", ""))
         is_linked = any(link.get("rel") == "next" for link in links)
         has_next = is_linked or len(rows) >= self._limits.page_size
-        read = ticket_list.reader.page(rows)
-        tickets = read.tickets
+        parsed = ticket_list.reader.page(rows)
+        tickets = parsed.tickets
         if ticket_list.list_filter is not None:
             tickets = tuple(replace(row, deleted_time=row.modified_time) for row in tickets)
-        return ListPage(tickets, read.bad, str(page + 1) if has_next else None, reply.served_at)
+        return ListPage(tickets, parsed.bad, str(page + 1) if has_next else None, reply.served_at)
 
     def _params(self, ticket_list: _TicketList, bound: str, page: int) -> Mapping[str, str]:
         return {

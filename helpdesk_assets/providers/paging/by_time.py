@@ -106,7 +106,7 @@ class TimePager:
         self._settle_delay = settle_delay
         self._concurrency = concurrency
         self._time_of = time_of
-        self._settled_after = listing_delay
+        self._listing_delay = listing_delay
         self._follow_new = follow_new
 
     def pages(
@@ -124,7 +124,7 @@ class TimePager:
         """
         start = floor(EPOCH if since is None else utc(since), self._tick)
         requested_until = None if until is None else utc(until)
-        read = Coverage.from_text(resume) if resume else Coverage()
+        coverage = Coverage.from_text(resume) if resume else Coverage()
         pager = _WindowPager(
             self._fetch,
             self._tick,
@@ -133,7 +133,9 @@ class TimePager:
             self._time_of,
             follow_new=self._follow_new,
         )
-        gaps = list(read.gaps(start, END_OF_TIME if requested_until is None else requested_until))
+        gaps = list(
+            coverage.gaps(start, END_OF_TIME if requested_until is None else requested_until)
+        )
         work_split = WorkSplit(
             (Span(begin, end, last=(begin, end) == gaps[-1]) for begin, end in gaps),
             tick=self._tick,
@@ -142,13 +144,13 @@ class TimePager:
         for step in read_parallel(
             work_split, partial(pager.steps, work_split=work_split), self._concurrency
         ):
-            if read.oldest is None and step.page.tickets:
-                read.oldest = min(map(self._time_of, step.page.tickets))
+            if coverage.oldest is None and step.page.tickets:
+                coverage.oldest = min(map(self._time_of, step.page.tickets))
             # Changes after the page's `until` may still be missing.
             until = floor(step.page.until, self._tick)
-            read.add(step.start, min(step.end, until))
-            resume = read.to_text(before=until - self._settled_after)
-            yield replace(step.page, resume=resume, share=read.share(start, until))
+            coverage.add(step.start, min(step.end, until))
+            resume = coverage.to_text(before=until - self._listing_delay)
+            yield replace(step.page, resume=resume, share=coverage.share(start, until))
 
 
 class _WindowPager:

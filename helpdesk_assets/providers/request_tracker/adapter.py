@@ -147,9 +147,9 @@ class RequestTrackerAdapter(BaseAdapter):
             covered_until = page.until
             yield page
         for answer in self._by_id(TICKET_FIELDS):
-            read = self._reader.page(answer.rows)
+            parsed = self._reader.page(answer.rows)
             yield Page(
-                read.tickets, answer.served_at, covered_until or answer.served_at, bad=read.bad
+                parsed.tickets, answer.served_at, covered_until or answer.served_at, bad=parsed.bad
             )
 
     def inventory(self) -> Iterator[InventoryPage]:
@@ -161,8 +161,8 @@ class RequestTrackerAdapter(BaseAdapter):
         total: int | None = None
         for answer in self._by_id("LastUpdated"):
             total = answer.total if total is None else total
-            read = self._stub_reader.page(answer.rows)
-            page = Page(read.tickets, answer.served_at, answer.served_at, bad=read.bad)
+            parsed = self._stub_reader.page(answer.rows)
+            page = Page(parsed.tickets, answer.served_at, answer.served_at, bad=parsed.bad)
             yield to_inventory_page(page, total)
         # Without time bounds, so the user's zone is not needed.
         for page in self._deletions.stubs(sql.deletions(None, None, sql.UTC_ZONE)):
@@ -207,11 +207,11 @@ class RequestTrackerAdapter(BaseAdapter):
             )
         query = sql.updated(start, end, self._account.zone)
         answer = self._retry(partial(self._search, query, ["LastUpdated", "id"], token))
-        read = self._reader.page(answer.rows)
-        in_window = tuple(row for row in read.tickets if start <= row.modified_time <= end)
-        reached_end = any(row.modified_time > end for row in read.tickets)
+        parsed = self._reader.page(answer.rows)
+        in_window = tuple(row for row in parsed.tickets if start <= row.modified_time <= end)
+        reached_end = any(row.modified_time > end for row in parsed.tickets)
         return ListPage(
-            in_window, read.bad, None if reached_end else answer.next_token, answer.served_at
+            in_window, parsed.bad, None if reached_end else answer.next_token, answer.served_at
         )
 
     def _search(

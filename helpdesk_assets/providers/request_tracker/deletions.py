@@ -84,10 +84,10 @@ class DeletedTickets:
             now = events.served_at - self._settle_delay
             covered_until = covered_until or (min(now, until) if until else now)
             fetch_ticket = partial(self._deleted_ticket, events.by_ticket)
-            found = fetch_details(
+            detailed = fetch_details(
                 map(DetailRequest, events.by_ticket), fetch_ticket, self._concurrency
             )
-            yield Page(found.tickets, events.served_at, covered_until, bad=found.bad)
+            yield Page(detailed.tickets, events.served_at, covered_until, bad=detailed.bad)
 
     def stubs(self, query: str) -> Iterator[Page]:
         """Yield the same tickets as stubs, from the transactions alone; at least one page.

@@ -65,12 +65,12 @@ def _candidates(moment: datetime, tz: ZoneInfo, direction: int) -> Iterator[date
 def _is_safe_bound(local: datetime, moment: datetime, tz: ZoneInfo, direction: int) -> bool:
     interpretations = [local - _offset(local, tz)]
     for fold in (0, 1):
-        read = local.replace(tzinfo=tz, fold=fold).astimezone(UTC)
-        if read.astimezone(tz).replace(tzinfo=None) != local:
+        utc_time = local.replace(tzinfo=tz, fold=fold).astimezone(UTC)
+        if utc_time.astimezone(tz).replace(tzinfo=None) != local:
             # A skipped hour: a correct reader rejects it and then finds nothing.
             return False
-        interpretations.append(read.replace(tzinfo=None))
-    return all(direction * (read - moment) >= timedelta(0) for read in interpretations)
+        interpretations.append(utc_time.replace(tzinfo=None))
+    return all(direction * (utc_time - moment) >= timedelta(0) for utc_time in interpretations)
 
 
 def _offset(moment: datetime, tz: ZoneInfo) -> timedelta:

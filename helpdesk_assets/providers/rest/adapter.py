@@ -98,8 +98,8 @@ class RestAdapter(BaseAdapter):
         until: datetime | None = None
         for answer in pages_by_token(lambda token: self._retry(partial(self._list_page, token))):
             until = until or answer.served_at - self._capabilities.settle_delay
-            read = self._parse_listed(answer.rows)
-            yield Page(read.tickets, answer.served_at, until, bad=read.bad)
+            parsed = self._parse_listed(answer.rows)
+            yield Page(parsed.tickets, answer.served_at, until, bad=parsed.bad)
 
     def inventory(self) -> Iterator[InventoryPage]:
         """See `Helpdesk.inventory`.
@@ -121,12 +121,12 @@ class RestAdapter(BaseAdapter):
         The end is rounded up: an extra ticket is harmless, a missing one is lost.
         """
         params = {
-            "modifiedTimeRange": f"{_second(start)},{_second(_ceiling(end))}",
+            "modifiedTimeRange": f"{_to_text(start)},{_to_text(_ceiling(end))}",
             "sortBy": "modifiedTime",
         }
         answer = self._get_page(SEARCH_PATH, params, token)
-        read = reader.page(answer.rows)
-        return ListPage(read.tickets, read.bad, answer.next_token, answer.served_at)
+        parsed = reader.page(answer.rows)
+        return ListPage(parsed.tickets, parsed.bad, answer.next_token, answer.served_at)
 
     def _list_page(self, token: str | None) -> ListPage[Any]:
         return self._get_page(LISTING_PATH, {}, token)
@@ -197,5 +197,5 @@ def _ceiling(moment: datetime) -> datetime:
     return floored if floored == moment else floored + TICK
 
 
-def _second(moment: datetime) -> str:
+def _to_text(moment: datetime) -> str:
     return f"{utc(moment).replace(tzinfo=None).isoformat(timespec='seconds')}Z"

@@ -157,16 +157,16 @@ class ZendeskAdapter(BaseAdapter):
         end = None if until is None else utc(until).timestamp()
         for answer in pages_by_token(partial(self._export_page, start, position)):
             in_window = [row for row in answer.rows if not _is_past(row, end)]
-            read = reader.page(in_window)
+            parsed = reader.page(in_window)
             covered_until = answer.served_at - self._capabilities.settle_delay
             covered_until = covered_until if until is None else min(covered_until, utc(until))
             reached_end = answer.next_token is None or len(in_window) < len(answer.rows)
             yield Page(
-                read.tickets,
+                parsed.tickets,
                 answer.served_at,
                 covered_until,
                 cursor=position.cursor,
-                bad=read.bad,
+                bad=parsed.bad,
                 resume=position.to_text(),
                 share=1.0 if reached_end else position.share(covered_until),
             )

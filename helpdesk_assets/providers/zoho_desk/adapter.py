@@ -167,7 +167,7 @@ class ZohoDeskAdapter(BaseAdapter):
             fetch,
             tick=TICK,
             settle_delay=TICK,
-            listing_delay=self._settled_after,
+            listing_delay=self._listing_delay,
             concurrency=self._concurrency,
             time_of=sort_key.time_of,
         )
@@ -199,29 +199,29 @@ class ZohoDeskAdapter(BaseAdapter):
         wider = start if self._starts_are_inclusive else max(start - TICK, EPOCH)
         offset, _, query_start = (token or f"0 {wider.isoformat()}").partition(" ")
         low = datetime.fromisoformat(query_start)
-        found = None
+        answer = None
         if int(offset) < self._limits.result_cap:
             high = min(end, LATEST) + TICK
-            found = self._retry(
+            answer = self._retry(
                 partial(self._search_page, sort_key, reader, low, high, int(offset))
             )
-        if found is None:
+        if answer is None:
             raise self._too_dense(sort_key, start, int(offset))
         if not self._starts_are_inclusive and any(
-            sort_key.time_of(row) == low for row in found.rows
+            sort_key.time_of(row) == low for row in answer.rows
         ):
             self._starts_are_inclusive = True
             if token is None and low < start:
                 return self._fetch(sort_key, reader, start, end, None)
         # Rows older than the query's start are kept, so that the pager detects them as out of
         # order.
-        rows = [row for row in found.rows if not low <= sort_key.time_of(row) < start]
+        rows = [row for row in answer.rows if not low <= sort_key.time_of(row) < start]
         in_window = tuple(row for row in rows if sort_key.time_of(row) <= end)
-        reached_end = found.next_token is None or len(in_window) < len(rows)
+        reached_end = answer.next_token is None or len(in_window) < len(rows)
         return replace(
-            found,
+            answer,
             rows=in_window,
-            next_token=None if reached_end else f"{found.next_token} {query_start}",
+            next_token=None if reached_end else f"{answer.next_token} {query_start}",
         )
 
     def _search_page(
@@ -258,9 +258,9 @@ class ZohoDeskAdapter(BaseAdapter):
         total = count if isinstance(count, int) else None
         is_more = total is not None and total > reached
         has_next = is_more or len(rows) >= self._limits.page_size
-        read = reader.page(rows)
+        parsed = reader.page(rows)
         token = str(reached) if has_next else None
-        return ListPage(read.tickets, read.bad, token, reply.served_at, total)
+        return ListPage(parsed.tickets, parsed.bad, token, reply.served_at, total)
 
     def _fetch_ticket(self, ticket_id: str) -> Ticket | BadTicket | None:
         # Anything else is not an id and may be the path of another resource.

@@ -88,8 +88,8 @@ class RecycleBin:
             covered_until = covered_until or (min(now, until) if until else now)
             events = dict(self._deleted(bin_page.rows, since, until))
             fetch_ticket = partial(self._deleted_ticket, events)
-            found = fetch_details(map(DetailRequest, events), fetch_ticket, self._concurrency)
-            yield Page(found.tickets, bin_page.served_at, covered_until, bad=found.bad)
+            detailed = fetch_details(map(DetailRequest, events), fetch_ticket, self._concurrency)
+            yield Page(detailed.tickets, bin_page.served_at, covered_until, bad=detailed.bad)
 
     def stubs(self) -> Iterator[Page]:
         """Yield every ticket in the bin as a stub, without a call for each; at least one page.

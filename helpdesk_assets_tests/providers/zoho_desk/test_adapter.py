@@ -438,11 +438,8 @@ def test_missing_bin_scope_gives_an_error_with_a_fix(
 ) -> None:
     """Otherwise, deleted tickets would silently stay live in the table."""
     scopes = frozenset({"Desk.tickets.READ", "Desk.search.READ"})
-    target = (
-        "helpdesk_assets.local.simulator.dialects.zoho_desk_tokens"
-        ".TokenServer.__init__.__defaults__"
-    )
-    monkeypatch.setattr(target, (scopes,))
+    target = "helpdesk_assets.local.simulator.dialects.zoho_desk_tokens.SCOPES"
+    monkeypatch.setattr(target, scopes)
     with SimulatedHelpdesk(tickets=10, start=START, frozen=True, dialect="zoho_desk") as simulator:
         with pytest.raises(CredentialsRefused, match=r"Desk\.settings\.READ.*ZOHO_RECYCLE_BIN="):
             list(connect(simulator).changes(None))
