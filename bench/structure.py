@@ -115,7 +115,7 @@ def _longest_chain(graph: Graph) -> int:
     reached = _reached(graph)
     lengths: dict[str, int] = {}
     # What leads to less comes first, so that everything below a node has its length already.
-    for node in sorted(graph, key=lambda name: len(reached[name])):
+    for node in sorted(graph, key=lambda name: len(reached[name] | {name})):
         below = [lengths[n] for n in reached[node] if n in lengths and node not in reached[n]]
         lengths[node] = 1 + max(below, default=0)
     return max(lengths.values(), default=0)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from helpdesk_assets_tests.docs import commands, names
+from helpdesk_assets_tests.docs import commands, known, names
 from helpdesk_assets_tests.docs.texts import (
     MODULES,
     OTHER_FILES,
@@ -103,6 +103,12 @@ def problems_of_other_file(text: str) -> Iterator[str]:
 )
 def test_a_false_name_in_another_file_is_found(line: str, problem: str) -> None:
     assert problem in "\n".join(problems_of_other_file(line))
+
+
+@pytest.mark.parametrize("kind", ["assets", "checks", "relations", "schedules"])
+def test_readme_and_docs_name_all_that_there_is(kind: str) -> None:
+    words = {word for path in PAGES for word in re.findall(r"\w+", path.read_text())}
+    assert sorted(getattr(known, kind)() - words) == []
 
 
 def test_the_checker_reads_every_page_and_the_package() -> None:
