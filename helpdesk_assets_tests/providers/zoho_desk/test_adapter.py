@@ -354,7 +354,7 @@ def test_created_times_beyond_the_cap_fail_only_the_listing(
         assert contents(newest(helpdesk.changes(None))) == truth(simulator)
 
 
-# --- gone -----------------------------------------------------------------------------------------
+# --- removed --------------------------------------------------------------------------------------
 
 
 def test_unreadable_ticket_in_the_bin_becomes_a_tombstone(
@@ -364,11 +364,11 @@ def test_unreadable_ticket_in_the_bin_becomes_a_tombstone(
     since = now(simulator)
     (deleted,), at = simulator.delete(1), now(simulator)
     simulator.advance(10)
-    gone = newest(connect().changes(since))[deleted]
-    assert (gone.tombstone, gone.deleted_time, gone.subject) == (True, at, None)
+    removed = newest(connect().changes(since))[deleted]
+    assert (removed.tombstone, removed.deleted_time, removed.subject) == (True, at, None)
     # Later than everything else in that second.
-    assert gone.modified_time == at + timedelta(milliseconds=999)
-    assert json.loads(gone.raw_json)["type"] == "Tickets"
+    assert removed.modified_time == at + timedelta(milliseconds=999)
+    assert json.loads(removed.raw_json)["type"] == "Tickets"
 
 
 def test_missing_merged_ticket_is_not_an_error(
@@ -438,11 +438,7 @@ def test_missing_bin_scope_gives_an_error_with_a_fix(
 ) -> None:
     """Otherwise, deleted tickets would silently stay live in the table."""
     scopes = frozenset({"Desk.tickets.READ", "Desk.search.READ"})
-    target = (
-        "helpdesk_assets.local.simulator.dialects.zoho_desk_tokens"
-        ".TokenServer.__init__.__defaults__"
-    )
-    monkeypatch.setattr(target, (scopes,))
+    monkeypatch.setattr("helpdesk_assets.local.simulator.dialects.zoho_desk_tokens.SCOPES", scopes)
     with SimulatedHelpdesk(tickets=10, start=START, frozen=True, dialect="zoho_desk") as simulator:
         with pytest.raises(CredentialsRefused, match=r"Desk\.settings\.READ.*ZOHO_RECYCLE_BIN="):
             list(connect(simulator).changes(None))
@@ -473,9 +469,9 @@ def test_one_ticket(simulator: SimulatedHelpdesk, connect: Connect) -> None:
     assert living.raw_ticket is not None
     assert json.loads(ticket.raw_json) == {**living.raw_ticket, "isTrashed": False}
     assert ticket.assignee == living.raw_ticket["assigneeId"]
-    gone = helpdesk.ticket(deleted)
-    assert gone is not None
-    assert gone.deleted_time
+    removed = helpdesk.ticket(deleted)
+    assert removed is not None
+    assert removed.deleted_time
     assert helpdesk.ticket("123") is None
     calls = simulator.counters().total
     assert helpdesk.ticket("../recycleBin?limit=1") is None
