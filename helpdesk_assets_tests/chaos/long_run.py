@@ -75,7 +75,7 @@ def _run_part(out: Path, number: int, stories: int) -> int:
         while (left := stories - environment.counts["stories"]) > 0:
             try:
                 run_scenarios(environment, min(BATCH, left))
-            except Exception as error:  # noqa: BLE001 - told, and the others are still to come
+            except Exception as error:  # noqa: BLE001 - reported, and the other scenarios still run
                 bad += 1
                 text = "".join(traceback.format_exception(error))
                 (out / f"part-{number}-bad-{bad}.txt").write_text(text)

@@ -385,7 +385,7 @@ class Chaos(RuleBasedStateMachine):
         def run() -> None:
             try:
                 scenario.run(requested_mode, fails=True)
-            except BaseException as error:  # noqa: BLE001 - handed over to the story's own thread
+            except BaseException as error:  # noqa: BLE001 - raised in the scenario's thread
                 failures.append(error)
 
         threads = [threading.Thread(target=run) for _ in range(2)]

@@ -16,7 +16,7 @@ def test_every_adapter_is_listed() -> None:
 def test_only_existing_tests_can_be_excluded() -> None:
     """After renaming a test, its exclusion would apply to no vendor."""
     texts = [path.read_text() for path in Path(__file__).parent.glob("test_*.py")]
-    stories = set(re.findall(r"^def test_(\w+)", "\n".join(texts), re.MULTILINE))
+    test_names = set(re.findall(r"^def test_(\w+)", "\n".join(texts), re.MULTILINE))
     for vendor in VENDORS:
-        assert vendor.excluded_tests.keys() <= stories
+        assert vendor.excluded_tests.keys() <= test_names
         assert all(vendor.excluded_tests.values())

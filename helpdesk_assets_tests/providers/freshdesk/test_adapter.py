@@ -93,9 +93,9 @@ def test_full_read_includes_deleted_tickets(simulator: SimulatedHelpdesk, connec
     pages = list(connect().changes(None))
     got = newest(pages)
     assert contents(got) == truth(simulator)
-    gone = {key: one.deleted_time for key, one in got.items() if one.deleted_time}
-    assert gone == {key: ended[key] for key in ended if key not in merged}
-    assert {*spam, *deleted} <= gone.keys()
+    removed = {key: one.deleted_time for key, one in got.items() if one.deleted_time}
+    assert removed == {key: ended[key] for key in ended if key not in merged}
+    assert {*spam, *deleted} <= removed.keys()
     assert {got[each].status for each in merged} == {"Closed"}
     assert {page.until for page in pages} == {now(simulator) - SECOND}
 
@@ -314,15 +314,15 @@ def halves(simulator: SimulatedHelpdesk, first: int) -> Iterator[list[str]]:
     yield every[first:]
 
 
-@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("removed", [False, True])
 def test_one_second_beyond_the_cap_is_an_error(
-    capped: SimulatedHelpdesk, connect: Connect, gone: bool
+    capped: SimulatedHelpdesk, connect: Connect, removed: bool
 ) -> None:
     capped.create(100)
     capped.advance(3600)
     since = now(capped)
     capped.advance(10)
-    if gone:
+    if removed:
         capped.delete(61)
     else:
         capped.change(61, same_second=True)
@@ -374,9 +374,9 @@ def test_one_ticket(simulator: SimulatedHelpdesk, connect: Connect) -> None:
     assert living.raw_ticket is not None
     assert living.raw_ticket.items() <= json.loads(ticket.raw_json).items()
     assert "description" in json.loads(ticket.raw_json)
-    gone = helpdesk.ticket(deleted)
-    assert gone is not None
-    assert gone.deleted_time
+    removed = helpdesk.ticket(deleted)
+    assert removed is not None
+    assert removed.deleted_time
     assert helpdesk.ticket("no such/../ticket?") is None
 
 

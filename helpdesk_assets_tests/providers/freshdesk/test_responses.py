@@ -175,11 +175,11 @@ def test_time_without_zone_is_rejected(connect: Connect) -> None:
 @pytest.mark.parametrize("flag", ["deleted", "spam"])
 def test_deleted_flag_makes_a_tombstone(connect: Connect, flag: str) -> None:
     with loopback(answering({**ROW, flag: True})) as server:
-        gone = connect(server.url).ticket("7")
+        removed = connect(server.url).ticket("7")
     with loopback(answering({**ROW, flag: False})) as server:
         restored = connect(server.url).ticket("7")
-    assert gone is not None
-    assert gone.deleted_time == gone.modified_time
+    assert removed is not None
+    assert removed.deleted_time == removed.modified_time
     assert restored is not None
     assert restored.deleted_time is None
 

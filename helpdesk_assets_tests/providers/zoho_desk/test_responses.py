@@ -272,7 +272,7 @@ def test_secrets_are_masked_in_excerpts(connect: Connect) -> None:
 # --- the recycle bin ------------------------------------------------------------------------------
 
 
-def gone(connect: Connect, **answers: Any) -> Ticket:
+def trashed_ticket(connect: Connect, **answers: Any) -> Ticket:
     """Return what becomes of a ticket in the recycle bin, in a full read."""
     with loopback(answering(bin=found(BINNED), **answers)) as server:
         (ticket,) = newest(connect(server.url).changes(None)).values()
@@ -280,7 +280,7 @@ def gone(connect: Connect, **answers: Any) -> Ticket:
 
 
 def test_trashed_ticket_is_whole_and_dated_by_the_bin(connect: Connect) -> None:
-    ticket = gone(connect, ticket={**ROW, "isTrashed": True})
+    ticket = trashed_ticket(connect, ticket={**ROW, "isTrashed": True})
     assert not ticket.tombstone
     assert ticket.deleted_time == datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
     assert ticket.modified_time < ticket.deleted_time
@@ -292,20 +292,20 @@ def test_trashed_ticket_is_whole_and_dated_by_the_bin(connect: Connect) -> None:
 def test_unreadable_trashed_ticket_becomes_a_tombstone(
     connect: Connect, answer: CannedResponse
 ) -> None:
-    ticket = gone(connect, ticket=answer)
+    ticket = trashed_ticket(connect, ticket=answer)
     assert ticket.tombstone
     assert json.loads(ticket.raw_json) == BINNED
 
 
 def test_trashed_ticket_without_the_flag_becomes_a_tombstone(connect: Connect) -> None:
     """Equal to the stored version, it would leave the ticket live in the table."""
-    ticket = gone(connect, ticket=ROW)
+    ticket = trashed_ticket(connect, ticket=ROW)
     assert ticket.tombstone
     assert ticket.deleted_time == datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
 
 def test_ticket_restored_during_the_read_is_live(connect: Connect) -> None:
-    ticket = gone(connect, ticket={**ROW, "isTrashed": False})
+    ticket = trashed_ticket(connect, ticket={**ROW, "isTrashed": False})
     assert (ticket.tombstone, ticket.deleted_time) == (False, None)
 
 
