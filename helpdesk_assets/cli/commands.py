@@ -1,6 +1,6 @@
-"""Every command with its options and its help, and nothing of what it does.
+"""Every command with its options and help; what a command does is in other modules.
 
-Bodies are imported when a command runs. What is imported up here is paid by `--help`.
+A command imports its body when it runs. Imports at the top of this module slow down `--help`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SIMULATOR_PORT = 8420
 WAREHOUSE_PORT = 9050
 WEBHOOKS_PORT = 8430
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON only.")
 
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
@@ -27,17 +27,17 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON a
 def root() -> None:
     """Keep a helpdesk's tickets in BigQuery.
 
-    Settings come from the environment and from .env; .env.example names them all. With none set,
+    Settings come from the environment and from .env; .env.example lists them all. Without any,
     everything runs against a simulated helpdesk and a local BigQuery.
     """
 
 
 @root.command()
-@click.option("--full", is_flag=True, help="Read every ticket, whatever the watermark says.")
+@click.option("--full", is_flag=True, help="Read every ticket, whatever the watermark is.")
 @json_option
 @verbose_option
 def sync(full: bool, as_json: bool) -> None:
-    """Bring the tables up to date, once, without Dagster."""
+    """Run one sync, without Dagster."""
     from helpdesk_assets.cli.sync import sync_once
 
     sync_once(full=full, as_json=as_json)
@@ -45,12 +45,14 @@ def sync(full: bool, as_json: bool) -> None:
 
 @root.command()
 @click.option("--ids", metavar="ID,ID,...", callback=parse_ids, help="Fetch these tickets.")
-@click.option("--since", metavar="TIME", callback=parse_time, help="Read changes from here on.")
-@click.option("--until", metavar="TIME", callback=parse_time, help="Read changes up to here.")
+@click.option(
+    "--since", metavar="TIME", callback=parse_time, help="Read changes from this time on."
+)
+@click.option("--until", metavar="TIME", callback=parse_time, help="Read changes up to this time.")
 @click.option(
     "--mark-deleted",
     is_flag=True,
-    help="With --ids: set deletedTime of those that the helpdesk has no more.",
+    help="With --ids: set deletedTime of tickets that the helpdesk lacks.",
 )
 @json_option
 @verbose_option
@@ -61,17 +63,17 @@ def repair(
     mark_deleted: bool,
     as_json: bool,
 ) -> None:
-    """Read some tickets again, by id or by when they changed, while the schedule goes on.
+    """Read tickets again, by id or by the range in which they changed, beside the schedule.
 
-    TIME is ISO 8601 with a zone, such as 2026-11-23T10:00:00Z. What is newer in the table stays,
-    and the watermark is left alone. Exit 1 when a ticket cannot be read.
+    TIME is ISO 8601 with a zone, such as 2026-11-23T10:00:00Z. Newer rows of the table and the
+    watermark stay as they are. Exits with 1 if a ticket cannot be read.
     """
     if bool(ids) == bool(since or until):
-        raise click.UsageError("Say either --ids, or --since and --until or one of them.")
+        raise click.UsageError("Give either --ids, or --since, --until or both.")
     if since and until and since > until:
         raise click.UsageError("--since is later than --until.")
     if mark_deleted and not ids:
-        raise click.UsageError("--mark-deleted goes with --ids alone.")
+        raise click.UsageError("--mark-deleted works only with --ids.")
     from helpdesk_assets.cli.repair import repair_by_id, repair_range
 
     if not ids:
@@ -85,11 +87,11 @@ def repair(
 @json_option
 @verbose_option
 def reconcile(dry_run: bool, as_json: bool) -> None:
-    """Compare every ticket that the helpdesk lists with the table; repair what differs.
+    """Compare every ticket that the helpdesk lists with the table, and repair differences.
 
-    Lists ids and modified times, fetches the tickets that are absent or older in the table, and
-    marks those that have gone, after asking for each, and no more than RECONCILE_MOST_GONE_SHARE
-    of them. The watermark is left alone. Exit 1 when something is wrong still.
+    Lists ids and modified times, fetches tickets that the table lacks or has in an older version,
+    and marks deleted ones after asking for each, up to RECONCILE_MOST_GONE_SHARE of all. Leaves the
+    watermark alone. Exits with 1 if something is still wrong.
     """
     from helpdesk_assets.cli.reconcile import reconcile_once
 
@@ -109,7 +111,7 @@ def status(as_json: bool) -> None:
 
 @root.group()
 def watermark() -> None:
-    """See how far the sync has come, and mend it."""
+    """Show how far the sync has read, and correct it."""
 
 
 yes_option = click.option("--yes", is_flag=True, help="Apply the change; without it, only show it.")
@@ -119,7 +121,7 @@ yes_option = click.option("--yes", is_flag=True, help="Apply the change; without
 @json_option
 @verbose_option
 def show(as_json: bool) -> None:
-    """Show the watermark, and how it came to be where it is."""
+    """Show the watermark and the runs that moved it."""
     from helpdesk_assets.cli.watermark import show as show_watermark
 
     show_watermark(as_json=as_json)
@@ -132,7 +134,8 @@ def show(as_json: bool) -> None:
 def set_watermark(time: datetime, yes: bool) -> None:
     """Set the watermark to TIME, which is ISO 8601 with a zone.
 
-    Back: that much is read again. Forwards: what lies between is passed over.
+    Moved back, the next run reads the changes since TIME again. Moved forward, no sync reads the
+    changes in between.
     """
     from helpdesk_assets.cli.watermark import move_watermark
 
@@ -144,7 +147,7 @@ def set_watermark(time: datetime, yes: bool) -> None:
 @yes_option
 @verbose_option
 def rebuild(yes: bool) -> None:
-    """Make the state row again from the run log, where it was lost."""
+    """Rebuild a lost state row from the run log."""
     from helpdesk_assets.cli.watermark import rebuild as rebuild_state
 
     if not rebuild_state(confirmed=yes):
@@ -154,7 +157,7 @@ def rebuild(yes: bool) -> None:
 @root.command()
 @verbose_option
 def doctor() -> None:
-    """Check settings, helpdesk and BigQuery, one by one; exit 1 when anything fails."""
+    """Check settings, helpdesk and BigQuery; exits with 1 if a check fails."""
     from helpdesk_assets.cli.doctor import run_doctor
 
     if not run_doctor():
@@ -171,7 +174,7 @@ def doctor() -> None:
 def webhooks(host: str, port: int, insecure: bool) -> None:
     """Receive the helpdesk's webhooks, in the foreground.
 
-    Answers 2xx when a change is durable in BigQuery, and no sooner.
+    Answers 2xx only once a change is durable in BigQuery.
     """
     from helpdesk_assets.cli.webhooks import serve_webhooks
 
@@ -192,28 +195,30 @@ def webhooks(host: str, port: int, insecure: bool) -> None:
     "--start",
     metavar="TIME",
     callback=parse_time,
-    help="What its clock shows at first; now when left out.",
+    help="Where its clock starts; now by default.",
 )
 @click.option(
     "--history-until",
     metavar="TIME",
     callback=parse_time,
-    help="Where the tickets' past ends; the same one again gives the same past.",
+    help="Where the tickets' history ends; same time, same history.",
 )
 @click.option(
     "--dialect",
     type=click.Choice(PROVIDERS),
     default="rest",
     show_default=True,
-    help="The provider whose API it speaks.",
+    help="The provider whose API it offers.",
 )
-@click.option("--webhooks-to", metavar="URL", help="Post each change there, signed.")
+@click.option(
+    "--webhooks-to", metavar="URL", help="Send a signed webhook for each change to this URL."
+)
 @click.option(
     "--webhooks-secret",
     envvar="WEBHOOK_SECRETS",
     show_envvar=True,
     default="",
-    help="Sign with the first of these.",
+    help="Secrets; the first one signs.",
 )
 @verbose_option
 def simulate(
@@ -254,11 +259,11 @@ def _webhooks(url: str | None, secrets: str) -> dict[str, str]:
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(".local/warehouse"),
     show_default=True,
-    help="Where its tables are kept.",
+    help="Where it stores its tables.",
 )
 @verbose_option
 def warehouse(port: int, data_dir: Path) -> None:
-    """Run the embedded BigQuery in the foreground."""
+    """Run the local BigQuery in the foreground."""
     from helpdesk_assets.cli.local import serve_warehouse
 
     serve_warehouse(port=port, data_dir=data_dir)
@@ -288,7 +293,7 @@ def alerts() -> None:
 @alerts.command(cls=click.Command)
 @verbose_option
 def test() -> None:
-    """Send a sample to each of ALERT_URLS; exit 1 when one fails."""
+    """Send a sample to each of ALERT_URLS; exits with 1 if one fails."""
     from helpdesk_assets.cli.alerts import send_sample
 
     if not send_sample():

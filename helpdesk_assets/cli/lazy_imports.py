@@ -1,7 +1,7 @@
-"""Keep pandas out of commands that have no use for it.
+"""Keep pandas out of commands that do not use it.
 
-google's BigQuery client imports pandas wherever it is installed, and Dagster's integration has it
-installed everywhere. That is a second or more of each command, and half of an incremental sync.
+google's BigQuery client imports pandas if it is installed, and Dagster's integration installs it
+everywhere. That costs each command a second or more, half of an incremental sync.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import sys
 
 
 def import_google_without_pandas() -> None:
-    """Import the BigQuery client with pandas out of sight, unless either is imported already.
+    """Import the BigQuery client while pandas is hidden, unless either is imported already.
 
-    The client's own DataFrame methods do not work afterwards. Nothing here calls them: rows are
-    read by `list_rows`, and pandas itself may still be imported by whoever wants it.
+    The client's DataFrame methods do not work afterwards. Nothing here calls them: rows are read by
+    `list_rows`, and pandas itself can still be imported.
     """
     if "pandas" in sys.modules or "google.cloud.bigquery" in sys.modules:
         return
