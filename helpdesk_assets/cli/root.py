@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import click
 
-from helpdesk_assets.cli.lazy_imports import import_google_without_pandas
 from helpdesk_assets.errors import HelpdeskAssetsError
+from helpdesk_assets.warehouse.bigquery.lazy_imports import import_google_without_pandas
 
 INTERRUPTED = 130
 _VERBOSE = "helpdesk_assets.verbose"

@@ -8,8 +8,6 @@ from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 
-from google.cloud import bigquery
-
 from helpdesk_assets.cli.connections import is_listening
 from helpdesk_assets.cli.doctor.report import DiagnosticResult, DiagnosticStatus, run_check, skipped
 from helpdesk_assets.errors import HelpdeskAssetsError, WarehouseUnavailable
@@ -21,9 +19,10 @@ from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
 from helpdesk_assets.warehouse.merge.schema import Schema, missing_columns
+from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements import history_view
-from helpdesk_assets.warehouse.table_spec import TableSpec
+from helpdesk_assets.warehouse.table_spec import Column, ColumnType, TableSpec
 
 # Shorter than a sync's, because somebody waits for the answer.
 DEADLINES = Deadlines(request=20.0, call=20.0, job=60.0)
@@ -122,7 +121,7 @@ def _create_and_drop(warehouse: BigQueryClient) -> str:
     # Named like a staging table: if the drop fails, the cleanup of a later run removes it.
     batch = batch_id(datetime.now(UTC), uuid.uuid4().hex, 0)
     name = batch_staging_name(batch)
-    column = bigquery.SchemaField("probe", "STRING")
-    warehouse.create_table(bigquery.Table(warehouse.dataset.table_id(name), [column]))
-    warehouse.drop_table(name)
+    staging = Staging(warehouse)
+    staging.begin(name, [Column("probe", ColumnType.STRING)])
+    staging.drop(name)
     return "granted"
