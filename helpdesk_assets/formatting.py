@@ -1,4 +1,4 @@
-"""Times, sizes and durations as text for people."""
+"""Times, sizes and durations as text."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from datetime import UTC, datetime, timedelta
 def format_time(when: datetime | None) -> str:
     """`2026-11-23 10:00:00Z`; None is the beginning of a window that has no other."""
     return "the beginning" if when is None else f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def format_iso(when: datetime | None) -> str | None:
+    """`2026-11-23T10:00:00+00:00`, for programs; None stays None."""
+    return when.astimezone(UTC).isoformat() if when else None
 
 
 def format_duration(duration: timedelta) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from helpdesk_assets.cli.connections import open_tables
-from helpdesk_assets.formatting import format_duration, format_time
+from helpdesk_assets.formatting import format_duration, format_iso, format_time
 from helpdesk_assets.model.run_history import known_runs
 from helpdesk_assets.model.state import Checkpoint, RunRecord, SyncState
 from helpdesk_assets.settings import Settings, load_settings
@@ -65,7 +65,7 @@ def to_json_object(status: Status) -> dict[str, Any]:
     watermark = state.watermark if state else None
     return {
         "sync_name": status.sync_name,
-        "watermark": _iso(watermark),
+        "watermark": format_iso(watermark),
         "watermark_age_seconds": (
             round((status.now - watermark).total_seconds()) if watermark else None
         ),
@@ -79,11 +79,11 @@ def to_json_object(status: Status) -> dict[str, Any]:
 def _run(run: RunRecord) -> dict[str, Any]:
     return {
         "run_id": run.run_id,
-        "closed_at": _iso(run.closed_at),
+        "closed_at": format_iso(run.closed_at),
         "mode": run.mode.value,
         "reason": run.reason,
-        "since": _iso(run.window.since if run.window else None),
-        "until": _iso(run.window.until if run.window else None),
+        "since": format_iso(run.window.since if run.window else None),
+        "until": format_iso(run.window.until if run.window else None),
         "tickets": run.tickets,
         "missed": run.missed,
     }
@@ -94,12 +94,8 @@ def _checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
         "tickets": checkpoint.rows,
         "pages": checkpoint.pages,
         "share": checkpoint.share,
-        "saved_at": _iso(checkpoint.saved_at),
+        "saved_at": format_iso(checkpoint.saved_at),
     }
-
-
-def _iso(when: datetime | None) -> str | None:
-    return when.astimezone(UTC).isoformat() if when else None
 
 
 def _print(status: Status, state: SyncState) -> None:
