@@ -1,4 +1,4 @@
-"""How times, sizes and durations are spelled for a person."""
+"""Times, sizes and durations as text."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from datetime import UTC, datetime, timedelta
 
 
 def format_time(when: datetime | None) -> str:
-    """`2026-11-23 10:00:00Z`; None is how far back a window without a beginning reaches."""
+    """`2026-11-23 10:00:00Z`; None is the beginning of a window that has no other."""
     return "the beginning" if when is None else f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
+def format_iso(when: datetime | None) -> str | None:
+    """`2026-11-23T10:00:00+00:00`, for programs; None stays None."""
+    return when.astimezone(UTC).isoformat() if when else None
+
+
 def format_duration(duration: timedelta) -> str:
-    """`3 h 12 min`, by the two largest units."""
+    """`3 h 12 min`: the two largest units."""
     seconds = int(abs(duration.total_seconds()))
     units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
     parts: list[str] = []

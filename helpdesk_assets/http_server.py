@@ -1,4 +1,4 @@
-"""What the project's two HTTP servers share: how they listen, tell that they answer, and stop."""
+"""What the project's two HTTP servers share: how they listen, announce themselves, and stop."""
 
 from __future__ import annotations
 
@@ -15,37 +15,32 @@ _TICK_SECONDS = 1.0
 
 
 class Server(uvicorn.Server):
-    """Tells when it answers, and stops at once when asked.
+    """Announces that it answers, and stops at once when asked.
 
-    uvicorn itself looks ten times a second whether to stop, and sleeps as long again before it
-    does.
+    uvicorn itself checks ten times a second whether to stop, and then sleeps as long again.
     """
 
     def __init__(self, config: uvicorn.Config, announce: Callable[[], None] | None = None) -> None:
-        """
-        Args:
-            config: of the application and its protocol.
-            announce: called once calls are answered.
-        """
+        """Prepare the server; `announce` is called once it answers."""
         super().__init__(config)
         self._announce = announce
         self._asked = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def stop(self) -> None:
-        """Ask it to stop, from any thread; calls under way get their answers first."""
+        """Ask the server to stop, from any thread; it answers calls under way first."""
         self.should_exit = True
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # it has stopped already
                 self._loop.call_soon_threadsafe(self._asked.set)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal asks it to stop."""
+        """Stop on a signal."""
         super().handle_exit(sig, frame)
         self.stop()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and tell."""
+        """Start, and announce it."""
         await super().startup(sockets)
         if self.started and self._announce is not None:
             self._announce()
@@ -58,7 +53,7 @@ class Server(uvicorn.Server):
                 await asyncio.wait_for(self._asked.wait(), _TICK_SECONDS)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close what is idle at once; uvicorn waits for the rest."""
+        """Close idle connections at once; uvicorn waits for the others."""
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):
@@ -71,14 +66,14 @@ class Server(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens.
+    """Open a listening socket.
 
     Raises:
-        OSError: the address cannot be listened on.
+        OSError: the address is invalid or in use.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Not create_server: its sockets do not say that they are TCP, asyncio then leaves Nagle's
-    # algorithm on, and every call takes 40 ms longer.
+    # Not create_server: its sockets do not declare TCP, so asyncio leaves Nagle's algorithm on, and
+    # every call takes 40 ms longer.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

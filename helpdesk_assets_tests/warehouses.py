@@ -84,7 +84,7 @@ def judge_program(environ: Mapping[str, str]) -> str:
     """The built judge, from the project's own folder or else from PATH.
 
     Raises:
-        NotThere: it is in neither.
+        WarehouseMissing: it is in neither.
     """
     path = os.pathsep.join([str(LOCAL_PROGRAMS), environ.get("PATH", "")])
     found = shutil.which(JUDGE, path=path)
@@ -101,7 +101,7 @@ def real_project(environ: Mapping[str, str]) -> str:
     """The project that pays for tests on the real service.
 
     Raises:
-        NotThere: none is named, or an emulator is.
+        WarehouseMissing: none is named, or an emulator is.
     """
     project = environ.get("BIGQUERY_PROJECT", "")
     if not project:

@@ -1,7 +1,7 @@
 """The command line `helpdesk-assets`.
 
-Kept next to empty: `--help` must answer at once, so importing this package imports nothing, and
-each command imports what it needs when it runs. Dagster alone takes seconds.
+Almost empty, because `--help` must answer at once: importing this package imports nothing, and each
+command imports what it needs when it runs. Dagster alone takes seconds.
 """
 
 from __future__ import annotations

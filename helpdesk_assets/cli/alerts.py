@@ -1,4 +1,4 @@
-"""The command `alerts test`: whether a message would reach people, before one has to."""
+"""The command `alerts test`: whether an alert would reach people."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from helpdesk_assets.settings import load_alert_settings
 
 
 def send_sample() -> bool:
-    """Send a sample to each of ALERT_URLS and print what became of it, a line each.
+    """Send a sample to each of ALERT_URLS and print one line of outcome each.
 
-    The heartbeat is left alone: calling it would say that a run went well.
+    Does not call the heartbeat, which would report a successful run.
 
     Raises:
-        SettingsError: there is nobody to send it to, or Apprise is not installed.
+        SettingsError: ALERT_URLS is empty or invalid.
     """
     settings = load_alert_settings()
     channels = open_channels(settings.alert_urls.get_secret_value())
     if not channels:
         raise SettingsError(
-            "ALERT_URLS names nobody to tell. Set it to one or more Apprise URLs, separated by "
-            "spaces, such as slack://… or mailtos://…"
+            "ALERT_URLS is empty. Set it to one or more Apprise URLs, separated by spaces, such as "
+            "slack://… or mailtos://…"
         )
     message = sample(datetime.now(UTC), settings.dagster_ui_url)
     answers = [(channel.name, channel.send(message)) for channel in channels]

@@ -1,6 +1,6 @@
 """Every command with its options and its help. The bodies are in the other modules.
 
-Bodies are imported when a command runs. What is imported up here is paid by `--help`.
+A command imports its body when it runs. Imports at the top of this module slow down `--help`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SIMULATOR_PORT = 8420
 WAREHOUSE_PORT = 9050
 WEBHOOKS_PORT = 8430
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON only.")
 
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
@@ -27,17 +27,17 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON a
 def root() -> None:
     """Keep a helpdesk's tickets in BigQuery.
 
-    Settings come from the environment and from .env; .env.example names them all. With none set,
+    Settings come from the environment and from .env; .env.example lists them all. Without any,
     everything runs against a simulated helpdesk and a local BigQuery.
     """
 
 
 @root.command()
-@click.option("--full", is_flag=True, help="Read every ticket, whatever the watermark says.")
+@click.option("--full", is_flag=True, help="Read every ticket, whatever the watermark is.")
 @json_option
 @verbose_option
 def sync(full: bool, as_json: bool) -> None:
-    """Bring the tables up to date, once, without Dagster."""
+    """Run one sync, without Dagster."""
     from helpdesk_assets.cli.sync import sync_once
 
     sync_once(full=full, as_json=as_json)
@@ -45,8 +45,10 @@ def sync(full: bool, as_json: bool) -> None:
 
 @root.command()
 @click.option("--ids", metavar="ID,ID,...", callback=parse_ids, help="Fetch these tickets.")
-@click.option("--since", metavar="TIME", callback=parse_time, help="Read changes from here on.")
-@click.option("--until", metavar="TIME", callback=parse_time, help="Read changes up to here.")
+@click.option(
+    "--since", metavar="TIME", callback=parse_time, help="Read changes from this time on."
+)
+@click.option("--until", metavar="TIME", callback=parse_time, help="Read changes up to this time.")
 @click.option(
     "--mark-deleted",
     is_flag=True,
@@ -205,15 +207,17 @@ def webhooks(host: str, port: int, insecure: bool) -> None:
     type=click.Choice(PROVIDERS),
     default="rest",
     show_default=True,
-    help="The provider whose API it speaks.",
+    help="The provider whose API it offers.",
 )
-@click.option("--webhooks-to", metavar="URL", help="Post each change to this URL, signed.")
+@click.option(
+    "--webhooks-to", metavar="URL", help="Send a signed webhook for each change to this URL."
+)
 @click.option(
     "--webhooks-secret",
     envvar="WEBHOOK_SECRETS",
     show_envvar=True,
     default="",
-    help="Sign with the first of these.",
+    help="Secrets; the first one signs.",
 )
 @verbose_option
 def simulate(
@@ -258,7 +262,7 @@ def _webhooks(url: str | None, secrets: str) -> dict[str, str]:
 )
 @verbose_option
 def warehouse(port: int, data_dir: Path) -> None:
-    """Run the embedded BigQuery in the foreground."""
+    """Run the local BigQuery in the foreground."""
     from helpdesk_assets.cli.local import serve_warehouse
 
     serve_warehouse(port=port, data_dir=data_dir)

@@ -1,6 +1,6 @@
-"""The parts of a run, made from settings and given back at the end.
+"""Open the helpdesk and the tables that the settings name, and close them at the end.
 
-Knows how a helpdesk and a warehouse are made; must not know what a command does with them.
+Must not know what a command does with them.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ _CONNECT_TIMEOUT_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Connections:
+    """The helpdesk and the tables of one run."""
+
     helpdesk: Helpdesk
     tables: SyncTables
 
 
 @contextmanager
 def open_connections(settings: Settings) -> Iterator[Connections]:
-    """Both ends of the sync. Only the local warehouse is asked whether it is there."""
+    """Open both ends of the sync; only the local warehouse is checked at once."""
     from helpdesk_assets.providers.registry import make_helpdesk
 
     with closing(make_helpdesk(settings)) as helpdesk, open_tables(settings) as tables:
@@ -37,6 +39,7 @@ def open_connections(settings: Settings) -> Iterator[Connections]:
 
 @contextmanager
 def open_tables(settings: Settings) -> Iterator[SyncTables]:
+    """Open the tables of the sync that SYNC_NAME names."""
     with open_warehouse(settings) as warehouse:
         yield SyncTables(
             warehouse,
@@ -48,16 +51,17 @@ def open_tables(settings: Settings) -> Iterator[SyncTables]:
 
 @contextmanager
 def open_warehouse(settings: Settings) -> Iterator[BigQueryClient]:
-    """
+    """Open the warehouse.
+
     Raises:
         WarehouseUnavailable: the local warehouse is not running.
     """
     from helpdesk_assets.warehouse.bigquery.connection import connect
 
-    # The first call, so that a host that may not be one is refused before anything is sent there.
+    # First, because it rejects an address that must not be an emulator before anything is sent.
     with closing(connect(settings)) as warehouse:
         if settings.bigquery_emulator_host and not is_listening(settings.bigquery_emulator_host):
-            # google's client would knock for half a minute before it says so.
+            # google's client would retry for half a minute before it fails.
             raise WarehouseUnavailable(
                 f"No warehouse answers at {settings.bigquery_emulator_host}. Start the local one "
                 "with `helpdesk-assets warehouse` or `make dev`, or set BIGQUERY_PROJECT to use "
@@ -67,7 +71,7 @@ def open_warehouse(settings: Settings) -> Iterator[BigQueryClient]:
 
 
 def is_listening(url: str) -> bool:
-    """Whether somebody takes connections there."""
+    """Whether the host of this URL accepts connections."""
     try:
         address = urlsplit(url)
         port = address.port or (443 if address.scheme == "https" else 80)

@@ -1,6 +1,6 @@
 """The commands that run something on this machine: simulated helpdesk, local warehouse, demo.
 
-What they need is in the extra `local`; here is where its absence is told.
+They need the extra `local`, and say so if it is missing.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ def serve_helpdesk(
 
 
 def serve_warehouse(*, port: int, data_dir: Path) -> None:
-    """Become the local warehouse; its process replaces this one."""
+    """Replace this process with the local warehouse."""
     with _require_local_extra(), port_errors_explained(HOST, port):
         from helpdesk_assets.local.warehouse import check_installed, free_port, serve
 
         check_installed()
 
-        # The stand-in says it in a page of traceback, or not at all.
+        # The stand-in reports a busy port by a page of traceback, or not at all.
         socket.create_server((HOST, port)).close()
         port = port or free_port()
         click.echo(
@@ -70,7 +70,7 @@ def serve_warehouse(*, port: int, data_dir: Path) -> None:
 
 
 def start_demo(*, tickets: int) -> None:
-    """Run the demo; exit 1 when anything came out otherwise than it should."""
+    """Run the demo; exit with 1 if a result is unexpected."""
     signal.signal(signal.SIGTERM, _exit_on_signal)
     with _require_local_extra():
         from helpdesk_assets.local.demo.run import run_demo
@@ -80,7 +80,7 @@ def start_demo(*, tickets: int) -> None:
 
 
 def _exit_on_signal(number: int, _frame: object) -> NoReturn:
-    """As SystemExit, so that what was started is stopped on the way out."""
+    """Raise SystemExit, so that context managers stop what they started."""
     sys.exit(128 + number)
 
 
@@ -92,20 +92,20 @@ def _require_local_extra() -> Iterator[None]:
         if (error.name or "").partition(".")[0] == "helpdesk_assets":
             raise
         raise SettingsError(
-            f"The module {error.name} is not installed, which this command needs: "
+            f"This command needs the module {error.name}, which is not installed. Run "
             "pip install 'helpdesk-assets[local]'."
         ) from error
 
 
 @contextmanager
 def port_errors_explained(host: str, port: int) -> Iterator[None]:
-    """Tells a person when the address cannot be listened on."""
+    """Turn a failure to listen on an address into advice."""
     try:
         yield
     except OSError as error:
         raise SettingsError(
-            f"Cannot listen on {host}:{port}: {_reason(error)}. Name another with --port, "
-            "or stop what uses it."
+            f"Cannot listen on {host}:{port}: {_reason(error)}. Choose another port with --port, "
+            "or stop the program that uses it."
         ) from error
 
 

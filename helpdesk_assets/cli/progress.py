@@ -1,6 +1,4 @@
-"""What is told on stderr while tickets are fetched: a bar on a terminal, a line now and then
-elsewhere.
-"""
+"""Progress on stderr while tickets are fetched: a bar on a terminal, else a line now and then."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ _PHASE_LABELS |= {"missed": "merging", "merge": "closing the run"}
 
 
 class ProgressListener(Protocol):
-    """Hears of a run while it goes on."""
+    """Is called while a run fetches and writes."""
 
     def on_page(self, progress: Progress) -> None: ...
 
@@ -32,7 +30,7 @@ class ProgressListener(Protocol):
 
 @contextmanager
 def fetch_progress() -> Iterator[ProgressListener]:
-    """The one that hears of a run: a bar on a terminal, lines elsewhere."""
+    """Show the progress of a run: a bar on a terminal, lines elsewhere."""
     if not sys.stderr.isatty():
         yield FetchProgressLog()
         return
@@ -53,8 +51,7 @@ def fetch_progress() -> Iterator[ProgressListener]:
 
 @contextmanager
 def count_progress(what: str) -> Iterator[Callable[[int], None]]:
-    """The one that hears how many there are so far: a line every half minute, which a short run
-    does not live to see."""
+    """Print a count every half minute; a short run prints none."""
     last = time.monotonic()
 
     def count(so_far: int) -> None:
@@ -67,6 +64,8 @@ def count_progress(what: str) -> Iterator[Callable[[int], None]]:
 
 
 class FetchProgressBar:
+    """A bar on a terminal."""
+
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
         self._task = bars.add_task("fetching", total=None, note="")
@@ -76,14 +75,14 @@ class FetchProgressBar:
         if progress.reached is not None:
             note += f", up to {progress.reached:%Y-%m-%d %H:%M}"
         if progress.share is None:
-            # How far it has come cannot be told, as of the listing.
+            # Unknown, as for the listing.
             self._bars.update(self._task, note=note)
         else:
             self._bars.update(self._task, total=1.0, completed=progress.share, note=note)
 
     def on_phase(self, phase: str) -> None:
         if phase in _PHASE_LABELS:
-            # A bar without an end in the old one's place: rich cannot take an end back.
+            # A new bar without a total replaces the old one: rich cannot remove a total.
             self._bars.remove_task(self._task)
             self._task = self._bars.add_task(_PHASE_LABELS[phase], total=None, note="")
 

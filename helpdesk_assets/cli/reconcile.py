@@ -1,4 +1,4 @@
-"""The command `reconcile`: one sweep over all tickets, and the repair of what differs."""
+"""The command `reconcile`: compare all tickets with the table, and repair differences."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def reconcile_once(*, dry_run: bool, as_json: bool) -> bool:
-    """Sweep, compare, repair and tell; False where something is wrong still."""
+    """Reconcile once and print the report. Returns False if something is still wrong."""
     settings = load_settings()
     with open_connections(settings) as connections, count_progress("tickets listed") as on_page:
         report = reconcile(
@@ -44,7 +44,7 @@ def reconcile_once(*, dry_run: bool, as_json: bool) -> bool:
 
 
 def to_json_object(report: ReconcileReport) -> dict[str, Any]:
-    """The same for programs; times in ISO 8601."""
+    """The object that `--json` prints; times in ISO 8601."""
     snapshot = report.snapshot
     return {
         "status": "wrong" if report.is_wrong else "ok",
@@ -68,7 +68,7 @@ def to_json_object(report: ReconcileReport) -> dict[str, Any]:
 
 
 def summary(report: ReconcileReport) -> Table:
-    """What a person wants to know of one reconciliation."""
+    """The report of one reconciliation, for people."""
     from rich.table import Table
 
     table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))

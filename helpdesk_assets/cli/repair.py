@@ -1,7 +1,7 @@
-"""The command `repair`: some tickets, or a range of time, brought up to date beside the schedule.
+"""The command `repair`: bring some tickets, or those of a range, up to date beside the schedule.
 
-A range is read as a sync reads its window, tickets by their ids one by one. Neither touches the
-watermark. No Dagster here, as in `sync`.
+A range is read like a window of the sync, tickets one by one by id. Neither moves the watermark. No
+Dagster here, as in `sync`.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 def repair_range(*, since: datetime | None, until: datetime | None, as_json: bool) -> None:
-    """Read every change of the range and merge it."""
+    """Read and merge every change of the range."""
     run_and_report(SyncRequest(since=since, until=until), as_json=as_json)
 
 
 def repair_by_id(ids: Sequence[str], *, mark_deleted: bool, as_json: bool) -> bool:
-    """Ask for each ticket and merge it; False where one of them could not be read."""
+    """Fetch and merge each ticket. Returns False if one could not be read."""
     settings = load_settings()
     with open_connections(settings) as connections:
         report = repair_tickets(
@@ -53,11 +53,11 @@ def repair_by_id(ids: Sequence[str], *, mark_deleted: bool, as_json: bool) -> bo
 
 
 def summary(report: RepairReport) -> Table:
-    """What a person wants to know of one repair."""
+    """The report of one repair, for people."""
     from rich.table import Table
 
     table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_row("tickets asked for", f"{report.asked:,}")
+    table.add_row("tickets requested", f"{report.asked:,}")
     table.add_row("  merged", f"{report.merged:,}")
     table.add_row("  of them deleted", f"{report.deleted:,}")
     table.add_row("  unchanged", f"{report.unchanged:,}")

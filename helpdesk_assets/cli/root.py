@@ -1,7 +1,7 @@
-"""What all commands share: how an error is told, how loud the log is, how Ctrl-C ends.
+"""What all commands share: how errors are shown, how much is logged, how Ctrl-C ends.
 
-A user's mistake is one line and never a traceback; a bug of ours is one line as well, with the way
-to its traceback. Must not know any command, and imports click and the standard library only.
+A user's mistake is one line and never a traceback; a bug of ours is one line too, which says how to
+see its traceback. Must not know any command, and imports little: click, and no client.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import click
 
-from helpdesk_assets.cli.lazy_imports import import_google_without_pandas
 from helpdesk_assets.errors import HelpdeskAssetsError
+from helpdesk_assets.warehouse.bigquery.lazy_imports import import_google_without_pandas
 
 INTERRUPTED = 130
 _VERBOSE = "helpdesk_assets.verbose"
@@ -22,7 +22,7 @@ AnyCallable = TypeVar("AnyCallable", bound=Callable[..., Any])
 
 
 class BigQueryCommand(click.Command):
-    """A command that talks to BigQuery, as most do; `cls=click.Command` for one that does not."""
+    """A command that uses BigQuery; one that does not is declared with `cls=click.Command`."""
 
     def invoke(self, ctx: click.Context) -> Any:
         import_google_without_pandas()
@@ -30,13 +30,13 @@ class BigQueryCommand(click.Command):
 
 
 class Group(click.Group):
-    """A group whose commands talk to BigQuery unless they say otherwise."""
+    """A group whose commands use BigQuery by default."""
 
     command_class = BigQueryCommand
 
 
 class Root(Group):
-    """The group of all commands, and the one place where their errors end."""
+    """The group of all commands; turns their errors into messages."""
 
     group_class = Group
 
@@ -54,13 +54,13 @@ class Root(Group):
             if ctx.meta.get(_VERBOSE):
                 raise
             raise click.ClickException(
-                f"{type(error).__name__}: {_one_line(error)} (this is a bug of helpdesk-assets; "
-                "run the same with --verbose to see where)"
+                f"{type(error).__name__}: {_one_line(error)} (a bug of helpdesk-assets; repeat the "
+                "command with --verbose to see where)"
             ) from error
 
 
 def verbose_option(command: AnyCallable) -> AnyCallable:
-    """`-v`, accepted before and after the command's name."""
+    """Add `-v`, accepted before and after the command's name."""
     return click.option(
         "-v",
         "--verbose",
@@ -68,7 +68,7 @@ def verbose_option(command: AnyCallable) -> AnyCallable:
         expose_value=False,
         is_eager=True,
         callback=_enable_verbose,
-        help="Log to stderr what is done; keep tracebacks.",
+        help="Log to stderr; show tracebacks.",
     )(command)
 
 
@@ -86,7 +86,7 @@ def _log_to_stderr(*, verbose: bool) -> None:
     import logging
 
     class Stderr(logging.Handler):
-        """Looks stderr up each time: a progress bar puts its own in place while it is shown."""
+        """Writes to the current stderr, which a progress bar replaces while it is shown."""
 
         def emit(self, record: logging.LogRecord) -> None:
             sys.stderr.write(self.format(record) + "\n")

@@ -1,4 +1,4 @@
-"""The command `status`: what the state row remembers, without asking the helpdesk."""
+"""The command `status`: what the state row holds; the helpdesk is not called."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from helpdesk_assets.cli.connections import open_tables
-from helpdesk_assets.formatting import format_duration, format_time
+from helpdesk_assets.formatting import format_duration, format_iso, format_time
 from helpdesk_assets.model.run_history import known_runs
 from helpdesk_assets.model.state import Checkpoint, RunRecord, SyncState
 from helpdesk_assets.settings import Settings, load_settings
@@ -21,7 +21,7 @@ SHOWN_RUNS = 8
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`state` None: no run has closed yet, and none has stored a part of a first load."""
+    """What `status` shows. `state` is None before the first run or checkpoint."""
 
     sync_name: str
     state: SyncState | None
@@ -30,11 +30,12 @@ class Status:
 
     @property
     def runs(self) -> tuple[RunRecord, ...]:
-        """Newest first."""
+        """The last runs, newest first."""
         return known_runs(self.state) if self.state else ()
 
 
 def show_status(*, as_json: bool) -> None:
+    """Print the status, for people or as JSON."""
     settings = load_settings()
     status = read_status(settings)
     if as_json:
@@ -50,20 +51,21 @@ def show_status(*, as_json: bool) -> None:
 
 
 def read_status(settings: Settings) -> Status:
+    """Read the status from the warehouse."""
     with open_tables(settings) as tables:
         state = tables.read_state()
-        # Before a run has closed there may be no such table yet, only the place of a reading.
+        # Before a run has closed, the ledger may not exist yet, only a checkpoint.
         missed = tables.missed_in_last_hours(HOURS) if state and state.version else 0
     return Status(settings.sync_name, state, missed, datetime.now(UTC))
 
 
 def to_json_object(status: Status) -> dict[str, Any]:
-    """The same for programs; times in ISO 8601."""
+    """The object that `--json` prints; times in ISO 8601, UTC."""
     state = status.state
     watermark = state.watermark if state else None
     return {
         "sync_name": status.sync_name,
-        "watermark": _iso(watermark),
+        "watermark": format_iso(watermark),
         "watermark_age_seconds": (
             round((status.now - watermark).total_seconds()) if watermark else None
         ),
@@ -77,11 +79,11 @@ def to_json_object(status: Status) -> dict[str, Any]:
 def _run(run: RunRecord) -> dict[str, Any]:
     return {
         "run_id": run.run_id,
-        "closed_at": _iso(run.closed_at),
+        "closed_at": format_iso(run.closed_at),
         "mode": run.mode.value,
         "reason": run.reason,
-        "since": _iso(run.window.since if run.window else None),
-        "until": _iso(run.window.until if run.window else None),
+        "since": format_iso(run.window.since if run.window else None),
+        "until": format_iso(run.window.until if run.window else None),
         "tickets": run.tickets,
         "missed": run.missed,
     }
@@ -92,12 +94,8 @@ def _checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
         "tickets": checkpoint.rows,
         "pages": checkpoint.pages,
         "share": checkpoint.share,
-        "saved_at": _iso(checkpoint.saved_at),
+        "saved_at": format_iso(checkpoint.saved_at),
     }
-
-
-def _iso(when: datetime | None) -> str | None:
-    return when.astimezone(UTC).isoformat() if when else None
 
 
 def _print(status: Status, state: SyncState) -> None:
@@ -112,7 +110,7 @@ def _print(status: Status, state: SyncState) -> None:
         stored_text = (
             f"{checkpoint.rows:,} tickets{share} stored at {format_time(checkpoint.saved_at)}"
         )
-        facts.add_row("checkpoint", f"{stored_text}; the next run goes on from there")
+        facts.add_row("checkpoint", f"{stored_text}; the next run resumes there")
     if state.version:
         facts.add_row("rows", f"{state.facts.rows:,} in tickets when the last run closed")
         facts.add_row("missed updates", f"{status.missed:,} recorded in the last {HOURS} h")
@@ -130,7 +128,7 @@ def _print(status: Status, state: SyncState) -> None:
 
 def _watermark(state: SyncState, now: datetime) -> str:
     if state.watermark is None:
-        then = "" if state.checkpoint else ", so the next run reads everything"
+        then = "" if state.checkpoint else ", so the next run reads every ticket"
         return f"none: no window has been read whole yet{then}"
     ahead = state.watermark > now
     how = "ahead of this machine's clock" if ahead else "old"

@@ -1,4 +1,4 @@
-"""The command `sync`: one run of the pipeline with the settings of the environment.
+"""The command `sync`: one sync with the settings of the environment.
 
 No Dagster here: its import alone takes longer than an incremental run.
 """
@@ -28,12 +28,12 @@ NAMED_MISSED = 5
 
 
 def sync_once(*, full: bool, as_json: bool) -> None:
-    """Run, and tell what happened on stdout."""
+    """Run one sync and print its report."""
     run_and_report(SyncRequest(RequestedMode.FULL if full else RequestedMode.AUTO), as_json=as_json)
 
 
 def run_and_report(sync_request: SyncRequest, *, as_json: bool) -> None:
-    """One run of the pipeline with these options."""
+    """Run one sync or range and print its report."""
     settings = load_settings()
     with open_connections(settings) as connections, fetch_progress() as listener:
         report = run_sync(
@@ -56,7 +56,7 @@ def run_and_report(sync_request: SyncRequest, *, as_json: bool) -> None:
 
 
 def summary(report: SyncReport) -> Table:
-    """What a person wants to know of one run."""
+    """The report of one run, for people."""
     from rich.table import Table
 
     manifest, facts = report.manifest, report.facts

@@ -1,4 +1,4 @@
-"""Times as users type them. A time without a zone is refused and never guessed."""
+"""Parse times and ids as users type them; a time without a zone is rejected, not guessed."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ EXAMPLE = "2026-11-23T10:00:00Z"
 
 
 def parse_time(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | None:
-    """Callback of an option that takes an ISO 8601 time with a zone.
+    """Parse an option's ISO 8601 time with a zone.
 
     Raises:
-        click.BadParameter: with an example.
+        click.BadParameter: it is not one; the message has an example.
     """
     if text is None:
         return None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise click.BadParameter(f"{text!r} is no ISO 8601 time; write it like {EXAMPLE}") from None
+        raise click.BadParameter(
+            f"{text!r} is not an ISO 8601 time; write it like {EXAMPLE}"
+        ) from None
     if moment.tzinfo is None:
         raise click.BadParameter(
             f"{text!r} has no zone; write it like {EXAMPLE} or 2026-11-23T11:00:00+01:00"
@@ -29,10 +31,10 @@ def parse_time(_ctx: click.Context, _param: click.Parameter, text: str | None) -
 
 
 def parse_ids(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tuple[str, ...]:
-    """Callback of an option that takes ids separated by commas; nothing where it is not given.
+    """Parse an option's ids, separated by commas; empty if the option is not given.
 
     Raises:
-        click.BadParameter: there is no id in it.
+        click.BadParameter: the text holds no id.
     """
     if text is None:
         return ()

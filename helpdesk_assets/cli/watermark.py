@@ -17,7 +17,7 @@ import click
 from helpdesk_assets.cli import watermark_effects
 from helpdesk_assets.cli.connections import open_tables
 from helpdesk_assets.errors import UserError
-from helpdesk_assets.formatting import format_duration, format_time
+from helpdesk_assets.formatting import format_duration, format_iso, format_time
 from helpdesk_assets.model.state import RunRecord, SyncState
 from helpdesk_assets.settings import Settings, load_settings
 from helpdesk_assets.warehouse.statements.sync_state import ManualState
@@ -138,7 +138,7 @@ def to_json_object(
     """The object that `--json` prints; times in ISO 8601, UTC."""
     return {
         "sync_name": sync_name,
-        "watermark": _iso(state.watermark if state else None),
+        "watermark": format_iso(state.watermark if state else None),
         "version": state.version if state else 0,
         "cursor": state.cursor if state else None,
         "advances": [_advance(run) for run in advances],
@@ -149,19 +149,15 @@ def _advance(run: RunRecord) -> dict[str, Any]:
     return {
         "version": run.version,
         "run_id": run.run_id,
-        "closed_at": _iso(run.closed_at),
+        "closed_at": format_iso(run.closed_at),
         "mode": run.mode.value,
         "reason": run.reason,
-        "since": _iso(run.window.since if run.window else None),
-        "until": _iso(run.window.until if run.window else None),
-        "watermark": _iso(run.watermark),
+        "since": format_iso(run.window.since if run.window else None),
+        "until": format_iso(run.window.until if run.window else None),
+        "watermark": format_iso(run.watermark),
         "cursor": run.cursor,
         **run.counts,
     }
-
-
-def _iso(when: datetime | None) -> str | None:
-    return when.astimezone(UTC).isoformat() if when else None
 
 
 def _print(settings: Settings, state: SyncState | None, advances: tuple[RunRecord, ...]) -> None:

@@ -10,12 +10,12 @@ from helpdesk_assets.settings import load_settings
 
 
 def serve_webhooks(*, host: str, port: int, insecure: bool) -> None:
-    """Run the receiver until it is told to end."""
+    """Run the receiver until it is stopped."""
     settings = load_settings()
 
     def announce(url: str) -> None:
         name = settings.helpdesk_provider
-        click.echo(f"Webhooks of {name} are taken at {url}/webhooks/{name}")
+        click.echo(f"Receiving webhooks of {name} at {url}/webhooks/{name}")
         click.echo("Ctrl-C stops it.")
 
     with port_errors_explained(host, port):

@@ -1,9 +1,9 @@
-"""What must not be stored of a ticket, by the paths of REDACT_FIELDS: left out, or hashed.
+"""Redaction of tickets: drop or hash the fields that REDACT_FIELDS names before they are stored.
 
-Personal data that is never stored needs no rights, no retention and no deletion. It happens on the
-way in, before the digest, to all that becomes `raw_json` and to the columns made of it. Where a
-field is not what its path expects, more is taken out rather than less: a name that is for once a
-text where an object was must not get through. Must not know vendors, HTTP or where rows go.
+Personal data that is never stored needs no rights, no retention and no deletion. Redaction applies
+before the digest, to all of `raw_json` and to the columns made from it. If a field is not of the
+kind that its path expects, more is removed rather than less: a name that is for once a text, not an
+object, must not get through. Must not know vendors, HTTP or where rows go.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# `customFields[*].value`, `requester['e-mail']:hash`, `$.description`; no comma but in quotes.
+# `customFields[*].value`, `requester['e-mail']:hash`, `$.description`; commas only in quotes.
 _STEP = re.compile(
     r"""\.?(?P<name>[^\W\d][\w-]*)|\.?(?P<any>\[\*\]|\*)|\.?\[(?P<place>\d{1,6})\]"""
     r"""|\.?\['(?P<single>[^']+)'\]|\.?\["(?P<double>[^"]+)"\]"""
@@ -39,20 +39,21 @@ Step = str | int | _Wildcard
 
 @dataclass(frozen=True, slots=True)
 class RedactedPath:
-    """Where in the vendor's object, and whether what is there is hashed instead of left out."""
+    """A place in the vendor's object; its value is hashed if `hashed`, else dropped."""
 
     steps: tuple[Step, ...]
     hashed: bool
 
 
 def parse_paths(text: str) -> tuple[RedactedPath, ...]:
-    """
+    """Parse the paths of REDACT_FIELDS, separated by commas.
+
     Raises:
-        ValueError: what is no path, told with an example.
+        ValueError: a path is invalid; the message has an example.
     """
     rest = _PATH.sub("", text).replace(",", "").strip()
     if rest:
-        raise ValueError(f"has a quote without its end; write paths such as {EXAMPLE}")
+        raise ValueError(f"has a quote that is not closed; write paths such as {EXAMPLE}")
     return tuple(_parse_path(each.strip()) for each in _PATH.findall(text) if each.strip())
 
 
@@ -64,7 +65,7 @@ def _parse_path(text: str) -> RedactedPath:
         found = _STEP.match(body, at)
         # Two names need something between them, and the first may have a dot only after `$`.
         if found is None or (at and found["name"] and body[at] != "."):
-            raise ValueError(f"holds {text[:60]!r}, which is no path; write them like {EXAMPLE}")
+            raise ValueError(f"holds {text[:60]!r}, which is not a path; write them like {EXAMPLE}")
         steps.append(_parse_step(found))
         at = found.end()
     if not steps:
@@ -82,25 +83,27 @@ def _parse_step(found: re.Match[str]) -> Step:
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """`key`: for the paths that are hashed. Without it an address could be found by hashing all
-    that there are."""
+    """Redacts rows.
+
+    `key` is for hashed paths: without one, an address could be found by hashing all addresses.
+    """
 
     paths: tuple[RedactedPath, ...]
     key: bytes = field(repr=False)
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """The row without what must not be stored; the given one stays as it is."""
+        """A redacted copy of the row."""
         redacted: Any = dict(row)
         for path in self.paths:
             redacted = _redacted(redacted, path.steps, self._hash if path.hashed else _drop)
         return dict(redacted)
 
     def covers(self, name: str) -> bool:
-        """Whether anything of this field of the row may be redacted."""
+        """Whether a path may redact a part of this field."""
         return any(path.steps[0] in (name, WILDCARD) for path in self.paths)
 
     def _hash(self, value: Any) -> Any:
-        """Equal values have equal hashes, wherever they stand; None stays None."""
+        """Hash a value: equal values have equal hashes in every field; None stays None."""
         if value is None:
             return None
         text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
@@ -114,7 +117,7 @@ def _drop(_: Any) -> Any:
 
 def _redacted(value: Any, steps: tuple[Step, ...], transform: Callable[[Any], Any]) -> Any:
     if not steps or not isinstance(value, dict | list):
-        # At its end, or at what has no inside although the path goes on.
+        # The path ends here, or continues although the value has no members.
         return None if value is None and steps else transform(value)
     step, rest = steps[0], steps[1:]
     if isinstance(value, dict):
@@ -123,12 +126,12 @@ def _redacted(value: Any, steps: tuple[Step, ...], transform: Callable[[Any], An
         merged = {**value, **changed}
         return {name: each for name, each in merged.items() if each is not _REMOVED}
     if isinstance(step, str):
-        # A name of what is in a list is meant for each of them.
+        # A name applies to each element of a list.
         elements = [_redacted(each, steps, transform) for each in value]
     else:
         elements = [
             _redacted(each, rest, transform) if step is WILDCARD or step == index else each
             for index, each in enumerate(value)
         ]
-    # None in its place, or other elements would be taken for it.
+    # None keeps the position of the other elements.
     return [None if each is _REMOVED else each for each in elements]

@@ -1,4 +1,4 @@
-"""The heart: what to ask the helpdesk for, what counts as missed, when the watermark may move.
+"""Extraction: plan what to read from the helpdesk, read it into a batch, and checkpoint long reads.
 
-Knows the protocols of helpdesk and warehouse, and neither a vendor nor SQL nor Dagster.
+Knows the helpdesk by its protocol only: no vendor, no SQL, no tables, no Dagster.
 """

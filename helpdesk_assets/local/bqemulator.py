@@ -1,16 +1,17 @@
-"""bqemulator, run so that no answer gets into another, and each statement is translated once.
+"""Run bqemulator with three changes: no threads, cached translations, no copies of tables.
 
-Its threads share one connection to its data. Rows of a table, which it reads in a thread of their
-own, came back as those of a statement that ran meanwhile: of 120 reads beside as many statements 7
-to 12 were wrong and as many an internal error (version 1.4.0). So nothing is done in threads, which
+Its threads share one connection to its data. It reads a table's rows in a separate thread, and got
+those of a statement that ran at the same time: of 120 reads beside as many statements, 7 to 12 were
+wrong, and as many ended in an internal error (version 1.4.0). So everything runs inline, which
 takes no longer.
 
-Nine tenths of what a small statement takes is parsing the same text a dozen times. Translating is a
-pure function of the text and of the tables' columns, so what comes of it is kept; what is executed
-is the same. And it copies the whole table after each statement, for questions about the past
-(`FOR SYSTEM_TIME`), which nobody asks here: it no longer does, and cannot answer them.
+Nine tenths of a small statement's time is parsing the same text a dozen times. The translation is a
+pure function of the text and the tables' columns, so it is cached; what is executed is the same.
 
-Runs inside the stand-in's process, and must know nothing of the project but how staging tables are
+It also copies the whole table after each statement, for queries of the past (`FOR SYSTEM_TIME`),
+which this project does not make. Without the copies it cannot answer them.
+
+Runs inside the stand-in's process. Must know nothing of the project but how staging tables are
 named.
 """
 
@@ -22,9 +23,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-KEPT = 500
-# Functions of the stand-in that ask what kind of statement a text is.
-ONLY_LOOK = frozenset(
+CACHED = 500
+# Functions of the stand-in that only classify a statement.
+CLASSIFIERS = frozenset(
     {
         "_parse_for_classification",
         "detect_drop_routine",
@@ -37,18 +38,18 @@ ONLY_LOOK = frozenset(
         "_capture_dml_snapshots",
     }
 )
-# What is never the same in the name of a staging table; and what stands for it in what is kept.
-TIMESTAMP_FORMAT = re.compile(r"__stg_\d{8}t\d{6}z_[a-z0-9]{1,8}_\d+", re.IGNORECASE)
+# The part of a staging table's name that always differs, and what replaces it in cache keys.
+STAMP = re.compile(r"__stg_\d{8}t\d{6}z_[a-z0-9]{1,8}_\d+", re.IGNORECASE)
 ANY_STAMP = "__stg_20000101T000000Z_x_0"
 
 
 def main() -> None:
-    """Become bqemulator; its arguments are this process's."""
+    """Run bqemulator with this process's arguments."""
     from bqemulator.cli import main as serve
     from fastapi import routing
 
     vars(routing)["run_in_threadpool"] = _run_inline
-    _remember_translations()
+    _cache_translations()
     serve()
 
 
@@ -56,8 +57,8 @@ async def _run_inline(function: Callable[..., Any], /, *args: Any, **kwargs: Any
     return function(*args, **kwargs)
 
 
-def _remember_translations() -> None:
-    """Put memory around the functions that take the time."""
+def _cache_translations() -> None:
+    """Put caches around the functions that take the time."""
     import sqlglot
     from bqemulator.jobs import executor
     from bqemulator.sql.translator import SQLTranslator
@@ -73,21 +74,21 @@ def _remember_translations() -> None:
 
 
 def _with_copies(parse: Callable[..., Any]) -> Callable[..., Any]:
-    """Who rewrites a tree gets one of its own; who only looks, the same as all."""
-    kept = lru_cache(KEPT)(parse)
+    """Cache parsed trees: callers that rewrite one get a copy, the others share it."""
+    kept = lru_cache(CACHED)(parse)
 
     def parse_one(sql: str, read: Any = None, **options: Any) -> Any:
         if options or not isinstance(read, str):
             return parse(sql, read=read, **options)
         tree = kept(sql, read=read)
-        caller = sys._getframe(1).f_code.co_name  # noqa: SLF001 - it tells no other way
-        return tree if caller in ONLY_LOOK else tree.copy()
+        caller = sys._getframe(1).f_code.co_name  # noqa: SLF001 - no other way to know the caller
+        return tree if caller in CLASSIFIERS else tree.copy()
 
     return parse_one
 
 
 def _by_text(rewrite: Callable[[str, str], str]) -> Callable[[str, str], str]:
-    kept = lru_cache(KEPT)(rewrite)
+    kept = lru_cache(CACHED)(rewrite)
 
     def rewritten(sql: str, project_id: str) -> str:
         stamp = _stamp(sql)
@@ -107,10 +108,10 @@ def _by_columns(translate: Callable[..., Any]) -> Callable[..., Any]:
         }
         key = text, repr(columns), repr(how)
         if key not in kept:
-            if len(kept) >= KEPT:
+            if len(kept) >= CACHED:
                 kept.clear()
             kept[key] = translate(self, text, schema=columns, **how)
-        # Names may come back in small letters.
+        # Names may come back in lower case.
         return kept[key].map(
             lambda done: done.replace(ANY_STAMP, stamp).replace(ANY_STAMP.lower(), stamp.lower())
         )
@@ -119,6 +120,6 @@ def _by_columns(translate: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _stamp(sql: str) -> str:
-    """The one stamp in a text; where there are none or several, the text stays as it is."""
-    found = set(TIMESTAMP_FORMAT.findall(sql))
+    """The one stamp in a text; ANY_STAMP if there are none or several, so nothing is replaced."""
+    found = set(STAMP.findall(sql))
     return found.pop() if len(found) == 1 else ANY_STAMP

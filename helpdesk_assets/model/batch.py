@@ -12,8 +12,11 @@ from helpdesk_assets.naming import staging_name
 
 
 class Mode(StrEnum):
-    """How a batch was fetched: by the change endpoint behind a watermark, or everything. By hand:
-    nothing was fetched, a person has set the watermark."""
+    """How a batch was fetched.
+
+    `full`: every ticket. `incremental`: changes since the watermark, or of a range. `by_hand`:
+    nothing was fetched; a person set the watermark.
+    """
 
     FULL = "full"
     INCREMENTAL = "incremental"
@@ -21,27 +24,40 @@ class Mode(StrEnum):
 
 
 class Version(NamedTuple):
-    """Points at one row of raw_ticket_changes. A tuple, so that JSON holds it as a pair."""
+    """The key of one row of raw_ticket_changes; a tuple, so that JSON holds it as a pair."""
 
     ticket_id: str
     content_hash: str
 
 
-# How long a batch can be merged after it was fetched; what is left of one then is removed.
+# How long after its fetch a batch can be merged; cleanup then removes what is left of it.
 BATCH_TTL = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What one run fetched, in a size that can be handed from step to step.
+    """What one run fetched; the rows themselves are in raw_ticket_changes.
 
-    The rows themselves are in raw_ticket_changes. Which of them are this batch's is told by
-    `versions` (in order of arrival) for a small batch and by the table `staging` for a large one.
-    `advances_watermark` is False where the window was not read whole or was asked for by hand.
-    A run with `is_range` leaves the state row alone; one with `fallback` used the listing.
-    `expected_version` and `initial_watermark` are the state row as it was when the run began. A
-    batch that was `has_checkpoint` while it was read may hold rows that are not counted here: of a
-    run that was killed before it had noted them, or of one that went on with it beside this one.
+    Attributes:
+        reason: why the run read what it read, for people.
+        served_at: the helpdesk's clock at its last answer.
+        advances_watermark: False if the window was not read completely, or is a range.
+        expected_version: the version of the state row when the run began.
+        initial_watermark: the watermark when the run began.
+        first_load: there was no watermark and no table to adopt.
+        versions: the rows of a small batch, in order of arrival; None for a large one.
+        staging: the table that holds the rows of a large batch; None for a small one.
+        created_from: the earliest creation time of its tickets; None if one has none.
+        created_to: the latest creation time of its tickets; None if one has none.
+        lag_p50: seconds from a change to the answer that had it; likewise the other lags.
+        cursor: the vendor's own, for the next run.
+        fallback: the change endpoint failed, and the listing was read instead.
+        is_range: a range was requested, so the state row stays as it is.
+        bad: the first unreadable tickets; `bad_count` counts all.
+        has_checkpoint: rows were stored while reading. Staging may then hold rows not counted
+            here: rows that a killed run stored but did not checkpoint, or rows of a concurrent run
+            that resumed the same checkpoint.
+        seconds: how long the fetch took.
     """
 
     batch_id: str
@@ -75,6 +91,7 @@ class Manifest:
 
     @property
     def may_have_tombstones(self) -> bool:
+        """Whether rows of the batch may tell only that a ticket was deleted."""
         return self.tombstones > 0 or self.has_checkpoint
 
 

@@ -1,4 +1,4 @@
-"""What one step hands to the next, as JSON: the manifest, what the warehouse counted, a checkpoint.
+"""JSON that one step hands to the next: the manifest, the run's counts, a checkpoint.
 
 Steps may run in other processes, days apart and after an upgrade: unknown names are ignored, and
 absent ones get their defaults, so a new field needs one. Must not know where the text is kept.
@@ -16,7 +16,7 @@ from helpdesk_assets.model.state import Checkpoint, RunCounts
 
 
 def manifest_to_json(manifest: Manifest) -> dict[str, Any]:
-    """Plain values that `json.dumps` takes. Versions are pairs: they are most of it."""
+    """Plain values for `json.dumps`; versions, which are most of them, are pairs."""
     return _to_plain(manifest)
 
 
@@ -26,7 +26,7 @@ def manifest_from_json(stored: Mapping[str, Any]) -> Manifest:
 
 
 def run_counts_to_json(facts: RunCounts) -> dict[str, Any]:
-    """Plain values that `json.dumps` takes; the missed updates, at most 100, are part of it."""
+    """Plain values for `json.dumps`, the sample of missed updates included."""
     return _to_plain(facts)
 
 

@@ -1,7 +1,6 @@
-"""What a sweep of a helpdesk is, and how the tickets table may differ from it.
+"""Snapshots of a helpdesk's inventory, and how the tickets table may differ from one.
 
-A sweep is one reading of the helpdesk's inventory. Everybody may import this module, and it imports
-nothing of ours.
+Any module may import this one; it imports no other module of the package.
 """
 
 from __future__ import annotations
@@ -12,9 +11,12 @@ from enum import StrEnum
 
 
 class DifferenceKind(StrEnum):
-    """How a ticket differs. `absent`: the table has no row. `stale`: the row is older. `gone`: the
-    row lives, and the helpdesk does not list the ticket, or lists it as gone. `newer_here`: the row
-    is newer than what the helpdesk has, so that somebody else wrote it, or by a wrong clock."""
+    """How a ticket differs.
+
+    `absent`: the table has no row. `stale`: the row is older. `gone`: the row is not marked as
+    deleted, but the helpdesk does not list the ticket, or lists it as deleted. `newer_here`: the
+    row is newer than the helpdesk's ticket: another program wrote it, or a clock is wrong.
+    """
 
     ABSENT = "absent"
     STALE = "stale"
@@ -22,14 +24,17 @@ class DifferenceKind(StrEnum):
     AHEAD = "newer_here"
 
 
-# These are fetched and merged.
+# The kinds that are repaired by fetching and merging the ticket.
 REPAIRED_BY_FETCH = (DifferenceKind.ABSENT, DifferenceKind.STALE)
 
 
 class DifferenceOutcome(StrEnum):
-    """What became of a difference. `found`: nothing yet, as of a run that died or only looked.
-    `repaired`: the row is as new as the helpdesk's ticket. `deleted`: the row says that the ticket
-    has gone. `exists`: not listed, and there when it was asked for. `left`: it is as it was."""
+    """What became of a difference.
+
+    `found`: nothing yet, after a dry run or a crash. `repaired`: the row is as new as the
+    helpdesk's ticket. `deleted`: the row is now marked as deleted. `exists`: the ticket is not
+    listed, but the helpdesk returned it by id. `left`: the difference remains.
+    """
 
     FOUND = "found"
     REPAIRED = "repaired"
@@ -40,11 +45,15 @@ class DifferenceOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InventorySnapshot:
-    """One reading of the inventory.
+    """One complete listing of the helpdesk's tickets.
 
-    `listed_at` is the helpdesk's clock at its first answer and `ended_at` at its last. `entries`
-    are the rows that came, a ticket perhaps more than once. `total` is what the helpdesk said that
-    there are, where it says so. `unreadable` tickets are there and have no time that can be read.
+    Attributes:
+        listed_at: the helpdesk's clock at its first answer.
+        ended_at: the helpdesk's clock at its last answer.
+        entries: rows received; a ticket may be among them more than once.
+        pages: answers received.
+        total: how many tickets the helpdesk reported, if it does.
+        unreadable: listed tickets without a readable time.
     """
 
     sweep_id: str
@@ -59,7 +68,7 @@ class InventorySnapshot:
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """How many tickets the sweep has, and how many rows of the table have not gone."""
+    """Distinct tickets in the snapshot, and rows of the table that are not marked as deleted."""
 
     listed: int
     alive: int
@@ -67,7 +76,7 @@ class RowCounts:
 
 @dataclass(frozen=True, slots=True)
 class DifferenceCount:
-    """Differences of one kind that came to the same; a few are named."""
+    """Differences of one kind with one outcome: how many, and the ids of a few."""
 
     kind: DifferenceKind
     outcome: DifferenceOutcome

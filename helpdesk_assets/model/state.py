@@ -1,6 +1,6 @@
-"""What a sync remembers: the watermark, what closed runs counted, and what is unfinished.
+"""The state of a sync: the watermark, the counts of closed runs, and a checkpoint.
 
-Values alone: how they become a row is `warehouse/state.py`. Every datetime is aware.
+Values only: `warehouse/stores/state.py` reads and writes the row. Every datetime is aware.
 """
 
 from __future__ import annotations
@@ -15,15 +15,21 @@ from helpdesk_assets.model.webhooks import MissedUpdate, WebhookCounts
 
 @dataclass(frozen=True, slots=True)
 class RunCounts:
-    """What the warehouse itself counted when a run closed.
+    """What the warehouse counted when a run closed.
 
-    Written into the state row by the statement that moves the watermark and read back with a table
-    read, so a run learns all of this without a further query job. `missed` holds the ones with the
-    longest lag, at most 100; `missed_total` counts them all, and `missed_since` is when the first
-    of them changed. `rows` to `future_times` speak of the whole tickets table, `inserted` to
-    `rejected` of this run's tickets. `index_lag_p99` is how far behind the watermark, in seconds,
-    this run still found changes that no run had seen. `webhooks` is None where the table alone
-    tells.
+    The statement that moves the watermark stores it in the state row, so a run reads it by a table
+    read and needs no further query job.
+
+    Attributes:
+        rows: of the whole tickets table, as the others up to `future_times`.
+        inserted: of this run's tickets, as the others up to `rejected`.
+        rejected: tickets of which the table has a newer version.
+        missed_total: updates that no webhook delivered.
+        missed: those with the longest lag, at most 100.
+        missed_since: when the first of them changed.
+        index_lag_p99: how many seconds behind the watermark this run still found changes that no
+            run had seen.
+        webhooks: None if the ledger is kept by the tickets table alone.
     """
 
     rows: int = 0
@@ -43,13 +49,13 @@ class RunCounts:
 
     @property
     def tickets(self) -> int:
-        """Distinct tickets that the helpdesk gave and the table now holds at least as new."""
+        """Distinct tickets of the run, each now at least as new in the table."""
         return self.inserted + self.updated + self.unchanged + self.rejected
 
 
 @dataclass(frozen=True, slots=True)
 class ReadCounts:
-    """What a run asked of the helpdesk: rows and pages read, and calls made."""
+    """Rows and pages that a run read from the helpdesk, and calls that it made."""
 
     rows: int = 0
     pages: int = 0
@@ -58,11 +64,10 @@ class ReadCounts:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One run that closed, or one watermark that was set by hand: a line of the state row's short
-    memory, and of the run log.
+    """One closed run, or one manual change of the watermark: a row of the run log.
 
-    `version`, `watermark` and `cursor` are those of the state row after it. `window` is None where
-    nothing was read.
+    `version`, `watermark` and `cursor` are the state row's after it. `window` is None if nothing
+    was read.
     """
 
     run_id: str
@@ -83,7 +88,7 @@ class RunRecord:
 
     @property
     def counts(self) -> dict[str, int]:
-        """What the run asked for and what came of it, by the names that people read."""
+        """What the run read and wrote, by the names that commands and the run log use."""
         return {
             "rows_read": self.read_counts.rows,
             "pages": self.read_counts.pages,
@@ -99,11 +104,16 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A long reading that was interrupted, or is under way: what is durable of it.
+    """How far a long read has come, and what of it is durable.
 
-    Its rows so far are in the table `staging`, which is that of the batch that goes on with it
-    too; `resume` is where the adapter of `provider` goes on. `rows` to `bad_count` are what has
-    been counted of these rows. `share` is how much of the window they are, by time.
+    Attributes:
+        staging: the table of the rows read so far; the resuming batch keeps appending to it.
+        resume: the provider's opaque continuation token.
+        saved_at: when it was saved, by this machine's clock.
+        since: where the window begins.
+        rows: of the rows in staging, as the others up to `bad_count`.
+        bad: the first unreadable tickets; `bad_count` counts all.
+        share: the part of the window, by time, that has been read; None if unknown.
     """
 
     provider: str
@@ -124,10 +134,14 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class SyncState:
-    """The state row of one sync. `watermark` None: no window has been read whole yet. `version` 0:
-    no run has closed, and the row only keeps a first load that is `checkpoint`.
+    """The state row of one sync. Losing it loses no ticket: the next run is a full load.
 
-    Losing the row loses no ticket: the next run is a full load.
+    Attributes:
+        watermark: None until a window has been read completely.
+        version: counts the changes of the row; 0 if no run has closed, and the row only holds the
+            `checkpoint` of a first load.
+        reason: mode and reason of the last run, as `mode: reason`.
+        recent_runs: the runs that closed before the last one, newest first.
     """
 
     sync_name: str

@@ -1,7 +1,7 @@
-"""The field's own nouns as frozen values: tickets, pages, windows and the batch of one run.
+"""Tickets, pages, windows and inventory entries, as frozen values.
 
-Everybody may import this module, and it imports nothing of ours: no HTTP, no SQL, no Dagster.
-Every datetime in here is aware; `utc` is the one door through which outside times come in.
+Any module may import this one; it imports no other module of the package. Every datetime is aware:
+`utc` converts each time that comes from outside.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ def utc(moment: datetime) -> datetime:
     """The same instant in UTC.
 
     Raises:
-        ValueError: for a naive datetime. Local time read as UTC is a bug other tools have shipped
-            (airbyte issue 48492), so a time without a zone is refused and never guessed.
+        ValueError: the datetime is naive. Other tools have shipped the bug of reading local time
+            as UTC (airbyte issue 48492), so a time without a zone is rejected, not guessed.
     """
     if moment.tzinfo is None:
         raise ValueError(f"a time without a zone cannot be placed: {moment.isoformat()}")
@@ -24,13 +24,15 @@ def utc(moment: datetime) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One version of one ticket, as the helpdesk gave it.
+    """One version of one ticket, as the helpdesk returned it.
 
-    `raw_json` is the vendor's object as JSON text, every field kept; `content_hash` is a digest of
-    it that does not depend on key order, so two equal hashes mean the same content.
-
-    With `tombstone`, only that the ticket has gone is known: `raw_json` is the vendor's notice,
-    `modified_time` and `deleted_time` are when it went, and the table keeps all else that it had.
+    Attributes:
+        raw_json: the vendor's object as JSON text, with every field.
+        content_hash: a digest of that object which ignores key order; equal hashes mean equal
+            content.
+        tombstone: only the deletion is known. `raw_json` is then the vendor's notice,
+            `modified_time` and `deleted_time` are the time of deletion, and the table keeps the
+            ticket's other columns.
     """
 
     ticket_id: str
@@ -57,17 +59,18 @@ class BadTicket:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer of the helpdesk.
+    """One page of tickets.
 
-    `served_at` is the helpdesk's clock when it answered (its `Date` header). `until` is the end of
-    the window that the whole call reads: tickets modified after it may be absent, tickets modified
-    up to it are not. It may grow from page to page; the last page's counts. `cursor` is the
-    vendor's own, where there is one.
-
-    `resume`, where there is one, lets an interrupted call go on: handed to `changes` with the same
-    window, it reads what this page and those before it have left, and what changed since. It is the
-    adapter's own text, and means nothing to anybody else. `share` is how much of the window, by
-    time, has been read.
+    Attributes:
+        served_at: the helpdesk's clock when it answered (its `Date` header).
+        until: the end of the window that the whole call reads. No ticket modified up to it is
+            missing; later ones may be. It may grow from page to page; the last page's counts.
+        cursor: the vendor's own, if it has one.
+        bad: the tickets of the page that cannot be read.
+        resume: a token to continue an interrupted call: passed to `changes` with the same window,
+            it reads what these pages have left, and what changed since. Opaque: only the adapter
+            knows its format.
+        share: the part of the window, by time, that has been read; None if unknown.
     """
 
     tickets: tuple[Ticket, ...]
@@ -81,8 +84,11 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ApiUsage:
-    """What one adapter has asked of the helpdesk so far. `numbers_as_text`: numbers in the answers
-    that BigQuery's JSON cannot hold exactly, and which are kept as text."""
+    """What one adapter has used of the helpdesk's API so far.
+
+    `numbers_as_text` counts numbers that BigQuery's JSON cannot hold exactly and that are stored as
+    text.
+    """
 
     calls: int = 0
     bytes_received: int = 0
@@ -93,7 +99,7 @@ class ApiUsage:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """`[since, until]`, both inclusive. `since` None: from the beginning."""
+    """A span of time, both ends inclusive; `since` None means from the beginning."""
 
     since: datetime | None
     until: datetime
@@ -103,8 +109,8 @@ class Window:
 class InventoryEntry:
     """One ticket as the helpdesk lists it.
 
-    `gone`: the helpdesk tells of it as of one that was deleted, merged away or marked as spam. Its
-    `modified_time` may then be when it went, in place of its last change.
+    `gone`: the helpdesk lists it as deleted, merged or spam. Its `modified_time` may then be the
+    time of that, instead of its last change.
     """
 
     ticket_id: str
@@ -114,12 +120,14 @@ class InventoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class InventoryPage:
-    """One answer of the helpdesk.
+    """One page of the inventory.
 
-    `served_at` is the helpdesk's clock when it answered. `total` is how many tickets it said that
-    there are when the inventory began, where it counts them; an inventory of fewer ids was cut
-    short. `unreadable` are the ids of tickets that are there, and whose row has no time that can be
-    read: what becomes of them is not known, so they are neither in `entries` nor absent.
+    Attributes:
+        served_at: the helpdesk's clock when it answered.
+        total: how many tickets the helpdesk reported when the inventory began, if it counts them.
+            An inventory with fewer ids was cut short.
+        unreadable: ids of listed tickets without a readable time. Their state is unknown, so they
+            are neither in `entries` nor absent.
     """
 
     entries: tuple[InventoryEntry, ...]

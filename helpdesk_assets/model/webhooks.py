@@ -1,6 +1,6 @@
-"""What is expected of webhooks, and what came of it: words of the ledger, facts of a run and a day.
+"""What is expected of webhooks, and what was counted: values of the ledger, a run and a day.
 
-Values alone: no SQL, no HTTP, no Dagster. Every datetime is aware.
+Values only: no SQL, no HTTP, no Dagster. Every datetime is aware.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from enum import StrEnum
 class LedgerReason(StrEnum):
     """Why a change is in the ledger `missed_updates`.
 
-    By the events of our receiver: `missed` (its event never came), `late` (it came after the grace,
-    or after the change had been called missed), `not_subscribed` (the subscription leaves this kind
-    of change out) and `webhook_only` (its event came, and polling did not return the ticket). By
-    the tickets table alone: `missing` (no such ticket) and `stale` (an older version).
+    With our receiver: `missed` (no event arrived), `late` (the event arrived after the grace, or
+    after the change had been recorded as missed), `not_subscribed` (the subscription leaves out
+    this kind of change) and `webhook_only` (an event arrived, but polling did not return the
+    ticket).
+    Without it, by the tickets table: `missing` (no such ticket) and `stale` (an older version).
     """
 
     MISSED = "missed"
@@ -27,12 +28,12 @@ class LedgerReason(StrEnum):
     STALE = "stale"
 
 
-# These count as missed updates; the others are known not to be.
+# The reasons that count as missed updates.
 MISSED_REASONS = (LedgerReason.MISSED, LedgerReason.MISSING, LedgerReason.STALE)
 
 
 class LedgerSource(StrEnum):
-    """What tells whether a webhook delivered a change. `auto`: events, once there is one."""
+    """What shows whether a webhook delivered a change. `auto`: events, once one has arrived."""
 
     AUTO = "auto"
     EVENTS = "events"
@@ -41,17 +42,22 @@ class LedgerSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Unsubscribed:
-    """A kind of change that the webhook's subscription leaves out. `conditions`: column and the
-    words that it may hold, each of which must hold; `change` is created, updated or deleted."""
+    """A kind of change that the webhook's subscription leaves out.
+
+    `conditions`: columns with the words that each may hold; all must match. The column `change`
+    holds created, updated or deleted.
+    """
 
     conditions: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookPolicy:
-    """What is expected of webhooks. `grace`: how long one may take. `lookback`: how far a window
-    goes back behind the watermark at least, so that what was younger than the grace is seen
-    again."""
+    """What is expected of webhooks.
+
+    `grace`: how long one may take. `lookback`: how far a window reaches back behind the watermark
+    at least, so that it includes changes that were younger than the grace.
+    """
 
     enabled: bool
     ledger_source: LedgerSource
@@ -62,7 +68,7 @@ class WebhookPolicy:
 
 @dataclass(frozen=True, slots=True)
 class MissedUpdate:
-    """One line of the ledger that counts as missed; see `LedgerReason`."""
+    """One row of the ledger that counts as missed; see `LedgerReason`."""
 
     ticket_id: str
     modified_time: datetime
@@ -95,8 +101,11 @@ class WebhookCounts:
 
 @dataclass(frozen=True, slots=True)
 class WebhookDay:
-    """What became of one day's changes, by UTC. `late` is a part of `delivered`; the percentiles
-    are seconds from the change to the commit, None where nobody tells."""
+    """The changes of one UTC day.
+
+    `late` is a part of `delivered`. The percentiles are seconds from the change to the commit, None
+    if unknown.
+    """
 
     day: date
     delivered: int
@@ -108,9 +117,10 @@ class WebhookDay:
 
     @property
     def missed_share(self) -> float:
+        """Missed changes as a part of all; 0 without changes."""
         changes = self.delivered + self.missed
         return self.missed / changes if changes else 0.0
 
 
-# The fields of WebhookFacts that are times, for whoever writes them as text.
+# The fields of WebhookCounts that are times.
 WEBHOOK_TIME_FIELDS = ("last_event", "first_change_since_last_event")

@@ -63,7 +63,7 @@ def test_heartbeat_is_not_called(
 def test_no_channels_configured_gives_one_line(empty_environment: Path, run: Run) -> None:
     done = run("alerts", "test")
     assert done.exit_code == 1
-    assert done.output.startswith("Error: ALERT_URLS names nobody to tell.")
+    assert done.output.startswith("Error: ALERT_URLS is empty.")
 
 
 def test_missing_apprise_gives_one_line_with_a_fix(

@@ -46,10 +46,10 @@ def test_doctor_leaves_no_tables_behind(
         ("reconciliation", 2),
         ("receiver", 1),
     ):
-        assert result.stdout.count(f"not there yet; the first {maker} makes it") == count
+        assert result.stdout.count(f"does not exist yet; the first {maker} creates it") == count
     for name in ("ticket_inventory", "inventory_differences", "webhook_events"):
-        assert f"table {name}: not there yet" in result.stdout
-    assert "view ticket_history: not there yet" in result.stdout
+        assert f"table {name}: does not exist yet" in result.stdout
+    assert "view ticket_history: does not exist yet" in result.stdout
     assert list(warehouse.list_tables()) == []
 
 

@@ -23,8 +23,8 @@ def test_port_in_use_gives_one_line(empty_environment: Path, command: Command, n
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        f"Error: Cannot listen on 127.0.0.1:{port}: Address already in use. Name another with "
-        "--port, or stop what uses it.\n"
+        f"Error: Cannot listen on 127.0.0.1:{port}: Address already in use. Choose another port "
+        "with --port, or stop the program that uses it.\n"
     )
 
 
@@ -87,5 +87,5 @@ def test_missing_local_extra_is_reported(
     result = run("simulate")
 
     assert result.exit_code == 1
-    assert "uvicorn is not installed" in result.stderr
+    assert "the module uvicorn, which is not installed" in result.stderr
     assert "pip install 'helpdesk-assets[local]'" in result.stderr

@@ -86,7 +86,7 @@ def test_unreadable_ticket_exits_with_1(
     [
         (["--since", "2026-11-23T10:00:00"], "has no zone; write it like 2026-11-23T10:00:00Z"),
         (["--until", "2026-11-23"], "has no zone"),
-        (["--since", "yesterday"], "no ISO 8601 time; write it like 2026-11-23T10:00:00Z"),
+        (["--since", "yesterday"], "not an ISO 8601 time; write it like 2026-11-23T10:00:00Z"),
         (["--ids", " , "], "names no ticket; write it like 1001,1002"),
         ([], "Give either --ids, or --since, --until"),
         (["--ids", "1", "--since", "2026-11-23T10:00:00Z"], "Give either --ids, or --since"),

@@ -41,7 +41,7 @@ def test_during_an_unfinished_first_load(
     status = json.loads(run("status", "--json").stdout)
 
     assert "250 tickets (40% of the window) stored at" in shown
-    assert "the next run goes on from there" in shown
+    assert "the next run resumes there" in shown
     assert "last runs" not in shown
     assert status["checkpoint"] == {
         "tickets": 250,

@@ -69,8 +69,8 @@ def test_port_in_use_gives_one_line(empty_environment: None, host: str) -> None:
         )
     assert done.exit_code == 1
     assert done.stderr == (
-        f"Error: Cannot listen on {host}:{port}: Address already in use. Name another with "
-        "--port, or stop what uses it.\n"
+        f"Error: Cannot listen on {host}:{port}: Address already in use. Choose another port with "
+        "--port, or stop the program that uses it.\n"
     )
 
 

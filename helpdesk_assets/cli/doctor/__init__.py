@@ -1,7 +1,7 @@
-"""The command `doctor`: everything a sync needs, looked at one by one, each with what to do.
+"""The command `doctor`: check everything that a sync needs, and say what to do about failures.
 
-Goes on after a failure, since who fixes one thing wants to know of the others. Must not change
-anything that stays, but for the dataset, which the first sync would make as well.
+Continues after a failure, so that one call shows all of them. Must not leave changes behind, except
+the dataset, which the first sync would create as well.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ COLOURS = {
 
 
 def run_doctor() -> bool:
-    """Print one line per thing looked at; whether all are well."""
+    """Print one line per check. Returns whether all passed."""
     read: list[Settings] = []
 
     def read_settings() -> str:
@@ -38,8 +38,8 @@ def run_doctor() -> bool:
     from helpdesk_assets.cli.doctor.bigquery import check_bigquery
     from helpdesk_assets.cli.doctor.helpdesk import check_helpdesk
 
-    for findings in (check_helpdesk(settings), check_bigquery(settings)):
-        for diagnostic in findings:
+    for diagnostics in (check_helpdesk(settings), check_bigquery(settings)):
+        for diagnostic in diagnostics:
             healthy = _print_result(diagnostic) and healthy
     if not healthy:
         _print_hint(settings)
@@ -53,7 +53,7 @@ def _print_result(diagnostic: DiagnosticResult) -> bool:
 
 
 def _print_hint(settings: Settings) -> None:
-    """Where the embedded default is used and does not run, that is all there is to it."""
+    """Name the local servers that the settings default to and that do not run."""
     from helpdesk_assets.cli.connections import is_listening
 
     embedded = {
@@ -67,6 +67,6 @@ def _print_hint(settings: Settings) -> None:
     ]
     if commands:
         click.echo(
-            "\nNothing runs at the addresses of the embedded default. Start it with `make dev`, or "
-            f"with {' and '.join(f'`{command}`' for command in commands)}."
+            "\nNothing answers at the local default address. Start it with `make dev`, or with "
+            f"{' and '.join(f'`{command}`' for command in commands)}."
         )

@@ -1,4 +1,4 @@
-"""What `doctor` looks at on BigQuery's side: the way there, the dataset, each table, each right."""
+"""The BigQuery checks of `doctor`: access, dataset, each table, each right."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
-
-from google.cloud import bigquery
 
 from helpdesk_assets.cli.connections import is_listening
 from helpdesk_assets.cli.doctor.report import DiagnosticResult, DiagnosticStatus, run_check, skipped
@@ -21,21 +19,23 @@ from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
 from helpdesk_assets.warehouse.merge.schema import Schema, missing_columns
+from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements import history_view
-from helpdesk_assets.warehouse.table_spec import TableSpec
+from helpdesk_assets.warehouse.table_spec import Column, ColumnType, TableSpec
 
-# Shorter than a sync's: who asks the doctor sits there and waits.
+# Shorter than a sync's, because somebody waits for the answer.
 DEADLINES = Deadlines(request=20.0, call=20.0, job=60.0)
 CREATED_BY = {
     "sync": tables.SYNC_TABLES,
     "reconciliation": tables.RECONCILIATION_TABLES,
     "receiver": (tables.WEBHOOK_EVENTS,),
 }
-NOT_CREATED_YET = "not there yet; the first {} makes it"
+NOT_CREATED_YET = "does not exist yet; the first {} creates it"
 
 
 def check_bigquery(settings: Settings) -> Iterator[DiagnosticResult]:
+    """Check BigQuery, from its settings to the right to create tables."""
     for name in type(settings).model_fields:
         if name.startswith("bigquery_"):
             value = getattr(settings, name)
@@ -60,7 +60,7 @@ def _check_warehouse(warehouse: BigQueryClient, settings: Settings) -> Iterator[
     dataset = run_check("dataset", lambda: _dataset(warehouse))
     yield dataset
     if dataset.status is not DiagnosticStatus.OK:
-        yield skipped("tables and the right to make them", "need the dataset")
+        yield skipped("tables and the right to create them", "need the dataset")
         return
     for creator, made in CREATED_BY.items():
         for spec in made:
@@ -74,7 +74,7 @@ def _format_value(value: object) -> str:
 
 
 def _check_reachable(warehouse: BigQueryClient, settings: Settings) -> str:
-    """Somebody answers. For the real service the query that follows tells more."""
+    """Check that the emulator answers; the query that follows tests the real service."""
     host = settings.bigquery_emulator_host
     if not host:
         return f"credentials found, project {settings.bigquery_project}"
@@ -95,7 +95,7 @@ def _query(warehouse: BigQueryClient) -> str:
 def _dataset(warehouse: BigQueryClient) -> str:
     warehouse.ensure_dataset()
     target = f" in {warehouse.location}" if warehouse.location else ""
-    return f"{warehouse.dataset.project}.{warehouse.dataset.name} is there{target}"
+    return f"{warehouse.dataset.project}.{warehouse.dataset.name} exists{target}"
 
 
 def _table(warehouse: BigQueryClient, spec: TableSpec, creator: str) -> str:
@@ -103,25 +103,25 @@ def _table(warehouse: BigQueryClient, spec: TableSpec, creator: str) -> str:
     if found is None:
         return NOT_CREATED_YET.format(creator)
     missing = missing_columns(spec.name, spec.columns, Schema(warehouse).columns(spec))
-    # The local stand-in counts a table's rows when it is made, and then no more.
+    # The local stand-in counts a table's rows only when it is created.
     rows = "" if warehouse.is_emulator else f"{int(found.num_rows or 0):,} rows, "
     if missing:
         names = ", ".join(column.name for column in missing)
         return f"{rows}lacks {names}; the next {creator} adds them"
-    return f"{rows}columns as they should be"
+    return f"{rows}all columns as expected"
 
 
 def _view(warehouse: BigQueryClient) -> str:
     if Schema(warehouse).view(history_view.NAME) is None:
         return NOT_CREATED_YET.format("sync")
-    return "there; each sync keeps it as it should be"
+    return "exists; each sync keeps it up to date"
 
 
 def _create_and_drop(warehouse: BigQueryClient) -> str:
-    # Named like a staging table: should the drop fail, the sweep of a later run removes it.
+    # Named like a staging table: if the drop fails, the cleanup of a later run removes it.
     batch = batch_id(datetime.now(UTC), uuid.uuid4().hex, 0)
     name = batch_staging_name(batch)
-    column = bigquery.SchemaField("probe", "STRING")
-    warehouse.create_table(bigquery.Table(warehouse.dataset.table_id(name), [column]))
-    warehouse.drop_table(name)
+    staging = Staging(warehouse)
+    staging.begin(name, [Column("probe", ColumnType.STRING)])
+    staging.drop(name)
     return "granted"

@@ -1,4 +1,4 @@
-"""What `doctor` looks at on the helpdesk's side: each setting, a login, and the clocks."""
+"""The helpdesk checks of `doctor`: each setting, a login, and the clocks."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from helpdesk_assets.settings import Settings
 
 COMMON_SETTING_PREFIXES = ("helpdesk_", "webhook", "redact_")
 LOGIN_WINDOW = timedelta(minutes=1)
-# Clocks of two machines that are kept right differ by less than a second.
+# Synchronised clocks of two machines differ by less than a second.
 CLOCK_TOLERANCE = timedelta(seconds=30)
 
 
 def check_helpdesk(settings: Settings) -> Iterator[DiagnosticResult]:
+    """Check the helpdesk: its settings, then a login, then its clock."""
     ready = True
     adapter_checks = _adapter_setting_checks(settings)
     for name in type(settings).model_fields:
@@ -45,7 +46,7 @@ def check_helpdesk(settings: Settings) -> Iterator[DiagnosticResult]:
 
 
 def _adapter_setting_checks(settings: Settings) -> Mapping[str, Callable[[], str]]:
-    """What the adapter has to say; a provider that is not known is told as a setting."""
+    """The adapter's own checks; the check of HELPDESK_PROVIDER reports an unknown one."""
     try:
         return describe_settings(settings)
     except SettingsError:
@@ -76,17 +77,17 @@ def _address(settings: Settings) -> str:
     address = urlsplit(url)
     if address.scheme not in ("http", "https") or not address.hostname:
         raise SettingsError(
-            f"{_redacted_url(url)} is no address. Write it like https://desk.example.com."
+            f"{_redacted_url(url)} is not an address. Write it like https://desk.example.com."
         )
     if address.username or address.password:
-        raise SettingsError("It holds a password. Leave that out; HELPDESK_API_TOKEN is for it.")
+        raise SettingsError("It holds a password. Remove it, and use HELPDESK_API_TOKEN.")
     if address.scheme == "http" and address.hostname not in ("127.0.0.1", "localhost", "::1"):
         return f"{url} (http: the token travels unencrypted; use https where the helpdesk has it)"
     return url
 
 
 def _redacted_url(url: str) -> str:
-    """Without what may be a password before an @."""
+    """The URL without a password, which may stand before an @."""
     return repr(url.rpartition("@")[2][:80])
 
 
@@ -98,7 +99,7 @@ def _token(settings: Settings) -> str:
 
 
 def _log_in(settings: Settings, pages: list[Page]) -> str:
-    """One page of a minute: the cheapest call that needs the right to read changes."""
+    """Read one minute of changes: the cheapest call that needs the right to read them."""
     now = datetime.now(UTC)
     with closing(make_helpdesk(settings)) as helpdesk:
         page = next(iter(helpdesk.changes(now - LOGIN_WINDOW, now)))
@@ -107,13 +108,16 @@ def _log_in(settings: Settings, pages: list[Page]) -> str:
 
 
 def _clock(served_at: datetime) -> str:
-    """A difference costs no ticket, since windows end by the helpdesk's clock; figures of age and
-    lag that mix the two clocks are off by it."""
+    """Compare the clocks.
+
+    A difference loses no ticket, because windows end by the helpdesk's clock. Ages and lags, which
+    mix the two clocks, are off by it.
+    """
     ahead = served_at - datetime.now(UTC)
     if abs(ahead) < CLOCK_TOLERANCE:
         return "agrees with this machine's"
     side = "ahead of" if ahead > timedelta(0) else "behind"
     return (
-        f"is {format_duration(ahead)} {side} this machine's. No ticket is lost by that, windows go "
-        "by the helpdesk's; if this machine is wrong, set its clock (NTP)"
+        f"is {format_duration(ahead)} {side} this machine's. That loses no ticket, because windows "
+        "end by the helpdesk's clock; if this machine is wrong, set its clock (NTP)"
     )

@@ -1,4 +1,4 @@
-"""What looking at one thing has found."""
+"""The result of one check."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from helpdesk_assets.errors import HelpdeskAssetsError
 
 
 class DiagnosticStatus(StrEnum):
+    """How a check ended."""
+
     OK = "ok"
     FAILED = "FAILED"
     SKIPPED = "skipped"
@@ -17,7 +19,7 @@ class DiagnosticStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DiagnosticResult:
-    """`detail`: what was seen, or what is wrong and what to do about it."""
+    """One check. `detail`: what was found, or what is wrong and what to do about it."""
 
     what: str
     status: DiagnosticStatus
@@ -25,15 +27,16 @@ class DiagnosticResult:
 
 
 def run_check(what: str, probe: Callable[[], str]) -> DiagnosticResult:
-    """Look at one thing; whatever goes wrong is a finding."""
+    """Run one check; any exception is its result."""
     try:
         return DiagnosticResult(what, DiagnosticStatus.OK, probe())
     except HelpdeskAssetsError as error:
         return DiagnosticResult(what, DiagnosticStatus.FAILED, " ".join(str(error).split()))
-    except Exception as error:  # noqa: BLE001 - the other things are still to be looked at
+    except Exception as error:  # noqa: BLE001 - the other checks still have to run
         detail = f"{type(error).__name__}: {' '.join(str(error).split())} (a bug; please report it)"
         return DiagnosticResult(what, DiagnosticStatus.FAILED, detail)
 
 
 def skipped(what: str, reason: str) -> DiagnosticResult:
+    """A check that was not run, and why."""
     return DiagnosticResult(what, DiagnosticStatus.SKIPPED, reason)

@@ -7,15 +7,14 @@ nothing is set, the resource uses the local stand-in. Must not know SQL.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from dagster_gcp import BigQueryResource
-from google.cloud import bigquery
 from pydantic import Field
 
 from helpdesk_assets.settings import Settings, load_settings
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
-from helpdesk_assets.warehouse.bigquery.connection import connect, emulator_arguments, wrap
+from helpdesk_assets.warehouse.bigquery.connection import Client, connect, open_client, wrap
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 
 
@@ -47,18 +46,12 @@ class HelpdeskBigQuery(BigQueryResource):
         return settings.model_copy(update=filled)
 
     @contextmanager
-    def get_client(self) -> Iterator[bigquery.Client]:
+    def get_client(self) -> Iterator[Client]:
         """Opens a client: anonymous for a local stand-in, else as dagster-gcp makes it."""
         settings = self.settings()
         if settings.bigquery_emulator_host:
-            client = bigquery.Client(
-                project=settings.bigquery_project,
-                **emulator_arguments(settings.bigquery_emulator_host),
-            )
-            try:
+            with closing(open_client(settings)) as client:
                 yield client
-            finally:
-                client.close()  # type: ignore[no-untyped-call]
             return
         filled = BigQueryResource(
             project=settings.bigquery_project,

@@ -21,6 +21,8 @@ from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
 from helpdesk_assets.warehouse.query import Dataset
 
+Client = bigquery.Client
+
 
 class WarehouseRuntime(TypedDict, total=False):
     """Replacements for real deadlines, time and randomness, for tests.
@@ -43,12 +45,20 @@ def connect(settings: Settings, **runtime: Unpack[WarehouseRuntime]) -> BigQuery
     Raises:
         SettingsError: there are no credentials, or the emulator is not on this machine.
     """
-    host = settings.bigquery_emulator_host
+    return wrap(open_client(settings), settings, **runtime)
+
+
+def open_client(settings: Settings) -> Client:
+    """Open google's client: anonymous for an emulator, else with the environment's credentials.
+
+    Raises:
+        SettingsError: there are no credentials, or the emulator is not on this machine.
+    """
     try:
-        client = bigquery.Client(
+        return Client(
             project=settings.bigquery_project,
             location=settings.bigquery_location,
-            **emulator_arguments(host),
+            **emulator_arguments(settings.bigquery_emulator_host),
         )
     except auth.DefaultCredentialsError as error:
         raise SettingsError(
@@ -56,7 +66,6 @@ def connect(settings: Settings, **runtime: Unpack[WarehouseRuntime]) -> BigQuery
             "GOOGLE_APPLICATION_CREDENTIALS to a key file. Without BIGQUERY_PROJECT the local "
             "warehouse is used, which needs none."
         ) from error
-    return wrap(client, settings, **runtime)
 
 
 def wrap(
