@@ -315,12 +315,7 @@ def open_harness(
 def connected(settings: Settings) -> Iterator[SyncTables]:
     warehouse = connect(settings)
     try:
-        yield SyncTables(
-            warehouse,
-            sync_name=settings.sync_name,
-            small_batch_bytes=settings.bigquery_small_batch_bytes,
-            history_days=settings.history_days,
-        )
+        yield SyncTables.from_settings(warehouse, settings)
     finally:
         warehouse.close()
 

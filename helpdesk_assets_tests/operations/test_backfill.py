@@ -19,7 +19,7 @@ from helpdesk_assets.model.state import SyncState
 from helpdesk_assets.operations.backfill import backfill
 from helpdesk_assets.operations.sync import SyncPolicy, SyncReport
 from helpdesk_assets.providers.registry import make_helpdesk
-from helpdesk_assets.warehouse.statements.sync_state import ManualState
+from helpdesk_assets.warehouse.base import ManualState
 from helpdesk_assets_tests.conformance.vendors import VENDORS, Vendor
 from helpdesk_assets_tests.harness import (
     SECONDS_PAST_GRACE,

@@ -16,10 +16,10 @@ PHASES = ("fetch", "store", "missed", "merge", "close")
 # The run of the command line, killed for real when the phase named by its argument is done.
 KILLED = """
 import os, signal, sys, uuid
-from helpdesk_assets.operations.sync import Policy, run_sync
+from helpdesk_assets.operations.sync import SyncPolicy, run_sync
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import load_settings
-from helpdesk_assets.extract.plan import Options
+from helpdesk_assets.extract.plan import SyncRequest
 from helpdesk_assets_tests.harness import connected
 
 def die(phase):
@@ -29,7 +29,7 @@ def die(phase):
 settings = load_settings()
 with connected(settings) as tables:
     run_sync(
-        make_helpdesk(settings), tables, Options(), Policy.from_settings(settings),
+        make_helpdesk(settings), tables, SyncRequest(), SyncPolicy.from_settings(settings),
         run_id=uuid.uuid4().hex, on_phase=die,
     )
 """

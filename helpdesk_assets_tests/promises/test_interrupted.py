@@ -34,12 +34,12 @@ from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
 from helpdesk_assets_tests.harness import connected
 
 where, enough = sys.argv[1], int(sys.argv[2])
-save_checkpoint = CheckpointTable.save
+saved = CheckpointTable.save
 
 def save(self, checkpoint, expected_version):
-    if where == "before the note" and checkpoint.rows >= enough:
+    if where == "before the save" and checkpoint.rows >= enough:
         os.kill(os.getpid(), signal.SIGKILL)
-    save_checkpoint(self, checkpoint, expected_version)
+    saved(self, checkpoint, expected_version)
 
 def die(progress):
     if where == "after a page" and progress.rows >= enough:
@@ -133,7 +133,7 @@ def test_stored_rows_without_a_checkpoint_do_no_harm(
     make_harness: MakeHarness, tmp_path: Path
 ) -> None:
     harness = make_harness(TICKETS)
-    killed(harness, tmp_path, 0.6, "before the note")
+    killed(harness, tmp_path, 0.6, "before the save")
     report = resume(harness)
     assert report.facts.inserted == report.facts.rows == TICKETS
     harness.assert_equal()

@@ -14,7 +14,7 @@ from helpdesk_assets.errors import ConcurrentUpdate
 from helpdesk_assets.extract.plan import RequestedMode
 from helpdesk_assets.model.batch import Mode
 from helpdesk_assets.model.state import SyncState
-from helpdesk_assets.warehouse.statements.sync_state import ManualState
+from helpdesk_assets.warehouse.base import ManualState
 from helpdesk_assets_tests.conformance.vendors import REST, ZENDESK, Vendor
 from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness, connected, open_harness
 

@@ -11,7 +11,6 @@ is earlier, since later changes are left to the next sync.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from helpdesk_assets.model.reconciliation import (
@@ -21,6 +20,7 @@ from helpdesk_assets.model.reconciliation import (
     InventorySnapshot,
 )
 from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.base import Cutoffs
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.table_spec import ColumnType
 
@@ -28,14 +28,6 @@ from helpdesk_assets.warehouse.table_spec import ColumnType
 # inventory was read: it is wrong.
 FUTURE_TOLERANCE = timedelta(minutes=15)
 NAMED_TICKETS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Cutoffs:
-    """Up to when things count, by the helpdesk's clock: `begun` and `synced`, see above."""
-
-    begun: datetime
-    synced: datetime
 
 
 def row_counts(dataset: Dataset, snapshot: InventorySnapshot) -> Query:

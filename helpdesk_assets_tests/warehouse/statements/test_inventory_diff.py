@@ -20,11 +20,11 @@ from helpdesk_assets.model.reconciliation import (
 )
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.base import Cutoffs
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Dataset, Query
 from helpdesk_assets.warehouse.statements import inventory_diff
-from helpdesk_assets.warehouse.statements.inventory_diff import Cutoffs
 from helpdesk_assets.warehouse.stores.inventories import InventoryTables
 from helpdesk_assets.warehouse.table_spec import TableSpec
 
