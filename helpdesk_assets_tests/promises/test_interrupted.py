@@ -15,9 +15,9 @@ from helpdesk_assets.errors import BatchExpired
 from helpdesk_assets.extract.plan import RequestedMode
 from helpdesk_assets.operations.sync import SyncReport
 from helpdesk_assets_tests.harness import Harness
-from helpdesk_assets_tests.promises.conftest import MakeHarness
+from helpdesk_assets_tests.promises.conftest import ON_BIGQUERY, MakeHarness
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, ON_BIGQUERY]
 
 TICKETS, PAGE = 2000, 50
 # The run of the command line, saving after every page, and killed for real when it has read so
@@ -31,7 +31,7 @@ from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import load_settings
 from helpdesk_assets.extract.plan import SyncRequest
 from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
-from helpdesk_assets_tests.harness import connected
+from helpdesk_assets_tests.backends import connected
 
 where, enough = sys.argv[1], int(sys.argv[2])
 saved = CheckpointTable.save
@@ -145,7 +145,7 @@ def test_expired_checkpoint_is_read_again(make_harness: MakeHarness, tmp_path: P
     state = harness.state()
     assert state is not None
     assert state.checkpoint is not None
-    harness.warehouse.drop_table(state.checkpoint.staging)
+    harness.backend.drop_staging(state.checkpoint.staging)
     report = resume(harness)
     assert report.manifest.reason == "first load"
     harness.assert_equal()

@@ -17,6 +17,7 @@ from helpdesk_assets.warehouse.statements.run_counts import facts
 from helpdesk_assets.warehouse.table_spec import ColumnType
 
 _WIDTH = 99
+_FORWARDS = "IF(T.watermark IS NULL OR S.watermark > T.watermark, S.watermark, T.watermark)"
 
 
 def compare_and_set(
@@ -92,8 +93,7 @@ def commit_statement(
     }
     updates = {
         **_from_source(values),
-        "watermark": "IF(T.watermark IS NULL OR S.watermark > T.watermark, S.watermark,"
-        " T.watermark)",
+        "watermark": _FORWARDS,
         "unfinished": "CAST(NULL AS STRING)",
     }
     counts = f"\n  FROM (\n{indent(counted.sql, '  ')}\n  ) AS F"
