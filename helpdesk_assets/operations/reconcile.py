@@ -155,7 +155,7 @@ def reconcile(
     return ReconcileReport(
         snapshot=snapshot,
         row_counts=row_counts,
-        until=cutoffs.synced,
+        until=cutoffs.synced_until,
         found=found,
         repaired=repaired,
         refused=refused,
@@ -209,8 +209,8 @@ def cutoffs_of(
 ) -> Cutoffs:
     """Up to when things count."""
     lookback = max(listing_delay, capabilities.settle_delay + capabilities.minimum_overlap)
-    begun = snapshot.listed_at - lookback
-    return Cutoffs(begun, min(begun, watermark))
+    stable_until = snapshot.listed_at - lookback
+    return Cutoffs(stable_until, min(stable_until, watermark))
 
 
 def refusal_reason(

@@ -40,12 +40,13 @@ class ManualState:
 class Cutoffs:
     """Up to when a reconciliation compares, by the helpdesk's clock.
 
-    Rows changed after `begun` may have changed while the inventory was read. Tickets changed after
-    `synced` are left to the next sync. `statements.inventory_diff` says how each is used.
+    Rows changed after `stable_until` may have changed while the inventory was read. Tickets
+    changed after `synced_until` are left to the next sync. `statements.inventory_diff` says how
+    each is used.
     """
 
-    begun: datetime
-    synced: datetime
+    stable_until: datetime
+    synced_until: datetime
 
 
 class InventoryStore(Protocol):

@@ -10,7 +10,9 @@ from helpdesk_assets.warehouse.base import Cutoffs
 from helpdesk_assets_tests.batches import NOON
 from helpdesk_assets_tests.contract.subject import Subject, ticket
 
-CUTOFFS = Cutoffs(begun=NOON - timedelta(minutes=10), synced=NOON - timedelta(minutes=20))
+CUTOFFS = Cutoffs(
+    stable_until=NOON - timedelta(minutes=10), synced_until=NOON - timedelta(minutes=20)
+)
 
 
 def test_each_kind_of_difference_is_found(subject: Subject) -> None:

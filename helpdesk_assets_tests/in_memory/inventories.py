@@ -127,11 +127,11 @@ def _kind(
     theirs: Row | None, ours: Row | None, snapshot: InventorySnapshot, cutoffs: Cutoffs
 ) -> DifferenceKind | None:
     listed = theirs["modifiedTime"] if theirs else None
-    is_due = listed is not None and listed <= cutoffs.synced
+    is_due = listed is not None and listed <= cutoffs.synced_until
     if ours is None:
         return DifferenceKind.ABSENT if theirs and not theirs["gone"] and is_due else None
     stored, is_alive = ours["modifiedTime"], ours["deletedTime"] is None
-    if stored is not None and stored > cutoffs.begun:
+    if stored is not None and stored > cutoffs.stable_until:
         is_ahead = listed is not None and listed < stored
         is_future = stored > snapshot.ended_at + FUTURE_TOLERANCE
         return DifferenceKind.AHEAD if is_ahead and is_future else None

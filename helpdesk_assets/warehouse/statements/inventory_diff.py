@@ -101,14 +101,14 @@ WHERE D.kind IS NOT NULL"""
         (
             *_snapshot_parameters(snapshot),
             Parameter("run_id", ColumnType.STRING, snapshot.run_id),
-            Parameter("stable_until", ColumnType.TIMESTAMP, cutoffs.begun),
-            Parameter("synced_until", ColumnType.TIMESTAMP, cutoffs.synced),
+            Parameter("stable_until", ColumnType.TIMESTAMP, cutoffs.stable_until),
+            Parameter("synced_until", ColumnType.TIMESTAMP, cutoffs.synced_until),
             Parameter("future_after", ColumnType.TIMESTAMP, snapshot.ended_at + FUTURE_TOLERANCE),
         ),
     )
 
 
-def found(
+def differing_tickets(
     dataset: Dataset, snapshot: InventorySnapshot, kinds: tuple[DifferenceKind, ...]
 ) -> Query:
     """Select the tickets that differ in one of these ways, as `ticket_id`.

@@ -13,7 +13,7 @@ from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.base import ManualState
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
-from helpdesk_assets.warehouse.statements.run_counts import facts
+from helpdesk_assets.warehouse.statements.run_counts import run_counts_query
 from helpdesk_assets.warehouse.table_spec import ColumnType
 
 _WIDTH = 99
@@ -74,9 +74,9 @@ def commit_statement(
         sync_name: which row.
         manifest: the run.
         recent_runs: the runs before it, as JSON.
-        events: see `facts`.
+        events: see `run_counts_query`.
     """
-    counted = facts(dataset, manifest, events)
+    counted = run_counts_query(dataset, manifest, events)
     values = {
         "sync_name": "@sync_name",
         "watermark": "@watermark",

@@ -57,7 +57,7 @@ class InventoryTables:
         self, snapshot: InventorySnapshot, kinds: tuple[DifferenceKind, ...]
     ) -> Iterator[str]:
         """The ids of these kinds, as they are asked for: there may be any number."""
-        query = inventory_diff.found(self._dataset, snapshot, kinds)
+        query = inventory_diff.differing_tickets(self._dataset, snapshot, kinds)
         for row in self._query(snapshot, query, "found").rows:
             yield row["ticket_id"]
 

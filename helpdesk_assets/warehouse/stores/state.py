@@ -27,7 +27,7 @@ from helpdesk_assets.model.tickets import Window
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
-from helpdesk_assets.warehouse.statements.run_counts import facts, run_counts_from_json
+from helpdesk_assets.warehouse.statements.run_counts import run_counts_from_json, run_counts_query
 from helpdesk_assets.warehouse.statements.sync_state import commit_statement
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -62,7 +62,7 @@ class StateTable:
         self, manifest: Manifest, *, events: WebhookPolicy | None = None, attempt: int = 0
     ) -> SyncState:
         """Record that the batch is durable in tickets, and move the watermark if it may move.
-        `events`: see `facts`.
+        `events`: see `run_counts_query`.
 
         Call it only after the MERGE into tickets has succeeded. Calling it again for the same run
         changes nothing.
@@ -91,7 +91,7 @@ class StateTable:
     ) -> RunCounts:
         """What closing the run would have counted, without touching the state row."""
         outcome = self._client.run(
-            facts(self._client.dataset, manifest, events),
+            run_counts_query(self._client.dataset, manifest, events),
             run_id=manifest.run_id,
             step="facts",
             attempt=attempt,
