@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -29,15 +29,13 @@ from helpdesk_assets.providers.parsing.tickets import FieldMap, TicketReader
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.base import ManualState, Warehouse
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
-from helpdesk_assets.warehouse.query import Parameter, Query
-from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
-from helpdesk_assets.warehouse.table_spec import ColumnType
-from helpdesk_assets_tests import webhook_function as webhooks
+from helpdesk_assets_tests import webhook_events, webhook_function
+from helpdesk_assets_tests.backends import Backend, BigQueryBackend, InMemoryBackend
 from helpdesk_assets_tests.conformance.vendors import REST, DeletionVisibility, Vendor
 from helpdesk_assets_tests.datasets import fresh_dataset
-from helpdesk_assets_tests.webhook_events import store_events
 
 # More than the grace, so that a change is ripe to be called missed.
 SECONDS_PAST_GRACE = 700.0
@@ -59,11 +57,11 @@ class Harness:
         self,
         simulator: SimulatedHelpdesk,
         settings: Settings,
-        warehouse: BigQueryClient,
+        backend: Backend,
         vendor: Vendor = REST,
     ) -> None:
         self.simulator = simulator
-        self.warehouse = warehouse
+        self.backend = backend
         self.vendor = vendor
         self.settings = settings
         self.log_in()
@@ -71,6 +69,16 @@ class Harness:
         self._runtime = runtime_of(simulator)
         # The table when it was last found equal: what a ticket was before it went.
         self._last_verified: dict[str, Row] = {}
+
+    @property
+    def warehouse(self) -> BigQueryClient:
+        """The stand-in, where the tables are there."""
+        assert isinstance(self.backend, BigQueryBackend)
+        return self.backend.client
+
+    def connected(self, settings: Settings | None = None) -> AbstractContextManager[Warehouse]:
+        """Open the warehouse as a run does."""
+        return self.backend.connected(settings or self.settings)
 
     def log_in(self) -> None:
         """Set what it takes now: the helpdesk's token may be another one than it was."""
@@ -96,12 +104,12 @@ class Harness:
     ) -> SyncReport:
         """One run; `changed` overrides settings for it."""
         settings = self.settings.model_copy(update=changed)
-        with connected(settings) as sync_tables:
+        with self.connected(settings) as warehouse:
             helpdesk = make_helpdesk(settings, self._runtime)
             try:
                 return run_sync(
                     helpdesk,
-                    sync_tables,
+                    warehouse,
                     SyncRequest(requested_mode, since, until),
                     replace(SyncPolicy.from_settings(settings), checkpoint_every=checkpoint_every),
                     run_id=run_id or uuid.uuid4().hex,
@@ -122,12 +130,12 @@ class Harness:
         """One repair by id; `changed` overrides settings for it."""
         settings = self.settings.model_copy(update=changed)
         with (
-            connected(settings) as sync_tables,
+            self.connected(settings) as warehouse,
             closing(make_helpdesk(settings, self._runtime)) as helpdesk,
         ):
             return repair_tickets(
                 helpdesk,
-                sync_tables,
+                warehouse,
                 ids,
                 run_id=run_id or uuid.uuid4().hex,
                 webhooks=settings.webhooks,
@@ -146,42 +154,36 @@ class Harness:
         """One reconciliation; `changed` overrides settings for it."""
         settings = self.settings.model_copy(update=changed)
         with (
-            connected(settings) as sync_tables,
+            self.connected(settings) as warehouse,
             closing(make_helpdesk(settings, self._runtime)) as helpdesk,
         ):
             return reconcile(
                 helpdesk,
-                sync_tables,
+                warehouse,
                 ReconcilePolicy.from_settings(settings, dry_run=dry_run),
                 run_id=run_id or uuid.uuid4().hex,
                 attempt=attempt,
             )
 
-    def delete_rows(self, ids: Iterable[str]) -> None:
-        """Somebody deletes these rows by hand."""
-        self._tamper("DELETE FROM {table} WHERE ticket_id IN UNNEST(@ids)", ids)
+    def delete_rows(self, ids: Iterable[str] | None = None) -> None:
+        """Somebody deletes these rows by hand, or all of them."""
+        self.backend.delete_tickets(ids)
 
     def make_stale(self, ids: Iterable[str]) -> None:
         """Somebody puts yesterday's rows back."""
-        self._tamper(
-            "UPDATE {table} SET modifiedTime = TIMESTAMP_SUB(modifiedTime, INTERVAL 1 DAY), "
-            "subject = 'yesterday', _content_hash = 'yesterday' WHERE ticket_id IN UNNEST(@ids)",
-            ids,
-        )
+        self.backend.alter_tickets(ids, -timedelta(days=1), "yesterday")
 
     def make_ahead(self, ids: Iterable[str]) -> None:
         """Somebody writes rows that are ahead of the helpdesk."""
-        self._tamper(
-            "UPDATE {table} SET modifiedTime = TIMESTAMP_ADD(modifiedTime, INTERVAL 1 HOUR), "
-            "subject = 'ahead', _content_hash = 'ahead' WHERE ticket_id IN UNNEST(@ids)",
-            ids,
-        )
+        self.backend.alter_tickets(ids, timedelta(hours=1), "ahead")
 
-    def _tamper(self, sql: str, ids: Iterable[str]) -> None:
-        table = self.warehouse.dataset.table(tables.TICKETS.name)
-        which = Parameter("ids", ColumnType.STRING, tuple(ids))
-        query = Query(sql.format(table=table), (which,))
-        self.warehouse.run(query, run_id=uuid.uuid4().hex, step="tamper")
+    def set_watermark(self, to: datetime) -> SyncState:
+        """A person sets the watermark."""
+        with self.connected() as warehouse:
+            seen = warehouse.read_state()
+            version = (seen.version if seen else 0) + 1
+            manual_state = ManualState(to, None, version, uuid.uuid4().hex, "set")
+            return warehouse.set_manually(manual_state, seen)
 
     def sync_and_verify(self) -> SyncReport:
         """Faults have stopped, the helpdesk is quiet, and one ordinary run makes all equal.
@@ -196,13 +198,13 @@ class Harness:
         return report
 
     def state(self) -> SyncState | None:
-        with connected(self.settings) as sync_tables:
-            return sync_tables.read_state()
+        with self.connected() as warehouse:
+            return warehouse.read_state()
 
     def prepare_tables(self) -> None:
         """Make the tables, as a run does that dies right afterwards."""
-        with connected(self.settings) as sync_tables:
-            sync_tables.prepare()
+        with self.connected() as warehouse:
+            warehouse.prepare()
 
     def table_fields(self, table: str) -> list[Any]:
         found = self.warehouse.get_table(table, fresh=True)
@@ -210,7 +212,7 @@ class Harness:
         return list(found.schema)
 
     def rows(self, table: str = "tickets") -> list[dict[str, Any]]:
-        return list(self.warehouse.list_rows(table))
+        return self.backend.rows(table)
 
     def tickets(self) -> dict[str, Row]:
         """The tickets table by id; fails where an id has two rows."""
@@ -252,14 +254,16 @@ class Harness:
         """What a webhook function does: write these versions into tickets, never older ones."""
         reader = TicketReader(FieldMap(), skip_bad=False)
         tickets = reader.page([change.raw_ticket for change in changed]).tickets
-        webhooks.store(self.warehouse, tickets, run_id=uuid.uuid4().hex)
+        with webhook_function.spooled(tickets, uuid.uuid4().hex) as spool:
+            self.backend.merge(tables.TICKETS, spool)
 
     def deliver_to_receiver(self, changed: Iterable[TrueTicket], *, delay: float = 1.0) -> None:
         """What our receiver does with the webhooks of these changes: it stores the tickets, then
         the events, each so many seconds after its change. Heard again it is another event."""
         changes = list(changed)
         self.deliver(changes)
-        store_events(self.warehouse, changes, delay=delay)
+        with webhook_events.spooled(changes, delay=delay) as spool:
+            self.backend.merge(tables.WEBHOOK_EVENTS, spool)
 
     def reasons(self) -> dict[tuple[str, datetime], str]:
         """The ledger by version; fails where one is recorded twice."""
@@ -308,21 +312,25 @@ def open_harness(
         closing(connect(settings)) as warehouse,
     ):
         warehouse.ensure_dataset()
-        yield Harness(simulator, settings.model_copy(update=changed), warehouse, vendor)
+        settings = settings.model_copy(update=changed)
+        yield Harness(simulator, settings, BigQueryBackend(warehouse), vendor)
 
 
 @contextmanager
-def connected(settings: Settings) -> Iterator[SyncTables]:
-    warehouse = connect(settings)
-    try:
-        yield SyncTables(
-            warehouse,
-            sync_name=settings.sync_name,
-            small_batch_bytes=settings.bigquery_small_batch_bytes,
-            history_days=settings.history_days,
-        )
-    finally:
-        warehouse.close()
+def open_in_memory(
+    tickets: int,
+    vendor: Vendor = REST,
+    *,
+    start: datetime | None = None,
+    cap: int | None = None,
+    **changed: Any,
+) -> Iterator[Harness]:
+    """A helpdesk and an empty dataset in memory; `changed` are settings."""
+    settings = Settings(  # type: ignore[call-arg,unused-ignore]  # pydantic-settings' own
+        _env_file=None
+    )
+    with SimulatedHelpdesk(tickets=tickets, start=start, dialect=vendor.name, cap=cap) as simulator:
+        yield Harness(simulator, settings.model_copy(update=changed), InMemoryBackend(), vendor)
 
 
 def as_stored(value: Any) -> Any:

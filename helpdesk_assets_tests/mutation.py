@@ -165,8 +165,8 @@ MUTATIONS = (
     Mutation(
         "sync_state: a closed run keeps its checkpoint",
         SYNC_STATE,
-        "  unfinished = CAST(NULL AS STRING)",
-        "  unfinished = T.unfinished",
+        '"unfinished": "CAST(NULL AS STRING)"',
+        '"unfinished": "T.unfinished"',
     ),
     Mutation(
         "sync_state: a listing moves the watermark",

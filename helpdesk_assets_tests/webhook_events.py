@@ -16,21 +16,27 @@ from helpdesk_assets.warehouse.merge.writer import TableWriter
 
 def store_events(warehouse: BigQueryClient, changes: Iterable[TrueTicket], *, delay: float) -> None:
     """One event for each change, which came and was durable so many seconds after it."""
-    with Spool(1_000_000) as spool:
-        for change in changes:
-            came = (change.modified_time + timedelta(seconds=delay)).isoformat()
-            row = {
-                "event_id": uuid.uuid4().hex,
-                "ticket_id": change.ticket_id,
-                "type": "ticket.updated",
-                "modifiedTime": change.modified_time.isoformat(),
-                "deleted": False,
-                "helpdesk": "rest",
-                "received_at": came,
-                "committed_at": came,
-                "_run_id": "receiver",
-            }
-            spool.append(json.dumps(row).encode())
+    with spooled(changes, delay=delay) as spool:
         TableWriter(warehouse).merge(
             tables.WEBHOOK_EVENTS, spool, run_id="receiver", step="webhook_events"
         )
+
+
+def spooled(changes: Iterable[TrueTicket], *, delay: float) -> Spool:
+    """Return the events as rows."""
+    spool = Spool(1_000_000)
+    for change in changes:
+        came = (change.modified_time + timedelta(seconds=delay)).isoformat()
+        row = {
+            "event_id": uuid.uuid4().hex,
+            "ticket_id": change.ticket_id,
+            "type": "ticket.updated",
+            "modifiedTime": change.modified_time.isoformat(),
+            "deleted": False,
+            "helpdesk": "rest",
+            "received_at": came,
+            "committed_at": came,
+            "_run_id": "receiver",
+        }
+        spool.append(json.dumps(row).encode())
+    return spool

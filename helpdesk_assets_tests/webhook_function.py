@@ -32,12 +32,17 @@ def deliver(
 
 def store(warehouse: BigQueryClient, tickets: Iterable[Ticket], *, run_id: str) -> MergeReport:
     """Merge these versions into the tickets table, marked as a webhook's."""
-    now = datetime.now(UTC)
-    with Spool(SMALL_BATCH_BYTES) as spool:
-        for ticket in tickets:
-            spool.append(json.dumps(_row(ticket, now, run_id), ensure_ascii=False).encode())
+    with spooled(tickets, run_id) as spool:
         writer = TableWriter(warehouse, small_batch_bytes=SMALL_BATCH_BYTES)
         return writer.merge(tables.TICKETS, spool, run_id=run_id, step="webhook")
+
+
+def spooled(tickets: Iterable[Ticket], run_id: str) -> Spool:
+    """Return these versions as rows of the tickets table, marked as a webhook's."""
+    now, spool = datetime.now(UTC), Spool(SMALL_BATCH_BYTES)
+    for ticket in tickets:
+        spool.append(json.dumps(_row(ticket, now, run_id), ensure_ascii=False).encode())
+    return spool
 
 
 def _row(ticket: Ticket, now: datetime, run_id: str) -> dict[str, Any]:

@@ -41,12 +41,7 @@ def open_connections(settings: Settings) -> Iterator[Connections]:
 def open_tables(settings: Settings) -> Iterator[SyncTables]:
     """Open the tables of the sync that SYNC_NAME names."""
     with open_warehouse(settings) as warehouse:
-        yield SyncTables(
-            warehouse,
-            sync_name=settings.sync_name,
-            small_batch_bytes=settings.bigquery_small_batch_bytes,
-            history_days=settings.history_days,
-        )
+        yield SyncTables.from_settings(warehouse, settings)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from helpdesk_assets.errors import UserError
 from helpdesk_assets.formatting import format_duration, format_iso, format_time
 from helpdesk_assets.model.state import RunRecord, SyncState
 from helpdesk_assets.settings import Settings, load_settings
-from helpdesk_assets.warehouse.statements.sync_state import ManualState
+from helpdesk_assets.warehouse.base import ManualState
 
 SHOWN_ADVANCES = 10
 # The cheapest call whose answer carries the helpdesk's clock.

@@ -16,12 +16,12 @@ from helpdesk_assets.extract.plan import SyncRequest
 from helpdesk_assets.extract.progress import Progress
 from helpdesk_assets.operations.sync import SyncPolicy, SyncReport, run_sync
 from helpdesk_assets.providers.base import Helpdesk
-from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
+from helpdesk_assets.warehouse.base import Warehouse
 
 
 def backfill(
     helpdesk: Helpdesk,
-    sync_tables: SyncTables,
+    warehouse: Warehouse,
     since: datetime,
     until: datetime,
     policy: SyncPolicy,
@@ -36,12 +36,12 @@ def backfill(
 
     Raises: as `pipeline.run_sync`.
     """
-    end = _end(helpdesk, sync_tables, until, policy, now())
+    end = _end(helpdesk, warehouse, until, policy, now())
     if end is not None and end <= since:
         return None
     return run_sync(
         helpdesk,
-        sync_tables,
+        warehouse,
         SyncRequest(since=since, until=end),
         replace(policy, webhooks=replace(policy.webhooks, enabled=False)),
         run_id=run_id,
@@ -50,11 +50,11 @@ def backfill(
 
 
 def _end(
-    helpdesk: Helpdesk, sync_tables: SyncTables, until: datetime, policy: SyncPolicy, now: datetime
+    helpdesk: Helpdesk, warehouse: Warehouse, until: datetime, policy: SyncPolicy, now: datetime
 ) -> datetime | None:
     """Where the next window of the sync begins, if the span reaches that far. Without a watermark a
     span that is not over ends by the helpdesk's clock, which None asks for."""
-    state = sync_tables.read_state()
+    state = warehouse.read_state()
     if state is None or state.watermark is None:
         return until if until <= now else None
     return min(until, state.watermark - policy.lookback(helpdesk.capabilities))

@@ -35,8 +35,7 @@ from helpdesk_assets.operations.repair import RepairReport, repair_tickets
 from helpdesk_assets.providers.base import Capabilities, Helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.warehouse.statements.inventory_diff import Cutoffs
-from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
+from helpdesk_assets.warehouse.base import Cutoffs, Warehouse
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +111,7 @@ class ReconcileReport:
 
 def reconcile(
     helpdesk: Helpdesk,
-    sync_tables: SyncTables,
+    warehouse: Warehouse,
     policy: ReconcilePolicy,
     *,
     run_id: str,
@@ -132,11 +131,11 @@ def reconcile(
         UserMistake: no run has closed yet, so that there is nothing to compare with.
         EndpointFailed, CredentialsRefused: as `Helpdesk.inventory` and `Helpdesk.ticket`.
     """
-    started, calls, used = monotonic(), helpdesk.use.calls, sync_tables.use
-    watermark = _watermark(sync_tables)
-    sync_tables.prepare()
-    store = sync_tables.inventories()
-    with Spool(sync_tables.small_batch_bytes) as entries:
+    started, calls, used = monotonic(), helpdesk.use.calls, warehouse.use
+    watermark = _watermark(warehouse)
+    warehouse.prepare()
+    store = warehouse.inventories()
+    with Spool(warehouse.small_batch_bytes) as entries:
         sweep_id = batch_id(now(), run_id, attempt)
         snapshot = read_inventory(helpdesk, entries, sweep_id, run_id, on_page)
         row_counts = store.store(snapshot, entries)
@@ -148,15 +147,15 @@ def reconcile(
     repaired = RepairReport()
     if found and not policy.dry_run:
         kinds = {each.kind for each in found} - ({DifferenceKind.DELETED} if refused else set())
-        repaired = _repair(helpdesk, sync_tables, snapshot, policy, kinds)
+        repaired = _repair(helpdesk, warehouse, snapshot, policy, kinds)
         store.record_outcomes(snapshot, deletions_verified=refused is None)
         found = store.difference_counts(snapshot)
     store.purge(snapshot)
-    use = sync_tables.use.since(used)
+    use = warehouse.use.since(used)
     return ReconcileReport(
         snapshot=snapshot,
         row_counts=row_counts,
-        until=cutoffs.synced,
+        until=cutoffs.synced_until,
         found=found,
         repaired=repaired,
         refused=refused,
@@ -210,8 +209,8 @@ def cutoffs_of(
 ) -> Cutoffs:
     """Up to when things count."""
     lookback = max(listing_delay, capabilities.settle_delay + capabilities.minimum_overlap)
-    begun = snapshot.listed_at - lookback
-    return Cutoffs(begun, min(begun, watermark))
+    stable_until = snapshot.listed_at - lookback
+    return Cutoffs(stable_until, min(stable_until, watermark))
 
 
 def refusal_reason(
@@ -239,8 +238,8 @@ def refusal_reason(
     return None
 
 
-def _watermark(sync_tables: SyncTables) -> datetime:
-    state = sync_tables.read_state()
+def _watermark(warehouse: Warehouse) -> datetime:
+    state = warehouse.read_state()
     if state is None or state.watermark is None:
         raise UserError(
             "There is no watermark yet, so nobody can say what the sync should have seen. Run "
@@ -251,19 +250,19 @@ def _watermark(sync_tables: SyncTables) -> datetime:
 
 def _repair(
     helpdesk: Helpdesk,
-    sync_tables: SyncTables,
+    warehouse: Warehouse,
     snapshot: InventorySnapshot,
     policy: ReconcilePolicy,
     kinds: Collection[DifferenceKind],
 ) -> RepairReport:
     """First those that are fetched, then those that have gone: only these may be marked so."""
-    store, report = sync_tables.inventories(), RepairReport()
+    store, report = warehouse.inventories(), RepairReport()
     for mark_deleted, some in ((False, REPAIRED_BY_FETCH), (True, (DifferenceKind.DELETED,))):
         requested = tuple(kind for kind in some if kind in kinds)
         if requested:
             report += repair_tickets(
                 helpdesk,
-                sync_tables,
+                warehouse,
                 store.found(snapshot, requested),
                 run_id=snapshot.run_id,
                 webhooks=policy.webhooks,

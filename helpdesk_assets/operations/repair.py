@@ -1,9 +1,9 @@
-"""Fetch single tickets by their ids and merge them, while the schedule goes on.
+"""Fetch single tickets by id and merge them, beside the scheduled sync.
 
-For tickets that somebody knows or fears to be wrong. They take the way that a sync's take: stored
-as versions, looked at for what webhooks missed, merged by the same guard, so that an older version
-never replaces a newer one. The watermark is not touched: that these tickets are right says nothing
-of the others. Must not know Dagster, nor why a ticket is repaired.
+For tickets that are known or suspected to be wrong. They are written as a sync's are, by
+`write_batch` and the same guard, so an older version never replaces a newer one. The watermark
+stays: that these tickets are right says nothing about the others. Must not know Dagster, nor why a
+ticket is repaired.
 """
 
 from __future__ import annotations
@@ -24,31 +24,36 @@ from helpdesk_assets.model.state import SyncState
 from helpdesk_assets.model.tickets import ApiUsage, Page, Ticket, Window
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.naming import batch_id
+from helpdesk_assets.operations.write_batch import write_batch
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.providers.parsing.tickets import tombstone
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
+from helpdesk_assets.warehouse.base import Warehouse
 
 log = logging.getLogger(__name__)
 
-# Tickets that are merged at a time. Each chunk is durable before the next one is asked for.
+# Tickets merged at a time. Each chunk is durable before the next one is fetched.
 CHUNK_SIZE = 500
-# Fetched and waiting for those before them: tickets may be large.
+# Fetched tickets that wait for earlier ones; few, since tickets may be large.
 PENDING_PER_THREAD = 2
-# Of the ids that a report names; all of them are counted.
+# Ids that a report names; all of them are counted.
 MAX_NAMED_IDS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class RepairReport:
-    """What became of the tickets that were asked for.
+    """What became of the requested tickets.
 
-    `merged` were absent or older here and are not any more, those `deleted` (which the helpdesk
-    has no more, and whose row says so now) among them. `unchanged` were right; of those `rejected`
-    the table has a newer version. `not_found`: the helpdesk has no such ticket, and nothing was
-    written. `unreadable`: see `TicketUnreadable`. Of the last two a few are named, `unreadable`
-    ones with what is wrong.
+    Attributes:
+        asked: requested tickets, each id once per chunk.
+        merged: tickets whose row was missing or older; `deleted` ones included.
+        unchanged: tickets whose row was right.
+        rejected: tickets of which the table has a newer version.
+        deleted: tickets that the helpdesk no longer has and whose row now says so.
+        not_found: tickets that the helpdesk does not have; nothing was written.
+        unreadable: see `TicketUnreadable`.
+        not_found_named: some of the ids.
+        unreadable_named: some of the messages.
     """
 
     asked: int = 0
@@ -77,7 +82,7 @@ class RepairReport:
 
 @dataclass(slots=True)
 class _FetchResults:
-    """What the helpdesk said of one chunk, besides the tickets that are spooled already."""
+    """What the helpdesk answered for one chunk, besides the tickets that are spooled."""
 
     asked: int
     missing: list[str]
@@ -86,7 +91,7 @@ class _FetchResults:
 
 def repair_tickets(
     helpdesk: Helpdesk,
-    sync_tables: SyncTables,
+    warehouse: Warehouse,
     ids: Iterable[str],
     *,
     run_id: str,
@@ -99,41 +104,46 @@ def repair_tickets(
     """Bring each of these tickets up to date with the helpdesk. Doing it again changes nothing.
 
     Args:
+        helpdesk: where from.
+        warehouse: where to.
         ids: any number, read as they are needed.
-        at_once: calls under way at a time; the adapter may allow fewer.
-        gone_is_deleted: set `deletedTime` of a ticket that the helpdesk has no more and the table
-            has. When it went nobody tells; it gets the helpdesk's clock when it was asked.
-        clock: for names of batches, and where the helpdesk has told no time.
+        run_id: names the run in every table.
+        webhooks: what is expected of webhooks.
+        concurrency: concurrent calls; the adapter may allow fewer.
+        mark_deleted: set `deletedTime` of a ticket that has a row and is gone from the helpdesk.
+            Nobody says when it was deleted; it gets the helpdesk's clock at the call.
+        chunk: tickets merged at a time.
+        now: this machine's clock, for batch names, and if the helpdesk has given no time.
 
     Raises:
-        EndpointFailed, CredentialsRefused: as `Helpdesk.ticket`. What was merged before stays.
+        EndpointFailed, CredentialsRefused: as `Helpdesk.ticket`. Chunks merged before stay.
     """
-    sync_tables.prepare()
+    warehouse.prepare()
     report, pending = RepairReport(), iter(ids)
     number = 0
     while requested := list(dict.fromkeys(islice(pending, chunk))):
-        one = _Chunk(helpdesk, sync_tables, run_id, number, now)
+        one = _Chunk(helpdesk, warehouse, run_id, number, now)
         report += one.repair(requested, webhooks, concurrency, mark_deleted=mark_deleted)
         number += 1
     return report
 
 
 class _Chunk:
-    """A few tickets, from the helpdesk to the table."""
+    """One chunk of tickets, from the helpdesk to the table."""
 
     def __init__(
         self,
         helpdesk: Helpdesk,
-        sync_tables: SyncTables,
+        warehouse: Warehouse,
         run_id: str,
         number: int,
         now: Callable[[], datetime],
     ) -> None:
         self._helpdesk = helpdesk
-        self._tables = sync_tables
+        self._warehouse = warehouse
         self._run_id = run_id
         self._now = now
-        # The number stands where a sync's batch has its attempt: no two chunks share a name.
+        # In place of a sync's attempt, so that no two chunks share a name.
         self._batch_id = batch_id(now(), run_id, number)
 
     def repair(
@@ -144,8 +154,8 @@ class _Chunk:
         *,
         mark_deleted: bool,
     ) -> RepairReport:
-        state = self._tables.read_state()
-        with Spool(self._tables.small_batch_bytes) as spool:
+        state = self._warehouse.read_state()
+        with Spool(self._warehouse.small_batch_bytes) as spool:
             writer = BatchWriter(
                 spool,
                 run_id=self._run_id,
@@ -181,9 +191,11 @@ class _Chunk:
         return results
 
     def _add_tombstones(self, writer: BatchWriter, missing: Sequence[str]) -> list[str]:
-        """Of those that have gone, the ones that the table has alive; an id that it never had must
-        not become a row."""
-        alive = self._tables.find_live_tickets(missing, run_id=self._run_id) if missing else []
+        """Add a tombstone for each missing ticket that has a live row; return their ids.
+
+        An id that the table never had must not become a row.
+        """
+        alive = self._warehouse.find_live_tickets(missing, run_id=self._run_id) if missing else []
         for ticket_id in alive:
             self._add(
                 writer, tombstone(ticket_id, self._helpdesk_time(), {"id": ticket_id, "gone": True})
@@ -200,16 +212,11 @@ class _Chunk:
     def _merge(self, manifest: Manifest, spool: Spool, webhooks: WebhookPolicy) -> RepairReport:
         if not manifest.rows:
             return RepairReport()
-        store, run_id = self._tables, self._run_id
         try:
-            request = store.changes_request(manifest, spool)
-            store.write(tables.RAW_TICKET_CHANGES, request, run_id=run_id)
-            request = store.missed_request(manifest, webhooks)
-            store.write(tables.MISSED_UPDATES, request, run_id=run_id)
-            store.write(tables.TICKETS, store.tickets_request(manifest), run_id=run_id)
-            counts = store.count_batch(manifest)
+            write_batch(self._warehouse, manifest, spool, webhooks)
+            counts = self._warehouse.count_batch(manifest)
         finally:
-            store.drop_staging(manifest)
+            self._warehouse.drop_staging(manifest)
         return RepairReport(
             merged=counts.inserted + counts.updated,
             unchanged=counts.unchanged,
@@ -217,7 +224,7 @@ class _Chunk:
         )
 
     def _manifest(self, writer: BatchWriter, state: SyncState | None) -> Manifest:
-        """A batch like that of a range: it leaves the state row alone."""
+        """Describe the batch as one of a range, which leaves the state row alone."""
         now, span = self._helpdesk_time(), writer.created_span()
         is_small = writer.versions is not None
         staging = batch_staging_name(self._batch_id)
@@ -247,7 +254,7 @@ class _Chunk:
 def _fetch_in_order(
     helpdesk: Helpdesk, requested: Iterable[str], concurrency: int
 ) -> Iterator[tuple[str, Ticket | TicketUnreadable | None]]:
-    """Each ticket in the order of its asking, few of them in memory."""
+    """Yield each ticket in the order of `requested`, with few of them in memory."""
     ids = iter(requested)
     waiting: deque[tuple[str, Future[Ticket | TicketUnreadable | None]]] = deque()
     pool = ThreadPoolExecutor(concurrency, "repair")
@@ -270,7 +277,7 @@ def _next_result(
 
 
 def _fetch_one(helpdesk: Helpdesk, ticket_id: str) -> Ticket | TicketUnreadable | None:
-    """One that cannot be read is named in the report: the others must not wait for it."""
+    """Fetch one ticket; return the error if it cannot be read, since it must not stop others."""
     try:
         return helpdesk.ticket(ticket_id)
     except TicketUnreadable as error:

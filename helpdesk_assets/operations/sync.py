@@ -1,9 +1,6 @@
-"""One run from the watermark to the watermark, for callers that bring their own parts.
+"""Sync once: fetch what changed since the watermark, write it, and move the watermark.
 
-The order is the point. Versions are stored before anything is derived from them. Missed updates are
-looked for before the merge, because afterwards nothing looks missed. The watermark moves after the
-merge, because a crash in between then only repeats work. Dagster's assets do these same steps one
-by one; this module does them in one call and must not know Dagster.
+For callers that bring a helpdesk and a warehouse. Must not know Dagster, a vendor or BigQuery.
 """
 
 from __future__ import annotations
@@ -22,11 +19,11 @@ from helpdesk_assets.extract.progress import Progress
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.state import Checkpoint, RunCounts, SyncState
 from helpdesk_assets.model.webhooks import WebhookPolicy
+from helpdesk_assets.operations.write_batch import write_batch
 from helpdesk_assets.providers.base import Capabilities, Helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
+from helpdesk_assets.warehouse.base import Warehouse
 from helpdesk_assets.warehouse.table_spec import MergeReport
 
 log = logging.getLogger(__name__)
@@ -34,23 +31,41 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SyncPolicy:
-    """What is expected of webhooks, and how often a long read is checkpointed."""
+    """How a sync runs.
+
+    Attributes:
+        webhooks: what is expected of webhooks, and how far windows overlap at least.
+        checkpoint_every: how often a long run saves a checkpoint.
+    """
 
     webhooks: WebhookPolicy
     checkpoint_every: timedelta = CHECKPOINT_EVERY
 
     @classmethod
     def from_settings(cls, settings: Settings) -> SyncPolicy:
+        """Take the policy from settings."""
         return cls(settings.webhooks)
 
     def lookback(self, capabilities: Capabilities) -> timedelta:
-        """How far a window goes back behind the watermark."""
+        """Return how far a window reaches back behind the watermark."""
         return lookback(self.webhooks.lookback, capabilities)
 
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What one run did. `seconds` is by phase: fetch, store, missed, merge, close."""
+    """What one run did.
+
+    Attributes:
+        manifest: the batch.
+        stored: what was written into raw_ticket_changes.
+        missed: what was written into missed_updates.
+        merged: what was written into tickets.
+        facts: what the warehouse counted when the run committed.
+        state: the state row afterwards.
+        seconds: by phase: fetch, store, missed, merge, close.
+        query_jobs: query jobs of this run.
+        load_jobs: load jobs of this run.
+    """
 
     manifest: Manifest
     stored: MergeReport
@@ -64,11 +79,11 @@ class SyncReport:
 
     @property
     def tickets_synced(self) -> int:
-        """Distinct tickets that the helpdesk gave and the table now holds at least as new."""
+        """Distinct tickets that were fetched and that the table now holds at least as new."""
         return self.facts.tickets
 
     def result(self) -> dict[str, Any]:
-        """The result object of the command line."""
+        """Return the result object of the command line."""
         return {
             "status": "ok",
             "tickets_synced": self.tickets_synced,
@@ -79,7 +94,7 @@ class SyncReport:
 
 def fetch_batch(
     helpdesk: Helpdesk,
-    sync_tables: SyncTables,
+    warehouse: Warehouse,
     spool: Spool,
     sync_request: SyncRequest,
     policy: SyncPolicy,
@@ -88,13 +103,30 @@ def fetch_batch(
     attempt: int = 0,
     on_page: Callable[[Progress], None] = lambda _: None,
 ) -> Batch:
-    """Read the state, plan the window, fetch it into the spool, and have the tables ready."""
-    state = sync_tables.read_state()
-    if state and state.checkpoint and not _can_resume(state.checkpoint, sync_tables):
-        log.warning("What was read before the interruption has expired; reading it again.")
+    """Read the state, plan the window, fetch it into the spool, and prepare the tables.
+
+    Args:
+        helpdesk: where from.
+        warehouse: where to; only read, but for checkpoints and missing tables.
+        spool: takes the rows.
+        sync_request: what the user asked for.
+        policy: overlap, webhooks and checkpoints.
+        run_id: names the batch.
+        attempt: names it too, if the step is retried.
+        on_page: called after every page.
+
+    Raises:
+        UserError: the request contradicts itself or the state.
+        EndpointFailed, CredentialsRefused, TicketUnreadable, WindowTooDense: see
+            `BatchFetcher.run`.
+        ConcurrentUpdate: another run has moved the state while a checkpoint was saved.
+    """
+    state = warehouse.read_state()
+    if state and state.checkpoint and not _can_resume(state.checkpoint, warehouse):
+        log.warning("The interrupted run's rows have expired; fetching them again.")
         state = replace(state, checkpoint=None)
     has_closed = state is not None and state.version > 0
-    adopted = None if has_closed else sync_tables.adopted_until()
+    adopted = None if has_closed else warehouse.adopted_until()
     plan = plan_run(
         state,
         sync_request,
@@ -108,23 +140,23 @@ def fetch_batch(
         run_id=run_id,
         attempt=attempt,
         checkpoint_policy=CheckpointPolicy(
-            sync_tables.checkpoint_store(run_id), policy.checkpoint_every
+            warehouse.checkpoint_store(run_id), policy.checkpoint_every
         ),
         on_page=on_page,
     )
     batch = fetch.run(plan)
-    sync_tables.prepare()
+    warehouse.prepare()
     return batch
 
 
-def _can_resume(checkpoint: Checkpoint, sync_tables: SyncTables) -> bool:
+def _can_resume(checkpoint: Checkpoint, warehouse: Warehouse) -> bool:
     is_recent = datetime.now(UTC) - checkpoint.saved_at < RESUME_WITHIN
-    return is_recent and sync_tables.can_resume(checkpoint)
+    return is_recent and warehouse.can_resume(checkpoint)
 
 
 def run_sync(
     helpdesk: Helpdesk,
-    sync_tables: SyncTables,
+    warehouse: Warehouse,
     sync_request: SyncRequest,
     policy: SyncPolicy,
     *,
@@ -133,9 +165,24 @@ def run_sync(
     on_phase: Callable[[str], None] = lambda _: None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> SyncReport:
-    """One whole run. `on_phase` hears the name of each phase when it is done."""
+    """Run one sync from fetch to commit.
+
+    Args:
+        helpdesk: where from.
+        warehouse: where to.
+        sync_request: what the user asked for.
+        policy: overlap, webhooks and checkpoints.
+        run_id: names the run in every table.
+        on_page: called after every page.
+        on_phase: called with `fetch`, `store`, `missed`, `merge` and `close` as each is done.
+        monotonic: seconds, for the report.
+
+    Raises:
+        HelpdeskAssetsError: as `fetch_batch` and `write_batch`.
+        ConcurrentUpdate: another run has moved the watermark meanwhile; nothing is lost.
+    """
     seconds: dict[str, float] = {}
-    used = sync_tables.use
+    used = warehouse.use
     mark = monotonic()
 
     def done(phase: str) -> None:
@@ -143,32 +190,24 @@ def run_sync(
         seconds[phase], mark = monotonic() - mark, monotonic()
         on_phase(phase)
 
-    with Spool(sync_tables.small_batch_bytes) as spool:
+    with Spool(warehouse.small_batch_bytes) as spool:
         batch = fetch_batch(
-            helpdesk, sync_tables, spool, sync_request, policy, run_id=run_id, on_page=on_page
+            helpdesk, warehouse, spool, sync_request, policy, run_id=run_id, on_page=on_page
         )
         manifest = batch.manifest
         done("fetch")
-        request = sync_tables.changes_request(manifest, spool)
-        stored = sync_tables.write(tables.RAW_TICKET_CHANGES, request, run_id=run_id)
-        done("store")
-    request = sync_tables.missed_request(manifest, policy.webhooks)
-    missed = sync_tables.write(tables.MISSED_UPDATES, request, run_id=run_id)
-    done("missed")
-    request = sync_tables.tickets_request(manifest)
-    merged = sync_tables.write(tables.TICKETS, request, run_id=run_id)
-    done("merge")
-    facts, state = sync_tables.commit_run(manifest, policy.webhooks)
+        written = write_batch(warehouse, manifest, spool, policy.webhooks, on_phase=done)
+    facts, state = warehouse.commit_run(manifest, policy.webhooks)
     done("close")
-    now = sync_tables.use
+    use = warehouse.use.since(used)
     return SyncReport(
         manifest=manifest,
-        stored=stored,
-        missed=missed,
-        merged=merged,
+        stored=written.stored,
+        missed=written.missed,
+        merged=written.merged,
         facts=facts,
         state=state,
         seconds=seconds,
-        query_jobs=now.query_jobs - used.query_jobs,
-        load_jobs=now.load_jobs - used.load_jobs,
+        query_jobs=use.query_jobs,
+        load_jobs=use.load_jobs,
     )

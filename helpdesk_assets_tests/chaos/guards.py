@@ -49,20 +49,20 @@ def _dedupe() -> list[Change]:
 
 def _watermark_after_merge() -> list[Change]:
     """The watermark moves before the tickets are merged."""
-    missed, tickets = SyncTables.missed_request, SyncTables.tickets_request
+    missed, tickets = SyncTables.merge_missed, SyncTables.merge_tickets
     policies: list[Any] = []
 
-    def missed_request(self: Any, manifest: Any, webhooks: Any) -> Any:
+    def merge_missed(self: Any, manifest: Any, webhooks: Any) -> Any:
         policies.append(webhooks)
         return missed(self, manifest, webhooks)
 
-    def tickets_request(self: Any, manifest: Any) -> Any:
+    def merge_tickets(self: Any, manifest: Any) -> Any:
         self.commit_run(replace(manifest, staging=None), policies[-1])
         return tickets(self, manifest)
 
     return [
-        (SyncTables, "missed_request", missed_request),
-        (SyncTables, "tickets_request", tickets_request),
+        (SyncTables, "merge_missed", merge_missed),
+        (SyncTables, "merge_tickets", merge_tickets),
     ]
 
 
@@ -74,7 +74,7 @@ def _own_watermark() -> list[Change]:
         state = own(self)
         if state is None or state.watermark is None:
             return state
-        newest = max(row["modifiedTime"] for row in self._warehouse.list_rows("tickets"))
+        newest = max(row["modifiedTime"] for row in self._client.list_rows("tickets"))
         return replace(state, watermark=newest)
 
     return [(SyncTables, "read_state", read_state)]
@@ -82,14 +82,13 @@ def _own_watermark() -> list[Change]:
 
 def _missed_before_merge() -> list[Change]:
     """Missed updates are searched after the merge into the table."""
-    missed = SyncTables.missed_request
+    missed = SyncTables.merge_missed
 
-    def missed_request(self: Any, manifest: Any, webhooks: Any) -> Any:
-        request = self.tickets_request(manifest)
-        self.write(tables.TICKETS, request, run_id=manifest.run_id)
+    def merge_missed(self: Any, manifest: Any, webhooks: Any) -> Any:
+        self.merge_tickets(manifest)
         return missed(self, manifest, webhooks)
 
-    return [(SyncTables, "missed_request", missed_request)]
+    return [(SyncTables, "merge_missed", merge_missed)]
 
 
 def _clock_of_the_helpdesk() -> list[Change]:

@@ -52,11 +52,7 @@ def open_run(settings: Settings, runtime: Runtime) -> Iterator[tuple[Helpdesk, S
     ):
         yield (
             helpdesk,
-            SyncTables(
-                warehouse,
-                sync_name=settings.sync_name,
-                small_batch_bytes=settings.bigquery_small_batch_bytes,
-            ),
+            SyncTables.from_settings(warehouse, settings),
         )
 
 

@@ -31,6 +31,7 @@ from helpdesk_assets.operations.sync import SyncPolicy, SyncReport
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
+from helpdesk_assets_tests.backends import BigQueryBackend
 from helpdesk_assets_tests.chaos.environment import Environment
 from helpdesk_assets_tests.chaos.expected_ledger import DeliveredWebhook, ExpectedLedger, RunSpan
 from helpdesk_assets_tests.chaos.invariants import Invariants
@@ -121,7 +122,7 @@ class Scenario:
         self.warehouse = opened.enter_context(closing(connect(settings)))
         _empty(self.warehouse)
         self._runtime = runtime_of(self.simulator, lambda: self.clock_off)
-        self.harness = Harness(self.simulator, self.settings, self.warehouse)
+        self.harness = Harness(self.simulator, self.settings, BigQueryBackend(self.warehouse))
         self.expected_ledger = ExpectedLedger(
             settings.grace, self.kind.by_events, listening_since=START
         )

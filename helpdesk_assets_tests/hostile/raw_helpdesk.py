@@ -17,7 +17,7 @@ from helpdesk_assets.operations.sync import SyncPolicy, SyncReport, run_sync
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
-from helpdesk_assets_tests.harness import connected
+from helpdesk_assets_tests.backends import connected
 from helpdesk_assets_tests.providers.loopback import CannedResponse, ReceivedRequest, loopback
 
 MODIFIED = "2026-11-20T08:00:00Z"

@@ -79,8 +79,8 @@ def statements(manifest: Manifest, policy: WebhookPolicy) -> list[Query]:
         batch.tickets_source(DATASET, manifest),
         missed_by_table(DATASET, manifest, policy),
         missed_by_events(DATASET, manifest, policy),
-        run_counts.facts(DATASET, manifest, None),
-        run_counts.facts(DATASET, manifest, policy),
+        run_counts.run_counts_query(DATASET, manifest, None),
+        run_counts.run_counts_query(DATASET, manifest, policy),
     ]
 
 

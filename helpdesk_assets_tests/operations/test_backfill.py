@@ -19,14 +19,13 @@ from helpdesk_assets.model.state import SyncState
 from helpdesk_assets.operations.backfill import backfill
 from helpdesk_assets.operations.sync import SyncPolicy, SyncReport
 from helpdesk_assets.providers.registry import make_helpdesk
-from helpdesk_assets.warehouse.statements.sync_state import ManualState
 from helpdesk_assets_tests.conformance.vendors import VENDORS, Vendor
 from helpdesk_assets_tests.harness import (
     SECONDS_PAST_GRACE,
     Harness,
     as_versions,
-    connected,
     open_harness,
+    open_in_memory,
 )
 
 PAGE = Path(__file__).parents[2] / "docs" / "backfill.md"
@@ -35,7 +34,13 @@ LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def harness(warehouse_endpoint: str) -> Iterator[Harness]:
+def harness() -> Iterator[Harness]:
+    with open_in_memory(60) as opened:
+        yield opened
+
+
+@pytest.fixture
+def harness_on_bigquery(warehouse_endpoint: str) -> Iterator[Harness]:
     with open_harness(warehouse_endpoint, 60) as opened:
         yield opened
 
@@ -43,7 +48,7 @@ def harness(warehouse_endpoint: str) -> Iterator[Harness]:
 def read(harness: Harness, since: datetime, until: datetime) -> SyncReport | None:
     settings = harness.settings.for_backfill
     with (
-        connected(settings) as tables,
+        harness.connected(settings) as tables,
         closing(make_helpdesk(settings, harness._runtime)) as helpdesk,
     ):
         return backfill(
@@ -54,11 +59,6 @@ def read(harness: Harness, since: datetime, until: datetime) -> SyncReport | Non
             SyncPolicy.from_settings(settings),
             run_id=uuid.uuid4().hex,
         )
-
-
-def delete_all_rows(harness: Harness) -> None:
-    table = harness.warehouse.dataset.table_id("tickets")
-    harness.warehouse._client.query(f"DELETE FROM `{table}` WHERE TRUE").result()
 
 
 def state_of(harness: Harness) -> SyncState:
@@ -76,12 +76,12 @@ def spans(harness: Harness, count: int) -> list[tuple[datetime, datetime]]:
 
 
 @pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
-def test_spans_together_cover_the_helpdesk(warehouse_endpoint: str, vendor: Vendor) -> None:
-    with open_harness(warehouse_endpoint, 40, vendor) as harness:
+def test_spans_together_cover_the_helpdesk(vendor: Vendor) -> None:
+    with open_in_memory(40, vendor) as harness:
         harness.simulator.advance(SECONDS_PAST_GRACE)
         harness.sync()
         before = state_of(harness)
-        delete_all_rows(harness)
+        harness.delete_rows()
         for since, until in spans(harness, 3):
             assert read(harness, since, until) is not None
         harness.assert_equal()
@@ -94,8 +94,7 @@ def test_history_is_loaded_by_spans_beside_the_sync(harness: Harness) -> None:
     harness.prepare_tables()
     harness.simulator.advance(SECONDS_PAST_GRACE)
     newest = max(ticket.modified_time for ticket in harness.simulator.truth())
-    with connected(harness.settings) as tables:
-        tables.set_manually(ManualState(newest, None, 1, "hand", "set"), None)
+    harness.set_watermark(newest)
     first, second, third = spans(harness, 3)
     read(harness, *second)
     harness.simulator.change(9, spread_seconds=20)
@@ -125,6 +124,10 @@ def test_backfill_stops_before_the_syncs_unjudged_window(harness: Harness) -> No
     harness.assert_equal()
 
 
+def test_backfill_stops_before_the_syncs_window_on_bigquery(harness_on_bigquery: Harness) -> None:
+    test_backfill_stops_before_the_syncs_unjudged_window(harness_on_bigquery)
+
+
 def test_span_beyond_the_sync_is_not_read(harness: Harness) -> None:
     harness.sync()
     state = state_of(harness)
@@ -149,7 +152,7 @@ def test_older_version_never_overwrites_a_newer_one(harness: Harness) -> None:
     harness.simulator.advance(SECONDS_PAST_GRACE)
     settings = harness.settings.for_backfill
     with (
-        connected(settings) as tables,
+        harness.connected(settings) as tables,
         closing(make_helpdesk(settings, harness._runtime)) as helpdesk,
     ):
 
@@ -172,7 +175,8 @@ def test_older_version_never_overwrites_a_newer_one(harness: Harness) -> None:
     harness.assert_equal()
 
 
-def test_docs_say_how_to_remove_an_extra_row(harness: Harness) -> None:
+def test_docs_say_how_to_remove_an_extra_row(harness_on_bigquery: Harness) -> None:
+    harness = harness_on_bigquery
     harness.sync()
     table = harness.warehouse.dataset.table_id("tickets")
     first, second, *_ = sorted(harness.truth())

@@ -1,4 +1,7 @@
-"""Harnesses: `make_harness(tickets)` for a helpdesk of a given size, `harness` for a small one."""
+"""`make_harness(tickets)` gives a helpdesk of a given size, `harness` a small one.
+
+Their tables are in memory. What needs BigQuery has the mark `ON_BIGQUERY`.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,30 @@ from typing import Protocol
 
 import pytest
 
-from helpdesk_assets_tests.harness import Harness, open_harness
+from helpdesk_assets_tests.conformance.vendors import REST, Vendor
+from helpdesk_assets_tests.harness import Harness, open_harness, open_in_memory
+
+ON_BIGQUERY = pytest.mark.usefixtures("warehouse_endpoint")
 
 
 class MakeHarness(Protocol):
-    def __call__(self, tickets: int, *, start: datetime | None = None) -> Harness: ...
+    def __call__(
+        self, tickets: int, vendor: Vendor = REST, *, start: datetime | None = None
+    ) -> Harness: ...
 
 
 @pytest.fixture
-def make_harness(warehouse_endpoint: str) -> Iterator[MakeHarness]:
+def make_harness(request: pytest.FixtureRequest) -> Iterator[MakeHarness]:
+    is_on_bigquery = "warehouse_endpoint" in request.fixturenames
     with ExitStack() as harnesses:
 
-        def make(tickets: int, *, start: datetime | None = None) -> Harness:
-            return harnesses.enter_context(open_harness(warehouse_endpoint, tickets, start=start))
+        def make(tickets: int, vendor: Vendor = REST, *, start: datetime | None = None) -> Harness:
+            if is_on_bigquery:
+                endpoint = request.getfixturevalue("warehouse_endpoint")
+                opened = open_harness(endpoint, tickets, vendor, start=start)
+            else:
+                opened = open_in_memory(tickets, vendor, start=start)
+            return harnesses.enter_context(opened)
 
         yield make
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness
+from helpdesk_assets_tests.promises.conftest import ON_BIGQUERY
 from helpdesk_assets_tests.promises.counting_proxy import CountingProxy
+from helpdesk_assets_tests.promises.test_missed_updates_by_webhooks import hear_an_event
+
+pytestmark = ON_BIGQUERY
 
 
 def run(harness: Harness) -> tuple[int, Counter[str]]:
@@ -37,3 +41,16 @@ def test_no_changes_cost_one_call_and_two_query_jobs(harness: Harness) -> None:
     assert calls == 1
     assert jobs["query"] <= 2
     assert jobs["load"] == 0
+
+
+def test_run_with_events_costs_no_extra_jobs(harness: Harness) -> None:
+    hear_an_event(harness)
+    harness.deliver_to_receiver(harness.simulator.change(40, spread_seconds=40)[3:])
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    calls, jobs = run(harness)
+    assert calls == 1
+    assert (jobs["query"] <= 4, jobs["load"]) == (True, 0)
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    calls, jobs = run(harness)
+    assert calls == 1
+    assert (jobs["query"] <= 2, jobs["load"]) == (True, 0)

@@ -9,6 +9,9 @@ from google.cloud import bigquery
 from helpdesk_assets.model.batch import Mode
 from helpdesk_assets.spool import Spool
 from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness, as_versions
+from helpdesk_assets_tests.promises.conftest import ON_BIGQUERY
+
+pytestmark = ON_BIGQUERY
 
 OLD_COLUMNS = {
     "ticket_id": "STRING",

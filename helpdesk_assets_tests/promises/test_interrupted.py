@@ -15,9 +15,9 @@ from helpdesk_assets.errors import BatchExpired
 from helpdesk_assets.extract.plan import RequestedMode
 from helpdesk_assets.operations.sync import SyncReport
 from helpdesk_assets_tests.harness import Harness
-from helpdesk_assets_tests.promises.conftest import MakeHarness
+from helpdesk_assets_tests.promises.conftest import ON_BIGQUERY, MakeHarness
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, ON_BIGQUERY]
 
 TICKETS, PAGE = 2000, 50
 # The run of the command line, saving after every page, and killed for real when it has read so
@@ -31,15 +31,15 @@ from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import load_settings
 from helpdesk_assets.extract.plan import SyncRequest
 from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
-from helpdesk_assets_tests.harness import connected
+from helpdesk_assets_tests.backends import connected
 
 where, enough = sys.argv[1], int(sys.argv[2])
-save_checkpoint = CheckpointTable.save
+saved = CheckpointTable.save
 
 def save(self, checkpoint, expected_version):
-    if where == "before the note" and checkpoint.rows >= enough:
+    if where == "before the save" and checkpoint.rows >= enough:
         os.kill(os.getpid(), signal.SIGKILL)
-    save_checkpoint(self, checkpoint, expected_version)
+    saved(self, checkpoint, expected_version)
 
 def die(progress):
     if where == "after a page" and progress.rows >= enough:
@@ -133,7 +133,7 @@ def test_stored_rows_without_a_checkpoint_do_no_harm(
     make_harness: MakeHarness, tmp_path: Path
 ) -> None:
     harness = make_harness(TICKETS)
-    killed(harness, tmp_path, 0.6, "before the note")
+    killed(harness, tmp_path, 0.6, "before the save")
     report = resume(harness)
     assert report.facts.inserted == report.facts.rows == TICKETS
     harness.assert_equal()
@@ -145,7 +145,7 @@ def test_expired_checkpoint_is_read_again(make_harness: MakeHarness, tmp_path: P
     state = harness.state()
     assert state is not None
     assert state.checkpoint is not None
-    harness.warehouse.drop_table(state.checkpoint.staging)
+    harness.backend.drop_staging(state.checkpoint.staging)
     report = resume(harness)
     assert report.manifest.reason == "first load"
     harness.assert_equal()

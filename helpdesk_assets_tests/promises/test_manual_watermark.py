@@ -5,51 +5,36 @@ The helpdesk's cursor and the checkpoint of an interrupted fetch do not change t
 
 from __future__ import annotations
 
-import uuid
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from helpdesk_assets.errors import ConcurrentUpdate
 from helpdesk_assets.extract.plan import RequestedMode
 from helpdesk_assets.model.batch import Mode
-from helpdesk_assets.model.state import SyncState
-from helpdesk_assets.warehouse.statements.sync_state import ManualState
 from helpdesk_assets_tests.conformance.vendors import REST, ZENDESK, Vendor
-from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness, connected, open_harness
-
-
-def set_manually(harness: Harness, to: datetime) -> SyncState:
-    with connected(harness.settings) as tables:
-        seen = tables.read_state()
-        version = (seen.version if seen else 0) + 1
-        return tables.set_manually(ManualState(to, None, version, uuid.uuid4().hex, "set"), seen)
-
-
-def delete_all_rows(harness: Harness) -> None:
-    """Delete all rows, as if nothing had ever been merged."""
-    table = harness.warehouse.dataset.table_id("tickets")
-    harness.warehouse._client.query(f"DELETE FROM `{table}` WHERE TRUE").result()
+from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness
+from helpdesk_assets_tests.promises.conftest import MakeHarness
 
 
 @pytest.mark.parametrize("vendor", [REST, ZENDESK], ids=lambda vendor: vendor.name)
-def test_next_run_starts_at_the_set_watermark(warehouse_endpoint: str, vendor: Vendor) -> None:
-    with open_harness(warehouse_endpoint, 60, vendor) as harness:
-        harness.simulator.advance(SECONDS_PAST_GRACE)
-        harness.sync()
-        state = harness.state()
-        assert state is not None
-        assert (state.cursor is not None) == (vendor is ZENDESK)
-        delete_all_rows(harness)
-        oldest = min(ticket.modified_time for ticket in harness.simulator.truth())
-        assert set_manually(harness, oldest).cursor is None
-        report = harness.sync()
-        assert report.manifest.mode is Mode.INCREMENTAL
-        harness.assert_equal()
-        after = harness.state()
-        assert after is not None
-        assert after.watermark is not None
-        assert after.watermark >= (state.watermark or oldest)
+def test_next_run_starts_at_the_set_watermark(make_harness: MakeHarness, vendor: Vendor) -> None:
+    harness = make_harness(60, vendor)
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    harness.sync()
+    state = harness.state()
+    assert state is not None
+    assert (state.cursor is not None) == (vendor is ZENDESK)
+    harness.delete_rows()
+    oldest = min(ticket.modified_time for ticket in harness.simulator.truth())
+    assert harness.set_watermark(oldest).cursor is None
+    report = harness.sync()
+    assert report.manifest.mode is Mode.INCREMENTAL
+    harness.assert_equal()
+    after = harness.state()
+    assert after is not None
+    assert after.watermark is not None
+    assert after.watermark >= (state.watermark or oldest)
 
 
 def test_setting_the_watermark_drops_the_checkpoint(harness: Harness) -> None:
@@ -70,8 +55,8 @@ def test_setting_the_watermark_drops_the_checkpoint(harness: Harness) -> None:
     checkpoint = harness.state()
     assert checkpoint is not None
     assert checkpoint.checkpoint is not None
-    delete_all_rows(harness)
-    set_manually(harness, oldest)
+    harness.delete_rows()
+    harness.set_watermark(oldest)
     harness.sync()
     harness.assert_equal()
 
@@ -84,7 +69,7 @@ def test_concurrent_run_advances_nothing_and_loses_nothing(harness: Harness) -> 
 
     def meddle(phase: str) -> None:
         if phase == "merge":
-            set_manually(harness, oldest)
+            harness.set_watermark(oldest)
 
     with pytest.raises(ConcurrentUpdate):
         harness.sync(on_phase=meddle)
@@ -97,7 +82,7 @@ def test_concurrent_run_advances_nothing_and_loses_nothing(harness: Harness) -> 
 def test_first_load_over_a_set_watermark_needs_full_mode(harness: Harness) -> None:
     """A watermark set before the first load skips what is older; a full run reads it."""
     newest = max(ticket.modified_time for ticket in harness.simulator.truth())
-    set_manually(harness, newest)
+    harness.set_watermark(newest)
     harness.sync()
     assert len(harness.tickets()) < 60
     harness.sync(RequestedMode.FULL)

@@ -6,17 +6,20 @@ import pytest
 
 from helpdesk_assets.errors import ConcurrentUpdate
 from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness, as_versions
-from helpdesk_assets_tests.promises.test_cost import run
 
 
 @pytest.fixture
 def harness_with_event(harness: Harness) -> Harness:
     """A helpdesk whose receiver has been working for a while."""
+    hear_an_event(harness)
+    return harness
+
+
+def hear_an_event(harness: Harness) -> None:
     harness.sync()
     harness.deliver_to_receiver(harness.simulator.change(1))
     harness.simulator.advance(SECONDS_PAST_GRACE)
     harness.sync()
-    return harness
 
 
 def test_only_lost_webhooks_are_missed_despite_duplicates_and_delays(
@@ -116,17 +119,3 @@ def test_before_the_first_event_the_table_decides(harness: Harness) -> None:
     harness.simulator.advance(SECONDS_PAST_GRACE)
     assert harness.sync().facts.webhooks is None
     assert harness.reasons() == dict.fromkeys(as_versions([lost]), "stale")
-
-
-def test_run_with_events_costs_no_extra_jobs(harness_with_event: Harness) -> None:
-    harness_with_event.deliver_to_receiver(
-        harness_with_event.simulator.change(40, spread_seconds=40)[3:]
-    )
-    harness_with_event.simulator.advance(SECONDS_PAST_GRACE)
-    calls, jobs = run(harness_with_event)
-    assert calls == 1
-    assert (jobs["query"] <= 4, jobs["load"]) == (True, 0)
-    harness_with_event.simulator.advance(SECONDS_PAST_GRACE)
-    calls, jobs = run(harness_with_event)
-    assert calls == 1
-    assert (jobs["query"] <= 2, jobs["load"]) == (True, 0)

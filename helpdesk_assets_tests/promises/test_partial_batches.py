@@ -19,51 +19,51 @@ from helpdesk_assets.model.tickets import BadTicket, Page
 from helpdesk_assets.operations.sync import SyncPolicy, SyncReport, run_sync
 from helpdesk_assets.providers.parsing.tickets import tombstone
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
-from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
-from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
+from helpdesk_assets_tests.backends import Backend, BigQueryBackend
 from helpdesk_assets_tests.extract.fake_helpdesk import NOON, FakeHelpdesk, page, ticket
+from helpdesk_assets_tests.harness import Harness
 
 BROKEN = EndpointFailed("GET /x answered 500.")
 
 
 @dataclass
-class FakeSyncHarness:
+class FakeSync:
     """Runs with a scripted helpdesk that save after every page."""
 
-    warehouse: BigQueryClient
+    backend: Backend
     settings: Settings
 
-    def run(self, *script: Page | Exception, harness: FakeHelpdesk | None = None) -> SyncReport:
-        return run_sync(
-            harness or FakeHelpdesk(script),
-            self.tables(),
-            SyncRequest(),
-            replace(SyncPolicy.from_settings(self.settings), checkpoint_every=timedelta(0)),
-            run_id=uuid.uuid4().hex,
-        )
+    def run(self, *script: Page | Exception, helpdesk: FakeHelpdesk | None = None) -> SyncReport:
+        with self.backend.connected(self.settings) as warehouse:
+            return run_sync(
+                helpdesk or FakeHelpdesk(script),
+                warehouse,
+                SyncRequest(),
+                replace(SyncPolicy.from_settings(self.settings), checkpoint_every=timedelta(0)),
+                run_id=uuid.uuid4().hex,
+            )
 
     def interrupted(self, *script: Page) -> None:
         with pytest.raises(EndpointFailed, match="the next run goes on from there"):
             self.run(*script, BROKEN)
 
     def killed_before_saving(self, last: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+        with self.backend.connected(self.settings) as warehouse:
+            store = type(warehouse.checkpoint_store("run"))
         with monkeypatch.context() as patch:
-            patch.setattr(CheckpointTable, "save", _killed)
+            patch.setattr(store, "save", _killed)
             with pytest.raises(KeyboardInterrupt):
                 self.run(last)
 
     def state(self) -> SyncState:
-        state = self.tables().read_state()
+        with self.backend.connected(self.settings) as warehouse:
+            state = warehouse.read_state()
         assert state is not None
         return state
 
     def tickets(self) -> dict[str, dict[str, Any]]:
-        return {row["ticket_id"]: row for row in self.warehouse.list_rows("tickets")}
-
-    def tables(self) -> SyncTables:
-        return SyncTables(self.warehouse, sync_name="paper", small_batch_bytes=1_000_000)
+        return {row["ticket_id"]: row for row in self.backend.rows("tickets")}
 
 
 def _killed(*_: object) -> None:
@@ -71,82 +71,83 @@ def _killed(*_: object) -> None:
 
 
 @pytest.fixture
-def harness(warehouse: BigQueryClient, warehouse_settings: Settings) -> FakeSyncHarness:
-    return FakeSyncHarness(warehouse, warehouse_settings)
+def fake_sync(harness: Harness) -> FakeSync:
+    return FakeSync(harness.backend, harness.settings)
 
 
 def test_first_load_checkpoint_creates_the_dataset(warehouse_settings: Settings) -> None:
-    with closing(connect(warehouse_settings)) as warehouse:
-        harness = FakeSyncHarness(warehouse, warehouse_settings)
-        harness.run(page(ticket("1"), resume="1"), page(ticket("2"), resume="2"))
-        assert harness.tickets().keys() == {"1", "2"}
+    with closing(connect(warehouse_settings)) as client:
+        fake_sync = FakeSync(BigQueryBackend(client), warehouse_settings)
+        fake_sync.run(page(ticket("1"), resume="1"), page(ticket("2"), resume="2"))
+        assert fake_sync.tickets().keys() == {"1", "2"}
 
 
 @dataclass
 class HelpdeskDroppingTables(FakeHelpdesk):
     """A helpdesk between whose pages the warehouse loses the stored rows."""
 
-    harness_to_drop: FakeSyncHarness | None = None
+    fake_sync: FakeSync | None = None
 
     def _play(self, script: Any) -> Iterator[Page]:
         for given in super()._play(script):
             yield given
-            checkpoint = self.harness_to_drop.state().checkpoint if self.harness_to_drop else None
-            if self.harness_to_drop and checkpoint:
-                self.harness_to_drop.warehouse.drop_table(checkpoint.staging)
+            checkpoint = self.fake_sync.state().checkpoint if self.fake_sync else None
+            if self.fake_sync and checkpoint:
+                self.fake_sync.backend.drop_staging(checkpoint.staging)
 
 
 @pytest.mark.parametrize("resume", ["2", None], ids=["at the next save", "at the end"])
 def test_checkpoint_without_its_rows_fails_and_advances_nothing(
-    harness: FakeSyncHarness, resume: str | None
+    fake_sync: FakeSync, resume: str | None
 ) -> None:
     script = [page(ticket("1"), resume="1"), page(ticket("2"), resume=resume)]
     with pytest.raises(BatchExpired, match="starts over"):
-        harness.run(harness=HelpdeskDroppingTables(script, harness_to_drop=harness))
-    assert harness.state().watermark is None
+        fake_sync.run(helpdesk=HelpdeskDroppingTables(script, fake_sync=fake_sync))
+    assert fake_sync.state().watermark is None
     again = FakeHelpdesk([page(ticket("1"), ticket("2"))])
-    harness.run(harness=again)
+    fake_sync.run(helpdesk=again)
     assert again.resumed == [None]
-    assert harness.tickets().keys() == {"1", "2"}
+    assert fake_sync.tickets().keys() == {"1", "2"}
 
 
 def test_later_of_two_reads_after_the_checkpoint_wins(
-    harness: FakeSyncHarness, monkeypatch: pytest.MonkeyPatch
+    fake_sync: FakeSync, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both have read the same ticket, changed twice in one tick."""
-    harness.interrupted(page(ticket("1"), resume="1"))
+    fake_sync.interrupted(page(ticket("1"), resume="1"))
     early = page(ticket("8"), ticket("9"), ticket("2", body="early"), resume="2")
-    harness.killed_before_saving(early, monkeypatch)
-    harness.run(page(ticket("2", body="late")))
-    assert "late" in str(harness.tickets()["2"]["raw_json"])
+    fake_sync.killed_before_saving(early, monkeypatch)
+    fake_sync.run(page(ticket("2", body="late")))
+    assert "late" in str(fake_sync.tickets()["2"]["raw_json"])
 
 
 def test_tombstone_stored_after_the_checkpoint_stays_a_tombstone(
-    harness: FakeSyncHarness, monkeypatch: pytest.MonkeyPatch
+    fake_sync: FakeSync, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    harness.run(page(ticket("2", 600), until=NOON - timedelta(hours=5)))
-    harness.interrupted(page(ticket("1"), resume="1"))
+    fake_sync.run(page(ticket("2", 600), until=NOON - timedelta(hours=5)))
+    fake_sync.interrupted(page(ticket("1"), resume="1"))
     end = tombstone("2", NOON, {"id": "2"})
-    harness.killed_before_saving(page(end, resume="2"), monkeypatch)
-    harness.run(page(ticket("3")))
-    row = harness.tickets()["2"]
+    fake_sync.killed_before_saving(page(end, resume="2"), monkeypatch)
+    fake_sync.run(page(ticket("3")))
+    row = fake_sync.tickets()["2"]
     assert (row["subject"], row["deletedTime"]) == ("Subject 2", NOON)
 
 
-def test_outdated_checkpoint_starts_over(harness: FakeSyncHarness) -> None:
+def test_outdated_checkpoint_starts_over(fake_sync: FakeSync) -> None:
     """Some helpdesks report removals only for a limited time."""
-    harness.interrupted(page(ticket("1"), resume="1"))
-    begun = harness.state().checkpoint
+    fake_sync.interrupted(page(ticket("1"), resume="1"))
+    begun = fake_sync.state().checkpoint
     assert begun is not None
     old = replace(begun, saved_at=datetime.now(UTC) - RESUME_WITHIN)
-    harness.tables().checkpoint_store("run-1").save(old, 0)
+    with fake_sync.backend.connected(fake_sync.settings) as warehouse:
+        warehouse.checkpoint_store("run-1").save(old, 0)
     again = FakeHelpdesk([page(ticket("1"), ticket("2"))])
-    harness.run(harness=again)
+    fake_sync.run(helpdesk=again)
     assert again.resumed == [None]
 
 
-def test_unreadable_tickets_are_named_after_resuming(harness: FakeSyncHarness) -> None:
+def test_unreadable_tickets_are_named_after_resuming(fake_sync: FakeSync) -> None:
     bad = (BadTicket("7", "modifiedTime", "is absent"),)
-    harness.interrupted(replace(page(ticket("1"), resume="1"), bad=bad))
-    manifest = harness.run(page(ticket("2"))).manifest
+    fake_sync.interrupted(replace(page(ticket("1"), resume="1"), bad=bad))
+    manifest = fake_sync.run(page(ticket("2"))).manifest
     assert (manifest.bad, manifest.bad_count) == (bad, 1)

@@ -20,7 +20,7 @@ from helpdesk_assets.providers.parsing.tickets import FieldMap, TicketReader, to
 from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.receiver.store import DeliveryStore
 from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness
-from helpdesk_assets_tests.promises.test_manual_watermark import set_manually
+from helpdesk_assets_tests.promises.conftest import ON_BIGQUERY
 
 
 def raw_ticket(change: TrueTicket) -> Ticket:
@@ -45,6 +45,7 @@ def twice_in_a_second(harness: Harness) -> tuple[Ticket, Ticket]:
     return raw_ticket(first), raw_ticket(second)
 
 
+@ON_BIGQUERY
 def test_late_webhook_does_not_overwrite(harness: Harness) -> None:
     harness.sync()
     first, second = twice_in_a_second(harness)
@@ -57,6 +58,7 @@ def test_late_webhook_does_not_overwrite(harness: Harness) -> None:
     harness.assert_equal()
 
 
+@ON_BIGQUERY
 def test_prompt_webhook_is_stored_and_the_sync_decides(harness: Harness) -> None:
     harness.sync()
     first, second = twice_in_a_second(harness)
@@ -67,6 +69,7 @@ def test_prompt_webhook_is_stored_and_the_sync_decides(harness: Harness) -> None
 
 
 @pytest.mark.parametrize("together", [True, False])
+@ON_BIGQUERY
 def test_deletion_is_final(harness: Harness, together: bool) -> None:
     harness.sync()
     (change,) = harness.simulator.change(1)
@@ -113,6 +116,7 @@ def test_overtaken_run_does_not_overwrite(harness: Harness, phase: str, ranged: 
     harness.sync_and_verify()
 
 
+@ON_BIGQUERY
 def test_rereading_a_range_corrects_rows_at_equal_times(harness: Harness) -> None:
     """Reading a range again corrects wrong rows with equal times, whoever wrote them.
 
@@ -128,7 +132,7 @@ def test_rereading_a_range_corrects_rows_at_equal_times(harness: Harness) -> Non
 
     def meddle(done: str) -> None:
         if done == "fetch":
-            set_manually(harness, at)
+            harness.set_watermark(at)
 
     harness.sync(since=at - timedelta(hours=1), until=at + timedelta(hours=1), on_phase=meddle)
     harness.assert_equal()

@@ -23,8 +23,8 @@ from helpdesk_assets.providers.request_tracker.adapter import RequestTrackerAdap
 from helpdesk_assets.providers.request_tracker.adapter import from_settings
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets_tests.backends import connected
 from helpdesk_assets_tests.conformance.vendors import REQUEST_TRACKER
-from helpdesk_assets_tests.harness import connected
 from helpdesk_assets_tests.request_tracker.conftest import Running
 from helpdesk_assets_tests.request_tracker.server import PASSWORD, RequestTracker
 

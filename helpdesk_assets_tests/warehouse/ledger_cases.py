@@ -116,8 +116,7 @@ class LedgerCases:
     def judge(self, manifest: Manifest, policy: WebhookPolicy = POLICY) -> dict[str, str]:
         """Judge, and return the ledger by ticket; fails if a ticket has two entries."""
         self.written()
-        request = self.sync_tables.missed_request(manifest, policy)
-        self.sync_tables.write(tables.MISSED_UPDATES, request, run_id=manifest.run_id)
+        self.sync_tables.merge_missed(manifest, policy)
         rows = self.rows()
         found = {row["ticket_id"]: row["reason"] for row in rows}
         assert len(found) == len(rows)

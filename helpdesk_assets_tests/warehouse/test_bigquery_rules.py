@@ -20,10 +20,11 @@ from helpdesk_assets.extract.checkpoint import CHECKPOINT_EVERY
 from helpdesk_assets.extract.plan import RequestedMode
 from helpdesk_assets.model.webhooks import LedgerSource
 from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.base import ManualState
 from helpdesk_assets.warehouse.merge.staging import created_at
-from helpdesk_assets.warehouse.statements.sync_state import ManualState
+from helpdesk_assets_tests.backends import connected
 from helpdesk_assets_tests.end_to_end.subscribed_receiver import subscribed_receiver
-from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness, connected, open_harness
+from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness, open_harness
 from helpdesk_assets_tests.warehouse import bigquery_rules as rules
 from helpdesk_assets_tests.warehouse.job_recorder import Recording, Statement, parse, recording
 

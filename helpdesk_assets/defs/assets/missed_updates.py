@@ -11,7 +11,7 @@ from helpdesk_assets.defs.latest_batch import latest_batch
 from helpdesk_assets.defs.metadata import RAW_TICKET_CHANGES, batch_reference
 from helpdesk_assets.defs.resources.bigquery import HelpdeskBigQuery
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.stores.sync_tables import MergeRequest
+from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest
 
 
 @sync_asset(
@@ -32,5 +32,5 @@ def missed_updates(
         if manifest is not None:
             settings = bigquery.settings()
             with bigquery.sync_tables() as sync_tables:
-                request = sync_tables.missed_request(manifest, settings.webhooks)
+                request = sync_tables.requests.missed(manifest, settings.webhooks)
     return dg.MaterializeResult(value=request, metadata=batch_reference(manifest))

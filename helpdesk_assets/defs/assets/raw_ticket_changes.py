@@ -21,7 +21,7 @@ from helpdesk_assets.operations.sync import SyncPolicy, fetch_batch
 from helpdesk_assets.settings import load_settings
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.stores.sync_tables import MergeRequest
+from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest
 
 # Every log line is a row in the event log, and a full load has thousands of pages.
 PAGES_PER_LOG_LINE = 100
@@ -125,7 +125,7 @@ def fetch(
                 attempt=attempt,
                 on_page=lambda progress: log_progress(progress, log),
             )
-            request = sync_tables.changes_request(batch.manifest, spool)
+            request = sync_tables.requests.changes(batch.manifest, spool)
     except BaseException:
         spool.close()
         raise

@@ -8,7 +8,7 @@ from helpdesk_assets.defs.latest_batch import latest_batch
 from helpdesk_assets.defs.metadata import MISSED_UPDATES, batch_reference
 from helpdesk_assets.defs.resources.bigquery import HelpdeskBigQuery
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.stores.sync_tables import MergeRequest
+from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest
 
 
 @sync_asset(
@@ -27,5 +27,5 @@ def tickets_table(
         manifest = latest_batch(context.instance, context.run)
         if manifest is not None:
             with bigquery.sync_tables() as sync_tables:
-                request = sync_tables.tickets_request(manifest)
+                request = sync_tables.requests.tickets(manifest)
     return dg.MaterializeResult(value=request, metadata=batch_reference(manifest))

@@ -23,7 +23,7 @@ from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.dataframes import read_frame, spool_frame
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Query
-from helpdesk_assets.warehouse.stores.sync_tables import MergeRequest, SyncTables
+from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest
 from helpdesk_assets.warehouse.table_spec import MergeReport, TableSpec
 
 if TYPE_CHECKING:
@@ -80,13 +80,12 @@ def write(
     Raises:
         UserError: the value has another type.
     """
-    settings = load_settings()
-    small = settings.bigquery_small_batch_bytes
+    small = load_settings().bigquery_small_batch_bytes
+    writer = TableWriter(warehouse, small_batch_bytes=small)
     if isinstance(value, Spool | Query):
         value = MergeRequest(value)
     if isinstance(value, MergeRequest):
-        sync_tables = SyncTables(warehouse, sync_name=settings.sync_name, small_batch_bytes=small)
-        return sync_tables.write(spec, value, run_id=run_id, attempt=attempt)
+        return value.write(writer, spec, run_id=run_id, attempt=attempt)
     if not hasattr(value, "itertuples"):
         raise UserError(
             f"Table {spec.name}: a {type(value).__name__} cannot be merged. Return a pandas "
@@ -96,7 +95,7 @@ def write(
     if not spec.columns:  # without declared columns, the table gets those of the frame
         spec = replace(spec, columns=rows.columns)
     with rows.spool:
-        return TableWriter(warehouse, small_batch_bytes=small).merge(
+        return writer.merge(
             spec,
             rows.spool,
             run_id=run_id,

@@ -80,9 +80,4 @@ class HelpdeskBigQuery(BigQueryResource):
         """Opens the tables of the sync."""
         settings = self.settings()
         with self.warehouse() as warehouse:
-            yield SyncTables(
-                warehouse,
-                sync_name=settings.sync_name,
-                small_batch_bytes=settings.bigquery_small_batch_bytes,
-                history_days=settings.history_days,
-            )
+            yield SyncTables.from_settings(warehouse, settings)

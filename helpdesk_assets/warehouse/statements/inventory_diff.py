@@ -11,7 +11,6 @@ is earlier, since later changes are left to the next sync.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from helpdesk_assets.model.reconciliation import (
@@ -21,6 +20,7 @@ from helpdesk_assets.model.reconciliation import (
     InventorySnapshot,
 )
 from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.base import Cutoffs
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.table_spec import ColumnType
 
@@ -28,14 +28,6 @@ from helpdesk_assets.warehouse.table_spec import ColumnType
 # inventory was read: it is wrong.
 FUTURE_TOLERANCE = timedelta(minutes=15)
 NAMED_TICKETS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Cutoffs:
-    """Up to when things count, by the helpdesk's clock: `begun` and `synced`, see above."""
-
-    begun: datetime
-    synced: datetime
 
 
 def row_counts(dataset: Dataset, snapshot: InventorySnapshot) -> Query:
@@ -109,14 +101,14 @@ WHERE D.kind IS NOT NULL"""
         (
             *_snapshot_parameters(snapshot),
             Parameter("run_id", ColumnType.STRING, snapshot.run_id),
-            Parameter("stable_until", ColumnType.TIMESTAMP, cutoffs.begun),
-            Parameter("synced_until", ColumnType.TIMESTAMP, cutoffs.synced),
+            Parameter("stable_until", ColumnType.TIMESTAMP, cutoffs.stable_until),
+            Parameter("synced_until", ColumnType.TIMESTAMP, cutoffs.synced_until),
             Parameter("future_after", ColumnType.TIMESTAMP, snapshot.ended_at + FUTURE_TOLERANCE),
         ),
     )
 
 
-def found(
+def differing_tickets(
     dataset: Dataset, snapshot: InventorySnapshot, kinds: tuple[DifferenceKind, ...]
 ) -> Query:
     """Select the tickets that differ in one of these ways, as `ticket_id`.

@@ -34,7 +34,7 @@ MISSED_SAMPLE = 100
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def facts(dataset: Dataset, manifest: Manifest, events: WebhookPolicy | None) -> Query:
+def run_counts_query(dataset: Dataset, manifest: Manifest, events: WebhookPolicy | None) -> Query:
     """Count one row `facts`: the fields of `RunCounts` as JSON text, times as microseconds.
 
     Args:

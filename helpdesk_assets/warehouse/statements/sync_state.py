@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from textwrap import fill, indent
 
 from helpdesk_assets.model.batch import Manifest, Mode
 from helpdesk_assets.model.codec import to_text
@@ -11,9 +11,53 @@ from helpdesk_assets.model.run_history import read_counts_to_json, recent_runs_t
 from helpdesk_assets.model.state import Checkpoint, ReadCounts, SyncState
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.base import ManualState
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
-from helpdesk_assets.warehouse.statements.run_counts import facts
+from helpdesk_assets.warehouse.statements.run_counts import run_counts_query
 from helpdesk_assets.warehouse.table_spec import ColumnType
+
+_WIDTH = 99
+_FORWARDS = "IF(T.watermark IS NULL OR S.watermark > T.watermark, S.watermark, T.watermark)"
+
+
+def compare_and_set(
+    dataset: Dataset,
+    values: Mapping[str, str],
+    updates: Mapping[str, str],
+    *,
+    values_from: str = "",
+) -> str:
+    """Build the MERGE that writes the row only if its version is still `@expected_version`.
+
+    Args:
+        dataset: where sync_state is.
+        values: a row by column, as SQL expressions; inserted if there is no row and 0 is expected.
+        updates: what an existing row gets by column, as SQL expressions over `S` and `T`.
+        values_from: the FROM clause of `values`.
+    """
+    source = ",\n".join(f"    {value} AS {column}" for column, value in values.items())
+    assignments = ",\n".join(f"  {column} = {value}" for column, value in updates.items())
+    return f"""\
+MERGE INTO {dataset.table(tables.SYNC_STATE.name)} AS T
+USING (
+  SELECT
+{source}{values_from}
+) AS S
+ON T.sync_name = S.sync_name
+WHEN MATCHED AND T.version = @expected_version THEN UPDATE SET
+{assignments}
+WHEN NOT MATCHED AND @expected_version = 0 THEN INSERT
+{_in_lines(values)}
+VALUES
+{_in_lines([f"S.{column}" for column in values])}"""
+
+
+def _in_lines(items: Mapping[str, str] | list[str]) -> str:
+    return fill(f"({', '.join(items)})", _WIDTH, initial_indent="  ", subsequent_indent="   ")
+
+
+def _from_source(values: Mapping[str, str]) -> dict[str, str]:
+    return {column: f"S.{column}" for column in values if column != "sync_name"}
 
 
 def commit_statement(
@@ -23,50 +67,38 @@ def commit_statement(
     recent_runs: str,
     events: WebhookPolicy | None = None,
 ) -> Query:
-    """The compare-and-set on the state row, with the facts counted in the same statement."""
-    counted = facts(dataset, manifest, events)
-    source = "\n".join("  " + line for line in counted.sql.splitlines())
-    sql = f"""\
-MERGE INTO {dataset.table(tables.SYNC_STATE.name)} AS T
-USING (
-  SELECT
-    @sync_name AS sync_name,
-    @watermark AS watermark,
-    @cursor AS cursor,
-    @expected_version + 1 AS version,
-    @window_since AS window_since,
-    @window_until AS window_until,
-    @run_id AS run_id,
-    @reason AS reason,
-    CURRENT_TIMESTAMP() AS closed_at,
-    F.facts AS facts,
-    @reading AS reading,
-    @recent_runs AS recent_runs
-  FROM (
-{source}
-  ) AS F
-) AS S
-ON T.sync_name = S.sync_name
-WHEN MATCHED AND T.version = @expected_version THEN UPDATE SET
-  watermark = IF(T.watermark IS NULL OR S.watermark > T.watermark, S.watermark, T.watermark),
-  cursor = S.cursor,
-  version = S.version,
-  window_since = S.window_since,
-  window_until = S.window_until,
-  run_id = S.run_id,
-  reason = S.reason,
-  closed_at = S.closed_at,
-  facts = S.facts,
-  reading = S.reading,
-  recent_runs = S.recent_runs,
-  unfinished = CAST(NULL AS STRING)
-WHEN NOT MATCHED AND @expected_version = 0 THEN INSERT
-  (sync_name, watermark, cursor, version, window_since, window_until, run_id, reason, closed_at,
-   facts, reading, recent_runs)
-VALUES
-  (S.sync_name, S.watermark, S.cursor, S.version, S.window_since, S.window_until, S.run_id,
-   S.reason, S.closed_at, S.facts, S.reading, S.recent_runs)"""
+    """Build the statement that commits a run and counts its facts.
+
+    Args:
+        dataset: where the tables are.
+        sync_name: which row.
+        manifest: the run.
+        recent_runs: the runs before it, as JSON.
+        events: see `run_counts_query`.
+    """
+    counted = run_counts_query(dataset, manifest, events)
+    values = {
+        "sync_name": "@sync_name",
+        "watermark": "@watermark",
+        "cursor": "@cursor",
+        "version": "@expected_version + 1",
+        "window_since": "@window_since",
+        "window_until": "@window_until",
+        "run_id": "@run_id",
+        "reason": "@reason",
+        "closed_at": "CURRENT_TIMESTAMP()",
+        "facts": "F.facts",
+        "reading": "@reading",
+        "recent_runs": "@recent_runs",
+    }
+    updates = {
+        **_from_source(values),
+        "watermark": _FORWARDS,
+        "unfinished": "CAST(NULL AS STRING)",
+    }
+    counts = f"\n  FROM (\n{indent(counted.sql, '  ')}\n  ) AS F"
     moved = manifest.window.until if manifest.advances_watermark else None
+    read_counts = ReadCounts(manifest.rows, manifest.pages, manifest.api.calls)
     own = (
         Parameter("sync_name", ColumnType.STRING, sync_name),
         Parameter("watermark", ColumnType.TIMESTAMP, moved),
@@ -75,36 +107,20 @@ VALUES
         Parameter("window_since", ColumnType.TIMESTAMP, manifest.window.since),
         Parameter("window_until", ColumnType.TIMESTAMP, manifest.window.until),
         Parameter("reason", ColumnType.STRING, f"{manifest.mode}: {manifest.reason}"),
-        Parameter("reading", ColumnType.STRING, read_counts_to_json(_read_counts(manifest))),
+        Parameter("reading", ColumnType.STRING, read_counts_to_json(read_counts)),
         Parameter("recent_runs", ColumnType.STRING, recent_runs),
     )
+    sql = compare_and_set(dataset, values, updates, values_from=counts)
     return Query(sql, (*counted.parameters, *own))
-
-
-def _read_counts(manifest: Manifest) -> ReadCounts:
-    return ReadCounts(manifest.rows, manifest.pages, manifest.api.calls)
 
 
 def checkpoint_statement(
     dataset: Dataset, sync_name: str, checkpoint: Checkpoint, expected_version: int
 ) -> Query:
-    """The compare-and-set by which a reading's place comes into the state row."""
-    sql = f"""\
-MERGE INTO {dataset.table(tables.SYNC_STATE.name)} AS T
-USING (
-  SELECT
-    @sync_name AS sync_name,
-    @unfinished AS unfinished
-) AS S
-ON T.sync_name = S.sync_name
-WHEN MATCHED AND T.version = @expected_version THEN UPDATE SET
-  unfinished = S.unfinished
-WHEN NOT MATCHED AND @expected_version = 0 THEN INSERT
-  (sync_name, version, unfinished)
-VALUES
-  (S.sync_name, 0, S.unfinished)"""
+    """Build the statement that saves a checkpoint and leaves the row's version as it is."""
+    values = {"sync_name": "@sync_name", "version": "0", "unfinished": "@unfinished"}
     return Query(
-        sql,
+        compare_and_set(dataset, values, {"unfinished": "S.unfinished"}),
         (
             Parameter("sync_name", ColumnType.STRING, sync_name),
             Parameter("unfinished", ColumnType.STRING, to_text(checkpoint)),
@@ -113,54 +129,29 @@ VALUES
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ManualState:
-    """What the state row shall say. `version`: the one that it gets."""
-
-    watermark: datetime | None
-    cursor: str | None
-    version: int
-    run_id: str
-    reason: str
-
-
 def manual_state_statement(
     dataset: Dataset, sync_name: str, manual_state: ManualState, expected: SyncState | None
 ) -> Query:
-    """The compare-and-set. The facts stay those of the last run that counted."""
-    sql = f"""\
-MERGE INTO {dataset.table(tables.SYNC_STATE.name)} AS T
-USING (
-  SELECT
-    @sync_name AS sync_name,
-    @watermark AS watermark,
-    @cursor AS cursor,
-    @version AS version,
-    @run_id AS run_id,
-    @reason AS reason,
-    CURRENT_TIMESTAMP() AS closed_at,
-    @recent_runs AS recent_runs
-) AS S
-ON T.sync_name = S.sync_name
-WHEN MATCHED AND T.version = @expected_version THEN UPDATE SET
-  watermark = S.watermark,
-  cursor = S.cursor,
-  version = S.version,
-  window_since = CAST(NULL AS TIMESTAMP),
-  window_until = CAST(NULL AS TIMESTAMP),
-  run_id = S.run_id,
-  reason = S.reason,
-  closed_at = S.closed_at,
-  reading = CAST(NULL AS STRING),
-  recent_runs = S.recent_runs,
-  unfinished = CAST(NULL AS STRING)
-WHEN NOT MATCHED AND @expected_version = 0 THEN INSERT
-  (sync_name, watermark, cursor, version, run_id, reason, closed_at, recent_runs)
-VALUES
-  (S.sync_name, S.watermark, S.cursor, S.version, S.run_id, S.reason, S.closed_at,
-   S.recent_runs)"""
+    """Build the statement that sets the row by hand. The facts stay those of the last run."""
+    values = {
+        "sync_name": "@sync_name",
+        "watermark": "@watermark",
+        "cursor": "@cursor",
+        "version": "@version",
+        "run_id": "@run_id",
+        "reason": "@reason",
+        "closed_at": "CURRENT_TIMESTAMP()",
+        "recent_runs": "@recent_runs",
+    }
+    updates = {
+        **_from_source(values),
+        "window_since": "CAST(NULL AS TIMESTAMP)",
+        "window_until": "CAST(NULL AS TIMESTAMP)",
+        "reading": "CAST(NULL AS STRING)",
+        "unfinished": "CAST(NULL AS STRING)",
+    }
     return Query(
-        sql,
+        compare_and_set(dataset, values, updates),
         (
             Parameter("sync_name", ColumnType.STRING, sync_name),
             Parameter("watermark", ColumnType.TIMESTAMP, manual_state.watermark),

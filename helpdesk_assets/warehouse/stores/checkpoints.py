@@ -20,10 +20,10 @@ from helpdesk_assets.warehouse.statements.sync_state import checkpoint_statement
 class CheckpointTable:
     """Keeps the reading of one run."""
 
-    def __init__(self, warehouse: BigQueryClient, *, sync_name: str, run_id: str) -> None:
-        self._warehouse = warehouse
-        self._schema = Schema(warehouse)
-        self._staging = Staging(warehouse)
+    def __init__(self, client: BigQueryClient, *, sync_name: str, run_id: str) -> None:
+        self._client = client
+        self._schema = Schema(client)
+        self._staging = Staging(client)
         self._sync_name = sync_name
         self._run_id = run_id
 
@@ -41,9 +41,9 @@ class CheckpointTable:
     def save(self, checkpoint: Checkpoint, expected_version: int) -> None:
         """See `sync.saving.Store`."""
         statement = checkpoint_statement(
-            self._warehouse.dataset, self._sync_name, checkpoint, expected_version
+            self._client.dataset, self._sync_name, checkpoint, expected_version
         )
-        outcome = self._warehouse.run(statement, run_id=self._run_id, step="unfinished")
+        outcome = self._client.run(statement, run_id=self._run_id, step="unfinished")
         if not outcome.changed:  # two, where two first runs have both made the row
             raise ConcurrentUpdate(
                 f"Noting how far the reading of sync {self._sync_name!r} has come: another run has "

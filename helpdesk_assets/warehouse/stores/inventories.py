@@ -17,21 +17,21 @@ from helpdesk_assets.model.reconciliation import (
 )
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.base import Cutoffs
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient, QueryResult
 from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements import inventory_diff
-from helpdesk_assets.warehouse.statements.inventory_diff import Cutoffs
 
 # Long enough to look at the last one when the next has found something.
 RETENTION = timedelta(days=15)
 
 
 class InventoryTables:
-    def __init__(self, warehouse: BigQueryClient, writer: TableWriter) -> None:
-        self._warehouse = warehouse
-        self._dataset = warehouse.dataset
+    def __init__(self, client: BigQueryClient, writer: TableWriter) -> None:
+        self._client = client
+        self._dataset = client.dataset
         self._writer = writer
 
     def store(self, snapshot: InventorySnapshot, entries: Spool) -> RowCounts:
@@ -57,7 +57,7 @@ class InventoryTables:
         self, snapshot: InventorySnapshot, kinds: tuple[DifferenceKind, ...]
     ) -> Iterator[str]:
         """The ids of these kinds, as they are asked for: there may be any number."""
-        query = inventory_diff.found(self._dataset, snapshot, kinds)
+        query = inventory_diff.differing_tickets(self._dataset, snapshot, kinds)
         for row in self._query(snapshot, query, "found").rows:
             yield row["ticket_id"]
 
@@ -93,4 +93,4 @@ class InventoryTables:
         self._writer.merge(spec, query, run_id=snapshot.run_id, step=spec.name)
 
     def _query(self, snapshot: InventorySnapshot, query: Query, step: str) -> QueryResult:
-        return self._warehouse.run(query, run_id=snapshot.run_id, step=step)
+        return self._client.run(query, run_id=snapshot.run_id, step=step)

@@ -29,8 +29,8 @@ from helpdesk_assets.warehouse.table_spec import ColumnType, MergeReport
 class RunLog:
     """The rows of sync_runs that belong to `sync_name`."""
 
-    def __init__(self, warehouse: BigQueryClient, sync_name: str) -> None:
-        self._warehouse = warehouse
+    def __init__(self, client: BigQueryClient, sync_name: str) -> None:
+        self._client = client
         self._sync_name = sync_name
 
     def write(self, state: SyncState, *, attempt: int = 0) -> MergeReport | None:
@@ -39,7 +39,7 @@ class RunLog:
         runs = known_runs(state)
         if not runs:
             return None
-        return TableWriter(self._warehouse).merge(
+        return TableWriter(self._client).merge(
             tables.SYNC_RUNS,
             runs_source(self._sync_name, runs),
             run_id=runs[0].run_id,
@@ -54,10 +54,10 @@ class RunLog:
 
     def newest(self, limit: int) -> tuple[RunRecord, ...]:
         """The last advances, newest first; none where there is no log yet."""
-        if not Schema(self._warehouse).exists(tables.SYNC_RUNS):
+        if not Schema(self._client).exists(tables.SYNC_RUNS):
             return ()
-        outcome = self._warehouse.run(
-            newest_runs(self._warehouse.dataset, self._sync_name, limit),
+        outcome = self._client.run(
+            newest_runs(self._client.dataset, self._sync_name, limit),
             run_id="log",
             step=tables.SYNC_RUNS.name,
         )

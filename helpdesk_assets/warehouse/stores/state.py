@@ -27,7 +27,7 @@ from helpdesk_assets.model.tickets import Window
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
-from helpdesk_assets.warehouse.statements.run_counts import facts, run_counts_from_json
+from helpdesk_assets.warehouse.statements.run_counts import run_counts_from_json, run_counts_query
 from helpdesk_assets.warehouse.statements.sync_state import commit_statement
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,16 +36,18 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class StateTable:
     """The one row of sync_state that belongs to `sync_name`."""
 
-    def __init__(self, warehouse: BigQueryClient, sync_name: str) -> None:
-        self._warehouse = warehouse
+    def __init__(self, client: BigQueryClient, sync_name: str) -> None:
+        self._client = client
         self._sync_name = sync_name
 
     def read(self) -> SyncState | None:
-        """The state as it is now; None before the first run has closed.
+        """Return the state as it is now; None without a row or a table.
 
         Two first runs at once can both insert the row, since keys are not enforced. Both windows
         were durable then; the lower watermark is believed, which costs a re-read and loses nothing.
         """
+        if self._client.get_table(tables.SYNC_STATE.name) is None:
+            return None
         states = [state for state in self._read_all() if state.sync_name == self._sync_name]
         return min(states, key=lambda state: state.watermark or EPOCH, default=None)
 
@@ -54,13 +56,13 @@ class StateTable:
         return {state.checkpoint.staging for state in self._read_all() if state.checkpoint}
 
     def _read_all(self) -> list[SyncState]:
-        return [_state_from(row) for row in self._warehouse.list_rows(tables.SYNC_STATE.name)]
+        return [_state_from(row) for row in self._client.list_rows(tables.SYNC_STATE.name)]
 
     def commit_run(
         self, manifest: Manifest, *, events: WebhookPolicy | None = None, attempt: int = 0
     ) -> SyncState:
         """Record that the batch is durable in tickets, and move the watermark if it may move.
-        `events`: see `facts`.
+        `events`: see `run_counts_query`.
 
         Call it only after the MERGE into tickets has succeeded. Calling it again for the same run
         changes nothing.
@@ -72,9 +74,9 @@ class StateTable:
         if seen is not None and seen.run_id == manifest.run_id:
             return seen
         statement = commit_statement(
-            self._warehouse.dataset, self._sync_name, manifest, recent_runs_to_json(seen), events
+            self._client.dataset, self._sync_name, manifest, recent_runs_to_json(seen), events
         )
-        self._warehouse.run(statement, run_id=manifest.run_id, step="sync_state", attempt=attempt)
+        self._client.run(statement, run_id=manifest.run_id, step="sync_state", attempt=attempt)
         state = self.read()
         if state is None or state.run_id != manifest.run_id:
             raise ConcurrentUpdate(
@@ -88,8 +90,8 @@ class StateTable:
         self, manifest: Manifest, *, events: WebhookPolicy | None = None, attempt: int = 0
     ) -> RunCounts:
         """What closing the run would have counted, without touching the state row."""
-        outcome = self._warehouse.run(
-            facts(self._warehouse.dataset, manifest, events),
+        outcome = self._client.run(
+            run_counts_query(self._client.dataset, manifest, events),
             run_id=manifest.run_id,
             step="facts",
             attempt=attempt,

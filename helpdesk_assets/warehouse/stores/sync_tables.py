@@ -1,39 +1,34 @@
-"""The tables of a sync as one run uses them: what to merge at each step, and the state around it.
+"""The tables of one sync in BigQuery: `warehouse.base.Warehouse` as the product has it.
 
-Each step is described by a `MergeRequest`, so that the command line and Dagster's IO manager write
-by the same writer. The order raw_ticket_changes, missed_updates, tickets, sync_state is the
-caller's to keep; `pipeline` says why.
+Each step's merge is a `MergeRequest`, so that the command line and Dagster's IO manager write by
+the same writer.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
-from helpdesk_assets.errors import BatchExpired, HelpdeskAssetsError
+from helpdesk_assets.errors import HelpdeskAssetsError
 from helpdesk_assets.model.batch import BATCH_TTL, Manifest, Mode
 from helpdesk_assets.model.run_history import known_runs
 from helpdesk_assets.model.state import Checkpoint, RunCounts, RunRecord, SyncState
-from helpdesk_assets.model.webhooks import LedgerSource, WebhookDay, WebhookPolicy
+from helpdesk_assets.model.webhooks import WebhookDay, WebhookPolicy
+from helpdesk_assets.settings import Settings
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.base import ManualState
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
-from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
 from helpdesk_assets.warehouse.merge.schema import Schema, is_json_as_text
 from helpdesk_assets.warehouse.merge.staging import Staging
-from helpdesk_assets.warehouse.merge.statement import table_source
 from helpdesk_assets.warehouse.merge.writer import TableWriter
-from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements import batch, history_view, webhook_days
-from helpdesk_assets.warehouse.statements.missed_by_table import missed_by_table
-from helpdesk_assets.warehouse.statements.missed_updates import missed_by_events
 from helpdesk_assets.warehouse.statements.run_counts import batch_counts_query
-from helpdesk_assets.warehouse.statements.sync_state import ManualState
 from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
 from helpdesk_assets.warehouse.stores.inventories import InventoryTables
 from helpdesk_assets.warehouse.stores.manual_state import write_manual_state
+from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest, MergeRequests
 from helpdesk_assets.warehouse.stores.run_log import RunLog
 from helpdesk_assets.warehouse.stores.state import StateTable
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport, TableSpec
@@ -45,53 +40,55 @@ log = logging.getLogger(__name__)
 RUNS_PER_LOG_WRITE = 10
 
 
-@dataclass(frozen=True, slots=True)
-class MergeRequest:
-    """Rows or a query for one table; `source` None: there is nothing to write.
-
-    `staging` names the table that a large batch is loaded into; it outlives this merge, because
-    later steps read the batch there. `has_tombstones`: some rows know only a part of a ticket.
-    `strictly_newer`: see `TableSpec.strictly_newer`.
-    """
-
-    source: Spool | Query | None
-    partition_bounds: PartitionBounds | None = None
-    staging: str | None = None
-    has_tombstones: bool = False
-    strictly_newer: bool = False
-
-
 class SyncTables:
-    """The dataset of one sync. Nothing is asked of the warehouse until a method is called.
-
-    `history_days`: how long ticket versions are kept; 0: for ever, None: as the table has it.
-    """
+    """The dataset of one sync. No method but those called asks the warehouse for anything."""
 
     def __init__(
         self,
-        warehouse: BigQueryClient,
+        client: BigQueryClient,
         *,
         sync_name: str,
         small_batch_bytes: int,
         history_days: int | None = None,
     ) -> None:
-        self._warehouse = warehouse
-        self._schema = Schema(warehouse)
-        self._staging = Staging(warehouse)
-        self._writer = TableWriter(warehouse, small_batch_bytes=small_batch_bytes)
+        """Bind the tables to a dataset.
+
+        Args:
+            client: the dataset.
+            sync_name: which row of sync_state.
+            small_batch_bytes: batches up to this size are sent as parameters.
+            history_days: how long ticket versions are kept; 0: for ever, None: as the table has it.
+        """
+        self._client = client
+        self._dataset = client.dataset
+        self._schema = Schema(client)
+        self._staging = Staging(client)
+        self._writer = TableWriter(client, small_batch_bytes=small_batch_bytes)
         self._sync_name = sync_name
-        self._state = StateTable(warehouse, sync_name)
-        self._runs = RunLog(warehouse, sync_name)
+        self._state = StateTable(client, sync_name)
+        self._runs = RunLog(client, sync_name)
         self._history_days = history_days
+        self.requests = MergeRequests(client, self._state)
         self.small_batch_bytes = small_batch_bytes
+
+    @classmethod
+    def from_settings(cls, client: BigQueryClient, settings: Settings) -> SyncTables:
+        """Bind the tables as the settings say."""
+        return cls(
+            client,
+            sync_name=settings.sync_name,
+            small_batch_bytes=settings.bigquery_small_batch_bytes,
+            history_days=settings.history_days,
+        )
 
     @property
     def use(self) -> JobUsage:
-        return self._warehouse.use
+        """Jobs run by this client so far."""
+        return self._client.use
 
     def read_state(self) -> SyncState | None:
-        """The state row, None before the first run has closed or where there is no table yet."""
-        return self._state.read() if self._schema.exists(tables.SYNC_STATE) else None
+        """Return the state row; None before the first run or checkpoint."""
+        return self._state.read()
 
     def can_resume(self, checkpoint: Checkpoint) -> bool:
         """Whether what was stored of an interrupted reading is still there."""
@@ -99,11 +96,11 @@ class SyncTables:
 
     def checkpoint_store(self, run_id: str) -> CheckpointTable:
         """Where a long reading of that run is kept while it goes on."""
-        return CheckpointTable(self._warehouse, sync_name=self._sync_name, run_id=run_id)
+        return CheckpointTable(self._client, sync_name=self._sync_name, run_id=run_id)
 
     def inventories(self) -> InventoryTables:
         """The tables of a reconciliation."""
-        return InventoryTables(self._warehouse, self._writer)
+        return InventoryTables(self._client, self._writer)
 
     def adopted_until(self) -> datetime | None:
         """Where the tickets table of an older sync ends; None where there is no such table.
@@ -115,8 +112,8 @@ class SyncTables:
             return None
         if tables.CONTENT_HASH.name in self._schema.columns(tables.TICKETS):
             return None
-        outcome = self._warehouse.run(
-            batch.newest_stored(self._warehouse.dataset), run_id="adopt", step="tickets"
+        outcome = self._client.run(
+            batch.newest_stored(self._dataset), run_id="adopt", step="tickets"
         )
         return next((row["watermark"] for row in outcome.rows), None)
 
@@ -132,77 +129,24 @@ class SyncTables:
     def _history_view(self) -> str:
         held = self._schema.columns(tables.TICKETS)
         raw_json = next(each for each in tables.TICKETS.columns if each.name == "raw_json")
-        return history_view.view_query(
-            self._warehouse.dataset, json_as_text=is_json_as_text(raw_json, held)
-        )
+        return history_view.view_query(self._dataset, json_as_text=is_json_as_text(raw_json, held))
 
-    def changes_request(self, manifest: Manifest, spool: Spool) -> MergeRequest:
-        """The spool's rows; where all that was read is staged already, the staging table's."""
-        if spool.rows:
-            return MergeRequest(spool, staging=manifest.staging)
-        if manifest.staging is None:
-            return MergeRequest(None)
-        staged = self._warehouse.dataset.table(manifest.staging)
-        source = Query(table_source(staged, tables.RAW_TICKET_CHANGES.columns))
-        return MergeRequest(source, staging=manifest.staging)
+    def merge_changes(self, manifest: Manifest, spool: Spool) -> MergeReport:
+        """Store the batch's versions."""
+        request = self.requests.changes(manifest, spool)
+        return self._write(tables.RAW_TICKET_CHANGES, request, manifest)
 
-    def missed_request(self, manifest: Manifest, webhooks: WebhookPolicy) -> MergeRequest:
-        """By events there is something to write without a batch as well: what came late."""
-        dataset = self._warehouse.dataset
-        has_rows = webhooks.enabled and self._has_rows(manifest)
-        events = self._by_events(webhooks)
-        if events is not None and (has_rows or manifest.rows == 0):
-            return MergeRequest(missed_by_events(dataset, manifest, events))
-        if not has_rows:
-            return MergeRequest(None)
-        return MergeRequest(missed_by_table(dataset, manifest, webhooks))
+    def merge_missed(self, manifest: Manifest, webhooks: WebhookPolicy) -> MergeReport:
+        """Record the changes that no webhook delivered."""
+        request = self.requests.missed(manifest, webhooks)
+        return self._write(tables.MISSED_UPDATES, request, manifest)
 
-    def tickets_request(self, manifest: Manifest) -> MergeRequest:
-        if not self._has_rows(manifest):
-            return MergeRequest(None)
-        partition_bounds = None
-        if manifest.created_from and manifest.created_to and not manifest.has_checkpoint:
-            partition_bounds = PartitionBounds(
-                "createdTime", manifest.created_from, manifest.created_to
-            )
-        source = batch.tickets_source(self._warehouse.dataset, manifest)
-        return MergeRequest(
-            source,
-            partition_bounds,
-            has_tombstones=manifest.may_have_tombstones,
-            strictly_newer=self._is_overtaken(manifest),
-        )
+    def merge_tickets(self, manifest: Manifest) -> MergeReport:
+        """Bring the tickets table up to date with the batch."""
+        return self._write(tables.TICKETS, self.requests.tickets(manifest), manifest)
 
-    def _is_overtaken(self, manifest: Manifest) -> bool:
-        """Whether another run has closed since this one began. It may have read a later version
-        of the same second, and moved the watermark on so far that no window reaches back to it:
-        what this run read before must not replace that."""
-        state = self.read_state()
-        return state is not None and any(
-            run.version > manifest.expected_version
-            and run.run_id != manifest.run_id
-            and run.mode is not Mode.MANUAL
-            for run in known_runs(state)
-        )
-
-    def write(
-        self, spec: TableSpec, request: MergeRequest, *, run_id: str, attempt: int = 0
-    ) -> MergeReport:
-        """Carry out one request. Doing it again changes nothing."""
-        if request.source is None:
-            self._schema.ensure(spec)
-            return MergeReport(spec.name, changed=0, inserted=0, updated=0)
-        return self._writer.merge(
-            spec.strictly_newer() if request.strictly_newer else spec,
-            request.source,
-            run_id=run_id,
-            step=spec.name,
-            attempt=attempt,
-            staging=request.staging,
-            keep_staging=request.staging is not None,
-            partition_bounds=request.partition_bounds,
-            has_tombstones=request.has_tombstones,
-        )
+    def _write(self, spec: TableSpec, request: MergeRequest, manifest: Manifest) -> MergeReport:
+        return request.write(self._writer, spec, run_id=manifest.run_id)
 
     def commit_run(
         self, manifest: Manifest, webhooks: WebhookPolicy, *, attempt: int = 0
@@ -211,7 +155,7 @@ class SyncTables:
 
         A run over a range leaves the state row alone and only counts.
         """
-        events = self._by_events(webhooks)
+        events = self.requests.by_events(webhooks)
         if manifest.is_range:
             facts = self._state.count_run(manifest, events=events, attempt=attempt)
             closed = facts, self.read_state()
@@ -230,16 +174,16 @@ class SyncTables:
 
     def find_live_tickets(self, ids: Sequence[str], *, run_id: str) -> list[str]:
         """Those of the tickets that the table has and that have not gone, in the order of `ids`."""
-        asked = batch.find_live_tickets(self._warehouse.dataset, ids)
-        outcome = self._warehouse.run(asked, run_id=run_id, step="alive")
+        asked = batch.find_live_tickets(self._dataset, ids)
+        outcome = self._client.run(asked, run_id=run_id, step="alive")
         alive = {row["ticket_id"] for row in outcome.rows}
         return [ticket_id for ticket_id in ids if ticket_id in alive]
 
     def count_batch(self, manifest: Manifest) -> RunCounts:
         """What became of a batch that is merged; of the facts only inserted, updated, unchanged
         and rejected are told."""
-        counted = batch_counts_query(self._warehouse.dataset, manifest)
-        outcome = self._warehouse.run(counted, run_id=manifest.run_id, step="count")
+        counted = batch_counts_query(self._dataset, manifest)
+        outcome = self._client.run(counted, run_id=manifest.run_id, step="count")
         row = next(outcome.rows)
         return RunCounts(
             inserted=int(row["inserted"]),
@@ -276,14 +220,14 @@ class SyncTables:
             AnotherWriter: the row is no longer the one that was seen.
         """
         self._schema.ensure(tables.SYNC_STATE)
-        state = write_manual_state(self._warehouse, self._sync_name, manual_state, expected)
+        state = write_manual_state(self._client, self._sync_name, manual_state, expected)
         self._log_run(state, attempt=0)
         return state
 
     def missed_in_last_hours(self, hours: int) -> int:
         """How many missed updates were recorded in the last hours."""
-        outcome = self._warehouse.run(
-            batch.missed_since(self._warehouse.dataset, hours), run_id="status", step="missed"
+        outcome = self._client.run(
+            batch.missed_since(self._dataset, hours), run_id="status", step="missed"
         )
         return next(int(row["missed"]) for row in outcome.rows)
 
@@ -293,50 +237,12 @@ class SyncTables:
         """How webhooks did on each day since then. Empty where there are none."""
         if not webhooks.enabled or not self._schema.exists(tables.MISSED_UPDATES):
             return ()
-        by_events = self._by_events(webhooks) is not None
-        outcome = self._warehouse.run(
+        by_events = self.requests.by_events(webhooks) is not None
+        outcome = self._client.run(
             webhook_days.webhook_days_query(
-                self._warehouse.dataset, since, webhooks.grace, by_events=by_events
+                self._dataset, since, webhooks.grace, by_events=by_events
             ),
             run_id=run_id,
             step="webhook_health",
         )
         return tuple(webhook_days.webhook_day_from_row(row) for row in outcome.rows)
-
-    def _by_events(self, webhooks: WebhookPolicy) -> WebhookPolicy | None:
-        """The policy where the ledger is kept by the events of our receiver, else None. Tables are
-        asked, which costs no query job."""
-        events = tables.WEBHOOK_EVENTS
-        if not webhooks.enabled or webhooks.ledger_source is LedgerSource.TABLE:
-            return None
-        if webhooks.ledger_source is LedgerSource.EVENTS:
-            self._schema.ensure(events)
-            return webhooks
-        if not self._schema.exists(events):
-            return None
-        rows = self._warehouse.list_rows(events.name, columns=["event_id"], max_results=1)
-        return webhooks if next(rows, None) is not None else None
-
-    def _has_rows(self, manifest: Manifest) -> bool:
-        """Whether the batch has any, and can still be read.
-
-        Raises:
-            BatchGone: its staging table is no more and the run has not closed.
-        """
-        if manifest.rows == 0:
-            return False
-        if manifest.staging is None or self._staging.exists(manifest.staging):
-            return True
-        state = self.read_state()
-        if state is not None and manifest.run_id in _closed_runs(state):
-            return False
-        raise BatchExpired(
-            f"The batch of run {manifest.run_id} was staged in {manifest.staging}, which is gone "
-            f"(staging tables live {BATCH_TTL}). Materialise raw_ticket_changes and what "
-            "follows it again; nothing is lost."
-        )
-
-
-def _closed_runs(state: SyncState) -> set[str | None]:
-    """The runs whose batch is durable in tickets, as far as the state row remembers."""
-    return {state.run_id, *(run.run_id for run in state.recent_runs)}

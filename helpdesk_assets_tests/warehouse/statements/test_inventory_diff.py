@@ -20,18 +20,18 @@ from helpdesk_assets.model.reconciliation import (
 )
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.base import Cutoffs
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Dataset, Query
 from helpdesk_assets.warehouse.statements import inventory_diff
-from helpdesk_assets.warehouse.statements.inventory_diff import Cutoffs
 from helpdesk_assets.warehouse.stores.inventories import InventoryTables
 from helpdesk_assets.warehouse.table_spec import TableSpec
 
 DATASET = Dataset("acme", "desk")
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 SWEEP = InventorySnapshot("sweep-1", "run-1", NOON, NOON + timedelta(hours=1), entries=9, pages=1)
-CUTS = Cutoffs(begun=NOON - timedelta(minutes=15), synced=NOON - timedelta(hours=2))
+CUTS = Cutoffs(stable_until=NOON - timedelta(minutes=15), synced_until=NOON - timedelta(hours=2))
 OF_SWEEP = {"sweep_id": "sweep-1", "listed_at": NOON}
 
 
@@ -114,14 +114,14 @@ def test_comparison_statement() -> None:
     assert values(query) == {
         **OF_SWEEP,
         "run_id": "run-1",
-        "stable_until": CUTS.begun,
-        "synced_until": CUTS.synced,
+        "stable_until": CUTS.stable_until,
+        "synced_until": CUTS.synced_until,
         "future_after": NOON + timedelta(hours=1, minutes=15),
     }
 
 
 def test_differences_statement() -> None:
-    query = inventory_diff.found(DATASET, SWEEP, REPAIRED_BY_FETCH)
+    query = inventory_diff.differing_tickets(DATASET, SWEEP, REPAIRED_BY_FETCH)
     assert query.sql == sql(
         """
         SELECT ticket_id
@@ -210,7 +210,7 @@ Row = tuple[datetime | None, datetime | None] | None
 CASES: dict[str, tuple[Line, Row, DifferenceKind | None]] = {
     "equal": ((OLD, False), (OLD, None), None),
     "absent": ((OLD, False), None, DifferenceKind.ABSENT),
-    "absent at the watermark": ((CUTS.synced, False), None, DifferenceKind.ABSENT),
+    "absent at the watermark": ((CUTS.synced_until, False), None, DifferenceKind.ABSENT),
     "absent, the next sync's": ((YOUNG, False), None, None),
     "absent and gone": ((OLD, True), None, None),
     "absent and unreadable": ((None, False), None, None),

@@ -12,7 +12,7 @@ from helpdesk_assets.model.state import RunCounts
 from helpdesk_assets.model.tickets import Window
 from helpdesk_assets.model.webhooks import Unsubscribed, WebhookCounts
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
-from helpdesk_assets.warehouse.statements.run_counts import facts
+from helpdesk_assets.warehouse.statements.run_counts import run_counts_query
 from helpdesk_assets.warehouse.statements.webhook_counts import index_lag
 from helpdesk_assets.warehouse.stores.state import StateTable
 from helpdesk_assets_tests.batches import NOON, SMALL
@@ -172,7 +172,7 @@ HEARD = (
 
 
 def test_run_counts_are_one_row() -> None:
-    query = facts(DATASET, LARGE, POLICY)
+    query = run_counts_query(DATASET, LARGE, POLICY)
     assert query.sql == sql(FACTS)
     assert values(query) == {
         "initial_watermark": NOON - timedelta(hours=2),
@@ -188,12 +188,12 @@ def test_run_counts_are_one_row() -> None:
 
 
 def test_without_events_no_webhook_counts() -> None:
-    query = facts(DATASET, LARGE, None)
+    query = run_counts_query(DATASET, LARGE, None)
     assert query.sql == sql(FACTS.replace(HEARD[0], "").replace(HEARD[1], ""))
 
 
 def test_empty_batch_queries_no_table() -> None:
-    text = facts(DATASET, EMPTY, None).sql
+    text = run_counts_query(DATASET, EMPTY, None).sql
     assert "SELECT 0 AS inserted, 0 AS updated, 0 AS unchanged, 0 AS rejected\n" in text
     assert "raw_ticket_changes" not in text
 

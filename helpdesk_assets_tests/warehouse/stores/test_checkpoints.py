@@ -53,6 +53,7 @@ MERGE INTO `acme.desk.sync_state` AS T
 USING (
   SELECT
     @sync_name AS sync_name,
+    0 AS version,
     @unfinished AS unfinished
 ) AS S
 ON T.sync_name = S.sync_name
@@ -61,7 +62,7 @@ WHEN MATCHED AND T.version = @expected_version THEN UPDATE SET
 WHEN NOT MATCHED AND @expected_version = 0 THEN INSERT
   (sync_name, version, unfinished)
 VALUES
-  (S.sync_name, 0, S.unfinished)"""
+  (S.sync_name, S.version, S.unfinished)"""
     )
     assert {p.name: p.value for p in query.parameters} == {
         "sync_name": "tickets",

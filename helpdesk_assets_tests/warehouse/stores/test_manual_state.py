@@ -10,8 +10,9 @@ import pytest
 from helpdesk_assets.errors import ConcurrentUpdate
 from helpdesk_assets.model.batch import Mode
 from helpdesk_assets.model.run_history import last_run
+from helpdesk_assets.warehouse.base import ManualState
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
-from helpdesk_assets.warehouse.statements.sync_state import ManualState, manual_state_statement
+from helpdesk_assets.warehouse.statements.sync_state import manual_state_statement
 from helpdesk_assets.warehouse.stores.state import StateTable
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets_tests.batches import NOON
@@ -56,19 +57,18 @@ WHEN MATCHED AND T.version = @expected_version THEN UPDATE SET
   watermark = S.watermark,
   cursor = S.cursor,
   version = S.version,
-  window_since = CAST(NULL AS TIMESTAMP),
-  window_until = CAST(NULL AS TIMESTAMP),
   run_id = S.run_id,
   reason = S.reason,
   closed_at = S.closed_at,
-  reading = CAST(NULL AS STRING),
   recent_runs = S.recent_runs,
+  window_since = CAST(NULL AS TIMESTAMP),
+  window_until = CAST(NULL AS TIMESTAMP),
+  reading = CAST(NULL AS STRING),
   unfinished = CAST(NULL AS STRING)
 WHEN NOT MATCHED AND @expected_version = 0 THEN INSERT
   (sync_name, watermark, cursor, version, run_id, reason, closed_at, recent_runs)
 VALUES
-  (S.sync_name, S.watermark, S.cursor, S.version, S.run_id, S.reason, S.closed_at,
-   S.recent_runs)"""
+  (S.sync_name, S.watermark, S.cursor, S.version, S.run_id, S.reason, S.closed_at, S.recent_runs)"""
     )
     values = {parameter.name: parameter.value for parameter in statement.parameters}
     assert (values["expected_version"], values["reason"]) == (0, "by_hand: set from there")

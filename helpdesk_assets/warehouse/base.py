@@ -1,0 +1,177 @@
+"""The seam between operations and a warehouse: what sync, repair, reconcile and backfill need.
+
+`stores.sync_tables.SyncTables` keeps it in BigQuery; the tests have one in memory. No signature
+here knows SQL, a client or a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from helpdesk_assets.extract.checkpoint import CheckpointStore
+from helpdesk_assets.model.batch import Manifest
+from helpdesk_assets.model.reconciliation import (
+    DifferenceCount,
+    DifferenceKind,
+    InventorySnapshot,
+    RowCounts,
+)
+from helpdesk_assets.model.state import Checkpoint, RunCounts, RunRecord, SyncState
+from helpdesk_assets.model.webhooks import WebhookPolicy
+from helpdesk_assets.spool import Spool
+from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport
+
+
+@dataclass(frozen=True, slots=True)
+class ManualState:
+    """The state row as a person sets it. `version` is the row's next version."""
+
+    watermark: datetime | None
+    cursor: str | None
+    version: int
+    run_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cutoffs:
+    """Up to when a reconciliation compares, by the helpdesk's clock.
+
+    Rows changed after `stable_until` may have changed while the inventory was read. Tickets
+    changed after `synced_until` are left to the next sync. `statements.inventory_diff` says how
+    each is used.
+    """
+
+    stable_until: datetime
+    synced_until: datetime
+
+
+class InventoryStore(Protocol):
+    """The snapshots of a reconciliation and the differences found in them."""
+
+    def store(self, snapshot: InventorySnapshot, entries: Spool) -> RowCounts:
+        """Store the snapshot's entries; return how many tickets it and the table have."""
+        ...
+
+    def compare(self, snapshot: InventorySnapshot, cutoffs: Cutoffs) -> None:
+        """Record every difference between the snapshot and the tickets table."""
+        ...
+
+    def found(
+        self, snapshot: InventorySnapshot, kinds: tuple[DifferenceKind, ...]
+    ) -> Iterator[str]:
+        """Yield the ids of tickets that differ in one of these ways, as they are needed."""
+        ...
+
+    def record_outcomes(self, snapshot: InventorySnapshot, *, deletions_verified: bool) -> None:
+        """Record what became of each difference, by what the tickets table holds now."""
+        ...
+
+    def difference_counts(self, snapshot: InventorySnapshot) -> tuple[DifferenceCount, ...]:
+        """Count the differences by kind and outcome."""
+        ...
+
+    def purge(self, snapshot: InventorySnapshot) -> None:
+        """Remove snapshots that are too old to be looked at."""
+        ...
+
+
+class Warehouse(Protocol):
+    """Where one sync keeps tickets, their versions, the ledger of missed updates and its state.
+
+    Every method that writes is safe to repeat. The guards are the warehouse's: a version is stored
+    once, an older version never replaces a newer one, the watermark never goes back.
+    """
+
+    @property
+    def small_batch_bytes(self) -> int:
+        """Batches up to this size are handed over in memory."""
+        ...
+
+    @property
+    def use(self) -> JobUsage:
+        """Jobs run so far."""
+        ...
+
+    def read_state(self) -> SyncState | None:
+        """Return the state row; None before the first run or checkpoint."""
+        ...
+
+    def adopted_until(self) -> datetime | None:
+        """Return where an older sync's tickets table ends; None if there is no such table."""
+        ...
+
+    def prepare(self) -> None:
+        """Create what is missing."""
+        ...
+
+    def can_resume(self, checkpoint: Checkpoint) -> bool:
+        """Return whether the rows of an interrupted run are still stored."""
+        ...
+
+    def checkpoint_store(self, run_id: str) -> CheckpointStore:
+        """Return where that run saves its checkpoints."""
+        ...
+
+    def merge_changes(self, manifest: Manifest, spool: Spool) -> MergeReport:
+        """Store the batch's versions: those in the spool, or those that are staged already."""
+        ...
+
+    def merge_missed(self, manifest: Manifest, webhooks: WebhookPolicy) -> MergeReport:
+        """Record the changes that no webhook delivered.
+
+        Raises:
+            BatchExpired: the batch was staged, and its staging table is gone.
+        """
+        ...
+
+    def merge_tickets(self, manifest: Manifest) -> MergeReport:
+        """Bring the tickets table up to date with the batch.
+
+        Raises:
+            BatchExpired: the batch was staged, and its staging table is gone.
+        """
+        ...
+
+    def count_batch(self, manifest: Manifest) -> RunCounts:
+        """Count the batch's tickets: inserted, updated, unchanged and rejected, nothing else."""
+        ...
+
+    def commit_run(
+        self, manifest: Manifest, webhooks: WebhookPolicy
+    ) -> tuple[RunCounts, SyncState | None]:
+        """Move the watermark if the run may, count what it did, and drop its staging table.
+
+        A run over a range leaves the state row alone and only counts.
+
+        Raises:
+            ConcurrentUpdate: the state row is no longer the one that the run began with.
+        """
+        ...
+
+    def drop_staging(self, manifest: Manifest) -> None:
+        """Remove what the batch has staged."""
+        ...
+
+    def find_live_tickets(self, ids: Sequence[str], *, run_id: str) -> list[str]:
+        """Return the tickets that have a live row, in the order of `ids`."""
+        ...
+
+    def inventories(self) -> InventoryStore:
+        """Return the snapshots of reconciliations."""
+        ...
+
+    def last_advances(self, limit: int) -> tuple[RunRecord, ...]:
+        """Return the last moves of the watermark, newest first."""
+        ...
+
+    def set_manually(self, manual_state: ManualState, expected: SyncState | None) -> SyncState:
+        """Write the state row as a person wants it.
+
+        Raises:
+            ConcurrentUpdate: the row is no longer the `expected` one.
+        """
+        ...

@@ -1,0 +1,172 @@
+"""What each step of a sync merges, as requests that the command line and Dagster carry out alike.
+
+The order of the steps is `operations.write_batch`'s. Must not know helpdesks or Dagster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from helpdesk_assets.errors import BatchExpired
+from helpdesk_assets.model.batch import BATCH_TTL, Manifest, Mode
+from helpdesk_assets.model.run_history import known_runs
+from helpdesk_assets.model.state import SyncState
+from helpdesk_assets.model.webhooks import LedgerSource, WebhookPolicy
+from helpdesk_assets.spool import Spool
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
+from helpdesk_assets.warehouse.merge.schema import Schema
+from helpdesk_assets.warehouse.merge.staging import Staging
+from helpdesk_assets.warehouse.merge.statement import table_source
+from helpdesk_assets.warehouse.merge.writer import TableWriter
+from helpdesk_assets.warehouse.query import Query
+from helpdesk_assets.warehouse.statements import batch
+from helpdesk_assets.warehouse.statements.missed_by_table import missed_by_table
+from helpdesk_assets.warehouse.statements.missed_updates import missed_by_events
+from helpdesk_assets.warehouse.stores.state import StateTable
+from helpdesk_assets.warehouse.table_spec import MergeReport, TableSpec
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRequest:
+    """Rows or a query to merge into one table.
+
+    Attributes:
+        source: None if there is nothing to write.
+        partition_bounds: see `PartitionBounds`.
+        staging: the table that a large batch is loaded into. It outlives this merge, because later
+            steps read the batch there.
+        has_tombstones: some rows know only a part of their ticket.
+        strictly_newer: see `TableSpec.strictly_newer`.
+    """
+
+    source: Spool | Query | None
+    partition_bounds: PartitionBounds | None = None
+    staging: str | None = None
+    has_tombstones: bool = False
+    strictly_newer: bool = False
+
+    def write(
+        self, writer: TableWriter, spec: TableSpec, *, run_id: str, attempt: int = 0
+    ) -> MergeReport:
+        """Merge the request into the table of `spec`. Doing it again changes nothing."""
+        if self.source is None:
+            with Spool(0) as nothing:  # the table is created all the same
+                return writer.merge(spec, nothing, run_id=run_id, step=spec.name)
+        return writer.merge(
+            spec.strictly_newer() if self.strictly_newer else spec,
+            self.source,
+            run_id=run_id,
+            step=spec.name,
+            attempt=attempt,
+            staging=self.staging,
+            keep_staging=self.staging is not None,
+            partition_bounds=self.partition_bounds,
+            has_tombstones=self.has_tombstones,
+        )
+
+
+class MergeRequests:
+    """The requests of one sync, by what its tables hold now."""
+
+    def __init__(self, client: BigQueryClient, state: StateTable) -> None:
+        self._client = client
+        self._dataset = client.dataset
+        self._schema = Schema(client)
+        self._staging = Staging(client)
+        self._state = state
+
+    def changes(self, manifest: Manifest, spool: Spool) -> MergeRequest:
+        """Take the spool's rows or, if all that was read is staged already, the staging table's."""
+        if spool.rows:
+            return MergeRequest(spool, staging=manifest.staging)
+        if manifest.staging is None:
+            return MergeRequest(None)
+        staged = self._dataset.table(manifest.staging)
+        source = Query(table_source(staged, tables.RAW_TICKET_CHANGES.columns))
+        return MergeRequest(source, staging=manifest.staging)
+
+    def missed(self, manifest: Manifest, webhooks: WebhookPolicy) -> MergeRequest:
+        """Take the changes that no webhook delivered.
+
+        By events there may be something to write without a batch as well: what came late.
+        """
+        has_rows = webhooks.enabled and self._has_rows(manifest)
+        events = self.by_events(webhooks)
+        if events is not None and (has_rows or manifest.rows == 0):
+            return MergeRequest(missed_by_events(self._dataset, manifest, events))
+        if not has_rows:
+            return MergeRequest(None)
+        return MergeRequest(missed_by_table(self._dataset, manifest, webhooks))
+
+    def tickets(self, manifest: Manifest) -> MergeRequest:
+        """Take the batch as rows of tickets."""
+        if not self._has_rows(manifest):
+            return MergeRequest(None)
+        bounds = None
+        if manifest.created_from and manifest.created_to and not manifest.has_checkpoint:
+            bounds = PartitionBounds("createdTime", manifest.created_from, manifest.created_to)
+        return MergeRequest(
+            batch.tickets_source(self._dataset, manifest),
+            bounds,
+            has_tombstones=manifest.may_have_tombstones,
+            strictly_newer=is_overtaken(manifest, self._state.read()),
+        )
+
+    def by_events(self, webhooks: WebhookPolicy) -> WebhookPolicy | None:
+        """Return the policy if the ledger is kept by the events of our receiver, else None.
+
+        Reads tables, which costs no query job.
+        """
+        events = tables.WEBHOOK_EVENTS
+        if not webhooks.enabled or webhooks.ledger_source is LedgerSource.TABLE:
+            return None
+        if webhooks.ledger_source is LedgerSource.EVENTS:
+            self._schema.ensure(events)
+            return webhooks
+        if not self._schema.exists(events):
+            return None
+        rows = self._client.list_rows(events.name, columns=["event_id"], max_results=1)
+        return webhooks if next(rows, None) is not None else None
+
+    def _has_rows(self, manifest: Manifest) -> bool:
+        """Return whether the batch has any rows; fail if they have expired and were not merged."""
+        if manifest.rows == 0:
+            return False
+        if manifest.staging is None or self._staging.exists(manifest.staging):
+            return True
+        if has_committed(manifest, self._state.read()):
+            return False
+        raise batch_expired(manifest)
+
+
+def is_overtaken(manifest: Manifest, state: SyncState | None) -> bool:
+    """Return whether another run has committed since this one began.
+
+    That run may have read a later version of the same second, and moved the watermark so far that
+    no window reaches back to it. What this run read before must not replace that version.
+    """
+    return state is not None and any(
+        run.version > manifest.expected_version
+        and run.run_id != manifest.run_id
+        and run.mode is not Mode.MANUAL
+        for run in known_runs(state)
+    )
+
+
+def has_committed(manifest: Manifest, state: SyncState | None) -> bool:
+    """Return whether the batch is durable in tickets, as far as the state row remembers."""
+    return state is not None and any(
+        run_id == manifest.run_id
+        for run_id in (state.run_id, *(run.run_id for run in state.recent_runs))
+    )
+
+
+def batch_expired(manifest: Manifest) -> BatchExpired:
+    """Return the error for a batch whose staging table is gone before the run has committed."""
+    return BatchExpired(
+        f"The batch of run {manifest.run_id} was staged in {manifest.staging}, which is gone "
+        f"(staging tables live {BATCH_TTL}). Materialise raw_ticket_changes and what "
+        "follows it again; nothing is lost."
+    )

@@ -1,0 +1,151 @@
+"""Where a harness keeps its tables: in the stand-in for BigQuery, or in memory."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+
+from helpdesk_assets.settings import Settings
+from helpdesk_assets.spool import Spool
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.base import Warehouse
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.bigquery.connection import connect
+from helpdesk_assets.warehouse.merge.writer import TableWriter
+from helpdesk_assets.warehouse.query import Parameter, Query
+from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
+from helpdesk_assets.warehouse.table_spec import ColumnType, TableSpec
+from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, read_rows
+from helpdesk_assets_tests.in_memory.warehouse import InMemoryWarehouse
+
+
+class Backend(Protocol):
+    """Tables, and what others than the sync do to them."""
+
+    def connected(self, settings: Settings) -> AbstractContextManager[Warehouse]:
+        """Open the warehouse as a run does."""
+        ...
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Return the rows of a table."""
+        ...
+
+    def merge(self, spec: TableSpec, spool: Spool) -> None:
+        """Write rows as a webhook function or a receiver does."""
+        ...
+
+    def delete_tickets(self, ids: Iterable[str] | None) -> None:
+        """Delete rows of tickets by hand; None: all."""
+        ...
+
+    def alter_tickets(self, ids: Iterable[str], shift: timedelta, word: str) -> None:
+        """Shift `modifiedTime` by hand; subject and content hash become the word."""
+        ...
+
+    def stagings(self) -> list[str]:
+        """Return the names of staging tables."""
+        ...
+
+    def drop_staging(self, name: str) -> None:
+        """Drop a staging table by hand."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BigQueryBackend:
+    """A dataset of the stand-in or of the service."""
+
+    client: BigQueryClient
+
+    def connected(self, settings: Settings) -> AbstractContextManager[SyncTables]:
+        return connected(settings)
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        return list(self.client.list_rows(table))
+
+    def merge(self, spec: TableSpec, spool: Spool) -> None:
+        writer = TableWriter(self.client, small_batch_bytes=4_000_000)
+        writer.merge(spec, spool, run_id=uuid.uuid4().hex, step=spec.name)
+
+    def delete_tickets(self, ids: Iterable[str] | None) -> None:
+        condition = "TRUE" if ids is None else "ticket_id IN UNNEST(@ids)"
+        self._run(f"DELETE FROM {self._tickets} WHERE {condition}", ids or ())
+
+    def alter_tickets(self, ids: Iterable[str], shift: timedelta, word: str) -> None:
+        seconds = int(shift.total_seconds())
+        self._run(
+            f"UPDATE {self._tickets} SET subject = '{word}', _content_hash = '{word}', "
+            f"modifiedTime = TIMESTAMP_ADD(modifiedTime, INTERVAL {seconds} SECOND) "
+            "WHERE ticket_id IN UNNEST(@ids)",
+            ids,
+        )
+
+    def stagings(self) -> list[str]:
+        names = (item.table_id for item in self.client.list_tables())
+        return [name for name in names if "__stg_" in name]
+
+    def drop_staging(self, name: str) -> None:
+        self.client.drop_table(name)
+
+    @property
+    def _tickets(self) -> str:
+        return self.client.dataset.table(tables.TICKETS.name)
+
+    def _run(self, sql: str, ids: Iterable[str]) -> None:
+        query = Query(sql, (Parameter("ids", ColumnType.STRING, tuple(ids)),))
+        self.client.run(query, run_id=uuid.uuid4().hex, step="tamper")
+
+
+class InMemoryBackend:
+    """A dataset in memory."""
+
+    def __init__(self) -> None:
+        self.dataset = InMemoryDataset()
+
+    @contextmanager
+    def connected(self, settings: Settings) -> Iterator[InMemoryWarehouse]:
+        yield InMemoryWarehouse(
+            self.dataset,
+            sync_name=settings.sync_name,
+            small_batch_bytes=settings.bigquery_small_batch_bytes,
+        )
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        return [dict(row) for row in self.dataset.tables.get(table, {}).values()]
+
+    def merge(self, spec: TableSpec, spool: Spool) -> None:
+        self.dataset.merge(spec, read_rows(spool, spec))
+
+    def delete_tickets(self, ids: Iterable[str] | None) -> None:
+        stored = self.dataset.tables[tables.TICKETS.name]
+        for key in [(ticket_id,) for ticket_id in ids] if ids is not None else list(stored):
+            del stored[key]
+
+    def alter_tickets(self, ids: Iterable[str], shift: timedelta, word: str) -> None:
+        for ticket_id in ids:
+            row = self.dataset.tables[tables.TICKETS.name][ticket_id,]
+            row |= {
+                "modifiedTime": row["modifiedTime"] + shift,
+                "subject": word,
+                "_content_hash": word,
+            }
+
+    def stagings(self) -> list[str]:
+        return list(self.dataset.stagings)
+
+    def drop_staging(self, name: str) -> None:
+        self.dataset.stagings.pop(name, None)
+
+
+@contextmanager
+def connected(settings: Settings) -> Iterator[SyncTables]:
+    """Open the stand-in, or the service, as a run does."""
+    client = connect(settings)
+    try:
+        yield SyncTables.from_settings(client, settings)
+    finally:
+        client.close()

@@ -1,0 +1,75 @@
+"""One case per way in which tickets can differ from what a helpdesk lists."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from helpdesk_assets.model.reconciliation import DifferenceKind, DifferenceOutcome
+from helpdesk_assets.warehouse.base import Cutoffs
+from helpdesk_assets_tests.batches import NOON
+from helpdesk_assets_tests.contract.subject import Subject, ticket
+
+CUTOFFS = Cutoffs(
+    stable_until=NOON - timedelta(minutes=10), synced_until=NOON - timedelta(minutes=20)
+)
+
+
+def test_each_kind_of_difference_is_found(subject: Subject) -> None:
+    stored = {"same": 60, "stale": 90, "unlisted": 60, "gone": 60, "ahead": 60, "young": 5}
+    subject.run(*(ticket(name, minutes) for name, minutes in stored.items()))
+    subject.run(ticket("future", -60))
+    listed = {
+        "same": 60, "stale": 60, "gone": 50, "ahead": 70, "young": 30, "future": 60,
+        "absent": 60, "too new": 15,
+    }  # fmt: skip
+    entries = [
+        (name, NOON - timedelta(minutes=minutes), name == "gone")
+        for name, minutes in listed.items()
+    ]
+    snapshot = subject.snapshot([*entries, ("unreadable", None, False)])
+    store = subject.warehouse.inventories()
+    store.compare(snapshot, CUTOFFS)
+    kinds = {row["ticket_id"]: row["kind"] for row in subject.backend.rows("inventory_differences")}
+    assert kinds == {
+        "stale": "stale",
+        "unlisted": "gone",
+        "gone": "gone",
+        "ahead": "newer_here",
+        "future": "newer_here",
+        "absent": "absent",
+    }
+    assert sorted(store.found(snapshot, (DifferenceKind.DELETED,))) == ["gone", "unlisted"]
+
+
+def test_outcomes_are_told_by_what_the_table_holds_then(subject: Subject) -> None:
+    subject.run(ticket("1", 90), ticket("2"), ticket("3"), ticket("4", 30))
+    at = NOON - timedelta(minutes=60)
+    snapshot = subject.snapshot([("1", at, False), ("4", at, False), ("5", at, False)])
+    store = subject.warehouse.inventories()
+    store.compare(snapshot, CUTOFFS)
+    gone = ticket("2", 40)
+    subject.run(ticket("1", 60), replace(gone, deleted_time=gone.modified_time))
+    store.record_outcomes(snapshot, deletions_verified=True)
+    counts = {
+        (each.kind, each.outcome): each.ticket_ids for each in store.difference_counts(snapshot)
+    }
+    assert counts == {
+        (DifferenceKind.STALE, DifferenceOutcome.REPAIRED): ("1",),
+        (DifferenceKind.DELETED, DifferenceOutcome.DELETED): ("2",),
+        (DifferenceKind.DELETED, DifferenceOutcome.STILL_EXISTS): ("3",),
+        (DifferenceKind.AHEAD, DifferenceOutcome.UNRESOLVED): ("4",),
+        (DifferenceKind.ABSENT, DifferenceOutcome.UNRESOLVED): ("5",),
+    }
+
+
+def test_old_snapshots_are_purged_and_their_differences_kept(subject: Subject) -> None:
+    subject.run(ticket("1"))
+    store = subject.warehouse.inventories()
+    old = subject.snapshot([("2", NOON - timedelta(hours=1), False)])
+    store.compare(old, CUTOFFS)
+    store.purge(replace(old, listed_at=NOON + timedelta(days=14)))
+    assert len(subject.backend.rows("ticket_inventory")) == 1
+    store.purge(replace(old, listed_at=NOON + timedelta(days=16)))
+    assert subject.backend.rows("ticket_inventory") == []
+    assert len(subject.backend.rows("inventory_differences")) == 2

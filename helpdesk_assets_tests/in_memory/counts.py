@@ -1,0 +1,136 @@
+"""What a warehouse counts when a run commits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from helpdesk_assets.model.batch import Manifest, Mode
+from helpdesk_assets.model.state import RunCounts
+from helpdesk_assets.model.webhooks import (
+    MISSED_REASONS,
+    MissedUpdate,
+    WebhookCounts,
+    WebhookPolicy,
+)
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.statements.judging_window import judging_window
+from helpdesk_assets.warehouse.statements.run_counts import FUTURE_TOLERANCE, MISSED_SAMPLE
+from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset
+from helpdesk_assets_tests.in_memory.ledger import is_unsubscribed
+
+
+def count_batch(dataset: InMemoryDataset, manifest: Manifest) -> RunCounts:
+    """Count the batch's tickets by what became of them."""
+    newest: dict[str, datetime] = {}
+    for row in dataset.batch(manifest) if manifest.rows else ():
+        at = newest.get(row["ticket_id"], row["modifiedTime"])
+        newest[row["ticket_id"]] = max(at, row["modifiedTime"])
+    outcomes: list[str] = []
+    for ticket_id, modified in newest.items():
+        held = dataset.ticket(ticket_id)
+        if held is None:
+            continue
+        if held["_run_id"] == manifest.run_id:
+            is_new = held["_first_synced_at"] == held["_synced_at"]
+            outcomes.append("inserted" if is_new else "updated")
+        elif held["modifiedTime"] is not None:
+            outcomes.append("unchanged" if held["modifiedTime"] <= modified else "rejected")
+    return RunCounts(
+        inserted=outcomes.count("inserted"),
+        updated=outcomes.count("updated"),
+        unchanged=outcomes.count("unchanged"),
+        rejected=outcomes.count("rejected"),
+    )
+
+
+def count_run(
+    dataset: InMemoryDataset, manifest: Manifest, events: WebhookPolicy | None
+) -> RunCounts:
+    """Count all that a `RunCounts` holds; `events`: the policy if the ledger is kept by events."""
+    rows = dataset.rows(tables.TICKETS)
+    missed = sorted(
+        (
+            MissedUpdate(row["ticket_id"], row["modifiedTime"], row["reason"], row["lag_seconds"])
+            for row in dataset.rows(tables.MISSED_UPDATES)
+            if row["_run_id"] == manifest.run_id and row["reason"] in MISSED_REASONS
+        ),
+        key=lambda each: (-each.lag_seconds, each.ticket_id),
+    )
+    times = [row["modifiedTime"] for row in rows if row["modifiedTime"] is not None]
+    return replace(
+        count_batch(dataset, manifest),
+        rows=len(rows),
+        null_times=len(rows) - len(times),
+        future_times=sum(at > manifest.served_at + FUTURE_TOLERANCE for at in times),
+        missed_total=len(missed),
+        missed=tuple(missed[:MISSED_SAMPLE]),
+        missed_since=min((each.modified_time for each in missed), default=None),
+        index_lag_p99=_index_lag(dataset, manifest),
+        webhooks=_count_webhooks(dataset, manifest, events) if events else None,
+    )
+
+
+def _index_lag(dataset: InMemoryDataset, manifest: Manifest) -> float:
+    watermark, since = manifest.initial_watermark, manifest.window.since
+    if manifest.rows == 0 or manifest.is_range or manifest.mode is Mode.FULL:
+        return 0.0
+    if watermark is None or since is None:
+        return 0.0
+    runs: dict[tuple[str, datetime], set[str]] = {}
+    for row in dataset.rows(tables.RAW_TICKET_CHANGES):
+        if min(row["_fetched_at"], row["modifiedTime"]) >= since:
+            runs.setdefault((row["ticket_id"], row["modifiedTime"]), set()).add(row["_run_id"])
+    lags = [
+        max(0.0, (watermark - modified).total_seconds())
+        for (_, modified), found_by in runs.items()
+        if found_by == {manifest.run_id}
+    ]
+    return float(_quantile(lags, 99) or 0.0)
+
+
+def _count_webhooks(
+    dataset: InMemoryDataset, manifest: Manifest, policy: WebhookPolicy
+) -> WebhookCounts:
+    bounds = judging_window(manifest, policy)
+    heard, latencies = [], []
+    for event in dataset.rows(tables.WEBHOOK_EVENTS):
+        received, version = event["received_at"], event["modifiedTime"]
+        if received < bounds.reads_from:
+            continue
+        is_believed = version is not None and version <= manifest.served_at
+        heard.append(max(received, version) if is_believed else received)
+        if heard[-1] > bounds.counted_after and version is not None:
+            latencies.append(max(0.0, (event["committed_at"] - version).total_seconds()))
+    last = max(heard, default=None)
+    changes = {
+        (row["ticket_id"], row["modifiedTime"])
+        for row in dataset.rows(tables.RAW_TICKET_CHANGES)
+        if row["_fetched_at"] >= bounds.reads_from
+        and bounds.reads_from < row["modifiedTime"] <= bounds.delivered_by
+        and not is_unsubscribed(row, policy)
+    }
+    unheard = [at for _, at in changes if last is None or at > last]
+    written = [
+        row["reason"]
+        for row in dataset.rows(tables.MISSED_UPDATES)
+        if row["_judged_by"] == manifest.run_id
+    ]
+    return WebhookCounts(
+        judged=sum(at > bounds.counted_after for _, at in changes),
+        late=written.count("late"),
+        not_subscribed=written.count("not_subscribed"),
+        webhook_only=written.count("webhook_only"),
+        events=sum(at > bounds.counted_after for at in heard),
+        latency_p50=_quantile(latencies, 50),
+        latency_p95=_quantile(latencies, 95),
+        last_event=last,
+        changes_since_last_event=len(unheard),
+        first_change_since_last_event=min(unheard, default=None),
+    )
+
+
+def _quantile(values: list[float], percent: int) -> Any:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] if ordered else None

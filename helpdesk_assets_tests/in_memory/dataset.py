@@ -1,0 +1,124 @@
+"""Tables in memory, written by the guards that a `TableSpec` describes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from helpdesk_assets.errors import NullKey
+from helpdesk_assets.model.batch import Manifest
+from helpdesk_assets.model.state import RunRecord, SyncState
+from helpdesk_assets.spool import Spool
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.table_spec import ColumnType, MergePolicy, MergeReport, TableSpec
+
+Row = dict[str, Any]
+
+
+class InMemoryDataset:
+    """What outlives a run: tables, staging tables, state rows and the log of runs."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, dict[tuple[Any, ...], Row]] = {}
+        self.stagings: dict[str, list[Row]] = {}
+        self.states: dict[str, SyncState] = {}
+        self.log: dict[tuple[int, str], RunRecord] = {}
+
+    def rows(self, spec: TableSpec) -> list[Row]:
+        """Return the rows themselves, not copies."""
+        return list(self.tables.get(spec.name, {}).values())
+
+    def ticket(self, ticket_id: str) -> Row | None:
+        """Return the row of a ticket."""
+        return self.tables.get(tables.TICKETS.name, {}).get((ticket_id,))
+
+    def merge(
+        self, spec: TableSpec, rows: Iterable[Row], *, has_tombstones: bool = False
+    ) -> MergeReport:
+        """Write the newest row of each key, as the spec's guard allows: all of them or none."""
+        stored = self.tables.setdefault(spec.name, {})
+        inserted = updated = 0
+        for key, row in _newest_by_key(spec, rows).items():
+            held = stored.get(key)
+            if held is None:
+                stored[key] = {column.name: row.get(column.name) for column in spec.columns}
+                inserted += 1
+            elif _may_replace(spec, held, row):
+                held.update(_update(spec, held, row, has_tombstones=has_tombstones))
+                updated += 1
+        return MergeReport(spec.name, inserted + updated, inserted, updated)
+
+    def batch(self, manifest: Manifest) -> list[Row]:
+        """Return the batch's versions with their place in it as `_seq`, tombstones not filled."""
+        if manifest.staging is not None:
+            return [dict(row) for row in self.stagings[manifest.staging]]
+        by_version: dict[tuple[str, str], list[Row]] = {}
+        for row in self.rows(tables.RAW_TICKET_CHANGES):
+            by_version.setdefault((row["ticket_id"], row["_content_hash"]), []).append(row)
+        return [
+            {**row, "_seq": seq}
+            for seq, version in enumerate(manifest.versions or ())
+            for row in by_version.get((version.ticket_id, version.content_hash), ())
+        ]
+
+
+def read_rows(spool: Spool, spec: TableSpec) -> Iterator[Row]:
+    """Yield a spool's rows as a table of `spec` would give them back."""
+    times = [column.name for column in spec.columns if column.type is ColumnType.TIMESTAMP]
+    for line in spool.lines():
+        row = json.loads(line)
+        for name in times:
+            if row.get(name) is not None:
+                row[name] = datetime.fromisoformat(row[name]).astimezone(UTC)
+        yield row
+
+
+def _newest_by_key(spec: TableSpec, rows: Iterable[Row]) -> dict[tuple[Any, ...], Row]:
+    newest: dict[tuple[Any, ...], Row] = {}
+    for row in rows:
+        key = tuple(row.get(name) for name in spec.key)
+        if None in key:
+            raise NullKey(f"{spec.name}: a row has no {', '.join(spec.key)}.")
+        if key not in newest or _order(spec, newest[key]) < _order(spec, row):
+            newest[key] = row
+    return newest
+
+
+def _order(spec: TableSpec, row: Row) -> list[tuple[bool, Any]]:
+    """Return what newer rows have more of; a NULL is less than any value."""
+    values = [row.get(name) for name in spec.newest_first]
+    return [(value is not None, value) for value in values]
+
+
+def _may_replace(spec: TableSpec, held: Row, row: Row) -> bool:
+    match spec.merge_policy:
+        case MergePolicy.NEWER_WINS:
+            return _is_newer(spec, held, row)
+        case MergePolicy.STATUS_TRANSITIONS:
+            return (held[str(spec.status)], row[str(spec.status)]) in spec.transitions
+        case _:
+            return False
+
+
+def _is_newer(spec: TableSpec, held: Row, row: Row) -> bool:
+    ours, theirs = held[str(spec.version)], row[str(spec.version)]
+    if ours is None or theirs is None:
+        return ours is None
+    if ours != theirs or spec.content_hash_column is None:
+        return bool(ours < theirs)
+    revives = held[str(spec.deleted_column)] is not None and row[str(spec.deleted_column)] is None
+    return held[spec.content_hash_column] != row[spec.content_hash_column] and not revives
+
+
+def _update(spec: TableSpec, held: Row, row: Row, *, has_tombstones: bool) -> Row:
+    kept = {*spec.key, *spec.write_once}
+    if has_tombstones and row.get(str(spec.tombstone_flag)):
+        kept |= set(spec.tombstone_keeps)
+    update = {
+        column.name: row.get(column.name) for column in spec.columns if column.name not in kept
+    }
+    if spec.partition_by in update and update[spec.partition_by] is None:
+        update[spec.partition_by] = held[spec.partition_by]
+    return update
