@@ -1,4 +1,4 @@
-"""The heart: what to ask the helpdesk for, what counts as missed, when the watermark may move.
+"""Decides which window a run reads, fetches it as a batch, and saves checkpoints.
 
-Knows the protocols of helpdesk and warehouse, and neither a vendor nor SQL nor Dagster.
+Must not know a vendor, SQL or Dagster.
 """
