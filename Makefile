@@ -58,10 +58,10 @@ chaos: install ## Stories that try to prove the promises wrong (CHAOS_STORIES, a
 		--stories $(CHAOS_STORIES) --out $(LOCAL)/chaos
 
 # What sends statements of every kind, for the three targets below: not all that needs a warehouse.
-SQL_TESTS := $(addprefix helpdesk_assets_tests/, warehouse \
+SQL_TESTS := $(addprefix helpdesk_assets_tests/, warehouse contract \
 	$(addprefix defs/, test_bigquery_merge.py test_sync_job.py test_webhook_ledger.py) \
 	receiver/test_store.py \
-	$(addprefix promises/, test_missed_updates_by_webhooks.py test_reconciliation.py test_tombstones.py))
+	promises/test_on_bigquery.py)
 
 # The two stand-ins cannot be in one environment, and this one runs on Python 3.13 alone.
 test-local-bigquery: $(SECOND)/installed ## The warehouse's tests on another stand-in (PYTHON=python3.13)

@@ -18,6 +18,7 @@ from typing import Any
 
 from helpdesk_assets.extract.checkpoint import CHECKPOINT_EVERY
 from helpdesk_assets.extract.plan import RequestedMode, SyncRequest
+from helpdesk_assets.extract.progress import Progress
 from helpdesk_assets.local.simulator.admin_client import TrueTicket
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.model.state import SyncState
@@ -98,6 +99,7 @@ class Harness:
         since: datetime | None = None,
         until: datetime | None = None,
         run_id: str | None = None,
+        on_page: Callable[[Progress], None] = lambda _: None,
         on_phase: Callable[[str], None] = lambda _: None,
         checkpoint_every: timedelta = CHECKPOINT_EVERY,
         **changed: Any,
@@ -113,6 +115,7 @@ class Harness:
                     SyncRequest(requested_mode, since, until),
                     replace(SyncPolicy.from_settings(settings), checkpoint_every=checkpoint_every),
                     run_id=run_id or uuid.uuid4().hex,
+                    on_page=on_page,
                     on_phase=on_phase,
                 )
             finally:

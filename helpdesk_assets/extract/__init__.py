@@ -1,4 +1,4 @@
-"""Extraction: plan what to read from the helpdesk, read it into a batch, and checkpoint long reads.
+"""Decides which window a run reads, fetches it as a batch, and saves checkpoints.
 
-Knows the helpdesk by its protocol only: no vendor, no SQL, no tables, no Dagster.
+Must not know a vendor, SQL or Dagster.
 """

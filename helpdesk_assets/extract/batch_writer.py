@@ -1,8 +1,8 @@
-"""Collect what a run fetches: rows to the spool, and of the rest only what stays small.
+"""Collect what a run fetches: rows go to the spool, small facts stay in memory.
 
-The rows leave memory page by page. What is kept of them is what later steps need: the versions of
-a small batch, the span of creation times, how late changes were seen, and counts. It must not know
-where rows come from or go to.
+Rows leave memory page by page. Kept is what later steps need: the versions of a small batch, the
+span of creation times, how late changes were seen, and counts. Must not know where rows come from
+or go to.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from helpdesk_assets.model.state import Checkpoint
 from helpdesk_assets.model.tickets import BadTicket, Page, Ticket
 from helpdesk_assets.spool import Spool
 
-# Percentiles over a fair sample of this many lags are steady to a percent, whatever the batch.
+# Percentiles of a random sample of this size are accurate to a percent for any batch.
 LAG_SAMPLE = 4096
 MAX_NAMED_BAD_TICKETS = 20
 
@@ -35,8 +35,16 @@ class BatchWriter:
         first_seq: int = 0,
         previous: Checkpoint | None = None,
     ) -> None:
-        """`previous`: what an interrupted reading has stored of the same batch; `first_seq` must be
-        beyond all that it has."""
+        """Start a batch, or continue one that was interrupted.
+
+        Args:
+            spool: takes the rows.
+            run_id: written into every row.
+            batch_id: written into every row.
+            rng: chooses the sample of lags.
+            first_seq: `_seq` of the first row; greater than any in `previous`.
+            previous: checkpoint of the same batch.
+        """
         self._spool = spool
         self._run_id = run_id
         self._batch_id = batch_id
@@ -54,7 +62,7 @@ class BatchWriter:
         self._next_seq = first_seq
 
     def add(self, page: Page) -> None:
-        """Spool the page's tickets, in their order."""
+        """Spool the page's tickets in their order."""
         rows: list[bytes] = []
         for ticket in page.tickets:
             rows.append(self._row(ticket, page.served_at))
@@ -73,13 +81,13 @@ class BatchWriter:
         self.bad.extend(page.bad[: MAX_NAMED_BAD_TICKETS - len(self.bad)])
 
     def created_span(self) -> tuple[datetime, datetime] | None:
-        """First and last creation time; None when a ticket has none, for then no span holds all."""
+        """Return first and last creation time; None if any ticket has none."""
         if self._created_unknown or self.created_from is None or self.created_to is None:
             return None
         return self.created_from, self.created_to
 
     def lag_percentiles(self) -> tuple[float, float, float]:
-        """p50, p95 and maximum of "seen so long after it was modified", in seconds."""
+        """Return p50, p95 and maximum of the seconds from a change to its being read."""
         if not self._lags:
             return 0.0, 0.0, 0.0
         lags = sorted(self._lags)
@@ -102,7 +110,7 @@ class BatchWriter:
                 "_fetched_at": served_at,
                 "_seq": self._next_seq,
                 "_tombstone": ticket.tombstone,
-                # It is JSON already; parsing it only to write it again would double the work.
+                # JSON already; parsing it only to serialise it again would double the work.
                 "raw_json": orjson.Fragment(ticket.raw_json),
             },
             option=orjson.OPT_UTC_Z,

@@ -1,8 +1,8 @@
-"""Make a long reading durable while it goes on, so that a killed run need not read it again.
+"""Save checkpoints of a long run, so that a killed run can be resumed.
 
-From time to time the rows so far are added to the batch's staging table, and then it is noted down
-how far the reading has come. In this order: rows that are stored and not noted are read once more
-and do no harm, rows that are noted and not stored would be lost. Must not know how either is kept.
+From time to time the new rows are appended to the batch's staging table, and then the position is
+saved. In this order: rows stored after the last saved position are read again and do no harm; rows
+behind a saved position that were not stored would be lost. Must not know how either is stored.
 """
 
 from __future__ import annotations
@@ -20,38 +20,40 @@ from helpdesk_assets.model.state import Checkpoint
 from helpdesk_assets.model.tickets import Page
 from helpdesk_assets.spool import Spool
 
-# Each time is a load job, of which BigQuery allows 1,500 a day for a table.
+# Each checkpoint is a load job, of which BigQuery allows 1,500 a day for a table.
 CHECKPOINT_EVERY = timedelta(minutes=2)
-# What has ended meanwhile must still be told of by the helpdesk when the reading goes on, and the
-# staging table must outlive that reading.
+# Helpdesks report deletions only for a limited time, and the staging table must outlive the resumed
+# run.
 RESUME_WITHIN = timedelta(days=3)
 
 
 class CheckpointStore(Protocol):
-    """Where a reading is kept."""
+    """Where checkpoints are stored."""
 
     def begin(self, staging: str) -> None:
-        """Make the staging table."""
+        """Create the staging table."""
         ...
 
     def add_rows(self, spool: Spool, staging: str) -> None:
-        """Add rows to the staging table.
+        """Append rows to the staging table.
 
         Raises:
-            BatchGone: it is no more, and what it held is lost with it.
+            BatchExpired: the table is gone, and with it all earlier rows.
         """
         ...
 
     def save(self, checkpoint: Checkpoint, expected_version: int) -> None:
-        """Raises:
-        AnotherWriter: the state row is no longer the one of `expected_version`.
+        """Save the position.
+
+        Raises:
+            ConcurrentUpdate: the state row's version is no longer `expected_version`.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointPolicy:
-    """How a reading is kept: where, and how often."""
+    """Where and how often checkpoints are saved."""
 
     store: CheckpointStore
     interval: timedelta = CHECKPOINT_EVERY
@@ -60,7 +62,7 @@ class CheckpointPolicy:
 
 
 class Checkpointer:
-    """The saving of one batch. `plan`: what is being read, and would be gone on with."""
+    """Saves the checkpoints of one batch. `plan` is what is read, and what would be resumed."""
 
     def __init__(
         self,
@@ -72,7 +74,16 @@ class Checkpointer:
         spool: Spool,
         writer: BatchWriter,
     ) -> None:
-        """`checkpoint_policy` None: nothing is kept, as for a range that somebody asks for."""
+        """Start with the plan's checkpoint, if it has one.
+
+        Args:
+            checkpoint_policy: None: nothing is saved, as for a range.
+            plan: what is read.
+            provider: the helpdesk's name; another helpdesk's checkpoint is not resumed.
+            batch_id: names the staging table.
+            spool: the rows since the last checkpoint.
+            writer: counts of all rows.
+        """
         self._checkpoint_policy = checkpoint_policy
         self.plan = plan
         self._provider = provider
@@ -85,18 +96,18 @@ class Checkpointer:
             if checkpoint_policy
             else 0.0
         )
-        # With something stored, the batch is the staging table, however small the rest.
+        # Once rows are stored, the batch is the staging table, however small the rest is.
         self.has_checkpoint = plan.checkpoint is not None
 
     def save_if_due(self, page: Page) -> None:
-        """The page is in the spool; save when it is time."""
+        """Save a checkpoint if it is time; the page is in the spool already."""
         checkpoint_policy = self._checkpoint_policy
         if checkpoint_policy is None or page.resume is None or not self._spool.rows:
             return
         if checkpoint_policy.monotonic() < self._due:
             return
         if not self.has_checkpoint:
-            # Only now: were it made again later on, the rows before would be missing in silence.
+            # Only once: a table created again later would silently lack the earlier rows.
             checkpoint_policy.store.begin(self.staging)
             self.has_checkpoint = True
         checkpoint_policy.store.add_rows(self._spool, self.staging)
@@ -108,7 +119,7 @@ class Checkpointer:
         self._due = checkpoint_policy.monotonic() + checkpoint_policy.interval.total_seconds()
 
     def finish(self) -> None:
-        """All has been read: the rest joins what is stored, where anything is."""
+        """Append the last rows to the staging table, if there is one."""
         if self._checkpoint_policy is not None and self.has_checkpoint and self._spool.rows:
             self._checkpoint_policy.store.add_rows(self._spool, self.staging)
             self._spool.clear()

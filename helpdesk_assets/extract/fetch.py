@@ -28,15 +28,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a run fetched: the manifest says what it is, the spool holds the rows."""
+    """What a run fetched: the manifest describes it, the spool holds the rows."""
 
     manifest: Manifest
     spool: Spool
 
 
 class BatchFetcher:
-    """One run's reading. `on_page` hears of every page; `now` is for names and order, and decides
-    nothing about windows."""
+    """Fetches the batch of one run."""
 
     def __init__(
         self,
@@ -51,7 +50,19 @@ class BatchFetcher:
         monotonic: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
-        """`checkpoint_policy`: how a long reading is made durable while it goes on."""
+        """Prepare a fetch.
+
+        Args:
+            helpdesk: where from.
+            spool: takes the rows.
+            run_id: names the batch.
+            attempt: names it too.
+            checkpoint_policy: where and how often checkpoints are saved.
+            on_page: called after every page.
+            now: this machine's clock, for names and order; windows do not depend on it.
+            monotonic: seconds, for progress.
+            rng: chooses samples.
+        """
         self._helpdesk = helpdesk
         self._spool = spool
         self._run_id = run_id
@@ -63,13 +74,13 @@ class BatchFetcher:
         self._rng = rng or random.Random(0)  # noqa: S311 - a sample, no secret
 
     def run(self, plan: Plan) -> Batch:
-        """Read what the plan asks for.
+        """Fetch what the plan asks for.
 
-        Any failure of the change endpoint leads to the listing at once: it has other limits, and
-        trying the same thing again would spend the time the listing needs. Bad credentials,
-        unreadable tickets and an over-full tick are no such failures and end the run. So does a
-        failure while a range was asked for, since listing everything is not what was asked. What
-        is durable of a long reading is not thrown away for the listing either.
+        If the change endpoint fails, the listing is read at once: it has other limits, and retrying
+        would spend the time that the listing needs. Bad credentials, unreadable tickets and a tick
+        with too many changes end the run instead. So does a failure while a range is read, since
+        listing everything is not what was asked for, or after a checkpoint, which is not thrown
+        away for the listing.
 
         Raises:
             EndpointFailed: the listing failed as well, or a range could not be read.
@@ -97,15 +108,15 @@ class BatchFetcher:
 
     def _prepare(self, plan: Plan) -> None:
         previous, helpdesk = plan.checkpoint, self._helpdesk
-        # A batch of its own also where it goes on with another: that one may have been merged, and
-        # must not pass for this one.
+        # A resumed batch gets an id of its own: the interrupted one may have been merged, and the
+        # two must not be taken for one.
         self._batch_id = batch_id(self._now(), self._run_id, self._attempt)
         self._writer = BatchWriter(
             self._spool,
             run_id=self._run_id,
             batch_id=self._batch_id,
             rng=self._rng,
-            # Rows that were stored and not noted come once more, and win over those.
+            # Rows stored after the checkpoint are read again, and must win over the earlier ones.
             first_seq=_microseconds(self._now()) if previous else 0,
             previous=previous,
         )
@@ -128,8 +139,8 @@ class BatchFetcher:
         pages = self._helpdesk.changes(plan.since, plan.until, plan.cursor, resume)
         last = self._consume(pages)
         if plan.until is None and plan.since is not None and last.until < plan.since:
-            # The helpdesk's clock was set back behind our watermark (it had run ahead). What
-            # changed since then carries times that no window behind the watermark will hold.
+            # The helpdesk's clock had run ahead and was set back behind our watermark. Changes
+            # since then have times before any window that starts at the watermark.
             log.warning("The helpdesk's clock is behind the watermark; reading everything.")
             reason = "the helpdesk's clock is behind the watermark"
             plan = replace(plan, mode=Mode.FULL, since=None, cursor=None, reason=reason)
@@ -138,8 +149,11 @@ class BatchFetcher:
         return plan, last
 
     def _read_listing(self, plan: Plan, error: EndpointFailed) -> tuple[Plan, Page]:
-        """The listing repairs what it sees. Pages that shift while tickets change skip old ones in
-        silence, so it moves the watermark only where its order is known to be stable."""
+        """Read the listing in place of the changes.
+
+        Pages that shift while tickets change silently skip old ones, so the watermark moves only if
+        the listing's order is stable.
+        """
         last = self._consume(self._helpdesk.listing())
         plan = replace(
             plan,

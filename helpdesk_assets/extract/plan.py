@@ -1,4 +1,4 @@
-"""Decide, before anything is asked, which window a run reads and whether it may move the watermark.
+"""Decide which window a run reads and whether it may move the watermark.
 
 Pure: state and options in, plan out. Must not know how a window is read.
 """
@@ -19,7 +19,7 @@ RESUMED = ", gone on with where it was interrupted"
 
 
 class RequestedMode(StrEnum):
-    """What the user wants: `auto` is incremental where there is a watermark and full elsewhere."""
+    """What the user asked for. `auto`: incremental with a watermark, full without one."""
 
     AUTO = "auto"
     FULL = "full"
@@ -28,7 +28,7 @@ class RequestedMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
-    """A user's wishes for one run. With `since` or `until` the run reads just that range."""
+    """The user's options for one run. With `since` or `until` the run reads only that range."""
 
     requested_mode: RequestedMode = RequestedMode.AUTO
     since: datetime | None = None
@@ -36,13 +36,28 @@ class SyncRequest:
 
     @property
     def is_range(self) -> bool:
+        """Whether only a range was asked for."""
         return self.since is not None or self.until is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one run will do. `since` None: from the beginning. `seen_*`: the state row it saw.
-    `checkpoint`: the interrupted reading that it goes on with."""
+    """What one run will do.
+
+    Attributes:
+        mode: incremental or full.
+        reason: why, for logs and tables.
+        since: start of the window; None: from the beginning.
+        until: end of the window; None: the helpdesk's clock.
+        cursor: the vendor's own cursor, if it has one.
+        advances_watermark: whether the run may move the watermark.
+        first_load: nothing has been synced before.
+        expected_version: version of the state row as it was read; 0: no row.
+        initial_watermark: watermark of that row.
+        is_range: the user asked for this range alone.
+        fallback: the listing is read because the change endpoint failed.
+        checkpoint: the interrupted run to resume.
+    """
 
     mode: Mode
     reason: str
@@ -68,14 +83,18 @@ def plan_run(
 ) -> Plan:
     """Plan one run.
 
-    `adopted` is where an older sync's table ends, given only when no run has closed yet.
+    An interrupted run is resumed unless the user asks for something else. The window reaches back
+    behind the watermark: see `lookback`.
 
-    A long reading that was interrupted goes on where it was, unless something else is asked for.
-
-    The window reaches back behind the watermark: see `lookback`.
+    Args:
+        state: the state row.
+        sync_request: the user's options.
+        adopted: where an older sync's table ends; given only if no run has committed yet.
+        overlap: how far windows overlap at least.
+        capabilities: what the helpdesk needs.
 
     Raises:
-        UserMistake: the options contradict each other or the state.
+        UserError: the options contradict each other or the state.
     """
     watermark = state.watermark if state else None
     start = watermark or adopted
@@ -118,8 +137,11 @@ def plan_run(
 
 
 def lookback(overlap: timedelta, capabilities: Capabilities) -> timedelta:
-    """How far a window goes back behind the watermark: by `overlap`, or by what the helpdesk needs
-    where that is more, since its search index lags and two edits within one tick look alike."""
+    """Return how far a window reaches back behind the watermark.
+
+    By `overlap`, or by what the helpdesk needs if that is more: its search index lags, and two
+    edits within one tick have the same time.
+    """
     return max(overlap, capabilities.minimum_overlap, capabilities.time_resolution)
 
 

@@ -1,7 +1,7 @@
-"""How far a reading has come, how fast it goes, and how long it will take.
+"""How much of a window has been read, how fast, and how long the rest may take.
 
-No helpdesk says how many tickets are to come. What can be told is how much of the window has been
-read, by time; where tickets are crowded, it goes more slowly there. Must not know who is told.
+No helpdesk says how many tickets will come. What is known is the share of the window by time, which
+grows more slowly where tickets are dense. Must not know who is told.
 """
 
 from __future__ import annotations
@@ -12,14 +12,21 @@ from datetime import datetime
 
 from helpdesk_assets.model.tickets import Page
 
-# Before so much has been read, a guess of the rest would be one of chance.
+# Below this share an estimate of the rest would be random.
 MIN_SHARE_FOR_ESTIMATE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Told after every page. `reached`: the newest modified time of the page; `share`: how much of
-    the window has been read, 0 to 1, None where the adapter cannot tell; `seconds_left`: a guess.
+    """How far a run has come after a page.
+
+    Attributes:
+        rows: tickets so far.
+        pages: pages so far.
+        reached: the newest modified time of the page.
+        share: share of the window that has been read, 0 to 1; None if the adapter cannot tell.
+        calls_per_minute: calls to the helpdesk since the run began.
+        seconds_left: an estimate; None below `MIN_SHARE_FOR_ESTIMATE`.
     """
 
     rows: int
@@ -30,7 +37,7 @@ class Progress:
     seconds_left: float | None = None
 
     def describe(self) -> str:
-        """In words, for logs and bars."""
+        """Describe it for logs and progress bars."""
         parts = [f"{self.rows:,} tickets in {self.pages:,} pages"]
         if self.share is not None:
             parts.append(f"{self.share:.0%} of the window")
@@ -42,7 +49,7 @@ class Progress:
 
 
 class ProgressTracker:
-    """Watches one reading."""
+    """Measures the progress of one run."""
 
     def __init__(
         self,
@@ -51,7 +58,13 @@ class ProgressTracker:
         calls: Callable[[], int],
         share: float | None,
     ) -> None:
-        """`share`: what an interrupted reading had read already."""
+        """Start measuring.
+
+        Args:
+            monotonic: seconds.
+            calls: calls made to the helpdesk so far.
+            share: the share that an interrupted run had read already.
+        """
         self._monotonic = monotonic
         self._calls = calls
         self._began = monotonic()
@@ -59,6 +72,7 @@ class ProgressTracker:
         self._share_before = share or 0.0
 
     def progress(self, rows: int, pages: int, page: Page) -> Progress:
+        """Return the progress after this page."""
         seconds = self._monotonic() - self._began
         calls = self._calls() - self._calls_before
         return Progress(

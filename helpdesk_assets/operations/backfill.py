@@ -1,9 +1,9 @@
-"""Read one span of time again, or for the first time, beside the sync and whatever else goes on.
+"""Read one span of time, again or for the first time, beside the scheduled sync.
 
-For histories of many millions of tickets, a month at a time on as many machines as one likes. What
-the sync has not passed yet is left to it: there it judges webhooks, and a change that a backfill
-had merged before would not look missed any more. The watermark is not touched. Must not know
-Dagster, nor who cuts time into spans.
+For histories of many millions of tickets: a month at a time, on any number of machines. A backfill
+ends where the sync's next window begins: there the sync judges webhooks, and a change that a
+backfill has merged no longer looks missed. The watermark stays. Must not know Dagster, nor who
+chooses the spans.
 """
 
 from __future__ import annotations
@@ -30,11 +30,25 @@ def backfill(
     on_page: Callable[[Progress], None] = lambda _: None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> SyncReport | None:
-    """Read what changed in `[since, until]` and merge it; None where all of it is the sync's yet.
+    """Read what changed in `[since, until]` and merge it. It judges no webhooks.
 
-    No webhook is judged by it. An interrupted span is read again from its beginning.
+    An interrupted span is read again from its beginning.
 
-    Raises: as `pipeline.run_sync`.
+    Args:
+        helpdesk: where from.
+        warehouse: where to.
+        since: start of the span.
+        until: end of the span; cut where the sync's next window begins.
+        policy: as for a sync.
+        run_id: names the run in every table.
+        on_page: called after every page.
+        now: this machine's clock.
+
+    Returns:
+        What was done; None if the sync has not passed any of the span yet.
+
+    Raises:
+        HelpdeskAssetsError: as `run_sync`.
     """
     end = _end(helpdesk, warehouse, until, policy, now())
     if end is not None and end <= since:
@@ -52,8 +66,10 @@ def backfill(
 def _end(
     helpdesk: Helpdesk, warehouse: Warehouse, until: datetime, policy: SyncPolicy, now: datetime
 ) -> datetime | None:
-    """Where the next window of the sync begins, if the span reaches that far. Without a watermark a
-    span that is not over ends by the helpdesk's clock, which None asks for."""
+    """Return the end of the span or, if earlier, the beginning of the sync's next window.
+
+    Without a watermark, a span that is not over ends by the helpdesk's clock, which is None.
+    """
     state = warehouse.read_state()
     if state is None or state.watermark is None:
         return until if until <= now else None

@@ -1,11 +1,11 @@
 """Compare every ticket that the helpdesk lists with the tickets table, and repair what differs.
 
-The sync sees changes; this sees what the sync has not seen, whoever is to blame. So nothing of it
-is silent: each difference is a row of inventory_differences, and the report says what became of it.
+A sync reads changes; a reconciliation finds what the sync has missed for any reason. It is never
+silent: each difference is a row of inventory_differences, and the report says what became of it.
 
-A listing that is cut short must not delete a table. Each ticket that is not listed is asked for by
-its id before its row is marked, none is where the listing is known not to be whole, nor where more
-than a share of the table would be. Must not know Dagster; the watermark is read and never moved.
+A truncated listing must not delete a table. Each unlisted ticket is fetched by id before its row is
+marked as deleted. No row is marked if the listing is known to be incomplete, or if more than a
+share of the table would be. Must not know Dagster; the watermark is read and never moved.
 """
 
 from __future__ import annotations
@@ -42,8 +42,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ReconcilePolicy:
-    """How a reconciliation goes about it. `max_delete_share`: of the rows that have not gone, how
-    many may be marked as gone at once. With `dry_run` nothing is repaired."""
+    """How a reconciliation runs.
+
+    Attributes:
+        webhooks: what is expected of webhooks.
+        listing_delay: how late the helpdesk may list a change.
+        concurrency: concurrent calls for single tickets.
+        max_delete_share: share of live rows that may be marked as deleted at once, 0 to 1.
+        dry_run: record differences and repair nothing.
+    """
 
     webhooks: WebhookPolicy
     listing_delay: timedelta
@@ -53,6 +60,7 @@ class ReconcilePolicy:
 
     @classmethod
     def from_settings(cls, settings: Settings, *, dry_run: bool = False) -> ReconcilePolicy:
+        """Take the policy from settings."""
         return cls(
             settings.webhooks,
             settings.listing_delay,
@@ -66,8 +74,18 @@ class ReconcilePolicy:
 class ReconcileReport:
     """What one reconciliation found and did.
 
-    `refused` says why rows of tickets that are not listed were left as they are, None where there
-    was no reason. `until` is up to when the helpdesk's changes count.
+    Attributes:
+        snapshot: the inventory as it was read.
+        row_counts: tickets in the inventory, and live rows of the table.
+        until: the helpdesk's changes up to here were compared.
+        found: the differences by kind and outcome.
+        repaired: what became of the tickets that were fetched.
+        refused: why no row was marked as deleted; None if there was no reason against it.
+        was_dry_run: nothing was repaired on purpose.
+        api_calls: calls to the helpdesk.
+        query_jobs: query jobs of the warehouse.
+        load_jobs: load jobs of the warehouse.
+        seconds: wall time.
     """
 
     snapshot: InventorySnapshot
@@ -85,7 +103,7 @@ class ReconcileReport:
     def count(
         self, kind: DifferenceKind | None = None, outcome: DifferenceOutcome | None = None
     ) -> int:
-        """Differences of this kind and outcome, each any when None."""
+        """Count the differences of this kind and outcome; None: any."""
         return sum(
             each.count
             for each in self.found
@@ -94,18 +112,18 @@ class ReconcileReport:
 
     @property
     def unrepaired(self) -> int:
-        """Absent and stale ones that are so still, less those that have gone meanwhile."""
+        """Absent and stale rows that are still so, less tickets deleted meanwhile."""
         left = sum(self.count(kind, DifferenceOutcome.UNRESOLVED) for kind in REPAIRED_BY_FETCH)
         return max(0, left - self.repaired.not_found)
 
     @property
     def unreadable(self) -> int:
-        """Tickets of which nobody can say whether they are right."""
+        """Tickets that could not be compared because they could not be read."""
         return self.snapshot.unreadable + self.repaired.unreadable
 
     @property
     def is_wrong(self) -> bool:
-        """Whether the table may differ still, by what a repair would have put right."""
+        """Whether the table may still differ in what a repair would have corrected."""
         return bool(self.refused or self.unrepaired or self.unreadable)
 
 
@@ -120,15 +138,22 @@ def reconcile(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     monotonic: Callable[[], float] = time.monotonic,
 ) -> ReconcileReport:
-    """One sweep, its comparison, and the repair of what was found.
+    """Take a snapshot of the inventory, compare it with the table, and repair what differs.
 
-    Killed anywhere it leaves nothing half-done that the next one does not find: that begins anew.
+    It may be killed at any point: the next reconciliation starts over and finds what is left.
 
     Args:
-        on_page: hears how many lines have been read.
+        helpdesk: where the inventory and single tickets come from.
+        warehouse: the tickets table.
+        policy: limits and delays.
+        run_id: names the run in every table.
+        attempt: which try of the step this is; names the snapshot.
+        on_page: called with the number of entries after every page.
+        now: this machine's clock, for names alone.
+        monotonic: seconds, for the report.
 
     Raises:
-        UserMistake: no run has closed yet, so that there is nothing to compare with.
+        UserError: no run has committed a watermark yet.
         EndpointFailed, CredentialsRefused: as `Helpdesk.inventory` and `Helpdesk.ticket`.
     """
     started, calls, used = monotonic(), helpdesk.use.calls, warehouse.use
@@ -176,8 +201,15 @@ def read_inventory(
 ) -> InventorySnapshot:
     """Read the whole inventory into the spool, as rows of ticket_inventory.
 
+    Args:
+        helpdesk: where from.
+        entries: takes the rows.
+        sweep_id: names the snapshot.
+        run_id: the run that takes it.
+        on_page: called with the number of entries after every page.
+
     Raises:
-        EndpointFailed: the helpdesk gave no page at all.
+        EndpointFailed: the helpdesk returned no page at all.
     """
     snapshot: InventorySnapshot | None = None
     for page in helpdesk.inventory():
@@ -207,7 +239,14 @@ def cutoffs_of(
     capabilities: Capabilities,
     listing_delay: timedelta,
 ) -> Cutoffs:
-    """Up to when things count."""
+    """Return up to when changes count, by the helpdesk's clock.
+
+    Args:
+        snapshot: the inventory.
+        watermark: the sync's.
+        capabilities: the helpdesk's own delays.
+        listing_delay: how late the helpdesk may list a change.
+    """
     lookback = max(listing_delay, capabilities.settle_delay + capabilities.minimum_overlap)
     stable_until = snapshot.listed_at - lookback
     return Cutoffs(stable_until, min(stable_until, watermark))
@@ -216,11 +255,13 @@ def cutoffs_of(
 def refusal_reason(
     snapshot: InventorySnapshot, row_counts: RowCounts, gone: int, max_share: float
 ) -> str | None:
-    """Why no row may be marked as gone, None where nothing speaks against it.
+    """Return why no row may be marked as deleted; None if there is no reason against it.
 
     Args:
-        gone: how many rows would be asked for.
-        most_share: of the rows that have not gone.
+        snapshot: the inventory.
+        row_counts: tickets listed, and live rows.
+        gone: rows whose ticket is not listed or is listed as deleted.
+        max_share: share of live rows that may be marked at once, 0 to 1.
     """
     if snapshot.total is not None and row_counts.listed < snapshot.total:
         return (
@@ -255,7 +296,7 @@ def _repair(
     policy: ReconcilePolicy,
     kinds: Collection[DifferenceKind],
 ) -> RepairReport:
-    """First those that are fetched, then those that have gone: only these may be marked so."""
+    """Repair absent and stale rows, then check deleted tickets, the only ones to be marked."""
     store, report = warehouse.inventories(), RepairReport()
     for mark_deleted, some in ((False, REPAIRED_BY_FETCH), (True, (DifferenceKind.DELETED,))):
         requested = tuple(kind for kind in some if kind in kinds)

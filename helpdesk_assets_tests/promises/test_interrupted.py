@@ -2,79 +2,54 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from datetime import timedelta
-from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 
 from helpdesk_assets.errors import BatchExpired
 from helpdesk_assets.extract.plan import RequestedMode
+from helpdesk_assets.extract.progress import Progress
 from helpdesk_assets.operations.sync import SyncReport
 from helpdesk_assets_tests.harness import Harness
-from helpdesk_assets_tests.promises.conftest import ON_BIGQUERY, MakeHarness
+from helpdesk_assets_tests.promises.conftest import MakeHarness
 
-pytestmark = [pytest.mark.slow, ON_BIGQUERY]
-
-TICKETS, PAGE = 2000, 50
-# The run of the command line, saving after every page, and killed for real when it has read so
-# many: after a page, or between the storing of rows and the note of it.
-KILLED = """
-import os, signal, sys, uuid
-from dataclasses import replace
-from datetime import timedelta
-from helpdesk_assets.operations.sync import SyncPolicy, run_sync
-from helpdesk_assets.providers.registry import make_helpdesk
-from helpdesk_assets.settings import load_settings
-from helpdesk_assets.extract.plan import SyncRequest
-from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
-from helpdesk_assets_tests.backends import connected
-
-where, enough = sys.argv[1], int(sys.argv[2])
-saved = CheckpointTable.save
-
-def save(self, checkpoint, expected_version):
-    if where == "before the save" and checkpoint.rows >= enough:
-        os.kill(os.getpid(), signal.SIGKILL)
-    saved(self, checkpoint, expected_version)
-
-def die(progress):
-    if where == "after a page" and progress.rows >= enough:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-CheckpointTable.save = save
-settings = load_settings()
-policy = replace(SyncPolicy.from_settings(settings), checkpoint_every=timedelta(0))
-with connected(settings) as tables:
-    run_sync(
-        make_helpdesk(settings), tables, SyncRequest(), policy, run_id=uuid.uuid4().hex, on_page=die
-    )
-"""
+TICKETS, PAGE = 400, 10
+# Where a run ends: after a page, or between the storing of rows and the saving of its position.
+AFTER_A_PAGE, BEFORE_SAVING = "after a page", "before saving"
 
 
-def killed(harness: Harness, tmp_path: Path, share: float, where: str = "after a page") -> None:
-    settings = harness.settings
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-        "HELPDESK_BASE_URL": settings.helpdesk_base_url,
-        "HELPDESK_API_TOKEN": settings.helpdesk_api_token.get_secret_value(),
-        "HELPDESK_PAGE_SIZE": str(PAGE),
-        "HELPDESK_CONCURRENCY": str(settings.helpdesk_concurrency),
-        "BIGQUERY_PROJECT": settings.bigquery_project,
-        "BIGQUERY_DATASET": settings.bigquery_dataset,
-        "BIGQUERY_EMULATOR_HOST": settings.bigquery_emulator_host,
-    }
-    ran = subprocess.run(
-        [sys.executable, "-c", KILLED, where, str(int(share * TICKETS))],
-        cwd=tmp_path,
-        env=environment,
-        check=False,
-    )
-    assert ran.returncode == -signal.SIGKILL
+class Kill(Protocol):
+    """Ends a run that saves after every page, once it has read this share of the tickets."""
+
+    def __call__(self, harness: Harness, share: float, where: str = AFTER_A_PAGE) -> None: ...
+
+
+@pytest.fixture
+def kill() -> Kill:
+    """End the run by an exception, in this process."""
+    return interrupt
+
+
+def interrupt(harness: Harness, share: float, where: str = AFTER_A_PAGE) -> None:
+    enough = int(share * TICKETS)
+    with harness.connected() as warehouse:
+        store = type(warehouse.checkpoint_store("run"))
+    save: Any = store.save
+
+    def save_or_die(self: Any, checkpoint: Any, expected_version: int) -> None:
+        if where == BEFORE_SAVING and checkpoint.rows >= enough:
+            raise KeyboardInterrupt
+        save(self, checkpoint, expected_version)
+
+    def die(progress: Progress) -> None:
+        if where == AFTER_A_PAGE and progress.rows >= enough:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "save", save_or_die)
+        with pytest.raises(KeyboardInterrupt):
+            harness.sync(checkpoint_every=timedelta(0), helpdesk_page_size=PAGE, on_page=die)
 
 
 def resume(harness: Harness) -> SyncReport:
@@ -83,12 +58,12 @@ def resume(harness: Harness) -> SyncReport:
 
 @pytest.mark.parametrize("at_once", [1, 4])
 def test_first_load_killed_at_60_percent_resumes(
-    make_harness: MakeHarness, tmp_path: Path, at_once: int
+    make_harness: MakeHarness, kill: Kill, at_once: int
 ) -> None:
     harness = make_harness(TICKETS)
     harness.settings = harness.settings.model_copy(update={"helpdesk_concurrency": at_once})
     harness.simulator.reset_counters()
-    killed(harness, tmp_path, 0.6)
+    kill(harness, 0.6)
     read_before = harness.simulator.counters().tickets_served
     harness.simulator.reset_counters()
     report = resume(harness)
@@ -103,11 +78,9 @@ def test_first_load_killed_at_60_percent_resumes(
     assert harness.sync().manifest.reason == "changes since the watermark"
 
 
-def test_changes_during_the_interruption_are_read(
-    make_harness: MakeHarness, tmp_path: Path
-) -> None:
+def test_changes_during_the_interruption_are_read(make_harness: MakeHarness, kill: Kill) -> None:
     harness = make_harness(TICKETS)
-    killed(harness, tmp_path, 0.5)
+    kill(harness, 0.5)
     harness.simulator.advance(3600)
     oldest = sorted(harness.simulator.truth(), key=lambda ticket: ticket.modified_time)[:30]
     harness.simulator.change(ids=[ticket.ticket_id for ticket in oldest], spread_seconds=60)
@@ -118,30 +91,28 @@ def test_changes_during_the_interruption_are_read(
     harness.assert_equal()
 
 
-def test_killed_repeatedly(make_harness: MakeHarness, tmp_path: Path) -> None:
+def test_killed_repeatedly(make_harness: MakeHarness, kill: Kill) -> None:
     harness = make_harness(TICKETS)
     harness.settings = harness.settings.model_copy(update={"helpdesk_concurrency": 1})
     harness.simulator.reset_counters()
     for share in (0.2, 0.5, 0.8):
-        killed(harness, tmp_path, share)
+        kill(harness, share)
     resume(harness)
     harness.assert_equal()
     assert harness.simulator.counters().tickets_served < 1.3 * TICKETS
 
 
-def test_stored_rows_without_a_checkpoint_do_no_harm(
-    make_harness: MakeHarness, tmp_path: Path
-) -> None:
+def test_stored_rows_without_a_checkpoint_do_no_harm(make_harness: MakeHarness, kill: Kill) -> None:
     harness = make_harness(TICKETS)
-    killed(harness, tmp_path, 0.6, "before the save")
+    kill(harness, 0.6, BEFORE_SAVING)
     report = resume(harness)
     assert report.facts.inserted == report.facts.rows == TICKETS
     harness.assert_equal()
 
 
-def test_expired_checkpoint_is_read_again(make_harness: MakeHarness, tmp_path: Path) -> None:
+def test_expired_checkpoint_is_read_again(make_harness: MakeHarness, kill: Kill) -> None:
     harness = make_harness(TICKETS)
-    killed(harness, tmp_path, 0.6)
+    kill(harness, 0.6)
     state = harness.state()
     assert state is not None
     assert state.checkpoint is not None
@@ -151,26 +122,9 @@ def test_expired_checkpoint_is_read_again(make_harness: MakeHarness, tmp_path: P
     harness.assert_equal()
 
 
-def test_existing_table_is_adopted_after_an_interruption(
-    make_harness: MakeHarness, tmp_path: Path
-) -> None:
-    """The state row of a checkpoint does not count as that of a closed run."""
-    from helpdesk_assets_tests.promises.test_existing_table import create_older_table
-
+def test_requested_full_run_starts_over(make_harness: MakeHarness, kill: Kill) -> None:
     harness = make_harness(TICKETS)
-    create_older_table(harness)
-    harness.simulator.change(1500, spread_seconds=3000)
-    harness.simulator.advance(60)
-    killed(harness, tmp_path, 0.6)
-    report = resume(harness)
-    assert report.manifest.reason.startswith("adopted an older sync's table")
-    assert not report.manifest.first_load
-    harness.assert_equal()
-
-
-def test_requested_full_run_starts_over(make_harness: MakeHarness, tmp_path: Path) -> None:
-    harness = make_harness(TICKETS)
-    killed(harness, tmp_path, 0.6)
+    kill(harness, 0.6)
     harness.simulator.reset_counters()
     harness.sync(RequestedMode.FULL)
     assert harness.simulator.counters().tickets_served >= TICKETS

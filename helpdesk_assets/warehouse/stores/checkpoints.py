@@ -1,8 +1,7 @@
-"""Where a long reading is kept while it goes on: its rows in a staging table, its place in the
-state row.
+"""Saves checkpoints of a long run: rows in a staging table, the position in the state row.
 
-The place is written by compare-and-set on the state row's version, without moving it: a run that
-has been overtaken by another one must not leave its own place there. Must not know helpdesks.
+The position is written by compare-and-set on the state row's version, which stays as it is: a run
+that another one has overtaken must not leave its position there. Must not know helpdesks.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from helpdesk_assets.warehouse.statements.sync_state import checkpoint_statement
 
 
 class CheckpointTable:
-    """Keeps the reading of one run."""
+    """The `extract.checkpoint.CheckpointStore` of one run."""
 
     def __init__(self, client: BigQueryClient, *, sync_name: str, run_id: str) -> None:
         self._client = client
@@ -28,23 +27,31 @@ class CheckpointTable:
         self._run_id = run_id
 
     def begin(self, staging: str) -> None:
-        """See `sync.saving.Store`."""
-        # On the first load the dataset may not be there either.
+        """Create the staging table."""
+        # On the first load the dataset may be missing too.
         self._schema.ensure(tables.SYNC_STATE)
         self._staging.begin(staging, tables.RAW_TICKET_CHANGES.columns)
 
     def add_rows(self, spool: Spool, staging: str) -> None:
-        """See `sync.saving.Store`."""
+        """Append the spool's rows to the staging table.
+
+        Raises:
+            BatchExpired: the staging table is gone, and with it all earlier rows.
+        """
         columns = tables.RAW_TICKET_CHANGES.columns
         self._staging.add(staging, columns, spool, run_id=self._run_id, step="raw_ticket_changes")
 
     def save(self, checkpoint: Checkpoint, expected_version: int) -> None:
-        """See `sync.saving.Store`."""
+        """Write the checkpoint into the state row.
+
+        Raises:
+            ConcurrentUpdate: the row's version is no longer `expected_version`.
+        """
         statement = checkpoint_statement(
             self._client.dataset, self._sync_name, checkpoint, expected_version
         )
         outcome = self._client.run(statement, run_id=self._run_id, step="unfinished")
-        if not outcome.changed:  # two, where two first runs have both made the row
+        if not outcome.changed:  # two if two first runs have each inserted the row
             raise ConcurrentUpdate(
                 f"Noting how far the reading of sync {self._sync_name!r} has come: another run has "
                 "moved its state meanwhile. No ticket is lost; run the sync again, and let one "

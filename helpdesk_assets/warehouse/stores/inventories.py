@@ -1,4 +1,4 @@
-"""The tables of one reconciliation: the sweep, and the differences that it found.
+"""The tables of reconciliations: snapshots of the helpdesk's inventory, and differences in them.
 
 Must not know helpdesks, nor what is done about a difference.
 """
@@ -24,18 +24,20 @@ from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements import inventory_diff
 
-# Long enough to look at the last one when the next has found something.
+# Long enough to look up the previous snapshot when the next one differs.
 RETENTION = timedelta(days=15)
 
 
 class InventoryTables:
+    """The `warehouse.base.InventoryStore` of one dataset."""
+
     def __init__(self, client: BigQueryClient, writer: TableWriter) -> None:
         self._client = client
         self._dataset = client.dataset
         self._writer = writer
 
     def store(self, snapshot: InventorySnapshot, entries: Spool) -> RowCounts:
-        """Keep the sweep's lines; how many tickets they are, and how many the table has."""
+        """Store the snapshot's entries; return how many tickets it and the table have."""
         spec, at = tables.TICKET_INVENTORY, snapshot.listed_at
         self._writer.merge(
             spec,
@@ -50,26 +52,26 @@ class InventoryTables:
         return RowCounts(int(row["listed"]), int(row["alive"]))
 
     def compare(self, snapshot: InventorySnapshot, cutoffs: Cutoffs) -> None:
-        """Record every difference."""
+        """Record every difference between the snapshot and the tickets table."""
         self._record(snapshot, inventory_diff.compare(self._dataset, snapshot, cutoffs))
 
     def found(
         self, snapshot: InventorySnapshot, kinds: tuple[DifferenceKind, ...]
     ) -> Iterator[str]:
-        """The ids of these kinds, as they are asked for: there may be any number."""
+        """Yield the ids of tickets that differ in one of these ways; there may be any number."""
         query = inventory_diff.differing_tickets(self._dataset, snapshot, kinds)
         for row in self._query(snapshot, query, "found").rows:
             yield row["ticket_id"]
 
     def record_outcomes(self, snapshot: InventorySnapshot, *, deletions_verified: bool) -> None:
-        """Record what became of each difference."""
+        """Record what became of each difference, by what the tickets table holds now."""
         query = inventory_diff.outcomes(
             self._dataset, snapshot, deletions_verified=deletions_verified
         )
         self._record(snapshot, query)
 
     def difference_counts(self, snapshot: InventorySnapshot) -> tuple[DifferenceCount, ...]:
-        """The differences by what they are and what became of them."""
+        """Count the differences by kind and outcome."""
         rows = self._query(
             snapshot, inventory_diff.difference_counts(self._dataset, snapshot), "counted"
         ).rows
@@ -84,7 +86,7 @@ class InventoryTables:
         )
 
     def purge(self, snapshot: InventorySnapshot) -> None:
-        """Remove sweeps that nobody will look at any more."""
+        """Remove snapshots older than `RETENTION`."""
         before: datetime = snapshot.listed_at - RETENTION
         self._query(snapshot, inventory_diff.purge(self._dataset, before), "forget")
 

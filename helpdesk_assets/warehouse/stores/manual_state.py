@@ -1,8 +1,8 @@
-"""The watermark as a person moves it: set to a time, or made again where the state row was lost.
+"""Sets the watermark by hand: to a time, or to what the run log remembers of a lost state row.
 
-Both are compare-and-set on the state row's version, like a run's own advance, and count as one: a
-run that is under way gives way when it closes. What an interrupted reading had stored is given up,
-since that reading would go on from where it was and pass over what the person wanted. Must not know
+Both are compare-and-set on the state row's version and count as an advance: a run in progress fails
+when it commits. The checkpoint of an interrupted run is dropped, since that run would resume from
+its own position and skip what the person wanted. Must not know
 what a change of the watermark means for anybody; who asks for it says that first.
 """
 
@@ -20,10 +20,19 @@ from helpdesk_assets.warehouse.stores.state import StateTable
 def write_manual_state(
     client: BigQueryClient, sync_name: str, manual_state: ManualState, expected: SyncState | None
 ) -> SyncState:
-    """Write the row if it is still the one that was `expected` (None: there was none).
+    """Write the row if it is still the expected one.
+
+    Args:
+        client: the dataset.
+        sync_name: which row.
+        manual_state: what the row shall say.
+        expected: the row as it was read; None if there was none.
+
+    Returns:
+        The row as it is now.
 
     Raises:
-        AnotherWriter: it is not.
+        ConcurrentUpdate: the row has changed; nothing was written.
     """
     statement = manual_state_statement(client.dataset, sync_name, manual_state, expected)
     client.run(statement, run_id=manual_state.run_id, step=tables.SYNC_STATE.name)

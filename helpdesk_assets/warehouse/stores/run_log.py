@@ -1,9 +1,9 @@
-"""The run log: every advance of a watermark, one row each, in `sync_runs`.
+"""The run log `sync_runs`: one row per advance of a watermark.
 
-The row follows the state row by a statement of its own, and a run may die between the two. So each
-time all that the state row remembers is offered, and a MERGE that only inserts takes what the log
-lacks. A load job would be free and would append, but nothing could tell then whether the row of the
-run before is there; and BigQuery allows 1,500 loads a day into one table.
+A row is written by a statement after the one that moves the state row, and a run may die between
+the two. So each write offers all runs that the state row remembers, and an insert-only MERGE adds
+what the log lacks. A load job would be free, but it only appends, so it cannot tell whether the
+previous run's row is there; and BigQuery allows 1,500 loads a day into one table.
 """
 
 from __future__ import annotations
@@ -34,8 +34,7 @@ class RunLog:
         self._sync_name = sync_name
 
     def write(self, state: SyncState, *, attempt: int = 0) -> MergeReport | None:
-        """Add what the log lacks of the runs that the state row remembers. Doing it again changes
-        nothing."""
+        """Add the runs that the state row remembers and the log lacks; safe to repeat."""
         runs = known_runs(state)
         if not runs:
             return None
@@ -53,7 +52,7 @@ class RunLog:
         )
 
     def newest(self, limit: int) -> tuple[RunRecord, ...]:
-        """The last advances, newest first; none where there is no log yet."""
+        """Return the last advances, newest first; none without a log."""
         if not Schema(self._client).exists(tables.SYNC_RUNS):
             return ()
         outcome = self._client.run(
@@ -65,15 +64,17 @@ class RunLog:
 
 
 def runs_source(sync_name: str, runs: Sequence[RunRecord]) -> Query:
-    """Runs as rows of the log."""
+    """Build the source of runs as rows of the log."""
     rows = [_run_to_row(sync_name, run) for run in runs]
     batch = Parameter("batch", ColumnType.STRING, json.dumps(rows))
     return Query(rows_source(tables.SYNC_RUNS.columns), (batch,))
 
 
 def newest_runs(dataset: Dataset, sync_name: str, limit: int) -> Query:
-    """The last lines of one sync. By their time first: versions begin anew where a state row was
-    lost."""
+    """Build the query for the last rows of one sync.
+
+    By time first, since versions restart at 1 after a state row was lost.
+    """
     sql = f"""\
 SELECT *
 FROM {dataset.table(tables.SYNC_RUNS.name)}

@@ -1,11 +1,11 @@
 """The state row: how far a sync has come, moved by compare-and-set and never backwards.
 
 The watermark is the sync's own. It is not derived from the tickets table, because webhooks write
-there too: `MAX(modifiedTime)` runs ahead of what the sync has seen and hides exactly the updates
-that it should find. Losing the row loses no ticket, the next run is then a full load.
+there too: `MAX(modifiedTime)` is ahead of what the sync has read and hides exactly the updates that
+it should find. Losing the row loses no ticket: the next run is a full load.
 
-Reading is a table read, which costs no query job. The statement that moves the row also stores
-what the warehouse counts at that moment, so that reading the row back tells a run's whole outcome.
+Reading the row is a table read and costs no query job. The statement that moves it also stores what
+the warehouse counts at that moment, so reading it back gives a run's whole outcome.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ class StateTable:
     def read(self) -> SyncState | None:
         """Return the state as it is now; None without a row or a table.
 
-        Two first runs at once can both insert the row, since keys are not enforced. Both windows
-        were durable then; the lower watermark is believed, which costs a re-read and loses nothing.
+        Two concurrent first runs can both insert the row, since BigQuery enforces no keys. Both
+        windows are durable then; the lower watermark counts, which costs a re-read and loses
+        nothing.
         """
         if self._client.get_table(tables.SYNC_STATE.name) is None:
             return None
@@ -52,7 +53,7 @@ class StateTable:
         return min(states, key=lambda state: state.watermark or EPOCH, default=None)
 
     def stagings_in_use(self) -> set[str]:
-        """The tables that interrupted readings go on with, of whichever sync."""
+        """Return the staging tables that interrupted runs of any sync can resume from."""
         return {state.checkpoint.staging for state in self._read_all() if state.checkpoint}
 
     def _read_all(self) -> list[SyncState]:
@@ -61,14 +62,18 @@ class StateTable:
     def commit_run(
         self, manifest: Manifest, *, events: WebhookPolicy | None = None, attempt: int = 0
     ) -> SyncState:
-        """Record that the batch is durable in tickets, and move the watermark if it may move.
-        `events`: see `run_counts_query`.
+        """Record that the batch is durable in tickets, and move the watermark if the run may.
 
         Call it only after the MERGE into tickets has succeeded. Calling it again for the same run
         changes nothing.
 
+        Args:
+            manifest: the run.
+            events: see `run_counts.facts`.
+            attempt: which try of the step this is.
+
         Raises:
-            AnotherWriter: the row is no longer the one that the run began with.
+            ConcurrentUpdate: the row is no longer the one that the run began with.
         """
         seen = self.read()
         if seen is not None and seen.run_id == manifest.run_id:
@@ -89,7 +94,7 @@ class StateTable:
     def count_run(
         self, manifest: Manifest, *, events: WebhookPolicy | None = None, attempt: int = 0
     ) -> RunCounts:
-        """What closing the run would have counted, without touching the state row."""
+        """Count what committing the run would count, and leave the state row alone."""
         outcome = self._client.run(
             run_counts_query(self._client.dataset, manifest, events),
             run_id=manifest.run_id,

@@ -1,4 +1,4 @@
-"""The tables of one sync in BigQuery: `warehouse.base.Warehouse` as the product has it.
+"""The tables of one sync in BigQuery: the `warehouse.base.Warehouse` of the product.
 
 Each step's merge is a `MergeRequest`, so that the command line and Dagster's IO manager write by
 the same writer.
@@ -35,13 +35,13 @@ from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport, TableSpe
 
 log = logging.getLogger(__name__)
 
-# A line of the run log costs a query job, which every run would have one more of. Until then the
-# state row remembers the runs; where it is lost meanwhile, rebuilding it begins a few windows back.
+# Each write to the run log costs a query job. Until the next one the state row remembers the runs;
+# if the row is lost meanwhile, rebuilding it starts a few windows further back.
 RUNS_PER_LOG_WRITE = 10
 
 
 class SyncTables:
-    """The dataset of one sync. No method but those called asks the warehouse for anything."""
+    """The dataset of one sync. Making one sends no request."""
 
     def __init__(
         self,
@@ -91,22 +91,22 @@ class SyncTables:
         return self._state.read()
 
     def can_resume(self, checkpoint: Checkpoint) -> bool:
-        """Whether what was stored of an interrupted reading is still there."""
+        """Return whether the rows of an interrupted run are still stored."""
         return self._staging.exists(checkpoint.staging)
 
     def checkpoint_store(self, run_id: str) -> CheckpointTable:
-        """Where a long reading of that run is kept while it goes on."""
+        """Return where that run saves its checkpoints."""
         return CheckpointTable(self._client, sync_name=self._sync_name, run_id=run_id)
 
     def inventories(self) -> InventoryTables:
-        """The tables of a reconciliation."""
+        """Return the tables of reconciliations."""
         return InventoryTables(self._client, self._writer)
 
     def adopted_until(self) -> datetime | None:
-        """Where the tickets table of an older sync ends; None where there is no such table.
+        """Return where an older sync's tickets table ends; None if there is no such table.
 
         A table with our own columns is not adopted: a first load that died left it, and its newest
-        row says nothing about what came before.
+        row says nothing about earlier changes.
         """
         if not self._schema.exists(tables.TICKETS):
             return None
@@ -118,8 +118,7 @@ class SyncTables:
         return next((row["watermark"] for row in outcome.rows), None)
 
     def prepare(self) -> None:
-        """Make the tables that are not there, and add the columns that an adopted one lacks; then
-        see to it that versions are kept as long as they should be, and to the view of them."""
+        """Create missing tables and columns, the view, and the expiry of ticket versions."""
         for spec in tables.SYNC_TABLES:
             self._schema.ensure(spec)
         if self._history_days is not None:
@@ -151,7 +150,7 @@ class SyncTables:
     def commit_run(
         self, manifest: Manifest, webhooks: WebhookPolicy, *, attempt: int = 0
     ) -> tuple[RunCounts, SyncState | None]:
-        """Move the watermark where the run may, count the facts, and remove the run's staging.
+        """Move the watermark if the run may, count what it did, and drop its staging table.
 
         A run over a range leaves the state row alone and only counts.
         """
@@ -160,7 +159,7 @@ class SyncTables:
             facts = self._state.count_run(manifest, events=events, attempt=attempt)
             closed = facts, self.read_state()
         else:
-            # The batch may have been fetched before an upgrade that added a column.
+            # A retried run may have fetched its batch before an upgrade that added a column.
             self._schema.ensure(tables.SYNC_STATE)
             state = self._state.commit_run(manifest, events=events, attempt=attempt)
             if manifest.mode is Mode.FULL or state.version % RUNS_PER_LOG_WRITE == 0:
@@ -173,15 +172,14 @@ class SyncTables:
         return closed
 
     def find_live_tickets(self, ids: Sequence[str], *, run_id: str) -> list[str]:
-        """Those of the tickets that the table has and that have not gone, in the order of `ids`."""
+        """Return the tickets that have a live row, in the order of `ids`."""
         asked = batch.find_live_tickets(self._dataset, ids)
         outcome = self._client.run(asked, run_id=run_id, step="alive")
         alive = {row["ticket_id"] for row in outcome.rows}
         return [ticket_id for ticket_id in ids if ticket_id in alive]
 
     def count_batch(self, manifest: Manifest) -> RunCounts:
-        """What became of a batch that is merged; of the facts only inserted, updated, unchanged
-        and rejected are told."""
+        """Count the batch's tickets: inserted, updated, unchanged and rejected, nothing else."""
         counted = batch_counts_query(self._dataset, manifest)
         outcome = self._client.run(counted, run_id=manifest.run_id, step="count")
         row = next(outcome.rows)
@@ -198,15 +196,17 @@ class SyncTables:
             self._staging.drop(manifest.staging)
 
     def _log_run(self, state: SyncState, attempt: int) -> None:
-        """The run has closed by now, and what the log lacks is written the next time."""
+        """Write the run log; a failure only warns, since the run has committed already."""
         try:
             self._runs.write(state, attempt=attempt)
         except HelpdeskAssetsError as error:
             log.warning("The run log lacks run %s; a later run adds it. %s", state.run_id, error)
 
     def last_advances(self, limit: int) -> tuple[RunRecord, ...]:
-        """How the watermark came to be where it is, newest first: the log, and what it may lack of
-        what the state row remembers."""
+        """Return the last moves of the watermark, newest first.
+
+        They are the log's rows, and those that only the state row remembers.
+        """
         state = self.read_state()
         known = {(run.version, run.run_id): run for run in known_runs(state)} if state else {}
         known |= {(run.version, run.run_id): run for run in self._runs.newest(limit)}
@@ -214,10 +214,10 @@ class SyncTables:
         return tuple(newest[:limit])
 
     def set_manually(self, manual_state: ManualState, expected: SyncState | None) -> SyncState:
-        """Write the state row as a person wants it, and a line of the log.
+        """Write the state row as a person wants it, and a row of the log.
 
         Raises:
-            AnotherWriter: the row is no longer the one that was seen.
+            ConcurrentUpdate: the row is no longer the `expected` one.
         """
         self._schema.ensure(tables.SYNC_STATE)
         state = write_manual_state(self._client, self._sync_name, manual_state, expected)
@@ -225,7 +225,7 @@ class SyncTables:
         return state
 
     def missed_in_last_hours(self, hours: int) -> int:
-        """How many missed updates were recorded in the last hours."""
+        """Count the missed updates recorded in the last hours."""
         outcome = self._client.run(
             batch.missed_since(self._dataset, hours), run_id="status", step="missed"
         )
@@ -234,7 +234,7 @@ class SyncTables:
     def webhook_days(
         self, since: datetime, webhooks: WebhookPolicy, *, run_id: str
     ) -> tuple[WebhookDay, ...]:
-        """How webhooks did on each day since then. Empty where there are none."""
+        """Return how webhooks did on each day since then; empty without webhooks."""
         if not webhooks.enabled or not self._schema.exists(tables.MISSED_UPDATES):
             return ()
         by_events = self.requests.by_events(webhooks) is not None
