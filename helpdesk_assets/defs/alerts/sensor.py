@@ -33,7 +33,6 @@ from helpdesk_assets.settings import configured_alerts, load_alert_settings
 log = logging.getLogger(__name__)
 
 SENSOR_NAME = "helpdesk_alerts"
-RESOURCE = "alerts"
 
 
 @dataclass(frozen=True, slots=True)
