@@ -336,7 +336,7 @@ def test_further_page_repeats_the_same_query(connect: Connect) -> None:
 
 
 def test_requests_with_includes(connect: Connect) -> None:
-    """ "Embedding": names separated by commas.
+    """As in "Embedding": names separated by commas.
 
     Of the list: description, requester and stats. Of the single ticket: not the description, which
     it always has.

@@ -133,7 +133,7 @@ def prepared(login: ZohoOAuth) -> requests.PreparedRequest:
 
 
 def test_token_request_and_the_resulting_header(server: Loopback, make_login: MakeLogin) -> None:
-    """ "Refreshing access tokens": a form with four fields, by POST."""
+    """As in "Refreshing access tokens": a form with four fields, by POST."""
     usage_counter = UsageCounter()
     request = prepared(make_login(usage_counter=usage_counter))
     assert (request.headers["Authorization"], request.headers["orgId"]) == (
