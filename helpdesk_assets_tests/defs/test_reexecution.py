@@ -11,6 +11,7 @@ import pytest
 from helpdesk_assets.defs.io_managers import bigquery_merge
 from helpdesk_assets.defs.metadata import ASSET_NAMES
 from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.stores.merge_requests import MergeRequests
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets_tests.defs.conftest import DagsterHarness
 
@@ -42,11 +43,11 @@ def refuse(*args: Any, **kwargs: Any) -> Any:
     raise dg.Failure("pulled the plug", allow_retries=False)
 
 
-def before(method: str) -> Break:
+def before(owner: type, method: str) -> Break:
     """Fail the step before it has done anything."""
 
     def pull(monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(SyncTables, method, refuse)
+        monkeypatch.setattr(owner, method, refuse)
 
     return pull
 
@@ -78,11 +79,11 @@ def after_closing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 CRASH_POINTS: dict[str, Break] = {
     "raw rows stored, not told": after_writing(tables.RAW_TICKET_CHANGES.name),
-    "before missed_updates": before("missed_request"),
+    "before missed_updates": before(MergeRequests, "missed"),
     "missed rows stored, not told": after_writing(tables.MISSED_UPDATES.name),
-    "before tickets_table": before("tickets_request"),
+    "before tickets_table": before(MergeRequests, "tickets"),
     "tickets merged, not told": after_writing(tables.TICKETS.name),
-    "before sync_watermark": before("commit_run"),
+    "before sync_watermark": before(SyncTables, "commit_run"),
     "watermark moved, not told": after_closing,
 }
 
@@ -122,10 +123,10 @@ def test_rerun_of_a_rerun_finds_the_original_batch(
     harness: DagsterHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as plug:
-        before("missed_request")(plug)
+        before(MergeRequests, "missed")(plug)
         _, first = run(harness)
     with monkeypatch.context() as plug:
-        before("tickets_request")(plug)
+        before(MergeRequests, "tickets")(plug)
         _, second = reexecute_from_failure(harness, first)
     success, third = reexecute_from_failure(harness, second)
     assert success
@@ -142,7 +143,7 @@ def test_large_batch_outlives_its_run(
 ) -> None:
     monkeypatch.setenv("BIGQUERY_SMALL_BATCH_BYTES", "2000")
     with monkeypatch.context() as plug:
-        before("tickets_request")(plug)
+        before(MergeRequests, "tickets")(plug)
         _, dead = run(harness)
     harness.helpdesk.reset_counters()
     assert reexecute_from_failure(harness, dead)[0]

@@ -97,7 +97,7 @@ def open_alone(settings_alone: Settings) -> Open:
 
 
 def with_dependencies(parts: Dependencies, changed: dict[str, Any]) -> Dependencies:
-    fields = ("vendor", "store", "fetcher", "pace")
+    fields = ("webhook_format", "store", "fetcher", "batching")
     return replace(parts, **{name: changed[name] for name in fields if name in changed})
 
 
