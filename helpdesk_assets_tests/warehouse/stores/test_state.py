@@ -12,6 +12,7 @@ from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.run_history import MAX_RECENT_RUNS
 from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements.sync_state import commit_statement
 from helpdesk_assets.warehouse.stores.state import StateTable
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
@@ -101,8 +102,13 @@ def test_watermark_moves_only_forwards(state_table: StateTable) -> None:
     assert (still.version, still.watermark) == (3, NOON)
 
 
-def test_committing_again_changes_nothing(state_table: StateTable) -> None:
-    assert state_table.commit_run(EMPTY) == state_table.commit_run(EMPTY)
+def test_committing_again_changes_nothing_and_costs_no_job(
+    state_table: StateTable, warehouse: BigQueryClient
+) -> None:
+    first = state_table.commit_run(EMPTY)
+    used = warehouse.use
+    assert state_table.commit_run(EMPTY) == first
+    assert warehouse.use == used
 
 
 @pytest.mark.parametrize("expected_version", [0, 7])
@@ -129,3 +135,18 @@ def test_run_history_is_bounded(state_table: StateTable) -> None:
         state = state_table.commit_run(after(state, f"more-{number}"))
     assert len(state.recent_runs) == MAX_RECENT_RUNS
     assert state.recent_runs[0].run_id == f"more-{MAX_RECENT_RUNS}"
+
+
+def test_lower_watermark_of_two_concurrent_first_runs_counts(
+    state_table: StateTable, warehouse: BigQueryClient
+) -> None:
+    """Keys are not enforced; what the run with the lower one has not read is read again."""
+    table = warehouse.dataset.table("sync_state")
+    columns = "sync_name, version, watermark"
+    for hours in (2, 1):
+        at = (NOON - timedelta(hours=hours)).isoformat()
+        made = Query(f"INSERT INTO {table} ({columns}) VALUES ('tickets', 1, TIMESTAMP '{at}')")
+        warehouse.run(made, run_id=f"run-{hours}", step="made")
+    state = state_table.read()
+    assert state is not None
+    assert state.watermark == NOON - timedelta(hours=2)
