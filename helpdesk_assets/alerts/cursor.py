@@ -22,8 +22,13 @@ MAX_UNCOVERED = 20
 
 @dataclass(frozen=True, slots=True)
 class SensorState:
-    """`cursors`: how far the runs have been read, by event type, in Dagster's own notation.
-    `refused`: how many messages channels have refused for good so far."""
+    """What the alert sensor remembers from tick to tick.
+
+    Attributes:
+        cursors: how far the runs have been read, by event type, in Dagster's own notation.
+        incidents: the open incidents and their last notices.
+        refused: how many messages channels have refused for good so far.
+    """
 
     cursors: Mapping[str, str]
     incidents: Incidents = field(default_factory=dict)

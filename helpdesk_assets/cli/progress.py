@@ -23,9 +23,11 @@ _PHASE_LABELS |= {"missed": "merging", "merge": "closing the run"}
 class ProgressListener(Protocol):
     """Is called while a run fetches and writes."""
 
-    def on_page(self, progress: Progress) -> None: ...
+    def on_page(self, progress: Progress) -> None:
+        """Called after each page that was fetched."""
 
-    def on_phase(self, phase: str) -> None: ...
+    def on_phase(self, phase: str) -> None:
+        """Called after each phase, with its name."""
 
 
 @contextmanager
@@ -71,6 +73,7 @@ class FetchProgressBar:
         self._task = bars.add_task("fetching", total=None, note="")
 
     def on_page(self, progress: Progress) -> None:
+        """Move the bar to the share of the window that is read."""
         note = progress.describe()
         if progress.reached is not None:
             note += f", up to {progress.reached:%Y-%m-%d %H:%M}"
@@ -81,6 +84,7 @@ class FetchProgressBar:
             self._bars.update(self._task, total=1.0, completed=progress.share, note=note)
 
     def on_phase(self, phase: str) -> None:
+        """Show what the run does next."""
         if phase in _PHASE_LABELS:
             # A new bar without a total replaces the old one: rich cannot remove a total.
             self._bars.remove_task(self._task)
@@ -95,9 +99,10 @@ class FetchProgressLog:
         self._last = monotonic()
 
     def on_page(self, progress: Progress) -> None:
+        """Print a line if the last one is old enough."""
         if self._monotonic() - self._last >= SECONDS_PER_LINE:
             self._last = self._monotonic()
             click.echo(progress.describe(), err=True)
 
     def on_phase(self, phase: str) -> None:
-        pass
+        """Print nothing: the summary at the end names the phases."""

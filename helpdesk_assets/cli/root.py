@@ -25,6 +25,7 @@ class BigQueryCommand(click.Command):
     """A command that uses BigQuery; one that does not is declared with `cls=click.Command`."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, with google's client imported without pandas."""
         import_google_without_pandas()
         return super().invoke(ctx)
 
@@ -41,6 +42,11 @@ class Root(Group):
     group_class = Group
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error becomes a message and an exit code.
+
+        Raises:
+            click.ClickException: a command failed; its text says what to do.
+        """
         _log_to_stderr(verbose=False)
         try:
             return super().invoke(ctx)
