@@ -7,18 +7,29 @@ deleted tickets. Merged tickets are closed, and tickets marked as spam are delet
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from heapq import merge
-from typing import Any, NamedTuple
+from typing import Any
 
 from starlette.requests import Request
 from starlette.routing import Route
 
-from helpdesk_assets.local.simulator import fixture_text
-from helpdesk_assets.local.simulator.clock import to_text
 from helpdesk_assets.local.simulator.dialects.rest import TOKEN_WITHOUT_RIGHTS
+from helpdesk_assets.local.simulator.dialects.zendesk_requests import (
+    LARGEST_EXPORT_PAGE,
+    LARGEST_LIST_PAGE,
+    StreamPosition,
+    parse_cursor,
+    parse_page_size,
+    parse_password,
+    whole_number,
+)
+from helpdesk_assets.local.simulator.dialects.zendesk_tickets import (
+    API,
+    ORDER_FIELD,
+    SITE,
+    to_vendor_ticket,
+)
 from helpdesk_assets.local.simulator.fault_registry import RateLimitStatus
 from helpdesk_assets.local.simulator.helpdesk import HelpdeskBackend, RemovalKind
 from helpdesk_assets.local.simulator.middleware import ApiError, CallMiddleware, EndpointResult
@@ -29,14 +40,8 @@ from helpdesk_assets.local.simulator.response_faults import (
 )
 from helpdesk_assets.local.simulator.ticket_factory import FUTURE_ID, Json, TicketVersion
 
-API = "/api/v2"
 EXPORT = f"{API}/incremental/tickets/cursor"
-SITE = f"https://example.zendesk.com{API}"
-LARGEST_EXPORT_PAGE = 1000
-LARGEST_LIST_PAGE = 100
 EXPORT_DELAY_SECONDS = 60
-# A field that only exports have.
-ORDER_FIELD = "generated_timestamp"
 
 # Default of `error` by status, unless the endpoint has a more specific code.
 ERRORS = {
@@ -47,32 +52,6 @@ ERRORS = {
     422: "RecordInvalid",
     429: "TooManyRequests",
 }
-STATUSES = {
-    "Open": "open",
-    "On Hold": "hold",
-    "Escalated": "pending",
-    "Waiting on Customer": "pending",
-    "Closed": "closed",
-}
-PRIORITIES = {"Low": "low", "Medium": "normal", "High": "high", "Urgent": "urgent"}
-AGENT_IDS = {f"{name}@example.com": 7_001 + n for n, name in enumerate(fixture_text.AGENTS)}
-
-
-class StreamPosition(NamedTuple):
-    """A position in the export, after the given ticket at the given second.
-
-    `repeat_count` distinguishes the cursors of empty pages at one position.
-    """
-
-    second: int
-    ticket_id: str
-    repeat_count: int = 0
-
-    def cursor(self) -> str:
-        """Return the position as a cursor of the API."""
-        return base64.b64encode(
-            f"{self.second}.{self.repeat_count}||{self.ticket_id}|".encode()
-        ).decode()
 
 
 def create_dialect(backend: HelpdeskBackend, token: str) -> ZendeskDialect:
@@ -100,7 +79,7 @@ class ZendeskDialect:
 
     def raw_ticket(self, version: TicketVersion) -> Json:
         """See `Dialect.raw_ticket`; the ticket as in the export."""
-        ticket = _to_vendor_ticket(self._backend.body(version), version)
+        ticket = to_vendor_ticket(self._backend.body(version), version)
         removal = self._backend.removals.get(version.ticket_id)
         if removal and removal.kind is RemovalKind.MERGED:
             ticket["status"] = "closed"
@@ -117,7 +96,9 @@ class ZendeskDialect:
         token without rights belongs to an agent who can read tickets but not export them.
         """
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
-        token = value if scheme == "Bearer" else _password(value) if scheme == "Basic" else None
+        token = (
+            value if scheme == "Bearer" else parse_password(value) if scheme == "Basic" else None
+        )
         if token == TOKEN_WITHOUT_RIGHTS:
             if request.url.path.startswith(EXPORT):
                 raise ApiError(403, "You do not have access to this page.")
@@ -154,14 +135,12 @@ class ZendeskDialect:
 
     def _export(self, request: Request) -> EndpointResult:
         backend, query = self._backend, request.query_params
-        size = _whole_number(query.get("per_page", str(LARGEST_EXPORT_PAGE)), "per_page")
-        if not 1 <= size <= LARGEST_EXPORT_PAGE:
-            raise ApiError(400, f"per_page must be between 1 and {LARGEST_EXPORT_PAGE}")
+        size = parse_page_size(query, "per_page", LARGEST_EXPORT_PAGE)
         request_cursor = query.get("cursor")
         position = (
             self._start_position(query.get("start_time"))
             if request_cursor is None
-            else _parse_cursor(request_cursor)
+            else parse_cursor(request_cursor)
         )
         backend.shift_while_paging("search")
         lag = backend.faults.consume("search_lag", "search")
@@ -197,7 +176,7 @@ class ZendeskDialect:
     def _start_position(self, start_time: str | None) -> StreamPosition:
         if start_time is None:
             raise ApiError(400, "start_time or cursor is required")
-        start = _whole_number(start_time, "start_time")
+        start = whole_number(start_time, "start_time")
         if start > self._backend.clock.tick() - EXPORT_DELAY_SECONDS:
             raise ApiError(400, "Too recent start_time. Use a start_time older than 60 seconds")
         return StreamPosition(start, "")
@@ -225,10 +204,8 @@ class ZendeskDialect:
     def _listing(self, request: Request) -> EndpointResult:
         """By cursor, ascending by id; without archived and deleted tickets."""
         query = request.query_params
-        size = _whole_number(query.get("page[size]", str(LARGEST_LIST_PAGE)), "page[size]")
-        if not 1 <= size <= LARGEST_LIST_PAGE:
-            raise ApiError(400, f"page[size] must be between 1 and {LARGEST_LIST_PAGE}")
-        after = _whole_number(query.get("page[after]", "0"), "page[after]")
+        size = parse_page_size(query, "page[size]", LARGEST_LIST_PAGE)
+        after = whole_number(query.get("page[after]", "0"), "page[after]")
         listed_ids = (
             int(each) for each in self._backend.store.ids() if each not in self._backend.archived
         )
@@ -268,68 +245,3 @@ def _export_page(
         "before_cursor": request_cursor,
         "end_of_stream": is_end,
     }
-
-
-def _to_vendor_ticket(body: Json, version: TicketVersion) -> Json:
-    ticket_id, requester = int(version.ticket_id), body["requester"]
-    custom = [{"id": field["id"], "value": field["value"]} for field in body["customFields"]]
-    custom.append({"id": 360_001, "value": body["updateCount"]})
-    return {
-        "url": f"{SITE}/tickets/{ticket_id}.json",
-        "id": ticket_id,
-        "external_id": None,
-        "via": {"channel": body["channel"].lower(), "source": {"from": {}, "to": {}, "rel": None}},
-        "created_at": to_text(version.created),
-        "updated_at": to_text(version.visible_modified),
-        ORDER_FIELD: version.modified,
-        "type": "incident",
-        "subject": body["subject"],
-        "raw_subject": body["subject"],
-        "description": body["description"],
-        "priority": PRIORITIES.get(body["priority"]),
-        "status": STATUSES[body["status"]],
-        "recipient": None,
-        "requester_id": requester["id"],
-        "submitter_id": requester["id"],
-        "assignee_id": AGENT_IDS.get(body["assignee"]),
-        "organization_id": requester["company"]["id"],
-        "group_id": body["department"]["id"],
-        "collaborator_ids": [],
-        "follower_ids": [],
-        "problem_id": None,
-        "has_incidents": False,
-        "is_public": True,
-        "due_at": body["dueDate"],
-        "tags": body["tags"],
-        "custom_fields": custom,
-        "satisfaction_rating": {"score": "unoffered"},
-        "sharing_agreement_ids": [],
-        "custom_status_id": 1001,
-        "ticket_form_id": 360,
-        "brand_id": 1,
-        "fields": custom,
-    }
-
-
-def _parse_cursor(text: str) -> StreamPosition:
-    try:
-        position, ticket_id, _ = base64.b64decode(text, validate=True).decode().rsplit("|", 2)
-        second, repeat_count = position.removesuffix("|").split(".")
-        return StreamPosition(int(second), ticket_id, int(repeat_count))
-    except (ValueError, binascii.Error):
-        raise ApiError(400, "cursor is not valid", code="InvalidCursor") from None
-
-
-def _password(basic: str) -> str | None:
-    """Return the password of a user `{email}/token`, or None for other users."""
-    try:
-        user, _, password = base64.b64decode(basic, validate=True).decode().partition(":")
-    except ValueError:
-        return None
-    return password if "@" in user and user.endswith("/token") else None
-
-
-def _whole_number(text: str, name: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise ApiError(400, f"{name} must be a whole number")
-    return int(text)
