@@ -19,7 +19,7 @@ from typing import Any
 from helpdesk_assets.extract.checkpoint import CHECKPOINT_EVERY
 from helpdesk_assets.extract.plan import RequestedMode, SyncRequest
 from helpdesk_assets.extract.progress import Progress
-from helpdesk_assets.local.simulator.admin_client import TrueTicket
+from helpdesk_assets.local.simulator.admin_answers import TrueTicket
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.model.state import SyncState
 from helpdesk_assets.operations.reconcile import ReconcilePolicy, ReconcileReport, reconcile

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable
 from datetime import timedelta
 
-from helpdesk_assets.local.simulator.admin_client import TrueTicket
+from helpdesk_assets.local.simulator.admin_answers import TrueTicket
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from helpdesk_assets.errors import HelpdeskAssetsError
 from helpdesk_assets.extract.checkpoint import CHECKPOINT_EVERY
 from helpdesk_assets.extract.plan import RequestedMode, SyncRequest
-from helpdesk_assets.local.simulator.admin_client import TrueTicket
+from helpdesk_assets.local.simulator.admin_answers import TrueTicket
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.model.webhooks import LedgerSource
 from helpdesk_assets.operations.backfill import backfill

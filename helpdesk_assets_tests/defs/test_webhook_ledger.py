@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from helpdesk_assets.local.simulator.admin_client import TrueTicket
+from helpdesk_assets.local.simulator.admin_answers import TrueTicket
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets_tests.defs.conftest import DagsterHarness, checks_of
 from helpdesk_assets_tests.defs.webhook_io_manager import deliver

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from helpdesk_assets.errors import ConcurrentUpdate
-from helpdesk_assets.local.simulator.admin_client import TrueTicket
+from helpdesk_assets.local.simulator.admin_answers import TrueTicket
 from helpdesk_assets.model.tickets import Ticket
 from helpdesk_assets.providers.parsing.tickets import FieldMap, TicketReader, tombstone
 from helpdesk_assets.receiver.delivery import Delivery

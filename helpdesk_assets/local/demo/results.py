@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from helpdesk_assets.local.demo.compare import Comparison
-from helpdesk_assets.local.simulator.admin_client import TrueTicket
+from helpdesk_assets.local.simulator.admin_answers import TrueTicket
 from helpdesk_assets.model.state import RunCounts
 
 

@@ -7,11 +7,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
 import requests
+
+from helpdesk_assets.local.simulator.admin_answers import (
+    CallCounts,
+    ClockState,
+    TrueTicket,
+    WebhookStatus,
+    parse_ticket,
+    parse_webhook_status,
+)
 
 # Long enough for a change of thousands of tickets, whose answer contains all of them.
 _TIMEOUT_SECONDS = 60.0
@@ -19,69 +27,6 @@ _TIMEOUT_SECONDS = 60.0
 
 class SimulatorError(RuntimeError):
     """The simulator refused a call; the message contains its answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrueTicket:
-    """A ticket's true state in the helpdesk.
-
-    Attributes:
-        ticket_id: the vendor's id.
-        created_time: creation time.
-        modified_time: modified time that the API shows.
-        raw_ticket: the ticket as in the vendor's lists; None if it was not requested.
-        removal_kind: `deleted`, `spam` or `merged`; None for a live ticket.
-        removed_at: time of the removal.
-    """
-
-    ticket_id: str
-    created_time: datetime
-    modified_time: datetime
-    raw_ticket: dict[str, Any] | None = None
-    removal_kind: str | None = None
-    removed_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CallCounts:
-    """Calls of the vendor's API: `calls[endpoint][status]`, where status may be `dropped`."""
-
-    calls: Mapping[str, Mapping[str, int]]
-    tickets_served: int
-    bytes: int
-    max_concurrent: int
-
-    def of(self, endpoint: str) -> int:
-        """Return the calls of one of `fault_registry.ENDPOINTS`, whatever their status."""
-        return sum(self.calls.get(endpoint, {}).values())
-
-    @property
-    def total(self) -> int:
-        """Calls of all endpoints."""
-        return sum(map(self.of, self.calls))
-
-
-@dataclass(frozen=True, slots=True)
-class ClockState:
-    """The helpdesk's clock; `offset_seconds` is its difference to real time."""
-
-    now: datetime
-    frozen: bool
-    offset_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookStatus:
-    """Counts of webhooks.
-
-    `answers` counts by HTTP status, or `failed` without an answer. `lost` and `held` are pairs of
-    ticket id and modified time.
-    """
-
-    pending: int
-    answers: Mapping[str, int]
-    lost: tuple[tuple[str, datetime], ...]
-    held: tuple[tuple[str, datetime], ...]
 
 
 class AdminClient:
@@ -129,7 +74,7 @@ class AdminClient:
             "same_second": same_second,
             "silent": silent,
         }
-        return [_ticket(row) for row in self._call("POST", "/admin/change", command)]
+        return [parse_ticket(row) for row in self._call("POST", "/admin/change", command)]
 
     def create(
         self,
@@ -150,7 +95,7 @@ class AdminClient:
             "fields": None if fields is None else dict(fields),
             "ids": None if ids is None else list(ids),
         }
-        return [_ticket(row) for row in self._call("POST", "/admin/create", command)]
+        return [parse_ticket(row) for row in self._call("POST", "/admin/create", command)]
 
     def delete(self, count: int | None = None, *, ids: Sequence[str] | None = None) -> list[str]:
         """Delete `count` random live tickets, or those in `ids`; returns their ids."""
@@ -197,7 +142,7 @@ class AdminClient:
         ) as answer:
             answer.raise_for_status()
             for line in answer.iter_lines(chunk_size=1 << 16):
-                yield _ticket(json.loads(line))
+                yield parse_ticket(json.loads(line))
 
     def fault(
         self, name: str, *, on: str = "all", count: int = -1, after: int = 0, **params: Any
@@ -227,7 +172,7 @@ class AdminClient:
 
     def send_webhooks(self, **orders: str | int | bool) -> WebhookStatus:
         """Set some of the webhook options; see `webhook_sender.WebhookOptions`."""
-        return _webhook_status(self._call("POST", "/admin/deliveries", orders))
+        return parse_webhook_status(self._call("POST", "/admin/deliveries", orders))
 
     def release_webhooks(self, *, newest_first: bool = False) -> int:
         """Send the held webhooks; returns their number."""
@@ -236,7 +181,9 @@ class AdminClient:
 
     def webhook_status(self) -> WebhookStatus:
         """Wait until every webhook is answered or given up, and return the counts."""
-        return _webhook_status(self._call("GET", "/admin/deliveries", query={"settled": "true"}))
+        return parse_webhook_status(
+            self._call("GET", "/admin/deliveries", query={"settled": "true"})
+        )
 
     def counters(self) -> CallCounts:
         """Return the calls since the last reset."""
@@ -300,23 +247,3 @@ class AdminClient:
 
 
 _NO_SCOPE = (("on", "all"), ("count", -1), ("after", 0))
-
-
-def _webhook_status(seen: Mapping[str, Any]) -> WebhookStatus:
-    lost, held = (
-        tuple((row["id"], datetime.fromisoformat(row["modifiedTime"])) for row in seen[name])
-        for name in ("lost", "held")
-    )
-    return WebhookStatus(seen["pending"], seen["answers"], lost, held)
-
-
-def _ticket(row: Mapping[str, Any]) -> TrueTicket:
-    removal = row.get("end")
-    return TrueTicket(
-        row["id"],
-        datetime.fromisoformat(row["createdTime"]),
-        datetime.fromisoformat(row["modifiedTime"]),
-        row.get("ticket"),
-        removal["kind"] if removal else None,
-        datetime.fromisoformat(removal["at"]) if removal else None,
-    )

@@ -115,7 +115,7 @@ class WebhookSender:
         return len(held)
 
     def describe(self) -> Json:
-        """Return the counts as the admin API's JSON; see `admin_client.WebhookStatus`."""
+        """Return the counts as the admin API's JSON; see `admin_answers.WebhookStatus`."""
         with self._lock:
             return {
                 "pending": self._pending,

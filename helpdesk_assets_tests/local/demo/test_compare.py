@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from helpdesk_assets.local.demo.compare import COLUMNS, Comparison, compare
-from helpdesk_assets.local.simulator.admin_client import TrueTicket
+from helpdesk_assets.local.simulator.admin_answers import TrueTicket
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import Settings

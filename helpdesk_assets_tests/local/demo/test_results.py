@@ -15,7 +15,7 @@ from helpdesk_assets.local.demo.results import (
     SyncRunResult,
     find_mismatches,
 )
-from helpdesk_assets.local.simulator.admin_client import TrueTicket
+from helpdesk_assets.local.simulator.admin_answers import TrueTicket
 from helpdesk_assets.model.state import RunCounts
 from helpdesk_assets.model.webhooks import MissedUpdate
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from helpdesk_assets.errors import CredentialsRefused, WindowTooDense
-from helpdesk_assets.local.simulator.admin_client import TrueTicket
+from helpdesk_assets.local.simulator.admin_answers import TrueTicket
 from helpdesk_assets.local.simulator.dialects.freshdesk import FreshdeskDialect
 from helpdesk_assets.local.simulator.dialects.rest import TOKEN_WITHOUT_RIGHTS
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk

@@ -13,7 +13,7 @@ import pytest
 from requests.structures import CaseInsensitiveDict
 
 from helpdesk_assets.errors import CredentialsRefused, EndpointFailed, SettingsError
-from helpdesk_assets.local.simulator.admin_client import TrueTicket
+from helpdesk_assets.local.simulator.admin_answers import TrueTicket
 from helpdesk_assets.local.simulator.dialects.rest import TOKEN_WITHOUT_RIGHTS
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.model.tickets import InventoryEntry, Page, Ticket

@@ -16,7 +16,7 @@ from helpdesk_assets.errors import (
     RateLimitExhausted,
     WindowTooDense,
 )
-from helpdesk_assets.local.simulator.admin_client import TrueTicket
+from helpdesk_assets.local.simulator.admin_answers import TrueTicket
 from helpdesk_assets.local.simulator.dialects.rest import TOKEN_WITHOUT_RIGHTS
 from helpdesk_assets.local.simulator.dialects.zoho_desk import ZohoDeskDialect
 from helpdesk_assets.local.simulator.dialects.zoho_desk_tokens import (
