@@ -7,25 +7,22 @@ with other records; spam stays in the search. `zoho_desk_tokens` issues the toke
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from helpdesk_assets.local.simulator.dialects.zoho_desk_recycle_bin import recycle_bin_rows
 from helpdesk_assets.local.simulator.dialects.zoho_desk_requests import (
     INCLUDES,
-    Range,
-    SearchRequest,
     parse_includes,
     parse_recycle_bin,
     parse_search,
 )
-from helpdesk_assets.local.simulator.dialects.zoho_desk_tickets import (
-    milliseconds,
-    to_vendor_ticket,
-)
+from helpdesk_assets.local.simulator.dialects.zoho_desk_search import SimulatedSearch
+from helpdesk_assets.local.simulator.dialects.zoho_desk_tickets import to_vendor_ticket
 from helpdesk_assets.local.simulator.dialects.zoho_desk_tokens import (
     ORG_ID,
     TokenServer,
@@ -39,13 +36,12 @@ from helpdesk_assets.local.simulator.response_faults import (
     remaining_rows,
     with_repeated_rows,
 )
-from helpdesk_assets.local.simulator.ticket_factory import DAY, FUTURE_ID, Json, TicketVersion
+from helpdesk_assets.local.simulator.ticket_factory import FUTURE_ID, Json, TicketVersion
 
 TOKENS = "/oauth/v2/token"
 SEARCH = "/api/v1/tickets/search"
 TICKET = "/api/v1/tickets/{ticket_id}"
 RECYCLE_BIN = "/api/v1/recycleBin"
-RECYCLE_BIN_DAYS = 60
 # A list costs 3 credits, a single ticket 1.
 CREDITS_OF_A_LIST = 3
 # Scope that a path requires; default: Desk.tickets.READ.
@@ -179,7 +175,10 @@ class ZohoDeskDialect:
         )
         endpoint = search_request.endpoint
         backend.shift_while_paging(endpoint)
-        found = self._search_results(search_request)
+        search = SimulatedSearch(
+            backend, self.ends_are_inclusive, self.finds_archived, self.finds_spam
+        )
+        found = search.find(search_request)
         page_versions = found[search_request.offset : search_request.offset + search_request.limit]
         page_versions = page_versions[
             : remaining_rows(backend.faults, endpoint, len(page_versions))
@@ -207,54 +206,6 @@ class ZohoDeskDialect:
         now = self._backend.clock.tick()
         return TicketVersion(FUTURE_ID, now, now, 0, {"modifiedTime": modified})
 
-    def _search_results(self, search_request: SearchRequest) -> list[TicketVersion]:
-        found = [
-            version
-            for version in self._candidates(search_request)
-            if self._matches(version, search_request)
-        ]
-        keys: Mapping[str, Callable[[TicketVersion], Any]] = {
-            "modifiedTime": lambda version: (version.modified, version.ticket_id),
-            "createdTime": lambda version: (version.created, version.ticket_id),
-            # Zoho does not define relevance; the only point is that it is no order to page by.
-            "relevance": lambda version: version.ticket_id[::-1],
-        }
-        return sorted(
-            found, key=keys[search_request.order_by], reverse=not search_request.is_ascending
-        )
-
-    def _candidates(self, search_request: SearchRequest) -> Iterator[TicketVersion]:
-        backend = self._backend
-        lag = backend.faults.consume("search_lag", search_request.endpoint)
-        horizon = None if lag is None else int(backend.clock.tick() - lag["seconds"])
-        low, high = search_request.modified or (0, 2**50)
-        for store in (backend.store, backend.removed):
-            if not len(store):
-                continue
-            within = low // 1000, high // 1000, 0, len(store)
-            yield from store.modified_between(*within, horizon).versions
-
-    def _matches(self, version: TicketVersion, search_request: SearchRequest) -> bool:
-        ticket_id = version.ticket_id
-        removal = self._backend.removals.get(ticket_id)
-        if removal is not None and not (removal.kind is RemovalKind.SPAM and self.finds_spam):
-            return False
-        if ticket_id in self._backend.archived and not self.finds_archived:
-            return False
-        return (
-            self._is_in_range(search_request.modified, version.modified)
-            and self._is_in_range(search_request.created, version.created)
-            and (search_request.ids is None or ticket_id in search_request.ids)
-        )
-
-    def _is_in_range(self, ends: Range | None, second: int) -> bool:
-        if ends is None:
-            return True
-        low, high = ends
-        if self.ends_are_inclusive:
-            return low <= second * 1000 <= high
-        return low < second * 1000 < high
-
     def _ticket(self, request: Request) -> EndpointResult:
         ticket_id, includes = request.path_params["ticket_id"], parse_includes(request.query_params)
         version = self._backend.find(ticket_id)
@@ -281,7 +232,9 @@ class ZohoDeskDialect:
     def _bin(self, request: Request) -> EndpointResult:
         backend, (offset, limit) = self._backend, parse_recycle_bin(request.query_params)
         backend.shift_while_paging("gone")
-        trashed = list(self._recycle_bin_rows())
+        merged = [RemovalKind.MERGED] if self.merged_are_in_the_bin else []
+        kinds = [RemovalKind.DELETED, *merged]
+        trashed = list(recycle_bin_rows(backend, self.raw_ticket, kinds))
         if self.bin_is_newest_first:
             trashed.reverse()
         page_versions = trashed[offset : offset + limit]
@@ -296,24 +249,3 @@ class ZohoDeskDialect:
         return (
             EndpointResult({"data": rows}, len(rows)) if rows else EndpointResult(None, status=204)
         )
-
-    def _recycle_bin_rows(self) -> Iterator[Json]:
-        """Yield the recycle bin's rows, oldest first; every third ticket adds a contact."""
-        since = self._backend.clock.tick() - RECYCLE_BIN_DAYS * DAY
-        kinds = {RemovalKind.DELETED, *([RemovalKind.MERGED] if self.merged_are_in_the_bin else [])}
-        for number, (ticket_id, removal) in enumerate(self._backend.removals.items()):
-            version = self._backend.removed.get(ticket_id)
-            if version is None or removal.kind not in kinds or removal.at < since:
-                continue
-            ticket = self.raw_ticket(version)
-            row = {
-                "id": ticket_id,
-                "type": "Tickets",
-                "displayName": ticket["subject"],
-                "departmentId": ticket["departmentId"],
-                "deletedById": "421370000000056000",
-                "deletedTime": milliseconds(removal.at),
-            }
-            yield row
-            if number % 3 == 0:
-                yield {**row, "id": f"{ticket_id}9", "type": "Contacts", "displayName": "Ann Lee"}
