@@ -7,21 +7,19 @@ an error. Times in a query are in the time zone of the calling user.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.routing import Route
 
-from helpdesk_assets.local.simulator.clock import to_text
+from helpdesk_assets.local.simulator.dialects.request_tracker_search import ticket_finder
 from helpdesk_assets.local.simulator.dialects.request_tracker_sql import (
-    Condition,
     InvalidQuery,
     conditions,
     matches,
     parse_query,
-    parse_query_time,
 )
 from helpdesk_assets.local.simulator.dialects.request_tracker_tickets import (
     FIELDS,
@@ -31,10 +29,13 @@ from helpdesk_assets.local.simulator.dialects.request_tracker_tickets import (
     selected_fields,
     to_vendor_ticket,
 )
+from helpdesk_assets.local.simulator.dialects.request_tracker_transactions import (
+    matches_row,
+    removal_transactions,
+)
 from helpdesk_assets.local.simulator.dialects.request_tracker_users import (
     SERVER_ZONE,
     USERS,
-    User,
     describe_user,
     parse_authorization,
 )
@@ -47,11 +48,9 @@ from helpdesk_assets.local.simulator.response_faults import (
     with_repeated_rows,
 )
 from helpdesk_assets.local.simulator.ticket_factory import FUTURE_ID, Json, TicketVersion
-from helpdesk_assets.local.simulator.ticket_store import TicketSlice
 
 API = "/REST/2.0"
 MAX_PAGE_SIZE, DEFAULT_PAGE_SIZE = 100, 20
-END_OF_TIME = 253_402_300_799
 
 
 def create_dialect(backend: HelpdeskBackend, token: str) -> RequestTrackerDialect:
@@ -122,8 +121,12 @@ class RequestTrackerDialect:
             return EndpointResult(_page([], number, size, 0, query))
         query_conditions = list(conditions(parse_query(query["query"])))
         self._backend.shift_while_paging("search")
-        find = self._finder(
-            query_conditions, query.getlist("orderby"), query.get("order", "ASC"), user
+        find = ticket_finder(
+            self._backend,
+            query_conditions,
+            query.getlist("orderby"),
+            query.get("order", "ASC"),
+            ZoneInfo(user.zone or SERVER_ZONE),
         )
         found = find((number - 1) * size, size)
         versions = found.versions if user.can_see_tickets else []
@@ -139,78 +142,18 @@ class RequestTrackerDialect:
         rows = self._with_row_faults(rows)
         return EndpointResult(_page(rows, number, size, total, query), tickets=len(rows))
 
-    def _finder(
-        self,
-        query_conditions: Sequence[Condition],
-        order: Sequence[str],
-        direction: str,
-        user: User,
-    ) -> Callable[[int, int], TicketSlice]:
-        """Return a function that finds a page of the tickets which meet the conditions."""
-        store, zone = self._backend.store, ZoneInfo(user.zone or SERVER_ZONE)
-        times, ids = [0, END_OF_TIME], [0, END_OF_TIME * 10**9]
-        for condition in query_conditions:
-            if condition.field == "id":
-                _narrow(ids, condition, int(condition.value))
-            elif condition.field == "LastUpdated":
-                _narrow(times, condition, parse_query_time(condition.value, zone))
-            else:
-                raise InvalidQuery(f"Unknown field: {condition.field}")
-        lag = self._backend.faults.consume("search_lag", "search")
-        horizon = None if lag is None else int(self._backend.clock.tick() - lag["seconds"])
-        start, end = times
-        if order[:1] == ["LastUpdated"] and ids[0] <= 1:
-            if direction == "DESC":
-                return store.newest_first
-            return lambda offset, limit: store.modified_between(start, end, offset, limit, horizon)
-        if order not in ([], ["id"]):
-            raise InvalidQuery("this search is not simulated")
-        numbers = sorted(int(each) for each in store.ids())
-        versions = (store.get(str(each)) for each in numbers if ids[0] <= each <= ids[1])
-        matching = [version for version in versions if version and start <= version.modified <= end]
-        return lambda offset, limit: TicketSlice(matching[offset : offset + limit], len(matching))
-
     def _transactions(self, request: Request) -> EndpointResult:
         query, user = request.query_params, request.state.user
         node, zone = parse_query(query.get("query", "")), ZoneInfo(user.zone or SERVER_ZONE)
         size, number = _paging(query)
         rows = [
             row
-            for row in self._removal_transactions()
-            if user.can_see_tickets and matches(node, lambda c, row=row: _matches_row(c, row, zone))  # type: ignore[misc]
+            for row in removal_transactions(self._backend)
+            if user.can_see_tickets and matches(node, lambda c, row=row: matches_row(c, row, zone))  # type: ignore[misc]
         ]
         page = [selected_fields(row, query) for row in rows[(number - 1) * size : number * size]]
         total = len(rows) if user.is_superuser else None
         return EndpointResult(_page(page, number, size, total, query))
-
-    def _removal_transactions(self) -> Iterator[Json]:
-        """Yield the transactions that removed tickets, oldest first; a merge is on both tickets."""
-        number = 0
-        for ticket_id, removal in self._backend.removals.items():
-            is_merge = removal.kind is RemovalKind.MERGED
-            for object_id in (ticket_id, removal.into) if is_merge else (ticket_id,):
-                number += 1
-                yield self._removal_transaction(number, str(object_id), removal)
-
-    def _removal_transaction(self, number: int, ticket_id: str, removal: Removal) -> Json:
-        version = self._backend.find(ticket_id)
-        is_merge = removal.kind is RemovalKind.MERGED
-        into = f"fsck.com-rt://example/ticket/{removal.into}"
-        return {
-            **link("transaction", str(number)),
-            "ObjectType": "RT::Ticket",
-            "ObjectId": ticket_id,
-            "Type": "AddLink" if is_merge else "Status",
-            "Field": "MergedInto" if is_merge else "Status",
-            "OldValue": "" if is_merge else "open",
-            "NewValue": into if is_merge else "deleted",
-            "Created": to_text(removal.at),
-            "Creator": link("user", "root"),
-            # Searchable, but not returned. A merge keeps the time of the merged ticket.
-            "TicketType": "ticket",
-            "TicketStatus": "open" if is_merge else "deleted",
-            "TicketLastUpdated": to_text(version.modified if version and not is_merge else 0),
-        }
 
     def _ticket(self, request: Request) -> EndpointResult:
         version = self._backend.find(request.path_params["ticket_id"])
@@ -282,31 +225,6 @@ def _page(rows: list[Json], number: int, size: int, total: int | None, query: Qu
     if pages and number < pages:
         page["next_page"] = f"{SITE}/tickets?{query}&page={number + 1}"
     return page
-
-
-def _narrow(bounds: list[int], condition: Condition, value: int) -> None:
-    """Apply a condition to `bounds` in place; both ends are inclusive."""
-    operator = condition.operator
-    if operator == "=" and condition.field == "LastUpdated":
-        bounds[:] = value - value % 86_400, value - value % 86_400 + 86_399  # the whole day
-    elif operator in (">", ">=", "="):
-        bounds[0] = max(bounds[0], value + (operator == ">"))
-    if operator in ("<", "<=") or (operator == "=" and condition.field == "id"):
-        bounds[1] = min(bounds[1], value - (operator == "<"))
-
-
-def _matches_row(condition: Condition, row: Json, zone: ZoneInfo) -> bool:
-    """Compare `Created` in the user's time zone, and times of the transaction's ticket in UTC."""
-    if condition.field not in row:
-        raise InvalidQuery(f"Unknown field: {condition.field}")
-    actual, expected = row[condition.field], condition.value
-    if condition.field == "id":
-        return condition.matches(int(actual), int(expected))
-    if condition.field == "Created":
-        return condition.matches(actual, to_text(parse_query_time(expected, zone)))
-    if condition.field == "TicketLastUpdated":
-        return condition.matches(actual, to_text(parse_query_time(expected, ZoneInfo("UTC"))))
-    return condition.matches(actual, expected)
 
 
 def _bad_request_on_error(
