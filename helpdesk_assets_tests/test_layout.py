@@ -1,9 +1,11 @@
-"""Files that repeat each other's content stay consistent."""
+"""Repeated content stays consistent, and the code keeps its limits on names and sizes."""
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import yaml
@@ -31,3 +33,34 @@ def test_example_environment_names_exactly_the_settings() -> None:
     named = [m[1] for line in lines if (m := re.match(r"([A-Z_]+)=", line))]
     assert sorted(named) == sorted(name.upper() for name in Settings.model_fields)
     assert len(named) == len(set(named))
+
+
+def test_no_two_classes_share_a_name() -> None:
+    """A name with two meanings sends the reader to the wrong module."""
+    names = Counter(
+        node.name
+        for module in (ROOT / "helpdesk_assets").rglob("*.py")
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.ClassDef)
+    )
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_modules_have_at_most_300_lines() -> None:
+    lines = {
+        str(module.relative_to(ROOT)): len(module.read_text().splitlines())
+        for module in (ROOT / "helpdesk_assets").rglob("*.py")
+    }
+    assert {module: count for module, count in lines.items() if count > 300} == {}
+
+
+def test_test_names_are_short_and_unique_per_file() -> None:
+    """Python keeps only the last of two functions with one name, so the first never runs."""
+    for module in (ROOT / "helpdesk_assets_tests").rglob("test_*.py"):
+        names = [
+            node.name
+            for node in ast.walk(ast.parse(module.read_text()))
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+        ]
+        assert [name for name, count in Counter(names).items() if count > 1] == [], module
+        assert [name for name in names if name.count("_") > 10] == [], module

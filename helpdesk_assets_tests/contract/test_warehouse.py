@@ -356,7 +356,7 @@ def test_watermark_set_by_hand_drops_cursor_and_checkpoint(subject: Subject) -> 
     ]
 
 
-def test_watermark_is_set_by_hand_only_over_the_row_that_was_seen(subject: Subject) -> None:
+def test_manual_watermark_replaces_only_the_state_seen(subject: Subject) -> None:
     subject.run(ticket("1"))
     seen = subject.state()
     subject.run(ticket("2"))
