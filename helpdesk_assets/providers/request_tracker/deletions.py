@@ -17,7 +17,7 @@ from typing import Any
 from helpdesk_assets.errors import EndpointFailed
 from helpdesk_assets.model.tickets import BadTicket, Page, Ticket
 from helpdesk_assets.providers.client.connection import Connection
-from helpdesk_assets.providers.client.http import Reply
+from helpdesk_assets.providers.client.reply import Reply
 from helpdesk_assets.providers.paging.by_token import rows_and_token
 from helpdesk_assets.providers.paging.details import DetailRequest, fetch_details
 from helpdesk_assets.providers.parsing.stubs import ticket_stub
