@@ -31,7 +31,9 @@ from urllib.parse import urlsplit
 from bench.environment import embedded_services
 from helpdesk_assets.local.simulator.admin_client import AdminClient
 from helpdesk_assets.model.tickets import Ticket
-from helpdesk_assets.providers.parsing.tickets import FieldMap, TicketReader, tombstone
+from helpdesk_assets.providers.parsing.field_map import FieldMap
+from helpdesk_assets.providers.parsing.tickets import TicketReader
+from helpdesk_assets.providers.parsing.tombstones import tombstone
 from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.receiver.store import DeliveryStore
 from helpdesk_assets.settings import load_settings

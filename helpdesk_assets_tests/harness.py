@@ -26,7 +26,8 @@ from helpdesk_assets.operations.reconcile import ReconcilePolicy, ReconcileRepor
 from helpdesk_assets.operations.repair import CHUNK_SIZE, RepairReport, repair_tickets
 from helpdesk_assets.operations.sync import SyncPolicy, SyncReport, run_sync
 from helpdesk_assets.providers.client.connection import Runtime
-from helpdesk_assets.providers.parsing.tickets import FieldMap, TicketReader
+from helpdesk_assets.providers.parsing.field_map import FieldMap
+from helpdesk_assets.providers.parsing.tickets import TicketReader
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables

@@ -26,7 +26,7 @@ from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.naming import batch_id
 from helpdesk_assets.operations.write_batch import write_batch
 from helpdesk_assets.providers.base import Helpdesk
-from helpdesk_assets.providers.parsing.tickets import tombstone
+from helpdesk_assets.providers.parsing.tombstones import tombstone
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.base import Warehouse
 

@@ -16,8 +16,9 @@ from helpdesk_assets.providers.base import Capabilities
 from helpdesk_assets.providers.client.connection import Connection
 from helpdesk_assets.providers.paging.by_time import FetchPage, TimePager, floor
 from helpdesk_assets.providers.paging.details import DetailRequest, fetch_details
+from helpdesk_assets.providers.parsing.field_map import FieldMap
 from helpdesk_assets.providers.parsing.stubs import StubReader
-from helpdesk_assets.providers.parsing.tickets import FieldMap, ParsedRows, TicketReader, unreadable
+from helpdesk_assets.providers.parsing.tickets import ParsedRows, TicketReader, unreadable
 
 
 class BaseAdapter(ABC):

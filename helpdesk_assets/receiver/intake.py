@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from helpdesk_assets.model.tickets import Ticket
-from helpdesk_assets.providers.parsing.tickets import tombstone
+from helpdesk_assets.providers.parsing.tombstones import tombstone
 from helpdesk_assets.providers.webhooks.events import Event, event_digest
 from helpdesk_assets.receiver.admission import Reservation
 from helpdesk_assets.receiver.delivery import Delivery

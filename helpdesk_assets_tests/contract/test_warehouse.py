@@ -11,7 +11,7 @@ from helpdesk_assets.errors import BatchExpired, ConcurrentUpdate
 from helpdesk_assets.model.batch import Mode, batch_staging_name
 from helpdesk_assets.model.state import Checkpoint, RunCounts
 from helpdesk_assets.naming import batch_id
-from helpdesk_assets.providers.parsing.tickets import tombstone
+from helpdesk_assets.providers.parsing.tombstones import tombstone
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.base import ManualState
 from helpdesk_assets_tests.batches import NOON

@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Any, cast
 
 from helpdesk_assets.model.tickets import Ticket
-from helpdesk_assets.providers.parsing.tickets import FieldMap, TicketReader
+from helpdesk_assets.providers.parsing.field_map import FieldMap
+from helpdesk_assets.providers.parsing.tickets import TicketReader
 from helpdesk_assets.providers.webhooks.events import WebhookFormat
 from helpdesk_assets.receiver import store
 from helpdesk_assets.receiver.app import build_app

@@ -21,7 +21,8 @@ from helpdesk_assets.errors import EndpointFailed, HelpdeskAssetsError
 from helpdesk_assets.model.tickets import Page, Ticket
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.providers.client.connection import Runtime
-from helpdesk_assets.providers.client.http import Api, Reply
+from helpdesk_assets.providers.client.http import Api
+from helpdesk_assets.providers.client.reply import Reply
 from helpdesk_assets.providers.registry import PROVIDERS, make_helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.hostile.strategies import MODIFIED, fewer, objects, values, written

@@ -17,7 +17,7 @@ from helpdesk_assets.extract.plan import SyncRequest
 from helpdesk_assets.model.state import SyncState
 from helpdesk_assets.model.tickets import BadTicket, Page
 from helpdesk_assets.operations.sync import SyncPolicy, SyncReport, run_sync
-from helpdesk_assets.providers.parsing.tickets import tombstone
+from helpdesk_assets.providers.parsing.tombstones import tombstone
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets_tests.backends import Backend, BigQueryBackend

@@ -16,7 +16,9 @@ import pytest
 from helpdesk_assets.errors import ConcurrentUpdate
 from helpdesk_assets.local.simulator.admin_answers import TrueTicket
 from helpdesk_assets.model.tickets import Ticket
-from helpdesk_assets.providers.parsing.tickets import FieldMap, TicketReader, tombstone
+from helpdesk_assets.providers.parsing.field_map import FieldMap
+from helpdesk_assets.providers.parsing.tickets import TicketReader
+from helpdesk_assets.providers.parsing.tombstones import tombstone
 from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.receiver.store import DeliveryStore
 from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness

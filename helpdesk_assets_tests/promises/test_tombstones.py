@@ -12,7 +12,7 @@ import pytest
 from helpdesk_assets.extract.plan import SyncRequest
 from helpdesk_assets.model.tickets import Ticket
 from helpdesk_assets.operations.sync import SyncPolicy, SyncReport, run_sync
-from helpdesk_assets.providers.parsing.tickets import tombstone
+from helpdesk_assets.providers.parsing.tombstones import tombstone
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.backends import Backend
 from helpdesk_assets_tests.extract.fake_helpdesk import NOON, FakeHelpdesk, page, ticket

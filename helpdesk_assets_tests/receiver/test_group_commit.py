@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from helpdesk_assets.errors import DataRefused, WarehouseRefused, WarehouseUnavailable
-from helpdesk_assets.providers.parsing.tickets import tombstone
+from helpdesk_assets.providers.parsing.tombstones import tombstone
 from helpdesk_assets.receiver import group_commit
 from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.receiver.group_commit import BatchingPolicy, GroupCommit

@@ -12,7 +12,9 @@ from google.cloud import bigquery
 
 from helpdesk_assets.errors import WarehouseUnavailable
 from helpdesk_assets.model.tickets import Ticket
-from helpdesk_assets.providers.parsing.tickets import FieldMap, TicketReader, tombstone
+from helpdesk_assets.providers.parsing.field_map import FieldMap
+from helpdesk_assets.providers.parsing.tickets import TicketReader
+from helpdesk_assets.providers.parsing.tombstones import tombstone
 from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.receiver.store import DeliveryStore, newest_versions
 from helpdesk_assets.warehouse import tables

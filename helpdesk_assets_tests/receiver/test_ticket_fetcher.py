@@ -12,7 +12,7 @@ import pytest
 from helpdesk_assets.errors import EndpointFailed
 from helpdesk_assets.model.tickets import Ticket
 from helpdesk_assets.providers.base import Helpdesk
-from helpdesk_assets.providers.parsing.tickets import tombstone
+from helpdesk_assets.providers.parsing.tombstones import tombstone
 from helpdesk_assets.receiver.ticket_fetcher import TicketFetcher
 from helpdesk_assets_tests.receiver.webhook_posts import START
 

@@ -14,13 +14,14 @@ from datetime import UTC, datetime, timedelta
 
 from helpdesk_assets.config.redaction import Redaction
 from helpdesk_assets.providers.client.auth import Auth
-from helpdesk_assets.providers.client.http import Api, ErrorParser, default_error
+from helpdesk_assets.providers.client.http import Api
 from helpdesk_assets.providers.client.rate_limit import (
     ACCOUNT,
     RateLimiter,
     RateLimitState,
     no_rate_limit,
 )
+from helpdesk_assets.providers.client.reply import ErrorParser, default_error
 from helpdesk_assets.providers.client.retry import Retry
 from helpdesk_assets.providers.client.usage import UsageCounter
 from helpdesk_assets.settings import Settings

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import urljoin
 
 import requests
 from requests.adapters import HTTPAdapter
 
-from helpdesk_assets.errors import EndpointFailed, HelpdeskAssetsError, SettingsError
+from helpdesk_assets.errors import EndpointFailed
 from helpdesk_assets.model.tickets import ApiUsage
 from helpdesk_assets.providers.client import errors
+from helpdesk_assets.providers.client.addresses import DEFAULT_PORTS, may_follow, parse_host
 from helpdesk_assets.providers.client.auth import Auth
 from helpdesk_assets.providers.client.rate_limit import ACCOUNT, RateLimiter
+from helpdesk_assets.providers.client.reply import ErrorParser, Reply, default_error
 from helpdesk_assets.providers.client.usage import UsageCounter
-from helpdesk_assets.providers.parsing import exact_json
 
 log = logging.getLogger(__name__)
 
@@ -35,67 +34,9 @@ CHUNK_BYTES = 1 << 20
 # Decompressed size: a few kilobytes can unpack to any size. A page of 100 tickets has less than
 # one MiB.
 MAX_BODY_BYTES = 256 << 20
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # A parameter with several values is sent several times.
 Params = Mapping[str, str | Sequence[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """One complete answer.
-
-    Attributes:
-        path: the path that was requested.
-        status: the HTTP status.
-        headers: the answer's headers.
-        body: the decompressed body.
-        served_at: the helpdesk's clock when it answered.
-        number_kept_as_text: called for each number in the body that is kept as text.
-    """
-
-    path: str
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-    served_at: datetime
-    number_kept_as_text: Callable[[], None] = field(repr=False, default=lambda: None)
-
-    def json(self) -> Any:
-        """Parse the body as JSON; see `exact_json` for how numbers are read.
-
-        Raises:
-            TransientError: the body is not JSON, for example a proxy's error page or a cut body.
-        """
-        try:
-            return exact_json.parse(self.body, self.number_kept_as_text)
-        except ValueError as error:
-            raise errors.TransientError(
-                f"The answer to GET {self.path} is not JSON ({error}). Try again later; if this "
-                "persists, check HELPDESK_BASE_URL."
-            ) from None
-
-    def json_object(self) -> dict[str, Any]:
-        """Parse the body as a JSON object.
-
-        Raises:
-            TransientError: the body is not JSON.
-            EndpointFailed: the body is JSON, but not an object.
-        """
-        body = self.json()
-        if not isinstance(body, dict):
-            raise EndpointFailed(
-                f"GET {self.path} did not answer with an object. Check HELPDESK_BASE_URL and "
-                "HELPDESK_PROVIDER."
-            )
-        return body
-
-
-ErrorParser = Callable[[Reply], HelpdeskAssetsError | None]
-
-
-def default_error(reply: Reply) -> None:
-    """Parse no error: for helpdesks whose error bodies add nothing to the status."""
 
 
 class _NoRedirects(requests.Session):
@@ -155,7 +96,7 @@ class Api:
             SettingsError: `base_url` is not an http address, or holds a password.
         """
         self._base_url = base_url.rstrip("/") + base_path
-        self._host = _parse_host(base_url)
+        self._host = parse_host(base_url)
         self._auth = auth
         self._timeout = timeout
         self._now = now
@@ -278,20 +219,9 @@ class Api:
         return self._now()
 
     def _redirect_target(self, url: str, reply: Reply) -> str:
-        """Return a redirect's target, if the credentials may go there.
-
-        They may go only to the same host, and never from https to http.
-        """
+        """Return a redirect's target, if the credentials may go there."""
         target = urljoin(url, reply.headers.get("Location", ""))
-        try:
-            old, new = urlsplit(url), urlsplit(target)
-            allowed = old.hostname == new.hostname and (
-                (old.scheme, _port(old)) == (new.scheme, _port(new))
-                or (old.scheme, new.scheme, _port(old), _port(new)) == ("http", "https", 80, 443)
-            )
-        except ValueError:
-            allowed = False
-        if not allowed or "Location" not in reply.headers:
+        if "Location" not in reply.headers or not may_follow(url, target):
             raise EndpointFailed(
                 f"GET {reply.path} is redirected away from {self._host}, where the token may not "
                 "follow. If the helpdesk has moved, set HELPDESK_BASE_URL to its new address."
@@ -312,25 +242,3 @@ def _read_body(response: requests.Response, path: str) -> bytes:
                 "HELPDESK_PAGE_SIZE, so that fewer tickets come at once."
             )
     return b"".join(chunks)
-
-
-def _port(parts: SplitResult) -> int | None:
-    return parts.port or DEFAULT_PORTS.get(parts.scheme)
-
-
-def _parse_host(base_url: str) -> str:
-    try:
-        parts = urlsplit(base_url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port, parts = None, None, SplitResult("", "", "", "", "")
-    if not host or parts.scheme not in DEFAULT_PORTS:
-        raise SettingsError(
-            "HELPDESK_BASE_URL is not an address that starts with https:// or http:// and a host."
-        )
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise SettingsError(
-            "HELPDESK_BASE_URL may hold a scheme, a host, a port and a path, and nothing else; "
-            "credentials belong in HELPDESK_API_TOKEN."
-        )
-    return host if port is None else f"{host}:{port}"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from helpdesk_assets.errors import EndpointFailed, SettingsError
 from helpdesk_assets.providers.client.auth import BasicAuth, api_token
-from helpdesk_assets.providers.client.http import Reply
 from helpdesk_assets.providers.client.rate_limit import RateLimitState, parse_rate_limit_headers
+from helpdesk_assets.providers.client.reply import Reply
 from helpdesk_assets.settings import Settings
 
 MAX_PAGE_SIZE = 100

@@ -39,8 +39,9 @@ from helpdesk_assets.providers.freshdesk.account import (
 )
 from helpdesk_assets.providers.paging.by_time import floor
 from helpdesk_assets.providers.paging.by_token import ListPage
+from helpdesk_assets.providers.parsing.field_map import FieldMap, as_text
 from helpdesk_assets.providers.parsing.stubs import to_inventory_page
-from helpdesk_assets.providers.parsing.tickets import FieldMap, TicketReader, as_text
+from helpdesk_assets.providers.parsing.tickets import TicketReader
 from helpdesk_assets.settings import Settings
 
 __all__ = ["FreshdeskAdapter", "describe_settings", "from_settings"]

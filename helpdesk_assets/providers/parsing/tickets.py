@@ -7,70 +7,22 @@ into a float, is stored and believed. Must not know HTTP or paging.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from helpdesk_assets.config.redaction import Redaction
 from helpdesk_assets.errors import EndpointFailed, SettingsError, TicketUnreadable
-from helpdesk_assets.model.tickets import BadTicket, Ticket, utc
+from helpdesk_assets.model.tickets import BadTicket, Ticket
 from helpdesk_assets.providers.parsing import exact_json
+from helpdesk_assets.providers.parsing.field_map import FieldMap, as_name, as_text
+from helpdesk_assets.providers.parsing.tombstones import tombstone
 
 MAX_SHOWN_CHARS = 60
 # BigQuery clusters by the first 1024 characters of the id; the longest known id has 20.
 MAX_ID_CHARS = 1024
 # BigQuery's rows may have 100 MB, and a ticket's longest field can occur twice in its row.
 MAX_TICKET_BYTES = 49_000_000
-TEXT_KEYS = ("name", "label", "value", "id")
-NAME_KEYS = ("name", "email", "id")
-
-
-def as_text(value: Any) -> str | None:
-    """Read a status or priority: a text or number as it is, or the name of an object."""
-    return _text(value, TEXT_KEYS)
-
-
-def as_name(value: Any) -> str | None:
-    """Read an assignee: a text, or the name, address or id of an object."""
-    return _text(value, NAME_KEYS)
-
-
-def parse_iso_time(value: Any) -> datetime | None:
-    """Parse an ISO 8601 text with a zone; None stays None.
-
-    Raises:
-        ValueError: the value is not such a text.
-    """
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise ValueError("not text")  # noqa: TRY004 - one error for every invalid time
-    return utc(datetime.fromisoformat(value))
-
-
-@dataclass(frozen=True, slots=True)
-class FieldMap:
-    """One vendor's names for our fields, and how their values are read.
-
-    Attributes:
-        deleted: the field with the deletion time, unless `deleted_at` is set.
-        text_parsers: replaces the parser of a text field, by our name for it.
-        parse_time: parses a time; raises ValueError if it is not one.
-        deleted_at: takes the whole row and returns the value that `parse_time` reads as the time of
-            deletion, None for a live ticket.
-    """
-
-    ticket_id: str = "id"
-    subject: str = "subject"
-    status: str = "status"
-    priority: str = "priority"
-    assignee: str = "assignee"
-    created: str = "createdTime"
-    modified: str = "modifiedTime"
-    deleted: str = "deletedTime"
-    text_parsers: Mapping[str, Callable[[Any], str | None]] = field(default_factory=dict)
-    parse_time: Callable[[Any], datetime | None] = parse_iso_time
-    deleted_at: Callable[[Mapping[str, Any]], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,17 +231,6 @@ class _Unreadable(Exception):
         self.bad = bad
 
 
-def _text(value: Any, names: tuple[str, ...]) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, dict):
-        texts = (_text(value.get(name), ()) for name in names)
-        return next((text for text in texts if text), None)
-    if isinstance(value, bool | int | float):
-        return exact_json.compose(value)
-    return None
-
-
 def _placeholder_id(row_number: int) -> str:
     return f"(no id) row {row_number} of the page"
 
@@ -303,31 +244,3 @@ def _shown_id(ticket_id: str) -> str:
 def _excerpt(value: Any) -> str:
     text = ascii(value)
     return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}…"
-
-
-def tombstone(ticket_id: str, deleted_time: datetime, deletion_event: Any) -> Ticket:
-    """Create a ticket of which only the deletion is known.
-
-    Args:
-        ticket_id: the ticket's id.
-        deleted_time: when it was deleted.
-        deletion_event: what the vendor reported, stored as `raw_json`; only the id is stored if
-            it is nested too deep.
-    """
-    try:
-        _, raw_json, content_hash = exact_json.storable(deletion_event)
-    except RecursionError:
-        _, raw_json, content_hash = exact_json.storable({"id": ticket_id})
-    return Ticket(
-        ticket_id=ticket_id,
-        subject=None,
-        status=None,
-        priority=None,
-        assignee=None,
-        created_time=None,
-        modified_time=deleted_time,
-        deleted_time=deleted_time,
-        raw_json=raw_json,
-        content_hash=content_hash,
-        tombstone=True,
-    )

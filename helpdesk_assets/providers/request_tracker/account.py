@@ -19,7 +19,7 @@ from helpdesk_assets.errors import EndpointFailed, SettingsError
 from helpdesk_assets.providers.client.auth import Auth, BasicAuth, TokenAuth, api_token
 from helpdesk_assets.providers.client.connection import Connection
 from helpdesk_assets.providers.paging.by_token import rows_and_token
-from helpdesk_assets.providers.parsing.tickets import parse_iso_time
+from helpdesk_assets.providers.parsing.field_map import parse_iso_time
 from helpdesk_assets.providers.request_tracker.local_times import at_or_after, at_or_before, zone
 from helpdesk_assets.settings import Settings
 

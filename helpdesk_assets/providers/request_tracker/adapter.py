@@ -30,8 +30,8 @@ from helpdesk_assets.providers.base import Capabilities
 from helpdesk_assets.providers.client.connection import Connection, Runtime, connect
 from helpdesk_assets.providers.client.errors import TransientError
 from helpdesk_assets.providers.paging.by_token import ListPage, rows_and_token
+from helpdesk_assets.providers.parsing.field_map import FieldMap
 from helpdesk_assets.providers.parsing.stubs import to_inventory_page
-from helpdesk_assets.providers.parsing.tickets import FieldMap
 from helpdesk_assets.providers.request_tracker import search as sql
 from helpdesk_assets.providers.request_tracker.account import (
     API_PATH,

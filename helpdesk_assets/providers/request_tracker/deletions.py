@@ -17,11 +17,12 @@ from typing import Any
 from helpdesk_assets.errors import EndpointFailed
 from helpdesk_assets.model.tickets import BadTicket, Page, Ticket
 from helpdesk_assets.providers.client.connection import Connection
-from helpdesk_assets.providers.client.http import Reply
+from helpdesk_assets.providers.client.reply import Reply
 from helpdesk_assets.providers.paging.by_token import rows_and_token
 from helpdesk_assets.providers.paging.details import DetailRequest, fetch_details
+from helpdesk_assets.providers.parsing.field_map import parse_iso_time
 from helpdesk_assets.providers.parsing.stubs import ticket_stub
-from helpdesk_assets.providers.parsing.tickets import TicketReader, parse_iso_time
+from helpdesk_assets.providers.parsing.tickets import TicketReader
 
 log = logging.getLogger(__name__)
 

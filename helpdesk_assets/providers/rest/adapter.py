@@ -25,8 +25,9 @@ from helpdesk_assets.providers.client.rate_limit import RateLimitState, parse_ra
 from helpdesk_assets.providers.paging.by_time import floor
 from helpdesk_assets.providers.paging.by_token import ListPage, pages_by_token, rows_and_token
 from helpdesk_assets.providers.paging.details import DetailRequest
+from helpdesk_assets.providers.parsing.field_map import FieldMap
 from helpdesk_assets.providers.parsing.stubs import to_inventory_page
-from helpdesk_assets.providers.parsing.tickets import FieldMap, ParsedRows, TicketReader
+from helpdesk_assets.providers.parsing.tickets import ParsedRows, TicketReader
 from helpdesk_assets.settings import Settings
 
 LISTING_PATH = "/v2/tickets"

@@ -16,7 +16,8 @@ from datetime import timedelta
 from functools import partial
 
 from helpdesk_assets.model.tickets import Ticket
-from helpdesk_assets.providers.parsing.tickets import FieldMap, TicketReader
+from helpdesk_assets.providers.parsing.field_map import FieldMap
+from helpdesk_assets.providers.parsing.tickets import TicketReader
 from helpdesk_assets.providers.webhooks.events import Event, Post, WebhookFormat
 from helpdesk_assets.providers.webhooks.payloads import (
     id_in,

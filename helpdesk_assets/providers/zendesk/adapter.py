@@ -26,11 +26,12 @@ from helpdesk_assets.model.tickets import BadTicket, InventoryPage, Page, Ticket
 from helpdesk_assets.providers.adapter import BaseAdapter
 from helpdesk_assets.providers.base import Capabilities
 from helpdesk_assets.providers.client.connection import Connection, Runtime, connect
-from helpdesk_assets.providers.client.http import Reply
+from helpdesk_assets.providers.client.reply import Reply
 from helpdesk_assets.providers.paging.by_time import EPOCH, floor
 from helpdesk_assets.providers.paging.by_token import ListPage, pages_by_token, rows_and_token
+from helpdesk_assets.providers.parsing.field_map import FieldMap
 from helpdesk_assets.providers.parsing.stubs import to_inventory_page
-from helpdesk_assets.providers.parsing.tickets import FieldMap, TicketReader
+from helpdesk_assets.providers.parsing.tickets import TicketReader
 from helpdesk_assets.providers.zendesk.account import (
     EXPORT_SCOPE,
     describe_settings,

@@ -18,8 +18,8 @@ from helpdesk_assets.errors import (
     SettingsError,
 )
 from helpdesk_assets.providers.client import errors
-from helpdesk_assets.providers.client.http import Reply
 from helpdesk_assets.providers.client.rate_limit import RateLimitState
+from helpdesk_assets.providers.client.reply import Reply
 from helpdesk_assets.providers.client.retry import MAX_TOTAL_WAIT_SECONDS
 from helpdesk_assets.providers.client.token_cache import user_cache_dir
 from helpdesk_assets.providers.zoho_desk.oauth import ZohoClient

@@ -6,9 +6,8 @@
     GET /api/v1/recycleBin                                                      (`recycle_bin`)
 
 The list of tickets lacks the modified time, so the listing is a search as well, over the creation
-time, which never changes. Both ascend and are paged by time. One query returns at most 5,000 rows,
-and the pager starts a new query at each page. The search reads an index apart from the store; its
-lag is not documented, so each window reaches back by minutes. An empty answer has no body.
+time, which never changes. Both ascend and are paged by time (`search`). The search reads an index
+apart from the store; its lag is not documented, so each window reaches back by minutes.
 """
 
 from __future__ import annotations
@@ -19,17 +18,15 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from helpdesk_assets.errors import EndpointFailed, WindowTooDense
 from helpdesk_assets.model.tickets import BadTicket, InventoryPage, Page, Ticket
 from helpdesk_assets.providers.adapter import BaseAdapter
 from helpdesk_assets.providers.base import Capabilities
 from helpdesk_assets.providers.client.connection import Connection, Runtime, connect
 from helpdesk_assets.providers.client.token_cache import TokenCache
 from helpdesk_assets.providers.client.usage import UsageCounter
-from helpdesk_assets.providers.paging.by_time import EPOCH, FetchPage, TimePager
-from helpdesk_assets.providers.paging.by_token import ListPage, rows_and_token
+from helpdesk_assets.providers.paging.by_time import FetchPage, TimePager
+from helpdesk_assets.providers.paging.by_token import ListPage
 from helpdesk_assets.providers.parsing.stubs import to_inventory_page
-from helpdesk_assets.providers.parsing.tickets import TicketReader
 from helpdesk_assets.providers.zoho_desk.account import (
     ZohoLimits,
     client,
@@ -43,23 +40,18 @@ from helpdesk_assets.providers.zoho_desk.account import (
 )
 from helpdesk_assets.providers.zoho_desk.oauth import ZohoOAuth
 from helpdesk_assets.providers.zoho_desk.recycle_bin import RecycleBin
+from helpdesk_assets.providers.zoho_desk.search import TICK, TicketSearch
 from helpdesk_assets.providers.zoho_desk.tickets import CREATED, FIELD_MAP, MODIFIED, SortKey
 from helpdesk_assets.settings import Settings
 
 __all__ = ["ZohoDeskAdapter", "describe_settings", "from_settings"]
 
 TICKETS = "/tickets"
-SEARCH = "/tickets/search"
-TICK = timedelta(milliseconds=1)
 # The lag of the search index is not documented; five minutes would be long.
 OVERLAP = timedelta(minutes=5)
-# Later than any misdated ticket, and early enough for any date parser.
-LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 # What a search embeds by itself, by the names that a request for a single ticket must list.
 INCLUDE = "contacts,departments,assignee"
 
-OK_OR_NO_CONTENT = frozenset({200, 204})
-CAP_EXCEEDED = 422
 OK_OR_NOT_FOUND = frozenset({200, 404})
 # The bin also lists tickets of departments that the agent may not see.
 OK_FORBIDDEN_OR_NOT_FOUND = frozenset({200, 403, 404})
@@ -80,8 +72,7 @@ class ZohoDeskAdapter(BaseAdapter):
             skip_bad: report unreadable tickets in `Page.bad` instead of raising.
         """
         self._oauth = oauth
-        self._limits = query_limits
-        self._starts_are_inclusive = False
+        self._has_recycle_bin = query_limits.recycle_bin
         capabilities = Capabilities(
             name="zoho_desk",
             page_size=query_limits.page_size,
@@ -94,6 +85,7 @@ class ZohoDeskAdapter(BaseAdapter):
             minimum_overlap=OVERLAP,
         )
         super().__init__(connection, capabilities, FIELD_MAP, skip_bad=skip_bad)
+        self._search = TicketSearch(connection, query_limits)
         self._recycle_bin = RecycleBin(
             connection, self._reader, settle_delay=TICK, fetch=self._binned_ticket
         )
@@ -134,14 +126,14 @@ class ZohoDeskAdapter(BaseAdapter):
 
         def fetch(start: datetime, end: datetime, token: str | None) -> ListPage[Ticket]:
             nonlocal total
-            answer = self._fetch(CREATED, self._stub_reader, start, end, token)
+            answer = self._search.page(CREATED, self._stub_reader, start, end, token)
             # The first call covers all tickets, and no other runs beside it.
             total = answer.total if total is None else total
             return answer
 
         for page in self._pager_by(CREATED, fetch).pages(None, None):
             yield to_inventory_page(page, total)
-        for page in self._recycle_bin.stubs() if self._limits.recycle_bin else ():
+        for page in self._recycle_bin.stubs() if self._has_recycle_bin else ():
             yield to_inventory_page(page, total)
 
     def close(self) -> None:
@@ -153,12 +145,12 @@ class ZohoDeskAdapter(BaseAdapter):
         self, sort_key: SortKey, since: datetime | None, until: datetime | None, resume: str | None
     ) -> Iterator[Page]:
         covered_until = datetime.max.replace(tzinfo=UTC)
-        for page in self._recycle_bin.pages(since, until) if self._limits.recycle_bin else ():
+        for page in self._recycle_bin.pages(since, until) if self._has_recycle_bin else ():
             covered_until = page.until
             # Most pages of the bin have no ticket of the window.
             if page.tickets or page.bad:
                 yield page
-        pager = self._pager_by(sort_key, partial(self._fetch, sort_key, self._reader))
+        pager = self._pager_by(sort_key, partial(self._search.page, sort_key, self._reader))
         for page in pager.pages(since, until, resume):
             yield replace(self._with_details(page), until=min(covered_until, page.until))
 
@@ -171,96 +163,6 @@ class ZohoDeskAdapter(BaseAdapter):
             concurrency=self._concurrency,
             time_of=sort_key.time_of,
         )
-
-    def _fetch(
-        self,
-        sort_key: SortKey,
-        reader: TicketReader,
-        start: datetime,
-        end: datetime,
-        token: str | None,
-    ) -> ListPage[Ticket]:
-        """Fetch one page of `[start, end]`.
-
-        It is not documented whether a range is inclusive. So it is a tick wider at both ends, until
-        a row dated exactly at a start proves that it is: then a tick with thousands of tickets need
-        not be read twice to get past it.
-
-        Args:
-            sort_key: the time that the search goes by.
-            reader: reads the rows.
-            start: start of the window.
-            end: end of the window.
-            token: an offset and the start of its query; None starts a new query.
-
-        Raises:
-            WindowTooDense: the offset is beyond the last one that Zoho Desk accepts.
-        """
-        wider = start if self._starts_are_inclusive else max(start - TICK, EPOCH)
-        offset, _, query_start = (token or f"0 {wider.isoformat()}").partition(" ")
-        low = datetime.fromisoformat(query_start)
-        answer = None
-        if int(offset) < self._limits.result_cap:
-            high = min(end, LATEST) + TICK
-            answer = self._retry(
-                partial(self._search_page, sort_key, reader, low, high, int(offset))
-            )
-        if answer is None:
-            raise self._too_dense(sort_key, start, int(offset))
-        if not self._starts_are_inclusive and any(
-            sort_key.time_of(row) == low for row in answer.rows
-        ):
-            self._starts_are_inclusive = True
-            if token is None and low < start:
-                return self._fetch(sort_key, reader, start, end, None)
-        # Rows older than the query's start are kept, so that the pager detects them as out of
-        # order.
-        rows = [row for row in answer.rows if not low <= sort_key.time_of(row) < start]
-        in_window = tuple(row for row in rows if sort_key.time_of(row) <= end)
-        reached_end = answer.next_token is None or len(in_window) < len(rows)
-        return replace(
-            answer,
-            rows=in_window,
-            next_token=None if reached_end else f"{answer.next_token} {query_start}",
-        )
-
-    def _search_page(
-        self, sort_key: SortKey, reader: TicketReader, low: datetime, high: datetime, offset: int
-    ) -> ListPage[Ticket] | None:
-        """Fetch one page of a query; None if the offset exceeds what Zoho Desk accepts.
-
-        A full page never counts as the last one, and a short page only if the total count agrees.
-
-        Args:
-            sort_key: the time that the search goes by.
-            reader: reads the rows.
-            low: start of the range.
-            high: end of the range.
-            offset: rows of the query to skip.
-        """
-        params = {
-            f"{sort_key.name}Range": f"{_text(low)},{_text(high)}",
-            "sortBy": sort_key.name,
-            "limit": str(self._limits.page_size),
-            "from": str(offset),
-        }
-        # An unknown parameter is a 422 too, on the first page as on every other.
-        accept = OK_OR_NO_CONTENT | ({CAP_EXCEEDED} if offset else set())
-        reply = self._api.get(SEARCH, params, accept)
-        if reply.status == CAP_EXCEEDED:
-            return None
-        if reply.status == 204:
-            return ListPage((), (), None, reply.served_at, total=0)
-        body = reply.json()
-        rows, _ = rows_and_token(body, SEARCH, "data", "next")
-        reached = offset + min(len(rows), self._limits.page_size)
-        count = body.get("count")
-        total = count if isinstance(count, int) else None
-        is_more = total is not None and total > reached
-        has_next = is_more or len(rows) >= self._limits.page_size
-        parsed = reader.page(rows)
-        token = str(reached) if has_next else None
-        return ListPage(parsed.tickets, parsed.bad, token, reply.served_at, total)
 
     def _fetch_ticket(self, ticket_id: str) -> Ticket | BadTicket | None:
         # Anything else is not an id and may be the path of another resource.
@@ -275,25 +177,8 @@ class ZohoDeskAdapter(BaseAdapter):
         return self._body(ticket_id, OK_FORBIDDEN_OR_NOT_FOUND)
 
     def _body(self, ticket_id: str, accept: frozenset[int]) -> Mapping[str, Any] | None:
-        path = f"{TICKETS}/{ticket_id}"
-        reply = self._api.get(path, {"include": INCLUDE}, accept)
-        if reply.status != 200:
-            return None
-        body = reply.json()
-        if not isinstance(body, dict):
-            raise EndpointFailed(
-                f"GET {path} did not answer with an object. Check HELPDESK_BASE_URL and "
-                "HELPDESK_PROVIDER."
-            )
-        return body
-
-    def _too_dense(self, sort_key: SortKey, start: datetime, count: int) -> WindowTooDense:
-        return WindowTooDense(
-            f"At least {count} tickets have the {sort_key.name} {start.isoformat()}, to the "
-            "millisecond, and Zoho Desk gives no more in one query. Change some of them again "
-            "there (a bulk action on a part of them), which moves these to another time; then run "
-            "again."
-        )
+        reply = self._api.get(f"{TICKETS}/{ticket_id}", {"include": INCLUDE}, accept)
+        return reply.json_object() if reply.status == 200 else None
 
 
 def from_settings(settings: Settings, runtime: Runtime | None = None) -> ZohoDeskAdapter:
@@ -326,8 +211,3 @@ def from_settings(settings: Settings, runtime: Runtime | None = None) -> ZohoDes
     return ZohoDeskAdapter(
         connection, oauth, query_limits(settings), skip_bad=settings.helpdesk_skip_bad_tickets
     )
-
-
-def _text(moment: datetime) -> str:
-    """Write a time in UTC with a Z, since Zoho Desk rejects offsets such as +05:30."""
-    return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"

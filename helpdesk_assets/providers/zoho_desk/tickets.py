@@ -12,7 +12,8 @@ from typing import Any
 
 from helpdesk_assets.model.tickets import BadTicket, Ticket
 from helpdesk_assets.providers.paging.by_time import EPOCH
-from helpdesk_assets.providers.parsing.tickets import FieldMap, as_text, parse_iso_time, unreadable
+from helpdesk_assets.providers.parsing.field_map import FieldMap, as_text, parse_iso_time
+from helpdesk_assets.providers.parsing.tickets import unreadable
 
 NO_PRIORITY = "-None-"
 # The fields that mark a ticket in the recycle bin.

@@ -23,7 +23,8 @@ from helpdesk_assets.errors import (
 )
 from helpdesk_assets.providers.client.auth import TokenAuth
 from helpdesk_assets.providers.client.errors import TransientError
-from helpdesk_assets.providers.client.http import Api, Reply
+from helpdesk_assets.providers.client.http import Api
+from helpdesk_assets.providers.client.reply import Reply
 from helpdesk_assets_tests.providers.loopback import (
     CannedResponse,
     Loopback,

@@ -11,8 +11,9 @@ from helpdesk_assets.errors import TicketUnreadable
 from helpdesk_assets.model.tickets import BadTicket, InventoryEntry, InventoryPage, Page, Ticket
 from helpdesk_assets.providers.paging.by_time import TimePager
 from helpdesk_assets.providers.paging.by_token import ListPage
+from helpdesk_assets.providers.parsing.field_map import FieldMap
 from helpdesk_assets.providers.parsing.stubs import StubReader, to_inventory_page
-from helpdesk_assets.providers.parsing.tickets import FieldMap, TicketReader
+from helpdesk_assets.providers.parsing.tickets import TicketReader
 
 TEN = datetime(2026, 11, 23, 10, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -11,7 +11,8 @@ import pytest
 from helpdesk_assets.errors import TicketUnreadable
 from helpdesk_assets.model.tickets import BadTicket, Ticket
 from helpdesk_assets.providers.parsing.exact_json import parse
-from helpdesk_assets.providers.parsing.tickets import FieldMap, TicketReader
+from helpdesk_assets.providers.parsing.field_map import FieldMap
+from helpdesk_assets.providers.parsing.tickets import TicketReader
 
 TEN = datetime(2026, 11, 23, 10, tzinfo=UTC)
 STRICT = TicketReader(FieldMap(), skip_bad=False)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from helpdesk_assets.errors import CredentialsRefused, RateLimitExhausted, SettingsError
-from helpdesk_assets.providers.client.http import Reply
 from helpdesk_assets.providers.client.rate_limit import RateLimitState
+from helpdesk_assets.providers.client.reply import Reply
 from helpdesk_assets.providers.zoho_desk.account import (
     client,
     concurrency,

@@ -12,7 +12,8 @@ import pytest
 
 from helpdesk_assets.errors import EndpointFailed, TicketUnreadable
 from helpdesk_assets.model.tickets import InventoryEntry, Ticket
-from helpdesk_assets.providers.zoho_desk.adapter import TICK, ZohoDeskAdapter, from_settings
+from helpdesk_assets.providers.zoho_desk.adapter import ZohoDeskAdapter, from_settings
+from helpdesk_assets.providers.zoho_desk.search import TICK
 from helpdesk_assets.providers.zoho_desk.tickets import MODIFIED
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.providers.loopback import CannedResponse, ReceivedRequest, loopback
@@ -538,7 +539,7 @@ def test_further_page_repeats_the_same_query(connect: Connect) -> None:
     start = datetime(2026, 11, 23, 9, 0, 0, 123_000, tzinfo=UTC)
     with loopback(answering(search=found(ROW))) as server:
         helpdesk = connect(server.url, helpdesk_page_size=1)
-        fetch = partial(helpdesk._fetch, MODIFIED, helpdesk._reader)
+        fetch = partial(helpdesk._search.page, MODIFIED, helpdesk._reader)
         token = fetch(start, START, None).next_token
         fetch(start + TICK, START, None)
         fetch(start, START, token)

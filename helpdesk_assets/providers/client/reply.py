@@ -1,0 +1,69 @@
+"""A helpdesk's answer to one request, and how its body is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from helpdesk_assets.errors import EndpointFailed, HelpdeskAssetsError
+from helpdesk_assets.providers.client import errors
+from helpdesk_assets.providers.parsing import exact_json
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One complete answer.
+
+    Attributes:
+        path: the path that was requested.
+        status: the HTTP status.
+        headers: the answer's headers.
+        body: the decompressed body.
+        served_at: the helpdesk's clock when it answered.
+        number_kept_as_text: called for each number in the body that is kept as text.
+    """
+
+    path: str
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    served_at: datetime
+    number_kept_as_text: Callable[[], None] = field(repr=False, default=lambda: None)
+
+    def json(self) -> Any:
+        """Parse the body as JSON; see `exact_json` for how numbers are read.
+
+        Raises:
+            TransientError: the body is not JSON, for example a proxy's error page or a cut body.
+        """
+        try:
+            return exact_json.parse(self.body, self.number_kept_as_text)
+        except ValueError as error:
+            raise errors.TransientError(
+                f"The answer to GET {self.path} is not JSON ({error}). Try again later; if this "
+                "persists, check HELPDESK_BASE_URL."
+            ) from None
+
+    def json_object(self) -> dict[str, Any]:
+        """Parse the body as a JSON object.
+
+        Raises:
+            TransientError: the body is not JSON.
+            EndpointFailed: the body is JSON, but not an object.
+        """
+        body = self.json()
+        if not isinstance(body, dict):
+            raise EndpointFailed(
+                f"GET {self.path} did not answer with an object. Check HELPDESK_BASE_URL and "
+                "HELPDESK_PROVIDER."
+            )
+        return body
+
+
+ErrorParser = Callable[[Reply], HelpdeskAssetsError | None]
+
+
+def default_error(reply: Reply) -> None:
+    """Parse no error: for helpdesks whose error bodies add nothing to the status."""
