@@ -7,20 +7,16 @@ decides which definitions there are is read at import. The one other reader is t
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from helpdesk_assets.config import redaction
+from helpdesk_assets.config.loading import load
+from helpdesk_assets.config.standalone import AlertSettings, BackfillSettings
 from helpdesk_assets.config.unsubscribed import parse_unsubscribed
-from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.model.webhooks import LedgerSource, WebhookPolicy
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 LOCAL_HELPDESK_URL = "http://127.0.0.1:8420"
 LOCAL_WAREHOUSE_URL = "http://127.0.0.1:9050"
@@ -37,53 +33,6 @@ SHARED_LIMITS = (
 MIN_HISTORY_DAYS = 7
 # Search indexes lag by seconds to minutes, and servers of one helpdesk may differ by as much.
 MIN_LISTING_DELAY = timedelta(minutes=15)
-_MONTH = re.compile(r"(19[7-9]\d|2\d{3})-(0[1-9]|1[0-2])", re.ASCII)
-# In place of pydantic's messages, by the type of the error.
-_PLAIN_REASONS = {
-    "int_parsing": "must be a whole number",
-    "float_parsing": "must be a number",
-    "bool_parsing": "must be true or false",
-}
-
-
-class AlertSettings(BaseSettings):
-    """Who receives alerts, and how often.
-
-    The alert sensor reads these apart from the rest: a setting that stops every run must not
-    silence the alert about it.
-    """
-
-    model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
-    )
-
-    alert_urls: SecretStr = SecretStr("")
-    alert_reminder_hours: float = Field(default=24.0, gt=0)
-    alert_interval_seconds: int = Field(default=60, ge=1)
-    heartbeat_url: SecretStr = SecretStr("")
-    dagster_ui_url: str = ""
-
-    @property
-    def reminder(self) -> timedelta:
-        """How often an open incident is reported again."""
-        return timedelta(hours=self.alert_reminder_hours)
-
-
-class BackfillSettings(BaseSettings):
-    """The first month of the backfill: read while definitions load, for Dagster shows months."""
-
-    model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
-    )
-
-    backfill_from: str = "2015-01"
-
-    @field_validator("backfill_from")
-    @classmethod
-    def _check_month(cls, text: str) -> str:
-        if not _MONTH.fullmatch(text):
-            raise ValueError("must be a month such as 2015-01")
-        return text
 
 
 class Settings(AlertSettings, BackfillSettings):
@@ -252,55 +201,4 @@ def load_settings() -> Settings:
     Raises:
         SettingsError: names each invalid variable and the reason, never its value.
     """
-    return _load(Settings)
-
-
-def load_alert_settings() -> AlertSettings:
-    """Read the settings of alerts alone, whatever the other variables hold.
-
-    Raises:
-        SettingsError: as above.
-    """
-    return _load(AlertSettings)
-
-
-def configured_alerts() -> AlertSettings | None:
-    """The settings of alerts; None if none are configured.
-
-    Never raises, because it is called while definitions load. An invalid value counts as
-    configured, with defaults in its place; loading the settings later reports it.
-    """
-    try:
-        settings = AlertSettings()
-    except ValidationError:
-        return AlertSettings.model_construct()
-    return settings if settings.alert_urls or settings.heartbeat_url else None
-
-
-def backfill_from() -> str:
-    """The first month of the backfill; never raises, like `configured_alerts`."""
-    try:
-        return BackfillSettings().backfill_from
-    except ValidationError:
-        return BackfillSettings.model_construct().backfill_from
-
-
-_SettingsT = TypeVar("_SettingsT", bound=BaseSettings)
-
-
-def _load(kind: type[_SettingsT]) -> _SettingsT:
-    try:
-        return kind()
-    except ValidationError as error:
-        problems = "; ".join(map(_problem, error.errors()))
-        raise SettingsError(
-            f"Settings are invalid: {problems}. Correct them in the environment or in .env."
-        ) from None
-
-
-def _problem(error: ErrorDetails) -> str:
-    name = ".".join(map(str, error["loc"])).upper()
-    message = error["msg"].removeprefix("Value error, ").removesuffix(".")
-    message = message.replace("Input should be", "must be")
-    reason = _PLAIN_REASONS.get(error["type"], message)
-    return f"{name} {reason}".lstrip()
+    return load(Settings)

@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from helpdesk_assets.config.standalone import (
+    backfill_from,
+    configured_alerts,
+    load_alert_settings,
+)
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.local.simulator.server import DEFAULT_TOKEN
 from helpdesk_assets.model.webhooks import Unsubscribed
@@ -16,9 +21,6 @@ from helpdesk_assets.settings import (
     LOCAL_TOKEN,
     LOCAL_WAREHOUSE_URL,
     Settings,
-    backfill_from,
-    configured_alerts,
-    load_alert_settings,
     load_settings,
 )
 

@@ -8,8 +8,8 @@ import click
 
 from helpdesk_assets.alerts.apprise_channel import SendOutcome, open_channels
 from helpdesk_assets.alerts.message import sample
+from helpdesk_assets.config.standalone import load_alert_settings
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.settings import load_alert_settings
 
 
 def send_sample() -> bool:

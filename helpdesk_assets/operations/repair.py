@@ -8,11 +8,8 @@ ticket is repaired.
 
 from __future__ import annotations
 
-import logging
 import random
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -24,18 +21,15 @@ from helpdesk_assets.model.state import SyncState
 from helpdesk_assets.model.tickets import ApiUsage, Page, Ticket, Window
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.naming import batch_id
+from helpdesk_assets.operations.ordered_fetch import fetch_in_order
 from helpdesk_assets.operations.write_batch import write_batch
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.providers.parsing.tombstones import tombstone
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.base import Warehouse
 
-log = logging.getLogger(__name__)
-
 # Tickets merged at a time. Each chunk is durable before the next one is fetched.
 CHUNK_SIZE = 500
-# Fetched tickets that wait for earlier ones; few, since tickets may be large.
-PENDING_PER_THREAD = 2
 # Ids that a report names; all of them are counted.
 MAX_NAMED_IDS = 20
 
@@ -181,7 +175,7 @@ class _Chunk:
         self, writer: BatchWriter, requested: Sequence[str], concurrency: int
     ) -> _FetchResults:
         results = _FetchResults(len(requested), [], [])
-        for ticket_id, answer in _fetch_in_order(self._helpdesk, requested, concurrency):
+        for ticket_id, answer in fetch_in_order(self._helpdesk, requested, concurrency):
             if answer is None:
                 results.missing.append(ticket_id)
             elif isinstance(answer, TicketUnreadable):
@@ -249,36 +243,3 @@ class _Chunk:
             is_range=True,
             tombstones=writer.tombstones,
         )
-
-
-def _fetch_in_order(
-    helpdesk: Helpdesk, requested: Iterable[str], concurrency: int
-) -> Iterator[tuple[str, Ticket | TicketUnreadable | None]]:
-    """Yield each ticket in the order of `requested`, with few of them in memory."""
-    ids = iter(requested)
-    waiting: deque[tuple[str, Future[Ticket | TicketUnreadable | None]]] = deque()
-    pool = ThreadPoolExecutor(concurrency, "repair")
-    try:
-        for ticket_id in ids:
-            waiting.append((ticket_id, pool.submit(_fetch_one, helpdesk, ticket_id)))
-            if len(waiting) >= PENDING_PER_THREAD * concurrency:
-                yield _next_result(waiting)
-        while waiting:
-            yield _next_result(waiting)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _next_result(
-    waiting: deque[tuple[str, Future[Ticket | TicketUnreadable | None]]],
-) -> tuple[str, Ticket | TicketUnreadable | None]:
-    ticket_id, future = waiting.popleft()
-    return ticket_id, future.result()
-
-
-def _fetch_one(helpdesk: Helpdesk, ticket_id: str) -> Ticket | TicketUnreadable | None:
-    """Fetch one ticket; return the error if it cannot be read, since it must not stop others."""
-    try:
-        return helpdesk.ticket(ticket_id)
-    except TicketUnreadable as error:
-        return error

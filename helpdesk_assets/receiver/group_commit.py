@@ -155,11 +155,8 @@ class GroupCommit:
         min_wait = min(batching.quiet_seconds, batching.seconds)
         latest = max(self._pending[0].since + batching.seconds, loop.time() + min_wait)
         while not self._is_full():
-            end = (
-                latest
-                if self._in_flight
-                else min(latest, self._last_activity_at + batching.quiet_seconds)
-            )
+            pause_ends = self._last_activity_at + batching.quiet_seconds
+            end = latest if self._in_flight else min(latest, pause_ends)
             remaining = end - loop.time()
             if remaining <= 0:
                 return

@@ -17,7 +17,8 @@ from helpdesk_assets.model.reconciliation import (
     InventorySnapshot,
     RowCounts,
 )
-from helpdesk_assets.operations.reconcile import ReconcileReport, refusal_reason
+from helpdesk_assets.operations.inventory import refusal_reason
+from helpdesk_assets.operations.reconcile import ReconcileReport
 from helpdesk_assets.operations.repair import RepairReport
 from helpdesk_assets_tests.batches import NOON
 

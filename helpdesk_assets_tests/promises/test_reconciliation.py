@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from helpdesk_assets.errors import EndpointFailed, UserError
-from helpdesk_assets.operations import reconcile as module
+from helpdesk_assets.operations import inventory, reconcile
 from helpdesk_assets.operations.reconcile import ReconcileReport
 from helpdesk_assets_tests.harness import Harness
 from helpdesk_assets_tests.promises.conftest import MakeHarness
@@ -261,27 +261,27 @@ def test_old_inventories_are_purged_and_differences_retained(
 
 
 def _after_inventory(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
-    real = module.read_inventory
+    real = inventory.read_inventory
 
     def swept(*arguments: Any) -> Any:
         snapshot = real(*arguments)
         act()
         return snapshot
 
-    monkeypatch.setattr(module, "read_inventory", swept)
+    monkeypatch.setattr(reconcile, "read_inventory", swept)
 
 
 def _replace_inventory(monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], Any]) -> None:
-    real = module.read_inventory
-    monkeypatch.setattr(module, "read_inventory", lambda *given: change(real(*given)))
+    real = inventory.read_inventory
+    monkeypatch.setattr(reconcile, "read_inventory", lambda *given: change(real(*given)))
 
 
 def _truncate_listing(monkeypatch: pytest.MonkeyPatch, left_out: set[str]) -> None:
     """Remove these tickets from the helpdesk's list, without any sign of it."""
-    real = module._rows
+    real = inventory._rows
 
     def rows(page: Any, snapshot: Any) -> list[bytes]:
         kept = tuple(line for line in page.entries if line.ticket_id not in left_out)
         return real(replace(page, entries=kept), snapshot)
 
-    monkeypatch.setattr(module, "_rows", rows)
+    monkeypatch.setattr(inventory, "_rows", rows)

@@ -24,11 +24,11 @@ from helpdesk_assets.alerts.delivery import DeliveryReport, deliver
 from helpdesk_assets.alerts.findings import RunReport
 from helpdesk_assets.alerts.incidents import apply, prune
 from helpdesk_assets.alerts.message import NoticeContext
+from helpdesk_assets.config.standalone import configured_alerts, load_alert_settings
 from helpdesk_assets.defs.alerts.run_events import latest_cursors, read_reports
 from helpdesk_assets.defs.alerts.run_reports import AlertScope
 from helpdesk_assets.errors import AlertNotDelivered
 from helpdesk_assets.formatting import pluralized
-from helpdesk_assets.settings import configured_alerts, load_alert_settings
 
 log = logging.getLogger(__name__)
 

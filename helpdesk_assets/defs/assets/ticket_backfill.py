@@ -6,6 +6,7 @@ alone.
 
 import dagster as dg
 
+from helpdesk_assets.config.standalone import backfill_from
 from helpdesk_assets.defs import metadata
 from helpdesk_assets.defs.assets.factory import BACKFILL_POOL, RETRY_POLICY, TEAM
 from helpdesk_assets.defs.assets.raw_ticket_changes import log_progress
@@ -15,7 +16,7 @@ from helpdesk_assets.defs.resources.helpdesk import HelpdeskResource
 from helpdesk_assets.model.state import RunCounts
 from helpdesk_assets.operations.backfill import backfill
 from helpdesk_assets.operations.sync import SyncPolicy, SyncReport
-from helpdesk_assets.settings import backfill_from, load_settings
+from helpdesk_assets.settings import load_settings
 
 # `end_offset` adds the current month: a backfill reads the part of it that the sync has passed.
 MONTHLY_PARTITIONS = dg.MonthlyPartitionsDefinition(

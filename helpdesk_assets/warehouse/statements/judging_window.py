@@ -52,6 +52,19 @@ class JudgingWindow:
         """The oldest event or version that is read."""
         return min(self.stored_since, self.open_since)
 
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Return the bounds that a statement names; `settled` and `since` only together."""
+        named = {
+            "stored_since": self.stored_since,
+            "counted_after": self.counted_after,
+            "delivered_by": self.delivered_by,
+            "open_since": self.open_since,
+            "reads_from": self.reads_from,
+        }
+        if self.settled is not None:
+            named |= {"since": self.since, "settled": self.settled}
+        return tuple(Parameter(name, ColumnType.TIMESTAMP, at) for name, at in named.items())
+
 
 def judging_window(manifest: Manifest, policy: WebhookPolicy) -> JudgingWindow:
     """Return the bounds of a run.

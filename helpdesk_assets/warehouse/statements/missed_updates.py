@@ -23,7 +23,6 @@ from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.statements.batch import batch
 from helpdesk_assets.warehouse.statements.judging_window import (
-    JudgingWindow,
     judging_window,
     unsubscribed_as_sql,
 )
@@ -153,7 +152,7 @@ WHERE IF(J.is_open, COALESCE(J.own_event_at, J.in_time_at) IS NOT NULL, J.in_tim
         (
             *words,
             *missing_parameters,
-            *_bound_parameters(bounds),
+            *bounds.parameters(),
             Parameter("grace_ms", ColumnType.INT64, _milliseconds(policy.grace)),
             Parameter("deletion_tolerance_ms", ColumnType.INT64, _milliseconds(DELETION_TOLERANCE)),
             Parameter("detected_at", ColumnType.TIMESTAMP, manifest.served_at),
@@ -238,19 +237,6 @@ WHERE E.version > @since
   AND NOT E.is_deletion
   AND K.deletedTime IS NULL
   AND (P.newest IS NULL OR P.newest < E.version)"""
-
-
-def _bound_parameters(bounds: JudgingWindow) -> tuple[Parameter, ...]:
-    named = {
-        "stored_since": bounds.stored_since,
-        "counted_after": bounds.counted_after,
-        "delivered_by": bounds.delivered_by,
-        "open_since": bounds.open_since,
-        "reads_from": bounds.reads_from,
-    }
-    if bounds.settled is not None:
-        named |= {"since": bounds.since, "settled": bounds.settled}
-    return tuple(Parameter(name, ColumnType.TIMESTAMP, at) for name, at in named.items())
 
 
 def _milliseconds(length: timedelta) -> int:
