@@ -248,6 +248,8 @@ def simulate(
 def _webhooks(url: str | None, secrets: str) -> dict[str, str]:
     if not url:
         return {}
+    if not url.startswith(("http://", "https://")):
+        raise click.UsageError("--webhooks-to needs a URL that starts with http:// or https://.")
     secret = next(iter(secrets.replace(",", " ").split()), "")
     return {"url": url, "secret": secret}
 
