@@ -74,7 +74,7 @@ test-googlesql: install googlesql-judge ## The warehouse's tests, judged by BigQ
 test-bigquery: install ## The same on the real service: BIGQUERY_PROJECT and credentials
 	$(BIN)/pytest -q -m warehouse --warehouse=bigquery $(SQL_TESTS) $(PYTEST_ARGS)
 
-googlesql-judge: ## Build what judges statements (Go 1.25, 8 GB of memory, minutes the first time)
+googlesql-judge: ## Build what judges statements (Go 1.25, 7 GB of memory, minutes the first time)
 	@command -v go >/dev/null || \
 		{ echo "Go is not installed: the GoogleSQL judge needs Go 1.25 or newer" >&2; exit 1; }
 	cd helpdesk_assets_tests/googlesql && CGO_ENABLED=0 go build -buildvcs=false \

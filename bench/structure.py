@@ -24,12 +24,12 @@ PACKAGE = "helpdesk_assets"
 LABELS = {
     "modules": "modules",
     "parts": "folders and modules at the root",
-    "arrows": "arrows between them",
-    "chain": "longest chain of them",
-    "cycles": "cycles among them",
+    "arrows": "arrows between these",
+    "chain": "longest chain of arrows",
+    "cycles": "cycles among these",
     "module_cycles": "cycles among modules",
-    "dagster_parts": "of them import Dagster",
-    "google_parts": "of them import Google's client",
+    "dagster_parts": "folders that import Dagster",
+    "google_parts": "folders that import Google's client",
 }
 
 # By part or module: what it imports, without itself.

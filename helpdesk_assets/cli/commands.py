@@ -90,8 +90,9 @@ def reconcile(dry_run: bool, as_json: bool) -> None:
     """Compare all tickets with the table; repair differences.
 
     Lists ids and modified times, and fetches the tickets that are missing or out of date in the
-    table. Looks up each ticket that is not listed and marks it as deleted, up to a share of
-    RECONCILE_MOST_GONE_SHARE. The watermark does not move. Exit 1 if something is still wrong.
+    table. Looks up each ticket that is not listed, and marks it as deleted if the helpdesk has
+    none. Marks none of them if they are more than a share of RECONCILE_MOST_GONE_SHARE. The
+    watermark does not move. Exit 1 if something is still wrong.
     """
     from helpdesk_assets.cli.reconcile import reconcile_once
 
@@ -247,6 +248,8 @@ def simulate(
 def _webhooks(url: str | None, secrets: str) -> dict[str, str]:
     if not url:
         return {}
+    if not url.startswith(("http://", "https://")):
+        raise click.UsageError("--webhooks-to needs a URL that starts with http:// or https://.")
     secret = next(iter(secrets.replace(",", " ").split()), "")
     return {"url": url, "secret": secret}
 

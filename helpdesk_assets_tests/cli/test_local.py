@@ -57,6 +57,12 @@ def test_serves_until_interrupted(empty_environment: Path, name: str, path: str,
     assert "Traceback" not in errors
 
 
+def test_webhooks_need_a_url(run: Run) -> None:
+    result = run("simulate", "--webhooks-to", "hooks.example.com")
+    assert result.exit_code == 2
+    assert "--webhooks-to needs a URL that starts with http:// or https://." in result.stderr
+
+
 def _answers(url: str) -> bool:
     from urllib3.util import Retry
 

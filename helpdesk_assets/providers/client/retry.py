@@ -106,13 +106,14 @@ class Retry:
     def _give_up(self, state: tenacity.RetryCallState) -> None:
         failure = _failure(state)
         requested_wait = failure.retry_after
+        attempts = f"{state.attempt_number} attempt{'s' if state.attempt_number > 1 else ''}"
         retry_hint = (
             ""
             if requested_wait is None
             else f"; the helpdesk asks for a wait of {requested_wait:.0f} s"
         )
         raise EndpointFailed(
-            f"{failure} Given up after {state.attempt_number} attempts and "
+            f"{failure} Given up after {attempts} and "
             f"{state.idle_for:.0f} s of waiting{retry_hint}."
         ) from None
 
