@@ -241,17 +241,9 @@ def simulate(
         start=start,
         history_until=history_until,
         dialect=dialect,
-        webhooks=_webhooks(webhooks_to, webhooks_secret),
+        webhooks_to=webhooks_to,
+        webhooks_secret=webhooks_secret,
     )
-
-
-def _webhooks(url: str | None, secrets: str) -> dict[str, str]:
-    if not url:
-        return {}
-    if not url.startswith(("http://", "https://")):
-        raise click.UsageError("--webhooks-to needs a URL that starts with http:// or https://.")
-    secret = next(iter(secrets.replace(",", " ").split()), "")
-    return {"url": url, "secret": secret}
 
 
 @root.command(cls=click.Command)

@@ -30,9 +30,15 @@ def serve_helpdesk(
     start: datetime | None,
     history_until: datetime | None,
     dialect: str,
-    webhooks: Mapping[str, str],
+    webhooks_to: str | None,
+    webhooks_secret: str,
 ) -> None:
-    """Run the simulated helpdesk until it is interrupted."""
+    """Run the simulated helpdesk until it is interrupted.
+
+    Raises:
+        click.UsageError: `webhooks_to` is not a URL.
+    """
+    webhooks = _webhooks(webhooks_to, webhooks_secret)
     with _require_local_extra(), port_errors_explained(HOST, port):
         from helpdesk_assets.local.simulator.server import DEFAULT_TOKEN, serve
 
@@ -51,6 +57,15 @@ def serve_helpdesk(
             dialect=dialect,
             webhooks=webhooks,
         )
+
+
+def _webhooks(url: str | None, secrets: str) -> Mapping[str, str]:
+    """Where the simulator sends webhooks, signed with the first of the secrets; empty: nowhere."""
+    if not url:
+        return {}
+    if not url.startswith(("http://", "https://")):
+        raise click.UsageError("--webhooks-to needs a URL that starts with http:// or https://.")
+    return {"url": url, "secret": next(iter(secrets.replace(",", " ").split()), "")}
 
 
 def serve_warehouse(*, port: int, data_dir: Path) -> None:
