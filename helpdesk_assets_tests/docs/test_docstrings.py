@@ -13,7 +13,7 @@ import pytest
 from helpdesk_assets_tests.docs.texts import MODULES, ROOT
 
 # Exceptions of other packages.
-FOREIGN_ERRORS = {"click.BadParameter", "click.ClickException"}
+FOREIGN_ERRORS = {"click.BadParameter", "click.ClickException", "click.UsageError"}
 _SECTION = re.compile(r"([A-Z]\w+):")
 _ENTRY = re.compile(r" {4}([*.\w]+(?:, [*.\w]+)*):(?: |$)")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
