@@ -52,6 +52,8 @@ class AdminApi:
             Route("/admin/change", _json_endpoint(self._change), methods=["POST"]),
             Route("/admin/create", _json_endpoint(self._create), methods=["POST"]),
             Route("/admin/delete", _json_endpoint(self._delete), methods=["POST"]),
+            Route("/admin/restore", _json_endpoint(self._restore), methods=["POST"]),
+            Route("/admin/hide", _json_endpoint(self._hide), methods=["POST", "DELETE"]),
             Route("/admin/archive", _json_endpoint(self._archive), methods=["POST"]),
             Route("/admin/token", _json_endpoint(self._token), methods=["POST"]),
             Route("/admin/clock", _json_endpoint(self._clock), methods=["GET", "POST"]),
@@ -68,6 +70,7 @@ class AdminApi:
         query = request.query_params
         stores = [
             self._backend.store,
+            self._backend.hidden,
             *([self._backend.removed] if query.get("gone") == "true" else []),
         ]
         ids = [each for store in stores for each in store.ids()]
@@ -76,11 +79,14 @@ class AdminApi:
 
     async def _truth_lines(self, ids: list[str], *, with_raw_ticket: bool) -> AsyncIterator[bytes]:
         for start in range(0, len(ids), _TRUTH_CHUNK_SIZE):
-            versions = (self._backend.find(each) for each in ids[start : start + _TRUTH_CHUNK_SIZE])
+            versions = (self._known(each) for each in ids[start : start + _TRUTH_CHUNK_SIZE])
             rows = (
                 self._row(version, with_raw_ticket) for version in versions if version is not None
             )
             yield "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows).encode()
+
+    def _known(self, ticket_id: str) -> TicketVersion | None:
+        return self._backend.find(ticket_id) or self._backend.hidden.get(ticket_id)
 
     def _row(self, version: TicketVersion, with_raw_ticket: bool = True) -> Json:
         row: Json = {
@@ -133,6 +139,22 @@ class AdminApi:
                 "into must name another ticket for kind merged, and be absent for others"
             )
         self._backend.remove(ids, kind, into)
+        return {"ids": ids}
+
+    async def _restore(self, request: Request) -> Json:
+        ids = (await _read_command(request, {"ids": list})).get("ids", [])
+        unknown = [each for each in ids if each not in self._backend.removals]
+        if unknown or len(set(ids)) != len(ids):
+            raise InvalidCommand(f"not removed or repeated in ids: {', '.join(unknown[:5])}")
+        self._backend.restore(ids)
+        return {"ids": ids}
+
+    async def _hide(self, request: Request) -> Json:
+        if request.method == "DELETE":
+            self._backend.show()
+            return {}
+        ids = self._requested_ids(await _read_command(request, {"count": int, "ids": list}))
+        self._backend.hide(ids)
         return {"ids": ids}
 
     async def _archive(self, request: Request) -> Json:

@@ -111,6 +111,21 @@ class AdminClient:
         self.change(ids=[into])
         return merged
 
+    def restore(self, ids: Sequence[str]) -> None:
+        """Take removed tickets out of the trash, with their modified time of before."""
+        self._call("POST", "/admin/restore", {"ids": list(ids)})
+
+    def hide(self, count: int | None = None, *, ids: Sequence[str] | None = None) -> list[str]:
+        """Hide `count` random live tickets, or those in `ids`, from the token; returns their ids.
+
+        Only `truth` still shows them.
+        """
+        return self._remove("/admin/hide", count, ids)
+
+    def show_hidden(self) -> None:
+        """Give the token the right to see every ticket again."""
+        self._call("DELETE", "/admin/hide")
+
     def archive(self, count: int | None = None, *, ids: Sequence[str] | None = None) -> list[str]:
         """Archive `count` random live tickets, or those in `ids`; returns their ids."""
         return self._remove("/admin/archive", count, ids)

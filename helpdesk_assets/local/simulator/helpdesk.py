@@ -53,7 +53,8 @@ class HelpdeskBackend:
     """The state of the simulated helpdesk.
 
     `store` holds live tickets; `removed` and `removals` hold the others. Tickets in `archived` are
-    in `store` too; the vendor's dialect decides whether lists show them.
+    in `store` too; the vendor's dialect decides whether lists show them. `hidden` holds live
+    tickets that the token's account may not see at present: the API does not have them at all.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class HelpdeskBackend:
         until = int(history_until.timestamp()) if history_until else self.clock.tick()
         self.store = TicketStore(population(seed, tickets, until))
         self.removed = TicketStore(())
+        self.hidden = TicketStore(())
         self.removals: dict[str, Removal] = {}
         self.archived: set[str] = set()
         self.cap = cap
@@ -209,6 +211,26 @@ class HelpdeskBackend:
         for version in last:
             self._notify("deleted", version)
         return last
+
+    def restore(self, ids: Sequence[str]) -> None:
+        """Take removed tickets out of the trash, as they were before.
+
+        Their modified time stays what it was, as Zoho Desk documents for its recycle bin, and no
+        webhook is sent.
+        """
+        for each in ids:
+            self.store.add(self.removed.undo(each))
+            del self.removals[each]
+
+    def hide(self, ids: Sequence[str]) -> None:
+        """Take rights from the token: it no longer sees these tickets."""
+        for each in ids:
+            self.hidden.add(self.store.delete(each))
+
+    def show(self) -> None:
+        """Give the token its rights back: it sees every ticket again."""
+        for each in self.hidden.ids():
+            self.store.add(self.hidden.delete(each))
 
     def _notify(self, kind: str, version: TicketVersion) -> None:
         for listener in self.listeners:

@@ -85,6 +85,11 @@ class TicketStore:
         self._history.pop(ticket_id, None)
         return version
 
+    def undo(self, ticket_id: str) -> TicketVersion:
+        """Remove the ticket, and return its version before the last change."""
+        self._remove_from_order(self._current.pop(ticket_id))
+        return self._history.pop(ticket_id)[-1]
+
     def newest_first(self, offset: int, limit: int) -> TicketSlice:
         """Return a page, newest first: a ticket that changes moves to the front, shifting the rest.
 

@@ -110,6 +110,35 @@ def test_merge_changes_the_target_ticket(simulator: SimulatedHelpdesk) -> None:
     assert {each.ticket_id: each.modified_time for each in simulator.truth()}[into] == now
 
 
+def test_restored_ticket_is_what_it_was(simulator: SimulatedHelpdesk, caller: Caller) -> None:
+    before = list(simulator.truth(raw_ticket=True))
+    simulator.advance(60)
+    (gone,) = simulator.delete(1)
+    assert caller.ticket(gone).status_code == 404
+    simulator.restore([gone])
+    assert caller.ticket(gone).status_code == 200
+    by_id = {each.ticket_id: each for each in simulator.truth(raw_ticket=True)}
+    assert by_id == {each.ticket_id: each for each in before}
+    with pytest.raises(SimulatorError, match="not removed"):
+        simulator.restore([gone])
+
+
+def test_hidden_tickets_stay_in_the_truth_alone(
+    simulator: SimulatedHelpdesk, caller: Caller
+) -> None:
+    before = {each.ticket_id: each for each in simulator.truth(raw_ticket=True)}
+    (hidden,) = simulator.hide(1)
+    assert caller.ticket(hidden).status_code == 404
+    everything = "2000-01-01T00:00:00Z,2098-01-01T00:00:00Z"
+    for path in ("/v2/tickets", "/v2/tickets/search"):
+        assert hidden not in {
+            row["id"] for row in caller.all_rows(path, modifiedTimeRange=everything)
+        }
+    assert {each.ticket_id: each for each in simulator.truth(raw_ticket=True)} == before
+    simulator.show_hidden()
+    assert caller.ticket(hidden).status_code == 200
+
+
 def test_archived_tickets_stay_in_the_truth(simulator: SimulatedHelpdesk, caller: Caller) -> None:
     before = list(simulator.truth(raw_ticket=True))
     archived = simulator.archive(5)
