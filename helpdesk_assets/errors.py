@@ -41,8 +41,8 @@ class SchemaMismatch(UserError):
     """A column of the batch has a different type from the table's."""
 
 
-class BatchExpired(UserError):
-    """A retried step found that its staged batch had expired."""
+class BatchGone(UserError):
+    """A batch, or what was merged of it, is no longer there. The watermark was not moved."""
 
 
 class RetryableError(HelpdeskAssetsError):

@@ -38,6 +38,10 @@ class Backend(Protocol):
         """Write rows as a webhook function or a receiver does."""
         ...
 
+    def delete_rows(self, table: str, ids: Iterable[str] | None) -> None:
+        """Delete the rows of these tickets by hand, from any table; None: all."""
+        ...
+
     def delete_tickets(self, ids: Iterable[str] | None) -> None:
         """Delete rows of tickets by hand; None: all."""
         ...
@@ -71,9 +75,12 @@ class BigQueryBackend:
         writer = TableWriter(self.client, small_batch_bytes=4_000_000)
         writer.merge(spec, spool, run_id=uuid.uuid4().hex, step=spec.name)
 
-    def delete_tickets(self, ids: Iterable[str] | None) -> None:
+    def delete_rows(self, table: str, ids: Iterable[str] | None) -> None:
         condition = "TRUE" if ids is None else "ticket_id IN UNNEST(@ids)"
-        self._run(f"DELETE FROM {self._tickets} WHERE {condition}", ids or ())
+        self._run(f"DELETE FROM {self.client.dataset.table(table)} WHERE {condition}", ids or ())
+
+    def delete_tickets(self, ids: Iterable[str] | None) -> None:
+        self.delete_rows(tables.TICKETS.name, ids)
 
     def alter_tickets(self, ids: Iterable[str], shift: timedelta, word: str) -> None:
         seconds = int(shift.total_seconds())
@@ -120,10 +127,19 @@ class InMemoryBackend:
     def merge(self, spec: TableSpec, spool: Spool) -> None:
         self.dataset.merge(spec, read_rows(spool, spec))
 
+    def delete_rows(self, table: str, ids: Iterable[str] | None) -> None:
+        named = None if ids is None else set(ids)
+        if table in self.dataset.stagings:
+            kept = self.dataset.stagings[table]
+            kept[:] = [row for row in kept if named is not None and row["ticket_id"] not in named]
+            return
+        stored = self.dataset.tables[table]
+        for key, row in list(stored.items()):
+            if named is None or row["ticket_id"] in named:
+                del stored[key]
+
     def delete_tickets(self, ids: Iterable[str] | None) -> None:
-        stored = self.dataset.tables[tables.TICKETS.name]
-        for key in [(ticket_id,) for ticket_id in ids] if ids is not None else list(stored):
-            del stored[key]
+        self.delete_rows(tables.TICKETS.name, ids)
 
     def alter_tickets(self, ids: Iterable[str], shift: timedelta, word: str) -> None:
         for ticket_id in ids:

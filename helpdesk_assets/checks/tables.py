@@ -165,19 +165,19 @@ def _table_check(
     )
 
 
-def _distinct_tickets(manifest: Manifest) -> int | None:
-    """Distinct tickets of the batch; None if it is large, because its ids are not kept then."""
+def _distinct_tickets(manifest: Manifest, facts: RunCounts) -> int:
+    """Distinct tickets of the batch; of a large one as they were counted where it is staged."""
     if manifest.versions is None:
-        return None
+        return facts.batch_tickets
     return len({version.ticket_id for version in manifest.versions})
 
 
 def _count_mismatches(manifest: Manifest, facts: RunCounts) -> list[str]:
-    stored, fetched = facts.tickets, _distinct_tickets(manifest)
+    stored, fetched = facts.tickets, _distinct_tickets(manifest, facts)
     problems = []
     if manifest.rows and not stored:
         problems.append(f"{manifest.rows} rows were fetched, but none of their tickets is stored.")
-    elif fetched is not None and stored != fetched:
+    elif stored != fetched:
         problems.append(f"{fetched} tickets were fetched, but {stored} of them are stored.")
     elif stored > manifest.rows:
         problems.append(f"{manifest.rows} rows were fetched but {stored} tickets were counted.")
@@ -197,7 +197,7 @@ def _read_counts(manifest: Manifest | None, facts: RunCounts) -> dict[str, Any]:
         "api_bytes": manifest.api.bytes_received if manifest else 0,
         "rows_fetched": manifest.rows if manifest else 0,
         "bad_tickets": manifest.bad_count if manifest else 0,
-        "tickets_fetched": _distinct_tickets(manifest) if manifest else 0,
+        "tickets_fetched": _distinct_tickets(manifest, facts) if manifest else 0,
         "tickets_stored": facts.tickets,
         "rows_inserted": facts.inserted,
         "rows_updated": facts.updated,

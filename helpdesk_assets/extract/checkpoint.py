@@ -38,7 +38,7 @@ class CheckpointStore(Protocol):
         """Append rows to the staging table.
 
         Raises:
-            BatchExpired: the table is gone, and with it all earlier rows.
+            BatchGone: the table is gone, and with it all earlier rows.
         """
         ...
 

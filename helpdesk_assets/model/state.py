@@ -30,6 +30,12 @@ class RunCounts:
         index_lag_p99: how many seconds behind the watermark this run still found changes that no
             run had seen.
         webhooks: None if the ledger is kept by the tickets table alone.
+        batch_tickets: distinct tickets of this run's batch, found where the batch is kept.
+        absent: those of them that the tickets table does not hold at least as new.
+        rows_lost: by how many tickets the table is smaller than when the run before closed.
+        behind: tickets of which a closed run stored a version, and the table has an older one or
+            none: somebody put rows back.
+        history_rows: rows of raw_ticket_changes.
     """
 
     rows: int = 0
@@ -46,6 +52,11 @@ class RunCounts:
     missed_since: datetime | None = None
     index_lag_p99: float = 0.0
     webhooks: WebhookCounts | None = None
+    batch_tickets: int = 0
+    absent: int = 0
+    rows_lost: int = 0
+    behind: int = 0
+    history_rows: int = 0
 
     @property
     def tickets(self) -> int:
@@ -142,6 +153,7 @@ class SyncState:
             `checkpoint` of a first load.
         reason: mode and reason of the last run, as `mode: reason`.
         recent_runs: the runs that closed before the last one, newest first.
+        full_load_at: the helpdesk's clock when the last full load ended.
     """
 
     sync_name: str
@@ -156,3 +168,4 @@ class SyncState:
     read_counts: ReadCounts = field(default_factory=ReadCounts)
     recent_runs: tuple[RunRecord, ...] = ()
     checkpoint: Checkpoint | None = None
+    full_load_at: datetime | None = None

@@ -44,7 +44,7 @@ def write_batch(
         on_phase: called with `store`, `missed` and `merge` as each is done.
 
     Raises:
-        BatchExpired: the batch was staged, and its staging table is gone.
+        BatchGone: the batch was staged, and its staging table is gone.
     """
     stored = warehouse.merge_changes(manifest, spool)
     spool.close()

@@ -124,7 +124,7 @@ class Warehouse(Protocol):
         """Record the changes that no webhook delivered.
 
         Raises:
-            BatchExpired: the batch was staged, and its staging table is gone.
+            BatchGone: the batch was staged, and its staging table is gone.
         """
         ...
 
@@ -132,12 +132,16 @@ class Warehouse(Protocol):
         """Bring the tickets table up to date with the batch.
 
         Raises:
-            BatchExpired: the batch was staged, and its staging table is gone.
+            BatchGone: the batch was staged, and its staging table is gone.
         """
         ...
 
     def count_batch(self, manifest: Manifest) -> RunCounts:
-        """Count the batch's tickets: inserted, updated, unchanged and rejected, nothing else."""
+        """Count the batch's tickets: inserted, updated, unchanged and rejected, nothing else.
+
+        Raises:
+            BatchGone: the batch, or what was merged of it, is gone.
+        """
         ...
 
     def commit_run(
@@ -149,6 +153,7 @@ class Warehouse(Protocol):
 
         Raises:
             ConcurrentUpdate: the state row is no longer the one that the run began with.
+            BatchGone: the batch, or what was merged of it, is gone; nothing was written.
         """
         ...
 

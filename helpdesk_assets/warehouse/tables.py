@@ -202,6 +202,7 @@ SYNC_STATE = TableSpec(
         Column("reading", STRING, "JSON: what that run read from the helpdesk."),
         Column("recent_runs", STRING, "JSON: the last committed runs, newest first."),
         Column("unfinished", STRING, "JSON: the checkpoint of an extraction not yet committed."),
+        Column("full_load_at", TIMESTAMP, "The helpdesk's clock at the last full load's end."),
     ),
     key=("sync_name",),
     merge_policy=MergePolicy.INSERT_ONLY,

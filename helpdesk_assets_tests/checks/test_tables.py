@@ -18,6 +18,7 @@ from helpdesk_assets.model.tickets import ApiUsage
 from helpdesk_assets_tests.batches import NOON, SMALL
 
 MANIFEST = replace(SMALL, api=ApiUsage(calls=1, bytes_received=9000))
+LARGE = replace(MANIFEST, versions=None, staging="raw_ticket_changes__stg_x")
 FACTS = RunCounts(rows=40, inserted=1, updated=1)
 STATE = SyncState("tickets", NOON, 4, run_id="run-1", closed_at=NOON, facts=FACTS)
 GOOD = Evidence(MANIFEST, FACTS, STATE, NOON + timedelta(seconds=3))
@@ -57,7 +58,8 @@ def test_fallback_warns_with_its_reason() -> None:
     [
         (MANIFEST, RunCounts(rows=40), "none of their tickets is stored"),
         (MANIFEST, replace(FACTS, updated=0), "2 tickets were fetched, but 1"),
-        (replace(MANIFEST, versions=None), replace(FACTS, updated=8), "but 9 tickets were counted"),
+        (LARGE, replace(FACTS, updated=8, batch_tickets=9), "but 9 tickets were counted"),
+        (LARGE, replace(FACTS, batch_tickets=3), "3 tickets were fetched, but 2"),
         (MANIFEST, replace(FACTS, rows=1), "in a table of 1 rows"),
         (replace(MANIFEST, pages=0), FACTS, "No page was read"),
     ],

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from helpdesk_assets.errors import BatchExpired, ConcurrentUpdate
+from helpdesk_assets.errors import BatchGone, ConcurrentUpdate
 from helpdesk_assets.model.batch import Mode, batch_staging_name
 from helpdesk_assets.model.state import Checkpoint, RunCounts
 from helpdesk_assets.naming import batch_id
@@ -229,6 +229,8 @@ def test_commit_counts_the_whole_run(subject: Subject) -> None:
         unchanged=1,
         rejected=1,
         missed_total=2,
+        batch_tickets=5,
+        history_rows=7,
     )
 
 
@@ -324,7 +326,7 @@ def test_rows_are_not_added_to_a_lost_staging_table(subject: Subject) -> None:
     subject.backend.drop_staging(STAGING)
     assert not subject.warehouse.can_resume(CHECKPOINT)
     _, spool = subject.batch(ticket("2"))
-    with pytest.raises(BatchExpired, match="starts over"):
+    with pytest.raises(BatchGone, match="starts over"):
         subject.warehouse.checkpoint_store("reading").add_rows(spool, STAGING)
 
 
@@ -332,9 +334,9 @@ def test_expired_batch_fails_until_its_run_has_committed(subject: Subject) -> No
     manifest, spool = subject.batch(ticket("1"), is_staged=True)
     subject.staging.merge_changes(manifest, spool)
     subject.warehouse.drop_staging(manifest)
-    with pytest.raises(BatchExpired, match="nothing is lost"):
+    with pytest.raises(BatchGone, match="nothing is lost"):
         subject.warehouse.merge_missed(manifest, POLICY)
-    with pytest.raises(BatchExpired, match="nothing is lost"):
+    with pytest.raises(BatchGone, match="nothing is lost"):
         subject.warehouse.merge_tickets(manifest)
     again = subject.write(ticket("1"), is_staged=True)
     subject.warehouse.commit_run(again, POLICY)

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from helpdesk_assets.model.batch import Manifest, Mode
-from helpdesk_assets.model.state import RunCounts
+from helpdesk_assets.model.run_history import known_runs
+from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.model.webhooks import (
     MISSED_REASONS,
     MissedUpdate,
@@ -15,16 +16,23 @@ from helpdesk_assets.model.webhooks import (
     WebhookPolicy,
 )
 from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.statements import ground_counts
 from helpdesk_assets.warehouse.statements.judging_window import judging_window
 from helpdesk_assets.warehouse.statements.run_counts import FUTURE_TOLERANCE, MISSED_SAMPLE
-from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset
+from helpdesk_assets.warehouse.stores.state import rows_gone
+from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, Row
 from helpdesk_assets_tests.in_memory.ledger import is_unsubscribed
 
 
 def count_batch(dataset: InMemoryDataset, manifest: Manifest) -> RunCounts:
     """Count the batch's tickets by what became of them."""
+    batch = dataset.batch(manifest) if manifest.rows else []
+    absent = _not_held(dataset, batch)
+    found = len(batch) if manifest.staging else len({row["_seq"] for row in batch})
+    if absent or found < manifest.rows:
+        raise rows_gone(manifest)
     newest: dict[str, datetime] = {}
-    for row in dataset.batch(manifest) if manifest.rows else ():
+    for row in batch:
         at = newest.get(row["ticket_id"], row["modifiedTime"])
         newest[row["ticket_id"]] = max(at, row["modifiedTime"])
     outcomes: list[str] = []
@@ -46,10 +54,14 @@ def count_batch(dataset: InMemoryDataset, manifest: Manifest) -> RunCounts:
 
 
 def count_run(
-    dataset: InMemoryDataset, manifest: Manifest, events: WebhookPolicy | None
+    dataset: InMemoryDataset,
+    manifest: Manifest,
+    events: WebhookPolicy | None,
+    seen: SyncState | None = None,
 ) -> RunCounts:
     """Count all that a `RunCounts` holds; `events`: the policy if the ledger is kept by events."""
     rows = dataset.rows(tables.TICKETS)
+    counted = count_batch(dataset, manifest)
     missed = sorted(
         (
             MissedUpdate(row["ticket_id"], row["modifiedTime"], row["reason"], row["lag_seconds"])
@@ -60,7 +72,8 @@ def count_run(
     )
     times = [row["modifiedTime"] for row in rows if row["modifiedTime"] is not None]
     return replace(
-        count_batch(dataset, manifest),
+        counted,
+        batch_tickets=counted.tickets,
         rows=len(rows),
         null_times=len(rows) - len(times),
         future_times=sum(at > manifest.served_at + FUTURE_TOLERANCE for at in times),
@@ -69,7 +82,36 @@ def count_run(
         missed_since=min((each.modified_time for each in missed), default=None),
         index_lag_p99=_index_lag(dataset, manifest),
         webhooks=_count_webhooks(dataset, manifest, events) if events else None,
+        rows_lost=max(0, ground_counts.tickets_before(seen) - len(rows)),
+        behind=_behind(dataset, manifest, seen),
+        history_rows=len(dataset.rows(tables.RAW_TICKET_CHANGES)),
     )
+
+
+def _behind(dataset: InMemoryDataset, manifest: Manifest, seen: SyncState | None) -> int:
+    if seen is None or manifest.is_range or manifest.mode is Mode.FULL:
+        return 0
+    after = manifest.served_at - ground_counts.TIME_TRAVEL
+    after = max(after, seen.full_load_at or after)
+    closed = {run.run_id for run in (*known_runs(seen), *dataset.log.values())}
+    versions = [
+        row
+        for row in dataset.rows(tables.RAW_TICKET_CHANGES)
+        if row["_fetched_at"] > after and row["_run_id"] in closed
+    ]
+    return len(_not_held(dataset, versions))
+
+
+def _not_held(dataset: InMemoryDataset, versions: list[Row]) -> set[str]:
+    """Return the tickets of which the table has no row, or only an older version."""
+    absent = set()
+    for version in versions:
+        held = dataset.ticket(version["ticket_id"])
+        at = held["modifiedTime"] if held else None
+        is_older = at is None or at < version["modifiedTime"]
+        if held is None or (is_older and not version["_tombstone"]):
+            absent.add(version["ticket_id"])
+    return absent
 
 
 def _index_lag(dataset: InMemoryDataset, manifest: Manifest) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from helpdesk_assets.errors import BatchExpired, ConcurrentUpdate, WarehouseRefused
+from helpdesk_assets.errors import BatchGone, ConcurrentUpdate, WarehouseRefused
 from helpdesk_assets.model.batch import Manifest, Mode
 from helpdesk_assets.model.run_history import MAX_RECENT_RUNS, known_runs
 from helpdesk_assets.model.state import Checkpoint, ReadCounts, RunCounts, RunRecord, SyncState
@@ -15,7 +15,7 @@ from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.base import ManualState
 from helpdesk_assets.warehouse.stores.merge_requests import (
-    batch_expired,
+    batch_gone,
     has_committed,
     is_overtaken,
 )
@@ -96,13 +96,17 @@ class InMemoryWarehouse:
     def commit_run(
         self, manifest: Manifest, webhooks: WebhookPolicy
     ) -> tuple[RunCounts, SyncState | None]:
+        self._has_rows(manifest)
         events = webhooks if ledger.uses_events(self._dataset, webhooks) else None
         state = self.read_state()
         if manifest.is_range:
             facts = counts.count_run(self._dataset, manifest, events)
         else:
             if state is None or state.run_id != manifest.run_id:
-                state = self._commit(manifest, counts.count_run(self._dataset, manifest, events))
+                if (state.version if state else 0) != manifest.expected_version:
+                    raise ConcurrentUpdate("Another run moved the watermark; run the sync again.")
+                facts = counts.count_run(self._dataset, manifest, events, state)
+                state = self._commit(manifest, facts)
             facts = state.facts
         self.drop_staging(manifest)
         return facts, state
@@ -134,6 +138,7 @@ class InMemoryWarehouse:
             closed_at=datetime.now(UTC),
             facts=expected.facts if expected else RunCounts(),
             recent_runs=_recent_runs(expected),
+            full_load_at=expected.full_load_at if expected else None,
         )
         if not self.compare_and_set(expected.version if expected else 0, state):
             raise ConcurrentUpdate("A run has moved the watermark meanwhile. Nothing was changed.")
@@ -167,6 +172,7 @@ class InMemoryWarehouse:
             facts,
             ReadCounts(manifest.rows, manifest.pages, manifest.api.calls),
             _recent_runs(seen),
+            full_load_at=_full_load_at(manifest, seen),
         )
         if not self.compare_and_set(manifest.expected_version, state):
             raise ConcurrentUpdate("Another run has moved the watermark; run the sync again.")
@@ -179,7 +185,7 @@ class InMemoryWarehouse:
             return True
         if has_committed(manifest, self.read_state()):
             return False
-        raise batch_expired(manifest)
+        raise batch_gone(manifest)
 
 
 class InMemoryCheckpoints:
@@ -194,7 +200,7 @@ class InMemoryCheckpoints:
 
     def add_rows(self, spool: Spool, staging: str) -> None:
         if staging not in self._dataset.stagings:
-            raise BatchExpired(f"Staging table {staging} is gone. Run again: it starts over.")
+            raise BatchGone(f"Staging table {staging} is gone. Run again: it starts over.")
         rows = read_rows(spool, tables.RAW_TICKET_CHANGES)
         self._dataset.stagings[staging].extend(rows)
 
@@ -205,6 +211,12 @@ class InMemoryCheckpoints:
             expected_version, replace(state, checkpoint=checkpoint)
         ):
             raise ConcurrentUpdate("Another run has moved the state; no checkpoint was saved.")
+
+
+def _full_load_at(manifest: Manifest, seen: SyncState | None) -> datetime | None:
+    if manifest.mode is Mode.FULL and manifest.advances_watermark:
+        return manifest.served_at
+    return seen.full_load_at if seen else None
 
 
 def _recent_runs(state: SyncState | None) -> tuple[RunRecord, ...]:

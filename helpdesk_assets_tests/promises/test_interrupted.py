@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from helpdesk_assets.errors import BatchExpired
+from helpdesk_assets.errors import BatchGone
 from helpdesk_assets.extract.plan import RequestedMode
 from helpdesk_assets.extract.progress import Progress
 from helpdesk_assets.operations.sync import SyncReport
@@ -140,6 +140,6 @@ def test_second_of_two_concurrent_first_loads_fails(make_harness: MakeHarness) -
         if phase == "store" and not done:
             done.append(harness.sync())
 
-    with pytest.raises(BatchExpired, match="nothing is lost"):
+    with pytest.raises(BatchGone, match="nothing is lost"):
         harness.sync(on_phase=overtake, checkpoint_every=timedelta(0))
     harness.assert_equal()

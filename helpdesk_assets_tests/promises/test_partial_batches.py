@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from helpdesk_assets.errors import BatchExpired, EndpointFailed
+from helpdesk_assets.errors import BatchGone, EndpointFailed
 from helpdesk_assets.extract.checkpoint import RESUME_WITHIN
 from helpdesk_assets.extract.plan import SyncRequest
 from helpdesk_assets.model.state import SyncState
@@ -101,7 +101,7 @@ def test_checkpoint_without_its_rows_fails_and_advances_nothing(
     fake_sync: FakeSync, resume: str | None
 ) -> None:
     script = [page(ticket("1"), resume="1"), page(ticket("2"), resume=resume)]
-    with pytest.raises(BatchExpired, match="starts over"):
+    with pytest.raises(BatchGone, match="starts over"):
         fake_sync.run(helpdesk=HelpdeskDroppingTables(script, fake_sync=fake_sync))
     assert fake_sync.state().watermark is None
     again = FakeHelpdesk([page(ticket("1"), ticket("2"))])

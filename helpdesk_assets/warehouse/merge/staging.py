@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from google.cloud import bigquery
 
-from helpdesk_assets.errors import BatchExpired, WarehouseUnavailable
+from helpdesk_assets.errors import BatchGone, WarehouseUnavailable
 from helpdesk_assets.naming import TIMESTAMP_FORMAT
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
@@ -116,12 +116,12 @@ class Staging:
             step: which step of the run.
 
         Raises:
-            BatchExpired: the table has expired or was dropped. A new one would lack the rows that
+            BatchGone: the table has expired or was dropped. A new one would lack the rows that
                 were added before.
         """
         found = self._warehouse.get_table(name, fresh=True)
         if found is None:
-            raise BatchExpired(
+            raise BatchGone(
                 f"Staging table {name} no longer exists, so the rows stored for this extraction "
                 "are gone. Run again: it starts over, and nothing is lost."
             )

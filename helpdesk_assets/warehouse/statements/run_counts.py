@@ -14,7 +14,7 @@ from textwrap import indent
 from typing import Any
 
 from helpdesk_assets.model.batch import Manifest
-from helpdesk_assets.model.state import RunCounts
+from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.model.webhooks import (
     MISSED_REASONS,
     WEBHOOK_TIME_FIELDS,
@@ -24,29 +24,44 @@ from helpdesk_assets.model.webhooks import (
 )
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
-from helpdesk_assets.warehouse.statements import webhook_counts
+from helpdesk_assets.warehouse.statements import ground_counts, webhook_counts
 from helpdesk_assets.warehouse.statements.batch import batch
 from helpdesk_assets.warehouse.table_spec import ColumnType
 
 # Rows may change while a run is in progress, and the clocks of a helpdesk's servers may differ.
 FUTURE_TOLERANCE = timedelta(minutes=15)
 MISSED_SAMPLE = 100
+_GROUND = ("batch_tickets", "absent", "rows_lost", "behind", "history_rows")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_BATCH = """\
+SELECT 0 AS inserted, 0 AS updated, 0 AS unchanged, 0 AS rejected, 0 AS batch_tickets, 0 AS absent,
+  0 AS batch_rows"""
 
 
-def run_counts_query(dataset: Dataset, manifest: Manifest, events: WebhookPolicy | None) -> Query:
-    """Count one row `facts`: the fields of `RunCounts` as JSON text, times as microseconds.
+def run_counts_query(
+    dataset: Dataset,
+    manifest: Manifest,
+    events: WebhookPolicy | None,
+    seen: SyncState | None = None,
+) -> Query:
+    """Count one row: `facts`, the fields of `RunCounts`, and `is_whole`.
+
+    `facts` is JSON text with times as microseconds. `is_whole` is whether the whole batch is still
+    there, and the tickets table holds each of its tickets at least as new.
 
     Args:
         dataset: where the tables are.
         manifest: the run.
         events: the policy if our receiver's events judge the ledger, else None.
+        seen: the state row that the run began with; None: there is none, or it stays as it is.
     """
     counted = batch_counts(dataset, manifest)
+    behind = ground_counts.behind(dataset, manifest, seen)
     index_lag = webhook_counts.index_lag(dataset, manifest)
     webhook_fields, webhooks = _webhook_counts(dataset, manifest, events)
     tickets = dataset.table(tables.TICKETS.name)
     missed = dataset.table(tables.MISSED_UPDATES.name)
+    history = dataset.table(tables.RAW_TICKET_CHANGES.name)
     sql = f"""\
 SELECT TO_JSON_STRING(STRUCT(
   W.row_count AS row_count,
@@ -61,8 +76,14 @@ SELECT TO_JSON_STRING(STRUCT(
   M.missed_total AS missed_total,
   M.missed_since AS missed_since,
   M.missed AS missed,
-  L.index_lag_p99 AS index_lag_p99{webhook_fields}
-)) AS facts
+  L.index_lag_p99 AS index_lag_p99,
+  C.batch_tickets AS batch_tickets,
+  C.absent AS absent,
+  GREATEST(0, @tickets_before - (W.row_count - W.repeated_keys)) AS rows_lost,
+  G.behind AS behind,
+  H.history_rows AS history_rows{webhook_fields}
+)) AS facts,
+C.absent = 0 AND C.batch_rows >= @batch_rows AS is_whole
 FROM (
   SELECT
     COUNT(*) AS row_count,
@@ -94,7 +115,14 @@ CROSS JOIN (
 ) AS M
 CROSS JOIN (
 {indent(index_lag.sql, "  ")}
-) AS L"""
+) AS L
+CROSS JOIN (
+{indent(behind.sql, "  ")}
+) AS G
+CROSS JOIN (
+  SELECT COUNT(*) AS history_rows
+  FROM {history}
+) AS H"""
     if webhooks is not None:
         sql += f"""
 CROSS JOIN (
@@ -106,6 +134,9 @@ CROSS JOIN (
         (
             *counted.parameters,
             *more,
+            *behind.parameters,
+            Parameter("tickets_before", ColumnType.INT64, ground_counts.tickets_before(seen)),
+            Parameter("batch_rows", ColumnType.INT64, manifest.rows),
             Parameter("missed_reasons", ColumnType.STRING, MISSED_REASONS),
             Parameter("future_after", ColumnType.TIMESTAMP, manifest.served_at + FUTURE_TOLERANCE),
             _run_id(manifest),
@@ -137,26 +168,47 @@ def _webhook_counts(
 
 
 def batch_counts(dataset: Dataset, manifest: Manifest) -> Query:
-    """Count what became of the batch's tickets. Needs `@run_id` as well."""
+    """Count what became of the batch's tickets. Needs `@run_id` as well.
+
+    A ticket is absent if the tickets table has an older version of it or none; of a tombstone only
+    if it has no row. `batch_rows` are those of a staged batch, else the distinct versions that the
+    manifest lists and raw_ticket_changes has: the same version may be stored there with two times.
+    """
     if manifest.rows == 0:
-        return Query("SELECT 0 AS inserted, 0 AS updated, 0 AS unchanged, 0 AS rejected")
+        return Query(_NO_BATCH)
     source = batch(dataset, manifest)
     ours = "T._run_id = @run_id"
     theirs = "T._run_id IS DISTINCT FROM @run_id"
+    flag = tables.TOMBSTONE.name
+    content_time = f"IF({flag}, NULL, modifiedTime)"
+    if not manifest.may_have_tombstones:
+        content_time = "modifiedTime"
+    rows = "DISTINCT _seq" if manifest.staging is None else "*"
     sql = f"""\
 SELECT
   COUNTIF({ours} AND T._first_synced_at = T._synced_at) AS inserted,
   COUNTIF({ours} AND T._first_synced_at IS DISTINCT FROM T._synced_at) AS updated,
   COUNTIF({theirs} AND T.modifiedTime <= B.modifiedTime) AS unchanged,
-  COUNTIF({theirs} AND T.modifiedTime > B.modifiedTime) AS rejected
+  COUNTIF({theirs} AND T.modifiedTime > B.modifiedTime) AS rejected,
+  COUNT(DISTINCT B.ticket_id) AS batch_tickets,
+  COUNT(DISTINCT B.ticket_id) - COUNT(DISTINCT IF(
+    T.modifiedTime >= B.content_time OR (B.content_time IS NULL AND T.ticket_id IS NOT NULL),
+    B.ticket_id,
+    NULL
+  )) AS absent,
+  IFNULL(MAX(B.batch_rows), 0) AS batch_rows
 FROM (
-  SELECT ticket_id, MAX(modifiedTime) AS modifiedTime
+  SELECT
+    ticket_id,
+    MAX(modifiedTime) AS modifiedTime,
+    MAX({content_time}) AS content_time,
+    SUM(COUNT({rows})) OVER () AS batch_rows
   FROM (
 {indent(source.sql, "    ")}
   )
   GROUP BY ticket_id
 ) AS B
-JOIN {dataset.table(tables.TICKETS.name)} AS T
+LEFT JOIN {dataset.table(tables.TICKETS.name)} AS T
 ON T.ticket_id = B.ticket_id"""
     return Query(sql, source.parameters)
 
@@ -191,6 +243,7 @@ def run_counts_from_json(text: str | None) -> RunCounts:
         missed_since=_from_micros(since) if since is not None else None,
         index_lag_p99=float(stored.get("index_lag_p99") or 0.0),
         webhooks=_webhooks_from(webhooks) if webhooks else None,
+        **{name: int(stored.get(name) or 0) for name in _GROUND},
     )
 
 

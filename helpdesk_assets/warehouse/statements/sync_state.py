@@ -64,19 +64,21 @@ def commit_statement(
     dataset: Dataset,
     sync_name: str,
     manifest: Manifest,
-    recent_runs: str,
+    seen: SyncState | None,
     events: WebhookPolicy | None = None,
 ) -> Query:
     """Build the statement that commits a run and counts its facts.
+
+    It writes nothing unless the whole batch is in tickets: looked at before, that could change.
 
     Args:
         dataset: where the tables are.
         sync_name: which row.
         manifest: the run.
-        recent_runs: the runs before it, as JSON.
+        seen: the state row that the run began with; None if there was none.
         events: see `run_counts_query`.
     """
-    counted = run_counts_query(dataset, manifest, events)
+    counted = run_counts_query(dataset, manifest, events, seen)
     values = {
         "sync_name": "@sync_name",
         "watermark": "@watermark",
@@ -90,14 +92,17 @@ def commit_statement(
         "facts": "F.facts",
         "reading": "@reading",
         "recent_runs": "@recent_runs",
+        "full_load_at": "@full_load_at",
     }
     updates = {
         **_from_source(values),
         "watermark": _FORWARDS,
         "unfinished": "CAST(NULL AS STRING)",
+        "full_load_at": "IFNULL(S.full_load_at, T.full_load_at)",
     }
-    counts = f"\n  FROM (\n{indent(counted.sql, '  ')}\n  ) AS F"
+    counts = f"\n  FROM (\n{indent(counted.sql, '  ')}\n  ) AS F\n  WHERE F.is_whole"
     moved = manifest.window.until if manifest.advances_watermark else None
+    is_full_load = manifest.mode is Mode.FULL and manifest.advances_watermark
     read_counts = ReadCounts(manifest.rows, manifest.pages, manifest.api.calls)
     own = (
         Parameter("sync_name", ColumnType.STRING, sync_name),
@@ -108,7 +113,10 @@ def commit_statement(
         Parameter("window_until", ColumnType.TIMESTAMP, manifest.window.until),
         Parameter("reason", ColumnType.STRING, f"{manifest.mode}: {manifest.reason}"),
         Parameter("reading", ColumnType.STRING, read_counts_to_json(read_counts)),
-        Parameter("recent_runs", ColumnType.STRING, recent_runs),
+        Parameter("recent_runs", ColumnType.STRING, recent_runs_to_json(seen)),
+        Parameter(
+            "full_load_at", ColumnType.TIMESTAMP, manifest.served_at if is_full_load else None
+        ),
     )
     sql = compare_and_set(dataset, values, updates, values_from=counts)
     return Query(sql, (*counted.parameters, *own))

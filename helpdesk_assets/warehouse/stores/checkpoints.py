@@ -36,7 +36,7 @@ class CheckpointTable:
         """Append the spool's rows to the staging table.
 
         Raises:
-            BatchExpired: the staging table is gone, and with it all earlier rows.
+            BatchGone: the staging table is gone, and with it all earlier rows.
         """
         columns = tables.RAW_TICKET_CHANGES.columns
         self._staging.add(staging, columns, spool, run_id=self._run_id, step="raw_ticket_changes")

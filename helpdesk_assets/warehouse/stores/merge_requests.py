@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from helpdesk_assets.errors import BatchExpired
+from helpdesk_assets.errors import BatchGone
 from helpdesk_assets.model.batch import BATCH_TTL, Manifest, Mode
 from helpdesk_assets.model.run_history import known_runs
 from helpdesk_assets.model.state import SyncState
@@ -130,6 +130,10 @@ class MergeRequests:
         rows = self._client.list_rows(events.name, columns=["event_id"], max_results=1)
         return webhooks if next(rows, None) is not None else None
 
+    def expect_batch(self, manifest: Manifest) -> None:
+        """Fail if the batch's staging table is gone and its run has not committed."""
+        self._has_rows(manifest)
+
     def _has_rows(self, manifest: Manifest) -> bool:
         """Return whether the batch has any rows; fail if they have expired and were not merged."""
         if manifest.rows == 0:
@@ -138,7 +142,7 @@ class MergeRequests:
             return True
         if has_committed(manifest, self._state.read()):
             return False
-        raise batch_expired(manifest)
+        raise batch_gone(manifest)
 
 
 def is_overtaken(manifest: Manifest, state: SyncState | None) -> bool:
@@ -163,9 +167,9 @@ def has_committed(manifest: Manifest, state: SyncState | None) -> bool:
     )
 
 
-def batch_expired(manifest: Manifest) -> BatchExpired:
+def batch_gone(manifest: Manifest) -> BatchGone:
     """Return the error for a batch whose staging table is gone before the run has committed."""
-    return BatchExpired(
+    return BatchGone(
         f"The batch of run {manifest.run_id} was staged in {manifest.staging}, which is gone "
         f"(staging tables live {BATCH_TTL}). Materialise raw_ticket_changes and what "
         "follows it again; nothing is lost."

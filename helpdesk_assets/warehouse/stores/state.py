@@ -14,12 +14,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from helpdesk_assets.errors import ConcurrentUpdate
+from helpdesk_assets.errors import BatchGone, ConcurrentUpdate
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.codec import from_text
 from helpdesk_assets.model.run_history import (
     read_counts_from_json,
-    recent_runs_to_json,
     runs_from_json,
 )
 from helpdesk_assets.model.state import RunCounts, SyncState
@@ -74,34 +73,57 @@ class StateTable:
 
         Raises:
             ConcurrentUpdate: the row is no longer the one that the run began with.
+            BatchGone: rows of the batch are gone, from where it is kept or from tickets.
         """
         seen = self.read()
         if seen is not None and seen.run_id == manifest.run_id:
             return seen
-        statement = commit_statement(
-            self._client.dataset, self._sync_name, manifest, recent_runs_to_json(seen), events
-        )
+        self._expect_version(manifest, seen)
+        statement = commit_statement(self._client.dataset, self._sync_name, manifest, seen, events)
         self._client.run(statement, run_id=manifest.run_id, step="sync_state", attempt=attempt)
         state = self.read()
-        if state is None or state.run_id != manifest.run_id:
+        if state is not None and state.run_id == manifest.run_id:
+            return state
+        self._expect_version(manifest, state)
+        raise rows_gone(manifest)
+
+    def _expect_version(self, manifest: Manifest, state: SyncState | None) -> None:
+        if (state.version if state else 0) != manifest.expected_version:
             raise ConcurrentUpdate(
                 f"Moving the watermark of sync {self._sync_name!r} from version "
                 f"{manifest.expected_version}: another run has moved it meanwhile. No ticket is "
                 "lost; run the sync again, and let one schedule or person at a time run it."
             )
-        return state
 
     def count_run(
         self, manifest: Manifest, *, events: WebhookPolicy | None = None, attempt: int = 0
     ) -> RunCounts:
-        """Count what committing the run would count, and leave the state row alone."""
+        """Count what committing the run would count, and leave the state row alone.
+
+        Raises:
+            BatchGone: rows of the batch are gone, from where it is kept or from tickets.
+        """
         outcome = self._client.run(
             run_counts_query(self._client.dataset, manifest, events),
             run_id=manifest.run_id,
             step="facts",
             attempt=attempt,
         )
-        return next(run_counts_from_json(row["facts"]) for row in outcome.rows)
+        row = next(outcome.rows)
+        if not row["is_whole"]:
+            raise rows_gone(manifest)
+        return run_counts_from_json(row["facts"])
+
+
+def rows_gone(manifest: Manifest) -> BatchGone:
+    """Return the error for a batch that does not stand whole in tickets once it is merged."""
+    kept = manifest.staging or tables.RAW_TICKET_CHANGES.name
+    return BatchGone(
+        f"Closing run {manifest.run_id}: tickets that it fetched are no longer in {kept}, or "
+        f"{tables.TICKETS.name} lacks them. Somebody has deleted rows or restored a table since. "
+        "The watermark was not moved and nothing is lost: run it again from its start (in Dagster, "
+        "materialise raw_ticket_changes and what follows it), which reads the same tickets."
+    )
 
 
 def _state_from(row: Mapping[str, Any]) -> SyncState:
@@ -119,4 +141,5 @@ def _state_from(row: Mapping[str, Any]) -> SyncState:
         read_counts=read_counts_from_json(row["reading"]),
         recent_runs=runs_from_json(row["recent_runs"]),
         checkpoint=from_text(row["unfinished"]),
+        full_load_at=row.get("full_load_at"),
     )

@@ -30,7 +30,7 @@ from helpdesk_assets.warehouse.stores.inventories import InventoryTables
 from helpdesk_assets.warehouse.stores.manual_state import write_manual_state
 from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest, MergeRequests
 from helpdesk_assets.warehouse.stores.run_log import RunLog
-from helpdesk_assets.warehouse.stores.state import StateTable
+from helpdesk_assets.warehouse.stores.state import StateTable, rows_gone
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport, TableSpec
 
 log = logging.getLogger(__name__)
@@ -153,14 +153,20 @@ class SyncTables:
         """Move the watermark if the run may, count what it did, and drop its staging table.
 
         A run over a range leaves the state row alone and only counts.
+
+        Raises:
+            ConcurrentUpdate: the state row is no longer the one that the run began with.
+            BatchGone: rows of the batch are gone, from where it is kept or from tickets.
         """
+        self.requests.expect_batch(manifest)
         events = self.requests.by_events(webhooks)
         if manifest.is_range:
             facts = self._state.count_run(manifest, events=events, attempt=attempt)
             closed = facts, self.read_state()
         else:
             # A retried run may have fetched its batch before an upgrade that added a column.
-            self._schema.ensure(tables.SYNC_STATE)
+            for spec in (tables.SYNC_STATE, tables.SYNC_RUNS):
+                self._schema.ensure(spec)
             state = self._state.commit_run(manifest, events=events, attempt=attempt)
             if manifest.mode is Mode.FULL or state.version % RUNS_PER_LOG_WRITE == 0:
                 self._log_run(state, attempt)
@@ -179,10 +185,16 @@ class SyncTables:
         return [ticket_id for ticket_id in ids if ticket_id in alive]
 
     def count_batch(self, manifest: Manifest) -> RunCounts:
-        """Count the batch's tickets: inserted, updated, unchanged and rejected, nothing else."""
+        """Count the batch's tickets: inserted, updated, unchanged and rejected, nothing else.
+
+        Raises:
+            BatchGone: rows of the batch are gone, from where it is kept or from tickets.
+        """
         counted = batch_counts_query(self._dataset, manifest)
         outcome = self._client.run(counted, run_id=manifest.run_id, step="count")
         row = next(outcome.rows)
+        if row["absent"] or row["batch_rows"] < manifest.rows:
+            raise rows_gone(manifest)
         return RunCounts(
             inserted=int(row["inserted"]),
             updated=int(row["updated"]),

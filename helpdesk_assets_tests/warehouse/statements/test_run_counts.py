@@ -8,11 +8,12 @@ from datetime import timedelta
 import pytest
 
 from helpdesk_assets.model.batch import Manifest, Mode
-from helpdesk_assets.model.state import RunCounts
+from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.model.tickets import Window
 from helpdesk_assets.model.webhooks import Unsubscribed, WebhookCounts
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
-from helpdesk_assets.warehouse.statements.run_counts import run_counts_query
+from helpdesk_assets.warehouse.statements.ground_counts import behind
+from helpdesk_assets.warehouse.statements.run_counts import batch_counts, run_counts_query
 from helpdesk_assets.warehouse.statements.webhook_counts import index_lag
 from helpdesk_assets.warehouse.stores.state import StateTable
 from helpdesk_assets_tests.batches import NOON, SMALL
@@ -20,6 +21,16 @@ from helpdesk_assets_tests.warehouse.ledger_cases import POLICY, LedgerCases, at
 from helpdesk_assets_tests.warehouse.statements.test_batch import DATASET, LARGE, sql, values
 
 EMPTY = replace(SMALL, rows=0, versions=())
+SEEN = SyncState(
+    "tickets",
+    NOON,
+    3,
+    run_id="run-0",
+    reason="full: first load",
+    closed_at=NOON,
+    facts=RunCounts(rows=40, repeated_keys=2),
+    full_load_at=NOON - timedelta(hours=3),
+)
 
 FACTS = """
 SELECT TO_JSON_STRING(STRUCT(
@@ -36,6 +47,11 @@ SELECT TO_JSON_STRING(STRUCT(
   M.missed_since AS missed_since,
   M.missed AS missed,
   L.index_lag_p99 AS index_lag_p99,
+  C.batch_tickets AS batch_tickets,
+  C.absent AS absent,
+  GREATEST(0, @tickets_before - (W.row_count - W.repeated_keys)) AS rows_lost,
+  G.behind AS behind,
+  H.history_rows AS history_rows,
   STRUCT(
     E.judged AS judged,
     E.late AS late,
@@ -48,7 +64,8 @@ SELECT TO_JSON_STRING(STRUCT(
     E.changes_since_last_event AS changes_since_last_event,
     E.first_change_since_last_event AS first_change_since_last_event
   ) AS webhooks
-)) AS facts
+)) AS facts,
+C.absent = 0 AND C.batch_rows >= @batch_rows AS is_whole
 FROM (
   SELECT
     COUNT(*) AS row_count,
@@ -63,16 +80,27 @@ CROSS JOIN (
     COUNTIF(T._run_id = @run_id AND T._first_synced_at = T._synced_at) AS inserted,
     COUNTIF(T._run_id = @run_id AND T._first_synced_at IS DISTINCT FROM T._synced_at) AS updated,
     COUNTIF(T._run_id IS DISTINCT FROM @run_id AND T.modifiedTime <= B.modifiedTime) AS unchanged,
-    COUNTIF(T._run_id IS DISTINCT FROM @run_id AND T.modifiedTime > B.modifiedTime) AS rejected
+    COUNTIF(T._run_id IS DISTINCT FROM @run_id AND T.modifiedTime > B.modifiedTime) AS rejected,
+    COUNT(DISTINCT B.ticket_id) AS batch_tickets,
+    COUNT(DISTINCT B.ticket_id) - COUNT(DISTINCT IF(
+      T.modifiedTime >= B.content_time OR (B.content_time IS NULL AND T.ticket_id IS NOT NULL),
+      B.ticket_id,
+      NULL
+    )) AS absent,
+    IFNULL(MAX(B.batch_rows), 0) AS batch_rows
   FROM (
-    SELECT ticket_id, MAX(modifiedTime) AS modifiedTime
+    SELECT
+      ticket_id,
+      MAX(modifiedTime) AS modifiedTime,
+      MAX(modifiedTime) AS content_time,
+      SUM(COUNT(*)) OVER () AS batch_rows
     FROM (
       SELECT <batch columns>, B._seq
       FROM `acme.desk.raw_ticket_changes__stg_x` AS B
     )
     GROUP BY ticket_id
   ) AS B
-  JOIN `acme.desk.tickets` AS T
+  LEFT JOIN `acme.desk.tickets` AS T
   ON T.ticket_id = B.ticket_id
 ) AS C
 CROSS JOIN (
@@ -106,6 +134,38 @@ CROSS JOIN (
     HAVING LOGICAL_AND(_run_id = @run_id)
   ) AS N
 ) AS L
+CROSS JOIN (
+  SELECT COUNT(*) AS behind
+  FROM (
+    SELECT R.ticket_id
+    FROM (
+      SELECT
+        ticket_id,
+        MAX(IF(IFNULL(_tombstone, FALSE), NULL, modifiedTime)) AS modifiedTime
+      FROM `acme.desk.raw_ticket_changes`
+      WHERE _fetched_at > @behind_after
+        AND (
+          _run_id IN UNNEST(@closed_runs)
+          OR _run_id IN (
+            SELECT run_id
+            FROM `acme.desk.sync_runs`
+            WHERE sync_name = @closed_sync
+          )
+        )
+      GROUP BY ticket_id
+    ) AS R
+    LEFT JOIN `acme.desk.tickets` AS T
+    ON T.ticket_id = R.ticket_id
+    GROUP BY R.ticket_id, R.modifiedTime
+    HAVING COUNT(T.ticket_id) = 0
+      OR (R.modifiedTime IS NOT NULL AND MAX(T.modifiedTime) IS NULL)
+      OR MAX(T.modifiedTime) < R.modifiedTime
+  )
+) AS G
+CROSS JOIN (
+  SELECT COUNT(*) AS history_rows
+  FROM `acme.desk.raw_ticket_changes`
+) AS H
 CROSS JOIN (
   WITH events AS (
     SELECT
@@ -172,7 +232,7 @@ HEARD = (
 
 
 def test_run_counts_are_one_row() -> None:
-    query = run_counts_query(DATASET, LARGE, POLICY)
+    query = run_counts_query(DATASET, LARGE, POLICY, SEEN)
     assert query.sql == sql(FACTS)
     assert values(query) == {
         "initial_watermark": NOON - timedelta(hours=2),
@@ -183,19 +243,43 @@ def test_run_counts_are_one_row() -> None:
         "delivered_by": NOON - timedelta(minutes=5),
         "missed_reasons": ("missed", "missing", "stale"),
         "future_after": NOON + timedelta(minutes=15),
+        "behind_after": NOON - timedelta(hours=3),
+        "closed_runs": ("run-0",),
+        "closed_sync": "tickets",
+        "tickets_before": 38,
+        "batch_rows": LARGE.rows,
         "run_id": "run-1",
     }
 
 
 def test_without_events_no_webhook_counts() -> None:
-    query = run_counts_query(DATASET, LARGE, None)
+    query = run_counts_query(DATASET, LARGE, None, SEEN)
     assert query.sql == sql(FACTS.replace(HEARD[0], "").replace(HEARD[1], ""))
 
 
-def test_empty_batch_queries_no_table() -> None:
-    text = run_counts_query(DATASET, EMPTY, None).sql
-    assert "SELECT 0 AS inserted, 0 AS updated, 0 AS unchanged, 0 AS rejected\n" in text
-    assert "raw_ticket_changes" not in text
+def test_empty_batch_queries_no_batch() -> None:
+    counted = batch_counts(DATASET, EMPTY)
+    assert "acme" not in counted.sql
+    assert counted.sql in run_counts_query(DATASET, EMPTY, None).sql.replace("\n  ", "\n")
+
+
+def test_time_travel_bounds_what_the_table_may_be_behind() -> None:
+    for full_load_at, after in (
+        (None, NOON - timedelta(days=7)),
+        (NOON - timedelta(days=9), NOON - timedelta(days=7)),
+        (NOON, NOON),
+    ):
+        seen = replace(SEEN, full_load_at=full_load_at)
+        assert values(behind(DATASET, SMALL, seen))["behind_after"] == after
+
+
+def test_only_incremental_runs_may_be_behind() -> None:
+    for manifest, seen in (
+        (SMALL, None),
+        (replace(SMALL, mode=Mode.FULL), SEEN),
+        (replace(SMALL, is_range=True), SEEN),
+    ):
+        assert behind(DATASET, manifest, seen).sql == "SELECT 0 AS behind"
 
 
 def test_only_incremental_windows_measure_index_lag() -> None:
@@ -304,5 +388,7 @@ def test_index_lag_behind_the_watermark(cases: LedgerCases) -> None:
     cases.poll("known", -124.9, run="run-0")
     cases.poll("other content", -124.9, run="run-0")
     cases.poll("other content", -124.9, _content_hash="h2")
+    for ticket_id in ("after", "index_lag"):
+        cases.store(ticket_id, 0)
     batch = cases.manifest(("after", -60), ("index_lag", -124))
     assert counted(cases, batch).index_lag_p99 == 240

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from helpdesk_assets.errors import BatchExpired, ConcurrentUpdate
+from helpdesk_assets.errors import BatchGone, ConcurrentUpdate
 from helpdesk_assets.model.batch import Mode
 from helpdesk_assets.model.codec import from_text, to_text
 from helpdesk_assets.model.state import Checkpoint
@@ -144,7 +144,7 @@ def test_deleted_checkpoint_table_is_not_recreated(warehouse: BigQueryClient) ->
     warehouse.drop_table(NAME)
     with Spool(1) as spool:
         spool.append(b'{"ticket_id": "1"}')
-        with pytest.raises(BatchExpired, match="starts over"):
+        with pytest.raises(BatchGone, match="starts over"):
             store.add_rows(spool, NAME)
     assert not Staging(warehouse).exists(NAME)
 

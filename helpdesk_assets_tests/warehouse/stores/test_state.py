@@ -37,10 +37,10 @@ def after(state: SyncState, run_id: str, **changed: object) -> Manifest:
 
 
 def test_statement_compares_and_sets() -> None:
-    text = commit_statement(DATASET, "tickets", EMPTY, "[]").sql
+    text = commit_statement(DATASET, "tickets", EMPTY, None).sql
     head, _, tail = text.partition("  FROM (\n")
     assert head.startswith("MERGE INTO `acme.desk.sync_state` AS T\nUSING (\n  SELECT\n")
-    _, _, tail = tail.partition("  ) AS F\n")
+    _, _, tail = tail.partition("  ) AS F\n  WHERE F.is_whole\n")
     assert tail == (
         """\
 ) AS S
@@ -57,19 +57,20 @@ WHEN MATCHED AND T.version = @expected_version THEN UPDATE SET
   facts = S.facts,
   reading = S.reading,
   recent_runs = S.recent_runs,
+  full_load_at = IFNULL(S.full_load_at, T.full_load_at),
   unfinished = CAST(NULL AS STRING)
 WHEN NOT MATCHED AND @expected_version = 0 THEN INSERT
   (sync_name, watermark, cursor, version, window_since, window_until, run_id, reason, closed_at,
-   facts, reading, recent_runs)
+   facts, reading, recent_runs, full_load_at)
 VALUES
   (S.sync_name, S.watermark, S.cursor, S.version, S.window_since, S.window_until, S.run_id,
-   S.reason, S.closed_at, S.facts, S.reading, S.recent_runs)"""
+   S.reason, S.closed_at, S.facts, S.reading, S.recent_runs, S.full_load_at)"""
     )
 
 
 def test_run_that_may_not_advance_writes_no_watermark() -> None:
     manifest = replace(EMPTY, advances_watermark=False)
-    statement = commit_statement(DATASET, "tickets", manifest, "[]")
+    statement = commit_statement(DATASET, "tickets", manifest, None)
     values = {parameter.name: parameter.value for parameter in statement.parameters}
     assert values["watermark"] is None
     assert values["window_until"] == NOON
