@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from helpdesk_assets.settings import Settings
@@ -21,6 +21,11 @@ from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets.warehouse.table_spec import ColumnType, TableSpec
 from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, read_rows
 from helpdesk_assets_tests.in_memory.warehouse import InMemoryWarehouse
+
+_SPECS = {
+    spec.name: spec
+    for spec in (*tables.SYNC_TABLES, tables.WEBHOOK_EVENTS, *tables.RECONCILIATION_TABLES)
+}
 
 
 class Backend(Protocol):
@@ -40,6 +45,15 @@ class Backend(Protocol):
 
     def delete_rows(self, table: str, ids: Iterable[str] | None) -> None:
         """Delete the rows of these tickets by hand, from any table; None: all."""
+        ...
+
+    def double_rows(self, table: str, **changed: str | None) -> None:
+        """Insert every row once more, as writers do that do not wait for each other.
+
+        Args:
+            table: the table.
+            changed: columns in which the new rows differ, as text; None is NULL.
+        """
         ...
 
     def delete_tickets(self, ids: Iterable[str] | None) -> None:
@@ -74,6 +88,15 @@ class BigQueryBackend:
     def merge(self, spec: TableSpec, spool: Spool) -> None:
         writer = TableWriter(self.client, small_batch_bytes=4_000_000)
         writer.merge(spec, spool, run_id=uuid.uuid4().hex, step=spec.name)
+
+    def double_rows(self, table: str, **changed: str | None) -> None:
+        name, kinds = self.client.dataset.table(table), _SPECS[table].columns
+        types = {column.name: column.type for column in kinds}
+        new = [f"CAST(@{column} AS {types[column]}) AS {column}" for column in changed]
+        values = f"* REPLACE ({', '.join(new)})" if new else "*"
+        values_of = (Parameter(each, ColumnType.STRING, value) for each, value in changed.items())
+        query = Query(f"INSERT INTO {name} SELECT {values} FROM {name}", tuple(values_of))
+        self.client.run(query, run_id=uuid.uuid4().hex, step="double")
 
     def delete_rows(self, table: str, ids: Iterable[str] | None) -> None:
         condition = "TRUE" if ids is None else "ticket_id IN UNNEST(@ids)"
@@ -122,10 +145,21 @@ class InMemoryBackend:
         )
 
     def rows(self, table: str) -> list[dict[str, Any]]:
-        return [dict(row) for row in self.dataset.tables.get(table, {}).values()]
+        beside = self.dataset.beside.get(table, ())
+        return [dict(row) for row in (*self.dataset.tables.get(table, {}).values(), *beside)]
 
     def merge(self, spec: TableSpec, spool: Spool) -> None:
         self.dataset.merge(spec, read_rows(spool, spec))
+
+    def double_rows(self, table: str, **changed: str | None) -> None:
+        spec = _SPECS[table]
+        times = {each.name for each in spec.columns if each.type is ColumnType.TIMESTAMP}
+        new: dict[str, Any] = {
+            name: datetime.fromisoformat(value) if value and name in times else value
+            for name, value in changed.items()
+        }
+        for row in self.dataset.rows(spec):
+            self.dataset.put_beside(spec, row | new)
 
     def delete_rows(self, table: str, ids: Iterable[str] | None) -> None:
         named = None if ids is None else set(ids)
@@ -133,22 +167,23 @@ class InMemoryBackend:
             kept = self.dataset.stagings[table]
             kept[:] = [row for row in kept if named is not None and row["ticket_id"] not in named]
             return
-        stored = self.dataset.tables[table]
-        for key, row in list(stored.items()):
-            if named is None or row["ticket_id"] in named:
-                del stored[key]
+        spec = _SPECS[table]
+        rows = self.dataset.rows(spec)
+        left = [row for row in rows if named is not None and row["ticket_id"] not in named]
+        self.dataset.replace_rows(spec, left)
 
     def delete_tickets(self, ids: Iterable[str] | None) -> None:
         self.delete_rows(tables.TICKETS.name, ids)
 
     def alter_tickets(self, ids: Iterable[str], shift: timedelta, word: str) -> None:
-        for ticket_id in ids:
-            row = self.dataset.tables[tables.TICKETS.name][ticket_id,]
-            row |= {
-                "modifiedTime": row["modifiedTime"] + shift,
-                "subject": word,
-                "_content_hash": word,
-            }
+        some = set(ids)
+        for row in self.dataset.rows(tables.TICKETS):
+            if row["ticket_id"] in some:
+                row |= {
+                    "modifiedTime": row["modifiedTime"] + shift,
+                    "subject": word,
+                    "_content_hash": word,
+                }
 
     def stagings(self) -> list[str]:
         return list(self.dataset.stagings)

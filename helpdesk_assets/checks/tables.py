@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from helpdesk_assets.checks.evidence import CheckResult, Evidence, Severity
+from helpdesk_assets.checks.repeated_rows import one_row_per_ticket
 from helpdesk_assets.checks.webhooks import (
     overlap_too_small,
     webhook_gaps,
@@ -60,18 +61,6 @@ def read_whole(evidence: Evidence) -> CheckResult:
         severity=Severity.ERROR,
         description=" ".join(problems) or "Every fetched ticket is in the table.",
         facts=_read_counts(manifest, facts),
-    )
-
-
-def one_row_per_ticket(evidence: Evidence) -> CheckResult:
-    """Whether no ticket has two rows."""
-    return _table_check(
-        "one_row_per_ticket",
-        evidence,
-        {"repeated_keys": (evidence.latest or RunCounts()).repeated_keys},
-        passed_text="Every ticket has one row.",
-        failed_text="Some tickets have more than one row. Something other than the sync inserts "
-        "rows. Keep the newest row of each ticket and delete the others.",
     )
 
 

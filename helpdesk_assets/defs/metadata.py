@@ -193,6 +193,7 @@ def backfilled(manifest: Manifest | None, facts: RunCounts, jobs: Mapping[str, i
         "unchanged": facts.unchanged,
         "rejected_as_older": facts.rejected,
         "repeated_keys": facts.repeated_keys,
+        "repeated_rows_removed": sum(each.removed for each in facts.repeated),
         "query_jobs": jobs.get("query_jobs", 0),
         "load_jobs": jobs.get("load_jobs", 0),
     }

@@ -14,6 +14,25 @@ from helpdesk_assets.model.webhooks import MissedUpdate, WebhookCounts
 
 
 @dataclass(frozen=True, slots=True)
+class RepeatedRows:
+    """Rows of one table beyond the first of their key, and what became of them.
+
+    Attributes:
+        table: the table.
+        found: how many the run counted.
+        removed: how many it removed afterwards; fewer if somebody else was faster.
+        writers: who wrote the rows last, as far as their columns say.
+        problem: why rows are left; empty if none are.
+    """
+
+    table: str
+    found: int
+    removed: int = 0
+    writers: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RunCounts:
     """What the warehouse counted when a run closed.
 
@@ -36,6 +55,10 @@ class RunCounts:
         behind: tickets of which a closed run stored a version, and the table has an older one or
             none: somebody put rows back.
         history_rows: rows of raw_ticket_changes.
+        repeated_versions: rows of raw_ticket_changes beyond the first of their key, of the last
+            days; `repeated_misses` are those of missed_updates, `repeated_events` those of
+            webhook_events.
+        repeated: what the run did about repeated rows, by table, after it had counted them.
     """
 
     rows: int = 0
@@ -57,6 +80,10 @@ class RunCounts:
     rows_lost: int = 0
     behind: int = 0
     history_rows: int = 0
+    repeated_versions: int = 0
+    repeated_misses: int = 0
+    repeated_events: int = 0
+    repeated: tuple[RepeatedRows, ...] = ()
 
     @property
     def tickets(self) -> int:

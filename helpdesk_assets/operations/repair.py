@@ -22,6 +22,7 @@ from helpdesk_assets.model.tickets import ApiUsage, Page, Ticket, Window
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.naming import batch_id
 from helpdesk_assets.operations.ordered_fetch import fetch_in_order
+from helpdesk_assets.operations.repeated_rows import heal_repeated_rows
 from helpdesk_assets.operations.write_batch import write_batch
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.providers.parsing.tombstones import tombstone
@@ -209,6 +210,9 @@ class _Chunk:
         try:
             write_batch(self._warehouse, manifest, spool, webhooks)
             counts = self._warehouse.count_batch(manifest)
+            # Each ticket is asked once: more outcomes than tickets are those of repeated rows.
+            repeated = max(0, counts.tickets - manifest.rows)
+            heal_repeated_rows(self._warehouse, manifest, replace(counts, repeated_keys=repeated))
         finally:
             self._warehouse.drop_staging(manifest)
         return RepairReport(

@@ -19,6 +19,7 @@ from helpdesk_assets.extract.progress import Progress
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.state import Checkpoint, RunCounts, SyncState
 from helpdesk_assets.model.webhooks import WebhookPolicy
+from helpdesk_assets.operations.repeated_rows import heal_repeated_rows
 from helpdesk_assets.operations.write_batch import write_batch
 from helpdesk_assets.providers.base import Capabilities, Helpdesk
 from helpdesk_assets.settings import Settings
@@ -197,7 +198,8 @@ def run_sync(
         manifest = batch.manifest
         done("fetch")
         written = write_batch(warehouse, manifest, spool, policy.webhooks, on_phase=done)
-    facts, state = warehouse.commit_run(manifest, policy.webhooks)
+    counted, state = warehouse.commit_run(manifest, policy.webhooks)
+    facts = heal_repeated_rows(warehouse, manifest, counted)
     done("close")
     use = warehouse.use.since(used)
     return SyncReport(

@@ -7,8 +7,8 @@ the full second. The 20 ms let clients that were just answered join; otherwise e
 would carry one row. A steady stream never pauses, so the full second ends its group.
 
 Tickets and events are two tables. So if a MERGE takes longer than the second, the events of one
-group are written in parallel with the tickets of the next. The tickets of two groups never are,
-since MERGEs into one table conflict.
+group are written in parallel with the tickets of the next. The tickets of two groups never are:
+MERGEs that update rows conflict, and those that only insert may insert the same ticket twice.
 """
 
 from __future__ import annotations

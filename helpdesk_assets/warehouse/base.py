@@ -19,7 +19,13 @@ from helpdesk_assets.model.reconciliation import (
     InventorySnapshot,
     RowCounts,
 )
-from helpdesk_assets.model.state import Checkpoint, RunCounts, RunRecord, SyncState
+from helpdesk_assets.model.state import (
+    Checkpoint,
+    RepeatedRows,
+    RunCounts,
+    RunRecord,
+    SyncState,
+)
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport
@@ -154,6 +160,16 @@ class Warehouse(Protocol):
         Raises:
             ConcurrentUpdate: the state row is no longer the one that the run began with.
             BatchGone: the batch, or what was merged of it, is gone; nothing was written.
+        """
+        ...
+
+    def remove_repeated_rows(
+        self, manifest: Manifest, counts: RunCounts
+    ) -> tuple[RepeatedRows, ...]:
+        """Keep one row of each key in every table of which the run counted repeated keys.
+
+        Of a ticket's rows the newest version stays, of all others the row that was stored first.
+        A table that refuses keeps its rows, and its result says why.
         """
         ...
 

@@ -22,6 +22,7 @@ from helpdesk_assets.warehouse.statements.run_counts import FUTURE_TOLERANCE, MI
 from helpdesk_assets.warehouse.stores.state import rows_gone
 from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, Row
 from helpdesk_assets_tests.in_memory.ledger import is_unsubscribed
+from helpdesk_assets_tests.in_memory.repeated_rows import count_repeated
 
 
 def count_batch(dataset: InMemoryDataset, manifest: Manifest) -> RunCounts:
@@ -36,9 +37,9 @@ def count_batch(dataset: InMemoryDataset, manifest: Manifest) -> RunCounts:
         at = newest.get(row["ticket_id"], row["modifiedTime"])
         newest[row["ticket_id"]] = max(at, row["modifiedTime"])
     outcomes: list[str] = []
-    for ticket_id, modified in newest.items():
-        held = dataset.ticket(ticket_id)
-        if held is None:
+    for held in dataset.rows(tables.TICKETS) if newest else ():
+        modified = newest.get(held["ticket_id"])
+        if modified is None:
             continue
         if held["_run_id"] == manifest.run_id:
             is_new = held["_first_synced_at"] == held["_synced_at"]
@@ -50,6 +51,7 @@ def count_batch(dataset: InMemoryDataset, manifest: Manifest) -> RunCounts:
         updated=outcomes.count("updated"),
         unchanged=outcomes.count("unchanged"),
         rejected=outcomes.count("rejected"),
+        batch_tickets=len(newest),
     )
 
 
@@ -71,9 +73,9 @@ def count_run(
         key=lambda each: (-each.lag_seconds, each.ticket_id),
     )
     times = [row["modifiedTime"] for row in rows if row["modifiedTime"] is not None]
+    repeated = count_repeated(dataset, manifest, has_events=events is not None)
     return replace(
         counted,
-        batch_tickets=counted.tickets,
         rows=len(rows),
         null_times=len(rows) - len(times),
         future_times=sum(at > manifest.served_at + FUTURE_TOLERANCE for at in times),
@@ -82,9 +84,15 @@ def count_run(
         missed_since=min((each.modified_time for each in missed), default=None),
         index_lag_p99=_index_lag(dataset, manifest),
         webhooks=_count_webhooks(dataset, manifest, events) if events else None,
-        rows_lost=max(0, ground_counts.tickets_before(seen) - len(rows)),
+        rows_lost=max(
+            0, ground_counts.tickets_before(seen) - (len(rows) - repeated["repeated_keys"])
+        ),
         behind=_behind(dataset, manifest, seen),
         history_rows=len(dataset.rows(tables.RAW_TICKET_CHANGES)),
+        repeated_keys=repeated["repeated_keys"],
+        repeated_versions=repeated["repeated_versions"],
+        repeated_misses=repeated["repeated_misses"],
+        repeated_events=repeated.get("repeated_events", 0),
     )
 
 

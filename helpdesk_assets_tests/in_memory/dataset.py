@@ -18,17 +18,35 @@ Row = dict[str, Any]
 
 
 class InMemoryDataset:
-    """What outlives a run: tables, staging tables, state rows and the log of runs."""
+    """What outlives a run: tables, staging tables, state rows and the log of runs.
+
+    `beside` are rows beyond the first of their key, by table.
+    """
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[tuple[Any, ...], Row]] = {}
+        self.beside: dict[str, list[Row]] = {}
         self.stagings: dict[str, list[Row]] = {}
         self.states: dict[str, SyncState] = {}
         self.log: dict[tuple[int, str], RunRecord] = {}
 
     def rows(self, spec: TableSpec) -> list[Row]:
         """Return the rows themselves, not copies."""
-        return list(self.tables.get(spec.name, {}).values())
+        return [*self.tables.get(spec.name, {}).values(), *self.beside.get(spec.name, ())]
+
+    def put_beside(self, spec: TableSpec, row: Row) -> None:
+        """Insert a row whatever its key, as writers that do not wait for each other do."""
+        stored, key = self.tables.setdefault(spec.name, {}), key_of(spec, row)
+        if key in stored:
+            self.beside.setdefault(spec.name, []).append(row)
+        else:
+            stored[key] = row
+
+    def replace_rows(self, spec: TableSpec, rows: Iterable[Row]) -> None:
+        """Replace all rows of a table."""
+        self.tables[spec.name], self.beside[spec.name] = {}, []
+        for row in rows:
+            self.put_beside(spec, row)
 
     def ticket(self, ticket_id: str) -> Row | None:
         """Return the row of a ticket."""
@@ -45,9 +63,12 @@ class InMemoryDataset:
             if held is None:
                 stored[key] = {column.name: row.get(column.name) for column in spec.columns}
                 inserted += 1
-            elif _may_replace(spec, held, row):
-                held.update(_update(spec, held, row, has_tombstones=has_tombstones))
-                updated += 1
+                continue
+            doubles = (each for each in self.beside.get(spec.name, ()) if key_of(spec, each) == key)
+            for each in (held, *doubles):
+                if _may_replace(spec, each, row):
+                    each.update(_update(spec, each, row, has_tombstones=has_tombstones))
+                    updated += 1
         return MergeReport(spec.name, inserted + updated, inserted, updated)
 
     def batch(self, manifest: Manifest) -> list[Row]:
@@ -75,10 +96,15 @@ def read_rows(spool: Spool, spec: TableSpec) -> Iterator[Row]:
         yield row
 
 
+def key_of(spec: TableSpec, row: Row) -> tuple[Any, ...]:
+    """Return the values that identify a row."""
+    return tuple(row.get(name) for name in spec.key)
+
+
 def _newest_by_key(spec: TableSpec, rows: Iterable[Row]) -> dict[tuple[Any, ...], Row]:
     newest: dict[tuple[Any, ...], Row] = {}
     for row in rows:
-        key = tuple(row.get(name) for name in spec.key)
+        key = key_of(spec, row)
         if None in key:
             raise NullKey(f"{spec.name}: a row has no {', '.join(spec.key)}.")
         if key not in newest or _order(spec, newest[key]) < _order(spec, row):

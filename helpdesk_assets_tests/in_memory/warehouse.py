@@ -9,7 +9,14 @@ from datetime import UTC, datetime
 from helpdesk_assets.errors import BatchGone, ConcurrentUpdate, WarehouseRefused
 from helpdesk_assets.model.batch import Manifest, Mode
 from helpdesk_assets.model.run_history import MAX_RECENT_RUNS, known_runs
-from helpdesk_assets.model.state import Checkpoint, ReadCounts, RunCounts, RunRecord, SyncState
+from helpdesk_assets.model.state import (
+    Checkpoint,
+    ReadCounts,
+    RepeatedRows,
+    RunCounts,
+    RunRecord,
+    SyncState,
+)
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
@@ -23,6 +30,7 @@ from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport
 from helpdesk_assets_tests.in_memory import counts, ledger
 from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, Row, read_rows
 from helpdesk_assets_tests.in_memory.inventories import InMemoryInventories
+from helpdesk_assets_tests.in_memory.repeated_rows import remove_repeated
 
 
 class InMemoryWarehouse:
@@ -110,6 +118,11 @@ class InMemoryWarehouse:
             facts = state.facts
         self.drop_staging(manifest)
         return facts, state
+
+    def remove_repeated_rows(
+        self, manifest: Manifest, counts: RunCounts
+    ) -> tuple[RepeatedRows, ...]:
+        return remove_repeated(self._dataset, manifest, counts)
 
     def drop_staging(self, manifest: Manifest) -> None:
         if manifest.staging is not None:

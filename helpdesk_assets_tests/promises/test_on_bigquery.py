@@ -20,6 +20,12 @@ from helpdesk_assets_tests.promises.test_no_lost_update import (
     test_ticket_repeated_by_the_api_has_one_row,
     test_two_edits_in_one_second_with_a_sync_between,
 )
+from helpdesk_assets_tests.promises.test_other_writers import (
+    test_foreign_function_that_inserts_beside_the_sync,
+    test_reconciliation_heals_what_it_repairs,
+    test_rows_doubled_between_runs_are_one_afterwards,
+    test_rows_doubled_during_a_run_are_one_afterwards,
+)
 from helpdesk_assets_tests.promises.test_partial_batches import (
     fake_sync,
     test_later_of_two_reads_after_the_checkpoint_wins,
@@ -60,6 +66,7 @@ __all__ = [
     "test_edit_reverted_within_one_second",
     "test_exactly_the_lost_webhooks_are_recorded",
     "test_first_load_by_listing_sets_no_watermark",
+    "test_foreign_function_that_inserts_beside_the_sync",
     "test_known_values_are_kept",
     "test_later_of_two_reads_after_the_checkpoint_wins",
     "test_lost_and_stale_rows_are_found_repaired_and_published",
@@ -70,6 +77,9 @@ __all__ = [
     "test_one_of_two_concurrent_runs_fails",
     "test_only_lost_webhooks_are_missed_despite_duplicates_and_delays",
     "test_overtaken_run_does_not_overwrite",
+    "test_reconciliation_heals_what_it_repairs",
+    "test_rows_doubled_between_runs_are_one_afterwards",
+    "test_rows_doubled_during_a_run_are_one_afterwards",
     "test_setting_the_watermark_drops_the_checkpoint",
     "test_ticket_repeated_by_the_api_has_one_row",
     "test_tickets_merged_before_a_failure_are_kept",

@@ -33,7 +33,11 @@ def repeats_of_source_keys(merge: Statement) -> Iterator[str]:
     """
     source = merge.tree.args["using"].this
     keys = _compared_columns(merge)
-    if not keys:
+    if merge.tree.args["on"] == exp.false():
+        # It deletes rows and inserts one for each key of theirs.
+        if not _distinct_by(source):
+            yield "ON matches nothing, and the source may repeat a key"
+    elif not keys:
         yield "ON compares no column of the source"
     elif _is_one_row(source):
         return

@@ -58,6 +58,9 @@ def run_scenario(harness: Harness) -> None:
     harness.delete_rows(ids[2:3])
     harness.make_stale(ids[3:4])
     harness.reconcile()
+    for spec in (tables.TICKETS, tables.RAW_TICKET_CHANGES, tables.MISSED_UPDATES):
+        harness.backend.double_rows(spec.name)
+    assert len(harness.sync().facts.repeated) == 3
     with connected(harness.settings) as sync_tables:
         sync_tables.missed_in_last_hours(24)
         sync_tables.last_advances(5)
@@ -167,6 +170,7 @@ BAD_MERGES = {
         merge("SELECT COUNT(*) OVER () AS id FROM s"),
         merge("SELECT C.id FROM (SELECT MAX(id) AS id FROM s) AS C CROSS JOIN s"),
         merge(on="FALSE"),
+        merge("SELECT id FROM s", on="FALSE"),
     ],
     "constant bounds": [
         merge(on="T.id = S.id AND T.made BETWEEN (SELECT MIN(made) FROM s) AND @until"),

@@ -63,11 +63,13 @@ def ticket_backfill(
 def _metadata_of(context: dg.AssetExecutionContext, report: SyncReport | None) -> metadata.Metadata:
     if report is None:
         return metadata.backfilled(None, RunCounts(), {})
-    if report.facts.repeated_keys:
+    for outcome in report.facts.repeated:
         context.log.warning(
-            "%d tickets have more than one row, because another run inserted them at the same "
-            "time. See the check one_row_per_ticket.",
-            report.facts.repeated_keys,
+            "%d rows of %s were beyond the first of their key, and %d are removed. %s",
+            outcome.found,
+            outcome.table,
+            outcome.removed,
+            outcome.problem or "Another run had inserted the same keys at the same time.",
         )
     jobs = {"query_jobs": report.query_jobs, "load_jobs": report.load_jobs}
     return metadata.backfilled(report.manifest, report.facts, jobs)

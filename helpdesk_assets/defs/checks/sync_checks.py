@@ -110,12 +110,12 @@ def _batch_counts(
 ) -> RunCounts | None:
     """Returns what was counted when the batch was committed.
 
-    The counts are in the state row. A run over a range leaves that row alone, so its counts come
-    from the metadata of its sync_watermark.
+    The metadata of its sync_watermark also say what the run did about what it had counted. Until
+    they are stored, the counts of the state row serve.
     """
     if manifest is None:
         return None
-    if state is not None and state.run_id == manifest.run_id:
-        return state.facts
     batch_values = batch_metadata(instance, metadata.SYNC_WATERMARK, manifest.batch_id)
-    return run_counts_from_json(batch_values[metadata.FACTS]) if batch_values else None
+    if batch_values:
+        return run_counts_from_json(batch_values[metadata.FACTS])
+    return state.facts if state is not None and state.run_id == manifest.run_id else None

@@ -14,6 +14,7 @@ from helpdesk_assets.defs.resources.bigquery import HelpdeskBigQuery
 from helpdesk_assets.errors import ConcurrentUpdate
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.state import RunCounts, SyncState
+from helpdesk_assets.operations.repeated_rows import heal_repeated_rows
 from helpdesk_assets.warehouse.table_spec import JobUsage
 
 
@@ -46,7 +47,7 @@ class WatermarkResource(dg.ConfigurableResource[SyncState]):
         """Moves the watermark to the end of the batch's window, if the batch advances it.
 
         Call this only after the batch is durable in tickets. Committing a run again changes
-        nothing.
+        nothing. Rows that the run counted as repeated are removed afterwards.
 
         Raises:
             ConcurrentUpdate: another run has changed the state row since this run began.
@@ -60,6 +61,7 @@ class WatermarkResource(dg.ConfigurableResource[SyncState]):
                 if state is None or not _was_committed(state, manifest):
                     raise
                 facts = _known_counts(state, manifest)
+            facts = heal_repeated_rows(sync_tables, manifest, facts)
             return CommittedRun(facts, state, sync_tables.use)
 
 

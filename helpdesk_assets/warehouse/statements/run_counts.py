@@ -26,6 +26,7 @@ from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.statements import ground_counts, webhook_counts
 from helpdesk_assets.warehouse.statements.batch import batch
+from helpdesk_assets.warehouse.statements.repeated_rows import repeated_counts
 from helpdesk_assets.warehouse.table_spec import ColumnType
 
 # Rows may change while a run is in progress, and the clocks of a helpdesk's servers may differ.
@@ -59,6 +60,7 @@ def run_counts_query(
     behind = ground_counts.behind(dataset, manifest, seen)
     index_lag = webhook_counts.index_lag(dataset, manifest)
     webhook_fields, webhooks = _webhook_counts(dataset, manifest, events)
+    repeated_fields, repeated = repeated_counts(dataset, manifest, has_events=events is not None)
     tickets = dataset.table(tables.TICKETS.name)
     missed = dataset.table(tables.MISSED_UPDATES.name)
     history = dataset.table(tables.RAW_TICKET_CHANGES.name)
@@ -81,7 +83,7 @@ SELECT TO_JSON_STRING(STRUCT(
   C.absent AS absent,
   GREATEST(0, @tickets_before - (W.row_count - W.repeated_keys)) AS rows_lost,
   G.behind AS behind,
-  H.history_rows AS history_rows{webhook_fields}
+  H.history_rows AS history_rows{repeated_fields}{webhook_fields}
 )) AS facts,
 C.absent = 0 AND C.batch_rows >= @batch_rows AS is_whole
 FROM (
@@ -122,7 +124,10 @@ CROSS JOIN (
 CROSS JOIN (
   SELECT COUNT(*) AS history_rows
   FROM {history}
-) AS H"""
+) AS H
+CROSS JOIN (
+{indent(repeated.sql, "  ")}
+) AS R"""
     if webhooks is not None:
         sql += f"""
 CROSS JOIN (
@@ -137,6 +142,7 @@ CROSS JOIN (
             *behind.parameters,
             Parameter("tickets_before", ColumnType.INT64, ground_counts.tickets_before(seen)),
             Parameter("batch_rows", ColumnType.INT64, manifest.rows),
+            *repeated.parameters,
             Parameter("missed_reasons", ColumnType.STRING, MISSED_REASONS),
             Parameter("future_after", ColumnType.TIMESTAMP, manifest.served_at + FUTURE_TOLERANCE),
             _run_id(manifest),
@@ -244,6 +250,9 @@ def run_counts_from_json(text: str | None) -> RunCounts:
         index_lag_p99=float(stored.get("index_lag_p99") or 0.0),
         webhooks=_webhooks_from(webhooks) if webhooks else None,
         **{name: int(stored.get(name) or 0) for name in _GROUND},
+        repeated_versions=int(stored.get("repeated_versions") or 0),
+        repeated_misses=int(stored.get("repeated_misses") or 0),
+        repeated_events=int(stored.get("repeated_events") or 0),
     )
 
 

@@ -13,7 +13,13 @@ from datetime import datetime
 from helpdesk_assets.errors import HelpdeskAssetsError
 from helpdesk_assets.model.batch import BATCH_TTL, Manifest, Mode
 from helpdesk_assets.model.run_history import known_runs
-from helpdesk_assets.model.state import Checkpoint, RunCounts, RunRecord, SyncState
+from helpdesk_assets.model.state import (
+    Checkpoint,
+    RepeatedRows,
+    RunCounts,
+    RunRecord,
+    SyncState,
+)
 from helpdesk_assets.model.webhooks import WebhookDay, WebhookPolicy
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.spool import Spool
@@ -29,6 +35,7 @@ from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
 from helpdesk_assets.warehouse.stores.inventories import InventoryTables
 from helpdesk_assets.warehouse.stores.manual_state import write_manual_state
 from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest, MergeRequests
+from helpdesk_assets.warehouse.stores.repeated_rows import remove_repeated_rows
 from helpdesk_assets.warehouse.stores.run_log import RunLog
 from helpdesk_assets.warehouse.stores.state import StateTable, rows_gone
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport, TableSpec
@@ -176,6 +183,12 @@ class SyncTables:
             BATCH_TTL, of_tables=tables.STAGED_TABLES, retained=self._state.stagings_in_use()
         )
         return closed
+
+    def remove_repeated_rows(
+        self, manifest: Manifest, counts: RunCounts
+    ) -> tuple[RepeatedRows, ...]:
+        """Keep one row of each key in every table of which the run counted repeated keys."""
+        return remove_repeated_rows(self._client, manifest, counts)
 
     def find_live_tickets(self, ids: Sequence[str], *, run_id: str) -> list[str]:
         """Return the tickets that have a live row, in the order of `ids`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from textwrap import indent
 
 import pytest
 
@@ -13,6 +14,7 @@ from helpdesk_assets.model.tickets import Window
 from helpdesk_assets.model.webhooks import Unsubscribed, WebhookCounts
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.statements.ground_counts import behind
+from helpdesk_assets.warehouse.statements.repeated_rows import repeated_counts
 from helpdesk_assets.warehouse.statements.run_counts import batch_counts, run_counts_query
 from helpdesk_assets.warehouse.statements.webhook_counts import index_lag
 from helpdesk_assets.warehouse.stores.state import StateTable
@@ -52,6 +54,9 @@ SELECT TO_JSON_STRING(STRUCT(
   GREATEST(0, @tickets_before - (W.row_count - W.repeated_keys)) AS rows_lost,
   G.behind AS behind,
   H.history_rows AS history_rows,
+  R.repeated_versions AS repeated_versions,
+  R.repeated_misses AS repeated_misses,
+  R.repeated_events AS repeated_events,
   STRUCT(
     E.judged AS judged,
     E.late AS late,
@@ -167,6 +172,9 @@ CROSS JOIN (
   FROM `acme.desk.raw_ticket_changes`
 ) AS H
 CROSS JOIN (
+  <repeated rows>
+) AS R
+CROSS JOIN (
   WITH events AS (
     SELECT
       GREATEST(received_at, IF(modifiedTime <= @served_at, modifiedTime, received_at)) AS event_at,
@@ -228,12 +236,18 @@ CROSS JOIN (
 HEARD = (
     FACTS[FACTS.index(",\n  STRUCT(\n    E.") : FACTS.index("\n)) AS facts")],
     FACTS[FACTS.index("\nCROSS JOIN (\n  WITH events") :].rstrip(),
+    ",\n  R.repeated_events AS repeated_events",
 )
+
+
+def with_repeated(text: str, *, has_events: bool) -> str:
+    _, repeated = repeated_counts(DATASET, LARGE, has_events=has_events)
+    return text.replace("<repeated rows>", indent(repeated.sql, "  ").lstrip())
 
 
 def test_run_counts_are_one_row() -> None:
     query = run_counts_query(DATASET, LARGE, POLICY, SEEN)
-    assert query.sql == sql(FACTS)
+    assert query.sql == with_repeated(sql(FACTS), has_events=True)
     assert values(query) == {
         "initial_watermark": NOON - timedelta(hours=2),
         "lag_since": NOON - timedelta(hours=2),
@@ -241,6 +255,7 @@ def test_run_counts_are_one_row() -> None:
         "reads_from": NOON - timedelta(days=7),
         "counted_after": NOON - timedelta(hours=2),
         "delivered_by": NOON - timedelta(minutes=5),
+        "repeated_since": (NOON - timedelta(days=1, hours=2)).replace(hour=0),
         "missed_reasons": ("missed", "missing", "stale"),
         "future_after": NOON + timedelta(minutes=15),
         "behind_after": NOON - timedelta(hours=3),
@@ -254,7 +269,10 @@ def test_run_counts_are_one_row() -> None:
 
 def test_without_events_no_webhook_counts() -> None:
     query = run_counts_query(DATASET, LARGE, None, SEEN)
-    assert query.sql == sql(FACTS.replace(HEARD[0], "").replace(HEARD[1], ""))
+    text = FACTS
+    for part in HEARD:
+        text = text.replace(part, "")
+    assert query.sql == with_repeated(sql(text), has_events=False)
 
 
 def test_empty_batch_queries_no_batch() -> None:
