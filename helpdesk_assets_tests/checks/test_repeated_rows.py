@@ -57,3 +57,9 @@ def test_counts_of_an_earlier_run_claim_no_removal() -> None:
     result = one("one_row_per_ticket", evidence)
     assert (result.passed, result.severity) == (False, Severity.ERROR)
     assert "The next run counts again and removes what is left." in result.description
+
+
+def test_ticket_with_two_rows_was_read_whole() -> None:
+    facts = replace(FACTS, updated=2, repeated_keys=1)
+    assert one("read_whole", with_facts(facts)).passed
+    assert not one("read_whole", with_facts(replace(facts, repeated_keys=0))).passed

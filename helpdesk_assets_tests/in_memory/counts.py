@@ -51,7 +51,6 @@ def count_batch(dataset: InMemoryDataset, manifest: Manifest) -> RunCounts:
         updated=outcomes.count("updated"),
         unchanged=outcomes.count("unchanged"),
         rejected=outcomes.count("rejected"),
-        batch_tickets=len(newest),
     )
 
 
@@ -64,6 +63,7 @@ def count_run(
     """Count all that a `RunCounts` holds; `events`: the policy if the ledger is kept by events."""
     rows = dataset.rows(tables.TICKETS)
     counted = count_batch(dataset, manifest)
+    batch = dataset.batch(manifest) if manifest.rows else []
     missed = sorted(
         (
             MissedUpdate(row["ticket_id"], row["modifiedTime"], row["reason"], row["lag_seconds"])
@@ -76,6 +76,7 @@ def count_run(
     repeated = count_repeated(dataset, manifest, has_events=events is not None)
     return replace(
         counted,
+        batch_tickets=len({row["ticket_id"] for row in batch}),
         rows=len(rows),
         null_times=len(rows) - len(times),
         future_times=sum(at > manifest.served_at + FUTURE_TOLERANCE for at in times),

@@ -33,6 +33,7 @@ from helpdesk_assets.warehouse.table_spec import ColumnType
 FUTURE_TOLERANCE = timedelta(minutes=15)
 MISSED_SAMPLE = 100
 _GROUND = ("batch_tickets", "absent", "rows_lost", "behind", "history_rows")
+_REPEATED = ("repeated_versions", "repeated_misses", "repeated_events")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_BATCH = """\
 SELECT 0 AS inserted, 0 AS updated, 0 AS unchanged, 0 AS rejected, 0 AS batch_tickets, 0 AS absent,
@@ -249,10 +250,8 @@ def run_counts_from_json(text: str | None) -> RunCounts:
         missed_since=_from_micros(since) if since is not None else None,
         index_lag_p99=float(stored.get("index_lag_p99") or 0.0),
         webhooks=_webhooks_from(webhooks) if webhooks else None,
-        **{name: int(stored.get(name) or 0) for name in _GROUND},
-        repeated_versions=int(stored.get("repeated_versions") or 0),
-        repeated_misses=int(stored.get("repeated_misses") or 0),
-        repeated_events=int(stored.get("repeated_events") or 0),
+        repeated=(),
+        **{name: int(stored.get(name) or 0) for name in (*_GROUND, *_REPEATED)},
     )
 
 
