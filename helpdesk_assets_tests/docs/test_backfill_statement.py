@@ -20,10 +20,13 @@ PAGE = ROOT / "docs" / "backfill.md"
 
 def statement() -> str:
     """Return the one MERGE of the page."""
-    (found,) = re.findall(
-        r"\n\n((?:    .*\n)+)", PAGE.read_text()[PAGE.read_text().index("MERGE INTO") - 6 :]
-    )[:1]
+    (found,) = re.findall(r"^    MERGE INTO .*\n(?:    .*\n)+", PAGE.read_text(), re.MULTILINE)
     return dedent(found).strip()
+
+
+def run_statement(harness: Harness) -> None:
+    sql = statement().replace("helpdesk_data", harness.settings.bigquery_dataset)
+    harness.warehouse.run(Query(sql), run_id="by-hand", step="tickets")
 
 
 def test_statement_names_every_column_twice() -> None:
@@ -45,8 +48,25 @@ def test_statement_removes_rows_that_are_equal_everywhere(
         harness.deliver(harness.simulator.change(5))
     rows = harness.rows()
     assert len(rows) == 10
-    dataset = harness.settings.bigquery_dataset
-    sql = statement().replace("helpdesk_data", dataset)
-    harness.warehouse.run(Query(sql), run_id="by-hand", step="tickets")
+    run_statement(harness)
     harness.assert_equal()
     assert [row for row in harness.rows() if row not in rows] == []
+
+
+@ON_BIGQUERY
+def test_statement_keeps_the_newest_of_unequal_rows(make_harness: MakeHarness) -> None:
+    harness = make_harness(5)
+    harness.sync()
+    table = harness.warehouse.dataset.table("tickets")
+    first, second, *_ = sorted(harness.truth())
+    for ticket_id, days, seconds in ((first, 5, 0), (second, 0, 5)):
+        insert = (
+            f"INSERT INTO {table} (ticket_id, modifiedTime, _synced_at) SELECT ticket_id, "
+            f"TIMESTAMP_SUB(modifiedTime, INTERVAL {days} DAY), "
+            f"TIMESTAMP_SUB(_synced_at, INTERVAL {seconds} SECOND) "
+            f"FROM {table} WHERE ticket_id = '{ticket_id}'"
+        )
+        harness.warehouse.run(Query(insert), run_id=ticket_id, step="insert")
+    assert len(harness.rows()) == 7
+    run_statement(harness)
+    harness.assert_equal()

@@ -5,12 +5,10 @@ Together they contain the whole helpdesk, and the sync's own window is left to t
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -28,7 +26,6 @@ from helpdesk_assets_tests.harness import (
     open_in_memory,
 )
 
-PAGE = Path(__file__).parents[2] / "docs" / "backfill.md"
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 
@@ -172,25 +169,6 @@ def test_older_version_never_overwrites_a_newer_one(harness: Harness) -> None:
         )
     assert report is not None
     assert report.facts.rejected == 10
-    harness.assert_equal()
-
-
-def test_docs_say_how_to_remove_an_extra_row(harness_on_bigquery: Harness) -> None:
-    harness = harness_on_bigquery
-    harness.sync()
-    table = harness.warehouse.dataset.table_id("tickets")
-    first, second, *_ = sorted(harness.truth())
-    columns = "ticket_id, modifiedTime, _synced_at"
-    for ticket_id, days, seconds in ((first, 5, 0), (second, 0, 5)):
-        harness.warehouse._client.query(
-            f"INSERT INTO `{table}` ({columns}) SELECT ticket_id, "
-            f"TIMESTAMP_SUB(modifiedTime, INTERVAL {days} DAY), "
-            f"TIMESTAMP_SUB(_synced_at, INTERVAL {seconds} SECOND) "
-            f"FROM `{table}` WHERE ticket_id = '{ticket_id}'"
-        ).result()
-    assert len(harness.rows()) == 62
-    (example,) = re.findall(r"(?:^      .*\n)+", PAGE.read_text(), re.MULTILINE)
-    harness.warehouse._client.query(example.replace("helpdesk_data.tickets", table)).result()
     harness.assert_equal()
 
 
