@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -13,11 +14,13 @@ import pytest
 from helpdesk_assets.errors import WarehouseRefused
 from helpdesk_assets.model.state import RepeatedRows, RunCounts
 from helpdesk_assets.operations.repeated_rows import heal_repeated_rows
+from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
 from helpdesk_assets.warehouse.merge.schema import Schema
-from helpdesk_assets.warehouse.query import Parameter, Query
-from helpdesk_assets.warehouse.statements.repeated_rows import TICKETS
+from helpdesk_assets.warehouse.merge.writer import TableWriter
+from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.stores.repeated_rows import remove_repeated_rows
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType
 from helpdesk_assets_tests.batches import NOON, SMALL
@@ -96,24 +99,43 @@ def test_refusal_only_warns_and_names_the_next_try(caplog: pytest.LogCaptureFixt
 
 
 @pytest.fixture
-def doubled(warehouse: BigQueryClient) -> BigQueryClient:
-    """A warehouse with two rows of one ticket, created in different months."""
-    table, own = warehouse.dataset.table("tickets"), Column("team", ColumnType.STRING)
+def pruned(warehouse: BigQueryClient) -> TableWriter:
+    """A writer that takes every table for a big one, and a tickets table with a column more."""
+    own = Column("team", ColumnType.STRING)
     Schema(warehouse).ensure(tables.TICKETS, (*tables.TICKETS.columns, own))
-    for number in (0, 1):
-        times = [Parameter("made", ColumnType.TIMESTAMP, NOON + timedelta(days=40 * number))]
-        sql = (
-            f"INSERT INTO {table} (ticket_id, subject, createdTime, modifiedTime, team) "
-            f"VALUES ('1', 'row {number}', @made, @made, 'team {number}')"
+    return TableWriter(warehouse, prune_above_bytes=0)
+
+
+def write_ticket(writer: TableWriter, number: int) -> None:
+    """Write ticket 1 as it was created so many times forty days after noon."""
+    at = NOON + timedelta(days=40 * number)
+    row = {
+        "ticket_id": "1", "subject": f"row {number}", "team": f"team {number}",
+        "createdTime": at.isoformat(), "modifiedTime": at.isoformat(), "_content_hash": str(number),
+    }  # fmt: skip
+    names = (*tables.TICKETS.columns, Column("team", ColumnType.STRING))
+    columns = tuple(column for column in names if column.name in row)
+    with Spool(1000) as spool:
+        spool.append(json.dumps(row).encode())
+        writer.merge(
+            tables.TICKETS,
+            spool,
+            run_id=f"run{number}",
+            step="tickets",
+            columns=columns,
+            partition_bounds=PartitionBounds("createdTime", at, at),
         )
-        warehouse.run(Query(sql, tuple(times)), run_id=f"t{number}", step="insert")
-    return warehouse
 
 
-def test_id_given_to_another_ticket_keeps_the_newest_row(doubled: BigQueryClient) -> None:
+def test_id_given_to_another_ticket_keeps_the_newest_row(
+    warehouse: BigQueryClient, pruned: TableWriter
+) -> None:
     """Also what others keep in columns of their own."""
+    write_ticket(pruned, 0)
+    write_ticket(pruned, 1)
+    assert len(list(warehouse.list_rows("tickets"))) == 2
     counts = RunCounts(repeated_keys=1)
-    (outcome,) = remove_repeated_rows(doubled, replace(SMALL, run_id="heal"), counts)
-    assert (outcome.table, outcome.removed, outcome.problem) == (TICKETS.spec.name, 1, "")
-    (row,) = doubled.list_rows("tickets")
+    (outcome,) = remove_repeated_rows(warehouse, replace(SMALL, run_id="heal"), counts)
+    assert (outcome.table, outcome.removed, outcome.problem) == ("tickets", 1, "")
+    (row,) = warehouse.list_rows("tickets")
     assert (row["subject"], row["team"]) == ("row 1", "team 1")
