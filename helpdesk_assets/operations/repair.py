@@ -211,8 +211,10 @@ class _Chunk:
             write_batch(self._warehouse, manifest, spool, webhooks)
             counts = self._warehouse.count_batch(manifest)
             # Each ticket is asked once: more outcomes than tickets are those of repeated rows.
-            repeated = max(0, counts.tickets - manifest.rows)
-            heal_repeated_rows(self._warehouse, manifest, replace(counts, repeated_keys=repeated))
+            if repeated := max(0, counts.tickets - manifest.rows):
+                counted = replace(counts, repeated_keys=repeated)
+                heal_repeated_rows(self._warehouse, manifest, counted)
+                counts = self._warehouse.count_batch(manifest)
         finally:
             self._warehouse.drop_staging(manifest)
         return RepairReport(
