@@ -64,6 +64,10 @@ class Backend(Protocol):
         """Shift `modifiedTime` by hand; subject and content hash become the word."""
         ...
 
+    def empty_column(self, column: str, ids: Iterable[str]) -> None:
+        """Set a column of tickets to NULL by hand."""
+        ...
+
     def stagings(self) -> list[str]:
         """Return the names of staging tables."""
         ...
@@ -114,6 +118,10 @@ class BigQueryBackend:
             ids,
         )
 
+    def empty_column(self, column: str, ids: Iterable[str]) -> None:
+        sql = f"UPDATE {self._tickets} SET {column} = NULL WHERE ticket_id IN UNNEST(@ids)"
+        self._run(sql, ids)
+
     def stagings(self) -> list[str]:
         names = (item.table_id for item in self.client.list_tables())
         return [name for name in names if "__stg_" in name]
@@ -142,6 +150,7 @@ class InMemoryBackend:
             self.dataset,
             sync_name=settings.sync_name,
             small_batch_bytes=settings.bigquery_small_batch_bytes,
+            listing_delay=settings.listing_delay,
         )
 
     def rows(self, table: str) -> list[dict[str, Any]]:
@@ -184,6 +193,10 @@ class InMemoryBackend:
                     "subject": word,
                     "_content_hash": word,
                 }
+
+    def empty_column(self, column: str, ids: Iterable[str]) -> None:
+        for ticket_id in ids:
+            self.dataset.tables[tables.TICKETS.name][ticket_id,][column] = None
 
     def stagings(self) -> list[str]:
         return list(self.dataset.stagings)

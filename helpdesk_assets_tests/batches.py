@@ -26,4 +26,5 @@ SMALL = Manifest(
     staging=None,
     created_from=None,
     created_to=None,
+    read_since=NOON - timedelta(minutes=1),
 )

@@ -99,6 +99,7 @@ class Harness:
         *,
         since: datetime | None = None,
         until: datetime | None = None,
+        is_repair: bool = False,
         run_id: str | None = None,
         on_page: Callable[[Progress], None] = lambda _: None,
         on_phase: Callable[[str], None] = lambda _: None,
@@ -113,7 +114,7 @@ class Harness:
                 return run_sync(
                     helpdesk,
                     warehouse,
-                    SyncRequest(requested_mode, since, until),
+                    SyncRequest(requested_mode, since, until, is_repair=is_repair),
                     replace(SyncPolicy.from_settings(settings), checkpoint_every=checkpoint_every),
                     run_id=run_id or uuid.uuid4().hex,
                     on_page=on_page,
@@ -144,6 +145,7 @@ class Harness:
                 run_id=run_id or uuid.uuid4().hex,
                 webhooks=settings.webhooks,
                 mark_deleted=mark_deleted,
+                listing_delay=settings.listing_delay,
                 chunk=chunk,
             )
 
@@ -295,8 +297,7 @@ class Harness:
         }
         if gone is not DeletionVisibility.TOMBSTONE or before is None:
             return newest
-        kept = {"modifiedTime": ticket.removed_at, "deletedTime": ticket.removed_at}
-        return {**before, **kept}
+        return {**before, "deletedTime": ticket.removed_at}
 
 
 @contextmanager

@@ -46,6 +46,7 @@ class Mutation:
 
 
 MERGE = "warehouse/merge/statement.py"
+GUARD = "warehouse/merge/newer_wins.py"
 PLAN = "extract/plan.py"
 STATE = "warehouse/stores/state.py"
 SYNC_STATE = "warehouse/statements/sync_state.py"
@@ -60,34 +61,61 @@ MUTATIONS = (
     ),
     Mutation(
         "merge: an equal time overwrites",
-        MERGE,
+        GUARD,
         "T.{version} < S.{version}",
         "T.{version} <= S.{version}",
     ),
-    Mutation("merge: a row without a time stays", MERGE, "T.{version} IS NULL", "FALSE"),
+    Mutation("merge: a row without a time stays", GUARD, "T.{version} IS NULL", "FALSE"),
     Mutation(
         "merge: an equal time never overwrites",
-        MERGE,
-        "IS DISTINCT FROM S.{mark}",
-        "IS NULL AND S.{mark} IS NULL",
+        GUARD,
+        'f"T.{quote(str(mark))} IS DISTINCT FROM S.{quote(str(mark))}"',
+        '"FALSE"',
     ),
     Mutation(
-        "merge: a live row revives a deleted one", MERGE, "{_unless_deleted(spec, columns)}", ""
+        "merge: a slow run revives a deleted row",
+        GUARD,
+        'tests += [f"T.{read_at} IS NULL", f"T.{read_at} < S.{alive_at}"]',
+        'tests += ["TRUE"]',
+    ),
+    Mutation(
+        "merge: a version read earlier wins at equal times",
+        GUARD,
+        'self._is_later("<")',
+        '""',
+    ),
+    Mutation(
+        "merge: a late deletion undoes a later reading",
+        GUARD,
+        "{self._is_later('<=')}",
+        "",
+    ),
+    Mutation(
+        "merge: a deletion moves the version",
+        GUARD,
+        "(self.spec.deleted_column, self.spec.read_at_column, *self.spec.stamps)",
+        "(self.spec.deleted_column, self.spec.version, *self.spec.stamps)",
+    ),
+    Mutation(
+        "merge: force compares nothing",
+        GUARD,
+        "if not self.forced:",
+        "if True:",
     ),
     Mutation(
         "merge: write-once columns change",
-        MERGE,
-        "kept = {*spec.key, *spec.write_once}",
-        "kept = {*spec.key}",
+        GUARD,
+        "kept = {*self.spec.key, *self.spec.write_once}",
+        "kept = {*self.spec.key}",
     ),
     Mutation(
         "merge: a tombstone empties the row",
-        MERGE,
-        "if flag and name in spec.tombstone_keeps:",
-        "if False:",
+        GUARD,
+        'f"NOT S.{quote(str(self.spec.tombstone_flag))} AND " if self.has_tombstones else ""',
+        '""',
     ),
     Mutation(
-        "merge: a row moves its partition", MERGE, "if name == spec.partition_by:", "if False:"
+        "merge: a row moves its partition", GUARD, "if name == self.spec.partition_by:", "if False:"
     ),
     Mutation(
         "plan: no lookback", PLAN, "since=start - lookback(overlap, capabilities)", "since=start"

@@ -41,8 +41,11 @@ def _unresolved_problems(report: ReconcileReport) -> list[str]:
     return refused + _sentences(
         (
             report.unrepaired,
-            "1 ticket is missing or out of date in the table and was not repaired.",
-            "{} tickets are missing or out of date in the table and were not repaired.",
+            "1 ticket is missing, out of date or wrongly marked as deleted, and was not repaired.",
+            (
+                "{} tickets are missing, out of date or wrongly marked as deleted, and were not "
+                "repaired."
+            ),
         ),
         (
             report.unreadable,
@@ -60,12 +63,12 @@ def _resolved_differences(report: ReconcileReport) -> list[str]:
         (
             report.count(None, DifferenceOutcome.REPAIRED),
             (
-                "1 ticket was missing or out of date in the table. It has been repaired, but the "
-                "sync should have caught it."
+                "1 ticket was missing, out of date or wrongly marked as deleted. It has been "
+                "repaired, but the sync should have caught it."
             ),
             (
-                "{} tickets were missing or out of date in the table. They have been repaired, but "
-                "the sync should have caught them."
+                "{} tickets were missing, out of date or wrongly marked as deleted. They have been "
+                "repaired, but the sync should have caught them."
             ),
         ),
         (
@@ -86,8 +89,14 @@ def _resolved_differences(report: ReconcileReport) -> list[str]:
         ),
         (
             ahead,
-            "1 row is newer than the helpdesk's own ticket and was left alone.",
-            "{} rows are newer than the helpdesk's own tickets and were left alone.",
+            (
+                "1 row is newer than the helpdesk's own ticket and was left alone. If the helpdesk "
+                "was restored from a backup, the guide says what to do."
+            ),
+            (
+                "{} rows are newer than the helpdesk's own tickets and were left alone. If the "
+                "helpdesk was restored from a backup, the guide says what to do."
+            ),
         ),
         (
             report.count(None, DifferenceOutcome.STILL_EXISTS),

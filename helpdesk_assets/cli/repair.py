@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def repair_range(*, since: datetime | None, until: datetime | None, as_json: bool) -> None:
     """Read and merge every change of the range."""
-    run_and_report(SyncRequest(since=since, until=until), as_json=as_json)
+    run_and_report(SyncRequest(since=since, until=until, is_repair=True), as_json=as_json)
 
 
 def repair_by_id(ids: Sequence[str], *, mark_deleted: bool, as_json: bool) -> bool:
@@ -42,6 +42,7 @@ def repair_by_id(ids: Sequence[str], *, mark_deleted: bool, as_json: bool) -> bo
             webhooks=settings.webhooks,
             concurrency=settings.helpdesk_concurrency,
             mark_deleted=mark_deleted,
+            listing_delay=settings.listing_delay,
         )
     if as_json:
         click.echo(json.dumps({"status": "ok", **asdict(report)}))

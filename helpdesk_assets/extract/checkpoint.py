@@ -142,4 +142,5 @@ class Checkpointer:
             bad=tuple(writer.bad),
             bad_count=writer.bad_count,
             share=page.share,
+            forced=plan.forced,
         )

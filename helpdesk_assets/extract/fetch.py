@@ -72,6 +72,7 @@ class BatchFetcher:
         self._on_page = on_page
         self._monotonic = monotonic
         self._rng = rng or random.Random(0)  # noqa: S311 - a sample, no secret
+        self._read_since: datetime | None = None
 
     def run(self, plan: Plan) -> Batch:
         """Fetch what the plan asks for.
@@ -87,6 +88,7 @@ class BatchFetcher:
             CredentialsRefused, TicketUnreadable, WindowTooDense: see `Helpdesk.changes`.
         """
         began, used = self._monotonic(), self._helpdesk.use
+        self._read_since = None
         self._prepare(plan)
         try:
             plan, last = self._read_changes(plan)
@@ -175,6 +177,7 @@ class BatchFetcher:
 
     def _pages(self, pages: Iterator[Page]) -> Iterator[Page]:
         for page in pages:
+            self._read_since = self._read_since or page.served_at
             self._writer.add(page)
             self._checkpointer.save_if_due(page)
             self._on_page(self._progress.progress(self._writer.rows, self._writer.pages, page))
@@ -182,7 +185,10 @@ class BatchFetcher:
 
     def _manifest(self, plan: Plan, last: Page) -> Manifest:
         writer = self._writer
-        is_small = writer.versions is not None and not self._checkpointer.has_checkpoint
+        has_checkpoint = self._checkpointer.has_checkpoint
+        # Nothing is staged where nothing was read.
+        is_forced = plan.forced and writer.rows > 0
+        is_small = writer.versions is not None and not has_checkpoint and not is_forced
         span = writer.created_span()
         p50, p95, longest = writer.lag_percentiles()
         return Manifest(
@@ -212,7 +218,9 @@ class BatchFetcher:
             bad=tuple(writer.bad),
             bad_count=writer.bad_count,
             tombstones=writer.tombstones,
-            has_checkpoint=self._checkpointer.has_checkpoint,
+            has_checkpoint=has_checkpoint,
+            read_since=self._read_since,
+            forced=is_forced,
         )
 
 

@@ -28,11 +28,15 @@ class RequestedMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
-    """The user's options for one run. With `since` or `until` the run reads only that range."""
+    """The user's options for one run. With `since` or `until` the run reads only that range.
+
+    `is_repair`: the rows of the range are to equal the helpdesk; see `Manifest.forced`.
+    """
 
     requested_mode: RequestedMode = RequestedMode.AUTO
     since: datetime | None = None
     until: datetime | None = None
+    is_repair: bool = False
 
     @property
     def is_range(self) -> bool:
@@ -57,6 +61,7 @@ class Plan:
         is_range: the user asked for this range alone.
         fallback: the listing is read because the change endpoint failed.
         checkpoint: the interrupted run to resume.
+        forced: see `Manifest.forced`.
     """
 
     mode: Mode
@@ -71,6 +76,7 @@ class Plan:
     is_range: bool = False
     fallback: bool = False
     checkpoint: Checkpoint | None = None
+    forced: bool = False
 
 
 def plan_run(
@@ -112,7 +118,7 @@ def plan_run(
     if sync_request.is_range:
         return _range(base, sync_request)
     if sync_request.requested_mode is RequestedMode.FULL:
-        return replace(base, reason="asked for")
+        return replace(base, reason="asked for", forced=True)
     checkpoint = state.checkpoint if state else None
     if (
         checkpoint is not None
@@ -153,6 +159,7 @@ def _resume(base: Plan, checkpoint: Checkpoint) -> Plan:
         first_load=checkpoint.first_load,
         reason=checkpoint.reason.removesuffix(RESUMED) + RESUMED,
         checkpoint=checkpoint,
+        forced=checkpoint.forced,
     )
 
 
@@ -173,4 +180,5 @@ def _range(base: Plan, sync_request: SyncRequest) -> Plan:
         advances_watermark=False,
         is_range=True,
         reason="range asked for",
+        forced=sync_request.is_repair,
     )

@@ -46,7 +46,7 @@ class Manifest:
         initial_watermark: the watermark when the run began.
         first_load: there was no watermark and no table to adopt.
         versions: the rows of a small batch, in order of arrival; None for a large one.
-        staging: the table that holds the rows of a large batch; None for a small one.
+        staging: the table that holds the rows of a large or forced batch; None for a small one.
         created_from: the earliest creation time of its tickets; None if one has none.
         created_to: the latest creation time of its tickets; None if one has none.
         lag_p50: seconds from a change to the answer that had it; likewise the other lags.
@@ -58,6 +58,9 @@ class Manifest:
             here: rows that a killed run stored but did not checkpoint, or rows of a concurrent run
             that resumed the same checkpoint.
         seconds: how long the fetch took.
+        read_since: the helpdesk's clock at its first answer; all rows were read then or later.
+        forced: the table is to equal the batch: rows of equal versions are compared by columns. The
+            batch is always staged, since raw_ticket_changes keeps each version as it first came.
     """
 
     batch_id: str
@@ -88,6 +91,8 @@ class Manifest:
     tombstones: int = 0
     has_checkpoint: bool = False
     seconds: float = 0.0
+    read_since: datetime | None = None
+    forced: bool = False
 
     @property
     def may_have_tombstones(self) -> bool:

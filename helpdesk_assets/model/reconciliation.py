@@ -14,26 +14,28 @@ class DifferenceKind(StrEnum):
     """How a ticket differs.
 
     `absent`: the table has no row. `stale`: the row is older. `gone`: the row is not marked as
-    deleted, but the helpdesk does not list the ticket, or lists it as deleted. `newer_here`: the
-    row is newer than the helpdesk's ticket: another program wrote it, or a clock is wrong.
+    deleted, but the helpdesk does not list the ticket, or lists it as deleted. `dead_here`: the row
+    is marked as deleted, but the helpdesk lists the ticket. `newer_here`: the row is newer than the
+    helpdesk's ticket: another program wrote it, a clock is wrong, or the helpdesk was restored.
     """
 
     ABSENT = "absent"
     STALE = "stale"
     DELETED = "gone"
+    DEAD = "dead_here"
     AHEAD = "newer_here"
 
 
 # The kinds that are repaired by fetching and merging the ticket.
-REPAIRED_BY_FETCH = (DifferenceKind.ABSENT, DifferenceKind.STALE)
+REPAIRED_BY_FETCH = (DifferenceKind.ABSENT, DifferenceKind.STALE, DifferenceKind.DEAD)
 
 
 class DifferenceOutcome(StrEnum):
     """What became of a difference.
 
     `found`: nothing yet, after a dry run or a crash. `repaired`: the row is as new as the
-    helpdesk's ticket. `deleted`: the row is now marked as deleted. `exists`: the ticket is not
-    listed, but the helpdesk returned it by id. `left`: the difference remains.
+    helpdesk's ticket, and lives. `deleted`: the row is now marked as deleted. `exists`: the ticket
+    is not listed, but the helpdesk returned it by id. `left`: the difference remains.
     """
 
     FOUND = "found"

@@ -152,6 +152,7 @@ class Checkpoint:
         rows: of the rows in staging, as the others up to `bad_count`.
         bad: the first unreadable tickets; `bad_count` counts all.
         share: the part of the window, by time, that has been read; None if unknown.
+        forced: see `Manifest.forced`.
     """
 
     provider: str
@@ -168,6 +169,7 @@ class Checkpoint:
     bad: tuple[BadTicket, ...]
     bad_count: int
     share: float | None
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

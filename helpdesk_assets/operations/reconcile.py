@@ -106,7 +106,7 @@ class ReconcileReport:
 
     @property
     def unrepaired(self) -> int:
-        """Absent and stale rows that are still so, less tickets deleted meanwhile."""
+        """Absent, stale and dead rows that are still so, less tickets deleted meanwhile."""
         left = sum(self.count(kind, DifferenceOutcome.UNRESOLVED) for kind in REPAIRED_BY_FETCH)
         return max(0, left - self.repaired.not_found)
 
@@ -203,7 +203,7 @@ def _repair(
     policy: ReconcilePolicy,
     kinds: Collection[DifferenceKind],
 ) -> RepairReport:
-    """Repair absent and stale rows, then check deleted tickets, the only ones to be marked."""
+    """Repair what the helpdesk lists, then check deleted tickets, the only ones to be marked."""
     store, report = warehouse.inventories(), RepairReport()
     for mark_deleted, some in ((False, REPAIRED_BY_FETCH), (True, (DifferenceKind.DELETED,))):
         requested = tuple(kind for kind in some if kind in kinds)
@@ -216,5 +216,6 @@ def _repair(
                 webhooks=policy.webhooks,
                 concurrency=policy.concurrency,
                 mark_deleted=mark_deleted,
+                listing_delay=policy.listing_delay,
             )
     return report

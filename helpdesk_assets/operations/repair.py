@@ -1,7 +1,8 @@
 """Fetch single tickets by id and merge them, beside the scheduled sync.
 
 For tickets that are known or suspected to be wrong. They are written as a sync's are, by
-`write_batch` and the same guard, so an older version never replaces a newer one. The watermark
+`write_batch` and the same guard, so an older version never replaces a newer one. But rows of the
+same version are compared by columns, and a ticket that answers to its id lives. The watermark
 stays: that these tickets are right says nothing about the others. Must not know Dagster, nor why a
 ticket is repaired.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from helpdesk_assets.errors import TicketUnreadable
@@ -26,6 +27,7 @@ from helpdesk_assets.operations.repeated_rows import heal_repeated_rows
 from helpdesk_assets.operations.write_batch import write_batch
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.providers.parsing.tombstones import tombstone
+from helpdesk_assets.settings import MIN_LISTING_DELAY
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.base import Warehouse
 
@@ -93,6 +95,7 @@ def repair_tickets(
     webhooks: WebhookPolicy,
     concurrency: int = 8,
     mark_deleted: bool = False,
+    listing_delay: timedelta = MIN_LISTING_DELAY,
     chunk: int = CHUNK_SIZE,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> RepairReport:
@@ -107,6 +110,7 @@ def repair_tickets(
         concurrency: concurrent calls; the adapter may allow fewer.
         mark_deleted: set `deletedTime` of a ticket that has a row and is gone from the helpdesk.
             Nobody says when it was deleted; it gets the helpdesk's clock at the call.
+        listing_delay: a ticket younger than that is not marked: the helpdesk may not find it yet.
         chunk: tickets merged at a time.
         now: this machine's clock, for batch names, and if the helpdesk has given no time.
 
@@ -117,7 +121,7 @@ def repair_tickets(
     report, pending = RepairReport(), iter(ids)
     number = 0
     while requested := list(dict.fromkeys(islice(pending, chunk))):
-        one = _Chunk(helpdesk, warehouse, run_id, number, now)
+        one = _Chunk(helpdesk, warehouse, run_id, number, listing_delay, now)
         report += one.repair(requested, webhooks, concurrency, mark_deleted=mark_deleted)
         number += 1
     return report
@@ -132,12 +136,16 @@ class _Chunk:
         warehouse: Warehouse,
         run_id: str,
         number: int,
+        listing_delay: timedelta,
         now: Callable[[], datetime],
     ) -> None:
         self._helpdesk = helpdesk
         self._warehouse = warehouse
         self._run_id = run_id
+        self._listing_delay = listing_delay
         self._now = now
+        # Before the first answer it is None; the first answer's time then counts.
+        self._read_since = helpdesk.served_at
         # In place of a sync's attempt, so that no two chunks share a name.
         self._batch_id = batch_id(now(), run_id, number)
 
@@ -177,6 +185,7 @@ class _Chunk:
     ) -> _FetchResults:
         results = _FetchResults(len(requested), [], [])
         for ticket_id, answer in fetch_in_order(self._helpdesk, requested, concurrency):
+            self._read_since = self._read_since or self._helpdesk.served_at
             if answer is None:
                 results.missing.append(ticket_id)
             elif isinstance(answer, TicketUnreadable):
@@ -190,16 +199,20 @@ class _Chunk:
 
         An id that the table never had must not become a row.
         """
-        alive = self._warehouse.find_live_tickets(missing, run_id=self._run_id) if missing else []
+        if not missing:
+            return []
+        now = self._helpdesk_time()
+        alive = self._warehouse.find_live_tickets(
+            missing, created_by=now - self._listing_delay, run_id=self._run_id
+        )
         for ticket_id in alive:
-            self._add(
-                writer, tombstone(ticket_id, self._helpdesk_time(), {"id": ticket_id, "gone": True})
-            )
+            self._add(writer, tombstone(ticket_id, now, {"id": ticket_id, "gone": True}))
         return alive
 
     def _add(self, writer: BatchWriter, ticket: Ticket) -> None:
-        now = self._helpdesk_time()
-        writer.add(Page((ticket,), served_at=now, until=now))
+        # Other threads are fetching meanwhile, so the latest answer's time is not this ticket's.
+        read_at = self._read_since or self._helpdesk_time()
+        writer.add(Page((ticket,), served_at=read_at, until=read_at))
 
     def _helpdesk_time(self) -> datetime:
         return self._helpdesk.served_at or self._now()
@@ -226,8 +239,7 @@ class _Chunk:
     def _manifest(self, writer: BatchWriter, state: SyncState | None) -> Manifest:
         """Describe the batch as one of a range, which leaves the state row alone."""
         now, span = self._helpdesk_time(), writer.created_span()
-        is_small = writer.versions is not None
-        staging = batch_staging_name(self._batch_id)
+        is_forced = writer.rows > 0
         return Manifest(
             batch_id=self._batch_id,
             run_id=self._run_id,
@@ -242,10 +254,12 @@ class _Chunk:
             rows=writer.rows,
             pages=writer.pages,
             api=ApiUsage(),
-            versions=tuple(writer.versions or ()) if is_small else None,
-            staging=None if is_small else staging,
+            versions=None if is_forced else (),
+            staging=batch_staging_name(self._batch_id) if is_forced else None,
             created_from=span[0] if span else None,
             created_to=span[1] if span else None,
             is_range=True,
             tombstones=writer.tombstones,
+            read_since=self._read_since or now,
+            forced=is_forced,
         )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from helpdesk_assets.model.tickets import Ticket
+
+DELETION_TOLD_WITHIN = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,7 @@ class Delivery:
         helpdesk: the provider's name.
         received_at: when its post arrived, by the receiver's clock.
         ticket: the version to store.
+        fetched_at: the helpdesk's clock when it returned the ticket; None if the event brought it.
     """
 
     event_id: str
@@ -26,6 +29,21 @@ class Delivery:
     helpdesk: str
     received_at: datetime
     ticket: Ticket
+    fetched_at: datetime | None = None
+
+    @property
+    def read_at(self) -> datetime:
+        """The helpdesk's clock when the ticket was as it is told here.
+
+        A ticket that an event brings was so when it changed, however late the event comes. A
+        deletion counts from then to its event, but not for long: it must not undo a later reading.
+        """
+        ticket = self.ticket
+        if ticket.tombstone:
+            deleted_at, received_at = ticket.modified_time, self.received_at
+            latest = min(deleted_at, received_at) + DELETION_TOLD_WITHIN
+            return min(max(deleted_at, received_at), latest)
+        return self.fetched_at or ticket.modified_time
 
     @property
     def size(self) -> int:

@@ -112,8 +112,9 @@ class Intake:
 
     async def _deliver(self, event: Event, received_at: datetime) -> None:
         ticket = event.ticket or await self._fetch(event, received_at)
+        fetched_at = None if event.ticket else self._fetcher.served_at
         event_id = event.event_id or event_digest(event, ticket.modified_time)
-        delivery = Delivery(event_id, event.type, self._helpdesk, received_at, ticket)
+        delivery = Delivery(event_id, event.type, self._helpdesk, received_at, ticket, fetched_at)
         await self._commits.add(delivery)
 
     async def _fetch(self, event: Event, received_at: datetime) -> Ticket:

@@ -8,8 +8,8 @@ the ledger would count a change as delivered that never was. Must not know HTTP 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -21,7 +21,6 @@ from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
 from helpdesk_assets.warehouse.merge.writer import TableWriter
-from helpdesk_assets.warehouse.table_spec import TableSpec
 
 SYNCED_BY = "webhook"
 # A group is sent inside its statement, of which BigQuery accepts 10 MB. A load job per second would
@@ -29,10 +28,12 @@ SYNCED_BY = "webhook"
 MAX_INLINE_BYTES = 8_000_000
 
 
-# Two edits within one tick of the helpdesk's clock look alike, and webhooks may come in any order.
-# The sync decides between them: it reads a tick once the tick is over, and again while windows
-# overlap. A webhook that comes later than that must not replace the sync's version.
-REORDER_WINDOW = timedelta(seconds=60)
+@dataclass(frozen=True, slots=True)
+class ReadTicket:
+    """A version to write, and the helpdesk's clock when the ticket was so."""
+
+    ticket: Ticket
+    read_at: datetime
 
 
 class DeliveryStore:
@@ -42,59 +43,44 @@ class DeliveryStore:
         self,
         warehouse: BigQueryClient,
         *,
-        reorder_window: timedelta = REORDER_WINDOW,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Set up the writer of one dataset.
 
         Args:
             warehouse: the client of the dataset, closed with the store.
-            reorder_window: how long after a change its webhook may replace a version of the same
-                tick; must be less than the overlap of the sync's windows.
             now: the current time, aware.
         """
         self._warehouse = warehouse
         self._writer = TableWriter(warehouse, small_batch_bytes=MAX_INLINE_BYTES)
-        self._reorder_window = reorder_window
         self._now = now
 
     def write_tickets(self, deliveries: Sequence[Delivery], run_id: str) -> None:
-        """Write each delivery's version unless the table has a newer one; idempotent."""
-        late = [each for each in deliveries if self._is_late(each)]
-        prompt = [each for each in deliveries if not self._is_late(each)]
-        if prompt:
-            self._merge(tables.TICKETS, prompt, run_id, SYNCED_BY)
-        if late:
-            self._merge(tables.TICKETS.strictly_newer(), late, run_id, f"{SYNCED_BY}-late")
+        """Write each delivery's version unless the table has a newer one; idempotent.
 
-    def _is_late(self, delivery: Delivery) -> bool:
-        """Return whether a delivery exceeds the reorder window.
-
-        A deletion is never late: it is the last change within its tick.
+        Two edits within one tick of the helpdesk's clock look alike, and webhooks may come in any
+        order. Of these the first stays until the sync, which reads a tick once it is over, decides.
         """
-        ticket = delivery.ticket
-        delay = delivery.received_at - ticket.modified_time
-        return ticket.deleted_time is None and delay > self._reorder_window
-
-    def _merge(
-        self, spec: TableSpec, deliveries: Sequence[Delivery], run_id: str, step: str
-    ) -> None:
-        tickets = newest_versions(delivery.ticket for delivery in deliveries)
+        read = newest_versions(ReadTicket(each.ticket, each.read_at) for each in deliveries)
         now = self._now()
-        has_tombstones = any(ticket.tombstone for ticket in tickets)
-        columns = (*tables.TICKETS.columns, *([tables.TOMBSTONE] if has_tombstones else []))
+        has_tombstones = any(each.ticket.tombstone for each in read)
+        columns = (
+            *tables.TICKETS.columns,
+            tables.ALIVE_AT,
+            *([tables.TOMBSTONE] if has_tombstones else []),
+        )
         with Spool(MAX_INLINE_BYTES) as spool:
-            for ticket in tickets:
+            for each in read:
                 spool.append(
-                    _to_json_line(_ticket_row(ticket, now, run_id, has_tombstones=has_tombstones))
+                    _to_json_line(_ticket_row(each, now, run_id, has_tombstones=has_tombstones))
                 )
             self._writer.merge(
-                spec,
+                tables.TICKETS,
                 spool,
                 run_id=run_id,
-                step=step,
+                step=SYNCED_BY,
                 columns=columns,
-                partition_bounds=_partition_bounds(tickets),
+                partition_bounds=_partition_bounds([each.ticket for each in read]),
                 has_tombstones=has_tombstones,
             )
 
@@ -126,39 +112,39 @@ class DeliveryStore:
         self._warehouse.close()
 
 
-def newest_versions(tickets: Iterable[Ticket]) -> list[Ticket]:
-    """Return the newest version of each ticket; of equal ones a deleted one, else the last.
+def newest_versions(read: Iterable[ReadTicket]) -> list[ReadTicket]:
+    """Return the newest version of each ticket; of equal ones the one read later, else the last.
 
-    One row per ticket is merged, and a tombstone lacks all fields but the deletion. So it takes
-    over the fields of the newest complete version in the group.
+    One row per ticket is merged, and a tombstone knows only the deletion. So the newest complete
+    version of the group takes over the deletion, unless it is newer or was read later.
     """
-    complete: dict[str, Ticket] = {}
-    latest: dict[str, Ticket] = {}
-    for ticket in tickets:
-        for versions in (latest, *([] if ticket.tombstone else [complete])):
-            before = versions.get(ticket.ticket_id)
-            if before is None or _is_newer(ticket, before):
-                versions[ticket.ticket_id] = ticket
+    complete: dict[str, ReadTicket] = {}
+    deleted: dict[str, ReadTicket] = {}
+    for each in read:
+        versions = deleted if each.ticket.tombstone else complete
+        before = versions.get(each.ticket.ticket_id)
+        if before is None or _order(before) <= _order(each):
+            versions[each.ticket.ticket_id] = each
+    alone = [each for ticket_id, each in deleted.items() if ticket_id not in complete]
     return [
-        _complete_tombstone(ticket, complete.get(ticket.ticket_id)) for ticket in latest.values()
+        *(_combined(each, deleted.get(each.ticket.ticket_id)) for each in complete.values()),
+        *alone,
     ]
 
 
-def _is_newer(ticket: Ticket, before: Ticket) -> bool:
-    if ticket.modified_time == before.modified_time:
-        return ticket.deleted_time is not None or before.deleted_time is None
-    return ticket.modified_time > before.modified_time
+def _order(each: ReadTicket) -> tuple[datetime, datetime]:
+    return each.ticket.modified_time, each.read_at
 
 
-def _complete_tombstone(ticket: Ticket, known: Ticket | None) -> Ticket:
-    if not ticket.tombstone or known is None:
-        return ticket
-    return replace(
-        known,
-        modified_time=ticket.modified_time,
-        deleted_time=ticket.deleted_time,
-        content_hash=ticket.content_hash,
-    )
+def _combined(version: ReadTicket, deletion: ReadTicket | None) -> ReadTicket:
+    if (
+        deletion is None
+        or deletion.ticket.modified_time < version.ticket.modified_time
+        or deletion.read_at < version.read_at
+    ):
+        return version
+    deleted_time = version.ticket.deleted_time or deletion.ticket.deleted_time
+    return ReadTicket(replace(version.ticket, deleted_time=deleted_time), deletion.read_at)
 
 
 def _partition_bounds(tickets: Sequence[Ticket]) -> PartitionBounds | None:
@@ -173,8 +159,9 @@ def _partition_bounds(tickets: Sequence[Ticket]) -> PartitionBounds | None:
 
 
 def _ticket_row(
-    ticket: Ticket, now: datetime, run_id: str, *, has_tombstones: bool
+    read: ReadTicket, now: datetime, run_id: str, *, has_tombstones: bool
 ) -> dict[str, Any]:
+    ticket = read.ticket
     row = {
         "ticket_id": ticket.ticket_id,
         "subject": ticket.subject,
@@ -187,6 +174,8 @@ def _ticket_row(
         # Already JSON; parsing it only to serialise it again would double the work.
         "raw_json": orjson.Fragment(ticket.raw_json),
         tables.CONTENT_HASH.name: ticket.content_hash,
+        tables.READ_AT.name: read.read_at,
+        tables.ALIVE_AT.name: read.read_at,
         "_synced_at": now,
         "_first_synced_at": now,
         "_synced_by": SYNCED_BY,

@@ -15,7 +15,7 @@ from helpdesk_assets.providers.registry import make_helpdesk, make_webhook_forma
 from helpdesk_assets.providers.webhooks.events import WebhookFormat
 from helpdesk_assets.providers.webhooks.verification import load_secrets
 from helpdesk_assets.receiver.group_commit import BatchingPolicy
-from helpdesk_assets.receiver.store import REORDER_WINDOW, DeliveryStore
+from helpdesk_assets.receiver.store import DeliveryStore
 from helpdesk_assets.receiver.ticket_fetcher import TicketFetcher
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.connection import connect
@@ -98,9 +98,7 @@ def open_dependencies(settings: Settings, *, insecure: bool = False) -> Dependen
         webhook_format=webhook_format,
         secrets=secrets,
         fetcher=TicketFetcher(helpdesk, concurrency=settings.helpdesk_concurrency),
-        store=DeliveryStore(
-            warehouse, reorder_window=min(REORDER_WINDOW, settings.webhooks.lookback / 2)
-        ),
+        store=DeliveryStore(warehouse),
         batching=BatchingPolicy(
             settings.webhook_flush_events,
             settings.webhook_flush_seconds,

@@ -177,8 +177,16 @@ class Warehouse(Protocol):
         """Remove what the batch has staged."""
         ...
 
-    def find_live_tickets(self, ids: Sequence[str], *, run_id: str) -> list[str]:
-        """Return the tickets that have a live row, in the order of `ids`."""
+    def find_live_tickets(
+        self, ids: Sequence[str], *, created_by: datetime, run_id: str
+    ) -> list[str]:
+        """Return the tickets that have a live row, in the order of `ids`.
+
+        Args:
+            ids: the tickets.
+            created_by: tickets created later are left out.
+            run_id: the run on whose behalf they are read.
+        """
         ...
 
     def inventories(self) -> InventoryStore:

@@ -5,9 +5,8 @@ The tables themselves are in `tables.py`. Must not know SQL or a client.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
 
 
 class MergePolicy(StrEnum):
@@ -51,11 +50,13 @@ class TableSpec:
             compared from left to right, all descending.
         version: for NEWER_WINS, the timestamp column; the newer row wins.
         content_hash_column: for NEWER_WINS, on equal timestamps a different value wins.
-        deleted_column: exception to that: a row in which this column is NULL never replaces one
-            in which it is set.
+        read_at_column: exception to that: only if the row was read later than the stored one.
+        deleted_column: for NEWER_WINS, the timestamp of a deletion; see `merge.newer_wins`.
+        alive_at_column: source column with the time at which the row's thing existed for sure; a
+            later one than the stored `read_at_column` takes a deletion back.
+        tombstone_flag: source column that is true for rows which know only the deletion.
         write_once: columns that an insert sets and an update leaves alone.
-        tombstone_flag: source column that is true for rows which know only part of the columns.
-        tombstone_keeps: columns that an update by such a row leaves alone.
+        stamps: columns that tell of the write and not of the row; every update sets them.
         status: for STATUS_TRANSITIONS, the column that decides about an update.
         transitions: for STATUS_TRANSITIONS, the allowed changes of `status`: (from, to).
         partition_by: timestamp column of the partitioning; None: not partitioned.
@@ -71,20 +72,18 @@ class TableSpec:
     newest_first: tuple[str, ...] = ()
     version: str | None = None
     content_hash_column: str | None = None
+    read_at_column: str | None = None
     deleted_column: str | None = None
-    write_once: tuple[str, ...] = ()
+    alive_at_column: str | None = None
     tombstone_flag: str | None = None
-    tombstone_keeps: tuple[str, ...] = ()
+    write_once: tuple[str, ...] = ()
+    stamps: tuple[str, ...] = ()
     status: str | None = None
     transitions: tuple[tuple[str, str], ...] = ()
     partition_by: str | None = None
     partition_unit: str = "MONTH"
     cluster_by: tuple[str, ...] = ()
     description: str = ""
-
-    def strictly_newer(self) -> Self:
-        """Return the table with a stricter guard: on equal timestamps, the stored row stays."""
-        return replace(self, content_hash_column=None)
 
 
 @dataclass(frozen=True, slots=True)

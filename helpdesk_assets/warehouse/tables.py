@@ -30,6 +30,11 @@ CONTENT_HASH = Column(
 )
 
 TOMBSTONE = Column("_tombstone", BOOL, "True: known to be deleted, without the other columns.")
+READ_AT = Column(
+    "_read_at", TIMESTAMP, "By the helpdesk's clock: when it returned what the row holds."
+)
+# Only in the source of a MERGE: the ticket existed then. Lists may show a deleted ticket a while.
+ALIVE_AT = Column("_alive_at", TIMESTAMP)
 
 RAW_TICKET_CHANGES = TableSpec(
     name="raw_ticket_changes",
@@ -91,6 +96,7 @@ TICKETS = TableSpec(
     columns=(
         *TICKET_COLUMNS,
         CONTENT_HASH,
+        READ_AT,
         Column("_synced_at", TIMESTAMP, "When this version was stored here."),
         Column("_first_synced_at", TIMESTAMP, "When the ticket was first stored here."),
         Column("_synced_by", STRING, "Who stored this version: sync or webhook."),
@@ -101,10 +107,12 @@ TICKETS = TableSpec(
     newest_first=("modifiedTime", "_seq"),
     version="modifiedTime",
     content_hash_column="_content_hash",
+    read_at_column=READ_AT.name,
     deleted_column="deletedTime",
-    write_once=("_first_synced_at",),
+    alive_at_column=ALIVE_AT.name,
     tombstone_flag=TOMBSTONE.name,
-    tombstone_keeps=("subject", "status", "priority", "assignee", "raw_json"),
+    write_once=("_first_synced_at",),
+    stamps=("_synced_at", "_synced_by", "_run_id"),
     partition_by="createdTime",
     partition_unit="MONTH",
     cluster_by=("ticket_id",),
@@ -162,7 +170,7 @@ INVENTORY_DIFFERENCES = TableSpec(
     columns=(
         Column("sweep_id", STRING, "The inventory that showed the difference."),
         Column("ticket_id", STRING, "The ticket."),
-        Column("kind", STRING, "absent, stale, gone or newer_here."),
+        Column("kind", STRING, "absent, stale, gone, dead_here or newer_here."),
         Column("helpdesk_modifiedTime", TIMESTAMP, "At the helpdesk; NULL: not listed there."),
         Column("stored_modifiedTime", TIMESTAMP, "In the tickets table; NULL: no row."),
         Column("found_at", TIMESTAMP, "The helpdesk's clock when the inventory began."),

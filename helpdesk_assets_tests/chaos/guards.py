@@ -15,6 +15,7 @@ from helpdesk_assets.providers.client import http
 from helpdesk_assets.providers.rest import adapter
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.merge import statement
+from helpdesk_assets.warehouse.merge.newer_wins import NewerWins
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 
 # Where a guard is, its name there, and what stands in its place.
@@ -24,11 +25,12 @@ Change = tuple[Any, str, Any]
 def _stale_writes() -> list[Change]:
     """The last write wins."""
 
-    def when_matched(spec: Any, columns: Any, flag: Any) -> str:
-        return "WHEN MATCHED THEN" + guarded(spec, columns, flag).split("THEN", 1)[1]
+    def when_matched(self: NewerWins) -> str:
+        whole = "NOT S.`_tombstone`" if self.has_tombstones else "TRUE"
+        return f"WHEN MATCHED AND {whole} THEN" + guarded(self).split("THEN", 1)[1]
 
-    guarded = statement._when_newer
-    return [(statement, "_when_newer", when_matched)]
+    guarded = NewerWins._when_content_is_newer
+    return [(NewerWins, "_when_content_is_newer", when_matched)]
 
 
 def _equal_times() -> list[Change]:
@@ -74,7 +76,8 @@ def _own_watermark() -> list[Change]:
         state = own(self)
         if state is None or state.watermark is None:
             return state
-        newest = max(row["modifiedTime"] for row in self._client.list_rows("tickets"))
+        times = (row["modifiedTime"] for row in self._client.list_rows("tickets"))
+        newest = max(at for at in times if at is not None)
         return replace(state, watermark=newest)
 
     return [(SyncTables, "read_state", read_state)]

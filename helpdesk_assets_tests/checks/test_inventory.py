@@ -61,7 +61,7 @@ def test_matching_table_passes() -> None:
         (
             found(DifferenceKind.STALE, DifferenceOutcome.REPAIRED, "7", "8"),
             Severity.WARN,
-            "2 tickets were missing or out of date in the table. They have been repaired,",
+            "2 tickets were missing, out of date or wrongly marked as deleted.",
         ),
         (
             found(DifferenceKind.DELETED, DifferenceOutcome.DELETED, "7"),
@@ -81,7 +81,7 @@ def test_matching_table_passes() -> None:
         (
             found(DifferenceKind.STALE, DifferenceOutcome.UNRESOLVED, "7"),
             Severity.ERROR,
-            "1 ticket is missing or out of date in the table and was not repaired.",
+            "1 ticket is missing, out of date or wrongly marked as deleted, and was not",
         ),
         (
             replace(

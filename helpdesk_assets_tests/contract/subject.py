@@ -54,12 +54,16 @@ class Subject:
     def batch(
         self, *tickets: Ticket, is_staged: bool = False, **changed: Any
     ) -> tuple[Manifest, Spool]:
-        """Make a batch of a run that begins now; `changed` overrides its manifest."""
+        """Make a batch of a run that begins now; `changed` overrides its manifest.
+
+        It is read a moment after all earlier ones, or at `read_at`.
+        """
+        read_at = changed.pop("read_at", NOON + timedelta(milliseconds=next(_numbers)))
         run_id = changed.pop("run_id", f"run{next(_numbers)}")
         name = batch_id(NOON, run_id, 0)
         spool = self.spools.enter_context(Spool(0 if is_staged else 1_000_000))
         writer = BatchWriter(spool, run_id=run_id, batch_id=name, rng=random.Random(0))
-        writer.add(Page(tickets, served_at=NOON, until=NOON))
+        writer.add(Page(tickets, served_at=read_at, until=NOON))
         state, span = self.warehouse.read_state(), writer.created_span()
         plain = replace(
             SMALL,
@@ -74,6 +78,7 @@ class Subject:
             created_from=span[0] if span else None,
             created_to=span[1] if span else None,
             tombstones=writer.tombstones,
+            read_since=read_at,
         )
         return replace(plain, **changed), spool
 

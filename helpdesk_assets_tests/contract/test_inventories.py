@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from helpdesk_assets.model.reconciliation import DifferenceKind, DifferenceOutcome
+from helpdesk_assets.providers.parsing.tombstones import tombstone
 from helpdesk_assets.warehouse.base import Cutoffs
 from helpdesk_assets_tests.batches import NOON
 from helpdesk_assets_tests.contract.subject import Subject, ticket
@@ -19,9 +20,12 @@ def test_each_kind_of_difference_is_found(subject: Subject) -> None:
     stored = {"same": 60, "stale": 90, "unlisted": 60, "gone": 60, "ahead": 60, "young": 5}
     subject.run(*(ticket(name, minutes) for name, minutes in stored.items()))
     subject.run(ticket("future", -60))
+    early, late = NOON - timedelta(minutes=11), NOON - timedelta(minutes=9)
+    for name, read_at in {"dead": early, "just deleted": late}.items():
+        subject.run(tombstone(name, NOON - timedelta(minutes=50), {"id": name}), read_at=read_at)
     listed = {
         "same": 60, "stale": 60, "gone": 50, "ahead": 70, "young": 30, "future": 60,
-        "absent": 60, "too new": 15,
+        "absent": 60, "too new": 15, "dead": 60, "just deleted": 60,
     }  # fmt: skip
     entries = [
         (name, NOON - timedelta(minutes=minutes), name == "gone")
@@ -38,6 +42,7 @@ def test_each_kind_of_difference_is_found(subject: Subject) -> None:
         "ahead": "newer_here",
         "future": "newer_here",
         "absent": "absent",
+        "dead": "dead_here",
     }
     assert sorted(store.found(snapshot, (DifferenceKind.DELETED,))) == ["gone", "unlisted"]
 
@@ -45,11 +50,15 @@ def test_each_kind_of_difference_is_found(subject: Subject) -> None:
 def test_outcomes_are_told_by_what_the_table_holds_then(subject: Subject) -> None:
     subject.run(ticket("1", 90), ticket("2"), ticket("3"), ticket("4", 30))
     at = NOON - timedelta(minutes=60)
-    snapshot = subject.snapshot([("1", at, False), ("4", at, False), ("5", at, False)])
+    early = NOON - timedelta(minutes=11)
+    subject.run(tombstone("6", at, {"id": "6"}), tombstone("7", at, {"id": "7"}), read_at=early)
+    snapshot = subject.snapshot([(name, at, False) for name in ("1", "4", "5", "6", "7")])
     store = subject.warehouse.inventories()
     store.compare(snapshot, CUTOFFS)
     gone = ticket("2", 40)
     subject.run(ticket("1", 60), replace(gone, deleted_time=gone.modified_time))
+    subject.run(ticket("6", 60), forced=True, is_staged=True)
+    subject.run(ticket("7", 60), read_at=early)
     store.record_outcomes(snapshot, deletions_verified=True)
     counts = {
         (each.kind, each.outcome): each.ticket_ids for each in store.difference_counts(snapshot)
@@ -60,6 +69,8 @@ def test_outcomes_are_told_by_what_the_table_holds_then(subject: Subject) -> Non
         (DifferenceKind.DELETED, DifferenceOutcome.STILL_EXISTS): ("3",),
         (DifferenceKind.AHEAD, DifferenceOutcome.UNRESOLVED): ("4",),
         (DifferenceKind.ABSENT, DifferenceOutcome.UNRESOLVED): ("5",),
+        (DifferenceKind.DEAD, DifferenceOutcome.REPAIRED): ("6",),
+        (DifferenceKind.DEAD, DifferenceOutcome.UNRESOLVED): ("7",),
     }
 
 

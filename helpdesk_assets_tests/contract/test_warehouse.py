@@ -77,15 +77,6 @@ def test_equal_time_is_decided_by_content(subject: Subject) -> None:
     assert subject.run(ticket("1", body="y"))[0].updated == 1
 
 
-def test_deleted_row_is_revived_only_by_a_later_time(subject: Subject) -> None:
-    gone = ticket("1", body="gone")
-    subject.run(replace(gone, deleted_time=gone.modified_time))
-    subject.run(ticket("1"))
-    assert subject.row("1")["deletedTime"] == gone.modified_time
-    subject.run(ticket("1", 30))
-    assert subject.row("1")["deletedTime"] is None
-
-
 def test_repeated_ticket_has_one_row_of_the_last_version(subject: Subject, is_staged: bool) -> None:
     facts, _ = subject.run(
         ticket("1", 20, body="old"),
@@ -117,25 +108,6 @@ def test_watermark_set_by_hand_overtakes_nobody(subject: Subject) -> None:
     subject.warehouse.merge_changes(manifest, spool)
     subject.warehouse.merge_tickets(manifest)
     assert "right" in str(subject.row("1")["raw_json"])
-
-
-def test_tombstone_keeps_what_was_known(subject: Subject, is_staged: bool) -> None:
-    subject.run(ticket("1"), ticket("2"))
-    before = subject.row("1")
-    at = NOON - timedelta(minutes=1)
-    subject.run(
-        tombstone("1", at, {"id": "1"}),
-        tombstone("2", at, {"id": "2"}),
-        ticket("2", 30, status="closed"),
-        tombstone("3", at, {"id": "3"}),
-        is_staged=is_staged,
-    )
-    after = subject.row("1")
-    for column in ("subject", "status", "createdTime", "raw_json"):
-        assert after[column] == before[column]
-    assert after["deletedTime"] == after["modifiedTime"] == at
-    assert (subject.row("2")["status"], subject.row("2")["deletedTime"]) == ("closed", at)
-    assert (subject.row("3")["subject"], subject.row("3")["deletedTime"]) == (None, at)
 
 
 def test_creation_time_is_kept_and_no_row_doubled(subject: Subject) -> None:
@@ -367,13 +339,6 @@ def test_manual_watermark_replaces_only_the_state_seen(subject: Subject) -> None
         with pytest.raises(ConcurrentUpdate, match="Nothing was changed"):
             subject.warehouse.set_manually(BY_HAND, stale)
     assert subject.state() == before
-
-
-def test_live_tickets_are_found_in_the_order_of_asking(subject: Subject) -> None:
-    subject.run(ticket("1"), ticket("2"), ticket("3"), first_load=True)
-    subject.run(tombstone("2", NOON, {"id": "2"}))
-    asked = ["3", "nobody's", "2", "1"]
-    assert subject.warehouse.find_live_tickets(asked, run_id="mender") == ["3", "1"]
 
 
 def _stage(subject: Subject, *ticket_ids: str) -> None:

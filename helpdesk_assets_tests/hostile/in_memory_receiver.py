@@ -32,9 +32,10 @@ class ListStore:
     rows: list[bytes] = field(default_factory=list)
 
     def write_tickets(self, deliveries: Sequence[Delivery], run_id: str) -> None:
-        for ticket in store.newest_versions(each.ticket for each in deliveries):
+        read = (store.ReadTicket(each.ticket, each.read_at) for each in deliveries)
+        for each in store.newest_versions(read):
             self.rows.append(
-                store._to_json_line(store._ticket_row(ticket, START, run_id, has_tombstones=True))
+                store._to_json_line(store._ticket_row(each, START, run_id, has_tombstones=True))
             )
 
     def write_events(
@@ -53,6 +54,8 @@ class ListStore:
 
 class AnyTicketSource:
     """A helpdesk that has every requested ticket."""
+
+    served_at = START
 
     async def ticket(self, ticket_id: str) -> Ticket:
         found = TicketReader(FieldMap(), skip_bad=False).ticket(

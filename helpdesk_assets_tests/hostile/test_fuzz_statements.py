@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.model.batch import Manifest, Version
 from helpdesk_assets.model.webhooks import Unsubscribed, WebhookPolicy
+from helpdesk_assets.settings import MIN_LISTING_DELAY
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.merge.statement import merge_statement, rows_source, table_source
 from helpdesk_assets.warehouse.query import Dataset, Query, quote
@@ -76,7 +77,7 @@ def test_batch_columns_are_quoted_or_rejected(columns: list[tuple[str, ColumnTyp
 def statements(manifest: Manifest, policy: WebhookPolicy) -> list[Query]:
     return [
         batch.batch(DATASET, manifest),
-        batch.tickets_source(DATASET, manifest),
+        batch.tickets_source(DATASET, manifest, MIN_LISTING_DELAY),
         missed_by_table(DATASET, manifest, policy),
         missed_by_events(DATASET, manifest, policy),
         run_counts.run_counts_query(DATASET, manifest, None),

@@ -20,8 +20,9 @@ from helpdesk_assets.warehouse.statements import ground_counts
 from helpdesk_assets.warehouse.statements.judging_window import judging_window
 from helpdesk_assets.warehouse.statements.run_counts import FUTURE_TOLERANCE, MISSED_SAMPLE
 from helpdesk_assets.warehouse.stores.state import rows_gone
-from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, Row
+from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset
 from helpdesk_assets_tests.in_memory.ledger import is_unsubscribed
+from helpdesk_assets_tests.in_memory.newer_wins import Row
 from helpdesk_assets_tests.in_memory.repeated_rows import count_repeated
 
 
@@ -44,8 +45,9 @@ def count_batch(dataset: InMemoryDataset, manifest: Manifest) -> RunCounts:
         if held["_run_id"] == manifest.run_id:
             is_new = held["_first_synced_at"] == held["_synced_at"]
             outcomes.append("inserted" if is_new else "updated")
-        elif held["modifiedTime"] is not None:
-            outcomes.append("unchanged" if held["modifiedTime"] <= modified else "rejected")
+        else:
+            is_newer = held["modifiedTime"] is not None and held["modifiedTime"] > modified
+            outcomes.append("rejected" if is_newer else "unchanged")
     return RunCounts(
         inserted=outcomes.count("inserted"),
         updated=outcomes.count("updated"),
@@ -78,7 +80,7 @@ def count_run(
         counted,
         batch_tickets=len({row["ticket_id"] for row in batch}),
         rows=len(rows),
-        null_times=len(rows) - len(times),
+        null_times=sum(row["modifiedTime"] is None and row["deletedTime"] is None for row in rows),
         future_times=sum(at > manifest.served_at + FUTURE_TOLERANCE for at in times),
         missed_total=len(missed),
         missed=tuple(missed[:MISSED_SAMPLE]),

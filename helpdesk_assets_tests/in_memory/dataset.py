@@ -13,8 +13,7 @@ from helpdesk_assets.model.state import RunRecord, SyncState
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.table_spec import ColumnType, MergePolicy, MergeReport, TableSpec
-
-Row = dict[str, Any]
+from helpdesk_assets_tests.in_memory.newer_wins import Row, inserted_row, newer_update
 
 
 class InMemoryDataset:
@@ -52,23 +51,21 @@ class InMemoryDataset:
         """Return the row of a ticket."""
         return self.tables.get(tables.TICKETS.name, {}).get((ticket_id,))
 
-    def merge(
-        self, spec: TableSpec, rows: Iterable[Row], *, has_tombstones: bool = False
-    ) -> MergeReport:
+    def merge(self, spec: TableSpec, rows: Iterable[Row], *, forced: bool = False) -> MergeReport:
         """Write the newest row of each key, as the spec's guard allows: all of them or none."""
         stored = self.tables.setdefault(spec.name, {})
         inserted = updated = 0
         for key, row in _newest_by_key(spec, rows).items():
             held = stored.get(key)
             if held is None:
-                stored[key] = {column.name: row.get(column.name) for column in spec.columns}
+                stored[key] = inserted_row(spec, row)
                 inserted += 1
                 continue
             doubles = (each for each in self.beside.get(spec.name, ()) if key_of(spec, each) == key)
             for each in (held, *doubles):
-                if _may_replace(spec, each, row):
-                    each.update(_update(spec, each, row, has_tombstones=has_tombstones))
-                    updated += 1
+                update = _update(spec, each, row, forced=forced)
+                each.update(update)
+                updated += bool(update)
         return MergeReport(spec.name, inserted + updated, inserted, updated)
 
     def batch(self, manifest: Manifest) -> list[Row]:
@@ -118,33 +115,15 @@ def _order(spec: TableSpec, row: Row) -> list[tuple[bool, Any]]:
     return [(value is not None, value) for value in values]
 
 
-def _may_replace(spec: TableSpec, held: Row, row: Row) -> bool:
+def _update(spec: TableSpec, held: Row, row: Row, *, forced: bool) -> Row:
+    """Return what a stored row takes over; nothing where the guard keeps it."""
     match spec.merge_policy:
         case MergePolicy.NEWER_WINS:
-            return _is_newer(spec, held, row)
+            return newer_update(spec, held, row, forced=forced)
         case MergePolicy.STATUS_TRANSITIONS:
-            return (held[str(spec.status)], row[str(spec.status)]) in spec.transitions
+            status = str(spec.status)
+            kept = {*spec.key, *spec.write_once}
+            taken = {c.name: row.get(c.name) for c in spec.columns if c.name not in kept}
+            return taken if (held[status], row[status]) in spec.transitions else {}
         case _:
-            return False
-
-
-def _is_newer(spec: TableSpec, held: Row, row: Row) -> bool:
-    ours, theirs = held[str(spec.version)], row[str(spec.version)]
-    if ours is None or theirs is None:
-        return ours is None
-    if ours != theirs or spec.content_hash_column is None:
-        return bool(ours < theirs)
-    revives = held[str(spec.deleted_column)] is not None and row[str(spec.deleted_column)] is None
-    return held[spec.content_hash_column] != row[spec.content_hash_column] and not revives
-
-
-def _update(spec: TableSpec, held: Row, row: Row, *, has_tombstones: bool) -> Row:
-    kept = {*spec.key, *spec.write_once}
-    if has_tombstones and row.get(str(spec.tombstone_flag)):
-        kept |= set(spec.tombstone_keeps)
-    update = {
-        column.name: row.get(column.name) for column in spec.columns if column.name not in kept
-    }
-    if spec.partition_by in update and update[spec.partition_by] is None:
-        update[spec.partition_by] = held[spec.partition_by]
-    return update
+            return {}

@@ -18,7 +18,8 @@ from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.base import Cutoffs
 from helpdesk_assets.warehouse.statements.inventory_diff import FUTURE_TOLERANCE, NAMED_TICKETS
 from helpdesk_assets.warehouse.stores.inventories import RETENTION
-from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, Row, read_rows
+from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, read_rows
+from helpdesk_assets_tests.in_memory.newer_wins import Row
 
 
 class InMemoryInventories:
@@ -113,7 +114,7 @@ class InMemoryInventories:
     def _outcome(self, row: Row, deletions_verified: bool) -> DifferenceOutcome:
         held = self._dataset.ticket(row["ticket_id"])
         if row["kind"] in REPAIRED_BY_FETCH:
-            if held is not None and held["modifiedTime"] >= row["helpdesk_modifiedTime"]:
+            if held is not None and _is_repaired(row, held):
                 return DifferenceOutcome.REPAIRED
         elif row["kind"] == DifferenceKind.DELETED:
             if held is not None and held["deletedTime"] is not None:
@@ -121,6 +122,13 @@ class InMemoryInventories:
             if deletions_verified:
                 return DifferenceOutcome.STILL_EXISTS
         return DifferenceOutcome.UNRESOLVED
+
+
+def _is_repaired(row: Row, held: Row) -> bool:
+    if row["kind"] == DifferenceKind.DEAD and held["deletedTime"] is not None:
+        return False
+    stored = held["modifiedTime"]
+    return stored is not None and stored >= row["helpdesk_modifiedTime"]
 
 
 def _kind(
@@ -139,6 +147,9 @@ def _kind(
         return DifferenceKind.DELETED if is_alive else None
     if theirs["gone"]:
         return DifferenceKind.DELETED if is_alive and is_due else None
+    if not is_alive:
+        known_at = ours["_read_at"] or ours["deletedTime"]
+        return DifferenceKind.DEAD if is_due and known_at <= cutoffs.stable_until else None
     if listed is None or stored == listed:
         return None
     if stored is None or stored < listed:

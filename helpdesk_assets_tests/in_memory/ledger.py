@@ -11,7 +11,8 @@ from helpdesk_assets.model.webhooks import LedgerReason, LedgerSource, WebhookPo
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.statements.judging_window import JudgingWindow, judging_window
 from helpdesk_assets.warehouse.statements.missed_updates import DELETION_TOLERANCE
-from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, Row
+from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset
+from helpdesk_assets_tests.in_memory.newer_wins import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +115,10 @@ def _missing(dataset: InMemoryDataset, manifest: Manifest) -> Iterator[Row]:
         if held is None:
             if not manifest.first_load:
                 yield row
-        elif held["modifiedTime"] < row["modifiedTime"] and not (
-            row["_tombstone"] and held["deletedTime"] is not None
+        elif (
+            held["modifiedTime"] is not None
+            and held["modifiedTime"] < row["modifiedTime"]
+            and not (row["_tombstone"] and held["deletedTime"] is not None)
         ):
             yield row
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from helpdesk_assets.errors import BatchGone, ConcurrentUpdate, WarehouseRefused
 from helpdesk_assets.model.batch import Manifest, Mode
@@ -18,18 +18,19 @@ from helpdesk_assets.model.state import (
     SyncState,
 )
 from helpdesk_assets.model.webhooks import WebhookPolicy
+from helpdesk_assets.settings import MIN_LISTING_DELAY
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.base import ManualState
 from helpdesk_assets.warehouse.stores.merge_requests import (
     batch_gone,
     has_committed,
-    is_overtaken,
 )
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport
 from helpdesk_assets_tests.in_memory import counts, ledger
-from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, Row, read_rows
+from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, read_rows
 from helpdesk_assets_tests.in_memory.inventories import InMemoryInventories
+from helpdesk_assets_tests.in_memory.newer_wins import Row
 from helpdesk_assets_tests.in_memory.repeated_rows import remove_repeated
 
 
@@ -44,8 +45,10 @@ class InMemoryWarehouse:
         *,
         sync_name: str = "tickets",
         small_batch_bytes: int = 1_000_000,
+        listing_delay: timedelta = MIN_LISTING_DELAY,
     ) -> None:
         self._dataset = dataset
+        self._listing_delay = listing_delay
         self.sync_name = sync_name
         self.small_batch_bytes = small_batch_bytes
 
@@ -87,16 +90,16 @@ class InMemoryWarehouse:
         spec, now = tables.TICKETS, datetime.now(UTC)
         if not self._has_rows(manifest):
             return MergeReport(spec.name, 0, 0, 0)
-        if is_overtaken(manifest, self.read_state()):
-            spec = spec.strictly_newer()
         stamps = {
             "_synced_at": now,
             "_first_synced_at": now,
             "_synced_by": "sync",
             "_run_id": manifest.run_id,
         }
-        rows = [row | stamps for row in _fill_tombstones(self._dataset.batch(manifest))]
-        return self._dataset.merge(spec, rows, has_tombstones=manifest.may_have_tombstones)
+        delay = timedelta(0) if manifest.forced else self._listing_delay
+        read = [_with_times(row, manifest, delay) for row in self._dataset.batch(manifest)]
+        rows = [row | stamps for row in _apply_tombstones(read)]
+        return self._dataset.merge(spec, rows, forced=manifest.forced)
 
     def count_batch(self, manifest: Manifest) -> RunCounts:
         return counts.count_batch(self._dataset, manifest)
@@ -128,9 +131,17 @@ class InMemoryWarehouse:
         if manifest.staging is not None:
             self._dataset.stagings.pop(manifest.staging, None)
 
-    def find_live_tickets(self, ids: Sequence[str], *, run_id: str) -> list[str]:
+    def find_live_tickets(
+        self, ids: Sequence[str], *, created_by: datetime, run_id: str
+    ) -> list[str]:
         held = ((ticket_id, self._dataset.ticket(ticket_id)) for ticket_id in ids)
-        return [ticket_id for ticket_id, row in held if row and row["deletedTime"] is None]
+        return [
+            ticket_id
+            for ticket_id, row in held
+            if row
+            and row["deletedTime"] is None
+            and (row["createdTime"] is None or row["createdTime"] <= created_by)
+        ]
 
     def inventories(self) -> InMemoryInventories:
         return InMemoryInventories(self._dataset)
@@ -236,16 +247,27 @@ def _recent_runs(state: SyncState | None) -> tuple[RunRecord, ...]:
     return known_runs(state)[:MAX_RECENT_RUNS] if state else ()
 
 
-def _fill_tombstones(batch: list[Row]) -> Iterator[Row]:
-    """Fill each tombstone from the newest whole version of its ticket in the same batch."""
-    whole: dict[str, Row] = {}
-    for row in sorted(batch, key=lambda each: (each["modifiedTime"], each["_seq"])):
-        if not row["_tombstone"]:
-            whole[row["ticket_id"]] = row
-    names = (*tables.TICKETS.tombstone_keeps, "createdTime")
+def _with_times(row: Row, manifest: Manifest, listing_delay: timedelta) -> Row:
+    read_at = manifest.read_since if manifest.staging is None else row["_fetched_at"]
+    alive_at = read_at - listing_delay if read_at else None
+    return row | {"_read_at": read_at, "_alive_at": alive_at}
+
+
+def _apply_tombstones(batch: list[Row]) -> Iterator[Row]:
+    """Set each tombstone's deletion in the whole versions of its ticket in the same batch."""
+    ordered = sorted(batch, key=lambda each: (each["modifiedTime"], each["_seq"]))
+    tombstones = {row["ticket_id"]: row for row in ordered if row["_tombstone"]}
+    whole = {row["ticket_id"] for row in batch if not row["_tombstone"]}
     for row in batch:
-        known = whole.get(row["ticket_id"])
-        if not row["_tombstone"] or known is None:
-            yield row
+        known = tombstones.get(row["ticket_id"])
+        if row["_tombstone"] or known is None:
+            if not row["_tombstone"] or row["ticket_id"] not in whole:
+                yield row
+            continue
+        is_after = known["modifiedTime"] >= row["modifiedTime"]
+        if is_after and known["_read_at"] >= row["_alive_at"]:
+            read_at = max(row["_read_at"], known["_read_at"])
+            deleted = row["deletedTime"] or known["deletedTime"]
+            yield row | {"deletedTime": deleted, "_read_at": read_at}
         else:
-            yield row | {name: known[name] for name in names} | {"_tombstone": False}
+            yield row

@@ -125,6 +125,7 @@ def test_two_edits_in_one_second_with_a_sync_between(harness: Harness) -> None:
     ticket = harness.simulator.change(1, fields={"status": "first"})[0]
     harness.sync()
     harness.simulator.change(ids=[ticket.ticket_id], fields={"status": "second"})
+    harness.simulator.advance(1)
     report = harness.sync()
     assert report.facts.updated == 1
     stored = next(row for row in harness.rows() if row["ticket_id"] == ticket.ticket_id)
@@ -144,6 +145,7 @@ def test_edit_reverted_within_one_second(harness: Harness) -> None:
     harness.simulator.change(ids=[ticket.ticket_id], fields={"status": "second"})
     harness.sync()
     harness.simulator.change(ids=[ticket.ticket_id], fields={"status": "first"})
+    harness.simulator.advance(1)
     harness.sync()
     harness.assert_equal()
 

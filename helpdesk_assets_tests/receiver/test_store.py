@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from helpdesk_assets.providers.parsing.field_map import FieldMap
 from helpdesk_assets.providers.parsing.tickets import TicketReader
 from helpdesk_assets.providers.parsing.tombstones import tombstone
 from helpdesk_assets.receiver.delivery import Delivery
-from helpdesk_assets.receiver.store import DeliveryStore, newest_versions
+from helpdesk_assets.receiver.store import DeliveryStore, ReadTicket, newest_versions
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.table_spec import TableSpec
@@ -49,20 +50,48 @@ def raw(row: Mapping[str, Any]) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
+def read(each: Ticket, after: float = 0) -> ReadTicket:
+    return ReadTicket(each, each.modified_time + timedelta(seconds=after))
+
+
 def test_newest_of_a_group_wins_and_ties_go_last() -> None:
-    late = ticket(1, 2, status="Closed")
-    assert newest_versions([ticket(1, 2), late, ticket(1, 1), ticket(2, 5)]) == [late, ticket(2, 5)]
+    late = read(ticket(1, 2, status="Closed"))
+    other = read(ticket(2, 5))
+    assert newest_versions([read(ticket(1, 2)), late, read(ticket(1, 1)), other]) == [late, other]
+    assert newest_versions([read(ticket(1, 2), after=1), late]) == [read(ticket(1, 2), after=1)]
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_tombstone_takes_values_from_its_group(turned: bool) -> None:
-    group = [ticket(1, 2), gone(1, 9)]
+def test_version_takes_the_deletion_of_its_group(turned: bool) -> None:
+    group = [read(ticket(1, 2)), read(gone(1, 9))]
     (found,) = newest_versions(reversed(group) if turned else group)
 
-    assert (found.subject, found.tombstone) == ("Printer 1", False)
-    assert found.deleted_time == found.modified_time == START + timedelta(seconds=9)
-    # A restored ticket is not a tombstone.
-    assert newest_versions([gone(1, 1), ticket(1, 2)]) == [ticket(1, 2)]
+    assert (found.ticket.subject, found.ticket.tombstone) == ("Printer 1", False)
+    assert found.ticket.deleted_time == found.read_at == START + timedelta(seconds=9)
+    assert found.ticket.modified_time == START + timedelta(seconds=2)
+
+
+def test_version_after_the_deletion_stays_alive() -> None:
+    restored = read(ticket(1, 2))
+    assert newest_versions([read(gone(1, 1)), restored]) == [restored]
+    seen_later = read(ticket(1, 2), after=60)
+    assert newest_versions([read(gone(1, 9)), seen_later]) == [seen_later]
+
+
+@pytest.mark.parametrize(
+    ("received", "read_at"),
+    [(-60, 9), (20, 20), (86_400, 9 + 15 * 60), (-86_400, -86_400 + 15 * 60)],
+    ids=["clock behind", "in time", "late", "dated in the future"],
+)
+def test_deletion_is_known_soon_after_it(received: float, read_at: float) -> None:
+    delivery = Delivery("e", "t", "rest", START + timedelta(seconds=received), gone(1, 9))
+    assert delivery.read_at == START + timedelta(seconds=read_at)
+
+
+def test_fetched_ticket_was_read_when_it_came() -> None:
+    delivery = Delivery("e", "t", "rest", LATER, ticket(1, 2))
+    assert delivery.read_at == ticket(1, 2).modified_time
+    assert replace(delivery, fetched_at=LATER).read_at == LATER
 
 
 def test_tombstone_keeps_values_of_the_table(warehouse: BigQueryClient) -> None:

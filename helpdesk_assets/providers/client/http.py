@@ -28,6 +28,7 @@ from helpdesk_assets.providers.client.usage import UsageCounter
 log = logging.getLogger(__name__)
 
 OK = frozenset({200})
+NOT_FOUND = 404
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS = 5
 CHUNK_BYTES = 1 << 20
@@ -150,6 +151,12 @@ class Api:
         if reply.status not in accept:
             raise self._parse_error(reply) or errors.error_for_status(
                 path, reply.status, reply.body, reply.headers, reply.served_at, self._auth.secrets
+            )
+        if reply.status == NOT_FOUND and reply.is_page:
+            # A gateway's page says nothing about the ticket: it must not count as deleted.
+            raise errors.TransientError(
+                f"GET {path} was answered with 404 and a web page, so not by the helpdesk's API. "
+                "Try again later; if this persists, check HELPDESK_BASE_URL."
             )
         return reply
 

@@ -32,6 +32,11 @@ class Reply:
     served_at: datetime
     number_kept_as_text: Callable[[], None] = field(repr=False, default=lambda: None)
 
+    @property
+    def is_page(self) -> bool:
+        """Whether the body is a web page."""
+        return self.body.lstrip()[:1] == b"<"
+
     def json(self) -> Any:
         """Parse the body as JSON; see `exact_json` for how numbers are read.
 

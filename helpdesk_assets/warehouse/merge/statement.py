@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Sequence
 from textwrap import indent
 
+from helpdesk_assets.warehouse.merge.newer_wins import NewerWins
 from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
 from helpdesk_assets.warehouse.query import NULL_KEY, check_name, quote
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType, MergePolicy, TableSpec
@@ -65,6 +66,8 @@ def merge_statement(
     json_as_text: Collection[str] = (),
     partition_bounds: PartitionBounds | None = None,
     has_tombstones: bool = False,
+    has_alive_at: bool = False,
+    forced: bool = False,
 ) -> str:
     """Return the statement that writes a batch into a table. It is safe to repeat.
 
@@ -78,24 +81,34 @@ def merge_statement(
         json_as_text: columns that are JSON in the source and STRING in the target.
         partition_bounds: the only partitions that can hold matching rows; None: all.
         has_tombstones: the source has the spec's `tombstone_flag`, and rows in which it is true.
+        has_alive_at: the source has the spec's `alive_at_column`.
+        forced: for NEWER_WINS, a row of an equal version is replaced if any column differs.
 
     Raises:
         ValueError: the spec lacks what its merge policy needs.
     """
-    flag = spec.tombstone_flag if has_tombstones else None
+    guard = NewerWins(spec, columns, json_as_text, has_tombstones, has_alive_at, forced)
+    source_only = [
+        str(name)
+        for name, is_given in (
+            (spec.tombstone_flag, has_tombstones),
+            (spec.alive_at_column, has_alive_at),
+        )
+        if name and is_given
+    ]
     parts = [
         f"MERGE INTO {target} AS T",
         "USING (",
-        indent(_deduplicated(spec, source_sql, columns, order, json_as_text, flag), "  "),
+        indent(_deduplicated(spec, source_sql, columns, order, json_as_text, source_only), "  "),
         ") AS S",
         _on(spec, partition_bounds),
     ]
     if spec.merge_policy is MergePolicy.NEWER_WINS:
-        parts += [_when_newer(spec, columns, flag)]
+        parts += [guard.clauses()]
     if spec.merge_policy is MergePolicy.STATUS_TRANSITIONS:
         parts += [_when_transition(spec, columns)]
     names = ", ".join(map(quote, columns))
-    values = ", ".join(f"S.{quote(name)}" for name in columns)
+    values = ", ".join(map(guard.inserted, columns))
     parts += [f"WHEN NOT MATCHED THEN INSERT ({names})", f"VALUES ({values})"]
     return "\n".join(parts)
 
@@ -106,14 +119,15 @@ def _deduplicated(
     columns: Sequence[str],
     order: Sequence[str] | None,
     json_as_text: Collection[str],
-    flag: str | None,
+    source_only: Sequence[str],
 ) -> str:
     """Select one row per key.
 
     Two source rows for one target row fail the statement; two for no target row are both inserted.
     """
-    source_columns = [*columns, *([flag] if flag else [])]
-    values = ",\n".join(f"  {_value(spec, name, json_as_text)}" for name in source_columns)
+    values = ",\n".join(
+        f"  {_value(spec, name, json_as_text)}" for name in (*columns, *source_only)
+    )
     newest = spec.newest_first if order is None else order
     window = [f"    PARTITION BY {', '.join(f'B.{quote(name)}' for name in spec.key)}"]
     if newest:
@@ -152,32 +166,6 @@ def _on(spec: TableSpec, partition_bounds: PartitionBounds | None) -> str:
     return f"ON {equal}\n  AND ({part} IS NULL OR {part} BETWEEN @prune_from AND @prune_to)"
 
 
-def _when_newer(spec: TableSpec, columns: Sequence[str], flag: str | None) -> str:
-    if spec.version is None:
-        raise ValueError(f"{spec.name}: MergePolicy.NEWER_WINS needs a version column")
-    version = quote(spec.version)
-    tests = [f"  T.{version} IS NULL", f"  OR T.{version} < S.{version}"]
-    if spec.content_hash_column in columns:
-        mark = quote(str(spec.content_hash_column))
-        same = f"T.{version} = S.{version} AND T.{mark} IS DISTINCT FROM S.{mark}"
-        tests += [f"  OR ({same}{_unless_deleted(spec, columns)})"]
-    kept = {*spec.key, *spec.write_once}
-    updates = ",\n".join(f"  {_update(spec, name, flag)}" for name in columns if name not in kept)
-    return "\n".join(["WHEN MATCHED AND (", *tests, ") THEN UPDATE SET", updates])
-
-
-def _unless_deleted(spec: TableSpec, columns: Sequence[str]) -> str:
-    """Keep a deleted row from being replaced by a live one with the same timestamp.
-
-    A change and a deletion in the same clock tick have equal timestamps, and their webhooks may
-    arrive in either order. No later run would see the deletion again.
-    """
-    if spec.deleted_column not in columns:
-        return ""
-    deleted_column = quote(str(spec.deleted_column))
-    return f"\n    AND (T.{deleted_column} IS NULL OR S.{deleted_column} IS NOT NULL)"
-
-
 def _when_transition(spec: TableSpec, columns: Sequence[str]) -> str:
     if spec.status is None or not spec.transitions:
         raise ValueError(
@@ -201,13 +189,3 @@ def _status_literal(status: str) -> str:
     """Return a status from a table's description as a literal."""
     check_name(_STATUS, status, "status", "a status in lower-case letters")
     return f"'{status}'"
-
-
-def _update(spec: TableSpec, name: str, flag: str | None) -> str:
-    column = quote(name)
-    if flag and name in spec.tombstone_keeps:
-        return f"{column} = IF(S.{quote(flag)}, T.{column}, S.{column})"
-    if name == spec.partition_by:
-        # A row without the partition's time must not move the stored row to another partition.
-        return f"{column} = COALESCE(S.{column}, T.{column})"
-    return f"{column} = S.{column}"

@@ -44,6 +44,8 @@ class _Write:
     job: JobName
     partition_bounds: PartitionBounds | None
     has_tombstones: bool
+    has_alive_at: bool
+    forced: bool
 
 
 class TableWriter:
@@ -83,6 +85,7 @@ class TableWriter:
         keep_staging: bool = False,
         partition_bounds: PartitionBounds | None = None,
         has_tombstones: bool = False,
+        forced: bool = False,
     ) -> MergeReport:
         """Write `source` into the table of `spec`. Repeating it changes nothing.
 
@@ -94,11 +97,13 @@ class TableWriter:
             attempt: counts the retries of the step, from 0.
             columns: the source's columns; the spec's if None. Columns that the table lacks are
                 added to it, except those that only order the source's rows.
-            staging: name for the staging table of a large batch; None: a new name.
+            staging: name for the staging table, which then takes a batch of any size; None: a new
+                name for a large batch.
             keep_staging: leave the staging table to the caller after a successful MERGE.
             partition_bounds: bounds of the source's partition column; see `PartitionBounds` for
                 what they must cover.
-            has_tombstones: some rows know only part of the columns (spec's `tombstone_flag`).
+            has_tombstones: some rows know only the deletion (spec's `tombstone_flag`).
+            forced: see `merge_statement`.
 
         Raises:
             NullKey: a row lacks its key; nothing was written.
@@ -116,14 +121,17 @@ class TableWriter:
             JobName(run_id, step, attempt),
             partition_bounds,
             has_tombstones,
+            # Without `columns`, a query is expected to return all that the spec reads.
+            has_alive_at=spec.alive_at_column in {column.name for column in source_columns}
+            or (isinstance(source, Query) and columns is None and bool(spec.alive_at_column)),
+            forced=forced,
         )
         if isinstance(source, Query):
-            # Without `columns`, a query is expected to return all that the spec orders by.
             order = spec.newest_first if columns is None else _order(spec, source_columns)
             outcome = self._run(write, source, order)
         elif source.rows == 0:
             outcome = None
-        elif source.size <= self._small_batch_bytes and fits_a_request(source):
+        elif staging is None and self._is_small(source):
             outcome = self._run(
                 replace(write, json_as_text=()),
                 inline_rows(spec, source_columns, source, json_as_text=as_text),
@@ -135,6 +143,9 @@ class TableWriter:
             outcome = self._through_staging(write, source, name, keep=keep_staging)
         use = self._warehouse.use.since(used)
         return _report(spec, outcome, use, self._monotonic() - started)
+
+    def _is_small(self, source: Spool) -> bool:
+        return source.size <= self._small_batch_bytes and fits_a_request(source)
 
     def _through_staging(
         self, write: _Write, spool: Spool, name: str, *, keep: bool
@@ -167,6 +178,8 @@ class TableWriter:
             json_as_text=write.json_as_text,
             partition_bounds=partition_bounds,
             has_tombstones=write.has_tombstones,
+            has_alive_at=write.has_alive_at,
+            forced=write.forced,
         )
         return self._warehouse.run(
             Query(sql, (*source.parameters, *bounds)),
@@ -193,9 +206,9 @@ class TableWriter:
 
 
 def _target_columns(spec: TableSpec, source_columns: Iterable[Column]) -> tuple[Column, ...]:
-    """Return the columns to write: all but those that order the source or flag tombstones."""
+    """Return the columns to write: all but those that only order or guard the source's rows."""
     own = {column.name for column in spec.columns}
-    others = {*spec.newest_first, spec.tombstone_flag}
+    others = {*spec.newest_first, spec.tombstone_flag, spec.alive_at_column}
     return tuple(c for c in source_columns if c.name in own or c.name not in others)
 
 

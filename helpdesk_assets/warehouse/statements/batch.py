@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.webhooks import MISSED_REASONS
@@ -18,8 +19,13 @@ from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.table_spec import ColumnType
 
 
-def batch(dataset: Dataset, manifest: Manifest) -> Query:
+def batch(dataset: Dataset, manifest: Manifest, *, times: Sequence[str] = ()) -> Query:
     """Select the versions of a batch.
+
+    Args:
+        dataset: where the tables are.
+        manifest: the batch.
+        times: further expressions to select; see `tickets_source`.
 
     Returns:
         The columns of tickets that the helpdesk fills, `_content_hash`, `_seq`, and `_tombstone`
@@ -29,7 +35,7 @@ def batch(dataset: Dataset, manifest: Manifest) -> Query:
     flag = tables.TOMBSTONE.name
     if manifest.staging is not None:
         names += ["_seq", *([flag] if manifest.may_have_tombstones else [])]
-        columns = ", ".join(f"B.{name}" for name in names)
+        columns = ", ".join([*(f"B.{name}" for name in names), *times])
         return Query(f"SELECT {columns}\nFROM {dataset.table(manifest.staging)} AS B", ())
     columns = ", ".join(f"B.{name}" for name in names)
     if manifest.may_have_tombstones:
@@ -42,8 +48,9 @@ def batch(dataset: Dataset, manifest: Manifest) -> Query:
     # The ids are also a constant list, so that clustering on ticket_id prunes the scan; a join
     # alone does not.
     ids = tuple(dict.fromkeys(version.ticket_id for version in manifest.versions or ()))
+    more = "".join(f", {each}" for each in times)
     sql = f"""\
-SELECT {columns}, V._seq
+SELECT {columns}, V._seq{more}
 FROM {dataset.table(tables.RAW_TICKET_CHANGES.name)} AS B
 JOIN (
   SELECT
@@ -63,11 +70,18 @@ WHERE B.ticket_id IN UNNEST(@ticket_ids)"""
     )
 
 
-def tickets_source(dataset: Dataset, manifest: Manifest) -> Query:
-    """Select the batch as rows of tickets, with the warehouse's time."""
-    source = batch(dataset, manifest)
+def tickets_source(dataset: Dataset, manifest: Manifest, listing_delay: timedelta) -> Query:
+    """Select the batch as rows of tickets, with the warehouse's time.
+
+    Args:
+        dataset: where the tables are.
+        manifest: the batch.
+        listing_delay: how long the helpdesk's lists may show a deleted ticket. A forced batch is
+            believed at once: its tickets were fetched by id, or a person asked for it.
+    """
+    source = _with_times(dataset, manifest, timedelta(0) if manifest.forced else listing_delay)
     if manifest.may_have_tombstones:
-        source = _fill_tombstones(source)
+        source = _apply_tombstones(source)
     sql = f"""\
 SELECT
   S.*,
@@ -82,18 +96,35 @@ FROM (
     return Query(sql, (*source.parameters, run_id))
 
 
-def _fill_tombstones(source: Query) -> Query:
-    """Fill each tombstone from the newest full version of its ticket in the same batch.
+def _with_times(dataset: Dataset, manifest: Manifest, listing_delay: timedelta) -> Query:
+    """Select the batch with `_read_at` and `_alive_at`.
 
-    Only one row per ticket is merged, so the content of the older row would be lost.
+    Rows of raw_ticket_changes say when a version was seen first, so a small batch counts as read
+    at its first answer.
     """
-    names = (*tables.TICKETS.tombstone_keeps, "createdTime")
-    kept = ",\n".join(f"  IF(S._tombstone, W.{name}, S.{name}) AS {name}" for name in names)
+    read_at = "@read_since" if manifest.staging is None else "B._fetched_at"
+    delay = f"TIMESTAMP_SUB({read_at}, INTERVAL @listing_delay SECOND)"
+    times = (f"{read_at} AS {tables.READ_AT.name}", f"{delay} AS {tables.ALIVE_AT.name}")
+    source = batch(dataset, manifest, times=times)
+    parameters = [
+        Parameter("listing_delay", ColumnType.INT64, int(listing_delay.total_seconds())),
+    ]
+    if manifest.staging is None:
+        parameters += [Parameter("read_since", ColumnType.TIMESTAMP, manifest.read_since)]
+    return Query(source.sql, (*source.parameters, *parameters))
+
+
+def _apply_tombstones(source: Query) -> Query:
+    """Set the deletion of each tombstone in the full versions of its ticket in the same batch.
+
+    Only one row per ticket is merged: a tombstone stays only where the batch has no full version. A
+    tombstone that is older than the version, or than a reading that shows the ticket, says nothing.
+    """
     sql = f"""\
 SELECT
   S.* REPLACE (
-{_indented(kept)},
-    S._tombstone AND W.ticket_id IS NULL AS _tombstone
+    COALESCE(S.deletedTime, D.deletedTime) AS deletedTime,
+    IF(D.ticket_id IS NULL, S._read_at, GREATEST(S._read_at, D._read_at)) AS _read_at
   )
 FROM (
 {_indented(source.sql)}
@@ -103,24 +134,42 @@ LEFT JOIN (
   FROM (
 {_indented(source.sql, "    ")}
   )
-  WHERE NOT _tombstone
+  WHERE _tombstone
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY ticket_id
     ORDER BY modifiedTime DESC, _seq DESC
   ) = 1
-) AS W
-ON W.ticket_id = S.ticket_id"""
+) AS D
+ON D.ticket_id = S.ticket_id
+  AND NOT S._tombstone
+  AND D.modifiedTime >= S.modifiedTime
+  AND D._read_at >= S._alive_at
+WHERE TRUE
+QUALIFY RANK() OVER (PARTITION BY S.ticket_id ORDER BY IF(S._tombstone, 1, 0)) = 1"""
     return Query(sql, source.parameters)
 
 
-def find_live_tickets(dataset: Dataset, ids: Sequence[str]) -> Query:
-    """Select those of the tickets that have a row not marked deleted."""
+def find_live_tickets(dataset: Dataset, ids: Sequence[str], created_by: datetime) -> Query:
+    """Select those of the tickets that have a row not marked deleted.
+
+    Args:
+        dataset: where the tables are.
+        ids: the tickets.
+        created_by: tickets created later are left out.
+    """
     sql = f"""\
 SELECT ticket_id
 FROM {dataset.table(tables.TICKETS.name)}
 WHERE ticket_id IN UNNEST(@ticket_ids)
-  AND deletedTime IS NULL"""
-    return Query(sql, (Parameter("ticket_ids", ColumnType.STRING, tuple(ids)),))
+  AND deletedTime IS NULL
+  AND (createdTime IS NULL OR createdTime <= @created_by)"""
+    return Query(
+        sql,
+        (
+            Parameter("ticket_ids", ColumnType.STRING, tuple(ids)),
+            Parameter("created_by", ColumnType.TIMESTAMP, created_by),
+        ),
+    )
 
 
 def newest_stored(dataset: Dataset) -> Query:

@@ -25,7 +25,8 @@ def view_query(dataset: Dataset, *, json_as_text: bool) -> str:
     ends with the deletion, which is not a version itself; the ticket may be restored.
 
     The current row of tickets is a version too if no kept version is as new: a webhook stored it,
-    or its versions have expired.
+    or its versions have expired. It ends its ticket if no kept version does, and begins anew, when
+    it was read, if the kept versions end with a deletion and it lives.
 
     Args:
         dataset: where the tables are.
@@ -41,30 +42,44 @@ SELECT
 {shown},
   next_deleted AS deletedTime,
   raw_json,
-  modifiedTime AS valid_from,
-  IF(next_deleted IS NULL, next_modified, GREATEST(modifiedTime, next_deleted)) AS valid_to
+  valid_from,
+  IF(next_deleted IS NULL, next_from, GREATEST(valid_from, next_deleted)) AS valid_to
 FROM (
   SELECT
-    {columns}, raw_json,
-    LEAD(modifiedTime) OVER (
-      PARTITION BY ticket_id ORDER BY modifiedTime, _fetched_at, _seq
-    ) AS next_modified,
+    {columns}, raw_json, valid_from,
+    LEAD(valid_from) OVER (
+      PARTITION BY ticket_id ORDER BY valid_from, _fetched_at, _seq
+    ) AS next_from,
     LEAD(deletedTime) OVER (
-      PARTITION BY ticket_id ORDER BY modifiedTime, _fetched_at, _seq
+      PARTITION BY ticket_id ORDER BY valid_from, _fetched_at, _seq
     ) AS next_deleted
   FROM (
-    SELECT {columns}, raw_json, _fetched_at, _seq
+    SELECT {columns}, raw_json, modifiedTime AS valid_from, _fetched_at, _seq
     FROM {changes}
     UNION ALL
-    SELECT {own}, {raw_json}, T._synced_at, 0
+    SELECT
+      {own}, {raw_json},
+      CASE
+        WHEN T.deletedTime > T.modifiedTime OR T.modifiedTime IS NULL THEN T.deletedTime
+        WHEN T.modifiedTime <= N.deleted_at THEN T._read_at
+        ELSE T.modifiedTime
+      END AS valid_from,
+      T._synced_at,
+      0
     FROM {dataset.table(tables.TICKETS.name)} AS T
     LEFT JOIN (
-      SELECT ticket_id, MAX(modifiedTime) AS modifiedTime
+      SELECT
+        ticket_id,
+        MAX(modifiedTime) AS modifiedTime,
+        MAX(IF(deletedTime IS NULL, NULL, modifiedTime)) AS deleted_at
       FROM {changes}
       GROUP BY ticket_id
     ) AS N
     ON N.ticket_id = T.ticket_id
-    WHERE N.modifiedTime IS NULL OR T.modifiedTime > N.modifiedTime
+    WHERE N.modifiedTime IS NULL
+      OR T.modifiedTime > N.modifiedTime
+      OR T.deletedTime > N.modifiedTime
+      OR (T.deletedTime IS NULL AND N.deleted_at = N.modifiedTime AND T._read_at > N.deleted_at)
   )
 )
 WHERE deletedTime IS NULL"""

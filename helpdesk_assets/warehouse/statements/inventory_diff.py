@@ -81,6 +81,10 @@ FROM (
       WHEN I.gone
         THEN IF(T.deletedTime IS NULL AND I.modifiedTime <= @synced_until,
           '{DifferenceKind.DELETED}', NULL)
+      WHEN T.deletedTime IS NOT NULL
+        THEN IF(I.modifiedTime <= @synced_until
+          AND IFNULL(T._read_at, T.deletedTime) <= @stable_until,
+          '{DifferenceKind.DEAD}', NULL)
       WHEN T.modifiedTime IS NULL OR T.modifiedTime < I.modifiedTime
         THEN IF(I.modifiedTime <= @synced_until, '{DifferenceKind.STALE}', NULL)
       WHEN T.modifiedTime > I.modifiedTime
@@ -149,6 +153,7 @@ SELECT
   D.found_at,
   CASE
     WHEN D.kind IN UNNEST(@fetched) AND T.modifiedTime >= D.helpdesk_modifiedTime
+      AND (D.kind != '{DifferenceKind.DEAD}' OR T.deletedTime IS NULL)
       THEN '{DifferenceOutcome.REPAIRED}'
     WHEN D.kind = '{DifferenceKind.DELETED}' AND T.deletedTime IS NOT NULL
       THEN '{DifferenceOutcome.DELETED}'

@@ -92,7 +92,7 @@ FROM (
     COUNT(*) AS row_count,
     COUNT(ticket_id) - COUNT(DISTINCT ticket_id) AS repeated_keys,
     COUNTIF(ticket_id IS NULL) AS null_keys,
-    COUNTIF(modifiedTime IS NULL) AS null_times,
+    COUNTIF(modifiedTime IS NULL AND deletedTime IS NULL) AS null_times,
     COUNTIF(modifiedTime > @future_after) AS future_times
   FROM {tickets}
 ) AS W
@@ -195,7 +195,8 @@ def batch_counts(dataset: Dataset, manifest: Manifest) -> Query:
 SELECT
   COUNTIF({ours} AND T._first_synced_at = T._synced_at) AS inserted,
   COUNTIF({ours} AND T._first_synced_at IS DISTINCT FROM T._synced_at) AS updated,
-  COUNTIF({theirs} AND T.modifiedTime <= B.modifiedTime) AS unchanged,
+  COUNTIF({theirs} AND T.ticket_id IS NOT NULL
+    AND IFNULL(T.modifiedTime <= B.modifiedTime, TRUE)) AS unchanged,
   COUNTIF({theirs} AND T.modifiedTime > B.modifiedTime) AS rejected,
   COUNT(DISTINCT B.ticket_id) AS batch_tickets,
   COUNT(DISTINCT B.ticket_id) - COUNT(DISTINCT IF(

@@ -6,10 +6,10 @@ The order of the steps is `operations.write_batch`'s. Must not know helpdesks or
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from helpdesk_assets.errors import BatchGone
-from helpdesk_assets.model.batch import BATCH_TTL, Manifest, Mode
-from helpdesk_assets.model.run_history import known_runs
+from helpdesk_assets.model.batch import BATCH_TTL, Manifest
 from helpdesk_assets.model.state import SyncState
 from helpdesk_assets.model.webhooks import LedgerSource, WebhookPolicy
 from helpdesk_assets.spool import Spool
@@ -35,17 +35,17 @@ class MergeRequest:
     Attributes:
         source: None if there is nothing to write.
         partition_bounds: see `PartitionBounds`.
-        staging: the table that a large batch is loaded into. It outlives this merge, because later
-            steps read the batch there.
-        has_tombstones: some rows know only a part of their ticket.
-        strictly_newer: see `TableSpec.strictly_newer`.
+        staging: the table that a large or forced batch is loaded into. It outlives this merge,
+            because later steps read the batch there.
+        has_tombstones: some rows know only that their ticket was deleted.
+        forced: see `Manifest.forced`.
     """
 
     source: Spool | Query | None
     partition_bounds: PartitionBounds | None = None
     staging: str | None = None
     has_tombstones: bool = False
-    strictly_newer: bool = False
+    forced: bool = False
 
     def write(
         self, writer: TableWriter, spec: TableSpec, *, run_id: str, attempt: int = 0
@@ -55,7 +55,7 @@ class MergeRequest:
             with Spool(0) as nothing:  # the table is created all the same
                 return writer.merge(spec, nothing, run_id=run_id, step=spec.name)
         return writer.merge(
-            spec.strictly_newer() if self.strictly_newer else spec,
+            spec,
             self.source,
             run_id=run_id,
             step=spec.name,
@@ -64,14 +64,16 @@ class MergeRequest:
             keep_staging=self.staging is not None,
             partition_bounds=self.partition_bounds,
             has_tombstones=self.has_tombstones,
+            forced=self.forced,
         )
 
 
 class MergeRequests:
     """The requests of one sync, by what its tables hold now."""
 
-    def __init__(self, client: BigQueryClient, state: StateTable) -> None:
+    def __init__(self, client: BigQueryClient, state: StateTable, listing_delay: timedelta) -> None:
         self._client = client
+        self._listing_delay = listing_delay
         self._dataset = client.dataset
         self._schema = Schema(client)
         self._staging = Staging(client)
@@ -108,10 +110,10 @@ class MergeRequests:
         if manifest.created_from and manifest.created_to and not manifest.has_checkpoint:
             bounds = PartitionBounds("createdTime", manifest.created_from, manifest.created_to)
         return MergeRequest(
-            batch.tickets_source(self._dataset, manifest),
+            batch.tickets_source(self._dataset, manifest, self._listing_delay),
             bounds,
             has_tombstones=manifest.may_have_tombstones,
-            strictly_newer=is_overtaken(manifest, self._state.read()),
+            forced=manifest.forced,
         )
 
     def by_events(self, webhooks: WebhookPolicy) -> WebhookPolicy | None:
@@ -143,20 +145,6 @@ class MergeRequests:
         if has_committed(manifest, self._state.read()):
             return False
         raise batch_gone(manifest)
-
-
-def is_overtaken(manifest: Manifest, state: SyncState | None) -> bool:
-    """Return whether another run has committed since this one began.
-
-    That run may have read a later version of the same second, and moved the watermark so far that
-    no window reaches back to it. What this run read before must not replace that version.
-    """
-    return state is not None and any(
-        run.version > manifest.expected_version
-        and run.run_id != manifest.run_id
-        and run.mode is not Mode.MANUAL
-        for run in known_runs(state)
-    )
 
 
 def has_committed(manifest: Manifest, state: SyncState | None) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from helpdesk_assets.errors import HelpdeskAssetsError
 from helpdesk_assets.model.batch import BATCH_TTL, Manifest, Mode
@@ -21,7 +21,7 @@ from helpdesk_assets.model.state import (
     SyncState,
 )
 from helpdesk_assets.model.webhooks import WebhookDay, WebhookPolicy
-from helpdesk_assets.settings import Settings
+from helpdesk_assets.settings import MIN_LISTING_DELAY, Settings
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.base import ManualState
@@ -57,6 +57,7 @@ class SyncTables:
         sync_name: str,
         small_batch_bytes: int,
         history_days: int | None = None,
+        listing_delay: timedelta = MIN_LISTING_DELAY,
     ) -> None:
         """Bind the tables to a dataset.
 
@@ -65,6 +66,7 @@ class SyncTables:
             sync_name: which row of sync_state.
             small_batch_bytes: batches up to this size are sent as parameters.
             history_days: how long ticket versions are kept; 0: for ever, None: as the table has it.
+            listing_delay: how long the helpdesk's lists may show a deleted ticket.
         """
         self._client = client
         self._dataset = client.dataset
@@ -75,7 +77,7 @@ class SyncTables:
         self._state = StateTable(client, sync_name)
         self._runs = RunLog(client, sync_name)
         self._history_days = history_days
-        self.requests = MergeRequests(client, self._state)
+        self.requests = MergeRequests(client, self._state, listing_delay)
         self.small_batch_bytes = small_batch_bytes
 
     @classmethod
@@ -86,6 +88,7 @@ class SyncTables:
             sync_name=settings.sync_name,
             small_batch_bytes=settings.bigquery_small_batch_bytes,
             history_days=settings.history_days,
+            listing_delay=settings.listing_delay,
         )
 
     @property
@@ -190,9 +193,11 @@ class SyncTables:
         """Keep one row of each key in every table of which the run counted repeated keys."""
         return remove_repeated_rows(self._client, manifest, counts)
 
-    def find_live_tickets(self, ids: Sequence[str], *, run_id: str) -> list[str]:
-        """Return the tickets that have a live row, in the order of `ids`."""
-        asked = batch.find_live_tickets(self._dataset, ids)
+    def find_live_tickets(
+        self, ids: Sequence[str], *, created_by: datetime, run_id: str
+    ) -> list[str]:
+        """Return the tickets that have a live row and are old enough, in the order of `ids`."""
+        asked = batch.find_live_tickets(self._dataset, ids, created_by)
         outcome = self._client.run(asked, run_id=run_id, step="alive")
         alive = {row["ticket_id"] for row in outcome.rows}
         return [ticket_id for ticket_id in ids if ticket_id in alive]

@@ -9,6 +9,7 @@ import socket
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -181,6 +182,19 @@ def test_redirect_on_the_same_host_is_followed(status: int) -> None:
     reply, server = call(respond)
     assert reply.json() == []
     assert [seen.authorization for seen in server.seen] == [f"Bearer {TOKEN}"] * 2
+
+
+def test_web_page_with_404_is_no_answer() -> None:
+    """A gateway sends it while the helpdesk is being deployed."""
+    respond = responding(b"\n<!DOCTYPE html><h1>Not Found</h1>", 404)
+    with (
+        loopback(respond) as server,
+        closing(api_for(server.url)) as api,
+        pytest.raises(TransientError, match="404 and a web page"),
+    ):
+        api.get("/x", accept={200, 404})
+    with loopback(responding(b"", 404)) as server, closing(api_for(server.url)) as api:
+        assert api.get("/x", accept={200, 404}).status == 404
 
 
 def test_redirect_loop_ends() -> None:

@@ -77,32 +77,110 @@ def test_newer_row_wins() -> None:
     """)
 
 
-def test_deletion_wins_at_equal_times() -> None:
-    deleted_column = merge_statement(replace(SPEC, deleted_column="raw"), TARGET, "SELECT 1", NAMES)
-    assert deleted_column == merge_statement(SPEC, TARGET, "SELECT 1", NAMES).replace(
-        "  OR (T.`moved` = S.`moved` AND T.`mark` IS DISTINCT FROM S.`mark`)",
-        "  OR (T.`moved` = S.`moved` AND T.`mark` IS DISTINCT FROM S.`mark`\n"
-        "    AND (T.`raw` IS NULL OR S.`raw` IS NOT NULL))",
-    )
-    without = [name for name in NAMES if name != "raw"]
-    assert merge_statement(replace(SPEC, deleted_column="raw"), TARGET, "SELECT 1", without) == (
-        merge_statement(SPEC, TARGET, "SELECT 1", without)
-    )
+ENDING = replace(
+    SPEC,
+    columns=tuple(
+        Column(name, ColumnType.JSON if name == "raw" else ColumnType.STRING)
+        for name in ("id", "made", "moved", "ended", "raw", "mark", "read", "first", "by")
+    ),
+    read_at_column="read",
+    deleted_column="ended",
+    alive_at_column="alive",
+    tombstone_flag="part",
+    stamps=("by",),
+)
+ENDING_NAMES = [column.name for column in ENDING.columns]
 
 
-def test_partial_row_keeps_the_other_columns() -> None:
-    spec = replace(SPEC, tombstone_flag="part", tombstone_keeps=("raw",))
-    whole = merge_statement(spec, TARGET, "SELECT 1", NAMES)
-    assert whole == merge_statement(SPEC, TARGET, "SELECT 1", NAMES)
-    has_tombstones = merge_statement(spec, TARGET, "SELECT 1", NAMES, has_tombstones=True)
-    changed = set(has_tombstones.splitlines()) ^ set(whole.splitlines())
-    assert changed == {
-        "    B.`first`",
-        "    B.`first`,",
-        "    B.`part`",
-        "  `raw` = S.`raw`,",
-        "  `raw` = IF(S.`part`, T.`raw`, S.`raw`),",
-    }
+def test_content_and_deletion_are_guarded_apart() -> None:
+    sql = merge_statement(
+        ENDING, TARGET, "SELECT 1", ENDING_NAMES, has_tombstones=True, has_alive_at=True
+    )
+    assert "    B.`by`,\n    B.`part`,\n    B.`alive`\n  FROM (" in sql
+    assert sql[sql.index("WHEN MATCHED") :] == text("""
+        WHEN MATCHED AND NOT S.`part` AND (
+          T.`moved` IS NULL
+          OR T.`moved` < S.`moved`
+          OR (T.`moved` = S.`moved` AND T.`mark` IS DISTINCT FROM S.`mark`
+            AND (T.`read` IS NULL OR T.`read` < S.`read`))
+        ) THEN UPDATE SET
+          `made` = COALESCE(S.`made`, T.`made`),
+          `moved` = S.`moved`,
+          `ended` = IF(
+            T.`ended` IS NULL
+            OR S.`ended` IS NOT NULL
+            OR TIMESTAMP_TRUNC(S.`moved`, SECOND) > TIMESTAMP_TRUNC(T.`ended`, SECOND)
+            OR T.`read` IS NULL
+            OR T.`read` < S.`alive`,
+            S.`ended`,
+            T.`ended`
+          ),
+          `raw` = S.`raw`,
+          `mark` = S.`mark`,
+          `read` = IF(
+            T.`ended` IS NULL
+            OR S.`ended` IS NOT NULL
+            OR TIMESTAMP_TRUNC(S.`moved`, SECOND) > TIMESTAMP_TRUNC(T.`ended`, SECOND)
+            OR T.`read` IS NULL
+            OR T.`read` < S.`alive`,
+            S.`read`,
+            T.`read`
+          ),
+          `by` = S.`by`
+        WHEN MATCHED AND (
+          (T.`ended` IS NULL AND S.`ended` IS NOT NULL
+            AND (T.`moved` IS NULL OR T.`moved` <= GREATEST(S.`moved`, S.`ended`))
+            AND (T.`read` IS NULL OR T.`read` <= S.`read`))
+          OR (T.`ended` IS NOT NULL AND S.`ended` IS NULL
+            AND (
+              TIMESTAMP_TRUNC(S.`moved`, SECOND) > TIMESTAMP_TRUNC(T.`ended`, SECOND)
+              OR T.`read` IS NULL
+              OR T.`read` < S.`alive`
+            ))
+        ) THEN UPDATE SET
+          `ended` = S.`ended`,
+          `read` = S.`read`,
+          `by` = S.`by`
+        WHEN NOT MATCHED THEN INSERT (`id`, `made`, `moved`, `ended`, `raw`, `mark`, `read`, `first`, `by`)
+        VALUES (S.`id`, S.`made`, IF(S.`part`, NULL, S.`moved`), S.`ended`, S.`raw`, S.`mark`, S.`read`, S.`first`, S.`by`)
+    """)  # noqa: E501 - as it is sent
+
+
+def test_without_readings_only_versions_decide() -> None:
+    spec = replace(ENDING, read_at_column=None)
+    sql = merge_statement(spec, TARGET, "SELECT 1", ENDING_NAMES)
+    assert "T.`read`" not in sql
+    assert "S.`part`" not in sql
+    assert "    AND (\n      TIMESTAMP_TRUNC(S.`moved`, SECOND) > TIMESTAMP_TRUNC(" in sql
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_forced_merge_compares_columns_of_equal_versions(as_text: bool) -> None:
+    sql = merge_statement(
+        ENDING,
+        TARGET,
+        "SELECT 1",
+        ENDING_NAMES,
+        json_as_text=["raw"] if as_text else [],
+        forced=True,
+    )
+    raw = (
+        "T.`raw` IS DISTINCT FROM S.`raw`"
+        if as_text
+        else "TO_JSON_STRING(T.`raw`) IS DISTINCT FROM TO_JSON_STRING(S.`raw`)"
+    )
+    assert (
+        f"""
+  OR (T.`moved` = S.`moved` AND (
+      T.`mark` IS DISTINCT FROM S.`mark`
+      OR T.`made` IS DISTINCT FROM COALESCE(S.`made`, T.`made`)
+      OR {raw}
+    )
+    AND (T.`read` IS NULL OR T.`read` < S.`read`))
+) THEN UPDATE SET
+"""
+        in sql
+    )
 
 
 def test_insert_only_never_updates() -> None:

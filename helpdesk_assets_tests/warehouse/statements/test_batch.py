@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from textwrap import dedent
 
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
@@ -16,8 +17,16 @@ COLUMNS = "ticket_id, subject, status, priority, assignee, createdTime, modified
 BATCH_COLUMNS = ", ".join(f"B.{name}" for name in f"{COLUMNS}, raw_json, _content_hash".split(", "))
 
 
+DELAY = timedelta(minutes=15)
+TIMES = (
+    "B._fetched_at AS _read_at, "
+    "TIMESTAMP_SUB(B._fetched_at, INTERVAL @listing_delay SECOND) AS _alive_at"
+)
+
+
 def sql(text: str) -> str:
-    return dedent(text).strip().replace("<batch columns>", BATCH_COLUMNS)
+    text = dedent(text).strip().replace("<batch columns>", BATCH_COLUMNS)
+    return text.replace("<times>", TIMES)
 
 
 def values(query: Query) -> dict[str, object]:
@@ -63,7 +72,7 @@ def test_large_batch_is_its_staging_table() -> None:
 
 
 def test_tickets_are_stamped_by_the_warehouses_clock() -> None:
-    query = batch.tickets_source(DATASET, LARGE)
+    query = batch.tickets_source(DATASET, LARGE, DELAY)
     assert query.sql == sql(
         """
         SELECT
@@ -73,11 +82,26 @@ def test_tickets_are_stamped_by_the_warehouses_clock() -> None:
           'sync' AS _synced_by,
           @run_id AS _run_id
         FROM (
-          SELECT <batch columns>, B._seq
+          SELECT <batch columns>, B._seq, <times>
           FROM `acme.desk.raw_ticket_changes__stg_x` AS B
         ) AS S
         """
     )
+    assert values(query) == {"listing_delay": 900, "run_id": "run-1"}
+
+
+def test_small_batch_counts_as_read_at_its_first_answer() -> None:
+    query = batch.tickets_source(DATASET, SMALL, DELAY)
+    assert (
+        "V._seq, @read_since AS _read_at, "
+        "TIMESTAMP_SUB(@read_since, INTERVAL @listing_delay SECOND) AS _alive_at\n" in query.sql
+    )
+    assert values(query)["read_since"] == SMALL.read_since
+
+
+def test_forced_batch_is_believed_at_once() -> None:
+    query = batch.tickets_source(DATASET, replace(LARGE, forced=True), DELAY)
+    assert values(query)["listing_delay"] == 0
 
 
 def test_newest_stored_row_ignores_the_future() -> None:
@@ -90,8 +114,8 @@ def test_newest_stored_row_ignores_the_future() -> None:
     )
 
 
-def test_tombstones_are_filled_from_their_batch() -> None:
-    query = batch.tickets_source(DATASET, replace(LARGE, tombstones=1))
+def test_tombstones_are_set_in_the_versions_of_their_batch() -> None:
+    query = batch.tickets_source(DATASET, replace(LARGE, tombstones=1), DELAY)
     assert query.sql == sql(
         """
         SELECT
@@ -103,31 +127,31 @@ def test_tombstones_are_filled_from_their_batch() -> None:
         FROM (
           SELECT
             S.* REPLACE (
-              IF(S._tombstone, W.subject, S.subject) AS subject,
-              IF(S._tombstone, W.status, S.status) AS status,
-              IF(S._tombstone, W.priority, S.priority) AS priority,
-              IF(S._tombstone, W.assignee, S.assignee) AS assignee,
-              IF(S._tombstone, W.raw_json, S.raw_json) AS raw_json,
-              IF(S._tombstone, W.createdTime, S.createdTime) AS createdTime,
-              S._tombstone AND W.ticket_id IS NULL AS _tombstone
+              COALESCE(S.deletedTime, D.deletedTime) AS deletedTime,
+              IF(D.ticket_id IS NULL, S._read_at, GREATEST(S._read_at, D._read_at)) AS _read_at
             )
           FROM (
-            SELECT <batch columns>, B._seq, B._tombstone
+            SELECT <batch columns>, B._seq, B._tombstone, <times>
             FROM `acme.desk.raw_ticket_changes__stg_x` AS B
           ) AS S
           LEFT JOIN (
             SELECT *
             FROM (
-              SELECT <batch columns>, B._seq, B._tombstone
+              SELECT <batch columns>, B._seq, B._tombstone, <times>
               FROM `acme.desk.raw_ticket_changes__stg_x` AS B
             )
-            WHERE NOT _tombstone
+            WHERE _tombstone
             QUALIFY ROW_NUMBER() OVER (
               PARTITION BY ticket_id
               ORDER BY modifiedTime DESC, _seq DESC
             ) = 1
-          ) AS W
-          ON W.ticket_id = S.ticket_id
+          ) AS D
+          ON D.ticket_id = S.ticket_id
+            AND NOT S._tombstone
+            AND D.modifiedTime >= S.modifiedTime
+            AND D._read_at >= S._alive_at
+          WHERE TRUE
+          QUALIFY RANK() OVER (PARTITION BY S.ticket_id ORDER BY IF(S._tombstone, 1, 0)) = 1
         ) AS S
         """
     )

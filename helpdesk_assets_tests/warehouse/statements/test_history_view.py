@@ -95,30 +95,44 @@ SELECT
   modifiedTime,
   next_deleted AS deletedTime,
   raw_json,
-  modifiedTime AS valid_from,
-  IF(next_deleted IS NULL, next_modified, GREATEST(modifiedTime, next_deleted)) AS valid_to
+  valid_from,
+  IF(next_deleted IS NULL, next_from, GREATEST(valid_from, next_deleted)) AS valid_to
 FROM (
   SELECT
-    ticket_id, subject, status, priority, assignee, createdTime, modifiedTime, deletedTime, raw_json,
-    LEAD(modifiedTime) OVER (
-      PARTITION BY ticket_id ORDER BY modifiedTime, _fetched_at, _seq
-    ) AS next_modified,
+    ticket_id, subject, status, priority, assignee, createdTime, modifiedTime, deletedTime, raw_json, valid_from,
+    LEAD(valid_from) OVER (
+      PARTITION BY ticket_id ORDER BY valid_from, _fetched_at, _seq
+    ) AS next_from,
     LEAD(deletedTime) OVER (
-      PARTITION BY ticket_id ORDER BY modifiedTime, _fetched_at, _seq
+      PARTITION BY ticket_id ORDER BY valid_from, _fetched_at, _seq
     ) AS next_deleted
   FROM (
-    SELECT ticket_id, subject, status, priority, assignee, createdTime, modifiedTime, deletedTime, raw_json, _fetched_at, _seq
+    SELECT ticket_id, subject, status, priority, assignee, createdTime, modifiedTime, deletedTime, raw_json, modifiedTime AS valid_from, _fetched_at, _seq
     FROM `acme.desk.raw_ticket_changes`
     UNION ALL
-    SELECT T.ticket_id, T.subject, T.status, T.priority, T.assignee, T.createdTime, T.modifiedTime, T.deletedTime, T.raw_json, T._synced_at, 0
+    SELECT
+      T.ticket_id, T.subject, T.status, T.priority, T.assignee, T.createdTime, T.modifiedTime, T.deletedTime, T.raw_json,
+      CASE
+        WHEN T.deletedTime > T.modifiedTime OR T.modifiedTime IS NULL THEN T.deletedTime
+        WHEN T.modifiedTime <= N.deleted_at THEN T._read_at
+        ELSE T.modifiedTime
+      END AS valid_from,
+      T._synced_at,
+      0
     FROM `acme.desk.tickets` AS T
     LEFT JOIN (
-      SELECT ticket_id, MAX(modifiedTime) AS modifiedTime
+      SELECT
+        ticket_id,
+        MAX(modifiedTime) AS modifiedTime,
+        MAX(IF(deletedTime IS NULL, NULL, modifiedTime)) AS deleted_at
       FROM `acme.desk.raw_ticket_changes`
       GROUP BY ticket_id
     ) AS N
     ON N.ticket_id = T.ticket_id
-    WHERE N.modifiedTime IS NULL OR T.modifiedTime > N.modifiedTime
+    WHERE N.modifiedTime IS NULL
+      OR T.modifiedTime > N.modifiedTime
+      OR T.deletedTime > N.modifiedTime
+      OR (T.deletedTime IS NULL AND N.deleted_at = N.modifiedTime AND T._read_at > N.deleted_at)
   )
 )
 WHERE deletedTime IS NULL"""  # noqa: E501
@@ -189,6 +203,28 @@ def test_current_row_is_shown_without_its_versions(warehouse: BigQueryClient) ->
         ("7", "hooked", at(1), None),
         ("7", "open", at(0), at(1)),
         ("8", "open", at(0), None),
+    ]
+
+
+def test_deletion_and_revival_that_only_the_row_knows(warehouse: BigQueryClient) -> None:
+    """A webhook told that 1 is deleted; a reading at the same version revived 2 and 3."""
+    prepared(warehouse)
+    rows = [version(each, at(0), "open") for each in ("1", "2", "3")]
+    rows += [version("2", at(1), None, deleted=at(1)), version("3", at(0), "", deleted=at(1))]
+    store(warehouse, rows, "raw_ticket_changes")
+    current = {"modifiedTime": at(0), "status": "open", "_read_at": at(4), "_synced_at": at(4)}
+    deleted = {"1": at(1), "2": None, "3": None}
+    store(
+        warehouse,
+        [{**current, "ticket_id": key, "deletedTime": value} for key, value in deleted.items()],
+        "tickets",
+    )
+    assert view_rows(warehouse) == [
+        ("1", "open", at(0), at(1)),
+        ("2", "open", at(0), at(1)),
+        ("2", "open", at(4), None),
+        ("3", "open", at(0), at(1)),
+        ("3", "open", at(4), None),
     ]
 
 

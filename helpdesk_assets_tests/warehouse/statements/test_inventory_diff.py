@@ -94,6 +94,10 @@ def test_comparison_statement() -> None:
               WHEN I.gone
                 THEN IF(T.deletedTime IS NULL AND I.modifiedTime <= @synced_until,
                   'gone', NULL)
+              WHEN T.deletedTime IS NOT NULL
+                THEN IF(I.modifiedTime <= @synced_until
+                  AND IFNULL(T._read_at, T.deletedTime) <= @stable_until,
+                  'dead_here', NULL)
               WHEN T.modifiedTime IS NULL OR T.modifiedTime < I.modifiedTime
                 THEN IF(I.modifiedTime <= @synced_until, 'stale', NULL)
               WHEN T.modifiedTime > I.modifiedTime
@@ -131,7 +135,7 @@ def test_differences_statement() -> None:
           AND kind IN UNNEST(@kinds)
         """
     )
-    assert values(query) == {**OF_SWEEP, "kinds": ("absent", "stale")}
+    assert values(query) == {**OF_SWEEP, "kinds": ("absent", "stale", "dead_here")}
 
 
 def test_outcomes_statement() -> None:
@@ -147,6 +151,7 @@ def test_outcomes_statement() -> None:
           D.found_at,
           CASE
             WHEN D.kind IN UNNEST(@fetched) AND T.modifiedTime >= D.helpdesk_modifiedTime
+              AND (D.kind != 'dead_here' OR T.deletedTime IS NULL)
               THEN 'repaired'
             WHEN D.kind = 'gone' AND T.deletedTime IS NOT NULL
               THEN 'deleted'
@@ -164,7 +169,7 @@ def test_outcomes_statement() -> None:
     )
     assert values(query) == {
         **OF_SWEEP,
-        "fetched": ("absent", "stale"),
+        "fetched": ("absent", "stale", "dead_here"),
         "deletions_verified": True,
     }
 
@@ -225,6 +230,10 @@ CASES: dict[str, tuple[Line, Row, DifferenceKind | None]] = {
     "listed as gone": ((OLD, True), (OLD, None), DifferenceKind.DELETED),
     "listed as gone, the next sync's": ((YOUNG, True), (OLD, None), None),
     "listed as gone, gone before": ((OLD, True), (OLD, OLD), None),
+    "dead here": ((OLD, False), (OLD, OLD), DifferenceKind.DEAD),
+    "dead here, no version": ((OLD, False), (None, OLD), DifferenceKind.DEAD),
+    "dead here, just known": ((OLD, False), (OLD, NOON), None),
+    "dead here, the next sync's": ((YOUNG, False), (OLD, OLD), None),
     "newer here": ((OLD, False), (OLD + timedelta(seconds=1), None), DifferenceKind.AHEAD),
     "newer here, changed meanwhile": ((OLD, False), (LATER, None), None),
     "newer here, dated in the future": ((OLD, False), (FAR, None), DifferenceKind.AHEAD),

@@ -76,7 +76,7 @@ FROM (
     COUNT(*) AS row_count,
     COUNT(ticket_id) - COUNT(DISTINCT ticket_id) AS repeated_keys,
     COUNTIF(ticket_id IS NULL) AS null_keys,
-    COUNTIF(modifiedTime IS NULL) AS null_times,
+    COUNTIF(modifiedTime IS NULL AND deletedTime IS NULL) AS null_times,
     COUNTIF(modifiedTime > @future_after) AS future_times
   FROM `acme.desk.tickets`
 ) AS W
@@ -84,7 +84,8 @@ CROSS JOIN (
   SELECT
     COUNTIF(T._run_id = @run_id AND T._first_synced_at = T._synced_at) AS inserted,
     COUNTIF(T._run_id = @run_id AND T._first_synced_at IS DISTINCT FROM T._synced_at) AS updated,
-    COUNTIF(T._run_id IS DISTINCT FROM @run_id AND T.modifiedTime <= B.modifiedTime) AS unchanged,
+    COUNTIF(T._run_id IS DISTINCT FROM @run_id AND T.ticket_id IS NOT NULL
+      AND IFNULL(T.modifiedTime <= B.modifiedTime, TRUE)) AS unchanged,
     COUNTIF(T._run_id IS DISTINCT FROM @run_id AND T.modifiedTime > B.modifiedTime) AS rejected,
     COUNT(DISTINCT B.ticket_id) AS batch_tickets,
     COUNT(DISTINCT B.ticket_id) - COUNT(DISTINCT IF(
