@@ -16,7 +16,8 @@ from helpdesk_assets.warehouse.statements.repeated_rows import (
 )
 from helpdesk_assets.warehouse.stores.repeated_rows import MAX_NAMED_WRITERS
 from helpdesk_assets.warehouse.table_spec import TableSpec
-from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, Row, key_of
+from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, key_of
+from helpdesk_assets_tests.in_memory.newer_wins import Row
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -79,6 +80,7 @@ def _kept(spec: TableSpec, rows: list[Row]) -> Row:
     newest = max(rows, key=lambda row: [row[name] or NEVER for name in order])
     return newest | {
         "deletedTime": newest["deletedTime"] or _deletion_after(newest, rows),
+        "_read_at": max((row["_read_at"] for row in rows if row["_read_at"]), default=None),
         "_first_synced_at": min(row["_first_synced_at"] for row in rows),
     }
 

@@ -56,6 +56,7 @@ TICKETS = CountedTable(
             "deletedTime",
             f"IFNULL(B.`deletedTime`, IF({_DELETED} >= B.`modifiedTime`, {_DELETED}, NULL))",
         ),
+        ("_read_at", f"MAX(B.`_read_at`) OVER ({_TICKET})"),
         ("_first_synced_at", f"MIN(B.`_first_synced_at`) OVER ({_TICKET})"),
     ),
     "CONCAT(B.`_synced_by`, ' run ', B.`_run_id`)",

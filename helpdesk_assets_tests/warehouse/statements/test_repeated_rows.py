@@ -37,6 +37,7 @@ def test_tickets_keep_the_newest_row_in_one_statement() -> None:
             IFNULL(B.`deletedTime`, IF(MAX(B.`deletedTime`) OVER (PARTITION BY B.`ticket_id`) \
 >= B.`modifiedTime`, MAX(B.`deletedTime`) OVER (PARTITION BY B.`ticket_id`), NULL)) \
 AS `deletedTime`,
+            MAX(B.`_read_at`) OVER (PARTITION BY B.`ticket_id`) AS `_read_at`,
             MIN(B.`_first_synced_at`) OVER (PARTITION BY B.`ticket_id`) AS `_first_synced_at`
           )
           FROM `acme.desk.tickets` AS B
