@@ -213,6 +213,7 @@ class BatchFetcher:
             bad_count=writer.bad_count,
             tombstones=writer.tombstones,
             has_checkpoint=self._checkpointer.has_checkpoint,
+            ground_reason=plan.ground_reason,
         )
 
 

@@ -57,6 +57,7 @@ class Plan:
         is_range: the user asked for this range alone.
         fallback: the listing is read because the change endpoint failed.
         checkpoint: the interrupted run to resume.
+        ground_reason: what is wrong with the tables that the watermark speaks of; None: nothing.
     """
 
     mode: Mode
@@ -71,6 +72,7 @@ class Plan:
     is_range: bool = False
     fallback: bool = False
     checkpoint: Checkpoint | None = None
+    ground_reason: str | None = None
 
 
 def plan_run(
@@ -80,6 +82,7 @@ def plan_run(
     adopted: datetime | None,
     overlap: timedelta,
     capabilities: Capabilities,
+    full_reason: str | None = None,
 ) -> Plan:
     """Plan one run.
 
@@ -92,6 +95,8 @@ def plan_run(
         adopted: where an older sync's table ends; given only if no run has committed yet.
         overlap: how far windows overlap at least.
         capabilities: what the helpdesk needs.
+        full_reason: why changes before the watermark may be missing from the tables: everything is
+            read then. An interrupted full load is gone on with all the same.
 
     Raises:
         UserError: the options contradict each other or the state.
@@ -108,6 +113,7 @@ def plan_run(
         first_load=start is None,
         expected_version=state.version if state else 0,
         initial_watermark=watermark,
+        ground_reason=full_reason,
     )
     if sync_request.is_range:
         return _range(base, sync_request)
@@ -118,8 +124,16 @@ def plan_run(
         checkpoint is not None
         and checkpoint.provider == capabilities.name
         and sync_request.requested_mode is RequestedMode.AUTO
+        and (full_reason is None or checkpoint.mode is Mode.FULL)
     ):
         return _resume(base, checkpoint)
+    if full_reason is not None:
+        if sync_request.requested_mode is RequestedMode.INCREMENTAL:
+            raise UserError(
+                f"An incremental run was asked for, but {full_reason}, so changes before the "
+                "watermark may be missing. Run with mode auto or full once."
+            )
+        return replace(base, reason=full_reason)
     if start is None:
         if sync_request.requested_mode is RequestedMode.INCREMENTAL:
             raise UserError(

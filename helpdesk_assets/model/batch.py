@@ -58,6 +58,8 @@ class Manifest:
             here: rows that a killed run stored but did not checkpoint, or rows of a concurrent run
             that resumed the same checkpoint.
         seconds: how long the fetch took.
+        ground_reason: what was wrong with the tables when the run began; None if nothing was.
+        tickets_created: when the tickets table was made that the run began with.
     """
 
     batch_id: str
@@ -88,6 +90,8 @@ class Manifest:
     tombstones: int = 0
     has_checkpoint: bool = False
     seconds: float = 0.0
+    ground_reason: str | None = None
+    tickets_created: datetime | None = None
 
     @property
     def may_have_tombstones(self) -> bool:

@@ -86,6 +86,11 @@ class RunCounts:
     repeated: tuple[RepeatedRows, ...] = ()
 
     @property
+    def distinct_rows(self) -> int:
+        """Rows of the tickets table without repeated ones: removing these loses no ticket."""
+        return self.rows - self.repeated_keys
+
+    @property
     def tickets(self) -> int:
         """Distinct tickets of the run, each now at least as new in the table."""
         return self.inserted + self.updated + self.unchanged + self.rejected
@@ -181,6 +186,7 @@ class SyncState:
         reason: mode and reason of the last run, as `mode: reason`.
         recent_runs: the runs that closed before the last one, newest first.
         full_load_at: the helpdesk's clock when the last full load ended.
+        tickets_created: when the tickets table was made that the last run closed over.
     """
 
     sync_name: str
@@ -196,3 +202,14 @@ class SyncState:
     recent_runs: tuple[RunRecord, ...] = ()
     checkpoint: Checkpoint | None = None
     full_load_at: datetime | None = None
+    tickets_created: datetime | None = None
+
+    @property
+    def ended_with_full_load(self) -> bool:
+        """Whether the last run to close had read everything."""
+        return (
+            self.window is not None
+            and self.full_load_at is not None
+            and self.full_load_at >= self.window.until
+            and (self.reason or "").startswith(f"{Mode.FULL}: ")
+        )

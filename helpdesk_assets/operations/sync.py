@@ -20,6 +20,7 @@ from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.state import Checkpoint, RunCounts, SyncState
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.operations.repeated_rows import heal_repeated_rows
+from helpdesk_assets.operations.ground import full_load_reason
 from helpdesk_assets.operations.write_batch import write_batch
 from helpdesk_assets.providers.base import Capabilities, Helpdesk
 from helpdesk_assets.settings import Settings
@@ -84,13 +85,17 @@ class SyncReport:
         return self.facts.tickets
 
     def result(self) -> dict[str, Any]:
-        """Return the result object of the command line."""
+        """Return the result object of the command line.
+
+        `reason` is why everything was read again; there is none if the tables were as they should.
+        """
+        reason = self.manifest.ground_reason
         return {
             "status": "ok",
             "tickets_synced": self.tickets_synced,
             "missed_updates_detected": self.facts.missed_total,
             "mode": self.manifest.mode.value,
-        }
+        } | ({"reason": reason} if reason else {})
 
 
 def fetch_batch(
@@ -128,12 +133,17 @@ def fetch_batch(
         state = replace(state, checkpoint=None)
     has_closed = state is not None and state.version > 0
     adopted = None if has_closed else warehouse.adopted_until()
+    ground = warehouse.ground()
+    ground_reason = full_load_reason(state, ground)
+    if ground_reason is not None:
+        log.warning("Changes may be missing: %s. Reading everything.", ground_reason)
     plan = plan_run(
         state,
         sync_request,
         adopted=adopted,
         overlap=policy.webhooks.lookback,
         capabilities=helpdesk.capabilities,
+        full_reason=ground_reason,
     )
     fetch = BatchFetcher(
         helpdesk,
@@ -147,7 +157,10 @@ def fetch_batch(
     )
     batch = fetch.run(plan)
     warehouse.prepare()
-    return batch
+    # Of the table that was judged, though it may have been replaced since: the next run shall see.
+    tickets = ground.tickets or warehouse.ground().tickets
+    created = tickets.created if tickets else None
+    return replace(batch, manifest=replace(batch.manifest, tickets_created=created))
 
 
 def _can_resume(checkpoint: Checkpoint, warehouse: Warehouse) -> bool:

@@ -28,7 +28,7 @@ from helpdesk_assets.model.state import (
 )
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport
+from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport, TableFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,14 @@ class Cutoffs:
 
     stable_until: datetime
     synced_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """The tables that a watermark stands on; None for one that is not there."""
+
+    tickets: TableFacts | None
+    history: TableFacts | None
 
 
 class InventoryStore(Protocol):
@@ -104,6 +112,10 @@ class Warehouse(Protocol):
 
     def read_state(self) -> SyncState | None:
         """Return the state row; None before the first run or checkpoint."""
+        ...
+
+    def ground(self) -> Ground:
+        """Return what the tables' metadata says now; costs no query."""
         ...
 
     def adopted_until(self) -> datetime | None:

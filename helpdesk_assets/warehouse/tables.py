@@ -203,6 +203,7 @@ SYNC_STATE = TableSpec(
         Column("recent_runs", STRING, "JSON: the last committed runs, newest first."),
         Column("unfinished", STRING, "JSON: the checkpoint of an extraction not yet committed."),
         Column("full_load_at", TIMESTAMP, "The helpdesk's clock at the last full load's end."),
+        Column("tickets_created", TIMESTAMP, "When the table tickets of that run was created."),
     ),
     key=("sync_name",),
     merge_policy=MergePolicy.INSERT_ONLY,

@@ -20,7 +20,7 @@ from helpdesk_assets.model.state import (
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.base import ManualState
+from helpdesk_assets.warehouse.base import Ground, ManualState
 from helpdesk_assets.warehouse.stores.merge_requests import (
     batch_gone,
     has_committed,
@@ -55,8 +55,15 @@ class InMemoryWarehouse:
     def adopted_until(self) -> datetime | None:
         return None
 
+    def ground(self) -> Ground:
+        tickets, history = (
+            self._dataset.facts(spec) for spec in (tables.TICKETS, tables.RAW_TICKET_CHANGES)
+        )
+        return Ground(tickets, history)
+
     def prepare(self) -> None:
-        pass
+        for spec in tables.SYNC_TABLES:
+            self._dataset.create(spec.name)
 
     def can_resume(self, checkpoint: Checkpoint) -> bool:
         return checkpoint.staging in self._dataset.stagings
@@ -79,7 +86,7 @@ class InMemoryWarehouse:
         has_rows = webhooks.enabled and self._has_rows(manifest)
         if ledger.uses_events(self._dataset, webhooks) and (has_rows or manifest.rows == 0):
             rows = list(ledger.by_events(self._dataset, manifest, webhooks))
-        elif has_rows:
+        elif has_rows and manifest.ground_reason is None:
             rows = list(ledger.by_table(self._dataset, manifest, webhooks))
         return self._dataset.merge(spec, rows)
 
@@ -152,6 +159,7 @@ class InMemoryWarehouse:
             facts=expected.facts if expected else RunCounts(),
             recent_runs=_recent_runs(expected),
             full_load_at=expected.full_load_at if expected else None,
+            tickets_created=expected.tickets_created if expected else None,
         )
         if not self.compare_and_set(expected.version if expected else 0, state):
             raise ConcurrentUpdate("A run has moved the watermark meanwhile. Nothing was changed.")
@@ -186,6 +194,7 @@ class InMemoryWarehouse:
             ReadCounts(manifest.rows, manifest.pages, manifest.api.calls),
             _recent_runs(seen),
             full_load_at=_full_load_at(manifest, seen),
+            tickets_created=manifest.tickets_created or (seen.tickets_created if seen else None),
         )
         if not self.compare_and_set(manifest.expected_version, state):
             raise ConcurrentUpdate("Another run has moved the watermark; run the sync again.")

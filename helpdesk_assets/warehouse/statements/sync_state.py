@@ -93,12 +93,14 @@ def commit_statement(
         "reading": "@reading",
         "recent_runs": "@recent_runs",
         "full_load_at": "@full_load_at",
+        "tickets_created": "@tickets_created",
     }
     updates = {
         **_from_source(values),
         "watermark": _FORWARDS,
         "unfinished": "CAST(NULL AS STRING)",
         "full_load_at": "IFNULL(S.full_load_at, T.full_load_at)",
+        "tickets_created": "IFNULL(S.tickets_created, T.tickets_created)",
     }
     counts = f"\n  FROM (\n{indent(counted.sql, '  ')}\n  ) AS F\n  WHERE F.is_whole"
     moved = manifest.window.until if manifest.advances_watermark else None
@@ -117,6 +119,7 @@ def commit_statement(
         Parameter(
             "full_load_at", ColumnType.TIMESTAMP, manifest.served_at if is_full_load else None
         ),
+        Parameter("tickets_created", ColumnType.TIMESTAMP, manifest.tickets_created),
     )
     sql = compare_and_set(dataset, values, updates, values_from=counts)
     return Query(sql, (*counted.parameters, *own))

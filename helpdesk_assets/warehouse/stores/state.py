@@ -142,4 +142,5 @@ def _state_from(row: Mapping[str, Any]) -> SyncState:
         recent_runs=runs_from_json(row["recent_runs"]),
         checkpoint=from_text(row["unfinished"]),
         full_load_at=row.get("full_load_at"),
+        tickets_created=row.get("tickets_created"),
     )

@@ -24,7 +24,7 @@ from helpdesk_assets.model.webhooks import WebhookDay, WebhookPolicy
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.base import ManualState
+from helpdesk_assets.warehouse.base import Ground, ManualState
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.schema import Schema, is_json_as_text
 from helpdesk_assets.warehouse.merge.staging import Staging
@@ -108,6 +108,14 @@ class SyncTables:
     def inventories(self) -> InventoryTables:
         """Return the tables of reconciliations."""
         return InventoryTables(self._client, self._writer)
+
+    def ground(self) -> Ground:
+        """Return what the tables' metadata says now; costs no query job."""
+        tickets, history = (
+            self._client.table_facts(spec.name)
+            for spec in (tables.TICKETS, tables.RAW_TICKET_CHANGES)
+        )
+        return Ground(tickets, history)
 
     def adopted_until(self) -> datetime | None:
         """Return where an older sync's tickets table ends; None if there is no such table.
