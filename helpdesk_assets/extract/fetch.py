@@ -123,7 +123,7 @@ class BatchFetcher:
         self._checkpointer = Checkpointer(
             None if plan.is_range else self._checkpoint_policy,
             plan,
-            provider=helpdesk.capabilities.name,
+            capabilities=helpdesk.capabilities,
             batch_id=self._batch_id,
             spool=self._spool,
             writer=self._writer,

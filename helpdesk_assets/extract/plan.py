@@ -122,7 +122,7 @@ def plan_run(
     checkpoint = state.checkpoint if state else None
     if (
         checkpoint is not None
-        and checkpoint.provider == capabilities.name
+        and (checkpoint.provider, checkpoint.account) == (capabilities.name, capabilities.account)
         and sync_request.requested_mode is RequestedMode.AUTO
         and (full_reason is None or checkpoint.mode is Mode.FULL)
     ):

@@ -60,6 +60,10 @@ class Manifest:
         seconds: how long the fetch took.
         ground_reason: what was wrong with the tables when the run began; None if nothing was.
         tickets_created: when the tickets table was made that the run began with.
+        provider: the name of the helpdesk's provider.
+        account: digest of the helpdesk's account.
+        mapping: the provider's version of how fields fill columns.
+        mapping_before: that of the last run that closed; None if there was none.
     """
 
     batch_id: str
@@ -92,6 +96,10 @@ class Manifest:
     seconds: float = 0.0
     ground_reason: str | None = None
     tickets_created: datetime | None = None
+    provider: str = ""
+    account: str = ""
+    mapping: int | None = None
+    mapping_before: int | None = None
 
     @property
     def may_have_tombstones(self) -> bool:

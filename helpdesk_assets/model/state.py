@@ -157,6 +157,7 @@ class Checkpoint:
         rows: of the rows in staging, as the others up to `bad_count`.
         bad: the first unreadable tickets; `bad_count` counts all.
         share: the part of the window, by time, that has been read; None if unknown.
+        account: the digest of the account that is read.
     """
 
     provider: str
@@ -173,6 +174,7 @@ class Checkpoint:
     bad: tuple[BadTicket, ...]
     bad_count: int
     share: float | None
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,9 @@ class SyncState:
         reason: mode and reason of the last run, as `mode: reason`.
         recent_runs: the runs that closed before the last one, newest first.
         full_load_at: the helpdesk's clock when the last full load ended.
+        provider: of the account whose tickets these are; empty before the first run has closed.
+        account: digest of that account.
+        mapping: the provider's version of how fields fill columns, of the last run; None: not said.
         tickets_created: when the tickets table was made that the last run closed over.
     """
 
@@ -203,6 +208,9 @@ class SyncState:
     checkpoint: Checkpoint | None = None
     full_load_at: datetime | None = None
     tickets_created: datetime | None = None
+    provider: str = ""
+    account: str = ""
+    mapping: int | None = None
 
     @property
     def ended_with_full_load(self) -> bool:

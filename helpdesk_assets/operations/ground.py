@@ -7,6 +7,7 @@ missing from it, and no window reaches back to them. Pure: state and metadata in
 
 from __future__ import annotations
 
+from helpdesk_assets.model.batch import Mode
 from helpdesk_assets.model.state import SyncState
 from helpdesk_assets.warehouse.base import Ground
 
@@ -21,6 +22,9 @@ def full_load_reason(state: SyncState | None, ground: Ground) -> str | None:
         ground: the tables' metadata, read now.
     """
     if state is None or state.version == 0 or state.watermark is None:
+        return None
+    if (state.reason or "").startswith(f"{Mode.MANUAL}: "):
+        # A person has just said where to read from; what is still missing then, the close counts.
         return None
     return _of_tickets(state, ground) or _of_history(state, ground) or _of_last_close(state)
 

@@ -19,8 +19,9 @@ from helpdesk_assets.extract.progress import Progress
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.state import Checkpoint, RunCounts, SyncState
 from helpdesk_assets.model.webhooks import WebhookPolicy
-from helpdesk_assets.operations.repeated_rows import heal_repeated_rows
+from helpdesk_assets.operations.account import check_account
 from helpdesk_assets.operations.ground import full_load_reason
+from helpdesk_assets.operations.repeated_rows import heal_repeated_rows
 from helpdesk_assets.operations.write_batch import write_batch
 from helpdesk_assets.providers.base import Capabilities, Helpdesk
 from helpdesk_assets.settings import Settings
@@ -123,10 +124,12 @@ def fetch_batch(
 
     Raises:
         UserError: the request contradicts itself or the state.
+        AccountMismatch: the dataset holds the tickets of another account.
         EndpointFailed, CredentialsRefused, TicketUnreadable, WindowTooDense: see
             `BatchFetcher.run`.
         ConcurrentUpdate: another run has moved the state while a checkpoint was saved.
     """
+    account = check_account(warehouse, helpdesk.capabilities)
     state = warehouse.read_state()
     if state and state.checkpoint and not _can_resume(state.checkpoint, warehouse):
         log.warning("The interrupted run's rows have expired; fetching them again.")
@@ -156,11 +159,19 @@ def fetch_batch(
         on_page=on_page,
     )
     batch = fetch.run(plan)
-    warehouse.prepare()
+    warehouse.prepare(account.digest)
     # Of the table that was judged, though it may have been replaced since: the next run shall see.
     tickets = ground.tickets or warehouse.ground().tickets
     created = tickets.created if tickets else None
-    return replace(batch, manifest=replace(batch.manifest, tickets_created=created))
+    manifest = replace(
+        batch.manifest,
+        tickets_created=created,
+        provider=account.provider,
+        account=account.digest,
+        mapping=helpdesk.capabilities.mapping_version,
+        mapping_before=state.mapping if state else None,
+    )
+    return replace(batch, manifest=manifest)
 
 
 def _can_resume(checkpoint: Checkpoint, warehouse: Warehouse) -> bool:

@@ -43,6 +43,7 @@ class DeliveryStore:
         warehouse: BigQueryClient,
         *,
         reorder_window: timedelta = REORDER_WINDOW,
+        before_first_write: Callable[[], None] = lambda: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Set up the writer of one dataset.
@@ -51,15 +52,24 @@ class DeliveryStore:
             warehouse: the client of the dataset, closed with the store.
             reorder_window: how long after a change its webhook may replace a version of the same
                 tick; must be less than the overlap of the sync's windows.
+            before_first_write: refuses a dataset of another account; asked until it does not.
             now: the current time, aware.
         """
         self._warehouse = warehouse
+        self._before_first_write: Callable[[], None] | None = before_first_write
         self._writer = TableWriter(warehouse, small_batch_bytes=MAX_INLINE_BYTES)
         self._reorder_window = reorder_window
         self._now = now
 
     def write_tickets(self, deliveries: Sequence[Delivery], run_id: str) -> None:
-        """Write each delivery's version unless the table has a newer one; idempotent."""
+        """Write each delivery's version unless the table has a newer one; idempotent.
+
+        Raises:
+            AccountMismatch: the dataset holds the tickets of another account.
+        """
+        if self._before_first_write is not None:
+            self._before_first_write()
+            self._before_first_write = None
         late = [each for each in deliveries if self._is_late(each)]
         prompt = [each for each in deliveries if not self._is_late(each)]
         if prompt:

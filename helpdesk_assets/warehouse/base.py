@@ -6,12 +6,13 @@ here knows SQL, a client or a table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from helpdesk_assets.extract.checkpoint import CheckpointStore
+from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.reconciliation import (
     DifferenceCount,
@@ -122,8 +123,24 @@ class Warehouse(Protocol):
         """Return where an older sync's tickets table ends; None if there is no such table."""
         ...
 
-    def prepare(self) -> None:
-        """Create what is missing."""
+    @property
+    def dataset_name(self) -> str:
+        """Where the tables are, for people."""
+        ...
+
+    def claims(self) -> Collection[Account]:
+        """Return the accounts that the dataset's tables name; costs no query."""
+        ...
+
+    def adopt(self, account: Account, *, run_id: str) -> None:
+        """Give the dataset to an account.
+
+        The syncs of others lose their watermarks, so that each reads everything again.
+        """
+        ...
+
+    def prepare(self, account: str = "") -> None:
+        """Create what is missing, and note whose tickets these are by the account's digest."""
         ...
 
     def can_resume(self, checkpoint: Checkpoint) -> bool:

@@ -33,6 +33,7 @@ class InMemoryDataset:
         self.tables: dict[str, dict[tuple[Any, ...], Row]] = {}
         self.beside: dict[str, list[Row]] = {}
         self.created: dict[str, datetime] = {}
+        self.labels: dict[str, str] = {}
         self.stagings: dict[str, list[Row]] = {}
         self.states: dict[str, SyncState] = {}
         self.log: dict[tuple[int, str], RunRecord] = {}
@@ -47,6 +48,16 @@ class InMemoryDataset:
         """Drop a table."""
         self.tables.pop(name, None)
         self.beside.pop(name, None)
+        self.labels.pop(name, None)
+
+    def claim(self, account: str) -> None:
+        """Note whose tickets these are."""
+        self.create(tables.TICKETS.name)
+        self.labels[tables.TICKETS.name] = account
+
+    def owner(self) -> str | None:
+        """Return whose tickets the table says to hold."""
+        return self.labels.get(tables.TICKETS.name)
 
     def facts(self, spec: TableSpec) -> TableFacts | None:
         """Return what the table's metadata would say."""

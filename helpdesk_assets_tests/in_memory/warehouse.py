@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from helpdesk_assets.errors import BatchGone, ConcurrentUpdate, WarehouseRefused
+from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest, Mode
 from helpdesk_assets.model.run_history import MAX_RECENT_RUNS, known_runs
 from helpdesk_assets.model.state import (
@@ -61,9 +62,43 @@ class InMemoryWarehouse:
         )
         return Ground(tickets, history)
 
-    def prepare(self) -> None:
+    @property
+    def dataset_name(self) -> str:
+        return "in.memory"
+
+    def claims(self) -> set[Account]:
+        states = self._dataset.states.values()
+        unfinished = (state.checkpoint for state in states if state.checkpoint)
+        return {
+            *(Account(state.provider, state.account) for state in states if state.account),
+            *(Account(each.provider, each.account) for each in unfinished if each.account),
+            *(Account("", owner) for owner in [self._dataset.owner()] if owner),
+        }
+
+    def adopt(self, account: Account, *, run_id: str) -> None:
+        for name, state in self._dataset.states.items():
+            if state.account != account.digest:
+                self._dataset.states[name] = replace(
+                    state,
+                    provider=account.provider,
+                    account=account.digest,
+                    mapping=None,
+                    watermark=None,
+                    cursor=None,
+                    checkpoint=None,
+                    window=None,
+                    version=state.version + 1,
+                    run_id=run_id,
+                    reason=f"{Mode.MANUAL}: adopted for another account",
+                    closed_at=datetime.now(UTC),
+                )
+        self._dataset.claim(account.digest)
+
+    def prepare(self, account: str = "") -> None:
         for spec in tables.SYNC_TABLES:
             self._dataset.create(spec.name)
+        if account:
+            self._dataset.claim(account)
 
     def can_resume(self, checkpoint: Checkpoint) -> bool:
         return checkpoint.staging in self._dataset.stagings
@@ -160,6 +195,9 @@ class InMemoryWarehouse:
             recent_runs=_recent_runs(expected),
             full_load_at=expected.full_load_at if expected else None,
             tickets_created=expected.tickets_created if expected else None,
+            provider=expected.provider if expected else "",
+            account=expected.account if expected else "",
+            mapping=expected.mapping if expected else None,
         )
         if not self.compare_and_set(expected.version if expected else 0, state):
             raise ConcurrentUpdate("A run has moved the watermark meanwhile. Nothing was changed.")
@@ -195,6 +233,9 @@ class InMemoryWarehouse:
             _recent_runs(seen),
             full_load_at=_full_load_at(manifest, seen),
             tickets_created=manifest.tickets_created or (seen.tickets_created if seen else None),
+            provider=manifest.provider or (seen.provider if seen else ""),
+            account=manifest.account or (seen.account if seen else ""),
+            mapping=manifest.mapping or (seen.mapping if seen else None),
         )
         if not self.compare_and_set(manifest.expected_version, state):
             raise ConcurrentUpdate("Another run has moved the watermark; run the sync again.")

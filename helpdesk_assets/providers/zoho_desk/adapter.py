@@ -202,6 +202,7 @@ def from_settings(settings: Settings, runtime: Runtime | None = None) -> ZohoDes
         settings,
         oauth,
         base_path="/api/v1",
+        organisation=org_id(settings),
         concurrency=concurrency(settings),
         parse_rate_limit=parse_rate_limit,
         parse_error=parse_error,

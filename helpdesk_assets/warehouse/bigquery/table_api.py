@@ -164,6 +164,14 @@ class TableApi:
                 table, ["expires"], retry=self._retry(), timeout=self._deadlines.request
             )
 
+    def update_labels(self, table: bigquery.Table) -> None:
+        """Write the table's labels as `table` has them."""
+        with self.translate_errors(f"labelling table {table.table_id}"):
+            self._client.update_table(
+                table, ["labels"], retry=self._retry(), timeout=self._deadlines.request
+            )
+        self._tables.pop(table.table_id, None)
+
     def update_partitioning(self, table: bigquery.Table) -> None:
         """Write the expiry of the table's partitions as `table` has it."""
         with self.translate_errors(f"setting the partition expiry of table {table.table_id}"):
