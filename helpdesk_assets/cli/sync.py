@@ -88,6 +88,8 @@ def summary(report: SyncReport) -> Table:
         bad = ", ".join(f"{bad.ticket_id} ({bad.field})" for bad in manifest.bad[:NAMED_MISSED])
         table.add_row("  unreadable", f"{manifest.bad_count:,}  {bad}")
     table.add_row("missed updates", _missed(report))
+    if manifest.mapping_notice:
+        table.add_row("notice", manifest.mapping_notice)
     api = manifest.api
     table.add_row("API calls", f"{api.calls:,} ({format_bytes(api.bytes_received)})")
     table.add_row("query jobs", f"{report.query_jobs} (load jobs: {report.load_jobs})")

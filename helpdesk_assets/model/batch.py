@@ -102,6 +102,22 @@ class Manifest:
     mapping_before: int | None = None
 
     @property
+    def mapping_notice(self) -> str | None:
+        """What to do about rows that an older mapping filled; None if there is nothing to do."""
+        if self.mapping_before in (None, self.mapping) or self.rewrites_rows:
+            return None
+        return (
+            "This version fills columns from the helpdesk's fields in another way than the one "
+            f"that wrote the rows (mapping {self.mapping_before}, now {self.mapping}). A row "
+            "changes with its ticket; `helpdesk-assets sync --full` rewrites them all."
+        )
+
+    @property
+    def rewrites_rows(self) -> bool:
+        """Whether a person has asked for a full load, which rewrites equal versions as well."""
+        return self.mode is Mode.FULL and self.reason.startswith("asked for")
+
+    @property
     def may_have_tombstones(self) -> bool:
         """Whether rows of the batch may tell only that a ticket was deleted."""
         return self.tombstones > 0 or self.has_checkpoint

@@ -88,15 +88,16 @@ class SyncReport:
     def result(self) -> dict[str, Any]:
         """Return the result object of the command line.
 
-        `reason` is why everything was read again; there is none if the tables were as they should.
+        `reason` is why everything was read again, and `notice` what a person should do; there are
+        none if all is as it should be.
         """
-        reason = self.manifest.ground_reason
+        more = {"reason": self.manifest.ground_reason, "notice": self.manifest.mapping_notice}
         return {
             "status": "ok",
             "tickets_synced": self.tickets_synced,
             "missed_updates_detected": self.facts.missed_total,
             "mode": self.manifest.mode.value,
-        } | ({"reason": reason} if reason else {})
+        } | {name: text for name, text in more.items() if text}
 
 
 def fetch_batch(
@@ -171,6 +172,8 @@ def fetch_batch(
         mapping=helpdesk.capabilities.mapping_version,
         mapping_before=state.mapping if state else None,
     )
+    if manifest.mapping_notice:
+        log.warning("%s", manifest.mapping_notice)
     return replace(batch, manifest=manifest)
 
 

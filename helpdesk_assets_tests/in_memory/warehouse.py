@@ -235,7 +235,7 @@ class InMemoryWarehouse:
             tickets_created=manifest.tickets_created or (seen.tickets_created if seen else None),
             provider=manifest.provider or (seen.provider if seen else ""),
             account=manifest.account or (seen.account if seen else ""),
-            mapping=manifest.mapping or (seen.mapping if seen else None),
+            mapping=_mapping(manifest),
         )
         if not self.compare_and_set(manifest.expected_version, state):
             raise ConcurrentUpdate("Another run has moved the watermark; run the sync again.")
@@ -274,6 +274,11 @@ class InMemoryCheckpoints:
             expected_version, replace(state, checkpoint=checkpoint)
         ):
             raise ConcurrentUpdate("Another run has moved the state; no checkpoint was saved.")
+
+
+def _mapping(manifest: Manifest) -> int | None:
+    is_mapped = manifest.mapping_before is None or manifest.rewrites_rows
+    return manifest.mapping if is_mapped else manifest.mapping_before
 
 
 def _full_load_at(manifest: Manifest, seen: SyncState | None) -> datetime | None:

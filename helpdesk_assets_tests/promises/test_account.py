@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from helpdesk_assets.errors import AccountMismatch
+from helpdesk_assets.extract.plan import RequestedMode
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Mode
 from helpdesk_assets_tests.conformance.vendors import REST, ZENDESK, Vendor
@@ -150,3 +151,17 @@ def test_simulator_on_another_port_is_the_same_account(harness: Harness) -> None
     url = harness.settings.helpdesk_base_url.replace("127.0.0.1", "localhost")
     report = harness.sync(helpdesk_base_url=url)
     assert report.manifest.mode is Mode.INCREMENTAL
+
+
+def test_changed_mapping_is_told_until_rows_are_rewritten(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "notice" not in harness.sync().result()
+    monkeypatch.setattr("helpdesk_assets.providers.rest.adapter.MAPPING_VERSION", 2)
+    for _ in range(2):
+        report = harness.sync()
+        assert report.manifest.mode is Mode.INCREMENTAL
+        assert "mapping 1, now 2" in report.result()["notice"]
+        assert "helpdesk-assets sync --full" in report.result()["notice"]
+    assert "notice" not in harness.sync(RequestedMode.FULL).result()
+    assert "notice" not in harness.sync().result()

@@ -108,6 +108,8 @@ def commit_statement(
     }
     counts = f"\n  FROM (\n{indent(counted.sql, '  ')}\n  ) AS F\n  WHERE F.is_whole"
     moved = manifest.window.until if manifest.advances_watermark else None
+    # Told until somebody has had the rows rewritten.
+    is_mapped = manifest.mapping_before is None or manifest.rewrites_rows
     is_full_load = manifest.mode is Mode.FULL and manifest.advances_watermark
     read_counts = ReadCounts(manifest.rows, manifest.pages, manifest.api.calls)
     own = (
@@ -125,7 +127,7 @@ def commit_statement(
         ),
         Parameter("provider", ColumnType.STRING, manifest.provider or None),
         Parameter("account", ColumnType.STRING, manifest.account or None),
-        Parameter("mapping", ColumnType.INT64, manifest.mapping),
+        Parameter("mapping", ColumnType.INT64, manifest.mapping if is_mapped else None),
         Parameter("tickets_created", ColumnType.TIMESTAMP, manifest.tickets_created),
     )
     sql = compare_and_set(dataset, values, updates, values_from=counts)

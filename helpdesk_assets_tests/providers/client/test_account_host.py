@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import SecretStr
 
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.model.account import Account
@@ -57,11 +58,11 @@ def test_every_adapter_names_its_account(provider: str) -> None:
             helpdesk_provider=provider,
             helpdesk_base_url=url,
             helpdesk_user="agent@example.com",
-            helpdesk_api_token="token",
+            helpdesk_api_token=SecretStr("token"),
             zoho_org_id=org,
             zoho_client_id="client",
-            zoho_client_secret="secret",
-            zoho_refresh_token="token",
+            zoho_client_secret=SecretStr("secret"),
+            zoho_refresh_token=SecretStr("token"),
             zoho_accounts_url="https://accounts.zoho.eu",
             zoho_token_cache="off",
         )
