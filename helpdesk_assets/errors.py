@@ -41,6 +41,10 @@ class SchemaMismatch(UserError):
     """A column of the batch has a different type from the table's."""
 
 
+class AccountMismatch(UserError):
+    """The dataset holds the tickets of another account of a helpdesk."""
+
+
 class BatchGone(UserError):
     """A batch, or what was merged of it, is no longer there. The watermark was not moved."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -19,7 +20,7 @@ from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Parameter, Query
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets.warehouse.table_spec import ColumnType, TableSpec
-from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, read_rows
+from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, Row, read_rows
 from helpdesk_assets_tests.in_memory.warehouse import InMemoryWarehouse
 
 _SPECS = {
@@ -66,6 +67,18 @@ class Backend(Protocol):
 
     def empty_column(self, column: str, ids: Iterable[str]) -> None:
         """Set a column of tickets to NULL by hand."""
+        ...
+
+    def drop_table(self, table: str) -> None:
+        """Drop a table by hand."""
+        ...
+
+    def keep_copy(self, table: str) -> None:
+        """Remember a table as it is now."""
+        ...
+
+    def put_copy_back(self, table: str, *, in_place: bool) -> None:
+        """Put the remembered rows back: by CREATE OR REPLACE, or in place by DELETE and INSERT."""
         ...
 
     def stagings(self) -> list[str]:
@@ -122,6 +135,21 @@ class BigQueryBackend:
         sql = f"UPDATE {self._tickets} SET {column} = NULL WHERE ticket_id IN UNNEST(@ids)"
         self._run(sql, ids)
 
+    def drop_table(self, table: str) -> None:
+        self.client.drop_table(table)
+
+    def keep_copy(self, table: str) -> None:
+        source, kept = (self.client.dataset.table(name) for name in (table, f"{table}_copy"))
+        self._run(f"CREATE OR REPLACE TABLE {kept} AS SELECT * FROM {source}", ())
+
+    def put_copy_back(self, table: str, *, in_place: bool) -> None:
+        target, kept = (self.client.dataset.table(name) for name in (table, f"{table}_copy"))
+        if not in_place:
+            self._run(f"CREATE OR REPLACE TABLE {target} AS SELECT * FROM {kept}", ())
+            return
+        self._run(f"DELETE FROM {target} WHERE TRUE", ())
+        self._run(f"INSERT INTO {target} SELECT * FROM {kept}", ())
+
     def stagings(self) -> list[str]:
         names = (item.table_id for item in self.client.list_tables())
         return [name for name in names if "__stg_" in name]
@@ -143,6 +171,7 @@ class InMemoryBackend:
 
     def __init__(self) -> None:
         self.dataset = InMemoryDataset()
+        self.copies: dict[str, dict[tuple[Any, ...], Row]] = {}
 
     @contextmanager
     def connected(self, settings: Settings) -> Iterator[InMemoryWarehouse]:
@@ -197,6 +226,19 @@ class InMemoryBackend:
     def empty_column(self, column: str, ids: Iterable[str]) -> None:
         for ticket_id in ids:
             self.dataset.tables[tables.TICKETS.name][ticket_id,][column] = None
+
+    def drop_table(self, table: str) -> None:
+        self.dataset.drop(table)
+
+    def keep_copy(self, table: str) -> None:
+        self.copies[table] = copy.deepcopy(self.dataset.tables[table])
+
+    def put_copy_back(self, table: str, *, in_place: bool) -> None:
+        if not in_place:
+            self.dataset.drop(table)
+        stored = self.dataset.create(table)
+        stored.clear()
+        stored.update(copy.deepcopy(self.copies[table]))
 
     def stagings(self) -> list[str]:
         return list(self.dataset.stagings)

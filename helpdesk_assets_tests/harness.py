@@ -25,6 +25,7 @@ from helpdesk_assets.model.state import SyncState
 from helpdesk_assets.operations.reconcile import ReconcilePolicy, ReconcileReport, reconcile
 from helpdesk_assets.operations.repair import CHUNK_SIZE, RepairReport, repair_tickets
 from helpdesk_assets.operations.sync import SyncPolicy, SyncReport, run_sync
+from helpdesk_assets.providers.base import Capabilities
 from helpdesk_assets.providers.client.connection import Runtime
 from helpdesk_assets.providers.parsing.field_map import FieldMap
 from helpdesk_assets.providers.parsing.tickets import TicketReader
@@ -81,6 +82,11 @@ class Harness:
     def connected(self, settings: Settings | None = None) -> AbstractContextManager[Warehouse]:
         """Open the warehouse as a run does."""
         return self.backend.connected(settings or self.settings)
+
+    def capabilities(self) -> Capabilities:
+        """What the helpdesk's adapter says of it."""
+        with closing(make_helpdesk(self.settings, self._runtime)) as helpdesk:
+            return helpdesk.capabilities
 
     def log_in(self) -> None:
         """Set what it takes now: the helpdesk's token may be another one than it was."""

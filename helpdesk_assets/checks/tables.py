@@ -18,7 +18,7 @@ from helpdesk_assets.checks.webhooks import (
     webhook_latency,
     webhook_silence,
 )
-from helpdesk_assets.model.batch import Manifest
+from helpdesk_assets.model.batch import Manifest, Mode
 from helpdesk_assets.model.state import RunCounts
 
 # Two ticks of the two-hour schedule: a single late tick is noise. Twice that: nobody looked.
@@ -61,6 +61,31 @@ def read_whole(evidence: Evidence) -> CheckResult:
         severity=Severity.ERROR,
         description=" ".join(problems) or "Every fetched ticket is in the table.",
         facts=_read_counts(manifest, facts),
+    )
+
+
+def table_shrank(evidence: Evidence) -> CheckResult:
+    """Whether the tables still held all that earlier runs had written."""
+    facts, manifest = evidence.latest or RunCounts(), evidence.manifest
+    problems = []
+    if manifest is not None and manifest.ground_reason is not None:
+        problems.append(f"When the run began, {manifest.ground_reason}.")
+    if facts.rows_lost:
+        problems.append(f"Rows of {facts.rows_lost:,} tickets are gone since the run before.")
+    if facts.behind:
+        problems.append(f"Older versions of {facts.behind:,} tickets were put back.")
+    if problems:
+        problems.append(_what_was_done(manifest))
+    return CheckResult(
+        "table_shrank",
+        passed=not problems,
+        severity=Severity.ERROR,
+        description=" ".join(problems) or "The tables held all that earlier runs had written.",
+        facts={
+            "rows_lost": facts.rows_lost,
+            "tickets_behind": facts.behind,
+            "table_rows": facts.rows,
+        },
     )
 
 
@@ -129,6 +154,7 @@ ALL_CHECKS = (
     overlap_too_small,
     no_fallback,
     read_whole,
+    table_shrank,
     one_row_per_ticket,
     no_null_keys_or_times,
     no_time_in_the_future,
@@ -139,6 +165,18 @@ ALL_CHECKS = (
 def evaluate_checks(evidence: Evidence) -> tuple[CheckResult, ...]:
     """Runs all checks, the most important ones for a reader first."""
     return tuple(check(evidence) for check in ALL_CHECKS)
+
+
+def _what_was_done(manifest: Manifest | None) -> str:
+    if manifest is not None and manifest.mode is Mode.FULL and manifest.advances_watermark:
+        return (
+            "This run has read every ticket again, so what the helpdesk still has is back. Find "
+            "out who changes the dataset: nothing here deletes rows."
+        )
+    return (
+        "The next run reads every ticket again. Find out who changes the dataset: nothing here "
+        "deletes rows."
+    )
 
 
 def _table_check(

@@ -34,13 +34,18 @@ def root() -> None:
 
 @root.command()
 @click.option("--full", is_flag=True, help="Read every ticket, whatever the watermark is.")
+@click.option(
+    "--adopt-account",
+    is_flag=True,
+    help="Take over a dataset that another account of a helpdesk has filled: says what it does.",
+)
 @json_option
 @verbose_option
-def sync(full: bool, as_json: bool) -> None:
+def sync(full: bool, adopt_account: bool, as_json: bool) -> None:
     """Run one sync, without Dagster."""
     from helpdesk_assets.cli.sync import sync_once
 
-    sync_once(full=full, as_json=as_json)
+    sync_once(full=full, adopt_account=adopt_account, as_json=as_json)
 
 
 @root.command()

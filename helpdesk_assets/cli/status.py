@@ -13,6 +13,7 @@ from helpdesk_assets.cli.connections import open_tables
 from helpdesk_assets.formatting import format_duration, format_iso, format_time
 from helpdesk_assets.model.run_history import known_runs
 from helpdesk_assets.model.state import Checkpoint, RunRecord, SyncState
+from helpdesk_assets.operations.ground import full_load_reason
 from helpdesk_assets.settings import Settings, load_settings
 
 HOURS = 24
@@ -21,12 +22,16 @@ SHOWN_RUNS = 8
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What `status` shows. `state` is None before the first run or checkpoint."""
+    """What `status` shows. `state` is None before the first run or checkpoint.
+
+    `ground_reason` is what is wrong with the tables; the next run reads everything then.
+    """
 
     sync_name: str
     state: SyncState | None
     missed: int
     now: datetime
+    ground_reason: str | None = None
 
     @property
     def runs(self) -> tuple[RunRecord, ...]:
@@ -56,7 +61,8 @@ def read_status(settings: Settings) -> Status:
         state = tables.read_state()
         # Before a run has closed, the ledger may not exist yet, only a checkpoint.
         missed = tables.missed_in_last_hours(HOURS) if state and state.version else 0
-    return Status(settings.sync_name, state, missed, datetime.now(UTC))
+        ground_reason = full_load_reason(state, tables.ground())
+    return Status(settings.sync_name, state, missed, datetime.now(UTC), ground_reason)
 
 
 def to_json_object(status: Status) -> dict[str, Any]:
@@ -70,6 +76,7 @@ def to_json_object(status: Status) -> dict[str, Any]:
             round((status.now - watermark).total_seconds()) if watermark else None
         ),
         "rows": state.facts.rows if state else None,
+        "tables_changed": status.ground_reason,
         "missed_last_24_hours": status.missed,
         "checkpoint": _checkpoint(state.checkpoint) if state and state.checkpoint else None,
         "runs": [_run(run) for run in status.runs],
@@ -113,6 +120,8 @@ def _print(status: Status, state: SyncState) -> None:
         facts.add_row("checkpoint", f"{stored_text}; the next run resumes there")
     if state.version:
         facts.add_row("rows", f"{state.facts.rows:,} in tickets when the last run closed")
+        if status.ground_reason:
+            facts.add_row("tables", f"{status.ground_reason}; the next run reads every ticket")
         facts.add_row("missed updates", f"{status.missed:,} recorded in the last {HOURS} h")
     runs = Table("last runs", "mode", "tickets", "missed", "reason", box=None, pad_edge=False)
     runs.columns[0].no_wrap = True

@@ -16,8 +16,9 @@ from helpdesk_assets.cli.connections import open_connections
 from helpdesk_assets.cli.progress import fetch_progress
 from helpdesk_assets.extract.plan import RequestedMode, SyncRequest
 from helpdesk_assets.formatting import format_bytes, format_phases, format_time
+from helpdesk_assets.operations.account import account_of, describe_adoption
 from helpdesk_assets.operations.sync import SyncPolicy, SyncReport, run_sync
-from helpdesk_assets.settings import load_settings
+from helpdesk_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,9 +28,23 @@ log = logging.getLogger(__name__)
 NAMED_MISSED = 5
 
 
-def sync_once(*, full: bool, as_json: bool) -> None:
-    """Run one sync and print its report."""
+def sync_once(*, full: bool, adopt_account: bool, as_json: bool) -> None:
+    """Run one sync and print its report; before, take the dataset over if that is wanted."""
+    if adopt_account:
+        _adopt(load_settings())
     run_and_report(SyncRequest(RequestedMode.FULL if full else RequestedMode.AUTO), as_json=as_json)
+
+
+def _adopt(settings: Settings) -> None:
+    """Say what adopting the dataset does, on stderr, and do it."""
+    with open_connections(settings) as connections:
+        account = account_of(connections.helpdesk.capabilities)
+        effect = describe_adoption(connections.tables, account)
+        if effect is None:
+            click.echo("The dataset is this account's already; nothing to adopt.", err=True)
+            return
+        click.echo(effect, err=True)
+        connections.tables.adopt(account, run_id=uuid.uuid4().hex)
 
 
 def run_and_report(sync_request: SyncRequest, *, as_json: bool) -> None:
@@ -73,6 +88,8 @@ def summary(report: SyncReport) -> Table:
         bad = ", ".join(f"{bad.ticket_id} ({bad.field})" for bad in manifest.bad[:NAMED_MISSED])
         table.add_row("  unreadable", f"{manifest.bad_count:,}  {bad}")
     table.add_row("missed updates", _missed(report))
+    if manifest.mapping_notice:
+        table.add_row("notice", manifest.mapping_notice)
     api = manifest.api
     table.add_row("API calls", f"{api.calls:,} ({format_bytes(api.bytes_received)})")
     table.add_row("query jobs", f"{report.query_jobs} (load jobs: {report.load_jobs})")

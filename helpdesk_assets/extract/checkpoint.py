@@ -18,6 +18,7 @@ from helpdesk_assets.extract.plan import Plan
 from helpdesk_assets.model.batch import batch_staging_name
 from helpdesk_assets.model.state import Checkpoint
 from helpdesk_assets.model.tickets import Page
+from helpdesk_assets.providers.base import Capabilities
 from helpdesk_assets.spool import Spool
 
 # Each checkpoint is a load job, of which BigQuery allows 1,500 a day for a table.
@@ -69,7 +70,7 @@ class Checkpointer:
         checkpoint_policy: CheckpointPolicy | None,
         plan: Plan,
         *,
-        provider: str,
+        capabilities: Capabilities,
         batch_id: str,
         spool: Spool,
         writer: BatchWriter,
@@ -79,14 +80,14 @@ class Checkpointer:
         Args:
             checkpoint_policy: None: nothing is saved, as for a range.
             plan: what is read.
-            provider: the helpdesk's name; another helpdesk's checkpoint is not resumed.
+            capabilities: name and account; another helpdesk's checkpoint is not resumed.
             batch_id: names the staging table.
             spool: the rows since the last checkpoint.
             writer: counts of all rows.
         """
         self._checkpoint_policy = checkpoint_policy
         self.plan = plan
-        self._provider = provider
+        self._capabilities = capabilities
         own = batch_staging_name(batch_id)
         self.staging = plan.checkpoint.staging if plan.checkpoint else own
         self._spool = spool
@@ -128,7 +129,7 @@ class Checkpointer:
         writer, plan = self._writer, self.plan
         now = self._checkpoint_policy.now if self._checkpoint_policy else (lambda: page.served_at)
         return Checkpoint(
-            provider=self._provider,
+            provider=self._capabilities.name,
             staging=self.staging,
             resume=resume,
             saved_at=now(),
@@ -143,4 +144,5 @@ class Checkpointer:
             bad_count=writer.bad_count,
             share=page.share,
             forced=plan.forced,
+            account=self._capabilities.account,
         )

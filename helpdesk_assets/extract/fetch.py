@@ -125,7 +125,7 @@ class BatchFetcher:
         self._checkpointer = Checkpointer(
             None if plan.is_range else self._checkpoint_policy,
             plan,
-            provider=helpdesk.capabilities.name,
+            capabilities=helpdesk.capabilities,
             batch_id=self._batch_id,
             spool=self._spool,
             writer=self._writer,
@@ -221,6 +221,7 @@ class BatchFetcher:
             has_checkpoint=has_checkpoint,
             read_since=self._read_since,
             forced=is_forced,
+            ground_reason=plan.ground_reason,
         )
 
 

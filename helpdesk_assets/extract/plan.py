@@ -62,6 +62,7 @@ class Plan:
         fallback: the listing is read because the change endpoint failed.
         checkpoint: the interrupted run to resume.
         forced: see `Manifest.forced`.
+        ground_reason: what is wrong with the tables that the watermark speaks of; None: nothing.
     """
 
     mode: Mode
@@ -77,6 +78,7 @@ class Plan:
     fallback: bool = False
     checkpoint: Checkpoint | None = None
     forced: bool = False
+    ground_reason: str | None = None
 
 
 def plan_run(
@@ -86,6 +88,7 @@ def plan_run(
     adopted: datetime | None,
     overlap: timedelta,
     capabilities: Capabilities,
+    full_reason: str | None = None,
 ) -> Plan:
     """Plan one run.
 
@@ -98,6 +101,8 @@ def plan_run(
         adopted: where an older sync's table ends; given only if no run has committed yet.
         overlap: how far windows overlap at least.
         capabilities: what the helpdesk needs.
+        full_reason: why changes before the watermark may be missing from the tables: everything is
+            read then. An interrupted full load is gone on with all the same.
 
     Raises:
         UserError: the options contradict each other or the state.
@@ -114,6 +119,7 @@ def plan_run(
         first_load=start is None,
         expected_version=state.version if state else 0,
         initial_watermark=watermark,
+        ground_reason=full_reason,
     )
     if sync_request.is_range:
         return _range(base, sync_request)
@@ -122,10 +128,18 @@ def plan_run(
     checkpoint = state.checkpoint if state else None
     if (
         checkpoint is not None
-        and checkpoint.provider == capabilities.name
+        and (checkpoint.provider, checkpoint.account) == (capabilities.name, capabilities.account)
         and sync_request.requested_mode is RequestedMode.AUTO
+        and (full_reason is None or checkpoint.mode is Mode.FULL)
     ):
         return _resume(base, checkpoint)
+    if full_reason is not None:
+        if sync_request.requested_mode is RequestedMode.INCREMENTAL:
+            raise UserError(
+                f"An incremental run was asked for, but {full_reason}, so changes before the "
+                "watermark may be missing. Run with mode auto or full once."
+            )
+        return replace(base, reason=full_reason)
     if start is None:
         if sync_request.requested_mode is RequestedMode.INCREMENTAL:
             raise UserError(

@@ -61,6 +61,12 @@ class Manifest:
         read_since: the helpdesk's clock at its first answer; all rows were read then or later.
         forced: the table is to equal the batch: rows of equal versions are compared by columns. The
             batch is always staged, since raw_ticket_changes keeps each version as it first came.
+        ground_reason: what was wrong with the tables when the run began; None if nothing was.
+        tickets_created: when the tickets table was made that the run began with.
+        provider: the name of the helpdesk's provider.
+        account: digest of the helpdesk's account.
+        mapping: the provider's version of how fields fill columns.
+        mapping_before: that of the last run that closed; None if there was none.
     """
 
     batch_id: str
@@ -93,6 +99,23 @@ class Manifest:
     seconds: float = 0.0
     read_since: datetime | None = None
     forced: bool = False
+    ground_reason: str | None = None
+    tickets_created: datetime | None = None
+    provider: str = ""
+    account: str = ""
+    mapping: int | None = None
+    mapping_before: int | None = None
+
+    @property
+    def mapping_notice(self) -> str | None:
+        """What to do about rows that an older mapping filled; None if there is nothing to do."""
+        if self.mapping_before in (None, self.mapping) or self.forced:
+            return None
+        return (
+            "This version fills columns from the helpdesk's fields in another way than the one "
+            f"that wrote the rows (mapping {self.mapping_before}, now {self.mapping}). A row "
+            "changes with its ticket; `helpdesk-assets sync --full` rewrites them all."
+        )
 
     @property
     def may_have_tombstones(self) -> bool:

@@ -86,6 +86,11 @@ class RunCounts:
     repeated: tuple[RepeatedRows, ...] = ()
 
     @property
+    def distinct_rows(self) -> int:
+        """Rows of the tickets table without repeated ones: removing these loses no ticket."""
+        return self.rows - self.repeated_keys
+
+    @property
     def tickets(self) -> int:
         """Distinct tickets of the run, each now at least as new in the table."""
         return self.inserted + self.updated + self.unchanged + self.rejected
@@ -153,6 +158,7 @@ class Checkpoint:
         bad: the first unreadable tickets; `bad_count` counts all.
         share: the part of the window, by time, that has been read; None if unknown.
         forced: see `Manifest.forced`.
+        account: the digest of the account that is read.
     """
 
     provider: str
@@ -170,6 +176,7 @@ class Checkpoint:
     bad_count: int
     share: float | None
     forced: bool = False
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +190,10 @@ class SyncState:
         reason: mode and reason of the last run, as `mode: reason`.
         recent_runs: the runs that closed before the last one, newest first.
         full_load_at: the helpdesk's clock when the last full load ended.
+        provider: of the account whose tickets these are; empty before the first run has closed.
+        account: digest of that account.
+        mapping: the provider's version of how fields fill columns, of the last run; None: not said.
+        tickets_created: when the tickets table was made that the last run closed over.
     """
 
     sync_name: str
@@ -198,3 +209,17 @@ class SyncState:
     recent_runs: tuple[RunRecord, ...] = ()
     checkpoint: Checkpoint | None = None
     full_load_at: datetime | None = None
+    tickets_created: datetime | None = None
+    provider: str = ""
+    account: str = ""
+    mapping: int | None = None
+
+    @property
+    def ended_with_full_load(self) -> bool:
+        """Whether the last run to close had read everything."""
+        return (
+            self.window is not None
+            and self.full_load_at is not None
+            and self.full_load_at >= self.window.until
+            and (self.reason or "").startswith(f"{Mode.FULL}: ")
+        )

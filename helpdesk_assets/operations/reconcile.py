@@ -26,6 +26,7 @@ from helpdesk_assets.model.reconciliation import (
 )
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.naming import batch_id
+from helpdesk_assets.operations.account import check_account
 from helpdesk_assets.operations.inventory import cutoffs_of, read_inventory, refusal_reason
 from helpdesk_assets.operations.repair import RepairReport, repair_tickets
 from helpdesk_assets.providers.base import Helpdesk
@@ -148,11 +149,13 @@ def reconcile(
 
     Raises:
         UserError: no run has committed a watermark yet.
+        AccountMismatch: the dataset holds the tickets of another account.
         EndpointFailed, CredentialsRefused: as `Helpdesk.inventory` and `Helpdesk.ticket`.
     """
     started, calls, used = monotonic(), helpdesk.use.calls, warehouse.use
+    account = check_account(warehouse, helpdesk.capabilities)
     watermark = _watermark(warehouse)
-    warehouse.prepare()
+    warehouse.prepare(account.digest)
     store = warehouse.inventories()
     with Spool(warehouse.small_batch_bytes) as entries:
         sweep_id = batch_id(now(), run_id, attempt)

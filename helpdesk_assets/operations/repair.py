@@ -22,6 +22,7 @@ from helpdesk_assets.model.state import SyncState
 from helpdesk_assets.model.tickets import ApiUsage, Page, Ticket, Window
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.naming import batch_id
+from helpdesk_assets.operations.account import check_account
 from helpdesk_assets.operations.ordered_fetch import fetch_in_order
 from helpdesk_assets.operations.repeated_rows import heal_repeated_rows
 from helpdesk_assets.operations.write_batch import write_batch
@@ -115,9 +116,11 @@ def repair_tickets(
         now: this machine's clock, for batch names, and if the helpdesk has given no time.
 
     Raises:
+        AccountMismatch: the dataset holds the tickets of another account.
         EndpointFailed, CredentialsRefused: as `Helpdesk.ticket`. Chunks merged before stay.
     """
-    warehouse.prepare()
+    account = check_account(warehouse, helpdesk.capabilities)
+    warehouse.prepare(account.digest)
     report, pending = RepairReport(), iter(ids)
     number = 0
     while requested := list(dict.fromkeys(islice(pending, chunk))):

@@ -19,6 +19,8 @@ from helpdesk_assets.extract.progress import Progress
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.state import Checkpoint, RunCounts, SyncState
 from helpdesk_assets.model.webhooks import WebhookPolicy
+from helpdesk_assets.operations.account import check_account
+from helpdesk_assets.operations.ground import full_load_reason
 from helpdesk_assets.operations.repeated_rows import heal_repeated_rows
 from helpdesk_assets.operations.write_batch import write_batch
 from helpdesk_assets.providers.base import Capabilities, Helpdesk
@@ -84,13 +86,18 @@ class SyncReport:
         return self.facts.tickets
 
     def result(self) -> dict[str, Any]:
-        """Return the result object of the command line."""
+        """Return the result object of the command line.
+
+        `reason` is why everything was read again, and `notice` what a person should do; there are
+        none if all is as it should be.
+        """
+        more = {"reason": self.manifest.ground_reason, "notice": self.manifest.mapping_notice}
         return {
             "status": "ok",
             "tickets_synced": self.tickets_synced,
             "missed_updates_detected": self.facts.missed_total,
             "mode": self.manifest.mode.value,
-        }
+        } | {name: text for name, text in more.items() if text}
 
 
 def fetch_batch(
@@ -118,22 +125,29 @@ def fetch_batch(
 
     Raises:
         UserError: the request contradicts itself or the state.
+        AccountMismatch: the dataset holds the tickets of another account.
         EndpointFailed, CredentialsRefused, TicketUnreadable, WindowTooDense: see
             `BatchFetcher.run`.
         ConcurrentUpdate: another run has moved the state while a checkpoint was saved.
     """
+    account = check_account(warehouse, helpdesk.capabilities)
     state = warehouse.read_state()
     if state and state.checkpoint and not _can_resume(state.checkpoint, warehouse):
         log.warning("The interrupted run's rows have expired; fetching them again.")
         state = replace(state, checkpoint=None)
     has_closed = state is not None and state.version > 0
     adopted = None if has_closed else warehouse.adopted_until()
+    ground = warehouse.ground()
+    ground_reason = full_load_reason(state, ground)
+    if ground_reason is not None:
+        log.warning("Changes may be missing: %s. Reading everything.", ground_reason)
     plan = plan_run(
         state,
         sync_request,
         adopted=adopted,
         overlap=policy.webhooks.lookback,
         capabilities=helpdesk.capabilities,
+        full_reason=ground_reason,
     )
     fetch = BatchFetcher(
         helpdesk,
@@ -146,8 +160,21 @@ def fetch_batch(
         on_page=on_page,
     )
     batch = fetch.run(plan)
-    warehouse.prepare()
-    return batch
+    warehouse.prepare(account.digest)
+    # Of the table that was judged, though it may have been replaced since: the next run shall see.
+    tickets = ground.tickets or warehouse.ground().tickets
+    created = tickets.created if tickets else None
+    manifest = replace(
+        batch.manifest,
+        tickets_created=created,
+        provider=account.provider,
+        account=account.digest,
+        mapping=helpdesk.capabilities.mapping_version,
+        mapping_before=state.mapping if state else None,
+    )
+    if manifest.mapping_notice:
+        log.warning("%s", manifest.mapping_notice)
+    return replace(batch, manifest=manifest)
 
 
 def _can_resume(checkpoint: Checkpoint, warehouse: Warehouse) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
+from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.tickets import ApiUsage, BadTicket, Page, Ticket
 from helpdesk_assets.providers.base import Capabilities
 from helpdesk_assets.providers.client.connection import Connection
@@ -44,7 +45,10 @@ class BaseAdapter(ABC):
         self._retry = connection.retry
         self._concurrency = connection.concurrency
         self._listing_delay = connection.listing_delay
-        self._capabilities = capabilities
+        account = Account.of(capabilities.name, connection.host, connection.organisation)
+        self._capabilities = replace(
+            capabilities, account=account.digest, account_label=account.label
+        )
         self._reader = TicketReader(
             field_map,
             skip_bad=skip_bad,

@@ -31,6 +31,10 @@ class Capabilities:
         minimum_overlap: how far a window must at least reach back (search index lag).
         listing_is_independent: False if the listing uses the same endpoint as `changes`, so falling
             back to it cannot help.
+        account: digest of provider, host and organisation; tables keep it, so that two accounts
+            are never mixed. Empty: not known, and nothing is compared.
+        account_label: the host, for people.
+        mapping_version: grows whenever a vendor's fields fill the columns differently.
     """
 
     name: str
@@ -42,6 +46,9 @@ class Capabilities:
     listing_is_stable: bool
     minimum_overlap: timedelta
     listing_is_independent: bool = True
+    account: str = ""
+    account_label: str = ""
+    mapping_version: int = 1
 
 
 class Helpdesk(Protocol):

@@ -43,15 +43,18 @@ class DeliveryStore:
         self,
         warehouse: BigQueryClient,
         *,
+        before_first_write: Callable[[], None] = lambda: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Set up the writer of one dataset.
 
         Args:
             warehouse: the client of the dataset, closed with the store.
+            before_first_write: refuses a dataset of another account; asked until it does not.
             now: the current time, aware.
         """
         self._warehouse = warehouse
+        self._before_first_write: Callable[[], None] | None = before_first_write
         self._writer = TableWriter(warehouse, small_batch_bytes=MAX_INLINE_BYTES)
         self._now = now
 
@@ -60,7 +63,13 @@ class DeliveryStore:
 
         Two edits within one tick of the helpdesk's clock look alike, and webhooks may come in any
         order. Of these the first stays until the sync, which reads a tick once it is over, decides.
+
+        Raises:
+            AccountMismatch: the dataset holds the tickets of another account.
         """
+        if self._before_first_write is not None:
+            self._before_first_write()
+            self._before_first_write = None
         read = newest_versions(ReadTicket(each.ticket, each.read_at) for each in deliveries)
         now = self._now()
         has_tombstones = any(each.ticket.tombstone for each in read)

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 
 from helpdesk_assets.errors import EndpointFailed, SettingsError
+from helpdesk_assets.operations.account import check_account
+from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.providers.client.connection import Runtime
 from helpdesk_assets.providers.registry import make_helpdesk, make_webhook_format
 from helpdesk_assets.providers.webhooks.events import WebhookFormat
@@ -18,8 +21,10 @@ from helpdesk_assets.receiver.group_commit import BatchingPolicy
 from helpdesk_assets.receiver.store import DeliveryStore
 from helpdesk_assets.receiver.ticket_fetcher import TicketFetcher
 from helpdesk_assets.settings import Settings
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
+from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 
 # In seconds; shorter than the sync's, because a vendor waits for the answer and will retry.
 WEBHOOK_DEADLINES = Deadlines(request=30.0, call=6.0, job=60.0)
@@ -98,7 +103,10 @@ def open_dependencies(settings: Settings, *, insecure: bool = False) -> Dependen
         webhook_format=webhook_format,
         secrets=secrets,
         fetcher=TicketFetcher(helpdesk, concurrency=settings.helpdesk_concurrency),
-        store=DeliveryStore(warehouse),
+        store=DeliveryStore(
+            warehouse,
+            before_first_write=partial(_own_dataset, warehouse, settings, helpdesk),
+        ),
         batching=BatchingPolicy(
             settings.webhook_flush_events,
             settings.webhook_flush_seconds,
@@ -107,3 +115,13 @@ def open_dependencies(settings: Settings, *, insecure: bool = False) -> Dependen
         queue_size=settings.webhook_queue_size,
         interruptible_sleep=interruptible_sleep,
     )
+
+
+def _own_dataset(client: BigQueryClient, settings: Settings, helpdesk: Helpdesk) -> None:
+    """Refuse a dataset of another account; else note in it whose tickets it holds.
+
+    Raises:
+        AccountMismatch: the dataset holds the tickets of another account.
+    """
+    sync_tables = SyncTables.from_settings(client, settings)
+    sync_tables.claim(check_account(sync_tables, helpdesk.capabilities).digest)

@@ -6,12 +6,13 @@ here knows SQL, a client or a table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from helpdesk_assets.extract.checkpoint import CheckpointStore
+from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.reconciliation import (
     DifferenceCount,
@@ -28,7 +29,7 @@ from helpdesk_assets.model.state import (
 )
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport
+from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport, TableFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,14 @@ class Cutoffs:
 
     stable_until: datetime
     synced_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """The tables that a watermark stands on; None for one that is not there."""
+
+    tickets: TableFacts | None
+    history: TableFacts | None
 
 
 class InventoryStore(Protocol):
@@ -106,12 +115,32 @@ class Warehouse(Protocol):
         """Return the state row; None before the first run or checkpoint."""
         ...
 
+    def ground(self) -> Ground:
+        """Return what the tables' metadata says now; costs no query."""
+        ...
+
     def adopted_until(self) -> datetime | None:
         """Return where an older sync's tickets table ends; None if there is no such table."""
         ...
 
-    def prepare(self) -> None:
-        """Create what is missing."""
+    @property
+    def dataset_name(self) -> str:
+        """Where the tables are, for people."""
+        ...
+
+    def claims(self) -> Collection[Account]:
+        """Return the accounts that the dataset's tables name; costs no query."""
+        ...
+
+    def adopt(self, account: Account, *, run_id: str) -> None:
+        """Give the dataset to an account.
+
+        The syncs of others lose their watermarks, so that each reads everything again.
+        """
+        ...
+
+    def prepare(self, account: str = "") -> None:
+        """Create what is missing, and note whose tickets these are by the account's digest."""
         ...
 
     def can_resume(self, checkpoint: Checkpoint) -> bool:

@@ -6,6 +6,7 @@ The tables themselves are in `tables.py`. Must not know SQL or a client.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -119,3 +120,18 @@ class JobUsage:
             self.load_jobs - earlier.load_jobs,
             self.bytes_billed - earlier.bytes_billed,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """What a table's metadata says.
+
+    Attributes:
+        rows: None if not known: rows that were streamed in are not counted at once.
+        created: when it was created, or replaced by another one.
+        rows_expire: whether rows vanish by themselves after some time.
+    """
+
+    rows: int | None
+    created: datetime | None
+    rows_expire: bool = False

@@ -12,7 +12,7 @@ import pytest
 from helpdesk_assets.checks import tables
 from helpdesk_assets.checks.evidence import CheckResult, Evidence, Severity
 from helpdesk_assets.checks.tables import evaluate_checks
-from helpdesk_assets.model.batch import Manifest
+from helpdesk_assets.model.batch import Manifest, Mode
 from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.model.tickets import ApiUsage
 from helpdesk_assets_tests.batches import NOON, SMALL
@@ -88,11 +88,23 @@ def test_unmerged_batch_is_not_a_gap() -> None:
         ("no_null_keys_or_times", replace(FACTS, null_keys=1)),
         ("no_null_keys_or_times", replace(FACTS, null_times=1)),
         ("no_time_in_the_future", replace(FACTS, future_times=1)),
+        ("table_shrank", replace(FACTS, rows_lost=1)),
+        ("table_shrank", replace(FACTS, behind=1)),
     ],
 )
 def test_wrong_table_is_an_error(name: str, facts: RunCounts) -> None:
     failed = [v for v in evaluate_checks(with_facts(facts)) if not v.passed]
     assert [(v.name, v.severity) for v in failed] == [(name, Severity.ERROR)]
+
+
+def test_changed_table_is_an_error_before_anything_closes() -> None:
+    manifest = replace(MANIFEST, ground_reason="the table tickets was not there")
+    for mode, told in ((Mode.FULL, "This run has read"), (Mode.INCREMENTAL, "The next run reads")):
+        evidence = replace(GOOD, manifest=replace(manifest, mode=mode), facts=None)
+        failed = one("table_shrank", evidence)
+        assert (failed.passed, failed.severity) == (False, Severity.ERROR)
+        assert failed.description.startswith("When the run began, the table tickets was not there.")
+        assert told in failed.description
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ def test_before_the_first_run(environment: Settings, run: Run) -> None:
         "watermark": None,
         "watermark_age_seconds": None,
         "rows": None,
+        "tables_changed": None,
         "missed_last_24_hours": 0,
         "checkpoint": None,
         "runs": [],

@@ -5,10 +5,13 @@ import logging
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.settings import Settings
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets_tests.cli.conftest import TICKETS, Command, Run
+from helpdesk_assets_tests.conformance.vendors import ZENDESK
 
 
 def test_first_run_is_full_and_the_next_incremental(environment: Settings, run: Run) -> None:
@@ -123,3 +126,41 @@ def test_log_is_quiet_by_default(environment: Settings, run: Run) -> None:
     run("sync")
 
     assert logging.getLogger("helpdesk_assets").level == logging.WARNING
+
+
+def test_changed_table_is_told_by_every_command(
+    environment: Settings, run: Run, warehouse: BigQueryClient
+) -> None:
+    run("sync")
+    warehouse.drop_table("tickets")
+    reason = "the table tickets was not there"
+
+    assert json.loads(run("status", "--json").stdout)["tables_changed"] == reason
+    assert f"{reason}; the next run reads every ticket" in run("status").stdout
+    doctor = run("doctor")
+    assert (doctor.exit_code, reason in doctor.stdout) == (1, True)
+    result = json.loads(run("sync", "--json").stdout)
+    assert (result["mode"], result["reason"]) == ("full", reason)
+    assert json.loads(run("status", "--json").stdout)["tables_changed"] is None
+    assert run("doctor").exit_code == 0
+
+
+def test_dataset_of_another_account_is_adopted_on_request(
+    environment: Settings, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("sync")
+    nothing = run("sync", "--adopt-account")
+    assert "nothing to adopt" in nothing.stderr
+    with SimulatedHelpdesk(tickets=5, dialect="zendesk") as simulator:
+        for name, value in ZENDESK.settings(simulator).items():
+            monkeypatch.setenv(
+                name.upper(),
+                value.get_secret_value() if isinstance(value, SecretStr) else str(value),
+            )
+        monkeypatch.setenv("HELPDESK_PROVIDER", "zendesk")
+        monkeypatch.setenv("HELPDESK_BASE_URL", simulator.base_url)
+        refused = run("sync")
+        assert refused.exit_code == 1
+        adopted = run("sync", "--adopt-account", "--json")
+    assert "every sync in it loses its watermark" in adopted.stderr
+    assert json.loads(adopted.stdout)["mode"] == "full"

@@ -88,7 +88,7 @@ def count_run(
         index_lag_p99=_index_lag(dataset, manifest),
         webhooks=_count_webhooks(dataset, manifest, events) if events else None,
         rows_lost=max(
-            0, ground_counts.tickets_before(seen) - (len(rows) - repeated["repeated_keys"])
+            0, (seen.facts.distinct_rows if seen else 0) - (len(rows) - repeated["repeated_keys"])
         ),
         behind=_behind(dataset, manifest, seen),
         history_rows=len(dataset.rows(tables.RAW_TICKET_CHANGES)),

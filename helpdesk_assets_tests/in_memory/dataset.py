@@ -12,7 +12,13 @@ from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.state import RunRecord, SyncState
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.table_spec import ColumnType, MergePolicy, MergeReport, TableSpec
+from helpdesk_assets.warehouse.table_spec import (
+    ColumnType,
+    MergePolicy,
+    MergeReport,
+    TableFacts,
+    TableSpec,
+)
 from helpdesk_assets_tests.in_memory.newer_wins import Row, inserted_row, newer_update
 
 
@@ -25,9 +31,38 @@ class InMemoryDataset:
     def __init__(self) -> None:
         self.tables: dict[str, dict[tuple[Any, ...], Row]] = {}
         self.beside: dict[str, list[Row]] = {}
+        self.created: dict[str, datetime] = {}
+        self.labels: dict[str, str] = {}
         self.stagings: dict[str, list[Row]] = {}
         self.states: dict[str, SyncState] = {}
         self.log: dict[tuple[int, str], RunRecord] = {}
+
+    def create(self, name: str) -> dict[tuple[Any, ...], Row]:
+        """Return the table's rows; make it if there is none."""
+        if name not in self.tables:
+            self.created[name] = datetime.now(UTC)
+        return self.tables.setdefault(name, {})
+
+    def drop(self, name: str) -> None:
+        """Drop a table."""
+        self.tables.pop(name, None)
+        self.beside.pop(name, None)
+        self.labels.pop(name, None)
+
+    def claim(self, account: str) -> None:
+        """Note whose tickets these are."""
+        self.create(tables.TICKETS.name)
+        self.labels[tables.TICKETS.name] = account
+
+    def owner(self) -> str | None:
+        """Return whose tickets the table says to hold."""
+        return self.labels.get(tables.TICKETS.name)
+
+    def facts(self, spec: TableSpec) -> TableFacts | None:
+        """Return what the table's metadata would say."""
+        if spec.name not in self.tables:
+            return None
+        return TableFacts(len(self.rows(spec)), self.created[spec.name])
 
     def rows(self, spec: TableSpec) -> list[Row]:
         """Return the rows themselves, not copies."""
@@ -35,7 +70,7 @@ class InMemoryDataset:
 
     def put_beside(self, spec: TableSpec, row: Row) -> None:
         """Insert a row whatever its key, as writers that do not wait for each other do."""
-        stored, key = self.tables.setdefault(spec.name, {}), key_of(spec, row)
+        stored, key = self.create(spec.name), key_of(spec, row)
         if key in stored:
             self.beside.setdefault(spec.name, []).append(row)
         else:
@@ -43,7 +78,8 @@ class InMemoryDataset:
 
     def replace_rows(self, spec: TableSpec, rows: Iterable[Row]) -> None:
         """Replace all rows of a table."""
-        self.tables[spec.name], self.beside[spec.name] = {}, []
+        self.create(spec.name).clear()
+        self.beside[spec.name] = []
         for row in rows:
             self.put_beside(spec, row)
 
@@ -53,7 +89,7 @@ class InMemoryDataset:
 
     def merge(self, spec: TableSpec, rows: Iterable[Row], *, forced: bool = False) -> MergeReport:
         """Write the newest row of each key, as the spec's guard allows: all of them or none."""
-        stored = self.tables.setdefault(spec.name, {})
+        stored = self.create(spec.name)
         inserted = updated = 0
         for key, row in _newest_by_key(spec, rows).items():
             held = stored.get(key)

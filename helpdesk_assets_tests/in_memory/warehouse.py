@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from helpdesk_assets.errors import BatchGone, ConcurrentUpdate, WarehouseRefused
+from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest, Mode
 from helpdesk_assets.model.run_history import MAX_RECENT_RUNS, known_runs
 from helpdesk_assets.model.state import (
@@ -21,7 +22,7 @@ from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.settings import MIN_LISTING_DELAY
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.base import ManualState
+from helpdesk_assets.warehouse.base import Ground, ManualState
 from helpdesk_assets.warehouse.stores.merge_requests import (
     batch_gone,
     has_committed,
@@ -58,8 +59,49 @@ class InMemoryWarehouse:
     def adopted_until(self) -> datetime | None:
         return None
 
-    def prepare(self) -> None:
-        pass
+    def ground(self) -> Ground:
+        tickets, history = (
+            self._dataset.facts(spec) for spec in (tables.TICKETS, tables.RAW_TICKET_CHANGES)
+        )
+        return Ground(tickets, history)
+
+    @property
+    def dataset_name(self) -> str:
+        return "in.memory"
+
+    def claims(self) -> set[Account]:
+        states = self._dataset.states.values()
+        unfinished = (state.checkpoint for state in states if state.checkpoint)
+        return {
+            *(Account(state.provider, state.account) for state in states if state.account),
+            *(Account(each.provider, each.account) for each in unfinished if each.account),
+            *(Account("", owner) for owner in [self._dataset.owner()] if owner),
+        }
+
+    def adopt(self, account: Account, *, run_id: str) -> None:
+        for name, state in self._dataset.states.items():
+            if state.account != account.digest:
+                self._dataset.states[name] = replace(
+                    state,
+                    provider=account.provider,
+                    account=account.digest,
+                    mapping=None,
+                    watermark=None,
+                    cursor=None,
+                    checkpoint=None,
+                    window=None,
+                    version=state.version + 1,
+                    run_id=run_id,
+                    reason=f"{Mode.MANUAL}: adopted for another account",
+                    closed_at=datetime.now(UTC),
+                )
+        self._dataset.claim(account.digest)
+
+    def prepare(self, account: str = "") -> None:
+        for spec in tables.SYNC_TABLES:
+            self._dataset.create(spec.name)
+        if account:
+            self._dataset.claim(account)
 
     def can_resume(self, checkpoint: Checkpoint) -> bool:
         return checkpoint.staging in self._dataset.stagings
@@ -82,7 +124,7 @@ class InMemoryWarehouse:
         has_rows = webhooks.enabled and self._has_rows(manifest)
         if ledger.uses_events(self._dataset, webhooks) and (has_rows or manifest.rows == 0):
             rows = list(ledger.by_events(self._dataset, manifest, webhooks))
-        elif has_rows:
+        elif has_rows and manifest.ground_reason is None:
             rows = list(ledger.by_table(self._dataset, manifest, webhooks))
         return self._dataset.merge(spec, rows)
 
@@ -163,6 +205,10 @@ class InMemoryWarehouse:
             facts=expected.facts if expected else RunCounts(),
             recent_runs=_recent_runs(expected),
             full_load_at=expected.full_load_at if expected else None,
+            tickets_created=expected.tickets_created if expected else None,
+            provider=expected.provider if expected else "",
+            account=expected.account if expected else "",
+            mapping=expected.mapping if expected else None,
         )
         if not self.compare_and_set(expected.version if expected else 0, state):
             raise ConcurrentUpdate("A run has moved the watermark meanwhile. Nothing was changed.")
@@ -197,6 +243,10 @@ class InMemoryWarehouse:
             ReadCounts(manifest.rows, manifest.pages, manifest.api.calls),
             _recent_runs(seen),
             full_load_at=_full_load_at(manifest, seen),
+            tickets_created=manifest.tickets_created or (seen.tickets_created if seen else None),
+            provider=manifest.provider or (seen.provider if seen else ""),
+            account=manifest.account or (seen.account if seen else ""),
+            mapping=_mapping(manifest),
         )
         if not self.compare_and_set(manifest.expected_version, state):
             raise ConcurrentUpdate("Another run has moved the watermark; run the sync again.")
@@ -235,6 +285,11 @@ class InMemoryCheckpoints:
             expected_version, replace(state, checkpoint=checkpoint)
         ):
             raise ConcurrentUpdate("Another run has moved the state; no checkpoint was saved.")
+
+
+def _mapping(manifest: Manifest) -> int | None:
+    is_mapped = manifest.mapping_before is None or manifest.forced
+    return manifest.mapping if is_mapped else manifest.mapping_before
 
 
 def _full_load_at(manifest: Manifest, seen: SyncState | None) -> datetime | None:

@@ -10,14 +10,17 @@ from typing import Any
 
 import pytest
 from google.cloud import bigquery
+from pydantic import SecretStr
 
-from helpdesk_assets.errors import WarehouseUnavailable
+from helpdesk_assets.errors import AccountMismatch, WarehouseUnavailable
 from helpdesk_assets.model.tickets import Ticket
 from helpdesk_assets.providers.parsing.field_map import FieldMap
 from helpdesk_assets.providers.parsing.tickets import TicketReader
 from helpdesk_assets.providers.parsing.tombstones import tombstone
 from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.receiver.store import DeliveryStore, ReadTicket, newest_versions
+from helpdesk_assets.receiver.wiring import open_dependencies
+from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.table_spec import TableSpec
@@ -187,3 +190,23 @@ def test_dropped_table_is_recreated_after_a_refresh(
     store.refresh_schemas()
     store.write_tickets(deliveries(ticket(2, 1)), "second")
     assert set(table(warehouse, tables.TICKETS)) == {"2"}
+
+
+def test_dataset_of_another_account_takes_no_webhook(
+    warehouse: BigQueryClient, warehouse_settings: Settings
+) -> None:
+    def store_of(host: str) -> DeliveryStore:
+        update = {"helpdesk_base_url": f"https://{host}", "helpdesk_api_token": SecretStr("token")}
+        settings = warehouse_settings.model_copy(update=update)
+        return open_dependencies(settings, insecure=True).store
+
+    owner, other = store_of("acme.example.com"), store_of("other.example.com")
+    owner.write_tickets(deliveries(ticket(1, 1)), "first")
+    for _ in range(2):
+        with pytest.raises(AccountMismatch, match=r"other\.example\.com"):
+            other.write_tickets(deliveries(ticket(2, 1)), "second")
+    assert set(table(warehouse, tables.TICKETS)) == {"1"}
+    owner.write_tickets(deliveries(ticket(3, 1)), "third")
+    assert set(table(warehouse, tables.TICKETS)) == {"1", "3"}
+    owner.close()
+    other.close()

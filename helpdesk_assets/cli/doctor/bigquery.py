@@ -10,9 +10,12 @@ from functools import partial
 
 from helpdesk_assets.cli.connections import is_listening
 from helpdesk_assets.cli.doctor.report import DiagnosticResult, DiagnosticStatus, run_check, skipped
-from helpdesk_assets.errors import HelpdeskAssetsError, WarehouseUnavailable
+from helpdesk_assets.errors import HelpdeskAssetsError, WarehouseRefused, WarehouseUnavailable
 from helpdesk_assets.model.batch import batch_staging_name
 from helpdesk_assets.naming import batch_id
+from helpdesk_assets.operations.account import check_account
+from helpdesk_assets.operations.ground import full_load_reason
+from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
@@ -22,6 +25,7 @@ from helpdesk_assets.warehouse.merge.schema import Schema, missing_columns
 from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements import history_view
+from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType, TableSpec
 
 # Shorter than a sync's, because somebody waits for the answer.
@@ -65,6 +69,9 @@ def _check_warehouse(warehouse: BigQueryClient, settings: Settings) -> Iterator[
     for creator, made in CREATED_BY.items():
         for spec in made:
             yield run_check(f"table {spec.name}", partial(_table, warehouse, spec, creator))
+    sync_tables = SyncTables.from_settings(warehouse, settings)
+    yield run_check("account of the dataset", lambda: _account(sync_tables, settings))
+    yield run_check("tables as the last run left them", lambda: _ground(sync_tables))
     yield run_check(f"view {history_view.NAME}", lambda: _view(warehouse))
     yield run_check("right to create and drop a table", lambda: _create_and_drop(warehouse))
 
@@ -103,12 +110,28 @@ def _table(warehouse: BigQueryClient, spec: TableSpec, creator: str) -> str:
     if found is None:
         return NOT_CREATED_YET.format(creator)
     missing = missing_columns(spec.name, spec.columns, Schema(warehouse).columns(spec))
-    # The local stand-in counts a table's rows only when it is created.
-    rows = "" if warehouse.is_emulator else f"{int(found.num_rows or 0):,} rows, "
+    rows = f"{int(found.num_rows or 0):,} rows, "
     if missing:
         names = ", ".join(column.name for column in missing)
         return f"{rows}lacks {names}; the next {creator} adds them"
     return f"{rows}all columns as expected"
+
+
+def _account(sync_tables: SyncTables, settings: Settings) -> str:
+    with closing(make_helpdesk(settings)) as helpdesk:
+        account = check_account(sync_tables, helpdesk.capabilities)
+    claimed = "its tables are this account's" if sync_tables.claims() else "nobody's yet"
+    return f"{account.label}: {claimed}"
+
+
+def _ground(sync_tables: SyncTables) -> str:
+    reason = full_load_reason(sync_tables.read_state(), sync_tables.ground())
+    if reason is not None:
+        raise WarehouseRefused(
+            f"{reason}. The next sync reads every ticket again and puts it right; find out who "
+            "changes the dataset."
+        )
+    return "nothing is missing"
 
 
 def _view(warehouse: BigQueryClient) -> str:

@@ -43,6 +43,10 @@ CHECKS: Mapping[str, tuple[str, str]] = {
         metadata.RAW_TICKET_CHANGES,
         "Is every fetched ticket accounted for in the table?",
     ),
+    "table_shrank": (
+        metadata.TICKETS_TABLE,
+        "Do the tables still hold all that earlier runs have written?",
+    ),
     "one_row_per_ticket": (metadata.TICKETS_TABLE, "Does every ticket have only one row?"),
     "no_null_keys_or_times": (
         metadata.TICKETS_TABLE,

@@ -6,6 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from helpdesk_assets.errors import SettingsError
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -30,6 +31,25 @@ def parse_host(base_url: str) -> str:
             "credentials belong in HELPDESK_API_TOKEN."
         )
     return host if port is None else f"{host}:{port}"
+
+
+def account_host(base_url: str) -> str:
+    """Return the host of HELPDESK_BASE_URL in the one spelling that tells accounts apart.
+
+    A default port does not count, nor the scheme. On this machine no port counts: simulators and
+    tunnels get another one whenever they start.
+
+    Raises:
+        SettingsError: it is not an http address, or holds a password.
+    """
+    parse_host(base_url)
+    parts = urlsplit(base_url)
+    host = (parts.hostname or "").rstrip(".")
+    if host in LOOPBACK:
+        return "localhost"
+    if parts.port is None or parts.port in DEFAULT_PORTS.values():
+        return host
+    return f"{host}:{parts.port}"
 
 
 def may_follow(url: str, target: str) -> bool:

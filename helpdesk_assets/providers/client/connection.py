@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from helpdesk_assets.config.redaction import Redaction
+from helpdesk_assets.providers.client.addresses import account_host
 from helpdesk_assets.providers.client.auth import Auth
 from helpdesk_assets.providers.client.http import Api
 from helpdesk_assets.providers.client.rate_limit import (
@@ -59,6 +60,8 @@ class Connection:
         sleep: waits for a number of seconds.
         redact: removes the fields that must not be stored, None without REDACT_FIELDS.
         listing_delay: see `TimePager`.
+        host: HELPDESK_BASE_URL's, in one spelling.
+        organisation: the vendor's number of the account, where one host has several.
     """
 
     api: Api
@@ -67,6 +70,8 @@ class Connection:
     sleep: Callable[[float], None]
     redact: Redaction | None
     listing_delay: timedelta
+    host: str
+    organisation: str = ""
 
 
 def connect(
@@ -74,6 +79,7 @@ def connect(
     auth: Auth,
     *,
     base_path: str = "",
+    organisation: str = "",
     concurrency: int | None = None,
     per_minute: Mapping[str, int] | None = None,
     parse_rate_limit: Callable[[Mapping[str, str]], tuple[RateLimitState, ...]] = no_rate_limit,
@@ -87,6 +93,7 @@ def connect(
         settings: address, timeout, concurrency, and the user's own rate limit.
         auth: puts credentials on each request.
         base_path: the path of the vendor's API below HELPDESK_BASE_URL, such as `/api/v2`.
+        organisation: see `Connection`.
         concurrency: the vendor's limit of simultaneous calls, which caps HELPDESK_CONCURRENCY.
         per_minute: the documented rate limits by scope (see `RateLimiter`). If set,
             HELPDESK_CALLS_PER_MINUTE replaces the account's.
@@ -127,5 +134,12 @@ def connect(
     )
     retry = Retry(usage_counter, sleep=runtime.sleep, rng=runtime.rng)
     return Connection(
-        api, retry, effective_concurrency, runtime.sleep, settings.redaction, settings.listing_delay
+        api,
+        retry,
+        effective_concurrency,
+        runtime.sleep,
+        settings.redaction,
+        settings.listing_delay,
+        account_host(settings.helpdesk_base_url),
+        organisation,
     )

@@ -47,6 +47,8 @@ from helpdesk_assets.settings import Settings
 __all__ = ["FreshdeskAdapter", "describe_settings", "from_settings"]
 
 TICKETS = "/tickets"
+# Grows whenever a field fills a column differently, so that the next run says so.
+MAPPING_VERSION = 1
 TICK = timedelta(seconds=1)
 # Before any ticket. Without a bound, Freshdesk returns the last 30 days.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -124,6 +126,7 @@ class FreshdeskAdapter(BaseAdapter):
             listing_is_stable=True,
             minimum_overlap=timedelta(0),
             listing_is_independent=False,
+            mapping_version=MAPPING_VERSION,
         )
         super().__init__(connection, capabilities, FIELD_MAP, skip_bad=skip_bad)
 

@@ -46,6 +46,8 @@ from helpdesk_assets.settings import Settings
 
 __all__ = ["RequestTrackerAdapter", "describe_settings", "from_settings"]
 
+# Grows whenever a field fills a column differently, so that the next run says so.
+MAPPING_VERSION = 1
 TICK = timedelta(seconds=1)
 # RT sets LastUpdated when a change begins, and the change is visible once it is committed: in
 # between, RT runs scrips and sends mails.
@@ -117,6 +119,7 @@ class RequestTrackerAdapter(BaseAdapter):
             listing_is_stable=True,
             minimum_overlap=COMMIT_DELAY,
             listing_is_independent=False,
+            mapping_version=MAPPING_VERSION,
         )
         super().__init__(connection, capabilities, FIELD_MAP, skip_bad=skip_bad)
         self._deletions = DeletedTickets(connection, self._reader, settle_delay=TICK)

@@ -32,6 +32,8 @@ from helpdesk_assets.settings import Settings
 
 LISTING_PATH = "/v2/tickets"
 SEARCH_PATH = "/v2/tickets/search"
+# Grows whenever a field fills a column differently, so that the next run says so.
+MAPPING_VERSION = 1
 TICK = timedelta(seconds=1)
 OK_OR_NOT_FOUND = frozenset({200, 404})
 
@@ -65,6 +67,7 @@ class RestAdapter(BaseAdapter):
             list_rows_are_complete=list_rows_are_complete,
             listing_is_stable=False,
             minimum_overlap=timedelta(0),
+            mapping_version=MAPPING_VERSION,
         )
         super().__init__(connection, capabilities, FieldMap(), skip_bad=skip_bad)
 

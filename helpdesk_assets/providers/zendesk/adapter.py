@@ -47,6 +47,8 @@ __all__ = ["ZendeskAdapter", "describe_settings", "from_settings"]
 log = logging.getLogger(__name__)
 
 EXPORT_PATH = "/incremental/tickets/cursor.json"
+# Grows whenever a field fills a column differently, so that the next run says so.
+MAPPING_VERSION = 1
 TICK = timedelta(seconds=1)
 # An answer leaves out the last minute before the request, and no start time may lie in it.
 EXPORT_DELAY = timedelta(minutes=1)
@@ -98,6 +100,7 @@ class ZendeskAdapter(BaseAdapter):
             # header is of the answer, and the two may be half a minute apart.
             minimum_overlap=2 * EXPORT_DELAY,
             listing_is_independent=False,
+            mapping_version=MAPPING_VERSION,
         )
         super().__init__(connection, capabilities, FIELD_MAP, skip_bad=skip_bad)
         self._sleep = connection.sleep

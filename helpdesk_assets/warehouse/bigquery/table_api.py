@@ -18,6 +18,7 @@ from google.cloud import bigquery
 from helpdesk_assets.errors import WarehouseRefused
 from helpdesk_assets.warehouse.bigquery.errors import CLIENT_ERRORS, Target, to_error
 from helpdesk_assets.warehouse.query import Dataset
+from helpdesk_assets.warehouse.table_spec import TableFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,18 @@ class TableApi:
         self._tables[table] = found
         return found
 
+    def table_facts(self, table: str) -> TableFacts | None:
+        """Return what the table's metadata says now, None if there is no such table."""
+        found = self.get_table(table, fresh=True)
+        if found is None:
+            return None
+        partitioning = found.time_partitioning
+        return TableFacts(
+            rows=None if found.streaming_buffer is not None else found.num_rows,
+            created=found.created,
+            rows_expire=partitioning is not None and partitioning.expiration_ms is not None,
+        )
+
     def create_table(self, table: bigquery.Table) -> bigquery.Table:
         """Create a table or view, or return the one that already exists."""
         with self.translate_errors(f"creating table {table.table_id}"):
@@ -150,6 +163,14 @@ class TableApi:
             self._client.update_table(
                 table, ["expires"], retry=self._retry(), timeout=self._deadlines.request
             )
+
+    def update_labels(self, table: bigquery.Table) -> None:
+        """Write the table's labels as `table` has them."""
+        with self.translate_errors(f"labelling table {table.table_id}"):
+            self._client.update_table(
+                table, ["labels"], retry=self._retry(), timeout=self._deadlines.request
+            )
+        self._tables.pop(table.table_id, None)
 
     def update_partitioning(self, table: bigquery.Table) -> None:
         """Write the expiry of the table's partitions as `table` has it."""

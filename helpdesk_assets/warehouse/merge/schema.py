@@ -62,6 +62,20 @@ class Schema:
         if missing:
             self._add(spec.name, missing)
 
+    def label(self, spec: TableSpec, name: str) -> str | None:
+        """Return a label of the table, None without the table or the label."""
+        # Fresh, since it may have been set since: who is refused is asked again.
+        found = self._warehouse.get_table(spec.name, fresh=True)
+        return None if found is None else found.labels.get(name)
+
+    def ensure_label(self, spec: TableSpec, name: str, value: str) -> None:
+        """Set a label of the table, if there is the table."""
+        found = self._warehouse.get_table(spec.name)
+        if found is None or found.labels.get(name) == value:
+            return
+        found.labels = {**found.labels, name: value}
+        self._warehouse.update_labels(found)
+
     def set_partition_expiry(self, spec: TableSpec, days: int) -> None:
         """Let BigQuery drop the table's partitions after `days` days; 0: never.
 

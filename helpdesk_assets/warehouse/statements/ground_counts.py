@@ -19,14 +19,6 @@ from helpdesk_assets.warehouse.table_spec import ColumnType
 TIME_TRAVEL = timedelta(days=7)
 
 
-def tickets_before(seen: SyncState | None) -> int:
-    """Return how many tickets the table held when the last run closed.
-
-    Repeated rows do not count: whoever removes them takes no ticket away.
-    """
-    return seen.facts.rows - seen.facts.repeated_keys if seen else 0
-
-
 def behind(dataset: Dataset, manifest: Manifest, seen: SyncState | None) -> Query:
     """Count tickets that are older in the table than what closed runs stored, as `behind`.
 

@@ -141,7 +141,7 @@ CROSS JOIN (
             *counted.parameters,
             *more,
             *behind.parameters,
-            Parameter("tickets_before", ColumnType.INT64, ground_counts.tickets_before(seen)),
+            Parameter("tickets_before", ColumnType.INT64, seen.facts.distinct_rows if seen else 0),
             Parameter("batch_rows", ColumnType.INT64, manifest.rows),
             *repeated.parameters,
             Parameter("missed_reasons", ColumnType.STRING, MISSED_REASONS),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from textwrap import fill, indent
 
+from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest, Mode
 from helpdesk_assets.model.codec import to_text
 from helpdesk_assets.model.run_history import read_counts_to_json, recent_runs_to_json
@@ -17,6 +18,7 @@ from helpdesk_assets.warehouse.statements.run_counts import run_counts_query
 from helpdesk_assets.warehouse.table_spec import ColumnType
 
 _WIDTH = 99
+_KEPT_IF_NOT_SAID = ("full_load_at", "provider", "account", "mapping", "tickets_created")
 _FORWARDS = "IF(T.watermark IS NULL OR S.watermark > T.watermark, S.watermark, T.watermark)"
 
 
@@ -93,15 +95,21 @@ def commit_statement(
         "reading": "@reading",
         "recent_runs": "@recent_runs",
         "full_load_at": "@full_load_at",
+        "provider": "@provider",
+        "account": "@account",
+        "mapping": "@mapping",
+        "tickets_created": "@tickets_created",
     }
     updates = {
         **_from_source(values),
         "watermark": _FORWARDS,
         "unfinished": "CAST(NULL AS STRING)",
-        "full_load_at": "IFNULL(S.full_load_at, T.full_load_at)",
+        **{name: f"IFNULL(S.{name}, T.{name})" for name in _KEPT_IF_NOT_SAID},
     }
     counts = f"\n  FROM (\n{indent(counted.sql, '  ')}\n  ) AS F\n  WHERE F.is_whole"
     moved = manifest.window.until if manifest.advances_watermark else None
+    # Told until somebody has had the rows rewritten.
+    is_mapped = manifest.mapping_before is None or manifest.forced
     is_full_load = manifest.mode is Mode.FULL and manifest.advances_watermark
     read_counts = ReadCounts(manifest.rows, manifest.pages, manifest.api.calls)
     own = (
@@ -117,9 +125,46 @@ def commit_statement(
         Parameter(
             "full_load_at", ColumnType.TIMESTAMP, manifest.served_at if is_full_load else None
         ),
+        Parameter("provider", ColumnType.STRING, manifest.provider or None),
+        Parameter("account", ColumnType.STRING, manifest.account or None),
+        Parameter("mapping", ColumnType.INT64, manifest.mapping if is_mapped else None),
+        Parameter("tickets_created", ColumnType.TIMESTAMP, manifest.tickets_created),
     )
     sql = compare_and_set(dataset, values, updates, values_from=counts)
     return Query(sql, (*counted.parameters, *own))
+
+
+def adopt_statement(dataset: Dataset, account: Account, run_id: str) -> Query:
+    """Build the statement that gives the rows of other accounts to this one.
+
+    They lose watermark and checkpoint, which spoke of the other: each next run is a full load.
+    """
+    sql = f"""\
+UPDATE {dataset.table(tables.SYNC_STATE.name)}
+SET
+  provider = @provider,
+  account = @account,
+  mapping = NULL,
+  watermark = NULL,
+  cursor = NULL,
+  unfinished = NULL,
+  window_since = NULL,
+  window_until = NULL,
+  version = version + 1,
+  run_id = @run_id,
+  reason = @reason,
+  closed_at = CURRENT_TIMESTAMP()
+WHERE account IS DISTINCT FROM @account"""
+    reason = f"{Mode.MANUAL}: adopted for another account"
+    values = {
+        "provider": account.provider,
+        "account": account.digest,
+        "run_id": run_id,
+        "reason": reason,
+    }
+    return Query(
+        sql, tuple(Parameter(name, ColumnType.STRING, value) for name, value in values.items())
+    )
 
 
 def checkpoint_statement(

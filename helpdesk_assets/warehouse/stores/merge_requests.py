@@ -98,7 +98,8 @@ class MergeRequests:
         events = self.by_events(webhooks)
         if events is not None and (has_rows or manifest.rows == 0):
             return MergeRequest(missed_by_events(self._dataset, manifest, events))
-        if not has_rows:
+        # Rows that somebody took away look like changes that no webhook delivered.
+        if not has_rows or manifest.ground_reason is not None:
             return MergeRequest(None)
         return MergeRequest(missed_by_table(self._dataset, manifest, webhooks))
 

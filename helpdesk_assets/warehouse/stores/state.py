@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from helpdesk_assets.errors import BatchGone, ConcurrentUpdate
+from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.codec import from_text
 from helpdesk_assets.model.run_history import (
@@ -27,7 +28,7 @@ from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.statements.run_counts import run_counts_from_json, run_counts_query
-from helpdesk_assets.warehouse.statements.sync_state import commit_statement
+from helpdesk_assets.warehouse.statements.sync_state import adopt_statement, commit_statement
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -54,6 +55,24 @@ class StateTable:
     def stagings_in_use(self) -> set[str]:
         """Return the staging tables that interrupted runs of any sync can resume from."""
         return {state.checkpoint.staging for state in self._read_all() if state.checkpoint}
+
+    def accounts(self) -> set[Account]:
+        """Return the accounts that the rows of any sync name, closed or not."""
+        if self._client.get_table(tables.SYNC_STATE.name) is None:
+            return set()
+        states = self._read_all()
+        unfinished = (state.checkpoint for state in states if state.checkpoint)
+        return {
+            *(Account(state.provider, state.account) for state in states if state.account),
+            *(Account(each.provider, each.account) for each in unfinished if each.account),
+        }
+
+    def adopt(self, account: Account, *, run_id: str) -> None:
+        """Give the rows of all syncs to an account. Those of others lose their watermark."""
+        if self._client.get_table(tables.SYNC_STATE.name) is None:
+            return
+        statement = adopt_statement(self._client.dataset, account, run_id)
+        self._client.run(statement, run_id=run_id, step="adopt")
 
     def _read_all(self) -> list[SyncState]:
         return [_state_from(row) for row in self._client.list_rows(tables.SYNC_STATE.name)]
@@ -142,4 +161,8 @@ def _state_from(row: Mapping[str, Any]) -> SyncState:
         recent_runs=runs_from_json(row["recent_runs"]),
         checkpoint=from_text(row["unfinished"]),
         full_load_at=row.get("full_load_at"),
+        tickets_created=row.get("tickets_created"),
+        provider=row.get("provider") or "",
+        account=row.get("account") or "",
+        mapping=row.get("mapping"),
     )

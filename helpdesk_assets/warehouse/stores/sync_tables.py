@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from helpdesk_assets.errors import HelpdeskAssetsError
+from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import BATCH_TTL, Manifest, Mode
 from helpdesk_assets.model.run_history import known_runs
 from helpdesk_assets.model.state import (
@@ -24,7 +25,7 @@ from helpdesk_assets.model.webhooks import WebhookDay, WebhookPolicy
 from helpdesk_assets.settings import MIN_LISTING_DELAY, Settings
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.base import ManualState
+from helpdesk_assets.warehouse.base import Ground, ManualState
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.schema import Schema, is_json_as_text
 from helpdesk_assets.warehouse.merge.staging import Staging
@@ -45,6 +46,9 @@ log = logging.getLogger(__name__)
 # Each write to the run log costs a query job. Until the next one the state row remembers the runs;
 # if the row is lost meanwhile, rebuilding it starts a few windows further back.
 RUNS_PER_LOG_WRITE = 10
+# The state row may be lost, and the receiver writes none: the table itself says whose tickets it
+# holds.
+ACCOUNT_LABEL = "helpdesk_account"
 
 
 class SyncTables:
@@ -112,6 +116,14 @@ class SyncTables:
         """Return the tables of reconciliations."""
         return InventoryTables(self._client, self._writer)
 
+    def ground(self) -> Ground:
+        """Return what the tables' metadata says now; costs no query job."""
+        tickets, history = (
+            self._client.table_facts(spec.name)
+            for spec in (tables.TICKETS, tables.RAW_TICKET_CHANGES)
+        )
+        return Ground(tickets, history)
+
     def adopted_until(self) -> datetime | None:
         """Return where an older sync's tickets table ends; None if there is no such table.
 
@@ -127,10 +139,33 @@ class SyncTables:
         )
         return next((row["watermark"] for row in outcome.rows), None)
 
-    def prepare(self) -> None:
+    @property
+    def dataset_name(self) -> str:
+        """Project and dataset, for people."""
+        return f"{self._dataset.project}.{self._dataset.name}"
+
+    def claims(self) -> set[Account]:
+        """Return the accounts that state rows and the table tickets name; no query job."""
+        digest = self._schema.label(tables.TICKETS, ACCOUNT_LABEL)
+        return {*self._state.accounts(), *((Account("", digest),) if digest else ())}
+
+    def adopt(self, account: Account, *, run_id: str) -> None:
+        """Give the dataset to an account; the syncs of others lose their watermarks."""
+        self._schema.ensure(tables.SYNC_STATE)
+        self._state.adopt(account, run_id=run_id)
+        self.claim(account.digest)
+
+    def claim(self, account: str) -> None:
+        """Create the table tickets if there is none, and note whose tickets it holds."""
+        self._schema.ensure(tables.TICKETS)
+        if account:
+            self._schema.ensure_label(tables.TICKETS, ACCOUNT_LABEL, account)
+
+    def prepare(self, account: str = "") -> None:
         """Create missing tables and columns, the view, and the expiry of ticket versions."""
         for spec in tables.SYNC_TABLES:
             self._schema.ensure(spec)
+        self.claim(account)
         if self._history_days is not None:
             self._schema.set_partition_expiry(tables.RAW_TICKET_CHANGES, self._history_days)
         self._schema.ensure_view(history_view.NAME, self._history_view(), history_view.DESCRIPTION)

@@ -58,13 +58,18 @@ WHEN MATCHED AND T.version = @expected_version THEN UPDATE SET
   reading = S.reading,
   recent_runs = S.recent_runs,
   full_load_at = IFNULL(S.full_load_at, T.full_load_at),
+  provider = IFNULL(S.provider, T.provider),
+  account = IFNULL(S.account, T.account),
+  mapping = IFNULL(S.mapping, T.mapping),
+  tickets_created = IFNULL(S.tickets_created, T.tickets_created),
   unfinished = CAST(NULL AS STRING)
 WHEN NOT MATCHED AND @expected_version = 0 THEN INSERT
   (sync_name, watermark, cursor, version, window_since, window_until, run_id, reason, closed_at,
-   facts, reading, recent_runs, full_load_at)
+   facts, reading, recent_runs, full_load_at, provider, account, mapping, tickets_created)
 VALUES
   (S.sync_name, S.watermark, S.cursor, S.version, S.window_since, S.window_until, S.run_id,
-   S.reason, S.closed_at, S.facts, S.reading, S.recent_runs, S.full_load_at)"""
+   S.reason, S.closed_at, S.facts, S.reading, S.recent_runs, S.full_load_at, S.provider, S.account,
+   S.mapping, S.tickets_created)"""
     )
 
 

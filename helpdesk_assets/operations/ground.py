@@ -1,0 +1,65 @@
+"""Ask whether the tables are still those that a watermark speaks of.
+
+Rows are never deleted here and tables never made anew, so a table that is absent, smaller or newer
+than when the last run closed was changed by somebody else: changes before the watermark may be
+missing from it, and no window reaches back to them. Pure: state and metadata in, a reason out.
+"""
+
+from __future__ import annotations
+
+from helpdesk_assets.model.batch import Mode
+from helpdesk_assets.model.state import SyncState
+from helpdesk_assets.warehouse.base import Ground
+
+TICKETS, HISTORY = "the table tickets", "the table raw_ticket_changes"
+
+
+def full_load_reason(state: SyncState | None, ground: Ground) -> str | None:
+    """Return why the watermark is not to be relied on, None if the tables are as they were left.
+
+    Args:
+        state: the state row.
+        ground: the tables' metadata, read now.
+    """
+    if state is None or state.version == 0 or state.watermark is None:
+        return None
+    if (state.reason or "").startswith(f"{Mode.MANUAL}: "):
+        # A person has just said where to read from; what is still missing then, the close counts.
+        return None
+    return _of_tickets(state, ground) or _of_history(state, ground) or _of_last_close(state)
+
+
+def _of_tickets(state: SyncState, ground: Ground) -> str | None:
+    found, expected = ground.tickets, state.facts.distinct_rows
+    if found is None:
+        return f"{TICKETS} was not there"
+    if found.rows is not None and found.rows < expected:
+        return (
+            f"{TICKETS} had {found.rows:,} rows, {expected - found.rows:,} fewer than when the "
+            "last run closed"
+        )
+    if state.tickets_created and found.created and found.created != state.tickets_created:
+        return f"{TICKETS} was made anew since the last run"
+    return None
+
+
+def _of_history(state: SyncState, ground: Ground) -> str | None:
+    found = ground.history
+    if found is None:
+        return f"{HISTORY} was not there"
+    # Where versions expire, a helpdesk that has been quiet for so long leaves none.
+    if found.rows == 0 and state.facts.history_rows and not found.rows_expire:
+        return f"{HISTORY} was emptied"
+    return None
+
+
+def _of_last_close(state: SyncState) -> str | None:
+    """Return what the last run found only when it closed, unless it has read everything since."""
+    facts = state.facts
+    if state.ended_with_full_load:
+        return None
+    if facts.behind:
+        return f"{TICKETS} had older versions of {facts.behind:,} tickets than it had before"
+    if facts.rows_lost:
+        return f"{TICKETS} lost {facts.rows_lost:,} rows while the last run was in progress"
+    return None
