@@ -10,11 +10,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from helpdesk_assets.errors import UserError
-from helpdesk_assets.model.batch import Mode
+from helpdesk_assets.model.batch import Mode, NewestSeen
 from helpdesk_assets.model.state import Checkpoint, SyncState
 from helpdesk_assets.model.tickets import utc
 from helpdesk_assets.providers.base import Capabilities
 
+# A `Date` header may be ahead of the clock that dates tickets, as a gateway's or one node's is. Where
+# that is at most this much, no change is lost.
+MAX_CLOCK_LEAD = timedelta(hours=1)
 RESUMED = ", gone on with where it was interrupted"
 
 
@@ -57,6 +60,8 @@ class Plan:
         is_range: the user asked for this range alone.
         fallback: the listing is read because the change endpoint failed.
         checkpoint: the interrupted run to resume.
+        clock_reached: the helpdesk's clock must have come so far; None if nothing is known.
+        newest: see `Manifest.newest`, as it was before the run.
     """
 
     mode: Mode
@@ -71,6 +76,8 @@ class Plan:
     is_range: bool = False
     fallback: bool = False
     checkpoint: Checkpoint | None = None
+    clock_reached: datetime | None = None
+    newest: NewestSeen | None = None
 
 
 def plan_run(
@@ -84,7 +91,7 @@ def plan_run(
     """Plan one run.
 
     An interrupted run is resumed unless the user asks for something else. The window reaches back
-    behind the watermark: see `lookback`.
+    behind the watermark: see `lookback` and `_window_start`.
 
     Args:
         state: the state row.
@@ -97,7 +104,7 @@ def plan_run(
         UserError: the options contradict each other or the state.
     """
     watermark = state.watermark if state else None
-    start = watermark or adopted
+    start, reach = watermark or adopted, lookback(overlap, capabilities)
     base = Plan(
         mode=Mode.FULL,
         reason="",
@@ -108,6 +115,8 @@ def plan_run(
         first_load=start is None,
         expected_version=state.version if state else 0,
         initial_watermark=watermark,
+        clock_reached=None if start is None else start - reach,
+        newest=state.read_counts.newest if state else None,
     )
     if sync_request.is_range:
         return _range(base, sync_request)
@@ -130,7 +139,9 @@ def plan_run(
     return replace(
         base,
         mode=Mode.INCREMENTAL,
-        since=start - lookback(overlap, capabilities),
+        since=_window_start(watermark, base.newest, reach, capabilities.time_resolution)
+        if watermark
+        else start - reach,
         cursor=state.cursor if state else None,
         reason="changes since the watermark" if watermark else "adopted an older sync's table",
     )
@@ -143,6 +154,33 @@ def lookback(overlap: timedelta, capabilities: Capabilities) -> timedelta:
     edits within one tick have the same time.
     """
     return max(overlap, capabilities.minimum_overlap, capabilities.time_resolution)
+
+
+def _window_start(
+    watermark: datetime, newest: NewestSeen | None, reach: timedelta, tick: timedelta
+) -> datetime:
+    """Return where the next window begins.
+
+    The watermark comes from a `Date` header. It may be ahead of the clock that dates tickets, and
+    then changes are still to come that are dated before it. What runs have been given shows how far
+    that clock had come at least, so the window begins there, though no more than `MAX_CLOCK_LEAD`
+    earlier than the watermark asks for. As all tickets after it would have been given, it costs no
+    row on a quiet day.
+
+    Args:
+        watermark: the watermark.
+        newest: the newest change that runs have been given.
+        reach: how far a window reaches back, see `lookback`.
+        tick: the resolution of modified times.
+    """
+    start = watermark - reach
+    if newest is None:
+        return start - MAX_CLOCK_LEAD
+    # Changes dated shortly before the newest may have come late. So a window begins there once
+    # more, until one was read that long after it.
+    is_settled = watermark - newest.known_at >= reach
+    known = newest.changed_at + tick if is_settled else newest.changed_at - reach
+    return min(start, max(known, start - MAX_CLOCK_LEAD))
 
 
 def _resume(base: Plan, checkpoint: Checkpoint) -> Plan:

@@ -35,6 +35,20 @@ BATCH_TTL = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
+class NewestSeen:
+    """The newest change that a sync has been given: so far the clock that dates tickets had come.
+
+    Attributes:
+        changed_at: when the ticket changed or was deleted.
+        known_at: the helpdesk's clock when a run was first given it; or `changed_at`, if the
+            helpdesk's clock and ours agreed then, so that its age was known.
+    """
+
+    changed_at: datetime
+    known_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What one run fetched; the rows themselves are in raw_ticket_changes.
 
@@ -58,6 +72,7 @@ class Manifest:
             here: rows that a killed run stored but did not checkpoint, or rows of a concurrent run
             that resumed the same checkpoint.
         seconds: how long the fetch took.
+        newest: the newest change that this run or an earlier one was given; None if no ticket was.
     """
 
     batch_id: str
@@ -88,6 +103,7 @@ class Manifest:
     tombstones: int = 0
     has_checkpoint: bool = False
     seconds: float = 0.0
+    newest: NewestSeen | None = None
 
     @property
     def may_have_tombstones(self) -> bool:

@@ -103,7 +103,7 @@ def commit_statement(
     counts = f"\n  FROM (\n{indent(counted.sql, '  ')}\n  ) AS F\n  WHERE F.is_whole"
     moved = manifest.window.until if manifest.advances_watermark else None
     is_full_load = manifest.mode is Mode.FULL and manifest.advances_watermark
-    read_counts = ReadCounts(manifest.rows, manifest.pages, manifest.api.calls)
+    read_counts = ReadCounts(manifest.rows, manifest.pages, manifest.api.calls, manifest.newest)
     own = (
         Parameter("sync_name", ColumnType.STRING, sync_name),
         Parameter("watermark", ColumnType.TIMESTAMP, moved),
