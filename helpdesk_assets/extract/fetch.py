@@ -144,7 +144,9 @@ class BatchFetcher:
             # since then have times before any window that starts at the watermark.
             log.warning("The helpdesk's clock is behind the watermark; reading everything.")
             reason = "the helpdesk's clock is behind the watermark"
-            plan = replace(plan, mode=Mode.FULL, since=None, cursor=None, reason=reason, newest=None)
+            plan = replace(
+                plan, mode=Mode.FULL, since=None, cursor=None, reason=reason, newest=None
+            )
             self._checkpointer.plan = plan
             last = self._consume(self._helpdesk.changes(None))
         return plan, last

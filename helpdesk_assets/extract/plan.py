@@ -15,8 +15,8 @@ from helpdesk_assets.model.state import Checkpoint, SyncState
 from helpdesk_assets.model.tickets import utc
 from helpdesk_assets.providers.base import Capabilities
 
-# A `Date` header may be ahead of the clock that dates tickets, as a gateway's or one node's is. Where
-# that is at most this much, no change is lost.
+# The clock of a `Date` header may be ahead of the one that dates tickets, as a gateway's or one
+# node's is. Where that is at most this much, no change is lost.
 MAX_CLOCK_LEAD = timedelta(hours=1)
 RESUMED = ", gone on with where it was interrupted"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,11 +25,15 @@ class ReceivedRequest:
 
 @dataclass(slots=True)
 class CannedResponse:
-    """One answer. `Content-Length` is the body's unless `headers` say otherwise."""
+    """One answer. `Content-Length` is the body's unless `headers` say otherwise.
+
+    With `raw`, these pieces are sent instead of all else, up to the end of the connection.
+    """
 
     body: bytes = b"{}"
     status: int = 200
     headers: Mapping[str, str | None] = field(default_factory=dict)
+    raw: Iterable[bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,11 @@ def loopback(respond: Respond, *, tls: ssl.SSLContext | None = None) -> Iterator
             seen.append(asked)
             said = respond(asked)
             if said is None:
+                return
+            if said.raw is not None:
+                for piece in said.raw:
+                    self.wfile.write(piece)
+                self.close_connection = True
                 return
             out = {"Date": DATE, "Content-Length": str(len(said.body)), **said.headers}
             self.send_response_only(said.status)

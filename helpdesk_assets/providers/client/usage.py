@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 
 from helpdesk_assets.model.tickets import ApiUsage
 
-
 # Synchronised clocks differ by less than a second, and an answer may be a while on its way.
 CLOCK_TOLERANCE = timedelta(minutes=1)
 
