@@ -11,6 +11,7 @@ import io
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -94,3 +95,43 @@ def mount_deadline(session: requests.Session, adapter: DeadlineAdapter) -> None:
     """Let every request of the session end by the adapter's deadline."""
     for scheme in ("http", "https"):
         session.mount(f"{scheme}://", adapter)
+
+
+@dataclass(frozen=True, slots=True)
+class SmallAnswer:
+    """A status, and the first bytes of a body."""
+
+    status: int
+    body: bytes
+
+
+def get_once(
+    url: str,
+    *,
+    timeout: float,
+    deadline: float,
+    max_bytes: int = 1 << 20,
+    max_redirects: int = 0,
+    monotonic: Monotonic = time.monotonic,
+) -> SmallAnswer:
+    """Send one GET, of which the answer is small.
+
+    Args:
+        url: where to.
+        timeout: seconds that connecting, and one read, may take.
+        deadline: seconds that the whole answer may take.
+        max_bytes: more of a body is not read.
+        max_redirects: how many redirects are followed, each with a deadline of its own.
+        monotonic: seconds of a clock that never jumps.
+
+    Raises:
+        requests.RequestException: no answer came in time.
+    """
+    with requests.Session() as session:
+        mount_deadline(session, DeadlineAdapter(deadline, monotonic=monotonic))
+        session.max_redirects = max_redirects
+        with session.get(
+            url, timeout=timeout, allow_redirects=max_redirects > 0, stream=True
+        ) as response:
+            body = next(response.iter_content(max_bytes), b"") if max_bytes else b""
+            return SmallAnswer(response.status_code, body)

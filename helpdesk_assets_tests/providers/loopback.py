@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain, count, repeat
 
 DATE = "Mon, 23 Nov 2026 10:00:00 GMT"
 
@@ -99,3 +100,18 @@ def loopback(respond: Respond, *, tls: ssl.SSLContext | None = None) -> Iterator
         finally:
             server.shutdown()
             thread.join()
+
+
+def dripping(head: bytes, drop: bytes) -> Respond:
+    """Send the head, and then bytes for ever."""
+    return lambda _: CannedResponse(raw=chain([head], repeat(drop)))
+
+
+class DripClock:
+    """A clock of which each look takes a while, so that bytes that come at once come slowly."""
+
+    def __init__(self, step: float) -> None:
+        self._seconds = count(step=step)
+
+    def __call__(self) -> float:
+        return float(next(self._seconds))

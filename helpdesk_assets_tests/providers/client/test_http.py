@@ -11,7 +11,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import chain, count, repeat
 from pathlib import Path
 
 import pytest
@@ -32,9 +31,11 @@ from helpdesk_assets.providers.client.usage import UsageCounter
 from helpdesk_assets_tests.providers.loopback import (
     DATE,
     CannedResponse,
+    DripClock,
     Loopback,
     ReceivedRequest,
     Respond,
+    dripping,
     loopback,
 )
 
@@ -257,21 +258,6 @@ def test_silent_server_times_out() -> None:
         with pytest.raises(TransientError, match=r"within 0\.05 s.*HELPDESK_TIMEOUT_SECONDS"):
             api.get("/x")
         api.close()
-
-
-def dripping(head: bytes, drop: bytes) -> Respond:
-    """Send the head, and then bytes for ever."""
-    return lambda _: CannedResponse(raw=chain([head], repeat(drop)))
-
-
-class DripClock:
-    """A clock of which each look takes a while, so that bytes that come at once come slowly."""
-
-    def __init__(self, step: float) -> None:
-        self._seconds = count(step=step)
-
-    def __call__(self) -> float:
-        return float(next(self._seconds))
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
