@@ -69,7 +69,9 @@ def test_exhausted_account_ends_the_run_without_the_listing(
     harness.simulator.advance(SECONDS_PAST_GRACE)
     harness.simulator.reset_counters()
     harness.simulator.fault("rate_limit_429", after=after, retry_after=retry_after)
-    with pytest.raises((RateLimitExhausted, EndpointFailed), match="used up|a wait of|all were requested"):
+    with pytest.raises(
+        (RateLimitExhausted, EndpointFailed), match=r"used up|a wait of|all were requested"
+    ):
         harness.sync(helpdesk_page_size=5)
     assert harness.simulator.counters().of("listing") == 0
     assert sum(calls.get("429", 0) for calls in harness.simulator.counters().calls.values()) == 1

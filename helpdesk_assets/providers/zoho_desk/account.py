@@ -188,6 +188,13 @@ def parse_error(reply: Reply) -> HelpdeskAssetsError | None:
     code = _code(reply)
     if code == "THRESHOLD_EXCEEDED":
         return _credits_spent(reply)
+    if reply.status == errors.TOO_MANY_REQUESTS:
+        # All limits are the portal's, so the listing would be refused like the search.
+        return errors.AccountLimitReached(
+            f"Zoho Desk answered 429 to GET {reply.path}: the portal's limit of calls is used up. "
+            "Run again later, or lower HELPDESK_CONCURRENCY.",
+            errors.retry_after(reply.headers.get("Retry-After"), reply.served_at),
+        )
     if reply.status not in (401, 403):
         return None
     scope = SCOPES.get(reply.path, TICKETS_SCOPE)
