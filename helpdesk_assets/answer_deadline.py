@@ -125,7 +125,7 @@ def get_once(
         monotonic: seconds of a clock that never jumps.
 
     Raises:
-        requests.RequestException: no answer came in time.
+        OSError: no answer came in time; all errors of requests are such.
     """
     with requests.Session() as session:
         mount_deadline(session, DeadlineAdapter(deadline, monotonic=monotonic))
