@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -319,7 +320,7 @@ class HourGlass:
         {"Left": "0", "Reset": "9" * 15},
     ],
 )
-def test_absurd_wait_is_asked_again_after_an_hour(wait: dict[str, str]) -> None:
+def test_absurd_wait_is_asked_again_after_an_hour(wait: dict[str, Any]) -> None:
     """A receiver runs for months, and one wrong answer must not silence it."""
     answers = iter([responding(status=429, **wait), responding(b'{"a": 1}')])
     clock = HourGlass()
