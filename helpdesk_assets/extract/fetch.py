@@ -225,6 +225,7 @@ class BatchFetcher:
             bad_count=writer.bad_count,
             tombstones=writer.tombstones,
             has_checkpoint=self._checkpointer.has_checkpoint,
+            lookback=plan.lookback,
             newest=self._newest(plan, last),
         )
 

@@ -61,6 +61,7 @@ class Plan:
         fallback: the listing is read because the change endpoint failed.
         checkpoint: the interrupted run to resume.
         clock_reached: the helpdesk's clock must have come so far; None if nothing is known.
+        lookback: see `Manifest.lookback`.
         newest: see `Manifest.newest`, as it was before the run.
     """
 
@@ -77,6 +78,7 @@ class Plan:
     fallback: bool = False
     checkpoint: Checkpoint | None = None
     clock_reached: datetime | None = None
+    lookback: timedelta | None = None
     newest: NewestSeen | None = None
 
 
@@ -116,6 +118,7 @@ def plan_run(
         expected_version=state.version if state else 0,
         initial_watermark=watermark,
         clock_reached=None if start is None else start - reach,
+        lookback=reach,
         newest=state.read_counts.newest if state else None,
     )
     if sync_request.is_range:

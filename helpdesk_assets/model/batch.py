@@ -72,6 +72,7 @@ class Manifest:
             here: rows that a killed run stored but did not checkpoint, or rows of a concurrent run
             that resumed the same checkpoint.
         seconds: how long the fetch took.
+        lookback: how far every window reaches back behind the watermark; None if not known.
         newest: the newest change that this run or an earlier one was given; None if no ticket was.
     """
 
@@ -103,6 +104,7 @@ class Manifest:
     tombstones: int = 0
     has_checkpoint: bool = False
     seconds: float = 0.0
+    lookback: timedelta | None = None
     newest: NewestSeen | None = None
 
     @property
