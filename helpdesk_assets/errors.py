@@ -7,8 +7,8 @@
 | `DataRefused` and below | stop; a row is invalid; the message names it |
 | `ConcurrentUpdate` | stop; another run moved the state; the next run starts from there |
 
-Two refinements of `EndpointFailed` are beside their only users: `TransientError` in
-providers/client/errors.py and `PageOutOfRange` in providers/freshdesk/account.py. The receiver's
+The refinements of `EndpointFailed` are beside their only users: `TransientError` and its own in
+providers/client/errors.py, and `PageOutOfRange` in providers/freshdesk/account.py. The receiver's
 `Rejection` is an HTTP answer, and the simulator has its own errors.
 
 Each message says in one line what was tried, on what, and what to do next, without secrets.

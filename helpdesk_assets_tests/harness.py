@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -69,7 +69,9 @@ class Harness:
         self.settings = settings
         self.log_in()
         self.columns: tuple[str, ...] = COLUMNS
-        self._runtime = runtime_of(simulator)
+        # By how much this machine's clock differs from the helpdesk's.
+        self.clock_off = timedelta(0)
+        self._runtime = runtime_of(simulator, lambda: self.clock_off)
         # The table when it was last found equal: what a ticket was before it went.
         self._last_verified: dict[str, Row] = {}
 
@@ -366,10 +368,13 @@ def _as_values(row: Mapping[str, Any]) -> Row:
     return {**values, "raw_json": json.loads(raw) if isinstance(raw, str) else raw}
 
 
-def runtime_of(simulator: SimulatedHelpdesk) -> Runtime:
+def runtime_of(
+    simulator: SimulatedHelpdesk, clock_off: Callable[[], timedelta] = timedelta
+) -> Runtime:
     """Waiting takes no time of ours: it moves the clocks instead, the helpdesk's and the run's.
 
-    Waits of several threads add up, so that none of them calls sooner than it would.
+    Waits of several threads add up, so that none of them calls sooner than it would. Our clock
+    differs from the helpdesk's by `clock_off`.
     """
     moved = 0.0
     lock = threading.Lock()
@@ -381,7 +386,7 @@ def runtime_of(simulator: SimulatedHelpdesk) -> Runtime:
             moved += seconds
 
     return Runtime(
-        now=lambda: datetime.now(UTC) + timedelta(seconds=moved),
+        now=lambda: simulator.clock().now + clock_off(),
         monotonic=lambda: time.monotonic() + moved,
         sleep=sleep,
         rng=lambda: 0.5,

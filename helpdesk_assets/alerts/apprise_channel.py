@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 import requests
 
 from helpdesk_assets.alerts.message import Message
+from helpdesk_assets.answer_deadline import get_once
 from helpdesk_assets.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SEND_TIMEOUT_SECONDS = 8.0
-HEARTBEAT_TIMEOUTS = (3.05, 5.0)
+HEARTBEAT_TIMEOUT_SECONDS = 5.0
+HEARTBEAT_REDIRECTS = 2
 _URL_SEPARATOR = re.compile(r"[\s,;]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 _STATUS_CODE = re.compile(r"\berror=(\d{3})\b")
 # Nearly every Apprise plugin logs this phrase. The mail plugin does not: it logs the same text for
@@ -169,8 +171,14 @@ def ping_heartbeat(heartbeat_url: str) -> None:
         return
     with _captured_log():
         try:
-            response = requests.get(heartbeat_url, timeout=HEARTBEAT_TIMEOUTS)
-            failed = "" if response.ok else f"HTTP {response.status_code}"
+            answer = get_once(
+                heartbeat_url,
+                timeout=HEARTBEAT_TIMEOUT_SECONDS,
+                deadline=SEND_TIMEOUT_SECONDS,
+                max_bytes=0,
+                max_redirects=HEARTBEAT_REDIRECTS,
+            )
+            failed = "" if answer.status < 400 else f"HTTP {answer.status}"
         except (requests.RequestException, ValueError) as error:
             failed = type(error).__name__
     if failed:

@@ -175,8 +175,10 @@ def _judged_changes(facts: RunCounts) -> int:
 
 
 def _effective_overlap(evidence: Evidence) -> timedelta:
-    """How far the window reached back. The helpdesk or the grace may require more than is set."""
+    """How far every window reaches back. The helpdesk or the grace may require more than is set."""
     manifest, overlap = evidence.manifest, evidence.thresholds.overlap
+    if manifest is not None and manifest.lookback is not None:
+        return max(overlap, manifest.lookback)
     if manifest is None or manifest.initial_watermark is None or manifest.window.since is None:
         return overlap
     return max(overlap, manifest.initial_watermark - manifest.window.since)

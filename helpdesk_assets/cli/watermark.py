@@ -123,7 +123,8 @@ def _reject_future(settings: Settings, to: datetime) -> None:
     now = datetime.now(UTC)
     with closing(make_helpdesk(settings)) as helpdesk:
         page = next(iter(helpdesk.changes(now - PROBE_WINDOW, now)))
-        reached = page.served_at - helpdesk.capabilities.settle_delay
+        settle_delay = helpdesk.capabilities.settle_delay
+        reached = page.served_at - helpdesk.clock_lead - settle_delay
     if to > reached:
         raise UserError(
             f"{format_time(to)} is ahead of the helpdesk's clock, which shows changes up to "

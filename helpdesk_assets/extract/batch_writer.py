@@ -54,6 +54,7 @@ class BatchWriter:
         self._created_unknown = False
         self.created_from: datetime | None = None
         self.created_to: datetime | None = None
+        self.newest: datetime | None = None
         self.rows = previous.rows if previous else 0
         self.tombstones = previous.tombstones if previous else 0
         self.pages = previous.pages if previous else 0
@@ -67,6 +68,7 @@ class BatchWriter:
         for ticket in page.tickets:
             rows.append(self._row(ticket, page.served_at))
             self._track_created(ticket.created_time)
+            self._track_newest(ticket, page.until)
             self.tombstones += ticket.tombstone
             self._track_lag((page.served_at - ticket.modified_time).total_seconds())
             if self.versions is not None:
@@ -122,6 +124,12 @@ class BatchWriter:
             return
         self.created_from = min(self.created_from or created, created)
         self.created_to = max(self.created_to or created, created)
+
+    def _track_newest(self, ticket: Ticket, until: datetime) -> None:
+        """Remember the newest change; one dated later than `until`, as in 2099, proves nothing."""
+        for changed_at in (ticket.modified_time, ticket.deleted_time):
+            if changed_at is not None and changed_at <= until:
+                self.newest = max(self.newest or changed_at, changed_at)
 
     def _track_lag(self, lag: float) -> None:
         if len(self._lags) < LAG_SAMPLE:

@@ -17,7 +17,7 @@ from helpdesk_assets.extract.batch_writer import BatchWriter
 from helpdesk_assets.extract.checkpoint import Checkpointer, CheckpointPolicy
 from helpdesk_assets.extract.plan import Plan
 from helpdesk_assets.extract.progress import Progress, ProgressTracker
-from helpdesk_assets.model.batch import Manifest, Mode
+from helpdesk_assets.model.batch import Manifest, Mode, NewestSeen
 from helpdesk_assets.model.tickets import ApiUsage, Page, Window
 from helpdesk_assets.naming import batch_id
 from helpdesk_assets.providers.base import Helpdesk
@@ -59,7 +59,7 @@ class BatchFetcher:
             attempt: names it too.
             checkpoint_policy: where and how often checkpoints are saved.
             on_page: called after every page.
-            now: this machine's clock, for names and order; windows do not depend on it.
+            now: this machine's clock, for names and order.
             monotonic: seconds, for progress.
             rng: chooses samples.
         """
@@ -140,15 +140,25 @@ class BatchFetcher:
         resume = plan.checkpoint.resume if plan.checkpoint else None
         pages = self._helpdesk.changes(plan.since, plan.until, plan.cursor, resume)
         last = self._consume(pages)
-        if plan.until is None and plan.since is not None and last.until < plan.since:
+        if self._is_behind(plan):
             # The helpdesk's clock had run ahead and was set back behind our watermark. Changes
             # since then have times before any window that starts at the watermark.
             log.warning("The helpdesk's clock is behind the watermark; reading everything.")
             reason = "the helpdesk's clock is behind the watermark"
-            plan = replace(plan, mode=Mode.FULL, since=None, cursor=None, reason=reason)
+            plan = replace(
+                plan, mode=Mode.FULL, since=None, cursor=None, reason=reason, newest=None
+            )
             self._checkpointer.plan = plan
             last = self._consume(self._helpdesk.changes(None))
         return plan, last
+
+    def _is_behind(self, plan: Plan) -> bool:
+        """Return whether the first answer's clock is behind what earlier runs have read."""
+        if plan.until is not None or plan.since is None or self._read_since is None:
+            return False
+        reached = plan.since if plan.is_range else plan.clock_reached
+        settle_delay = self._helpdesk.capabilities.settle_delay
+        return reached is not None and self._read_since - settle_delay < reached
 
     def _read_listing(self, plan: Plan, error: EndpointFailed) -> tuple[Plan, Page]:
         """Read the listing in place of the changes.
@@ -196,7 +206,7 @@ class BatchFetcher:
             run_id=self._run_id,
             mode=plan.mode,
             reason=plan.reason,
-            window=Window(plan.since, last.until),
+            window=Window(plan.since, self._covered_until(plan, last)),
             served_at=last.served_at,
             advances_watermark=plan.advances_watermark,
             expected_version=plan.expected_version,
@@ -222,7 +232,36 @@ class BatchFetcher:
             read_since=self._read_since,
             forced=is_forced,
             ground_reason=plan.ground_reason,
+            lookback=plan.lookback,
+            newest=self._newest(plan, last),
         )
+
+    def _covered_until(self, plan: Plan, last: Page) -> datetime:
+        """Return where the window ends: by the helpdesk's clock, if ours or a ticket confirms it.
+
+        A clock that is ahead in one answer would put the watermark ahead of changes to come. Where
+        ours is the wrong one, a window that ends too early costs rows that are read again.
+        """
+        if plan.is_range:
+            return last.until
+        settle_delay = self._helpdesk.capabilities.settle_delay
+        times = [last.until - self._helpdesk.clock_lead]
+        if self._writer.newest is not None:
+            times.append(min(self._writer.newest - settle_delay, last.until))
+        # All that changed up to its beginning was read before.
+        if plan.since is not None:
+            times.append(plan.since)
+        return max(times)
+
+    def _newest(self, plan: Plan, last: Page) -> NewestSeen | None:
+        """See `Manifest.newest`; a run that may have skipped tickets proves nothing."""
+        before, newest = plan.newest, self._writer.newest
+        if newest is None or not plan.advances_watermark:
+            return before
+        if before is not None and newest <= before.changed_at:
+            return before
+        clocks_agree = not self._helpdesk.clock_lead and not self._helpdesk.clock_lag
+        return NewestSeen(newest, newest if clocks_agree else last.served_at)
 
 
 def _usage_since(previous: ApiUsage, now: ApiUsage) -> ApiUsage:

@@ -10,11 +10,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from helpdesk_assets.errors import UserError
-from helpdesk_assets.model.batch import Mode
+from helpdesk_assets.model.batch import Mode, NewestSeen
 from helpdesk_assets.model.state import Checkpoint, SyncState
 from helpdesk_assets.model.tickets import utc
 from helpdesk_assets.providers.base import Capabilities
 
+# The clock of a `Date` header may be ahead of the one that dates tickets, as a gateway's or one
+# node's is. Where that is at most this much, no change is lost.
+MAX_CLOCK_LEAD = timedelta(hours=1)
 RESUMED = ", gone on with where it was interrupted"
 
 
@@ -63,6 +66,9 @@ class Plan:
         checkpoint: the interrupted run to resume.
         forced: see `Manifest.forced`.
         ground_reason: what is wrong with the tables that the watermark speaks of; None: nothing.
+        clock_reached: the helpdesk's clock must have come so far; None if nothing is known.
+        lookback: see `Manifest.lookback`.
+        newest: see `Manifest.newest`, as it was before the run.
     """
 
     mode: Mode
@@ -79,6 +85,9 @@ class Plan:
     checkpoint: Checkpoint | None = None
     forced: bool = False
     ground_reason: str | None = None
+    clock_reached: datetime | None = None
+    lookback: timedelta | None = None
+    newest: NewestSeen | None = None
 
 
 def plan_run(
@@ -93,7 +102,7 @@ def plan_run(
     """Plan one run.
 
     An interrupted run is resumed unless the user asks for something else. The window reaches back
-    behind the watermark: see `lookback`.
+    behind the watermark: see `lookback` and `_window_start`.
 
     Args:
         state: the state row.
@@ -108,7 +117,7 @@ def plan_run(
         UserError: the options contradict each other or the state.
     """
     watermark = state.watermark if state else None
-    start = watermark or adopted
+    start, reach = watermark or adopted, lookback(overlap, capabilities)
     base = Plan(
         mode=Mode.FULL,
         reason="",
@@ -120,6 +129,9 @@ def plan_run(
         expected_version=state.version if state else 0,
         initial_watermark=watermark,
         ground_reason=full_reason,
+        clock_reached=None if start is None else start - reach,
+        lookback=reach,
+        newest=state.read_counts.newest if state else None,
     )
     if sync_request.is_range:
         return _range(base, sync_request)
@@ -150,7 +162,9 @@ def plan_run(
     return replace(
         base,
         mode=Mode.INCREMENTAL,
-        since=start - lookback(overlap, capabilities),
+        since=_window_start(watermark, base.newest, reach, capabilities.time_resolution)
+        if watermark
+        else start - reach,
         cursor=state.cursor if state else None,
         reason="changes since the watermark" if watermark else "adopted an older sync's table",
     )
@@ -163,6 +177,33 @@ def lookback(overlap: timedelta, capabilities: Capabilities) -> timedelta:
     edits within one tick have the same time.
     """
     return max(overlap, capabilities.minimum_overlap, capabilities.time_resolution)
+
+
+def _window_start(
+    watermark: datetime, newest: NewestSeen | None, reach: timedelta, tick: timedelta
+) -> datetime:
+    """Return where the next window begins.
+
+    The watermark comes from a `Date` header. It may be ahead of the clock that dates tickets, and
+    then changes are still to come that are dated before it. What runs have been given shows how far
+    that clock had come at least, so the window begins there, though no more than `MAX_CLOCK_LEAD`
+    earlier than the watermark asks for. As all tickets after it would have been given, it costs no
+    row on a quiet day.
+
+    Args:
+        watermark: the watermark.
+        newest: the newest change that runs have been given.
+        reach: how far a window reaches back, see `lookback`.
+        tick: the resolution of modified times.
+    """
+    start = watermark - reach
+    if newest is None:
+        return start - MAX_CLOCK_LEAD
+    # Changes dated shortly before the newest may have come late. So a window begins there once
+    # more, until one was read that long after it.
+    is_settled = watermark - newest.known_at >= reach
+    known = newest.changed_at + tick if is_settled else newest.changed_at - reach
+    return min(start, max(known, start - MAX_CLOCK_LEAD))
 
 
 def _resume(base: Plan, checkpoint: Checkpoint) -> Plan:

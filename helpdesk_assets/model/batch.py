@@ -35,6 +35,20 @@ BATCH_TTL = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
+class NewestSeen:
+    """The newest change that a sync has been given: so far the clock that dates tickets had come.
+
+    Attributes:
+        changed_at: when the ticket changed or was deleted.
+        known_at: the helpdesk's clock when a run was first given it; or `changed_at`, if the
+            helpdesk's clock and ours agreed then, so that its age was known.
+    """
+
+    changed_at: datetime
+    known_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What one run fetched; the rows themselves are in raw_ticket_changes.
 
@@ -67,6 +81,8 @@ class Manifest:
         account: digest of the helpdesk's account.
         mapping: the provider's version of how fields fill columns.
         mapping_before: that of the last run that closed; None if there was none.
+        lookback: how far every window reaches back behind the watermark; None if not known.
+        newest: the newest change that this run or an earlier one was given; None if no ticket was.
     """
 
     batch_id: str
@@ -97,6 +113,8 @@ class Manifest:
     tombstones: int = 0
     has_checkpoint: bool = False
     seconds: float = 0.0
+    lookback: timedelta | None = None
+    newest: NewestSeen | None = None
     read_since: datetime | None = None
     forced: bool = False
     ground_reason: str | None = None

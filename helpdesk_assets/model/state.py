@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from helpdesk_assets.model.batch import Mode
+from helpdesk_assets.model.batch import Mode, NewestSeen
 from helpdesk_assets.model.tickets import BadTicket, Window
 from helpdesk_assets.model.webhooks import MissedUpdate, WebhookCounts
 
@@ -98,11 +98,19 @@ class RunCounts:
 
 @dataclass(frozen=True, slots=True)
 class ReadCounts:
-    """Rows and pages that a run read from the helpdesk, and calls that it made."""
+    """What a run read from the helpdesk.
+
+    Attributes:
+        rows: rows that it was given.
+        pages: pages that it read.
+        calls: calls that it made.
+        newest: see `Manifest.newest`.
+    """
 
     rows: int = 0
     pages: int = 0
     calls: int = 0
+    newest: NewestSeen | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from helpdesk_assets.model.account import Account
@@ -72,6 +72,16 @@ class BaseAdapter(ABC):
         """See `Helpdesk.served_at`."""
         return self._api.usage_counter.served_at
 
+    @property
+    def clock_lead(self) -> timedelta:
+        """See `Helpdesk.clock_lead`."""
+        return self._api.usage_counter.clock_lead
+
+    @property
+    def clock_lag(self) -> timedelta:
+        """See `Helpdesk.clock_lag`."""
+        return self._api.usage_counter.clock_lag
+
     def ticket(self, ticket_id: str) -> Ticket | None:
         """See `Helpdesk.ticket`."""
         found = self._retry(partial(self._fetch_ticket, ticket_id))
@@ -95,6 +105,7 @@ class BaseAdapter(ABC):
             settle_delay=capabilities.settle_delay,
             listing_delay=self._listing_delay,
             concurrency=self._concurrency,
+            clock_lead=lambda: self.clock_lead,
         )
 
     def _pages_with_catch_up(self, fetch: FetchPage) -> Iterator[Page]:
@@ -113,7 +124,8 @@ class BaseAdapter(ABC):
             listing_delay=self._listing_delay,
             follow_new=True,
         )
-        yield from catch_up.pages(covered_until, None)
+        behind = None if covered_until is None else covered_until - self.clock_lead
+        yield from catch_up.pages(behind, None)
 
     def _with_details(self, page: Page) -> Page:
         """Return the page with its tickets fetched by id, if list rows are not complete."""

@@ -76,6 +76,19 @@ class Helpdesk(Protocol):
         """
         ...
 
+    @property
+    def clock_lead(self) -> timedelta:
+        """The most that any answer's clock was ahead of this machine's; zero if within a minute.
+
+        A window that ends by such an answer may end later than it was read.
+        """
+        ...
+
+    @property
+    def clock_lag(self) -> timedelta:
+        """The most that any answer's clock was behind this machine's; zero if within a minute."""
+        ...
+
     def changes(
         self,
         since: datetime | None,

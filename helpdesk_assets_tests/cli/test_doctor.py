@@ -162,3 +162,6 @@ def test_clock_skew_is_reported(
     result = run("doctor")
 
     assert "helpdesk clock: is 1 h 59 min ahead" in result.stdout or "2 h" in result.stdout
+    assert "The watermark goes no further than this machine's clock" in result.stdout
+    simulator.fault("clock_offset", seconds=-7200)
+    assert "behind this machine's. Windows end by the helpdesk's clock" in run("doctor").stdout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from helpdesk_assets.errors import WindowTooDense
+from helpdesk_assets.errors import EndpointFailed, RateLimitExhausted, WindowTooDense
 from helpdesk_assets_tests.conformance.conftest import MakeHarness
 from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness
 
@@ -54,4 +54,27 @@ def test_throttles_before_the_rate_limit(harness: Harness) -> None:
     assert set(harness.simulator.counters().calls["search"]) <= {"200", "204"}
     assert harness.simulator.counters().of("search") > 40
     assert report.manifest.api.seconds_waited > 60
+    harness.sync_and_verify()
+
+
+@pytest.mark.parametrize("after", [0, 2])
+@pytest.mark.parametrize("retry_after", [7200, "Fri, 31 Dec 2099 00:00:00 GMT"])
+def test_exhausted_account_ends_the_run_without_the_listing(
+    harness: Harness, retry_after: object, after: int
+) -> None:
+    """At the first call or while paging: more calls would only be refused as well."""
+    harness.sync()
+    before = harness.state()
+    harness.simulator.change(40, spread_seconds=40)
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    harness.simulator.reset_counters()
+    harness.simulator.fault("rate_limit_429", after=after, retry_after=retry_after)
+    with pytest.raises(
+        (RateLimitExhausted, EndpointFailed), match=r"used up|a wait of|all were requested"
+    ):
+        harness.sync(helpdesk_page_size=5)
+    assert harness.simulator.counters().of("listing") == 0
+    assert sum(calls.get("429", 0) for calls in harness.simulator.counters().calls.values()) == 1
+    assert harness.state() == before
+    harness.simulator.clear_faults()
     harness.sync_and_verify()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import dagster as dg
 import pytest
 
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
+from helpdesk_assets.providers.client import usage
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
@@ -74,6 +76,12 @@ class DagsterHarness:
 
 def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
     return {check.check_name: check for check in result.get_asset_check_evaluations()}
+
+
+@pytest.fixture(autouse=True)
+def clocks_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests move the simulated helpdesk's clock and not this machine's."""
+    monkeypatch.setattr(usage, "CLOCK_TOLERANCE", timedelta(days=365))
 
 
 @pytest.fixture

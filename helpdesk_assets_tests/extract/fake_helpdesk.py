@@ -63,6 +63,8 @@ class FakeHelpdesk:
     listing_is_independent: bool = True
     resumed: list[str | None] = field(default_factory=list)
     calls: int = 0
+    clock_lead: timedelta = timedelta(0)
+    clock_lag: timedelta = timedelta(0)
     inventory_script: Sequence[InventoryPage | Exception] = ()
 
     @property

@@ -20,7 +20,7 @@ from helpdesk_assets.errors import (
 from helpdesk_assets.extract.fetch import Batch, BatchFetcher
 from helpdesk_assets.extract.plan import Plan
 from helpdesk_assets.extract.progress import Progress
-from helpdesk_assets.model.batch import Mode
+from helpdesk_assets.model.batch import Mode, NewestSeen
 from helpdesk_assets.model.tickets import BadTicket
 from helpdesk_assets.spool import Spool
 from helpdesk_assets_tests.extract.fake_helpdesk import NOON, FakeHelpdesk, page, ticket
@@ -35,6 +35,7 @@ INCREMENTAL = Plan(
     first_load=False,
     expected_version=3,
     initial_watermark=NOON - timedelta(hours=1),
+    clock_reached=NOON - timedelta(hours=2),
 )
 
 
@@ -161,6 +162,47 @@ def test_helpdesk_clock_behind_the_watermark_causes_a_full_read(
     manifest = read(helpdesk).manifest
     assert [since for since, _, _ in helpdesk.requested] == [INCREMENTAL.since, None]
     assert (manifest.mode, manifest.rows) == (Mode.FULL, 1)
+
+
+def test_clock_ahead_of_ours_does_not_end_the_window(read: Read) -> None:
+    """The first answer's clock was an hour ahead, and the tickets' was not."""
+    ahead = NOON + timedelta(hours=1)
+    helpdesk = FakeHelpdesk([page(ticket("1", 30), until=ahead)], clock_lead=timedelta(hours=1))
+    assert read(helpdesk).manifest.window.until == NOON
+
+
+def test_newer_ticket_shows_that_ours_is_wrong(read: Read) -> None:
+    """Otherwise a machine that is days behind would read days of changes in each run."""
+    helpdesk = FakeHelpdesk([page(ticket("1", 30))], clock_lead=timedelta(days=2))
+    assert read(helpdesk).manifest.window.until == NOON - timedelta(minutes=30)
+
+
+def test_clock_behind_ours_causes_no_full_read(read: Read) -> None:
+    """Ours was set back by days: the watermark is ahead of it, and the helpdesk's clock is not."""
+    helpdesk = FakeHelpdesk([page()], clock_lead=timedelta(days=2))
+    manifest = read(helpdesk).manifest
+    assert (manifest.mode, manifest.window.until) == (Mode.INCREMENTAL, INCREMENTAL.since)
+
+
+@pytest.mark.parametrize(
+    ("lag", "known_at"), [(timedelta(0), NOON - timedelta(minutes=30)), (timedelta(days=9), NOON)]
+)
+def test_newest_change_is_remembered(read: Read, lag: timedelta, known_at: datetime) -> None:
+    """Its age is known only if the helpdesk's clock agrees with ours. Times of 2099 prove nothing.
+
+    A change that an earlier run has seen stays as it was.
+    """
+    odd = replace(ticket("3"), modified_time=NOON + timedelta(days=9999))
+    helpdesk = FakeHelpdesk([page(ticket("1", 40), ticket("2", 30), odd)], clock_lag=lag)
+    newest = NewestSeen(NOON - timedelta(minutes=30), known_at)
+    assert read(helpdesk).manifest.newest == newest
+    before = NewestSeen(NOON - timedelta(minutes=30), NOON - timedelta(minutes=9))
+    assert read(helpdesk, replace(INCREMENTAL, newest=before)).manifest.newest == before
+
+
+def test_read_that_may_have_skipped_tickets_proves_nothing(read: Read) -> None:
+    helpdesk = FakeHelpdesk([EndpointFailed("503")], [page(ticket("1", 30))])
+    assert read(helpdesk).manifest.newest is None
 
 
 def test_bad_tickets_are_counted_and_the_first_ones_named(read: Read) -> None:

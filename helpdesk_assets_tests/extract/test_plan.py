@@ -8,8 +8,8 @@ import pytest
 
 from helpdesk_assets.errors import UserError
 from helpdesk_assets.extract.plan import Plan, RequestedMode, SyncRequest, plan_run
-from helpdesk_assets.model.batch import Mode
-from helpdesk_assets.model.state import SyncState
+from helpdesk_assets.model.batch import Mode, NewestSeen
+from helpdesk_assets.model.state import ReadCounts, SyncState
 from helpdesk_assets.providers.base import Capabilities
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -48,8 +48,20 @@ def plan(
     )
 
 
-def state(watermark: datetime | None = NOON, cursor: str | None = None) -> SyncState:
-    return SyncState("tickets", watermark, version=7, cursor=cursor)
+UP_TO_DATE = NewestSeen(NOON, NOON - timedelta(days=1))
+
+
+def state(
+    watermark: datetime | None = NOON,
+    cursor: str | None = None,
+    newest: NewestSeen | None = UP_TO_DATE,
+) -> SyncState:
+    read_counts = ReadCounts(newest=newest)
+    return SyncState("tickets", watermark, version=7, cursor=cursor, read_counts=read_counts)
+
+
+def minutes_ago(minutes: float, seconds: float = 0) -> datetime:
+    return NOON - timedelta(minutes=minutes, seconds=-seconds)
 
 
 def test_without_state_a_full_first_load_is_planned() -> None:
@@ -68,6 +80,34 @@ def test_window_reaches_back_by_the_overlap() -> None:
 
 
 @pytest.mark.parametrize(
+    ("newest", "since"),
+    [
+        # The clock of tickets is at least there, and what is dated shortly before may come late.
+        (NewestSeen(minutes_ago(30), minutes_ago(0)), minutes_ago(35)),
+        (NewestSeen(minutes_ago(30), minutes_ago(4)), minutes_ago(35)),
+        # It has been read once more since: nothing dated up to it is to come.
+        (NewestSeen(minutes_ago(30), minutes_ago(5)), minutes_ago(30, seconds=1)),
+        # Within the overlap, that decides.
+        (NewestSeen(minutes_ago(2), minutes_ago(0)), minutes_ago(7)),
+        (NewestSeen(minutes_ago(2), minutes_ago(5)), minutes_ago(5)),
+        # A helpdesk without changes for a day, and one whose tickets have never been seen.
+        (NewestSeen(minutes_ago(1440), minutes_ago(1440)), minutes_ago(65)),
+        (None, minutes_ago(65)),
+    ],
+)
+def test_window_begins_where_the_tickets_clock_is_known(
+    newest: NewestSeen | None, since: datetime
+) -> None:
+    made = plan(state(newest=newest))
+    assert made.since == since
+    assert made.clock_reached == NOON - FIVE_MINUTES
+
+
+def test_adopted_table_needs_no_more_than_the_overlap() -> None:
+    assert plan(None, adopted=NOON).since == NOON - FIVE_MINUTES
+
+
+@pytest.mark.parametrize(
     ("can", "lookback"),
     [
         (capabilities(minimum_overlap=timedelta(minutes=10)), timedelta(minutes=10)),
@@ -77,7 +117,8 @@ def test_window_reaches_back_by_the_overlap() -> None:
 def test_helpdesk_may_need_more_overlap_than_configured(
     can: Capabilities, lookback: timedelta
 ) -> None:
-    assert plan(state(), overlap=timedelta(0), can=can).since == NOON - lookback
+    old = NewestSeen(NOON, NOON - timedelta(days=1))
+    assert plan(state(newest=old), overlap=timedelta(0), can=can).since == NOON - lookback
 
 
 def test_existing_table_is_adopted_from_its_newest_row() -> None:

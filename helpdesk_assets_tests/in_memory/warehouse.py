@@ -240,7 +240,7 @@ class InMemoryWarehouse:
             f"{manifest.mode}: {manifest.reason}",
             datetime.now(UTC),
             facts,
-            ReadCounts(manifest.rows, manifest.pages, manifest.api.calls),
+            ReadCounts(manifest.rows, manifest.pages, manifest.api.calls, manifest.newest),
             _recent_runs(seen),
             full_load_at=_full_load_at(manifest, seen),
             tickets_created=manifest.tickets_created or (seen.tickets_created if seen else None),

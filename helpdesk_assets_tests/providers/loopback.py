@@ -5,10 +5,11 @@ from __future__ import annotations
 import ssl
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain, count, repeat
 
 DATE = "Mon, 23 Nov 2026 10:00:00 GMT"
 
@@ -25,11 +26,15 @@ class ReceivedRequest:
 
 @dataclass(slots=True)
 class CannedResponse:
-    """One answer. `Content-Length` is the body's unless `headers` say otherwise."""
+    """One answer. `Content-Length` is the body's unless `headers` say otherwise.
+
+    With `raw`, these pieces are sent instead of all else, up to the end of the connection.
+    """
 
     body: bytes = b"{}"
     status: int = 200
     headers: Mapping[str, str | None] = field(default_factory=dict)
+    raw: Iterable[bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,11 @@ def loopback(respond: Respond, *, tls: ssl.SSLContext | None = None) -> Iterator
             said = respond(asked)
             if said is None:
                 return
+            if said.raw is not None:
+                for piece in said.raw:
+                    self.wfile.write(piece)
+                self.close_connection = True
+                return
             out = {"Date": DATE, "Content-Length": str(len(said.body)), **said.headers}
             self.send_response_only(said.status)
             for name, value in out.items():
@@ -90,3 +100,18 @@ def loopback(respond: Respond, *, tls: ssl.SSLContext | None = None) -> Iterator
         finally:
             server.shutdown()
             thread.join()
+
+
+def dripping(head: bytes, drop: bytes) -> Respond:
+    """Send the head, and then bytes for ever."""
+    return lambda _: CannedResponse(raw=chain([head], repeat(drop)))
+
+
+class DripClock:
+    """A clock of which each look takes a while, so that bytes that come at once come slowly."""
+
+    def __init__(self, step: float) -> None:
+        self._seconds = count(step=step)
+
+    def __call__(self) -> float:
+        return float(next(self._seconds))

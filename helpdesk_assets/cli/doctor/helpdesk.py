@@ -108,16 +108,20 @@ def _log_in(settings: Settings, pages: list[Page]) -> str:
 
 
 def _clock(served_at: datetime) -> str:
-    """Compare the clocks.
+    """Compare the clocks, and say what a difference leads to.
 
-    A difference loses no ticket, because windows end by the helpdesk's clock. Ages and lags, which
-    mix the two clocks, are off by it.
+    Ages and lags, which mix the two clocks, are off by it.
     """
     ahead = served_at - datetime.now(UTC)
     if abs(ahead) < CLOCK_TOLERANCE:
         return "agrees with this machine's"
-    side = "ahead of" if ahead > timedelta(0) else "behind"
+    if ahead > timedelta(0):
+        return (
+            f"is {format_duration(ahead)} ahead of this machine's. The watermark goes no further "
+            "than this machine's clock, or the newest ticket, so no later change is lost; if this "
+            "machine is wrong, set its clock (NTP), or runs read changes again"
+        )
     return (
-        f"is {format_duration(ahead)} {side} this machine's. That loses no ticket, because windows "
-        "end by the helpdesk's clock; if this machine is wrong, set its clock (NTP)"
+        f"is {format_duration(ahead)} behind this machine's. Windows end by the helpdesk's clock, "
+        "so that loses no ticket; if this machine is wrong, set its clock (NTP)"
     )

@@ -20,7 +20,7 @@ from helpdesk_assets.local.simulator.response_faults import JsonResponse
 
 
 class DateHeaderMiddleware:
-    """Adds a `Date` header by the helpdesk's clock to every answer, also to errors."""
+    """Adds a `Date` header by the helpdesk's clock to every answer without one, also to errors."""
 
     def __init__(self, app: ASGIApp, now: Callable[[], datetime]) -> None:
         self._app = app
@@ -31,8 +31,11 @@ class DateHeaderMiddleware:
 
         async def send_dated(message: Message) -> None:
             if message["type"] == "http.response.start":
-                date = format_datetime(self._now(), usegmt=True).encode()
-                message["headers"] = [*message.get("headers", ()), (b"date", date)]
+                headers = list(message.get("headers", ()))
+                if all(name != b"date" for name, _ in headers):
+                    date = format_datetime(self._now(), usegmt=True).encode()
+                    headers.append((b"date", date))
+                message["headers"] = headers
             await send(message)
 
         await self._app(scope, receive, send_dated)

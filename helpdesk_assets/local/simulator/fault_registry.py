@@ -31,6 +31,7 @@ FAULTS: Mapping[str, Mapping[str, Any]] = {
     "changes_while_paging": {"changes": 5, "advance_seconds": 0.0},
     "search_lag": {"seconds": 60.0},
     "clock_offset": {"seconds": 3600.0},
+    "date_ahead": {"seconds": 3600.0},
     "latency": {"seconds": 0.05},
     "token_ends": {},
     "bad_ticket": {"kind": "no_id", "rows": 1, "ids": ()},

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
+from email.utils import format_datetime
 from typing import Any, Protocol
 
 from starlette.requests import Request
@@ -141,6 +143,9 @@ class CallMiddleware:
             response, tickets = self._to_response(endpoint, answer), answer.tickets
         if rate_limit_status is not None:
             response.headers.update(self._dialect.rate_limit_headers(rate_limit_status))
+        if params := self._backend.faults.consume("date_ahead", endpoint):
+            date = self._backend.clock.now() + timedelta(seconds=params["seconds"])
+            response.headers["Date"] = format_datetime(date, usegmt=True)
         return response, tickets
 
     def _expire_token(self, endpoint: str) -> None:

@@ -31,6 +31,27 @@ class TransientError(EndpointFailed):
         self.retry_after = retry_after
 
 
+class AccountLimitReached(TransientError):
+    """The account's limit refused the call. If it still does after all retries, the run ends.
+
+    Another endpoint would be refused as well.
+    """
+
+
+class AnswerTooSlow(TransientError):
+    """An answer was not complete by its deadline.
+
+    It is retried fewer times than other failures, since each attempt takes minutes.
+    """
+
+    def __init__(self, call: str, host: str, seconds: float) -> None:
+        super().__init__(
+            f"The answer of {host} to {call} was not complete within {seconds:g} s. Try again "
+            "later; if pages are that slow, lower HELPDESK_PAGE_SIZE or raise "
+            "HELPDESK_TIMEOUT_SECONDS."
+        )
+
+
 def parse_http_date(text: str | None) -> datetime | None:
     """Parse the time of an HTTP header; None if it is absent or unreadable."""
     if not text:

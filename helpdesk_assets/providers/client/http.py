@@ -8,18 +8,19 @@ vendors.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urljoin
 
 import requests
-from requests.adapters import HTTPAdapter
 
+from helpdesk_assets.answer_deadline import DeadlineAdapter, mount_deadline
 from helpdesk_assets.errors import EndpointFailed
 from helpdesk_assets.model.tickets import ApiUsage
 from helpdesk_assets.providers.client import errors
-from helpdesk_assets.providers.client.addresses import DEFAULT_PORTS, may_follow, parse_host
+from helpdesk_assets.providers.client.addresses import may_follow, parse_host
 from helpdesk_assets.providers.client.auth import Auth
 from helpdesk_assets.providers.client.rate_limit import ACCOUNT, RateLimiter
 from helpdesk_assets.providers.client.reply import ErrorParser, Reply, default_error
@@ -35,6 +36,10 @@ CHUNK_BYTES = 1 << 20
 # Decompressed size: a few kilobytes can unpack to any size. A page of 100 tickets has less than
 # one MiB.
 MAX_BODY_BYTES = 256 << 20
+# One answer may take this many times the timeout of one read, but no longer than the limit: a large
+# page over a slow line is complete by then, and an answer that drips is not.
+DEADLINE_FACTOR = 10.0
+MAX_DEADLINE_SECONDS = 300.0
 
 # A parameter with several values is sent several times.
 Params = Mapping[str, str | Sequence[str]]
@@ -50,16 +55,30 @@ class _NoRedirects(requests.Session):
         return None
 
 
-def open_session(connections: int) -> requests.Session:
-    """Open a connection pool for this many threads, without cookies and without retries."""
+def answer_deadline(timeout: float) -> float:
+    """Return how many seconds one whole answer may take, by HELPDESK_TIMEOUT_SECONDS."""
+    return max(timeout, min(DEADLINE_FACTOR * timeout, MAX_DEADLINE_SECONDS))
+
+
+def open_session(
+    connections: int, timeout: float, monotonic: Callable[[], float] = time.monotonic
+) -> requests.Session:
+    """Open a connection pool for this many threads, without cookies and without retries.
+
+    Args:
+        connections: threads that call at once.
+        timeout: seconds that one read may take, by which a whole answer is limited.
+        monotonic: seconds of a clock that never jumps.
+    """
     session = _NoRedirects()
     session.headers["Accept"] = "application/json"
     session.headers["User-Agent"] = "helpdesk-assets"
     # A session cookie could bind calls to another account than the token's.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
-    for scheme in DEFAULT_PORTS:
-        session.mount(f"{scheme}://", adapter)
+    mount_deadline(
+        session,
+        DeadlineAdapter(answer_deadline(timeout), connections=connections, monotonic=monotonic),
+    )
     return session
 
 
@@ -78,20 +97,23 @@ class Api:
         usage_counter: UsageCounter | None = None,
         parse_error: ErrorParser = default_error,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Open a session for one helpdesk.
 
         Args:
             base_url: HELPDESK_BASE_URL.
             auth: puts credentials on each request.
-            timeout: seconds to wait for an answer.
+            timeout: seconds to wait for an answer's next bytes; see `answer_deadline`.
             connections: threads that call at once.
             base_path: inserted between `base_url` and each call's path.
             rate_limiter: delays calls; the default limits only how many run at once.
             usage_counter: counts calls, bytes and waits.
             parse_error: turns the vendor's error answers into our errors; returns None for those
                 that mean what their status says.
-            now: replaces the helpdesk's clock for answers without `Date`.
+            now: this machine's clock. It replaces the helpdesk's for answers without `Date`, and
+                shows by how much that is ahead.
+            monotonic: seconds of a clock that never jumps.
 
         Raises:
             SettingsError: `base_url` is not an http address, or holds a password.
@@ -107,7 +129,8 @@ class Api:
             self.usage_counter, concurrency=connections
         )
         self._parse_error = parse_error
-        self._session = open_session(connections)
+        self._session = open_session(connections, timeout, monotonic)
+        self._monotonic = monotonic
 
     def __repr__(self) -> str:
         return f"Api({self._host})"
@@ -138,6 +161,8 @@ class Api:
         Raises:
             EndpointFailed: no complete answer came, or its status is not in `accept`; the subclass
                 `TransientError` if a retry may succeed.
+            RateLimitExhausted: 429, and the account's limit blocks every call for longer than a
+                run waits.
             CredentialsRefused: 401 or 403.
         """
         url = self._base_url + path
@@ -149,7 +174,11 @@ class Api:
         else:
             raise EndpointFailed(f"GET {path} is redirected in a circle. Check HELPDESK_BASE_URL.")
         if reply.status not in accept:
-            raise self._parse_error(reply) or errors.error_for_status(
+            if error := self._parse_error(reply):
+                raise error
+            if reply.status == errors.TOO_MANY_REQUESTS:
+                self._rate_limiter.check_account()
+            raise errors.error_for_status(
                 path, reply.status, reply.body, reply.headers, reply.served_at, self._auth.secrets
             )
         if reply.status == NOT_FOUND and reply.is_page:
@@ -187,7 +216,7 @@ class Api:
             # urllib3 before 2 does not check this, and requests allows such a version.
             raise errors.truncated_body_error(f"GET {path}")
         served_at = self._server_time(response.headers.get("Date"))
-        self.usage_counter.record_response(served_at)
+        self.usage_counter.record_response(served_at, self._now())
         reply = Reply(
             path,
             response.status_code,
@@ -202,6 +231,7 @@ class Api:
         self, url: str, path: str, params: Params | None
     ) -> tuple[requests.Response, bytes]:
         self.usage_counter.record_call()
+        began = self._monotonic()
         try:
             # Without `auth`, requests would use a password from the user's .netrc.
             response = self._session.get(
@@ -214,7 +244,11 @@ class Api:
             )
             return response, _read_body(response, path)
         except requests.RequestException as error:
-            raise errors.connection_error(f"GET {path}", self._host, self._timeout, error) from None
+            call = f"GET {path}"
+            seconds = answer_deadline(self._timeout)
+            if self._monotonic() - began >= seconds:
+                raise errors.AnswerTooSlow(call, self._host, seconds) from None
+            raise errors.connection_error(call, self._host, self._timeout, error) from None
 
     def _server_time(self, date: str | None) -> datetime:
         moment = errors.parse_http_date(date)

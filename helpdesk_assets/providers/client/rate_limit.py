@@ -26,6 +26,11 @@ MINUTE = 60.0
 ACCOUNT = ""
 # Longer waits fail instead: a run that sleeps for hours looks like one that hangs.
 MAX_WAIT_SECONDS = 300.0
+# What a helpdesk says of its limit is believed for this long, and then it is asked again: a wrong
+# answer, such as a reset in the year 2099, must not silence a process that runs for months.
+MAX_BLOCK_SECONDS = 3600.0
+# More digits than any count or time has; Python refuses to convert thousands of them.
+MAX_DIGITS = 18
 # Below this share of the limit, the remaining calls are spread out: the rest of the team needs
 # some too.
 LOW_SHARE = 0.1
@@ -62,10 +67,14 @@ def parse_rate_limit_headers(
     Returns:
         One state, or none if `remaining` is absent or not a plain number.
     """
-    calls_left = _count(headers.get(remaining))
+    calls_left = parse_count(headers.get(remaining))
     if calls_left is None:
         return ()
-    return (RateLimitState(calls_left, _count(headers.get(limit)), _count(headers.get(reset))),)
+    return (
+        RateLimitState(
+            calls_left, parse_count(headers.get(limit)), parse_count(headers.get(reset))
+        ),
+    )
 
 
 def no_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:  # noqa: ARG001
@@ -73,8 +82,9 @@ def no_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:  # 
     return ()
 
 
-def _count(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() else None
+def parse_count(text: str | None) -> int | None:
+    """Parse a plain number of a header; None if it is absent or not one."""
+    return int(text) if text and text.isdecimal() and len(text) <= MAX_DIGITS else None
 
 
 class _Scope:
@@ -121,7 +131,8 @@ class _Scope:
 
     def throttle(self, observed: RateLimitState, now: float, concurrency: int) -> None:
         """Spread calls in equal steps until the reset, if few remain."""
-        resets_at = now + (MINUTE if observed.reset_seconds is None else observed.reset_seconds)
+        reset_seconds = MINUTE if observed.reset_seconds is None else observed.reset_seconds
+        resets_at = now + min(reset_seconds, MAX_BLOCK_SECONDS)
         # Twice: for calls that the helpdesk has counted since, and for those not counted yet.
         low = max(2 * concurrency, (observed.limit or 0) * LOW_SHARE)
         if observed.remaining > low:
@@ -194,9 +205,21 @@ class RateLimiter:
                 self._scope(state.scope).throttle(state, self._monotonic(), self._concurrency)
 
     def pause(self, seconds: float, scope: str = ACCOUNT) -> None:
-        """Block the scope for this many seconds, after a 429."""
+        """Block the scope after a 429, for this many seconds but at most an hour."""
         with self._lock:
-            self._scope(scope).block(self._monotonic() + seconds)
+            self._scope(scope).block(self._monotonic() + min(seconds, MAX_BLOCK_SECONDS))
+
+    def check_account(self) -> None:
+        """Check that the account's limit allows a call soon.
+
+        Raises:
+            RateLimitExhausted: the wait for it would exceed `MAX_WAIT_SECONDS`.
+        """
+        with self._lock:
+            now = self._monotonic()
+            wait = self._scope(ACCOUNT).next_call_at(now) - now
+            if wait > MAX_WAIT_SECONDS:
+                raise RateLimitExhausted(_used_up(wait))
 
     def _try_call(self, scope: str) -> float:
         """Record a call if one may be sent now; else return the seconds to wait."""
@@ -207,10 +230,7 @@ class RateLimiter:
             if wait > MAX_WAIT_SECONDS:
                 account_wait = self._scope(ACCOUNT).next_call_at(now) - now
                 is_account = account_wait > MAX_WAIT_SECONDS
-                raise (RateLimitExhausted if is_account else EndpointFailed)(
-                    f"The helpdesk allows no call for another {wait:.0f} s: its rate limit is used "
-                    "up, by this or by other programs. Run again then, or raise the limit there."
-                )
+                raise (RateLimitExhausted if is_account else EndpointFailed)(_used_up(wait))
             if wait <= 0:
                 for each in scopes:
                     each.record_call(now)
@@ -223,3 +243,10 @@ class RateLimiter:
         if name not in self._scopes:
             self._scopes[name] = _Scope(self._limits.get(name))
         return self._scopes[name]
+
+
+def _used_up(wait: float) -> str:
+    return (
+        f"The helpdesk allows no call for another {wait:.0f} s: its rate limit is used up, by this "
+        "or by other programs. Run again then, or raise the limit there."
+    )

@@ -14,8 +14,12 @@ from typing import TypeVar
 
 import tenacity
 
-from helpdesk_assets.errors import EndpointFailed
-from helpdesk_assets.providers.client.errors import TransientError
+from helpdesk_assets.errors import EndpointFailed, RateLimitExhausted
+from helpdesk_assets.providers.client.errors import (
+    AccountLimitReached,
+    AnswerTooSlow,
+    TransientError,
+)
 from helpdesk_assets.providers.client.usage import UsageCounter
 
 log = logging.getLogger(__name__)
@@ -70,6 +74,7 @@ class Retry:
 
         Raises:
             EndpointFailed: the last failure, with the number of attempts and the seconds waited.
+            RateLimitExhausted: the same, if the account's limit refused the call.
         """
         # A copy, since threads must not share one call's state.
         return self._retrying.copy()(call)
@@ -85,19 +90,22 @@ class Retry:
         )
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
-        """Return the seconds to wait: the helpdesk's `Retry-After` if it sent one, never less.
+        """Return the seconds to wait: at least the helpdesk's `Retry-After`, if it sent one.
 
         Some helpdesks count an early call as another violation. A random part is added, since all
-        threads receive the same `Retry-After`.
+        threads receive the same `Retry-After`. The waits grow whatever it says: with a zero in
+        each answer, all attempts would be used up at once.
         """
         ceiling = min(MAX_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** (state.attempt_number - 1))
         backoff = ceiling * (0.5 + 0.5 * self._rng())
         requested_wait = _failure(state).retry_after
-        return backoff if requested_wait is None else requested_wait + self._rng()
+        return backoff if requested_wait is None else max(backoff, requested_wait + self._rng())
 
     def _should_stop(self, state: tenacity.RetryCallState) -> bool:
         too_long = state.idle_for + state.upcoming_sleep > self._max_total_wait
-        return state.attempt_number >= self._max_attempts or too_long
+        is_slow = isinstance(_failure(state), AnswerTooSlow)
+        max_attempts = min(self._max_attempts, FEW_ATTEMPTS) if is_slow else self._max_attempts
+        return state.attempt_number >= max_attempts or too_long
 
     def _log_retry(self, state: tenacity.RetryCallState) -> None:
         self._usage_counter.record_retry(state.upcoming_sleep)
@@ -112,7 +120,8 @@ class Retry:
             if requested_wait is None
             else f"; the helpdesk asks for a wait of {requested_wait:.0f} s"
         )
-        raise EndpointFailed(
+        is_limit = isinstance(failure, AccountLimitReached)
+        raise (RateLimitExhausted if is_limit else EndpointFailed)(
             f"{failure} Given up after {attempts} and "
             f"{state.idle_for:.0f} s of waiting{retry_hint}."
         ) from None

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from helpdesk_assets.model.tickets import ApiUsage
+
+# Synchronised clocks differ by less than a second, and an answer may be a while on its way.
+CLOCK_TOLERANCE = timedelta(minutes=1)
 
 
 class UsageCounter:
@@ -20,6 +23,8 @@ class UsageCounter:
         self._lock = threading.Lock()
         self._use = ApiUsage()
         self._served_at: datetime | None = None
+        self._clock_lead = timedelta(0)
+        self._clock_lag = timedelta(0)
 
     @property
     def use(self) -> ApiUsage:
@@ -31,10 +36,30 @@ class UsageCounter:
         """The helpdesk's clock at its latest answer, None before the first."""
         return self._served_at
 
-    def record_response(self, served_at: datetime) -> None:
-        """Record an answer's time; the latest counts, as threads may record out of order."""
+    @property
+    def clock_lead(self) -> timedelta:
+        """See `Helpdesk.clock_lead`."""
+        return self._clock_lead
+
+    @property
+    def clock_lag(self) -> timedelta:
+        """See `Helpdesk.clock_lag`."""
+        return self._clock_lag
+
+    def record_response(self, served_at: datetime, now: datetime) -> None:
+        """Record an answer's time; the latest counts, as threads may record out of order.
+
+        Args:
+            served_at: the helpdesk's clock when it answered.
+            now: this machine's clock when the answer was complete.
+        """
+        lead = served_at - now
         with self._lock:
             self._served_at = max(self._served_at or served_at, served_at)
+            if lead > CLOCK_TOLERANCE:
+                self._clock_lead = max(self._clock_lead, lead)
+            elif lead < -CLOCK_TOLERANCE:
+                self._clock_lag = max(self._clock_lag, -lead)
 
     def record_call(self) -> None:
         """Count a request before it is sent, whether or not it succeeds."""

@@ -85,6 +85,7 @@ class TimePager:
         concurrency: int = 1,
         time_of: Callable[[Ticket], datetime] = _modified,
         follow_new: bool = False,
+        clock_lead: Callable[[], timedelta] = timedelta,
     ) -> None:
         """Configure the pager for one helpdesk.
 
@@ -100,6 +101,7 @@ class TimePager:
             time_of: the sort key, if not the modified time.
             follow_new: also read changes made during paging, up to a page without a next one; for
                 short windows and a single reader.
+            clock_lead: see `Helpdesk.clock_lead`; a resumed call rereads what lies within it.
         """
         self._fetch = fetch
         self._tick = tick
@@ -108,6 +110,7 @@ class TimePager:
         self._time_of = time_of
         self._listing_delay = listing_delay
         self._follow_new = follow_new
+        self._clock_lead = clock_lead
 
     def pages(
         self, since: datetime | None, until: datetime | None, resume: str | None = None
@@ -147,7 +150,7 @@ class TimePager:
             if coverage.oldest is None and step.page.tickets:
                 coverage.oldest = min(map(self._time_of, step.page.tickets))
             # Changes after the page's `until` may still be missing.
-            until = floor(step.page.until, self._tick)
+            until = floor(step.page.until - self._clock_lead(), self._tick)
             coverage.add(step.start, min(step.end, until))
             resume = coverage.to_text(before=until - self._listing_delay)
             yield replace(step.page, resume=resume, share=coverage.share(start, until))

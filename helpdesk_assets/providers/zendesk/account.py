@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.providers.client.auth import Auth, BasicAuth, TokenAuth, api_token
-from helpdesk_assets.providers.client.rate_limit import RateLimitState
+from helpdesk_assets.providers.client.rate_limit import RateLimitState, parse_count
 from helpdesk_assets.settings import Settings
 
 MAX_PAGE_SIZE = 1000
@@ -36,14 +36,13 @@ def parse_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:
     """
     states = []
     remaining = headers.get("ratelimit-remaining") or headers.get("X-Rate-Limit-Remaining") or ""
-    if remaining.isdecimal():
-        limit = headers.get("ratelimit-limit") or headers.get("X-Rate-Limit")
-        states.append(
-            RateLimitState(int(remaining), _count(limit), _count(headers.get("ratelimit-reset")))
-        )
+    if (calls_left := parse_count(remaining)) is not None:
+        limit = parse_count(headers.get("ratelimit-limit") or headers.get("X-Rate-Limit"))
+        reset = parse_count(headers.get("ratelimit-reset"))
+        states.append(RateLimitState(calls_left, limit, reset))
     for name, value in headers.items():
         if name.lower().startswith(EXPORT_LIMIT_HEADER):
-            parts = {key: int(number) for key, number in re.findall(r"(\w+)=(\d+)", value)}
+            parts = {key: int(number) for key, number in re.findall(r"(\w+)=(\d{1,18})\b", value)}
             if "remaining" in parts:
                 remaining_calls = parts["remaining"]
                 states.append(
@@ -83,7 +82,3 @@ def _email(settings: Settings) -> str:
             "used with, or leave it empty if HELPDESK_API_TOKEN is an OAuth access token."
         )
     return user
-
-
-def _count(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() else None

@@ -18,7 +18,11 @@ from helpdesk_assets.errors import (
     SettingsError,
 )
 from helpdesk_assets.providers.client import errors
-from helpdesk_assets.providers.client.rate_limit import RateLimitState
+from helpdesk_assets.providers.client.rate_limit import (
+    MAX_BLOCK_SECONDS,
+    RateLimitState,
+    parse_count,
+)
 from helpdesk_assets.providers.client.reply import Reply
 from helpdesk_assets.providers.client.retry import MAX_TOTAL_WAIT_SECONDS
 from helpdesk_assets.providers.client.token_cache import user_cache_dir
@@ -175,7 +179,7 @@ def parse_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:
     header_values = (
         headers.get(f"X-Rate-Limit-{name}-v3", "") for name in ("Remaining", "Request-Weight")
     )
-    remaining_calls, cost = (int(text) if text.isdecimal() else None for text in header_values)
+    remaining_calls, cost = map(parse_count, header_values)
     return () if remaining_calls is None else (RateLimitState(remaining_calls // (cost or 1)),)
 
 
@@ -184,6 +188,13 @@ def parse_error(reply: Reply) -> HelpdeskAssetsError | None:
     code = _code(reply)
     if code == "THRESHOLD_EXCEEDED":
         return _credits_spent(reply)
+    if reply.status == errors.TOO_MANY_REQUESTS:
+        # All limits are the portal's, so the listing would be refused like the search.
+        return errors.AccountLimitReached(
+            f"Zoho Desk answered 429 to GET {reply.path}: the portal's limit of calls is used up. "
+            "Run again later, or lower HELPDESK_CONCURRENCY.",
+            errors.retry_after(reply.headers.get("Retry-After"), reply.served_at),
+        )
     if reply.status not in (401, 403):
         return None
     scope = SCOPES.get(reply.path, TICKETS_SCOPE)
@@ -209,17 +220,21 @@ def parse_error(reply: Reply) -> HelpdeskAssetsError | None:
     )
 
 
-def _credits_spent(reply: Reply) -> RateLimitExhausted | None:
-    """Return the error for spent credits, None if the requested wait is short enough to retry."""
+def _credits_spent(reply: Reply) -> HelpdeskAssetsError:
+    """Return the error for spent credits, one to retry if the requested wait is short enough."""
     requested_wait = errors.retry_after(reply.headers.get("Retry-After"), reply.served_at)
-    if requested_wait is not None and requested_wait <= MAX_TOTAL_WAIT_SECONDS:
-        return None
-    when = "tomorrow" if requested_wait is None else f"in {requested_wait / 60:.0f} minutes"
-    return RateLimitExhausted(
+    is_short = requested_wait is not None and requested_wait <= MAX_TOTAL_WAIT_SECONDS
+    when = "tomorrow"
+    if requested_wait is not None and requested_wait <= MAX_BLOCK_SECONDS * 24:
+        when = "later" if is_short else f"in {requested_wait / 60:.0f} minutes"
+    text = (
         f"Zoho Desk answered {reply.status} (THRESHOLD_EXCEEDED) to GET {reply.path}: the day's "
         f"API credits of the whole portal are used up. Run again {when}, or see under Setup, "
         "Developer Space, API what has used them."
     )
+    if is_short:
+        return errors.AccountLimitReached(text, requested_wait)
+    return RateLimitExhausted(text)
 
 
 def _code(reply: Reply) -> str:

@@ -165,6 +165,7 @@ class ZohoDeskAdapter(BaseAdapter):
             listing_delay=self._listing_delay,
             concurrency=self._concurrency,
             time_of=sort_key.time_of,
+            clock_lead=lambda: self.clock_lead,
         )
 
     def _fetch_ticket(self, ticket_id: str) -> Ticket | BadTicket | None:

@@ -13,6 +13,7 @@ import json
 import logging
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -29,7 +30,7 @@ from helpdesk_assets.errors import (
     RateLimitExhausted,
 )
 from helpdesk_assets.providers.client import errors
-from helpdesk_assets.providers.client.http import REDIRECTS, open_session
+from helpdesk_assets.providers.client.http import REDIRECTS, answer_deadline, open_session
 from helpdesk_assets.providers.client.token_cache import CachedToken, TokenCache
 from helpdesk_assets.providers.client.usage import UsageCounter
 
@@ -87,6 +88,7 @@ class ZohoOAuth:
         usage_counter: UsageCounter,
         timeout: float,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Set up the login, without a request.
 
@@ -97,6 +99,7 @@ class ZohoOAuth:
             usage_counter: counts token requests.
             timeout: seconds to wait for an answer.
             now: the current time, aware.
+            monotonic: seconds of a clock that never jumps.
         """
         self._client = client
         self._org_id = org_id
@@ -104,7 +107,8 @@ class ZohoOAuth:
         self._usage_counter = usage_counter
         self._timeout = timeout
         self._now = now
-        self._session = open_session(1)
+        self._monotonic = monotonic
+        self._session = open_session(1, timeout, monotonic)
         self._lock = threading.Lock()
         self._cached = CachedToken()
 
@@ -186,6 +190,7 @@ class ZohoOAuth:
             "grant_type": "refresh_token",
         }
         self._usage_counter.record_call()
+        began = self._monotonic()
         try:
             response = self._session.post(
                 self._client.accounts_url + OAUTH_PATH,
@@ -196,6 +201,8 @@ class ZohoOAuth:
             )
         except requests.RequestException as error:
             call, host = f"POST {OAUTH_PATH}", self._client.host
+            if self._monotonic() - began >= (seconds := answer_deadline(self._timeout)):
+                raise errors.AnswerTooSlow(call, host, seconds) from None
             raise errors.connection_error(
                 call, host, self._timeout, error, "ZOHO_ACCOUNTS_URL"
             ) from None

@@ -6,10 +6,16 @@ unknown key is fetched from ZOHO_JWKS_URL, and from nowhere else.
 
 from __future__ import annotations
 
+import json
 import logging
+import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+import requests
+
+from helpdesk_assets.answer_deadline import get_once
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.providers.webhooks.payloads import parse_unix_time
 from helpdesk_assets.settings import Settings
@@ -20,7 +26,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEEWAY = timedelta(seconds=60)
-FETCH_SECONDS = 3
+# For one read, and for the whole answer: a post that waits for the keys holds a place.
+FETCH_SECONDS = 3.0
+FETCH_DEADLINE_SECONDS = 10.0
 MAX_TOKEN_CHARS = 8192
 # Seconds since 1970 stay below this until the year 5138; milliseconds exceed it since 1973.
 MIN_MILLISECONDS = 10**11
@@ -49,13 +57,13 @@ class ZohoWebhookTokens:
                 "ZOHO_JWKS_URL must begin with https://, since its keys decide who is Zoho."
             )
         try:
-            import jwt
+            keys = _keys_of(url)
         except ModuleNotFoundError:
             raise SettingsError(
                 "ZOHO_JWKS_URL is set, which requires PyJWT: pip install 'pyjwt[crypto]'."
             ) from None
         issuer = f"orgId:{settings.zoho_org_id}" if settings.zoho_org_id else None
-        return cls(jwt.PyJWKClient(url, timeout=FETCH_SECONDS), issuer)
+        return cls(keys, issuer)
 
     def are_valid(self, token: str, now: datetime) -> bool:
         """Return whether Zoho signed this token for our organisation and it has not expired."""
@@ -74,6 +82,45 @@ class ZohoWebhookTokens:
         is_our_issuer = self._issuer is None or claims.get("iss") == self._issuer
         expires_at = _moment(claims.get("exp"))
         return is_our_issuer and expires_at is not None and now <= expires_at + LEEWAY
+
+
+def _keys_of(url: str) -> jwt.PyJWKClient:
+    """Return the keys of an address; fetching them is bounded in time and size."""
+    import jwt
+
+    class BoundedKeys(jwt.PyJWKClient):
+        """Differs from its base in how the keys are fetched."""
+
+        def fetch_data(self) -> Any:
+            """See `PyJWKClient.fetch_data`."""
+            found = fetch_keys(self.uri)
+            if self.jwk_set_cache is not None and found is not None:
+                self.jwk_set_cache.put(found)
+            if found is None:
+                raise jwt.PyJWKClientConnectionError("no keys came")
+            return found
+
+    return BoundedKeys(url)
+
+
+def fetch_keys(url: str, monotonic: Callable[[], float] = time.monotonic) -> Any:
+    """Fetch a set of keys.
+
+    Args:
+        url: where from; a redirect is not followed.
+        monotonic: seconds of a clock that never jumps.
+
+    Returns:
+        The set as JSON; None if it did not come in time or is no object.
+    """
+    try:
+        answer = get_once(
+            url, timeout=FETCH_SECONDS, deadline=FETCH_DEADLINE_SECONDS, monotonic=monotonic
+        )
+        found = json.loads(answer.body) if answer.status == 200 else None
+    except (requests.RequestException, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 # `are_valid` compares times and issuer: PyJWT knows only seconds, and uses its own clock.

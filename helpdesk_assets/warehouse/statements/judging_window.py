@@ -83,6 +83,9 @@ def judging_window(manifest: Manifest, policy: WebhookPolicy) -> JudgingWindow:
         # fail or die.
         stored_since = since - BATCH_TTL
     lookback = watermark - since if watermark is not None else policy.lookback
+    if manifest.lookback is not None:
+        # This window may reach back further than the next one will.
+        lookback = min(lookback, manifest.lookback)
     return JudgingWindow(
         since=since,
         stored_since=stored_since,

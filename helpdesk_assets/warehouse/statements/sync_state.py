@@ -111,7 +111,7 @@ def commit_statement(
     # Told until somebody has had the rows rewritten.
     is_mapped = manifest.mapping_before is None or manifest.forced
     is_full_load = manifest.mode is Mode.FULL and manifest.advances_watermark
-    read_counts = ReadCounts(manifest.rows, manifest.pages, manifest.api.calls)
+    read_counts = ReadCounts(manifest.rows, manifest.pages, manifest.api.calls, manifest.newest)
     own = (
         Parameter("sync_name", ColumnType.STRING, sync_name),
         Parameter("watermark", ColumnType.TIMESTAMP, moved),

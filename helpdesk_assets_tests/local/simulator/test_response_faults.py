@@ -178,6 +178,15 @@ def test_clock_offset_shifts_dates_until_cleared(
     assert simulator.clock().now == right
 
 
+def test_date_ahead_moves_only_the_header(simulator: SimulatedHelpdesk, caller: Caller) -> None:
+    right = simulator.clock().now
+    simulator.fault("date_ahead", count=1)
+    (changed,) = simulator.change(1)
+    dates = [parsedate_to_datetime(caller.ticket("1").headers["Date"]) for _ in range(2)]
+    assert [(date - right).total_seconds() for date in dates] == [3600, 0]
+    assert changed.modified_time == right
+
+
 def test_latency_lets_calls_overlap(simulator: SimulatedHelpdesk, caller: Caller) -> None:
     simulator.fault("latency", seconds=0.1)
     with ThreadPoolExecutor(4) as pool:

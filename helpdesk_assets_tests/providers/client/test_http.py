@@ -10,8 +10,10 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,14 +25,19 @@ from helpdesk_assets.errors import (
     SettingsError,
 )
 from helpdesk_assets.providers.client.auth import TokenAuth
-from helpdesk_assets.providers.client.errors import TransientError
-from helpdesk_assets.providers.client.http import Api
+from helpdesk_assets.providers.client.errors import AnswerTooSlow, TransientError
+from helpdesk_assets.providers.client.http import Api, answer_deadline
+from helpdesk_assets.providers.client.rate_limit import RateLimiter, parse_rate_limit_headers
 from helpdesk_assets.providers.client.reply import Reply
+from helpdesk_assets.providers.client.usage import UsageCounter
 from helpdesk_assets_tests.providers.loopback import (
+    DATE,
     CannedResponse,
+    DripClock,
     Loopback,
     ReceivedRequest,
     Respond,
+    dripping,
     loopback,
 )
 
@@ -266,6 +273,110 @@ def test_silent_server_times_out() -> None:
         with pytest.raises(TransientError, match=r"within 0\.05 s.*HELPDESK_TIMEOUT_SECONDS"):
             api.get("/x")
         api.close()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    "respond",
+    [
+        dripping(HEAD, b"X-More: 1\r\n"),
+        dripping(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        dripping(HEAD + b"\r\n", b" "),
+        dripping(HEAD + b"Content-Length: 9999999999\r\n\r\n", b" "),
+        dripping(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+        dripping(HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;", b"x"),
+        dripping(HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"{}")[:10], b"\0"),
+    ],
+    ids=["headers", "interim", "body", "length", "chunks", "chunk line", "gzip"],
+)
+def test_dripping_answer_ends_by_a_deadline(respond: Respond) -> None:
+    with loopback(respond) as server:
+        api = Api(server.url, TokenAuth(TOKEN), timeout=3, connections=1, monotonic=DripClock(10.0))
+        with pytest.raises(AnswerTooSlow, match=r"127.0.0.1.* GET /x was not .* within 30 s"):
+            api.get("/x")
+        assert api.use.calls == 1
+        api.close()
+
+
+def test_slow_page_within_the_deadline_is_complete() -> None:
+    body = b'{"a": "' + b"x" * 3_000_000 + b'"}'
+    with loopback(lambda _: CannedResponse(body)) as server:
+        api = Api(server.url, TokenAuth(TOKEN), timeout=3, connections=1, monotonic=DripClock(0.01))
+        assert api.get("/x").body == body
+        api.close()
+
+
+@pytest.mark.parametrize(
+    ("timeout", "seconds"), [(2.0, 20.0), (30.0, 300.0), (60.0, 300.0), (900.0, 900.0)]
+)
+def test_deadline_follows_the_timeout(timeout: float, seconds: float) -> None:
+    assert answer_deadline(timeout) == seconds
+
+
+class HourGlass:
+    """Seconds that pass only when told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        {"Retry_After": "Fri, 31 Dec 2099 00:00:00 GMT"},
+        {"Retry_After": "99999999999"},
+        {"Left": "0", "Reset": "4102444800"},
+        {"Left": "0", "Reset": "9" * 15},
+    ],
+)
+def test_absurd_wait_is_asked_again_after_an_hour(wait: dict[str, Any]) -> None:
+    """A receiver runs for months, and one wrong answer must not silence it."""
+    answers = iter([responding(status=429, **wait), responding(b'{"a": 1}')])
+    clock = HourGlass()
+    limiter = RateLimiter(
+        UsageCounter(),
+        concurrency=1,
+        parse=partial(parse_rate_limit_headers, remaining="Left", limit="Of", reset="Reset"),
+        monotonic=clock,
+    )
+    with loopback(lambda request: next(answers)(request)) as server:
+        api = Api(server.url, TokenAuth(TOKEN), timeout=9, connections=1, rate_limiter=limiter)
+        for _ in range(2):
+            with pytest.raises(RateLimitExhausted, match="no call for another 3600 s"):
+                api.get("/x")
+        assert len(server.seen) == 1
+        clock.now += 3600.0
+        assert api.get("/x").json() == {"a": 1}
+        api.close()
+
+
+@pytest.mark.parametrize(
+    "value", ["0", "-1", "soon", "nan", "1e999", "9" * 5000, DATE, "Mon, 01 Jan 1900 00:00:00 GMT"]
+)
+def test_retry_after_without_meaning_blocks_nothing(value: str) -> None:
+    answers = iter([responding(status=429, Retry_After=value), responding()])
+    with loopback(lambda request: next(answers)(request)) as server:
+        api = api_for(server.url)
+        with pytest.raises(TransientError):
+            api.get("/x")
+        assert api.get("/x").status == 200
+        api.close()
+
+
+def test_answers_show_how_far_the_clocks_differ() -> None:
+    """Less than a minute is on the way, and of several answers the furthest counts."""
+    meter, now = UsageCounter(), SERVED
+    for seconds in (-59, 59, 0):
+        meter.record_response(now + timedelta(seconds=seconds), now)
+    assert (meter.clock_lead, meter.clock_lag) == (timedelta(0), timedelta(0))
+    for seconds in (61, 3600, -7200, 0):
+        meter.record_response(now + timedelta(seconds=seconds), now)
+    assert (meter.clock_lead, meter.clock_lag) == (timedelta(hours=1), timedelta(hours=2))
 
 
 @pytest.mark.parametrize(

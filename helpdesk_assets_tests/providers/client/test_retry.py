@@ -6,9 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
-from helpdesk_assets.errors import CredentialsRefused, EndpointFailed
-from helpdesk_assets.providers.client.errors import TransientError
+from helpdesk_assets.errors import CredentialsRefused, EndpointFailed, RateLimitExhausted
+from helpdesk_assets.providers.client.errors import (
+    AccountLimitReached,
+    AnswerTooSlow,
+    TransientError,
+)
 from helpdesk_assets.providers.client.retry import (
+    FEW_ATTEMPTS,
     FIRST_WAIT_SECONDS,
     MAX_ATTEMPTS,
     MAX_WAIT_SECONDS,
@@ -72,7 +77,30 @@ def test_wait_is_capped() -> None:
 def test_retry_after_is_a_minimum() -> None:
     bench = Bench()
     bench.run(passing(retry_after=40), passing(retry_after=0))
-    assert bench.slept == [40.5, 0.5]
+    assert bench.slept == [40.5, 0.75]
+
+
+def test_waits_grow_though_each_answer_asks_for_none() -> None:
+    """A limit of less than a minute is outlived, whether the header is absent or zero."""
+    bench, silent = Bench(), Bench()
+    silent.run(*[passing() for _ in range(MAX_ATTEMPTS - 1)])
+    bench.run(*[passing(retry_after=0) for _ in range(MAX_ATTEMPTS - 1)])
+    assert sum(bench.slept) >= sum(silent.slept) > 45
+
+
+def test_slow_answers_get_few_attempts() -> None:
+    bench = Bench()
+    slow = [AnswerTooSlow("GET /x", "desk.example.com", 300.0) for _ in range(MAX_ATTEMPTS)]
+    with pytest.raises(EndpointFailed, match=r"not complete within 300 s.* after 3 attempts"):
+        bench.run(*slow)
+    assert bench.calls == FEW_ATTEMPTS
+
+
+def test_account_limit_ends_the_run_after_all_attempts() -> None:
+    """It is no failure of one endpoint, for which another could be read instead."""
+    bench = Bench(max_attempts=2)
+    with pytest.raises(RateLimitExhausted, match=r"credits are spent\. Given up after 2 attempts"):
+        bench.run(*[AccountLimitReached("The credits are spent.", 0) for _ in range(2)])
 
 
 def test_attempts_are_limited() -> None:

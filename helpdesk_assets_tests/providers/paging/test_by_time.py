@@ -348,6 +348,22 @@ def test_resumed_paging_reads_changes_indexed_late() -> None:
     assert "late" in ids(list(second))
 
 
+def test_resumed_paging_reads_what_a_clock_ahead_hid() -> None:
+    """The first attempt's clock was an hour ahead, so it did not read all up to its `until`."""
+    early = helpdesk(*((f"{n}", 10.0 * n) for n in range(90)), page_size=10)
+    early.now = NOW + 3600
+    hour = timedelta(hours=1)
+    ahead = TimePager(
+        early.fetch, tick=SECOND, settle_delay=SECOND, listing_delay=0 * SECOND,
+        clock_lead=lambda: hour,
+    )  # fmt: skip
+    first = list(ahead.pages(None, None))
+    early.now = NOW + 1800
+    early.change("7")
+    early.now = NOW + 7200
+    assert "7" in ids(read_pages(early, resume=first[-1].resume))
+
+
 @settings(max_examples=400, deadline=None)
 @given(
     concurrency=st.sampled_from([1, 1, 3]),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from helpdesk_assets.errors import CredentialsRefused, RateLimitExhausted, SettingsError
+from helpdesk_assets.providers.client.errors import AccountLimitReached
 from helpdesk_assets.providers.client.rate_limit import RateLimitState
 from helpdesk_assets.providers.client.reply import Reply
 from helpdesk_assets.providers.zoho_desk.account import (
@@ -202,14 +203,26 @@ def test_exhausted_credits_fail_at_once_with_their_reset_time() -> None:
 
 
 @pytest.mark.parametrize(
+    ("answer", "seconds"),
+    [
+        (reply(429, "THRESHOLD_EXCEEDED", Retry_After="30"), 30.0),
+        (reply(429, "THRESHOLD_EXCEEDED", Retry_After="0"), 0.0),
+        (reply(429, "TOO_MANY_REQUESTS"), None),
+        (Reply("/tickets/search", 429, {}, b"[]", SERVED_AT), None),
+    ],
+)
+def test_limits_are_retried_but_never_by_the_listing(answer: Reply, seconds: float | None) -> None:
+    error = parse_error(answer)
+    assert isinstance(error, AccountLimitReached)
+    assert error.retry_after == seconds
+
+
+@pytest.mark.parametrize(
     "answer",
     [
-        reply(429, "THRESHOLD_EXCEEDED", Retry_After="30"),
-        reply(429, "TOO_MANY_REQUESTS"),
         reply(422, "UNPROCESSABLE_ENTITY"),
         reply(500, "INTERNAL_SERVER_ERROR"),
         Reply("/tickets/search", 502, {}, b"<html>", SERVED_AT),
-        Reply("/tickets/search", 429, {}, b"[]", SERVED_AT),
     ],
 )
 def test_other_errors_follow_their_status(answer: Reply) -> None:
