@@ -181,6 +181,8 @@ class SyncState:
         reason: mode and reason of the last run, as `mode: reason`.
         recent_runs: the runs that closed before the last one, newest first.
         full_load_at: the helpdesk's clock when the last full load ended.
+        damaged: the columns of the row that cannot be read and so count as empty, and that there
+            are several rows.
     """
 
     sync_name: str
@@ -196,3 +198,4 @@ class SyncState:
     recent_runs: tuple[RunRecord, ...] = ()
     checkpoint: Checkpoint | None = None
     full_load_at: datetime | None = None
+    damaged: tuple[str, ...] = ()

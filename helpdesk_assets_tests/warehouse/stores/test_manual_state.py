@@ -53,7 +53,7 @@ USING (
     @recent_runs AS recent_runs
 ) AS S
 ON T.sync_name = S.sync_name
-WHEN MATCHED AND T.version = @expected_version THEN UPDATE SET
+WHEN MATCHED AND IFNULL(T.version, 0) = @expected_version THEN UPDATE SET
   watermark = S.watermark,
   cursor = S.cursor,
   version = S.version,
