@@ -171,7 +171,7 @@ def ping_heartbeat(heartbeat_url: str) -> None:
         try:
             response = requests.get(heartbeat_url, timeout=HEARTBEAT_TIMEOUTS)
             failed = "" if response.ok else f"HTTP {response.status_code}"
-        except (requests.RequestException, ValueError) as error:
+        except (OSError, ValueError) as error:
             failed = type(error).__name__
     if failed:
         log.warning("The ping to HEARTBEAT_URL failed: %s.", failed)

@@ -5,6 +5,7 @@ They need the extra `local`, and say so if it is missing.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ import click
 from helpdesk_assets.errors import SettingsError
 
 HOST = "127.0.0.1"
+LISTEN_ERRORS = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EACCES)
 
 
 def serve_helpdesk(
@@ -118,6 +120,8 @@ def port_errors_explained(host: str, port: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if not isinstance(error, socket.gaierror) and error.errno not in LISTEN_ERRORS:
+            raise
         raise SettingsError(
             f"Cannot listen on {host}:{port}: {_reason(error)}. Choose another port with --port, "
             "or stop the program that uses it."

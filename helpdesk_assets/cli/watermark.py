@@ -128,7 +128,7 @@ def _confirm(sentences: list[str], *, confirmed: bool) -> bool:
         click.echo(sentence)
     if confirmed:
         return True
-    if sys.stdin.isatty():
+    if sys.stdin is not None and sys.stdin.isatty():
         return click.confirm("Apply the change?")
     click.echo("Nothing was changed. Add --yes to apply the change.")
     return False

@@ -16,7 +16,7 @@ from urllib.parse import urljoin
 import requests
 from requests.adapters import HTTPAdapter
 
-from helpdesk_assets.errors import EndpointFailed
+from helpdesk_assets.errors import EndpointFailed, MachineError
 from helpdesk_assets.model.tickets import ApiUsage
 from helpdesk_assets.providers.client import errors
 from helpdesk_assets.providers.client.addresses import DEFAULT_PORTS, may_follow, parse_host
@@ -208,6 +208,8 @@ class Api:
             return response, _read_body(response, path)
         except requests.RequestException as error:
             raise errors.connection_error(f"GET {path}", self._host, self._timeout, error) from None
+        except OSError as error:
+            raise MachineError.of(error, f"GET {path} to {self._host}") from error
 
     def _server_time(self, date: str | None) -> datetime:
         moment = errors.parse_http_date(date)

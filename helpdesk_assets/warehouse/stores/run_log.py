@@ -27,7 +27,6 @@ from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.stores.cells import Cells
 from helpdesk_assets.warehouse.table_spec import ColumnType, MergeReport
 
-
 log = logging.getLogger(__name__)
 
 
