@@ -15,7 +15,7 @@ from helpdesk_assets.cli.doctor.report import DiagnosticStatus, run_check
 from helpdesk_assets.errors import MachineError
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.settings import Settings
-from helpdesk_assets_tests.cli.conftest import TICKETS, Run
+from helpdesk_assets_tests.cli.conftest import Run
 from helpdesk_assets_tests.cli.machine_troubles import (
     COMMANDS,
     ENV_FILES,
@@ -82,7 +82,7 @@ def test_without_room_nothing_is_half_written(
         assert_one_line(run(*arguments), "TMPDIR", "kB")
     assert_same_runs(before, run("status", "--json").stdout)
     assert run("sync").exit_code == 0
-    assert f"listed {TICKETS}" or run("reconcile", "--dry-run").exit_code == 0
+    assert run("reconcile", "--dry-run").exit_code == 0
 
 
 def assert_same_runs(before: str, after: str) -> None:
@@ -113,6 +113,7 @@ def test_missing_certificate_bundle_is_named(
     variable: str,
 ) -> None:
     monkeypatch.setenv(setting, f"https://127.0.0.1:{tls_port}")
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     monkeypatch.setenv(variable, NOWHERE)
     assert_one_line(run("sync"), NOWHERE, variable)
     doctor = run("doctor")

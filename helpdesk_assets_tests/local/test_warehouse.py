@@ -146,6 +146,18 @@ def test_missing_extension_says_how_to_install_it() -> None:
         local_warehouse._import_extensions(("no_such_extension",))
 
 
+def test_lock_follows_no_link_and_stays_out_of_shared_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / "helpdesk-assets").mkdir()
+    (tmp_path / "helpdesk-assets" / "duckdb.lock").symlink_to(victim)
+    with local_warehouse._start_lock():
+        assert victim.read_text() == "mine"
+
+
 def test_concurrent_starts_install_extensions_in_turn() -> None:
     """Only one start at a time holds the lock."""
     inside, most = [0], [0]
