@@ -24,7 +24,7 @@ COUNT_CHARS = 40
 
 
 # Chat services read these as mentions, links and pictures; a ticket's id may hold anything.
-_LOOKALIKES = str.maketrans({"<": "‹", ">": "›", "@": "＠"})
+_LOOKALIKES = str.maketrans({"<": "\u2039", ">": "\u203a", "@": "\uff20"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,6 +220,11 @@ def webhooks(host: str, port: int, insecure: bool) -> None:
     default="",
     help="Secrets; the first one signs.",
 )
+@click.option(
+    "--journal",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep changes of tickets in this file, and begin with those in it.",
+)
 @verbose_option
 def simulate(
     port: int,
@@ -230,6 +235,7 @@ def simulate(
     dialect: str,
     webhooks_to: str | None,
     webhooks_secret: str,
+    journal: Path | None,
 ) -> None:
     """Run the simulated helpdesk in the foreground."""
     from helpdesk_assets.cli.local import serve_helpdesk
@@ -243,6 +249,7 @@ def simulate(
         dialect=dialect,
         webhooks_to=webhooks_to,
         webhooks_secret=webhooks_secret,
+        journal=journal,
     )
 
 

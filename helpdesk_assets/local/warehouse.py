@@ -83,8 +83,8 @@ def check_installed(emulator: LocalEmulator = BQEMULATOR) -> None:
     """
     if importlib.util.find_spec(emulator.module) is None:
         raise SettingsError(
-            "The local warehouse is not installed. Run pip install 'helpdesk-assets[local]', or "
-            "set BIGQUERY_PROJECT to use the real BigQuery."
+            "The local warehouse is not installed. Run pip install '.[local]' in a clone of this "
+            "project, or set BIGQUERY_PROJECT to use the real BigQuery."
         )
 
 
@@ -188,5 +188,5 @@ def _import_extensions(names: tuple[str, ...]) -> None:
     if done.returncode:
         raise SettingsError(
             "The local warehouse lacks a DuckDB extension. Run pip install "
-            f"'helpdesk-assets[local]' again. {done.stderr.strip()[-300:]}"
+            f"'.[local]' again. {done.stderr.strip()[-300:]}"
         )

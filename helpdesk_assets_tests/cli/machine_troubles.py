@@ -65,7 +65,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch, _: Path) -> None:
     """Let temporary files be on a device that has no room."""
 
     def open_full(*_: Any, **__: Any) -> IO[bytes]:
-        return open("/dev/full", "r+b")  # noqa: PTH123, SIM115 - in place of a builtin
+        return open("/dev/full", "r+b")  # noqa: PTH123 - in place of a builtin
 
     monkeypatch.setattr(tempfile, "TemporaryFile", open_full)
 

@@ -142,7 +142,7 @@ def test_one_that_is_not_installed_says_how_to_install_it() -> None:
 
 
 def test_missing_extension_says_how_to_install_it() -> None:
-    with pytest.raises(SettingsError, match=r"helpdesk-assets\[local\]"):
+    with pytest.raises(SettingsError, match=r"\.\[local\]"):
         local_warehouse._import_extensions(("no_such_extension",))
 
 

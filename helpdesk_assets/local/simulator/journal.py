@@ -1,7 +1,7 @@
 """Keeps what was changed at a simulated helpdesk in a file, so that a restart has it again.
 
-One JSON line per change, with its outcome: ids and times, not what was asked for. Replaying calls no
-listener, so no webhook is sent twice. Knows nothing of HTTP.
+One JSON line per change, with its outcome: ids and times, not what was asked for. Knows nothing of
+HTTP.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from helpdesk_assets.errors import SettingsError
 
@@ -30,7 +30,6 @@ class Journal:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._drop_torn_line()
-        self._file: IO[str] = path.open("a", encoding="utf-8")
         known = next(self._lines(), None)
         if known is None:
             self._write(origin)
@@ -58,18 +57,13 @@ class Journal:
         """
         self._write({"kind": kind, "ids": list(ids), "at": at, **details})
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
     def _write(self, line: Mapping[str, Any]) -> None:
-        self._file.write(f"{json.dumps(line)}\n")
-        self._file.flush()
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(f"{json.dumps(line)}\n")
 
     def _lines(self) -> Iterator[dict[str, Any]]:
-        with self._path.open(encoding="utf-8") as file:
-            for line in file:
-                yield json.loads(line)
+        if self._path.exists():
+            yield from map(json.loads, self._path.read_text("utf-8").splitlines())
 
     def _drop_torn_line(self) -> None:
         """Remove a last line that a killed process did not finish."""
