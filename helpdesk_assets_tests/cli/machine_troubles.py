@@ -31,7 +31,10 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
 
 
 def _env_file(content: bytes) -> Break:
-    return lambda _, folder: (folder / ".env").write_bytes(content) and None
+    def write(_: pytest.MonkeyPatch, folder: Path) -> None:
+        (folder / ".env").write_bytes(content)
+
+    return write
 
 
 def _env_folder(_: pytest.MonkeyPatch, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Terminals, locales, zones and warnings filters: every command ends in order, whatever they are."""
+"""Terminals, locales, zones and warnings filters: every command ends in order with each."""
 
 from __future__ import annotations
 

@@ -64,5 +64,5 @@ def test_definitions_load_on_any_machine(tmp_path: Path, machine: dict[str, str]
 
 
 def test_failures_of_the_machine_are_sentences() -> None:
-    with pytest.raises(dg.Failure, match="No space left on device.*TMPDIR"), as_failure():
+    with pytest.raises(dg.Failure, match=r"No space left on device.*TMPDIR"), as_failure():
         raise OSError(28, "No space left on device")

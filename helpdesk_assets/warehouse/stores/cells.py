@@ -67,7 +67,8 @@ class Cells:
             column: which one; an absent column is NULL.
             parse: returns the items that can be read, and whether those are all.
         """
-        items, is_whole = self.parse(column, parse, ((), True))
+        nothing: tuple[tuple[_Parsed, ...], bool] = ((), True)
+        items, is_whole = self.parse(column, parse, nothing)
         if not is_whole:
             self._damaged[column] = None
         return items
