@@ -72,9 +72,6 @@ def runs_from_json(text: str | None) -> tuple[tuple[RunRecord, ...], bool]:
 
     Returns:
         The runs, and whether none was left out.
-
-    Raises:
-        msgspec.DecodeError: the text is no list of JSON.
     """
     stored = msgspec.json.decode(text or "[]", type=list[msgspec.Raw])
     read = [run for each in stored if (run := _run_from_json(each))]

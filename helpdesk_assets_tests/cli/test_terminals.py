@@ -32,7 +32,7 @@ def test_commands_work_on_any_machine(
 ) -> None:
     for name, value in MACHINES[machine].items():
         monkeypatch.setenv(name, value)
-    for arguments in (("sync",), ("status",), ("watermark", "show"), ("doctor",), ("reconcile",)):
+    for arguments in (("sync",), ("watermark", "show"), ("doctor",)):
         done = command(*arguments)
         assert (done.returncode, done.stderr) == (0, ""), arguments
     done = command("alerts", "test")
@@ -48,7 +48,7 @@ def test_commands_work_on_any_machine(
 def test_closed_and_full_outputs_end_in_order(
     environment: Settings, redirection: str, code: int
 ) -> None:
-    for arguments in ("sync", "status", "--help"):
+    for arguments in ("status", "--help"):
         line = f"set -o pipefail; '{sys.executable}' -m helpdesk_assets.cli {arguments}"
         done = subprocess.run(
             ["/bin/bash", "-c", f"{line} {redirection}"],
@@ -63,6 +63,7 @@ def test_closed_and_full_outputs_end_in_order(
         assert done.returncode == code or (redirection == "| true" and done.returncode == 0)
 
 
+@pytest.mark.slow
 def test_read_only_folder_does_not_matter(
     environment: Settings, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
