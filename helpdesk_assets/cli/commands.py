@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,6 +18,7 @@ from helpdesk_assets.providers.registry import PROVIDERS
 SIMULATOR_PORT = 8420
 WAREHOUSE_PORT = 9050
 WEBHOOKS_PORT = 8430
+TICKETS: dict[str, Any] = {"default": 5000, "show_default": True, "help": "Number of tickets."}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON only.")
 
@@ -183,13 +185,7 @@ def webhooks(host: str, port: int, insecure: bool) -> None:
 
 @root.command(cls=click.Command)
 @click.option("--port", type=click.IntRange(0, 65535), default=SIMULATOR_PORT, show_default=True)
-@click.option(
-    "--tickets",
-    type=click.IntRange(min=1),
-    default=5000,
-    show_default=True,
-    help="Number of tickets.",
-)
+@click.option("--tickets", type=click.IntRange(min=1), **TICKETS)
 @click.option("--seed", type=int, default=1, show_default=True, help="Same seed, same tickets.")
 @click.option(
     "--start",
@@ -271,13 +267,7 @@ def warehouse(port: int, data_dir: Path) -> None:
 
 
 @root.command(cls=click.Command)
-@click.option(
-    "--tickets",
-    type=click.IntRange(min=100),
-    default=5000,
-    show_default=True,
-    help="Number of tickets.",
-)
+@click.option("--tickets", type=click.IntRange(min=100), **TICKETS)
 @verbose_option
 def demo(tickets: int) -> None:
     """Lose webhooks on this machine, and watch the sync find them."""
