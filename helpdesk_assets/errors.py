@@ -16,6 +16,23 @@ Each message says in one line what was tried, on what, and what to do next, with
 
 from __future__ import annotations
 
+import errno
+import os
+from typing import Self
+
+# What to do about it, by the kind of failure; `{path}` is the file, if there is one.
+_ADVICE = {
+    errno.ENOSPC: "Free some room, or set TMPDIR to a folder with more.",
+    errno.EDQUOT: "Free some room, or set TMPDIR to a folder with more.",
+    errno.EROFS: "Set TMPDIR to a folder that is writable, or start it in another folder.",
+    errno.EACCES: "Give this user the right to it, or start it in another folder.",
+    errno.EPERM: "Give this user the right to it, or start it in another folder.",
+    errno.EMFILE: "Raise the limit of open files (`ulimit -n`).",
+    errno.ENFILE: "Stop other programs: this machine has no file handles left.",
+}
+_NO_TEMPORARY_FOLDER = "No usable temporary directory"
+_NO_CERTIFICATES = "CA certificate bundle"
+
 
 class HelpdeskAssetsError(Exception):
     """Base of all errors here."""
@@ -35,6 +52,31 @@ class CredentialsRefused(UserError):
 
 class WarehouseRefused(UserError):
     """BigQuery refused a request: a right, a dataset, a location or a daily quota."""
+
+
+class MachineError(UserError):
+    """This machine lacks room, a right, a folder or a file that the work needs."""
+
+    @classmethod
+    def of(cls, error: OSError, action: str) -> Self:
+        """Return the error for one of the system's.
+
+        Args:
+            error: what the system said.
+            action: what was tried; completes "... failed".
+        """
+        text = " ".join(str(error).split())
+        if _NO_TEMPORARY_FOLDER in text:
+            reason = "there is no folder for temporary files that this user may write to"
+            advice = "Set TMPDIR to one."
+        elif _NO_CERTIFICATES in text:
+            reason = text
+            advice = "Correct REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE, or leave both empty."
+        else:
+            reason = os.strerror(error.errno) if error.errno else text
+            reason += f": {error.filename}" if error.filename else ""
+            advice = _ADVICE.get(error.errno or 0, "Correct that, and run it again.")
+        return cls(f"{action} failed: {reason}. {advice}")
 
 
 class SchemaMismatch(UserError):

@@ -28,6 +28,12 @@ def format_duration(duration: timedelta) -> str:
     return " ".join(parts[:2])
 
 
+def format_age(age: timedelta, when_past: str) -> str:
+    """`3 h 12 min ago`, with that last word; `5 s ahead of this machine's clock` below zero."""
+    how = "ahead of this machine's clock" if age < timedelta(0) else when_past
+    return f"{format_duration(age)} {how}"
+
+
 def pluralized(number: int, thing: str) -> str:
     """`1 run`, `3 runs`."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

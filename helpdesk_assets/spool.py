@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import IO, Self
+
+from helpdesk_assets.errors import MachineError
+from helpdesk_assets.formatting import format_bytes
 
 
 class Spool:
@@ -33,36 +37,58 @@ class Spool:
         self.extend([line])
 
     def extend(self, lines: Sequence[bytes]) -> None:
-        """Add several rows by one write."""
+        """Add several rows by one write.
+
+        Raises:
+            MachineError: the disk has no room for them, or there is no folder for them.
+        """
         if lines:
             text = b"\n".join([*lines, b""])
-            self._file.write(text)
             self.rows += len(lines)
             self.size += len(text)
+            with self._using_disk():
+                self._file.write(text)
 
     def clear(self) -> None:
         """Remove all rows, once they are stored elsewhere."""
-        self._file.seek(0)
-        self._file.truncate()
+        with self._using_disk():
+            self._file.seek(0)
+            self._file.truncate()
         self.rows = 0
         self.size = 0
 
     def lines(self) -> Iterator[bytes]:
         """Yield the rows in order of arrival, without line ends."""
-        self._file.seek(0)
+        # Seeking writes what is still in memory.
+        with self._using_disk():
+            self._file.seek(0)
         for line in self._file:
             yield line.rstrip(b"\n")
         self._file.seek(0, 2)
 
     def stream(self) -> IO[bytes]:
         """The rows as a file at its beginning, for a load job; the spool closes it."""
-        self._file.rollover()  # google's client refuses a file that is still in memory
-        self._file.seek(0)
+        with self._using_disk():
+            self._file.rollover()  # google's client refuses a file that is still in memory
+            self._file.seek(0)
         return self._file
+
+    @contextmanager
+    def _using_disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise MachineError.of(
+                error,
+                f"Keeping the tickets that were read in a temporary file ({format_bytes(self.size)}"
+                " so far, and more while the batch grows)",
+            ) from error
 
     def close(self) -> None:
         """Discard the rows."""
-        self._file.close()
+        # Closing writes what is still in memory, which a full disk refuses again.
+        with suppress(OSError):
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-
-import requests
 
 from helpdesk_assets.alerts.message import Message
 from helpdesk_assets.answer_deadline import get_once
@@ -115,6 +115,8 @@ class AppriseChannel:
             return SendResult(SendOutcome.DELIVERED)
         if result.status is apprise.AppriseResultStatus.TIMEOUT:
             return SendResult(SendOutcome.TRANSIENT, f"no answer in {SEND_TIMEOUT_SECONDS:.0f} s")
+        if missing := _missing_bundle():
+            return SendResult(SendOutcome.TRANSIENT, missing)
         return classify_failure(log_lines)
 
 
@@ -179,10 +181,18 @@ def ping_heartbeat(heartbeat_url: str) -> None:
                 max_redirects=HEARTBEAT_REDIRECTS,
             )
             failed = "" if answer.status < 400 else f"HTTP {answer.status}"
-        except (requests.RequestException, ValueError) as error:
+        except (OSError, ValueError) as error:
             failed = type(error).__name__
     if failed:
         log.warning("The ping to HEARTBEAT_URL failed: %s.", failed)
+
+
+def _missing_bundle() -> str:
+    """Say which variable names a certificate bundle that is not there; Apprise does not."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        if path := os.environ.get(name):
+            return "" if Path(path).exists() else f"{name} names {path}, which is not there"
+    return ""
 
 
 def _name(position: int, url: str) -> str:

@@ -23,6 +23,10 @@ SHOWN_COUNTS = 8
 COUNT_CHARS = 40
 
 
+# Chat services read these as mentions, links and pictures; a ticket's id may hold anything.
+_LOOKALIKES = str.maketrans({"<": "\u2039", ">": "\u203a", "@": "\uff20"})
+
+
 @dataclass(frozen=True, slots=True)
 class NoticeContext:
     """Current time, reminder interval and address of Dagster's UI (empty: no link)."""
@@ -110,13 +114,20 @@ def truncated(finding: Finding) -> Finding:
             (truncate(name, COUNT_CHARS), value) for name, value in finding.counts[:SHOWN_COUNTS]
         ),
         # One more than a message shows, so that it can say "and more".
-        tuple(truncate(ticket, ID_CHARS) for ticket in finding.ticket_ids[: SHOWN_TICKETS + 1]),
+        tuple(
+            truncate(_unlinked(ticket), ID_CHARS)
+            for ticket in finding.ticket_ids[: SHOWN_TICKETS + 1]
+        ),
     )
 
 
+def _unlinked(ticket_id: str) -> str:
+    return ticket_id.replace("://", ":/ /")
+
+
 def truncate(text: str, chars: int) -> str:
-    """Joins the text into one line of at most `chars` characters."""
-    line = " ".join(text.split())
+    """Joins the text into one line of at most `chars` characters, without markup of chats."""
+    line = " ".join(text.split()).translate(_LOOKALIKES).replace("](", "] (")
     return line if len(line) <= chars else line[: chars - 1] + "…"
 
 

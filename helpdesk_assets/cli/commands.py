@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,6 +18,7 @@ from helpdesk_assets.providers.registry import PROVIDERS
 SIMULATOR_PORT = 8420
 WAREHOUSE_PORT = 9050
 WEBHOOKS_PORT = 8430
+TICKETS: dict[str, Any] = {"default": 5000, "show_default": True, "help": "Number of tickets."}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON only.")
 
@@ -188,13 +190,7 @@ def webhooks(host: str, port: int, insecure: bool) -> None:
 
 @root.command(cls=click.Command)
 @click.option("--port", type=click.IntRange(0, 65535), default=SIMULATOR_PORT, show_default=True)
-@click.option(
-    "--tickets",
-    type=click.IntRange(min=1),
-    default=5000,
-    show_default=True,
-    help="Number of tickets.",
-)
+@click.option("--tickets", type=click.IntRange(min=1), **TICKETS)
 @click.option("--seed", type=int, default=1, show_default=True, help="Same seed, same tickets.")
 @click.option(
     "--start",
@@ -225,6 +221,11 @@ def webhooks(host: str, port: int, insecure: bool) -> None:
     default="",
     help="Secrets; the first one signs.",
 )
+@click.option(
+    "--journal",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep changes of tickets in this file, and begin with those in it.",
+)
 @verbose_option
 def simulate(
     port: int,
@@ -235,6 +236,7 @@ def simulate(
     dialect: str,
     webhooks_to: str | None,
     webhooks_secret: str,
+    journal: Path | None,
 ) -> None:
     """Run the simulated helpdesk in the foreground."""
     from helpdesk_assets.cli.local import serve_helpdesk
@@ -248,6 +250,7 @@ def simulate(
         dialect=dialect,
         webhooks_to=webhooks_to,
         webhooks_secret=webhooks_secret,
+        journal=journal,
     )
 
 
@@ -269,13 +272,7 @@ def warehouse(port: int, data_dir: Path) -> None:
 
 
 @root.command(cls=click.Command)
-@click.option(
-    "--tickets",
-    type=click.IntRange(min=100),
-    default=5000,
-    show_default=True,
-    help="Number of tickets.",
-)
+@click.option("--tickets", type=click.IntRange(min=100), **TICKETS)
 @verbose_option
 def demo(tickets: int) -> None:
     """Lose webhooks on this machine, and watch the sync find them."""

@@ -5,6 +5,7 @@ They need the extra `local`, and say so if it is missing.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ import click
 from helpdesk_assets.errors import SettingsError
 
 HOST = "127.0.0.1"
+LISTEN_ERRORS = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EACCES)
 
 
 def serve_helpdesk(
@@ -32,12 +34,16 @@ def serve_helpdesk(
     dialect: str,
     webhooks_to: str | None,
     webhooks_secret: str,
+    journal: Path | None,
 ) -> None:
     """Run the simulated helpdesk until it is interrupted.
 
     Raises:
-        click.UsageError: `webhooks_to` is not a URL.
+        click.UsageError: `webhooks_to` is not a URL, or a journal is kept of a history that the
+            next start would not have.
     """
+    if journal and not history_until:
+        raise click.UsageError("--journal needs --history-until: changes are kept of its tickets.")
     webhooks = _webhooks(webhooks_to, webhooks_secret)
     with _require_local_extra(), port_errors_explained(HOST, port):
         from helpdesk_assets.local.simulator.server import DEFAULT_TOKEN, serve
@@ -56,6 +62,7 @@ def serve_helpdesk(
             history_until=history_until,
             dialect=dialect,
             webhooks=webhooks,
+            journal=journal,
         )
 
 
@@ -108,7 +115,7 @@ def _require_local_extra() -> Iterator[None]:
             raise
         raise SettingsError(
             f"This command needs the module {error.name}, which is not installed. Run "
-            "pip install 'helpdesk-assets[local]'."
+            "pip install '.[local]' in a clone of this project."
         ) from error
 
 
@@ -118,6 +125,8 @@ def port_errors_explained(host: str, port: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if not isinstance(error, socket.gaierror) and error.errno not in LISTEN_ERRORS:
+            raise
         raise SettingsError(
             f"Cannot listen on {host}:{port}: {_reason(error)}. Choose another port with --port, "
             "or stop the program that uses it."

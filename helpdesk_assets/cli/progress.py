@@ -33,7 +33,7 @@ class ProgressListener(Protocol):
 @contextmanager
 def fetch_progress() -> Iterator[ProgressListener]:
     """Show the progress of a run: a bar on a terminal, lines elsewhere."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield FetchProgressLog()
         return
     from rich.console import Console

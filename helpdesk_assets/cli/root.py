@@ -6,13 +6,14 @@ see its traceback. Must not know any command, and imports little: click, and no 
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
-from helpdesk_assets.errors import HelpdeskAssetsError
+from helpdesk_assets.errors import HelpdeskAssetsError, MachineError
 from helpdesk_assets.warehouse.bigquery.lazy_imports import import_google_without_pandas
 
 INTERRUPTED = 130
@@ -56,6 +57,17 @@ class Root(Group):
             ctx.exit(INTERRUPTED)
         except HelpdeskAssetsError as error:
             raise click.ClickException(_one_line(error)) from error
+        except OSError as error:
+            # click ends in silence if whoever read the output has gone.
+            if error.errno == errno.EPIPE or ctx.meta.get(_VERBOSE):
+                raise
+            action = f"The command {ctx.invoked_subcommand}"
+            raise click.ClickException(_one_line(MachineError.of(error, action))) from error
+        except MemoryError as error:
+            raise click.ClickException(
+                "This machine has no memory left. Stop other programs, or lower "
+                "HELPDESK_CONCURRENCY and HELPDESK_PAGE_SIZE."
+            ) from error
         except Exception as error:
             if ctx.meta.get(_VERBOSE):
                 raise
@@ -95,7 +107,8 @@ def _log_to_stderr(*, verbose: bool) -> None:
         """Writes to the current stderr, which a progress bar replaces while it is shown."""
 
         def emit(self, record: logging.LogRecord) -> None:
-            sys.stderr.write(self.format(record) + "\n")
+            if sys.stderr is not None:  # it may be closed
+                sys.stderr.write(self.format(record) + "\n")
 
     ours = logging.getLogger("helpdesk_assets")
     if verbose or not ours.handlers:

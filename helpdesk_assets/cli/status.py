@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from helpdesk_assets.cli.connections import open_tables
-from helpdesk_assets.formatting import format_duration, format_iso, format_time
+from helpdesk_assets.formatting import format_age, format_iso, format_time
 from helpdesk_assets.model.run_history import known_runs
 from helpdesk_assets.model.state import Checkpoint, RunRecord, SyncState
 from helpdesk_assets.operations.ground import full_load_reason
@@ -139,6 +139,4 @@ def _watermark(state: SyncState, now: datetime) -> str:
     if state.watermark is None:
         then = "" if state.checkpoint else ", so the next run reads every ticket"
         return f"none: no window has been read whole yet{then}"
-    ahead = state.watermark > now
-    how = "ahead of this machine's clock" if ahead else "old"
-    return f"{format_time(state.watermark)} ({format_duration(now - state.watermark)} {how})"
+    return f"{format_time(state.watermark)} ({format_age(now - state.watermark, 'old')})"

@@ -17,7 +17,7 @@ import click
 from helpdesk_assets.cli import watermark_effects
 from helpdesk_assets.cli.connections import open_tables
 from helpdesk_assets.errors import UserError
-from helpdesk_assets.formatting import format_duration, format_iso, format_time
+from helpdesk_assets.formatting import format_age, format_iso, format_time
 from helpdesk_assets.model.state import RunRecord, SyncState
 from helpdesk_assets.settings import Settings, load_settings
 from helpdesk_assets.warehouse.base import ManualState
@@ -25,6 +25,8 @@ from helpdesk_assets.warehouse.base import ManualState
 SHOWN_ADVANCES = 10
 # The cheapest call whose answer carries the helpdesk's clock.
 PROBE_WINDOW = timedelta(minutes=1)
+# Clocks differ by minutes, and by hours where a zone is wrong.
+FAR_AHEAD = timedelta(days=1)
 
 
 def show(*, as_json: bool) -> None:
@@ -49,7 +51,7 @@ def move_watermark(to: datetime, *, confirmed: bool) -> bool:
     with open_tables(settings) as tables:
         state = tables.read_state()
         current = state.watermark if state else None
-        if current == to:
+        if current == to and not (state and state.damaged):
             click.echo(f"The watermark is {format_time(current)} already.")
             return True
         if current is None or to > current:
@@ -73,30 +75,31 @@ def rebuild(*, confirmed: bool) -> bool:
     """Rebuild the state row from the run log. Returns False if the change was not confirmed.
 
     Raises:
-        UserError: the state row exists, or the log is empty.
+        UserError: nothing is wrong with the state row, or the log is empty.
         ConcurrentUpdate: a run created the row in between.
     """
     settings = load_settings()
     with open_tables(settings) as tables:
         state = tables.read_state()
-        if state is not None and state.version:
+        if state is not None and state.version and not _needs_rebuild(state):
             raise UserError(
                 f"Sync {settings.sync_name!r} has its state row, at version {state.version}: there "
                 "is nothing to rebuild. To move the watermark, run `helpdesk-assets watermark set "
                 "TIME`."
             )
-        record = next(iter(tables.last_advances(1)), None)
+        record = _last_plausible(tables.last_advances(SHOWN_ADVANCES))
         if record is None:
             raise UserError(
                 f"The run log of sync {settings.sync_name!r} is empty, so its state cannot be "
-                "rebuilt. Run `helpdesk-assets sync`: it reads every ticket, and nothing is lost."
+                "rebuilt. Run `helpdesk-assets sync --full`: it reads every ticket, and nothing is "
+                "lost."
             )
         if not _confirm(watermark_effects.describe_rebuild(state, record), confirmed=confirmed):
             return False
         manual_state = ManualState(
             watermark=record.watermark,
             cursor=record.cursor,
-            version=record.version + 1,
+            version=max(record.version, state.version if state else 0) + 1,
             run_id=uuid.uuid4().hex,
             reason=f"rebuilt from run {record.run_id}",
         )
@@ -105,12 +108,27 @@ def rebuild(*, confirmed: bool) -> bool:
     return True
 
 
+def _needs_rebuild(state: SyncState) -> bool:
+    """Whether the row cannot be read whole, or is ahead of any clock."""
+    return bool(state.damaged) or is_far_ahead(state.watermark)
+
+
+def _last_plausible(advances: tuple[RunRecord, ...]) -> RunRecord | None:
+    """The newest run of the log whose watermark is not ahead of any clock."""
+    return next((run for run in advances if not is_far_ahead(run.watermark)), None)
+
+
+def is_far_ahead(watermark: datetime | None) -> bool:
+    """Whether no clock of a helpdesk can have shown this watermark yet."""
+    return watermark is not None and watermark > datetime.now(UTC) + FAR_AHEAD
+
+
 def _confirm(sentences: list[str], *, confirmed: bool) -> bool:
     for sentence in sentences:
         click.echo(sentence)
     if confirmed:
         return True
-    if sys.stdin.isatty():
+    if sys.stdin is not None and sys.stdin.isatty():
         return click.confirm("Apply the change?")
     click.echo("Nothing was changed. Add --yes to apply the change.")
     return False
@@ -190,9 +208,9 @@ def _describe_state(settings: Settings, state: SyncState | None, *, lost: bool) 
         )
     if state is None or state.watermark is None:
         return f"Sync {name!r} has no watermark: no window has been read whole yet."
-    old = format_duration(datetime.now(UTC) - state.watermark)
     cursor = ", and the helpdesk's own cursor" if state.cursor else ""
     return (
         f"Sync {name!r} has read everything up to {format_time(state.watermark)} "
-        f"({old} ago{cursor}), version {state.version}."
+        f"({format_age(datetime.now(UTC) - state.watermark, 'ago')}{cursor}), "
+        f"version {state.version}."
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.errors import MachineError, SettingsError
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -19,6 +21,9 @@ _PLAIN_REASONS = {
     "bool_parsing": "must be true or false",
 }
 
+ENV_FILE = Path(".env")
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
 _SettingsT = TypeVar("_SettingsT", bound=BaseSettings)
 
 
@@ -26,8 +31,10 @@ def load(kind: type[_SettingsT]) -> _SettingsT:
     """Read the environment and `.env` of the current directory.
 
     Raises:
-        SettingsError: names each invalid variable and the reason, never its value.
+        SettingsError: names each invalid variable and the reason, never its value; or says why
+            `.env` cannot be read.
     """
+    _check_env_file(ENV_FILE)
     try:
         return kind()
     except ValidationError as error:
@@ -35,6 +42,33 @@ def load(kind: type[_SettingsT]) -> _SettingsT:
         raise SettingsError(
             f"Settings are invalid: {problems}. Correct them in the environment or in .env."
         ) from None
+
+
+def _check_env_file(path: Path) -> None:
+    """Check that the file is absent, or text in UTF-8."""
+    try:
+        if path.is_dir():
+            raise SettingsError(".env is a folder. Make it a file like .env.example, or remove it.")
+        content = path.read_bytes() if path.is_file() else b""
+    except OSError as error:
+        raise SettingsError(str(MachineError.of(error, "Reading .env"))) from None
+    if content.startswith(_UTF16):
+        problem = "is written in UTF-16, as Windows' shell writes files"
+    elif b"\0" in content:
+        problem = "holds NUL bytes, so it is no text"
+    elif not _is_utf8(content):
+        problem = "is not written in UTF-8"
+    else:
+        return
+    raise SettingsError(f".env {problem}. Save it as UTF-8 with an editor.")
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _problem(error: ErrorDetails) -> str:

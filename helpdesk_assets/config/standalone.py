@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from helpdesk_assets.config.loading import load
+from helpdesk_assets.errors import SettingsError
 
 _MONTH = re.compile(r"(19[7-9]\d|2\d{3})-(0[1-9]|1[0-2])", re.ASCII)
 
@@ -72,8 +73,8 @@ def configured_alerts() -> AlertSettings | None:
     configured, with defaults in its place; loading the settings later reports it.
     """
     try:
-        settings = AlertSettings()
-    except ValidationError:
+        settings = load(AlertSettings)
+    except SettingsError:
         return AlertSettings.model_construct()
     return settings if settings.alert_urls or settings.heartbeat_url else None
 
@@ -81,6 +82,6 @@ def configured_alerts() -> AlertSettings | None:
 def backfill_from() -> str:
     """The first month of the backfill; never raises, like `configured_alerts`."""
     try:
-        return BackfillSettings().backfill_from
-    except ValidationError:
+        return load(BackfillSettings).backfill_from
+    except SettingsError:
         return BackfillSettings.model_construct().backfill_from

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from helpdesk_assets.errors import HelpdeskAssetsError, RetryableError
+from helpdesk_assets.errors import HelpdeskAssetsError, MachineError, RetryableError
 
 
 @contextmanager
 def as_failure() -> Iterator[None]:
-    """Raises this project's errors as `dg.Failure` with the same message."""
+    """Raises this project's errors, and those of the machine, as `dg.Failure` with a message."""
     try:
         yield
     except HelpdeskAssetsError as error:
@@ -24,4 +24,10 @@ def as_failure() -> Iterator[None]:
             description=str(error),
             metadata={"error": type(error).__name__},
             allow_retries=isinstance(error, RetryableError),
+        ) from error
+    except OSError as error:
+        raise dg.Failure(
+            description=str(MachineError.of(error, "The step")),
+            metadata={"error": type(error).__name__},
+            allow_retries=True,
         ) from error

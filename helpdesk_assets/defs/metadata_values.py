@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,8 @@ from helpdesk_assets.model.webhooks import MissedUpdate, WebhookDay
 
 # Rows of a Markdown table. The tables in BigQuery have all rows; these are for reading in the UI.
 MAX_TABLE_ROWS = 50
+# Also what becomes a link without any brackets.
+_MARKUP = re.compile(r"[\\`*\[\]<>~&@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
 
 
 def timestamp(at: datetime | None) -> dg.MetadataValue[Any]:
@@ -49,7 +52,12 @@ def _table(
 
 
 def _table_row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "/").replace("\n", " ") for cell in cells) + " |"
+    return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
+
+
+def _cell(text: str) -> str:
+    """Escape Markdown: a ticket's id may hold anything, also a link or a picture."""
+    return _MARKUP.sub(r"\\\g<0>", " ".join(text.replace("|", "/").split()))
 
 
 def days_table(days: Sequence[WebhookDay]) -> dg.MetadataValue[Any]:

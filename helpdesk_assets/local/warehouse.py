@@ -12,13 +12,14 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+import platformdirs
 import requests
 
 from helpdesk_assets.errors import SettingsError
@@ -82,8 +83,8 @@ def check_installed(emulator: LocalEmulator = BQEMULATOR) -> None:
     """
     if importlib.util.find_spec(emulator.module) is None:
         raise SettingsError(
-            "The local warehouse is not installed. Run pip install 'helpdesk-assets[local]', or "
-            "set BIGQUERY_PROJECT to use the real BigQuery."
+            "The local warehouse is not installed. Run pip install '.[local]' in a clone of this "
+            "project, or set BIGQUERY_PROJECT to use the real BigQuery."
         )
 
 
@@ -155,6 +156,24 @@ def _prepare(emulator: LocalEmulator, data_dir: Path) -> None:
     _import_extensions(emulator.extensions)
 
 
+@contextmanager
+def _start_lock() -> Iterator[None]:
+    """Hold a lock in this user's cache folder, where nobody else can put a link."""
+    folder = platformdirs.user_cache_path("helpdesk-assets", appauthor=False)
+    try:
+        folder.mkdir(0o700, parents=True, exist_ok=True)
+        held = os.open(folder / "duckdb.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError:
+        # Without a home, DuckDB's own folder cannot be written either.
+        yield
+        return
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
+
+
 def _import_extensions(names: tuple[str, ...]) -> None:
     """Copy DuckDB's extensions from their wheels to where DuckDB looks for them.
 
@@ -162,14 +181,12 @@ def _import_extensions(names: tuple[str, ...]) -> None:
     it, because two starts at once would overwrite each other's files and leave a torn one.
     """
     script = "import sys, duckdb_extensions as d; [d.import_extension(n) for n in sys.argv[1:]]"
-    lock = Path(tempfile.gettempdir()) / f"helpdesk-assets-duckdb-{os.getuid()}.lock"
-    with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with _start_lock():
         done = subprocess.run(  # noqa: S603 - our own interpreter, no shell
             [sys.executable, "-c", script, *names], capture_output=True, text=True, check=False
         )
     if done.returncode:
         raise SettingsError(
             "The local warehouse lacks a DuckDB extension. Run pip install "
-            f"'helpdesk-assets[local]' again. {done.stderr.strip()[-300:]}"
+            f"'.[local]' again. {done.stderr.strip()[-300:]}"
         )

@@ -202,6 +202,8 @@ class SyncState:
         account: digest of that account.
         mapping: the provider's version of how fields fill columns, of the last run; None: not said.
         tickets_created: when the tickets table was made that the last run closed over.
+        damaged: the columns of the row that cannot be read and so count as empty, and that there
+            are several rows.
     """
 
     sync_name: str
@@ -221,6 +223,7 @@ class SyncState:
     provider: str = ""
     account: str = ""
     mapping: int | None = None
+    damaged: tuple[str, ...] = ()
 
     @property
     def ended_with_full_load(self) -> bool:

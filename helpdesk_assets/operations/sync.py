@@ -135,7 +135,8 @@ def fetch_batch(
     if state and state.checkpoint and not _can_resume(state.checkpoint, warehouse):
         log.warning("The interrupted run's rows have expired; fetching them again.")
         state = replace(state, checkpoint=None)
-    has_closed = state is not None and state.version > 0
+    # A damaged row is no first run, even if its version cannot be read.
+    has_closed = state is not None and (state.version > 0 or bool(state.damaged))
     adopted = None if has_closed else warehouse.adopted_until()
     ground = warehouse.ground()
     ground_reason = full_load_reason(state, ground)

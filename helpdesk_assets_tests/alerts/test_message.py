@@ -89,6 +89,16 @@ def test_long_findings_are_truncated_to_single_lines() -> None:
         assert "and more" in told.body
 
 
+def test_ticket_ids_and_texts_mention_and_link_nothing() -> None:
+    markup = ("<!channel>", "@everyone", "![x](http://evil.example)", "<http://evil.example|x>")
+    finding = Finding(GAPS, Severity.ERROR, f"Ticket {' '.join(markup[:3])}", (), markup)
+    told = compose(GAPS, incident(finding), NoticeKind.OPENED, TERMS)
+    for forbidden in ("<", ">", "@", "]("):
+        assert forbidden not in told.body
+    assert "://" not in next(line for line in told.body.splitlines() if "Tickets:" in line)
+    assert truncated(truncated(finding)) == truncated(finding)
+
+
 def test_stored_finding_renders_the_same_message() -> None:
     finding = Finding(
         GAPS, Severity.ERROR, "y" * 999, (("n" * 99, 1.0),) * 20, tuple(map(str, range(99)))

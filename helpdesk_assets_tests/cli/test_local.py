@@ -80,7 +80,7 @@ def test_missing_warehouse_extra_fails_before_any_output(
     result = run("warehouse", "--port", "0")
 
     assert result.exit_code == 1
-    assert "helpdesk-assets[local]" in result.stderr
+    assert ".[local]" in result.stderr
     assert result.stdout == ""
 
 
@@ -94,4 +94,4 @@ def test_missing_local_extra_is_reported(
 
     assert result.exit_code == 1
     assert "the module uvicorn, which is not installed" in result.stderr
-    assert "pip install 'helpdesk-assets[local]'" in result.stderr
+    assert "pip install '.[local]'" in result.stderr

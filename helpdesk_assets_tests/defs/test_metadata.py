@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+
+import pytest
 
 from helpdesk_assets.defs.metadata import MAX_TICKET_IDS, TICKET_IDS, check_metadata, merged
 from helpdesk_assets.defs.metadata_values import MAX_TABLE_ROWS, bad_table, missed_table
@@ -35,6 +38,22 @@ def test_long_tables_are_truncated_with_a_note() -> None:
 def test_values_are_escaped_in_table_cells() -> None:
     (_, _, row) = str(bad_table([BadTicket("7", "a|b", "two\nlines")]).value).splitlines()
     assert row == "| 7 | a/b | two lines |"
+
+
+@pytest.mark.parametrize(
+    "ticket_id",
+    [
+        "![x](http://evil.example)",
+        "<img src=x>",
+        "<http://evil.example>",
+        "www.evil.example",
+        "`*~&",
+    ],
+)
+def test_ticket_ids_are_no_markdown(ticket_id: str) -> None:
+    (_, _, row) = str(bad_table([BadTicket(ticket_id, "f", "p")]).value).splitlines()
+    assert not re.search(r"(?<!\\)[\[\]<>`*~&]|(?<!\\)://|www\.", row)
+    assert re.sub(r"\\(.)", r"\1", row) == f"| {ticket_id} | f | p |"
 
 
 def test_no_missed_updates_is_one_word() -> None:

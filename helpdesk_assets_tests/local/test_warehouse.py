@@ -142,8 +142,20 @@ def test_one_that_is_not_installed_says_how_to_install_it() -> None:
 
 
 def test_missing_extension_says_how_to_install_it() -> None:
-    with pytest.raises(SettingsError, match=r"helpdesk-assets\[local\]"):
+    with pytest.raises(SettingsError, match=r"\.\[local\]"):
         local_warehouse._import_extensions(("no_such_extension",))
+
+
+def test_lock_follows_no_link_and_stays_out_of_shared_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / "helpdesk-assets").mkdir()
+    (tmp_path / "helpdesk-assets" / "duckdb.lock").symlink_to(victim)
+    with local_warehouse._start_lock():
+        assert victim.read_text() == "mine"
 
 
 def test_concurrent_starts_install_extensions_in_turn() -> None:

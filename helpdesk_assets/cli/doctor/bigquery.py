@@ -10,7 +10,14 @@ from functools import partial
 
 from helpdesk_assets.cli.connections import is_listening
 from helpdesk_assets.cli.doctor.report import DiagnosticResult, DiagnosticStatus, run_check, skipped
-from helpdesk_assets.errors import HelpdeskAssetsError, WarehouseRefused, WarehouseUnavailable
+from helpdesk_assets.cli.watermark import is_far_ahead
+from helpdesk_assets.errors import (
+    HelpdeskAssetsError,
+    UserError,
+    WarehouseRefused,
+    WarehouseUnavailable,
+)
+from helpdesk_assets.formatting import format_time
 from helpdesk_assets.model.batch import batch_staging_name
 from helpdesk_assets.naming import batch_id
 from helpdesk_assets.operations.account import check_account
@@ -25,6 +32,7 @@ from helpdesk_assets.warehouse.merge.schema import Schema, missing_columns
 from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements import history_view
+from helpdesk_assets.warehouse.stores.state import StateTable
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType, TableSpec
 
@@ -72,6 +80,7 @@ def _check_warehouse(warehouse: BigQueryClient, settings: Settings) -> Iterator[
     sync_tables = SyncTables.from_settings(warehouse, settings)
     yield run_check("account of the dataset", lambda: _account(sync_tables, settings))
     yield run_check("tables as the last run left them", lambda: _ground(sync_tables))
+    yield run_check("state row", lambda: _state_row(warehouse, settings.sync_name))
     yield run_check(f"view {history_view.NAME}", lambda: _view(warehouse))
     yield run_check("right to create and drop a table", lambda: _create_and_drop(warehouse))
 
@@ -132,6 +141,22 @@ def _ground(sync_tables: SyncTables) -> str:
             "changes the dataset."
         )
     return "nothing is missing"
+
+
+def _state_row(warehouse: BigQueryClient, sync_name: str) -> str:
+    state = StateTable(warehouse, sync_name).read()
+    if state is None:
+        return f"sync {sync_name!r} has none yet; its first run creates it"
+    faults = list(state.damaged)
+    if is_far_ahead(state.watermark):
+        faults.append(f"watermark {format_time(state.watermark)}, which is ahead of every clock")
+    if faults:
+        raise UserError(
+            f"The row of sync {sync_name!r} in sync_state cannot be read whole: "
+            f"{', '.join(faults)}. Run `helpdesk-assets watermark rebuild`, or "
+            "`helpdesk-assets watermark set TIME` with a time up to which every change was read."
+        )
+    return f"readable, version {state.version}"
 
 
 def _view(warehouse: BigQueryClient) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from helpdesk_assets.errors import HelpdeskAssetsError
+from helpdesk_assets.errors import HelpdeskAssetsError, MachineError
 
 
 class DiagnosticStatus(StrEnum):
@@ -32,6 +32,8 @@ def run_check(what: str, probe: Callable[[], str]) -> DiagnosticResult:
         return DiagnosticResult(what, DiagnosticStatus.OK, probe())
     except HelpdeskAssetsError as error:
         return DiagnosticResult(what, DiagnosticStatus.FAILED, " ".join(str(error).split()))
+    except OSError as error:
+        return DiagnosticResult(what, DiagnosticStatus.FAILED, str(MachineError.of(error, "It")))
     except Exception as error:  # noqa: BLE001 - the other checks still have to run
         detail = f"{type(error).__name__}: {' '.join(str(error).split())} (a bug; please report it)"
         return DiagnosticResult(what, DiagnosticStatus.FAILED, detail)

@@ -6,7 +6,7 @@ The vendor's API and the admin API share one `HelpdeskBackend`, in one thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ import msgspec
 from helpdesk_assets.local.simulator.call_counters import CallCounters
 from helpdesk_assets.local.simulator.clock import SimulatedClock
 from helpdesk_assets.local.simulator.fault_registry import FaultRegistry, RateWindow
+from helpdesk_assets.local.simulator.journal import Journal
 from helpdesk_assets.local.simulator.seeded_random import SeededRandom
 from helpdesk_assets.local.simulator.ticket_factory import (
     Json,
@@ -65,6 +66,7 @@ class HelpdeskBackend:
         frozen: bool = False,
         history_until: datetime | None = None,
         cap: int | None = None,
+        journal: Journal | None = None,
     ) -> None:
         """Create the helpdesk with its initial tickets.
 
@@ -77,6 +79,7 @@ class HelpdeskBackend:
                 changed; default: the clock's start. A restart with the same value gives the same
                 tickets.
             cap: number of rows that one query can reach; default: the vendor's documented limit.
+            journal: has the changes of earlier starts, and takes those of this one.
         """
         self.clock = SimulatedClock(start)
         if frozen:
@@ -97,6 +100,38 @@ class HelpdeskBackend:
         self._created_count = tickets
         self._choice_count = 0
         self._json_cache: dict[tuple[str, int], msgspec.Raw] = {}
+        self._journal: Journal | None = None
+        if journal is not None:
+            self._replay(journal)
+            self._journal = journal
+
+    def _replay(self, journal: Journal) -> None:
+        """Do again what the journal says; nobody listens yet."""
+        now = self.clock.now()
+        for entry in journal.entries():
+            moment = datetime.fromtimestamp(entry["at"], UTC)
+            now = max(now, moment)
+            self.clock.freeze(moment)
+            match entry["kind"]:
+                case "change":
+                    self.change(entry["ids"], entry["fields"], silent=entry["silent"])
+                case "create":
+                    self.create(0, entry["fields"], entry["ids"])
+                case "remove":
+                    self.remove(entry["ids"], RemovalKind(entry["removal"]), entry["into"])
+                case "restore":
+                    self.restore(entry["ids"])
+                case "archive":
+                    self.archive(entry["ids"])
+            self._created_count, self._choice_count = entry["counts"]
+        self.clock.thaw()
+        # What was changed is not in the future, also if the clock had been moved for it.
+        self.clock.put(now)
+
+    def _record(self, kind: str, ids: Sequence[str], **details: Any) -> None:
+        if self._journal is not None and ids:
+            counts = (self._created_count, self._choice_count)
+            self._journal.record(kind, ids, self.clock.tick(), counts=counts, **details)
 
     def raw_ticket(self, version: TicketVersion) -> Json:
         """See `ticket_factory.raw_ticket`."""
@@ -157,6 +192,7 @@ class HelpdeskBackend:
             self.clock.advance(step)
             at = shared_second if same_second else self.clock.tick()
             changed.append(self.store.change(each, at, fields, silent=silent))
+            self._record("change", [each], fields=fields, silent=silent)
             if not silent:
                 self._notify("updated", changed[-1])
         return changed
@@ -178,7 +214,9 @@ class HelpdeskBackend:
             The new versions.
         """
         made = []
-        for each in ids or self._new_ids(count):
+        new = ids or self._new_ids(count)
+        self._record("create", new, fields=fields)
+        for each in new:
             now = self.clock.tick()
             version = TicketVersion(each, now, now, 0, fields or None)
             self.store.add(version)
@@ -204,6 +242,7 @@ class HelpdeskBackend:
             The last versions, in the order of `ids`.
         """
         at = self.clock.tick()
+        self._record("remove", ids, removal=kind, into=into)
         for each in ids:
             self.removed.add(self.store.delete(each))
             self.removals[each] = Removal(kind, at, into)
@@ -218,6 +257,7 @@ class HelpdeskBackend:
         Their modified time stays what it was, as Zoho Desk documents for its recycle bin, and no
         webhook is sent.
         """
+        self._record("restore", ids)
         for each in ids:
             self.store.add(self.removed.undo(each))
             del self.removals[each]
@@ -241,6 +281,7 @@ class HelpdeskBackend:
 
         Lists may no longer show them. The tickets do not change, and no webhook is sent.
         """
+        self._record("archive", ids)
         self.archived.update(ids)
 
     def shift_while_paging(self, endpoint: str) -> None:

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Self
 
 import requests
@@ -18,6 +19,7 @@ from helpdesk_assets.http_server import Server, listen
 from helpdesk_assets.local.simulator.admin_client import AdminClient
 from helpdesk_assets.local.simulator.app import build_app
 from helpdesk_assets.local.simulator.helpdesk import HelpdeskBackend
+from helpdesk_assets.local.simulator.journal import Journal
 
 DEFAULT_TOKEN = "local-demo-token"  # noqa: S105 - gives access to nothing real
 _START_SECONDS = 30.0
@@ -36,6 +38,7 @@ def serve(
     history_until: datetime | None = None,
     dialect: str = "rest",
     webhooks: Mapping[str, str] | None = None,
+    journal: Path | None = None,
 ) -> None:
     """Run the simulated helpdesk until interrupted.
 
@@ -50,12 +53,19 @@ def serve(
         history_until: end of the initial tickets' history; default: the clock's start.
         dialect: name of the provider whose API it has.
         webhooks: `url` and `secret` for webhooks; default: none are sent.
+        journal: the file that keeps changes for the next start; default: they are forgotten.
 
     Raises:
         OSError: the address is not available.
+        SettingsError: the journal belongs to a helpdesk that began with other tickets.
     """
     with listen(host, port) as listener:
-        backend = HelpdeskBackend(tickets, seed, start, history_until=history_until)
+        kept = None
+        if journal is not None:
+            until = history_until.isoformat() if history_until else None
+            origin = {"tickets": tickets, "seed": seed, "history_until": until}
+            kept = Journal(journal, origin)
+        backend = HelpdeskBackend(tickets, seed, start, history_until=history_until, journal=kept)
         config = _config(backend, token, dialect, webhooks)
         url = _url(listener)
         server = Server(config, lambda: announce(url) if announce else None)

@@ -17,7 +17,7 @@ from urllib.parse import urljoin
 import requests
 
 from helpdesk_assets.answer_deadline import DeadlineAdapter, mount_deadline
-from helpdesk_assets.errors import EndpointFailed
+from helpdesk_assets.errors import EndpointFailed, MachineError
 from helpdesk_assets.model.tickets import ApiUsage
 from helpdesk_assets.providers.client import errors
 from helpdesk_assets.providers.client.addresses import may_follow, parse_host
@@ -249,6 +249,8 @@ class Api:
             if self._monotonic() - began >= seconds:
                 raise errors.AnswerTooSlow(call, self._host, seconds) from None
             raise errors.connection_error(call, self._host, self._timeout, error) from None
+        except OSError as error:
+            raise MachineError.of(error, f"GET {path} to {self._host}") from error
 
     def _server_time(self, date: str | None) -> datetime:
         moment = errors.parse_http_date(date)

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Self
 
 from helpdesk_assets.errors import EndpointFailed
+from helpdesk_assets.model.tickets import utc
 
 
 class Coverage:
@@ -39,8 +40,8 @@ class Coverage:
         try:
             stored = json.loads(text)
             for start, end in stored["read"]:
-                coverage.add(datetime.fromisoformat(start), datetime.fromisoformat(end))
-            coverage.oldest = datetime.fromisoformat(stored["first"]) if stored["first"] else None
+                coverage.add(_time(start), _time(end))
+            coverage.oldest = _time(stored["first"]) if stored["first"] else None
         except (ValueError, KeyError, TypeError):
             raise EndpointFailed(
                 f"The position of the interrupted run cannot be read: {text[:80]!r}. Run a full "
@@ -98,3 +99,7 @@ class Coverage:
             for read_from, read_to in pairs
         )
         return min(sum(part for part in parts if part > 0) / total_seconds, 1.0)
+
+
+def _time(text: str) -> datetime:
+    return utc(datetime.fromisoformat(text))

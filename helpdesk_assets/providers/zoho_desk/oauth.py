@@ -27,6 +27,7 @@ from helpdesk_assets.errors import (
     CredentialsRefused,
     EndpointFailed,
     HelpdeskAssetsError,
+    MachineError,
     RateLimitExhausted,
 )
 from helpdesk_assets.providers.client import errors
@@ -206,6 +207,8 @@ class ZohoOAuth:
             raise errors.connection_error(
                 call, host, self._timeout, error, "ZOHO_ACCOUNTS_URL"
             ) from None
+        except OSError as error:
+            raise MachineError.of(error, f"POST {OAUTH_PATH} to {self._client.host}") from error
         self._usage_counter.record_bytes(len(response.content))
         body = _json(response.content)
         if response.status_code == 200 and _is_token(body.get("access_token")):

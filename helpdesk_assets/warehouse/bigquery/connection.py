@@ -6,6 +6,7 @@ Must not know statements or tables.
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Callable
 from typing import Any, TypedDict, Unpack
 from urllib.parse import urlsplit
@@ -22,6 +23,15 @@ from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
 from helpdesk_assets.warehouse.query import Dataset
 
 Client = bigquery.Client
+# The last ones: a file that is no key, or that may not be read.
+CREDENTIAL_ERRORS = (
+    auth.GoogleAuthError,
+    AttributeError,
+    LookupError,
+    OSError,
+    TypeError,
+    ValueError,
+)
 
 
 class WarehouseRuntime(TypedDict, total=False):
@@ -60,12 +70,18 @@ def open_client(settings: Settings) -> Client:
             location=settings.bigquery_location,
             **emulator_arguments(settings.bigquery_emulator_host),
         )
-    except auth.DefaultCredentialsError as error:
+    except CREDENTIAL_ERRORS as error:
         raise SettingsError(
-            "BigQuery has no credentials: run `gcloud auth application-default login`, or set "
-            "GOOGLE_APPLICATION_CREDENTIALS to a key file. Without BIGQUERY_PROJECT the local "
-            "warehouse is used, which needs none."
+            f"BigQuery has no credentials{_named_file()}: run `gcloud auth application-default "
+            "login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file. Without BIGQUERY_PROJECT "
+            "the local warehouse is used, which needs none."
         ) from error
+
+
+def _named_file() -> str:
+    """Return which file was tried; not the error's text, which may quote its content."""
+    name = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
+    return f" that can be read (GOOGLE_APPLICATION_CREDENTIALS is {name})" if name else ""
 
 
 def wrap(

@@ -16,6 +16,7 @@ from google.auth import exceptions as auth
 from helpdesk_assets.errors import (
     CredentialsRefused,
     HelpdeskAssetsError,
+    MachineError,
     NullKey,
     WarehouseRefused,
     WarehouseUnavailable,
@@ -25,10 +26,11 @@ from helpdesk_assets.warehouse.query import NULL_KEY
 CLIENT_ERRORS = (
     google.GoogleAPIError,
     auth.GoogleAuthError,
-    requests.RequestException,
-    ConnectionError,
-    futures.TimeoutError,
+    # Also a certificate bundle that is not there, and a disk that is full.
+    OSError,
 )
+
+_NO_ANSWER = (requests.RequestException, ConnectionError, futures.TimeoutError)
 
 # Lower case. BigQuery reports lost races as invalidQuery, which its client never retries, so only
 # the text can distinguish them.
@@ -106,6 +108,8 @@ def to_error(error: BaseException, action: str, target: Target) -> HelpdeskAsset
         return _from_response(cause, action, target)
     if isinstance(cause, auth.RefreshError | auth.DefaultCredentialsError):
         return _permission_error(cause, action, target)
+    if isinstance(cause, OSError) and not isinstance(cause, _NO_ANSWER):
+        return MachineError.of(cause, f"BigQuery at {target.endpoint}: {action}")
     return WarehouseUnavailable(
         f"BigQuery at {target.endpoint} did not answer while {action}: {message_of(cause)}. "
         + (

@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from textwrap import indent
 from typing import Any
 
+import msgspec
+
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.model.webhooks import (
@@ -222,7 +224,11 @@ ON T.ticket_id = B.ticket_id"""
 
 
 def run_counts_from_json(text: str | None) -> RunCounts:
-    """Read the JSON text of `facts`; None gives zeros."""
+    """Read the JSON text of `facts`; None gives zeros, and unknown names are ignored.
+
+    Raises:
+        LookupError, TypeError, ValueError: the text is not what `run_counts_query` made.
+    """
     if not text:
         return RunCounts()
     stored = json.loads(text)
@@ -236,7 +242,7 @@ def run_counts_from_json(text: str | None) -> RunCounts:
         )
         for row in stored["missed"] or ()
     )
-    return RunCounts(
+    counts = RunCounts(
         rows=int(stored["row_count"]),
         repeated_keys=int(stored["repeated_keys"]),
         null_keys=int(stored["null_keys"]),
@@ -254,6 +260,8 @@ def run_counts_from_json(text: str | None) -> RunCounts:
         repeated=(),
         **{name: int(stored.get(name) or 0) for name in (*_GROUND, *_REPEATED)},
     )
+    # The types within the text are not checked above.
+    return msgspec.convert(msgspec.to_builtins(counts), RunCounts)
 
 
 def _webhooks_from(stored: Mapping[str, Any]) -> WebhookCounts:

@@ -46,7 +46,7 @@ USING (
 {source}{values_from}
 ) AS S
 ON T.sync_name = S.sync_name
-WHEN MATCHED AND T.version = @expected_version THEN UPDATE SET
+WHEN MATCHED AND IFNULL(T.version, 0) = @expected_version THEN UPDATE SET
 {assignments}
 WHEN NOT MATCHED AND @expected_version = 0 THEN INSERT
 {_in_lines(values)}
@@ -182,10 +182,43 @@ def checkpoint_statement(
     )
 
 
+def replace_row(dataset: Dataset, values: Mapping[str, str]) -> str:
+    """Build the MERGE that puts one row in the place of all rows of `@sync_name`.
+
+    It compares no version: a row that cannot be read whole may have none.
+
+    Args:
+        dataset: where sync_state is.
+        values: the row by column, as SQL expressions.
+    """
+    source = ",\n".join(f"    {value} AS {column}" for column, value in values.items())
+    return f"""\
+MERGE INTO {dataset.table(tables.SYNC_STATE.name)} AS T
+USING (
+  SELECT
+{source}
+) AS S
+ON FALSE
+WHEN NOT MATCHED BY SOURCE AND T.sync_name = @sync_name THEN DELETE
+WHEN NOT MATCHED THEN INSERT
+{_in_lines(values)}
+VALUES
+{_in_lines([f"S.{column}" for column in values])}"""
+
+
 def manual_state_statement(
     dataset: Dataset, sync_name: str, manual_state: ManualState, expected: SyncState | None
 ) -> Query:
-    """Build the statement that sets the row by hand. The facts stay those of the last run."""
+    """Build the statement that sets the row by hand.
+
+    The facts stay those of the last run; a row that cannot be read whole is replaced.
+
+    Args:
+        dataset: where sync_state is.
+        sync_name: which row.
+        manual_state: what the row shall say.
+        expected: the row as it was read; None if there was none.
+    """
     values = {
         "sync_name": "@sync_name",
         "watermark": "@watermark",
@@ -203,8 +236,10 @@ def manual_state_statement(
         "reading": "CAST(NULL AS STRING)",
         "unfinished": "CAST(NULL AS STRING)",
     }
+    is_damaged = expected is not None and bool(expected.damaged)
+    sql = replace_row(dataset, values) if is_damaged else compare_and_set(dataset, values, updates)
     return Query(
-        compare_and_set(dataset, values, updates),
+        sql,
         (
             Parameter("sync_name", ColumnType.STRING, sync_name),
             Parameter("watermark", ColumnType.TIMESTAMP, manual_state.watermark),

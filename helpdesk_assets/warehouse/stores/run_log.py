@@ -9,6 +9,7 @@ previous run's row is there; and BigQuery allows 1,500 loads a day into one tabl
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,7 +24,10 @@ from helpdesk_assets.warehouse.merge.schema import Schema
 from helpdesk_assets.warehouse.merge.statement import rows_source
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
+from helpdesk_assets.warehouse.stores.cells import Cells
 from helpdesk_assets.warehouse.table_spec import ColumnType, MergeReport
+
+log = logging.getLogger(__name__)
 
 
 class RunLog:
@@ -60,7 +64,16 @@ class RunLog:
             run_id="log",
             step=tables.SYNC_RUNS.name,
         )
-        return tuple(_record_from(row) for row in outcome.rows)
+        runs = [_record_from(row) for row in outcome.rows]
+        readable = tuple(run for run in runs if run is not None)
+        if len(readable) < len(runs):
+            log.warning(
+                "The run log sync_runs of sync %r has %d rows without a mode or time that can be "
+                "read; they are left out.",
+                self._sync_name,
+                len(runs) - len(readable),
+            )
+        return readable
 
 
 def runs_source(sync_name: str, runs: Sequence[RunRecord]) -> Query:
@@ -107,22 +120,28 @@ def _run_to_row(sync_name: str, run: RunRecord) -> dict[str, Any]:
     }
 
 
-def _record_from(row: Mapping[str, Any]) -> RunRecord:
-    until = row["window_until"]
+def _record_from(row: Mapping[str, Any]) -> RunRecord | None:
+    """Return a row of the log; None if it does not say which run closed when, or how."""
+    cells = Cells(row)
+    run_id, closed_at = cells.text("run_id"), cells.time("closed_at")
+    mode = cells.parse("mode", Mode, None)
+    if run_id is None or closed_at is None or mode is None:
+        return None
+    until = cells.time("window_until")
     return RunRecord(
-        run_id=row["run_id"],
-        closed_at=row["closed_at"],
-        mode=Mode(row["mode"]),
-        reason=row["reason"],
-        window=Window(row["window_since"], until) if until else None,
-        tickets=row["tickets"],
-        missed=row["missed"],
-        version=row["version"],
-        watermark=row["watermark"],
-        cursor=row["cursor"],
-        read_counts=ReadCounts(row["rows_read"], row["pages"], row["api_calls"]),
-        inserted=row["inserted"],
-        updated=row["updated"],
-        unchanged=row["unchanged"],
-        rejected=row["rejected"],
+        run_id=run_id,
+        closed_at=closed_at,
+        mode=mode,
+        reason=cells.text("reason") or "",
+        window=Window(cells.time("window_since"), until) if until else None,
+        tickets=cells.number("tickets"),
+        missed=cells.number("missed"),
+        version=cells.number("version"),
+        watermark=cells.time("watermark"),
+        cursor=cells.text("cursor"),
+        read_counts=ReadCounts(*map(cells.number, ("rows_read", "pages", "api_calls"))),
+        inserted=cells.number("inserted"),
+        updated=cells.number("updated"),
+        unchanged=cells.number("unchanged"),
+        rejected=cells.number("rejected"),
     )

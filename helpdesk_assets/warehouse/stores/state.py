@@ -10,7 +10,9 @@ the warehouse counts at that moment, so reading it back gives a run's whole outc
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,16 +21,21 @@ from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.codec import from_text
 from helpdesk_assets.model.run_history import (
+    mode_and_reason,
     read_counts_from_json,
     runs_from_json,
 )
-from helpdesk_assets.model.state import RunCounts, SyncState
+from helpdesk_assets.model.state import Checkpoint, ReadCounts, RunCounts, SyncState
 from helpdesk_assets.model.tickets import Window
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.merge.staging import created_at
 from helpdesk_assets.warehouse.statements.run_counts import run_counts_from_json, run_counts_query
 from helpdesk_assets.warehouse.statements.sync_state import adopt_statement, commit_statement
+from helpdesk_assets.warehouse.stores.cells import Cells
+
+log = logging.getLogger(__name__)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -39,18 +46,39 @@ class StateTable:
     def __init__(self, client: BigQueryClient, sync_name: str) -> None:
         self._client = client
         self._sync_name = sync_name
+        self._told: tuple[str, ...] = ()
 
     def read(self) -> SyncState | None:
         """Return the state as it is now; None without a row or a table.
 
         Two concurrent first runs can both insert the row, since BigQuery enforces no keys. Both
         windows are durable then; the lower watermark counts, which costs a re-read and loses
-        nothing.
+        nothing. A cell that cannot be read counts as empty; the log says so once.
         """
-        if self._client.get_table(tables.SYNC_STATE.name) is None:
+        states = self._own_rows()
+        if not states:
             return None
-        states = [state for state in self._read_all() if state.sync_name == self._sync_name]
-        return min(states, key=lambda state: state.watermark or EPOCH, default=None)
+        state = min(states, key=lambda each: each.watermark or EPOCH)
+        if len(states) > 1:
+            state = replace(state, damaged=(*state.damaged, f"{len(states)} rows of one name"))
+        self._tell(state.damaged)
+        return state
+
+    def _own_rows(self) -> list[SyncState]:
+        if self._client.get_table(tables.SYNC_STATE.name) is None:
+            return []
+        return [state for state in self._read_all() if state.sync_name == self._sync_name]
+
+    def _tell(self, damaged: tuple[str, ...]) -> None:
+        if damaged and damaged != self._told:
+            log.warning(
+                "The row of sync %r in sync_state cannot be read whole: %s. What cannot be read "
+                "counts as empty. `helpdesk-assets watermark set TIME` or `helpdesk-assets "
+                "watermark rebuild` writes the row anew.",
+                self._sync_name,
+                ", ".join(damaged),
+            )
+        self._told = damaged
 
     def stagings_in_use(self) -> set[str]:
         """Return the staging tables that interrupted runs of any sync can resume from."""
@@ -94,16 +122,15 @@ class StateTable:
             ConcurrentUpdate: the row is no longer the one that the run began with.
             BatchGone: rows of the batch are gone, from where it is kept or from tickets.
         """
+        if committed := self._committed_by(manifest.run_id):
+            return committed
         seen = self.read()
-        if seen is not None and seen.run_id == manifest.run_id:
-            return seen
         self._expect_version(manifest, seen)
         statement = commit_statement(self._client.dataset, self._sync_name, manifest, seen, events)
         self._client.run(statement, run_id=manifest.run_id, step="sync_state", attempt=attempt)
-        state = self.read()
-        if state is not None and state.run_id == manifest.run_id:
-            return state
-        self._expect_version(manifest, state)
+        if committed := self._committed_by(manifest.run_id):
+            return committed
+        self._expect_version(manifest, self.read())
         raise rows_gone(manifest)
 
     def _expect_version(self, manifest: Manifest, state: SyncState | None) -> None:
@@ -113,6 +140,10 @@ class StateTable:
                 f"{manifest.expected_version}: another run has moved it meanwhile. No ticket is "
                 "lost; run the sync again, and let one schedule or person at a time run it."
             )
+
+    def _committed_by(self, run_id: str) -> SyncState | None:
+        """Return the row that this run wrote, which need not be the one that counts."""
+        return next((state for state in self._own_rows() if state.run_id == run_id), None)
 
     def count_run(
         self, manifest: Manifest, *, events: WebhookPolicy | None = None, attempt: int = 0
@@ -146,23 +177,42 @@ def rows_gone(manifest: Manifest) -> BatchGone:
 
 
 def _state_from(row: Mapping[str, Any]) -> SyncState:
-    until = row["window_until"]
-    return SyncState(
-        sync_name=row["sync_name"],
-        watermark=row["watermark"],
-        version=row["version"],
-        cursor=row["cursor"],
-        window=Window(row["window_since"], until) if until else None,
-        run_id=row["run_id"],
-        reason=row["reason"],
-        closed_at=row["closed_at"],
-        facts=run_counts_from_json(row["facts"]),
-        read_counts=read_counts_from_json(row["reading"]),
-        recent_runs=runs_from_json(row["recent_runs"]),
-        checkpoint=from_text(row["unfinished"]),
-        full_load_at=row.get("full_load_at"),
-        tickets_created=row.get("tickets_created"),
-        provider=row.get("provider") or "",
-        account=row.get("account") or "",
-        mapping=row.get("mapping"),
+    cells = Cells(row)
+    until = cells.time("window_until")
+    run_id = cells.text("run_id")
+    state = SyncState(
+        sync_name=cells.text("sync_name") or "",
+        watermark=cells.time("watermark"),
+        version=cells.number("version", optional=False),
+        cursor=cells.text("cursor"),
+        window=Window(cells.time("window_since"), until) if until else None,
+        run_id=run_id,
+        reason=cells.parse("reason", _reason if run_id else _no_reason, None),
+        closed_at=cells.time("closed_at"),
+        facts=cells.parse("facts", run_counts_from_json, RunCounts()),
+        read_counts=cells.parse("reading", read_counts_from_json, ReadCounts()),
+        recent_runs=cells.parse_list("recent_runs", runs_from_json),
+        checkpoint=cells.parse("unfinished", _checkpoint, None),
+        full_load_at=cells.time("full_load_at"),
+        tickets_created=cells.time("tickets_created"),
+        provider=cells.text("provider") or "",
+        account=cells.text("account") or "",
+        mapping=cells.number("mapping"),
     )
+    return replace(state, damaged=cells.damaged)
+
+
+def _reason(text: str | None) -> str | None:
+    mode_and_reason(text)
+    return text
+
+
+def _checkpoint(text: str | None) -> Checkpoint | None:
+    checkpoint = from_text(text)
+    if checkpoint and created_at(checkpoint.staging, (tables.RAW_TICKET_CHANGES.name,)) is None:
+        raise ValueError(f"not the name of a staging table: {checkpoint.staging}")
+    return checkpoint
+
+
+def _no_reason(_: str | None) -> None:
+    """Before the first run has closed there is none to give."""

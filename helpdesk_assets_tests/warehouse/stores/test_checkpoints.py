@@ -57,7 +57,7 @@ USING (
     @unfinished AS unfinished
 ) AS S
 ON T.sync_name = S.sync_name
-WHEN MATCHED AND T.version = @expected_version THEN UPDATE SET
+WHEN MATCHED AND IFNULL(T.version, 0) = @expected_version THEN UPDATE SET
   unfinished = S.unfinished
 WHEN NOT MATCHED AND @expected_version = 0 THEN INSERT
   (sync_name, version, unfinished)

@@ -10,6 +10,7 @@ import pytest
 from helpdesk_assets.errors import ConcurrentUpdate
 from helpdesk_assets.model.batch import Mode
 from helpdesk_assets.model.run_history import last_run
+from helpdesk_assets.model.state import SyncState
 from helpdesk_assets.warehouse.base import ManualState
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.statements.sync_state import manual_state_statement
@@ -53,7 +54,7 @@ USING (
     @recent_runs AS recent_runs
 ) AS S
 ON T.sync_name = S.sync_name
-WHEN MATCHED AND T.version = @expected_version THEN UPDATE SET
+WHEN MATCHED AND IFNULL(T.version, 0) = @expected_version THEN UPDATE SET
   watermark = S.watermark,
   cursor = S.cursor,
   version = S.version,
@@ -131,3 +132,14 @@ def test_missing_row_is_created(sync_tables: SyncTables, warehouse: BigQueryClie
     state = sync_tables.set_manually(replace(BACK, version=8, cursor="c"), None)
     assert (state.version, state.cursor, state.facts.rows) == (8, "c", 0)
     assert StateTable(warehouse, "tickets").read() == state
+
+
+def test_statement_replaces_a_damaged_row() -> None:
+    damaged = SyncState("tickets", None, 7, damaged=("facts",))
+    sql = manual_state_statement(DATASET, "tickets", BACK, damaged).sql
+    assert sql.partition(") AS S\n")[2].splitlines()[:4] == [
+        "ON FALSE",
+        "WHEN NOT MATCHED BY SOURCE AND T.sync_name = @sync_name THEN DELETE",
+        "WHEN NOT MATCHED THEN INSERT",
+        "  (sync_name, watermark, cursor, version, run_id, reason, closed_at, recent_runs)",
+    ]
