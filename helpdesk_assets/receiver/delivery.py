@@ -19,6 +19,8 @@ class Delivery:
         helpdesk: the provider's name.
         received_at: when its post arrived, by the receiver's clock.
         ticket: the version to store.
+        only_told: the ticket is deleted, and nothing but the event says that it ever existed. A
+            test of the webhook looks the same, so it is stored only if the ticket is known.
     """
 
     event_id: str
@@ -26,6 +28,7 @@ class Delivery:
     helpdesk: str
     received_at: datetime
     ticket: Ticket
+    only_told: bool = False
 
     @property
     def size(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -38,6 +38,8 @@ class FakeStore:
         self.tickets: list[list[str]] = []
         self.events: list[list[str]] = []
         self.run_ids: list[str] = []
+        self.known: frozenset[str] = frozenset()
+        self.asked: list[set[str]] = []
         self.gate, self.events_gate = threading.Event(), threading.Event()
         self.gate.set()
         self.events_gate.set()
@@ -62,6 +64,10 @@ class FakeStore:
         assert self.events_gate.wait(60)
         self.events.append([each.event_id for each in deliveries])
         return len(deliveries)
+
+    def find_known(self, ticket_ids: Collection[str]) -> frozenset[str]:
+        self.asked.append(set(ticket_ids))
+        return frozenset(ticket_ids) & self.known
 
     def refresh_schemas(self) -> None: ...
 

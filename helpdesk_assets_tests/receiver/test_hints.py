@@ -53,7 +53,7 @@ def test_hint_stores_the_current_ticket(warehouse_endpoint: str, vendor: Vendor)
     with open_harness(warehouse_endpoint, 20, vendor, webhook_secrets=SecretStr(SECRET)) as harness:
         settings = harness.settings
         with (
-            served(create_app(settings), settings) as url,
+            served(create_app(settings)) as url,
             closing(Sender(url, vendor.name)) as sender,
         ):
             (changed,) = harness.simulator.change(1)

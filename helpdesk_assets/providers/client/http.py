@@ -135,8 +135,8 @@ class Api:
             scope: the vendor's rate limit that applies to this call, besides the account's.
 
         Raises:
-            EndpointFailed: no complete answer came, or its status is not in `accept`; the subclass
-                `TransientError` if a retry may succeed.
+            EndpointFailed: no complete answer came, or its status is not in `accept`, or a gateway
+                answered 404; the subclass `TransientError` if a retry may succeed.
             CredentialsRefused: 401 or 403.
         """
         url = self._base_url + path
@@ -147,6 +147,8 @@ class Api:
             url, params = self._redirect_target(url, reply), None
         else:
             raise EndpointFailed(f"GET {path} is redirected in a circle. Check HELPDESK_BASE_URL.")
+        if reply.status == 404 and 404 in accept and not reply.is_of_the_helpdesk:
+            raise errors.foreign_not_found_error(path)
         if reply.status not in accept:
             raise self._parse_error(reply) or errors.error_for_status(
                 path, reply.status, reply.body, reply.headers, reply.served_at, self._auth.secrets
