@@ -27,7 +27,7 @@ BODY_TIMEOUT_SECONDS = 10.0
 class Backpressure:
     """The limits and what is held at present; for one thread, the server's event loop."""
 
-    def __init__(self, max_events: int, max_bytes: int = MAX_HELD_BYTES) -> None:
+    def __init__(self, max_events: int, max_bytes: int) -> None:
         self.max_events = max_events
         self.max_bytes = max_bytes
         self.events = 0

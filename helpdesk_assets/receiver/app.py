@@ -24,7 +24,12 @@ from starlette.routing import Route
 
 from helpdesk_assets.errors import HelpdeskAssetsError, TicketUnreadable
 from helpdesk_assets.providers.webhooks.events import Event, Post, Verification, WebhookFormat
-from helpdesk_assets.receiver.admission import Backpressure, Reservation, read_body
+from helpdesk_assets.receiver.admission import (
+    MAX_HELD_BYTES,
+    Backpressure,
+    Reservation,
+    read_body,
+)
 from helpdesk_assets.receiver.connections import OpenConnections, connection_limit
 from helpdesk_assets.receiver.intake import Intake
 from helpdesk_assets.receiver.protocol import bounded_protocol
@@ -54,7 +59,7 @@ class Receiver:
         self._webhook_format: WebhookFormat = dependencies.webhook_format
         self._secrets = dependencies.secrets
         self._now = now
-        self._backpressure = Backpressure(dependencies.queue_size)
+        self._backpressure = Backpressure(dependencies.queue_size, MAX_HELD_BYTES)
         self._stats = ReceiverStats(now)
         self._connections = OpenConnections(connection_limit(dependencies.queue_size))
         self._intake = Intake(
