@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from helpdesk_assets.errors import DataRefused, HelpdeskAssetsError
+from helpdesk_assets.errors import DataRefused, HelpdeskAssetsError, TicketUnreadable
 from helpdesk_assets.model.tickets import Ticket
 from helpdesk_assets.providers.parsing.exact_json import storable_text
 from helpdesk_assets.providers.parsing.tombstones import tombstone
@@ -139,13 +139,14 @@ class Intake:
             event: the event, None if its post could not be read.
         """
         rejection = error if isinstance(error, Rejection) else rejection_for(error)
+        named = error.ticket_id if isinstance(error, TicketUnreadable) else None
         self.refusals.add(
             Refusal(
                 received_at,
                 self._helpdesk,
                 rejection.status,
                 storable_text(str(error))[:MAX_REASON_CHARS],
-                *((event.ticket_id, event.event_id, event.type) if event is not None else ()),
+                *((event.ticket_id, event.event_id, event.type) if event else (named,)),
             )
         )
 

@@ -122,7 +122,7 @@ class NoTickets:
     def __init__(self, served_at: datetime | None) -> None:
         self.served_at = served_at
 
-    async def ticket(self, ticket_id: str) -> None:  # noqa: ARG002
+    async def ticket(self, ticket_id: str) -> None:
         return None
 
     def close(self) -> None: ...

@@ -29,7 +29,12 @@ from helpdesk_assets_tests.warehouse import bigquery_rules as rules
 from helpdesk_assets_tests.warehouse.job_recorder import Recording, Statement, parse, recording
 
 Rule = Callable[[Statement], Iterator[str]]
-EVERY_TABLE = (*tables.SYNC_TABLES, *tables.RECONCILIATION_TABLES, tables.WEBHOOK_EVENTS)
+EVERY_TABLE = (
+    *tables.SYNC_TABLES,
+    *tables.RECONCILIATION_TABLES,
+    tables.WEBHOOK_EVENTS,
+    tables.WEBHOOK_REFUSALS,
+)
 PACKAGE = Path(helpdesk_assets.__file__).parent
 # The ways into a table's streaming buffer, whose rows no UPDATE, DELETE or MERGE may touch for half
 # an hour.
