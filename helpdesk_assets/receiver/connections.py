@@ -17,7 +17,7 @@ DESCRIPTORS_KEPT = 64
 SPARE_CONNECTIONS = 500
 
 
-class Connection(Protocol):
+class OpenConnection(Protocol):
     """One open connection."""
 
     @property
@@ -46,12 +46,12 @@ class OpenConnections:
         self.timed_out = 0
         self.refused = 0
         # In the order in which each began to wait.
-        self._open: dict[Connection, None] = {}
+        self._open: dict[OpenConnection, None] = {}
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def admit(self, connection: Connection) -> bool:
+    def admit(self, connection: OpenConnection) -> bool:
         """Take a new connection, if need be in the place of another; False if there is none."""
         if len(self._open) >= self.limit:
             oldest = next((each for each in self._open if not each.is_verified), None)
@@ -64,12 +64,12 @@ class OpenConnections:
         self._open[connection] = None
         return True
 
-    def waits_again(self, connection: Connection) -> None:
+    def waits_again(self, connection: OpenConnection) -> None:
         """Note that a connection was answered and waits for its next request."""
         if self._open.pop(connection, self) is None:
             self._open[connection] = None
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: OpenConnection) -> None:
         """Remove a closed connection."""
         self._open.pop(connection, None)
 

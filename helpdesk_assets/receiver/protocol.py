@@ -45,11 +45,11 @@ class _BoundedProtocol(H11Protocol):
 
     @property
     def is_verified(self) -> bool:
-        """See `Connection.is_verified`."""
+        """See `OpenConnection.is_verified`."""
         return self._in_request and bool(self.scope["state"].get("verified"))
 
     def abort(self) -> None:
-        """See `Connection.abort`."""
+        """See `OpenConnection.abort`."""
         self.transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
