@@ -167,11 +167,11 @@ class Intake:
     async def _deliver(self, event: Event, received_at: datetime) -> None:
         ticket = event.ticket or await self._fetch(event, received_at)
         only_told = event.deleted and ticket.tombstone
-        if only_told:
+        if only_told or event.ticket:
             ticket = self._not_in_the_future(ticket, received_at)
         event_id = event.event_id or event_digest(event, ticket.modified_time)
         await self._commits.add(
-            Delivery(event_id, event.type, self._helpdesk, received_at, ticket, only_told)
+            Delivery(event_id, event.type, self._helpdesk, received_at, ticket, only_told=only_told)
         )
 
     async def _fetch(self, event: Event, received_at: datetime) -> Ticket:
@@ -200,9 +200,12 @@ class Intake:
         return tombstone(event.ticket_id, event.modified_time or self._latest(received_at), content)
 
     def _not_in_the_future(self, ticket: Ticket, received_at: datetime) -> Ticket:
-        """Return a told deletion whose time is not believed beyond now."""
-        at = min(ticket.modified_time, self._latest(received_at))
-        return replace(ticket, modified_time=at, deleted_time=at)
+        """Return the ticket of an event, whose time of deletion is not believed beyond now."""
+        latest = self._latest(received_at)
+        if ticket.deleted_time is None or ticket.deleted_time <= latest:
+            return ticket
+        modified_time = latest if ticket.tombstone else ticket.modified_time
+        return replace(ticket, modified_time=modified_time, deleted_time=latest)
 
     def _latest(self, received_at: datetime) -> datetime:
         """Return the later of our clock and the helpdesk's, which dates changes."""

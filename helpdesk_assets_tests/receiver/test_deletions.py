@@ -178,6 +178,18 @@ def test_deletion_is_never_dated_beyond_now(
     assert all(ticket.modified_time == ticket.deleted_time for ticket in store.tickets)
 
 
+def test_whole_ticket_is_not_deleted_beyond_now(settings_alone: Settings) -> None:
+    store, now = TicketStore(), datetime.now(UTC).replace(microsecond=0)
+    parts = with_dependencies(
+        open_dependencies(settings_alone), {"store": store, "fetcher": NoTickets(None)}
+    )
+    with served(build_app(parts, now=lambda: now)) as url, closing(Sender(url)) as sender:
+        ticket = whole_ticket(1, 5, deletedTime=text(FAR))
+        assert sender.send(rest_event(ticket, "far")).status_code == 200
+    (stored,) = store.tickets
+    assert (stored.deleted_time, stored.modified_time) == (now, START + timedelta(seconds=5))
+
+
 def test_tombstone_of_the_helpdesk_needs_no_known_ticket(
     open_alone: Open, memory: MemoryStore
 ) -> None:
