@@ -174,7 +174,6 @@ def test_unknown_method_is_counted(sender_alone: Sender) -> None:
 def test_copy_of_a_post_does_not_put_its_version_back(
     open_alone: Open, memory: MemoryStore
 ) -> None:
-    """Neither while the first is being written nor afterwards; a failed one is taken again."""
     with open_alone(store=memory) as sender:
         first = rest_event(whole_ticket(1, status="Open"), "first")
         for event in (first, rest_event(whole_ticket(1, status="Closed"), "second"), first):
