@@ -122,7 +122,15 @@ class DataRefused(HelpdeskAssetsError):
 
 
 class TicketUnreadable(DataRefused):
-    """A ticket has no id, or a time that is not one."""
+    """A ticket has no id, or a time that is not one.
+
+    Attributes:
+        ticket_id: the ticket, None if that is not known.
+    """
+
+    def __init__(self, message: str, ticket_id: str | None = None) -> None:
+        super().__init__(message)
+        self.ticket_id = ticket_id
 
 
 class NullKey(DataRefused):

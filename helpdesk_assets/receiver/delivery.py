@@ -22,6 +22,8 @@ class Delivery:
         received_at: when its post arrived, by the receiver's clock.
         ticket: the version to store.
         fetched_at: the helpdesk's clock when it returned the ticket; None if the event brought it.
+        only_told: the ticket is deleted, and nothing but the event says that it ever existed. A
+            test of the webhook looks the same, so it is stored only if the ticket is known.
     """
 
     event_id: str
@@ -30,6 +32,7 @@ class Delivery:
     received_at: datetime
     ticket: Ticket
     fetched_at: datetime | None = None
+    only_told: bool = False
 
     @property
     def read_at(self) -> datetime:

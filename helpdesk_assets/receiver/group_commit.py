@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,6 +35,10 @@ MAX_SPLITS = 24
 
 class DeliverySink(Protocol):
     """Where groups are written; its methods are called in threads."""
+
+    def find_known(self, ticket_ids: Collection[str]) -> frozenset[str]:
+        """Return those of the tickets that have a row."""
+        ...
 
     def write_tickets(self, deliveries: Sequence[Delivery], run_id: str) -> None:
         """Write the tickets' versions unless the table has newer ones."""
@@ -197,24 +201,32 @@ class GroupCommit:
             await self._write([pending.delivery for pending in group])
         except (DataRefused, WarehouseRefused) as error:
             await self._write_split(group, splits, error)
+        except asyncio.CancelledError as error:
+            self._stats.record_stop(len(group))
+            _complete(group, error)
+            raise
         except HelpdeskAssetsError as error:
             self._fail(group, error)
         except BaseException as error:
             self._fail(group, error)
             raise
         else:
-            for pending in group:
-                if not pending.done.done():
-                    pending.done.set_result(None)
+            _complete(group, None)
 
     async def _write(self, deliveries: Sequence[Delivery]) -> None:
-        run_id = uuid.uuid4().hex
+        run_id, count = uuid.uuid4().hex, len(deliveries)
         loop = asyncio.get_running_loop()
         store, threads = self._store, self._threads
         try:
-            await loop.run_in_executor(threads, store.write_tickets, deliveries, run_id)
+            # Here no other group is written, so a ticket of the group before is known.
+            deliveries = await loop.run_in_executor(threads, _only_known, store, deliveries)
+            if deliveries:
+                await loop.run_in_executor(threads, store.write_tickets, deliveries, run_id)
         finally:
             self._tickets.release()
+        self._stats.ignored += count - len(deliveries)
+        if not deliveries:
+            return
         committed_at = self._now()
         async with self._events:
             new = await loop.run_in_executor(
@@ -242,7 +254,25 @@ class GroupCommit:
 
     def _fail(self, group: list[_PendingDelivery], error: BaseException) -> None:
         self._stats.record_failure(error)
-        for pending in group:
-            # The waiting task may have been cancelled by a stop.
-            if not pending.done.done():
-                pending.done.set_exception(error)
+        _complete(group, error)
+
+
+def _complete(group: list[_PendingDelivery], error: BaseException | None) -> None:
+    for pending in group:
+        # The waiting task may have been cancelled by a stop.
+        if pending.done.done():
+            continue
+        if error is None:
+            pending.done.set_result(None)
+        else:
+            pending.done.set_exception(error)
+
+
+def _only_known(store: DeliverySink, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+    """Leave out deletions of tickets that neither the table nor the group knows."""
+    proven = {each.ticket.ticket_id for each in deliveries if not each.only_told}
+    told = {each.ticket.ticket_id for each in deliveries} - proven
+    if not told:
+        return deliveries
+    known = proven | store.find_known(told)
+    return [each for each in deliveries if each.ticket.ticket_id in known]

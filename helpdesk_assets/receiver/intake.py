@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
+from helpdesk_assets.errors import DataRefused, HelpdeskAssetsError, TicketUnreadable
 from helpdesk_assets.model.tickets import Ticket
+from helpdesk_assets.providers.parsing.exact_json import storable_text
 from helpdesk_assets.providers.parsing.tombstones import tombstone
 from helpdesk_assets.providers.webhooks.events import Event, event_digest
+from helpdesk_assets.receiver.absent_tickets import AbsentTickets
 from helpdesk_assets.receiver.admission import Reservation
 from helpdesk_assets.receiver.delivery import Delivery
-from helpdesk_assets.receiver.group_commit import BatchingPolicy, DeliverySink, GroupCommit
-from helpdesk_assets.receiver.rejections import ReceiverStopping
+from helpdesk_assets.receiver.group_commit import GroupCommit
+from helpdesk_assets.receiver.recent_events import RecentEvents
+from helpdesk_assets.receiver.refusals import MAX_REASON_CHARS, Refusal, RefusalLog
+from helpdesk_assets.receiver.rejections import ReceiverStopping, Rejection, rejection_for
 from helpdesk_assets.receiver.stats import ReceiverStats
-from helpdesk_assets.receiver.ticket_fetcher import TicketFetcher
+from helpdesk_assets.receiver.wiring import Dependencies
 
 
 class Intake:
@@ -27,9 +33,7 @@ class Intake:
     def __init__(
         self,
         helpdesk: str,
-        fetcher: TicketFetcher,
-        store: DeliverySink,
-        batching: BatchingPolicy,
+        dependencies: Dependencies,
         *,
         stats: ReceiverStats,
         now: Callable[[], datetime],
@@ -38,34 +42,41 @@ class Intake:
 
         Args:
             helpdesk: the provider's name.
-            fetcher: fetches tickets that events only name.
-            store: writes deliveries.
-            batching: when a group is written.
+            dependencies: what fetches tickets and writes deliveries.
             stats: counts commits and failures.
             now: the current time, aware.
         """
         self._helpdesk = helpdesk
-        self._fetcher = fetcher
-        self._commits = GroupCommit(store, batching, stats, now=now)
-        self._writing: asyncio.Task[None] | None = None
+        self._fetcher = dependencies.fetcher
+        self._stats = stats
+        self._now = now
+        self._commits = GroupCommit(dependencies.store, dependencies.batching, stats, now=now)
+        self._absent = AbsentTickets(dependencies.shown_within)
+        self._recent = RecentEvents(now)
+        self.refusals = RefusalLog(dependencies.refusals)
+        self._running: tuple[asyncio.Task[None], ...] = ()
         self._pending: set[asyncio.Task[None]] = set()
 
     @property
     def is_open(self) -> bool:
         """Whether events are accepted."""
-        return self._writing is not None
+        return bool(self._running)
 
     def start(self) -> None:
         """Start to accept events."""
-        self._writing = asyncio.create_task(self._commits.run())
+        self._running = (
+            asyncio.create_task(self._commits.run()),
+            asyncio.create_task(self.refusals.run()),
+        )
 
     async def stop(self, timeout: float) -> None:
         """Accept no more events, and wait up to `timeout` seconds for pending ones."""
-        writing, self._writing = self._writing, None
+        running, self._running = self._running, ()
         if self._pending:
             await asyncio.wait(self._pending, timeout=timeout)
-        for task in (*self._pending, *([writing] if writing else [])):
+        for task in (*self._pending, *running):
             task.cancel()
+        await self.refusals.stop()
         self._commits.close()
 
     def accept(
@@ -100,37 +111,111 @@ class Intake:
         Raises:
             HelpdeskAssetsError: the error of the first event that was not written; others may have
                 been.
+            Rejection: the helpdesk does not have the ticket.
         """
         try:
-            deliveries = [self._deliver(event, received_at) for event in events]
+            deliveries = [self._deliver_once(event, received_at) for event in events]
             outcomes = await asyncio.gather(*deliveries, return_exceptions=True)
         finally:
             reservation.release()
+        for event, outcome in zip(events, outcomes, strict=True):
+            if isinstance(outcome, HelpdeskAssetsError | Rejection):
+                self.record_refusal(outcome, received_at, event)
         for outcome in outcomes:
             if outcome is not None:
                 raise outcome
 
+    def record_refusal(
+        self,
+        error: HelpdeskAssetsError | Rejection,
+        received_at: datetime,
+        event: Event | None = None,
+    ) -> None:
+        """Keep the name of an event that is not stored.
+
+        Args:
+            error: why it is not stored.
+            received_at: when its post arrived.
+            event: the event, None if its post could not be read.
+        """
+        rejection = error if isinstance(error, Rejection) else rejection_for(error)
+        named = error.ticket_id if isinstance(error, TicketUnreadable) else None
+        self.refusals.add(
+            Refusal(
+                received_at,
+                self._helpdesk,
+                rejection.status,
+                storable_text(str(error))[:MAX_REASON_CHARS],
+                *((event.ticket_id, event.event_id, event.type) if event else (named,)),
+            )
+        )
+
+    async def _deliver_once(self, event: Event, received_at: datetime) -> None:
+        """Deliver an event; a copy of one with a ticket of its own shares the first one's fate."""
+        if event.ticket is None or event.event_id is None:
+            await self._deliver(event, received_at)
+            return
+        outcome = self._recent.find(event.ticket_id, event.event_id)
+        if outcome is not None:
+            await asyncio.shield(outcome)
+            self._stats.record_duplicate()
+            return
+        outcome = asyncio.ensure_future(self._deliver(event, received_at))
+        self._recent.add(event.ticket_id, event.event_id, outcome)
+        await outcome
+
     async def _deliver(self, event: Event, received_at: datetime) -> None:
         ticket = event.ticket or await self._fetch(event, received_at)
-        fetched_at = None if event.ticket else self._fetcher.served_at
-        event_id = event.event_id or event_digest(event, ticket.modified_time)
-        delivery = Delivery(event_id, event.type, self._helpdesk, received_at, ticket, fetched_at)
+        only_told = event.deleted and ticket.tombstone
+        if only_told or event.ticket:
+            ticket = self._not_in_the_future(ticket, received_at)
+        delivery = Delivery(
+            event.event_id or event_digest(event, ticket.modified_time),
+            event.type,
+            self._helpdesk,
+            received_at,
+            ticket,
+            fetched_at=None if event.ticket else self._fetcher.served_at,
+            only_told=only_told,
+        )
         await self._commits.add(delivery)
 
     async def _fetch(self, event: Event, received_at: datetime) -> Ticket:
-        """Fetch the ticket that a hint names, or create a tombstone if it is deleted.
+        """Fetch the ticket that a hint names, or create a tombstone if the event is a deletion.
 
-        A deletion event has the time of the deletion. Any other event has the time of an earlier
-        change, which would not be newer than the stored version; then the tombstone gets the
-        current time by the later of the two clocks, since the helpdesk's clock dates changes.
+        Raises:
+            HelpdeskAssetsError: the helpdesk gave no answer, or the ticket cannot be read.
+            Rejection: the helpdesk has no such ticket, which proves nothing.
         """
-        ticket = await self._fetcher.ticket(event.ticket_id)
+        try:
+            ticket = await self._fetcher.ticket(event.ticket_id)
+        except DataRefused:
+            self._stats.record_fetched()
+            raise
+        except HelpdeskAssetsError as error:
+            if self.is_open:
+                self._stats.record_fetch_failure(error)
+            raise
+        self._stats.record_fetched()
         if ticket is not None:
+            self._absent.found(event.ticket_id)
             return ticket
-        deleted_at = event.modified_time if event.deleted else None
-        now = max(received_at, self._fetcher.served_at or received_at)
+        if not event.deleted:
+            raise self._absent.rejection(event.ticket_id, event.modified_time, self._now())
         content = {"id": event.ticket_id, "event": event.type, "gone": True}
-        return tombstone(event.ticket_id, deleted_at or now, content)
+        return tombstone(event.ticket_id, event.modified_time or self._latest(received_at), content)
+
+    def _not_in_the_future(self, ticket: Ticket, received_at: datetime) -> Ticket:
+        """Return the ticket of an event, whose time of deletion is not believed beyond now."""
+        latest = self._latest(received_at)
+        if ticket.deleted_time is None or ticket.deleted_time <= latest:
+            return ticket
+        modified_time = latest if ticket.tombstone else ticket.modified_time
+        return replace(ticket, modified_time=modified_time, deleted_time=latest)
+
+    def _latest(self, received_at: datetime) -> datetime:
+        """Return the later of our clock and the helpdesk's, which dates changes."""
+        return max(received_at, self._fetcher.served_at or received_at)
 
     def _discard(self, task: asyncio.Task[None]) -> None:
         """Forget a finished task, and its error: its post may have been answered already."""

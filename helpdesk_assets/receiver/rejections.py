@@ -14,16 +14,28 @@ RETRY_AFTER_SECONDS = 5
 class Rejection(Exception):
     """A post is answered with an error."""
 
-    def __init__(self, status: int, message: str, *, retryable: bool = False) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        cause: str | None = None,
+        detail: str = "",
+        retryable: bool = False,
+    ) -> None:
         """Describe the answer.
 
         Args:
             status: the HTTP status.
             message: the text for the vendor's log.
+            cause: the text to count and log it by, one of a few; by default `message`.
+            detail: what our log says beside the cause.
             retryable: the same post may be accepted later, so the vendor is asked to send it again.
         """
         super().__init__(message)
         self.status = status
+        self.cause = cause or message
+        self.detail = detail
         self.retryable = retryable
 
 
@@ -39,6 +51,28 @@ class ReceiverStopping(Rejection):
 
     def __init__(self) -> None:
         super().__init__(503, "the receiver is stopping", retryable=True)
+
+
+class NotFoundYet(Rejection):
+    """The helpdesk has no ticket of this id, which it may not show yet."""
+
+    def __init__(self) -> None:
+        super().__init__(503, "the helpdesk does not show this ticket yet", retryable=True)
+
+
+class NoSuchTicket(Rejection):
+    """The helpdesk has no ticket of this id, though it had time to show it."""
+
+    def __init__(self) -> None:
+        super().__init__(422, "the helpdesk has no such ticket")
+
+
+class PostNotVerified(Rejection):
+    """Nothing proves that the vendor sent the post."""
+
+    def __init__(self, cause: str, detail: str) -> None:
+        # The vendor's log says the same of each cause, so that nobody learns which part was right.
+        super().__init__(401, "no valid signature or secret", cause=cause, detail=detail)
 
 
 def rejection_for(error: HelpdeskAssetsError) -> Rejection:

@@ -15,13 +15,12 @@ from starlette.applications import Starlette
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.http_server import Server, listen
 from helpdesk_assets.receiver.app import create_app
-from helpdesk_assets.settings import Settings
+from helpdesk_assets.receiver.protocol import MAX_HEADER_BYTES
+from helpdesk_assets.settings import Settings, load_settings
 from helpdesk_assets.warehouse.bigquery.connection import is_loopback
 
 # Most platforms kill a process thirty seconds after SIGTERM; `app` needs some of them.
 STOP_SECONDS = 20
-# Connections beyond those that the queue can hold: bodies in transit, and checks of the URL.
-SPARE_CONNECTIONS = 500
 
 
 def serve(
@@ -51,10 +50,10 @@ def serve(
             f"--insecure accepts posts from everybody who reaches {display_host}:{port}. It works "
             "on 127.0.0.1, ::1 and localhost only; anywhere else set WEBHOOK_SECRETS."
         )
-    app = create_app(settings, insecure=insecure)
+    app = create_app(settings, insecure=insecure, read_again=load_settings)
     with listen(host, port) as listener:
         url = f"http://{display_host}:{listener.getsockname()[1]}"
-        server = Server(configure(app, settings), lambda: announce(url))
+        server = Server(configure(app), lambda: announce(url))
         # uvicorn raises the signal again after an orderly shutdown, which would end the process
         # with the signal's exit code instead of 0.
         previous_handler = signal.signal(signal.SIGTERM, lambda *_: None)
@@ -65,17 +64,19 @@ def serve(
             signal.signal(signal.SIGTERM, previous_handler)
 
 
-def configure(app: Starlette, settings: Settings) -> uvicorn.Config:
+def configure(app: Starlette) -> uvicorn.Config:
     """Configure uvicorn, without its log of requests: URLs may hold a secret."""
     return uvicorn.Config(
         app,
+        http=app.state.protocol,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         ws="none",
         lifespan="on",
         log_config=None,
-        log_level="warning",
+        # It warns of every request that is not HTTP; these are counted.
+        log_level="error",
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=settings.webhook_queue_size + SPARE_CONNECTIONS,
         timeout_graceful_shutdown=STOP_SECONDS,
     )

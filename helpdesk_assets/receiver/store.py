@@ -7,7 +7,8 @@ the ledger would count a change as delivered that never was. Must not know HTTP 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import uuid
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +22,7 @@ from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
 from helpdesk_assets.warehouse.merge.writer import TableWriter
+from helpdesk_assets.warehouse.statements.known_tickets import find_known_tickets
 
 SYNCED_BY = "webhook"
 # A group is sent inside its statement, of which BigQuery accepts 10 MB. A load job per second would
@@ -57,6 +59,15 @@ class DeliveryStore:
         self._before_first_write: Callable[[], None] | None = before_first_write
         self._writer = TableWriter(warehouse, small_batch_bytes=MAX_INLINE_BYTES)
         self._now = now
+
+    def find_known(self, ticket_ids: Collection[str]) -> frozenset[str]:
+        """Return those of the tickets that have a row."""
+        warehouse = self._warehouse
+        if warehouse.get_table(tables.TICKETS.name) is None:
+            return frozenset()
+        query = find_known_tickets(warehouse.dataset, sorted(ticket_ids))
+        found = warehouse.run(query, run_id=uuid.uuid4().hex, step="known_tickets")
+        return frozenset(row["ticket_id"] for row in found.rows)
 
     def write_tickets(self, deliveries: Sequence[Delivery], run_id: str) -> None:
         """Write each delivery's version unless the table has a newer one; idempotent.

@@ -10,14 +10,15 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
+from helpdesk_assets.errors import CredentialsRefused
 from helpdesk_assets.model.tickets import Ticket
-from helpdesk_assets.providers.base import Helpdesk
+from helpdesk_assets.receiver.credentials import RenewableHelpdesk
 
 
 class TicketFetcher:
     """Fetches tickets, and shares one fetch among events of the same ticket."""
 
-    def __init__(self, helpdesk: Helpdesk, *, concurrency: int) -> None:
+    def __init__(self, helpdesk: RenewableHelpdesk, *, concurrency: int) -> None:
         """Set up; `concurrency` limits the calls in flight, and the adapter may allow fewer."""
         self._helpdesk = helpdesk
         self._slots = asyncio.Semaphore(concurrency)
@@ -27,7 +28,7 @@ class TicketFetcher:
     @property
     def served_at(self) -> datetime | None:
         """The helpdesk's clock at its last answer, None before the first."""
-        return self._helpdesk.served_at
+        return self._helpdesk.current.served_at
 
     async def ticket(self, ticket_id: str) -> Ticket | None:
         """Return a ticket as of now or later, None if the helpdesk has none with this id.
@@ -44,7 +45,17 @@ class TicketFetcher:
         async with self._slots:
             del self._pending[ticket_id]
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, self._helpdesk.ticket, ticket_id)
+            return await loop.run_in_executor(self._threads, self._ticket, ticket_id)
+
+    def _ticket(self, ticket_id: str) -> Ticket | None:
+        helpdesk = self._helpdesk.current
+        try:
+            return helpdesk.ticket(ticket_id)
+        except CredentialsRefused:
+            renewed = self._helpdesk.renew(helpdesk)
+            if renewed is None:
+                raise
+            return renewed.ticket(ticket_id)
 
     def close(self) -> None:
         """Close the connections; calls in flight finish in their threads."""

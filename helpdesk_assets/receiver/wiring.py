@@ -7,7 +7,9 @@ vendors to retry; one that does not start cannot.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 
 from helpdesk_assets.errors import EndpointFailed, SettingsError
@@ -17,7 +19,9 @@ from helpdesk_assets.providers.client.connection import Runtime
 from helpdesk_assets.providers.registry import make_helpdesk, make_webhook_format
 from helpdesk_assets.providers.webhooks.events import WebhookFormat
 from helpdesk_assets.providers.webhooks.verification import load_secrets
+from helpdesk_assets.receiver.credentials import RenewableHelpdesk
 from helpdesk_assets.receiver.group_commit import BatchingPolicy
+from helpdesk_assets.receiver.refusals import RefusalSink, RefusalStore
 from helpdesk_assets.receiver.store import DeliveryStore
 from helpdesk_assets.receiver.ticket_fetcher import TicketFetcher
 from helpdesk_assets.settings import Settings
@@ -59,8 +63,10 @@ class Dependencies:
         secrets: WEBHOOK_SECRETS; if empty, every post is accepted.
         fetcher: fetches tickets that events only name.
         store: writes deliveries.
+        refusals: writes the names of events that are not stored.
         batching: when a group is written.
         queue_size: the most events to hold.
+        shown_within: how long the helpdesk may take to show a new ticket.
         interruptible_sleep: the waits of helpdesk and warehouse.
     """
 
@@ -68,8 +74,10 @@ class Dependencies:
     secrets: tuple[str, ...] = field(repr=False)
     fetcher: TicketFetcher
     store: DeliveryStore
+    refusals: RefusalSink
     batching: BatchingPolicy
     queue_size: int
+    shown_within: timedelta
     interruptible_sleep: InterruptibleSleep
 
     def close(self) -> None:
@@ -79,12 +87,19 @@ class Dependencies:
         self.store.close()
 
 
-def open_dependencies(settings: Settings, *, insecure: bool = False) -> Dependencies:
+def open_dependencies(
+    settings: Settings,
+    *,
+    insecure: bool = False,
+    read_again: Callable[[], Settings] | None = None,
+) -> Dependencies:
     """Create the dependencies.
 
     Args:
         settings: the settings of helpdesk, warehouse and webhooks.
         insecure: accept unsigned posts if WEBHOOK_SECRETS is empty.
+        read_again: reads the settings again when the helpdesk refuses its credentials; None: they
+            stay as they are.
 
     Raises:
         SettingsError: WEBHOOK_SECRETS is empty without `insecure`, or a setting is invalid.
@@ -98,7 +113,8 @@ def open_dependencies(settings: Settings, *, insecure: bool = False) -> Dependen
         )
     interruptible_sleep = InterruptibleSleep()
     warehouse = connect(settings, deadlines=WEBHOOK_DEADLINES, sleep=interruptible_sleep.sleep)
-    helpdesk = make_helpdesk(settings, Runtime(sleep=interruptible_sleep.sleep))
+    runtime = Runtime(sleep=interruptible_sleep.sleep)
+    helpdesk = RenewableHelpdesk(settings, lambda new: make_helpdesk(new, runtime), read_again)
     return Dependencies(
         webhook_format=webhook_format,
         secrets=secrets,
@@ -107,12 +123,14 @@ def open_dependencies(settings: Settings, *, insecure: bool = False) -> Dependen
             warehouse,
             before_first_write=partial(_own_dataset, warehouse, settings, helpdesk),
         ),
+        refusals=RefusalStore(warehouse),
         batching=BatchingPolicy(
             settings.webhook_flush_events,
             settings.webhook_flush_seconds,
             settings.webhook_quiet_seconds,
         ),
         queue_size=settings.webhook_queue_size,
+        shown_within=settings.listing_delay,
         interruptible_sleep=interruptible_sleep,
     )
 

@@ -144,6 +144,27 @@ WEBHOOK_EVENTS = TableSpec(
     description="Every webhook whose change is durable in tickets, once.",
 )
 
+WEBHOOK_REFUSALS = TableSpec(
+    name="webhook_refusals",
+    columns=(
+        Column("refusal_id", STRING, "Digest of event, status and reason."),
+        Column("ticket_id", STRING, "The ticket; NULL: the post names none that can be read."),
+        Column("event_id", STRING, "The vendor's id of the event; NULL: it has none."),
+        Column("type", STRING, "The type of event, as the vendor names it."),
+        Column("status", INT64, "What the vendor was answered: 400, 422 or 503."),
+        Column("reason", STRING, "Why the event was not stored."),
+        Column("received_at", TIMESTAMP, "When it was first refused so, by the receiver's clock."),
+        Column("helpdesk", STRING, "The provider that sent it."),
+    ),
+    key=("refusal_id",),
+    merge_policy=MergePolicy.INSERT_ONLY,
+    newest_first=("received_at",),
+    partition_by="received_at",
+    partition_unit="DAY",
+    cluster_by=("refusal_id",),
+    description="Every verified webhook that was not stored, once for each reason.",
+)
+
 TICKET_INVENTORY = TableSpec(
     name="ticket_inventory",
     columns=(

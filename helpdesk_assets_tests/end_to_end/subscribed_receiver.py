@@ -52,7 +52,7 @@ def subscribed_receiver(simulator: SimulatedHelpdesk, settings: Settings) -> Ite
         }
     )
     time = SharedClock(simulator)
-    with served(build_app(open_dependencies(own), now=time.now), own) as url:
+    with served(build_app(open_dependencies(own), now=time.now)) as url:
         simulator.send_webhooks(url=f"{url}/webhooks/rest", secret=SECRET, tries=5)
         yield time
         assert set(simulator.webhook_status().answers) <= {"200"}

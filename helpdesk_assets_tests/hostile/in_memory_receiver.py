@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from helpdesk_assets.model.tickets import Ticket
@@ -20,6 +20,7 @@ from helpdesk_assets.receiver import store
 from helpdesk_assets.receiver.app import build_app
 from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.receiver.group_commit import BatchingPolicy
+from helpdesk_assets.receiver.refusals import Refusal
 from helpdesk_assets.receiver.wiring import Dependencies, InterruptibleSleep
 from helpdesk_assets_tests.hostile.strategies import MODIFIED
 from helpdesk_assets_tests.receiver.webhook_posts import SECRET, START
@@ -45,7 +46,13 @@ class ListStore:
             self.rows.append(store._to_json_line(store._event_row(each, committed_at, run_id)))
         return len(deliveries)
 
+    def find_known(self, ticket_ids: Collection[str]) -> frozenset[str]:
+        return frozenset(ticket_ids)
+
     def refresh_schemas(self) -> None:
+        pass
+
+    def write_refusals(self, refusals: Sequence[Refusal]) -> None:
         pass
 
     def close(self) -> None:
@@ -85,8 +92,10 @@ def answer(
         (SECRET,),
         fetcher=cast(Any, AnyTicketSource()),
         store=cast(Any, lines),
+        refusals=lines,
         batching=BatchingPolicy(10, 0.0, 0.0),
         queue_size=10,
+        shown_within=timedelta(minutes=15),
         interruptible_sleep=InterruptibleSleep(),
     )
     app = build_app(parts, now=lambda: START)

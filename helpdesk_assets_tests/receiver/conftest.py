@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.receiver.app import build_app
 from helpdesk_assets.receiver.delivery import Delivery
+from helpdesk_assets.receiver.refusals import Refusal
 from helpdesk_assets.receiver.wiring import Dependencies, open_dependencies
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.receiver.receiver_process import served
@@ -46,6 +47,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.written: list[str] = []
+        self.refusals: list[Refusal] = []
 
     def write_tickets(self, deliveries: Sequence[Delivery], run_id: str) -> None: ...
 
@@ -55,7 +57,13 @@ class MemoryStore:
         self.written += [delivery.event_id for delivery in deliveries]
         return len(deliveries)
 
+    def find_known(self, ticket_ids: Collection[str]) -> frozenset[str]:
+        return frozenset(ticket_ids)
+
     def refresh_schemas(self) -> None: ...
+
+    def write_refusals(self, refusals: Sequence[Refusal]) -> None:
+        self.refusals += refusals
 
     def close(self) -> None: ...
 
@@ -65,7 +73,7 @@ def _opened(settings: Settings, **changed: Any) -> Iterator[Sender]:
     """A receiver in a thread; `changed` are settings and replacements of dependencies."""
     own = settings.model_copy(update=changed)
     with (
-        served(build_app(with_dependencies(open_dependencies(own), changed)), own) as url,
+        served(build_app(with_dependencies(open_dependencies(own), changed))) as url,
         closing(Sender(url, own.helpdesk_provider)) as sender,
     ):
         yield sender
@@ -97,8 +105,11 @@ def open_alone(settings_alone: Settings) -> Open:
 
 
 def with_dependencies(parts: Dependencies, changed: dict[str, Any]) -> Dependencies:
-    fields = ("webhook_format", "store", "fetcher", "batching")
-    return replace(parts, **{name: changed[name] for name in fields if name in changed})
+    fields = ("webhook_format", "store", "fetcher", "batching", "shown_within")
+    found = {name: changed[name] for name in fields if name in changed}
+    if isinstance(found.get("store"), MemoryStore):
+        found["refusals"] = found["store"]
+    return replace(parts, **found)
 
 
 @pytest.fixture

@@ -19,10 +19,10 @@ from helpdesk_assets.settings import Settings
 
 
 @contextmanager
-def served(app: Starlette, settings: Settings) -> Iterator[str]:
+def served(app: Starlette) -> Iterator[str]:
     """Serve an application in a thread; gives its address."""
     with listen("127.0.0.1", 0) as listener:
-        server = Server(configure(app, settings))
+        server = Server(configure(app))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,6 +39,8 @@ class FakeStore:
         self.tickets: list[list[str]] = []
         self.events: list[list[str]] = []
         self.run_ids: list[str] = []
+        self.known: frozenset[str] = frozenset()
+        self.asked: list[set[str]] = []
         self.gate, self.events_gate = threading.Event(), threading.Event()
         self.gate.set()
         self.events_gate.set()
@@ -62,6 +65,10 @@ class FakeStore:
         assert self.events_gate.wait(60)
         self.events.append([each.event_id for each in deliveries])
         return len(deliveries)
+
+    def find_known(self, ticket_ids: Collection[str]) -> frozenset[str]:
+        self.asked.append(set(ticket_ids))
+        return frozenset(ticket_ids) & self.known
 
     def refresh_schemas(self) -> None: ...
 
@@ -250,3 +257,43 @@ def test_unexpected_error_answers_every_delivery() -> None:
 
     run_scenario(store, scenario)
     assert [type(outcome) for outcome in outcomes] == [KeyError] * 2
+
+
+def told(number: int) -> Delivery:
+    return replace(delivery(number), event_id=f"gone {number}", only_told=True)
+
+
+def test_told_deletions_are_written_only_for_known_tickets() -> None:
+    store = FakeStore()
+    store.known = frozenset({"2"})
+
+    async def scenario(commits: GroupCommit) -> None:
+        added = [told(1), told(2), told(3), delivery(3)]
+        await asyncio.gather(*(commits.add(each) for each in added))
+        await commits.add(told(1))
+
+    counters = run_scenario(store, scenario)
+    assert store.asked == [{"1", "2"}, {"1"}]
+    assert store.tickets == store.events == [["gone 2", "gone 3", "3"]]
+    assert (counters.accepted, counters.ignored) == (3, 2)
+
+
+def test_stop_during_a_write_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    store = FakeStore()
+    store.gate.clear()
+
+    async def scenario(commits: GroupCommit) -> None:
+        waiting = asyncio.ensure_future(commits.add(delivery(0)))
+        while not store.at_once:
+            await asyncio.sleep(0.001)
+        for task in commits._commits:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await waiting
+        store.gate.set()
+
+    counters = run_scenario(store, scenario)
+    assert [record.getMessage() for record in caplog.records] == [
+        "The receiver stops with 1 events not written; vendors are asked to send them again."
+    ]
+    assert counters.describe()["failing_since"] is None

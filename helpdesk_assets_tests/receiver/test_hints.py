@@ -26,9 +26,17 @@ from helpdesk_assets_tests.receiver.webhook_posts import SECRET, Sender, zendesk
 SHOWN = {"X-Webhook-Secret": SECRET}
 
 
-def posted(vendor: Vendor, ticket_id: str) -> tuple[bytes, Mapping[str, str]]:
+def posted(
+    vendor: Vendor, ticket_id: str, *, deleted: bool = False
+) -> tuple[bytes, Mapping[str, str]]:
     """A post in the vendor's format that names this ticket."""
     payload: Any = {"ticket_id": ticket_id}
+    if vendor is ZENDESK and deleted:
+        payload = {
+            "zendesk_event_version": "2022-11-06",
+            "type": "zen:event-type:ticket.soft_deleted",
+            "detail": {"id": ticket_id},
+        }
     if vendor is FRESHDESK:
         payload = {"freshdesk_webhook": payload}
     if vendor is REQUEST_TRACKER:
@@ -41,8 +49,8 @@ def posted(vendor: Vendor, ticket_id: str) -> tuple[bytes, Mapping[str, str]]:
     return body, SHOWN
 
 
-def send(harness: Harness, sender: Sender, ticket_id: str) -> int:
-    body, headers = posted(harness.vendor, ticket_id)
+def send(harness: Harness, sender: Sender, ticket_id: str, *, deleted: bool = False) -> int:
+    body, headers = posted(harness.vendor, ticket_id, deleted=deleted)
     return sender.post(body, headers).status_code
 
 
@@ -53,7 +61,7 @@ def test_hint_stores_the_current_ticket(warehouse_endpoint: str, vendor: Vendor)
     with open_harness(warehouse_endpoint, 20, vendor, webhook_secrets=SecretStr(SECRET)) as harness:
         settings = harness.settings
         with (
-            served(create_app(settings), settings) as url,
+            served(create_app(settings)) as url,
             closing(Sender(url, vendor.name)) as sender,
         ):
             (changed,) = harness.simulator.change(1)
@@ -69,7 +77,7 @@ def test_hint_stores_the_current_ticket(warehouse_endpoint: str, vendor: Vendor)
             # Posts without an id are distinguished by the version they contain.
             harness.simulator.advance(5)
             harness.simulator.delete(ids=[changed.ticket_id])
-            assert send(harness, sender, changed.ticket_id) == 200
+            assert send(harness, sender, changed.ticket_id, deleted=True) == 200
             (stored,) = harness.rows()
             assert stored["subject"] == true["subject"]
             assert stored["deletedTime"] is not None

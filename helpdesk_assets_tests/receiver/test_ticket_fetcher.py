@@ -13,7 +13,9 @@ from helpdesk_assets.errors import EndpointFailed
 from helpdesk_assets.model.tickets import Ticket
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.providers.parsing.tombstones import tombstone
+from helpdesk_assets.receiver.credentials import RenewableHelpdesk
 from helpdesk_assets.receiver.ticket_fetcher import TicketFetcher
+from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.receiver.webhook_posts import START
 
 
@@ -36,13 +38,17 @@ class SlowHelpdesk:
     def close(self) -> None: ...
 
 
+def unrenewable(helpdesk: SlowHelpdesk) -> RenewableHelpdesk:
+    return RenewableHelpdesk(Settings(_env_file=None), lambda _: cast(Helpdesk, helpdesk), None)  # type: ignore[call-arg,unused-ignore]
+
+
 def run_scenario(
     helpdesk: SlowHelpdesk,
     concurrency: int,
     scenario: Callable[[TicketFetcher], Coroutine[Any, Any, Any]],
 ) -> Any:
     async def run() -> Any:
-        fetcher = TicketFetcher(cast(Helpdesk, helpdesk), concurrency=concurrency)
+        fetcher = TicketFetcher(unrenewable(helpdesk), concurrency=concurrency)
         try:
             return await asyncio.wait_for(scenario(fetcher), 60)
         finally:

@@ -19,6 +19,7 @@ import helpdesk_assets
 from helpdesk_assets.extract.checkpoint import CHECKPOINT_EVERY
 from helpdesk_assets.extract.plan import RequestedMode
 from helpdesk_assets.model.webhooks import LedgerSource
+from helpdesk_assets.receiver.refusals import Refusal, RefusalStore
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.base import ManualState
 from helpdesk_assets.warehouse.merge.staging import created_at
@@ -29,7 +30,12 @@ from helpdesk_assets_tests.warehouse import bigquery_rules as rules
 from helpdesk_assets_tests.warehouse.job_recorder import Recording, Statement, parse, recording
 
 Rule = Callable[[Statement], Iterator[str]]
-EVERY_TABLE = (*tables.SYNC_TABLES, *tables.RECONCILIATION_TABLES, tables.WEBHOOK_EVENTS)
+EVERY_TABLE = (
+    *tables.SYNC_TABLES,
+    *tables.RECONCILIATION_TABLES,
+    tables.WEBHOOK_EVENTS,
+    tables.WEBHOOK_REFUSALS,
+)
 PACKAGE = Path(helpdesk_assets.__file__).parent
 # The ways into a table's streaming buffer, whose rows no UPDATE, DELETE or MERGE may touch for half
 # an hour.
@@ -46,6 +52,8 @@ def run_scenario(harness: Harness) -> None:
         harness.simulator.change(6)
         harness.simulator.delete(1)
         harness.simulator.webhook_status()
+    refusal = Refusal(datetime.now(UTC), "rest", 503, "no answer", "1", "e", "ticket.updated")
+    RefusalStore(harness.warehouse).write_refusals([refusal])
     harness.sync(RequestedMode.FULL, bigquery_small_batch_bytes=1, checkpoint_every=timedelta(0))
     harness.simulator.change(3)
     harness.simulator.advance(SECONDS_PAST_GRACE)

@@ -166,3 +166,11 @@ def connection_error(
 def truncated_body_error(call: str) -> TransientError:
     """Return the error for a truncated body, which could otherwise end a list silently."""
     return TransientError(f"The answer to {call} was cut short. Try again later.")
+
+
+def foreign_not_found_error(path: str) -> TransientError:
+    """Return the error for a 404 that a gateway sent, which says nothing about a ticket."""
+    return TransientError(
+        f"GET {path} answered 404 with something other than JSON, as a gateway does and not a "
+        "helpdesk. Try again later; if this persists, check HELPDESK_BASE_URL."
+    )

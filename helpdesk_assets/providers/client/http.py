@@ -159,8 +159,8 @@ class Api:
             scope: the vendor's rate limit that applies to this call, besides the account's.
 
         Raises:
-            EndpointFailed: no complete answer came, or its status is not in `accept`; the subclass
-                `TransientError` if a retry may succeed.
+            EndpointFailed: no complete answer came, or its status is not in `accept`, or a gateway
+                answered 404; the subclass `TransientError` if a retry may succeed.
             RateLimitExhausted: 429, and the account's limit blocks every call for longer than a
                 run waits.
             CredentialsRefused: 401 or 403.
@@ -173,6 +173,8 @@ class Api:
             url, params = self._redirect_target(url, reply), None
         else:
             raise EndpointFailed(f"GET {path} is redirected in a circle. Check HELPDESK_BASE_URL.")
+        if reply.status == 404 and 404 in accept and not reply.is_of_the_helpdesk:
+            raise errors.foreign_not_found_error(path)
         if reply.status not in accept:
             if error := self._parse_error(reply):
                 raise error
@@ -180,12 +182,6 @@ class Api:
                 self._rate_limiter.check_account()
             raise errors.error_for_status(
                 path, reply.status, reply.body, reply.headers, reply.served_at, self._auth.secrets
-            )
-        if reply.status == NOT_FOUND and reply.is_page:
-            # A gateway's page says nothing about the ticket: it must not count as deleted.
-            raise errors.TransientError(
-                f"GET {path} was answered with 404 and a web page, so not by the helpdesk's API. "
-                "Try again later; if this persists, check HELPDESK_BASE_URL."
             )
         return reply
 

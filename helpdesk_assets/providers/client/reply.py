@@ -33,9 +33,15 @@ class Reply:
     number_kept_as_text: Callable[[], None] = field(repr=False, default=lambda: None)
 
     @property
-    def is_page(self) -> bool:
-        """Whether the body is a web page."""
-        return self.body.lstrip()[:1] == b"<"
+    def is_of_the_helpdesk(self) -> bool:
+        """Whether the body of an error is empty or JSON; gateways answer with HTML or text."""
+        if not self.body.strip():
+            return True
+        try:
+            exact_json.parse(self.body)
+        except ValueError:
+            return False
+        return True
 
     def json(self) -> Any:
         """Parse the body as JSON; see `exact_json` for how numbers are read.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from helpdesk_assets.providers.webhooks.events import Event, Post, WebhookFormat
+from helpdesk_assets.providers.webhooks.events import Event, Post, Verification, WebhookFormat
 from helpdesk_assets.providers.webhooks.payloads import parse_time, text_in, ticket_id_in
 from helpdesk_assets.providers.webhooks.verification import is_known_secret, shared_secret
 from helpdesk_assets.settings import Settings
@@ -21,8 +21,8 @@ TIMEOUT_SECONDS = 9.0
 def webhook_format(settings: Settings) -> WebhookFormat:
     """Return the format, with the shared secret in a header."""
 
-    def verify(post: Post, secrets: tuple[str, ...]) -> bool:
-        return is_known_secret(secrets, shared_secret(post, settings))
+    def verify(post: Post, secrets: tuple[str, ...]) -> Verification:
+        return Verification(is_known_secret(secrets, shared_secret(post, settings)))
 
     return WebhookFormat("freshdesk", TIMEOUT_SECONDS, verify, read)
 

@@ -221,7 +221,8 @@ def unreadable(bad: BadTicket) -> TicketUnreadable:
     """Return the error for an unreadable ticket, if such tickets are not skipped."""
     return TicketUnreadable(
         f"Ticket {bad.ticket_id}: {bad.field} {bad.problem}. Correct it in the helpdesk, or set "
-        "HELPDESK_SKIP_BAD_TICKETS=true to leave such tickets out."
+        "HELPDESK_SKIP_BAD_TICKETS=true to leave such tickets out.",
+        bad.ticket_id,
     )
 
 

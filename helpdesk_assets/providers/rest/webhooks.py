@@ -18,7 +18,7 @@ from functools import partial
 from helpdesk_assets.model.tickets import Ticket
 from helpdesk_assets.providers.parsing.field_map import FieldMap
 from helpdesk_assets.providers.parsing.tickets import TicketReader
-from helpdesk_assets.providers.webhooks.events import Event, Post, WebhookFormat
+from helpdesk_assets.providers.webhooks.events import Event, Post, Verification, WebhookFormat
 from helpdesk_assets.providers.webhooks.payloads import (
     id_in,
     parse_time,
@@ -29,7 +29,7 @@ from helpdesk_assets.providers.webhooks.payloads import (
 from helpdesk_assets.providers.webhooks.verification import (
     decode_hex,
     has_valid_signature,
-    is_fresh,
+    verify_time,
 )
 from helpdesk_assets.settings import Settings
 
@@ -44,13 +44,15 @@ def webhook_format(settings: Settings) -> WebhookFormat:
     tolerance = timedelta(seconds=settings.webhook_tolerance_seconds)
     reader = TicketReader(FieldMap(), skip_bad=False, redact=settings.redaction)
 
-    def verify(post: Post, secrets: tuple[str, ...]) -> bool:
+    def verify(post: Post, secrets: tuple[str, ...]) -> Verification:
         timestamp = post.headers.get(TIMESTAMP_HEADER, "")
         message = timestamp.encode() + post.body
         signed = has_valid_signature(
             secrets, message, post.headers.get(SIGNATURE_HEADER), decode_hex
         )
-        return is_fresh(parse_unix_time(timestamp), post.received_at, tolerance) and signed
+        return verify_time(
+            parse_unix_time(timestamp), post.received_at, tolerance, is_signed=signed
+        )
 
     return WebhookFormat("rest", TIMEOUT_SECONDS, verify, partial(read, reader))
 

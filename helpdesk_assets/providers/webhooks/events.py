@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from helpdesk_assets.model.tickets import Ticket
@@ -74,6 +74,25 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Verification:
+    """What a post proves about its sender.
+
+    Attributes:
+        is_signed: whether the sender knows one of the secrets.
+        time_off: how much the signed time is ahead of ours, negative if it is behind; None if the
+            difference is within the tolerance, or the vendor signs no time.
+    """
+
+    is_signed: bool
+    time_off: timedelta | None = None
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the post comes from the vendor, and is no copy of an old one."""
+        return self.is_signed and self.time_off is None
+
+
+@dataclass(frozen=True, slots=True)
 class WebhookFormat:
     """What differs between helpdesks that send webhooks.
 
@@ -81,8 +100,8 @@ class WebhookFormat:
         name: the provider's name as in HELPDESK_PROVIDER.
         timeout: seconds to answer in, a little less than the vendor waits before it counts the
             post as failed.
-        verify: whether the sender of a post knows one of the secrets. It compares in constant
-            time, and with every secret even after a match.
+        verify: what a post proves about its sender. It compares in constant time, and with every
+            secret even after a match. Raises EndpointFailed if the vendor's keys are out of reach.
         read: returns the events of a verified post, none if it is not about a ticket. Raises
             ValueError if the body is not JSON or names no ticket, TicketUnreadable if it holds a
             ticket that cannot be stored.
@@ -90,7 +109,7 @@ class WebhookFormat:
 
     name: str
     timeout: float
-    verify: Callable[[Post, tuple[str, ...]], bool]
+    verify: Callable[[Post, tuple[str, ...]], Verification]
     read: Callable[[Post], list[Event]]
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.providers.webhooks.events import Post
+from helpdesk_assets.providers.webhooks.events import Post, Verification
 from helpdesk_assets.settings import Settings
 
 # Shorter secrets can be guessed; secrets that vendors generate are longer.
@@ -82,9 +82,21 @@ def is_known_secret(secrets: Iterable[str], provided: str | None) -> bool:
     )
 
 
-def is_fresh(sent_at: datetime | None, now: datetime, tolerance: timedelta) -> bool:
-    """Return whether a signed post is recent; an old one may be a replay."""
-    return sent_at is not None and abs(now - sent_at) <= tolerance
+def verify_time(
+    sent_at: datetime | None, now: datetime, tolerance: timedelta, *, is_signed: bool
+) -> Verification:
+    """Return what a signature and its time prove; an old post may be a replay.
+
+    Args:
+        sent_at: the signed time, None if it cannot be read.
+        now: the current time.
+        tolerance: how far the two may differ.
+        is_signed: whether the signature is correct.
+    """
+    if not is_signed or sent_at is None:
+        return Verification(is_signed=False)
+    off = sent_at - now
+    return Verification(is_signed=True, time_off=off if abs(off) > tolerance else None)
 
 
 def _any_equal(expected: Iterable[bytes], provided: bytes) -> bool:

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from helpdesk_assets.providers.webhooks.events import Event, Post, WebhookFormat
+from helpdesk_assets.providers.webhooks.events import Event, Post, Verification, WebhookFormat
 from helpdesk_assets.providers.webhooks.payloads import id_in, parse_time, text_in, ticket_id_in
 from helpdesk_assets.providers.webhooks.verification import (
     decode_base64,
     has_valid_signature,
-    is_fresh,
+    verify_time,
 )
 from helpdesk_assets.settings import Settings
 
@@ -36,13 +36,13 @@ def webhook_format(settings: Settings) -> WebhookFormat:
     """Return the format, with signatures checked against WEBHOOK_TOLERANCE_SECONDS."""
     tolerance = timedelta(seconds=settings.webhook_tolerance_seconds)
 
-    def verify(post: Post, secrets: tuple[str, ...]) -> bool:
+    def verify(post: Post, secrets: tuple[str, ...]) -> Verification:
         timestamp = post.headers.get(TIMESTAMP_HEADER, "")
         message = timestamp.encode() + post.body
         signed = has_valid_signature(
             secrets, message, post.headers.get(SIGNATURE_HEADER), decode_base64
         )
-        return is_fresh(parse_time(timestamp), post.received_at, tolerance) and signed
+        return verify_time(parse_time(timestamp), post.received_at, tolerance, is_signed=signed)
 
     return WebhookFormat("zendesk", TIMEOUT_SECONDS, verify, read)
 

@@ -7,7 +7,6 @@ unknown key is fetched from ZOHO_JWKS_URL, and from nowhere else.
 from __future__ import annotations
 
 import json
-import logging
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -16,14 +15,13 @@ from typing import TYPE_CHECKING, Any, Self
 import requests
 
 from helpdesk_assets.answer_deadline import get_once
-from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.errors import EndpointFailed, SettingsError
+from helpdesk_assets.providers.webhooks.events import Verification
 from helpdesk_assets.providers.webhooks.payloads import parse_unix_time
 from helpdesk_assets.settings import Settings
 
 if TYPE_CHECKING:
     import jwt
-
-log = logging.getLogger(__name__)
 
 LEEWAY = timedelta(seconds=60)
 # For one read, and for the whole answer: a post that waits for the keys holds a place.
@@ -65,23 +63,32 @@ class ZohoWebhookTokens:
         issuer = f"orgId:{settings.zoho_org_id}" if settings.zoho_org_id else None
         return cls(keys, issuer)
 
-    def are_valid(self, token: str, now: datetime) -> bool:
-        """Return whether Zoho signed this token for our organisation and it has not expired."""
+    def verify(self, token: str, now: datetime) -> Verification:
+        """Return whether Zoho signed this token for our organisation, and whether it has expired.
+
+        Raises:
+            EndpointFailed: Zoho's keys could not be fetched.
+        """
         import jwt
 
         if not token or len(token) > MAX_TOKEN_CHARS:
-            return False
+            return Verification(is_signed=False)
         try:
             key = self._keys.get_signing_key_from_jwt(token)
             claims = jwt.decode(token, key, algorithms=["RS256"], options=_DECODE_OPTIONS)
         except jwt.PyJWKClientConnectionError:
-            log.warning("The keys of ZOHO_JWKS_URL could not be fetched; Zoho's post was rejected.")
-            return False
+            raise EndpointFailed(
+                "The keys of ZOHO_JWKS_URL could not be fetched, so no post of Zoho's can be "
+                "verified. Check the address and the network."
+            ) from None
         except (jwt.PyJWTError, RecursionError):
-            return False
+            return Verification(is_signed=False)
         is_our_issuer = self._issuer is None or claims.get("iss") == self._issuer
         expires_at = _moment(claims.get("exp"))
-        return is_our_issuer and expires_at is not None and now <= expires_at + LEEWAY
+        if not is_our_issuer or expires_at is None:
+            return Verification(is_signed=False)
+        has_expired = now > expires_at + LEEWAY
+        return Verification(is_signed=True, time_off=expires_at - now if has_expired else None)
 
 
 def _keys_of(url: str) -> jwt.PyJWKClient:

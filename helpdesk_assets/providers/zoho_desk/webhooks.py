@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from helpdesk_assets.providers.webhooks.events import Event, Post, WebhookFormat
+from helpdesk_assets.providers.webhooks.events import Event, Post, Verification, WebhookFormat
 from helpdesk_assets.providers.webhooks.payloads import (
     parse_time,
     parse_unix_time,
@@ -39,11 +39,11 @@ def webhook_format(settings: Settings) -> WebhookFormat:
     """
     tokens = ZohoWebhookTokens.from_settings(settings)
 
-    def verify(post: Post, secrets: tuple[str, ...]) -> bool:
+    def verify(post: Post, secrets: tuple[str, ...]) -> Verification:
         known = is_known_secret(secrets, shared_secret(post, settings, in_url=True))
         if known and tokens is not None:
-            return tokens.are_valid(post.headers.get(TOKEN_HEADER, ""), post.received_at)
-        return known
+            return tokens.verify(post.headers.get(TOKEN_HEADER, ""), post.received_at)
+        return Verification(known)
 
     return WebhookFormat("zoho_desk", TIMEOUT_SECONDS, verify, read)
 

@@ -14,7 +14,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from helpdesk_assets.errors import SettingsError, TicketUnreadable
 from helpdesk_assets.providers.registry import PROVIDERS, make_webhook_format
-from helpdesk_assets.providers.webhooks.events import Event, Post, WebhookFormat, event_digest
+from helpdesk_assets.providers.webhooks.events import (
+    Event,
+    Post,
+    Verification,
+    WebhookFormat,
+    event_digest,
+)
 from helpdesk_assets.providers.zoho_desk.webhook_tokens import ZohoWebhookTokens
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.receiver.webhook_posts import (
@@ -84,20 +90,20 @@ def test_rest_signature_covers_time_and_body() -> None:
     rest, body = vendor("rest"), b'{"ticketId": "1"}'
     good = rest_headers(body, at=NOW.timestamp())
 
-    assert rest.verify(post(body, good), SECRETS)
-    assert rest.verify(post(body, good), ("another-one-that-is-new", SECRET))
-    assert not rest.verify(post(body + b" ", good), SECRETS)
-    assert not rest.verify(post(body, good | {"X-Helpdesk-Timestamp": "1"}), SECRETS)
-    assert not rest.verify(post(body, good), ("another-one-that-is-new",))
-    assert not rest.verify(post(body, {}), SECRETS)
+    assert rest.verify(post(body, good), SECRETS).is_accepted
+    assert rest.verify(post(body, good), ("another-one-that-is-new", SECRET)).is_accepted
+    assert not rest.verify(post(body + b" ", good), SECRETS).is_accepted
+    assert not rest.verify(post(body, good | {"X-Helpdesk-Timestamp": "1"}), SECRETS).is_accepted
+    assert not rest.verify(post(body, good), ("another-one-that-is-new",)).is_accepted
+    assert not rest.verify(post(body, {}), SECRETS).is_accepted
 
 
 @pytest.mark.parametrize(("late", "good"), [(299, True), (301, False), (-301, False)])
 def test_rest_rejects_old_posts(late: float, good: bool) -> None:
     headers = rest_headers(b"{}", at=NOW.timestamp() - late)
-    assert vendor("rest").verify(post(b"{}", headers), SECRETS) is good
+    assert vendor("rest").verify(post(b"{}", headers), SECRETS).is_accepted is good
     patient = vendor("rest", webhook_tolerance_seconds=3600)
-    assert patient.verify(post(b"{}", headers), SECRETS)
+    assert patient.verify(post(b"{}", headers), SECRETS).is_accepted
 
 
 def test_rest_contains_the_whole_ticket() -> None:
@@ -149,17 +155,17 @@ def test_zendesk_is_signed_in_base64_with_an_iso_time() -> None:
     zendesk, body = vendor("zendesk"), json.dumps(ZENDESK).encode()
     good = zendesk_headers(body, SECRET, NOW)
 
-    assert zendesk.verify(post(body, good), SECRETS)
-    assert not zendesk.verify(post(body, good), ("another-one-that-is-new",))
-    assert not zendesk.verify(post(body + b" ", good), SECRETS)
+    assert zendesk.verify(post(body, good), SECRETS).is_accepted
+    assert not zendesk.verify(post(body, good), ("another-one-that-is-new",)).is_accepted
+    assert not zendesk.verify(post(body + b" ", good), SECRETS).is_accepted
     old = zendesk_headers(body, SECRET, NOW - timedelta(seconds=301))
-    assert not zendesk.verify(post(body, old), SECRETS)
+    assert not zendesk.verify(post(body, old), SECRETS).is_accepted
     # The secret and the signature of a test webhook, as computed with openssl.
     known = {
         "X-Zendesk-Webhook-Signature-Timestamp": "2026-11-01T08:00:00Z",
         "X-Zendesk-Webhook-Signature": "L2RA/aHfL21g4KWGPFYgLDycLiVnDZS/hdyTf0vQ+qM=",
     }
-    assert zendesk.verify(post(b'{"id":"1"}', known), ("dGhpcyBpcyBhIHNlY3JldA",))
+    assert zendesk.verify(post(b'{"id":"1"}', known), ("dGhpcyBpcyBhIHNlY3JldA",)).is_accepted
 
 
 def test_zendesk_events_are_hints() -> None:
@@ -203,11 +209,13 @@ ZOHO = {
 
 def test_zoho_sends_the_secret_in_a_header_or_url() -> None:
     zoho = vendor("zoho_desk")
-    assert zoho.verify(post([], SHOWN), SECRETS)
-    assert zoho.verify(post([], {}, {"secret": SECRET}), SECRETS)
-    assert not zoho.verify(post([], {}, {"secret": "another-one-that-is-new"}), SECRETS)
-    assert not zoho.verify(post([], {"x-webhook-secret": "wrong"}, {"secret": SECRET}), SECRETS)
-    assert not zoho.verify(post([]), SECRETS)
+    assert zoho.verify(post([], SHOWN), SECRETS).is_accepted
+    assert zoho.verify(post([], {}, {"secret": SECRET}), SECRETS).is_accepted
+    assert not zoho.verify(post([], {}, {"secret": "another-one-that-is-new"}), SECRETS).is_accepted
+    assert not zoho.verify(
+        post([], {"x-webhook-secret": "wrong"}, {"secret": SECRET}), SECRETS
+    ).is_accepted
+    assert not zoho.verify(post([]), SECRETS).is_accepted
 
 
 def test_zoho_sends_an_array_of_hints() -> None:
@@ -247,7 +255,7 @@ def test_zoho_token_verification(key: rsa.RSAPrivateKey) -> None:
     claims = {"iss": "orgId:7", "aud": "webhookId:1", "iat": seconds, "exp": seconds + 60}
 
     def are_valid(**changed: Any) -> bool:
-        return tokens.are_valid(jwt.encode({**claims, **changed}, key, "RS256"), NOW)
+        return tokens.verify(jwt.encode({**claims, **changed}, key, "RS256"), NOW).is_accepted
 
     assert are_valid()
     assert are_valid(exp=(seconds + 60) * 1000, iat=seconds * 1000)
@@ -256,21 +264,23 @@ def test_zoho_token_verification(key: rsa.RSAPrivateKey) -> None:
     assert not are_valid(exp=None)
     assert not are_valid(iss="orgId:8")
     other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    assert not tokens.are_valid(jwt.encode(claims, other, "RS256"), NOW)
-    assert not tokens.are_valid(jwt.encode(claims, "k" * 32, "HS256"), NOW)
+    assert not tokens.verify(jwt.encode(claims, other, "RS256"), NOW).is_accepted
+    assert not tokens.verify(jwt.encode(claims, "k" * 32, "HS256"), NOW).is_accepted
     unsigned = jwt.encode(claims, "", "none")
-    assert not tokens.are_valid(unsigned, NOW)
-    assert not tokens.are_valid("", NOW)
-    assert not tokens.are_valid("a.b.c", NOW)
+    assert not tokens.verify(unsigned, NOW).is_accepted
+    assert not tokens.verify("", NOW).is_accepted
+    assert not tokens.verify("a.b.c", NOW).is_accepted
 
 
 def test_zoho_tokens_are_required_beside_the_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ZohoWebhookTokens, "are_valid", lambda _, token, __: token == "good")
+    monkeypatch.setattr(
+        ZohoWebhookTokens, "verify", lambda _, token, __: Verification(token == "good")
+    )
     zoho = vendor("zoho_desk", zoho_jwks_url="https://desk.zoho.eu/.well-known/jwks.json")
 
-    assert zoho.verify(post([], {**SHOWN, "X-ZDesk-JWT": "good"}), SECRETS)
-    assert not zoho.verify(post([], SHOWN), SECRETS)
-    assert not zoho.verify(post([], {"X-ZDesk-JWT": "good"}), SECRETS)
+    assert zoho.verify(post([], {**SHOWN, "X-ZDesk-JWT": "good"}), SECRETS).is_accepted
+    assert not zoho.verify(post([], SHOWN), SECRETS).is_accepted
+    assert not zoho.verify(post([], {"X-ZDesk-JWT": "good"}), SECRETS).is_accepted
     with pytest.raises(SettingsError, match="https"):
         vendor("zoho_desk", zoho_jwks_url="http://desk.zoho.eu/.well-known/jwks.json")
 
@@ -280,11 +290,11 @@ def test_zoho_tokens_are_required_beside_the_secret(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("name", ["freshdesk", "request_tracker"])
 def test_secret_is_accepted_only_in_its_header(name: str) -> None:
-    assert vendor(name).verify(post({}, SHOWN), SECRETS)
-    assert not vendor(name).verify(post({}, {}, {"secret": SECRET}), SECRETS)
+    assert vendor(name).verify(post({}, SHOWN), SECRETS).is_accepted
+    assert not vendor(name).verify(post({}, {}, {"secret": SECRET}), SECRETS).is_accepted
     other = vendor(name, webhook_secret_header="X-Desk-Key")
-    assert other.verify(post({}, {"X-Desk-Key": SECRET}), SECRETS)
-    assert not other.verify(post({}, SHOWN), SECRETS)
+    assert other.verify(post({}, {"X-Desk-Key": SECRET}), SECRETS).is_accepted
+    assert not other.verify(post({}, SHOWN), SECRETS).is_accepted
 
 
 @pytest.mark.parametrize("inside", [True, False])

@@ -12,9 +12,9 @@ from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.providers.webhooks.verification import (
     decode_hex,
     has_valid_signature,
-    is_fresh,
     is_known_secret,
     load_secrets,
+    verify_time,
 )
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.receiver.webhook_posts import START
@@ -77,5 +77,11 @@ def test_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) 
     ("off", "good"), [(0, True), (300, True), (-300, True), (301, False), (-301, False)]
 )
 def test_timestamp_must_be_recent(off: int, good: bool) -> None:
-    assert is_fresh(START + timedelta(seconds=off), START, timedelta(seconds=300)) is good
-    assert not is_fresh(None, START, timedelta(seconds=300))
+    sent_at, tolerance = START + timedelta(seconds=off), timedelta(seconds=300)
+    found = verify_time(sent_at, START, tolerance, is_signed=True)
+
+    assert (found.is_accepted, found.is_signed) == (good, True)
+    assert found.time_off == (None if good else timedelta(seconds=off))
+    unsigned = verify_time(sent_at, START, tolerance, is_signed=False)
+    assert (unsigned.is_signed, unsigned.time_off) == (False, None)
+    assert not verify_time(None, START, tolerance, is_signed=True).is_accepted

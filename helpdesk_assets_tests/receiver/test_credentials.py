@@ -1,0 +1,145 @@
+"""Refused credentials are read again, so that a rotated token needs no restart."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+from pydantic import SecretStr
+
+from helpdesk_assets.errors import CredentialsRefused, SettingsError
+from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
+from helpdesk_assets.providers.base import Helpdesk
+from helpdesk_assets.receiver import wiring
+from helpdesk_assets.receiver.app import build_app
+from helpdesk_assets.receiver.credentials import READ_AGAIN_SECONDS, RenewableHelpdesk
+from helpdesk_assets.settings import Settings
+from helpdesk_assets_tests.receiver.conftest import MemoryStore, with_dependencies
+from helpdesk_assets_tests.receiver.receiver_process import served
+from helpdesk_assets_tests.receiver.webhook_posts import SECRET, Sender
+
+
+class Account:
+    """A helpdesk that accepts one token; counts how often settings were read again."""
+
+    def __init__(self) -> None:
+        self.file = self.settings("old")
+        self.now = 0.0
+        self.reads = 0
+        self.closed: list[str] = []
+
+    @staticmethod
+    def settings(token: str, **more: Any) -> Settings:
+        return Settings(_env_file=None, helpdesk_api_token=SecretStr(token), **more)  # type: ignore[call-arg,unused-ignore]
+
+    def read(self) -> Settings:
+        self.reads += 1
+        return self.file
+
+    def make(self, settings: Settings) -> Helpdesk:
+        account = self
+
+        class Opened:
+            token = settings.helpdesk_api_token.get_secret_value()
+            base_url = settings.helpdesk_base_url
+
+            def close(self) -> None:
+                account.closed.append(self.token)
+
+        return cast(Helpdesk, Opened())
+
+    def opened(self, read_again: Callable[[], Settings] | None) -> RenewableHelpdesk:
+        return RenewableHelpdesk(self.file, self.make, read_again, monotonic=lambda: self.now)
+
+
+@pytest.fixture
+def account() -> Account:
+    return Account()
+
+
+def token(helpdesk: Helpdesk | None) -> Any:
+    return None if helpdesk is None else cast(Any, helpdesk).token
+
+
+def test_refused_token_is_replaced_by_the_new_one(account: Account) -> None:
+    helpdesk = account.opened(account.read)
+    refused = helpdesk.current
+    account.file = account.settings("new", helpdesk_base_url="http://another.example")
+
+    renewed = helpdesk.renew(refused)
+    assert token(renewed) == token(helpdesk.current) == "new"
+    # Another address may be another account, so only credentials change.
+    assert cast(Any, renewed).base_url != "http://another.example"
+    assert account.closed == ["old"]
+    # A thread that was refused before gets what another one has made.
+    assert helpdesk.renew(refused) is renewed
+    assert account.reads == 1
+
+
+def test_settings_are_read_at_most_once_a_minute(account: Account) -> None:
+    helpdesk = account.opened(account.read)
+    for _ in range(100):
+        assert helpdesk.renew(helpdesk.current) is None
+    assert account.reads == 1
+    account.file = account.settings("new")
+    account.now = READ_AGAIN_SECONDS - 0.1
+    assert helpdesk.renew(helpdesk.current) is None
+    account.now = READ_AGAIN_SECONDS
+    assert token(helpdesk.renew(helpdesk.current)) == "new"
+
+
+def test_unreadable_settings_keep_the_old_ones(
+    account: Account, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unreadable() -> Settings:
+        raise SettingsError("Settings are invalid.")
+
+    helpdesk = account.opened(unreadable)
+    with caplog.at_level(logging.WARNING):
+        assert helpdesk.renew(helpdesk.current) is None
+    assert token(helpdesk.current) == "old"
+    assert "Settings are invalid." in caplog.text
+    assert account.opened(None).renew(helpdesk.current) is not None
+    fixed = account.opened(None)
+    assert fixed.renew(fixed.current) is None
+
+
+def test_rotated_token_needs_no_restart(
+    settings_alone: Settings, simulator: SimulatedHelpdesk, memory: MemoryStore
+) -> None:
+    def with_token(text: str) -> Settings:
+        return settings_alone.model_copy(
+            update={
+                "helpdesk_base_url": simulator.base_url,
+                "helpdesk_api_token": SecretStr(text),
+                "webhook_secrets": SecretStr(SECRET),
+            }
+        )
+
+    (changed,) = simulator.change(1)
+    event = {"id": "e", "type": "ticket.updated", "ticketId": changed.ticket_id}
+    parts = wiring.open_dependencies(
+        with_token("revoked"), read_again=lambda: with_token(simulator.token)
+    )
+    with served(build_app(with_dependencies(parts, {"store": memory}))) as url:
+        sender = Sender(url)
+        assert sender.send(event).status_code == 200
+        sender.close()
+    assert memory.written == ["e"]
+
+
+def test_refused_call_without_new_credentials_fails(
+    settings_alone: Settings, simulator: SimulatedHelpdesk
+) -> None:
+    own = settings_alone.model_copy(
+        update={
+            "helpdesk_base_url": simulator.base_url,
+            "helpdesk_api_token": SecretStr("revoked"),
+        }
+    )
+    parts = wiring.open_dependencies(own, read_again=lambda: own)
+    with pytest.raises(CredentialsRefused):
+        parts.fetcher._ticket("1")
+    parts.close()
