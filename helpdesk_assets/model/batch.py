@@ -58,6 +58,9 @@ class Manifest:
             here: rows that a killed run stored but did not checkpoint, or rows of a concurrent run
             that resumed the same checkpoint.
         seconds: how long the fetch took.
+        sync_name: the state row of the sync that fetched the batch.
+        dataset: where the batch was fetched to: project and dataset, joined by a dot.
+        location: the dataset's location by the settings; empty for the client's own.
     """
 
     batch_id: str
@@ -88,6 +91,9 @@ class Manifest:
     tombstones: int = 0
     has_checkpoint: bool = False
     seconds: float = 0.0
+    sync_name: str = ""
+    dataset: str = ""
+    location: str = ""
 
     @property
     def may_have_tombstones(self) -> bool:

@@ -39,6 +39,7 @@ class MergeRequest:
             steps read the batch there.
         has_tombstones: some rows know only a part of their ticket.
         strictly_newer: see `TableSpec.strictly_newer`.
+        dataset: the only dataset that it may be merged in; empty for any.
     """
 
     source: Spool | Query | None
@@ -46,6 +47,7 @@ class MergeRequest:
     staging: str | None = None
     has_tombstones: bool = False
     strictly_newer: bool = False
+    dataset: str = ""
 
     def write(
         self, writer: TableWriter, spec: TableSpec, *, run_id: str, attempt: int = 0
