@@ -96,10 +96,10 @@ def build_report(
         return None
     events = _run_events(instance, run.run_id)
     planned = {name for name in map(_planned_subject, events) if name}
-    in_scope = planned & (scope.assets | scope.checks)
-    if not in_scope and run.job_name not in scope.jobs:
+    covers = planned & (scope.assets | scope.checks)
+    if not covers and run.job_name not in scope.jobs:
         return None
-    partitions = [partition for event in events for partition in _planned_partitions(event, scope)]
+    partitions = _planned_partitions(events, scope)
     event = end.dagster_event
     kind = event.event_type if event else None
     failed = kind is dg.DagsterEventType.RUN_FAILURE
@@ -109,11 +109,11 @@ def build_report(
         job=run.job_name,
         ended_at=datetime.fromtimestamp(end.timestamp, UTC),
         succeeded=kind is dg.DagsterEventType.RUN_SUCCESS,
-        covers=frozenset(in_scope - {asset for asset, _ in partitions})
-        | frozenset(partition_subject(asset, partition) for asset, partition in partitions),
+        covers=frozenset(covers - {asset for asset, _ in partitions})
+        | {partition_subject(*partition) for partition in partitions},
         partitioned=bool(partitions),
         checks=tuple(_check_findings(events, scope)),
-        failure=_failure_finding(run, event, events, watcher.scope) if failed and event else None,
+        failure=_failure_finding(run, event, events, scope) if failed and event else None,
     )
 
 
@@ -131,19 +131,19 @@ def _planned_subject(event: dg.DagsterEvent) -> str | None:
     return None
 
 
-def _planned_partitions(event: dg.DagsterEvent, scope: AlertScope) -> Iterable[tuple[str, str]]:
-    """Yields the partitions of an asset in scope that the run planned, one or a range of them."""
-    if event.event_type is not dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED:
-        return
-    planned = event.asset_materialization_planned_data
-    asset = planned.asset_key.to_user_string()
-    if asset not in scope.assets:
-        return
-    if planned.partition:
-        yield asset, planned.partition
-    elif planned.partitions_subset:
-        for partition in planned.partitions_subset.get_partition_keys():
-            yield asset, partition
+def _planned_partitions(
+    events: Iterable[dg.DagsterEvent], scope: AlertScope
+) -> list[tuple[str, str]]:
+    """Returns the partitions that the run planned, as (asset in scope, partition), in order."""
+    found: list[tuple[str, str]] = []
+    for event in events:
+        if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED:
+            planned = event.asset_materialization_planned_data
+            asset, subset = planned.asset_key.to_user_string(), planned.partitions_subset
+            partitions = [planned.partition] if planned.partition else []
+            partitions += subset.get_partition_keys() if subset else []
+            found += [(asset, partition) for partition in partitions if asset in scope.assets]
+    return found
 
 
 def _check_evaluations(
@@ -195,7 +195,7 @@ def _failure_finding(
 
 
 def _run_text(events: Sequence[dg.DagsterEvent], scope: AlertScope) -> str:
-    planned = [partition for event in events for _, partition in _planned_partitions(event, scope)]
+    planned = [partition for _, partition in _planned_partitions(events, scope)]
     if not planned:
         return "The run"
     return f"The run of {planned[0]}" + (f" to {planned[-1]}" if len(planned) > 1 else "")
