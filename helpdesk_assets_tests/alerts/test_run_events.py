@@ -11,6 +11,7 @@ from helpdesk_assets.alerts.findings import RunReport
 from helpdesk_assets.checks.evidence import Severity
 from helpdesk_assets.defs.alerts.run_events import latest_cursors, read_reports
 from helpdesk_assets.defs.alerts.run_reports import AlertScope, Watcher
+from helpdesk_assets.defs.sync_identity import SYNC_TAG
 from helpdesk_assets_tests.alerts.alert_env import AlertEnv
 
 
@@ -102,6 +103,21 @@ def test_same_names_in_another_code_location_are_ignored(alert_env: AlertEnv) ->
     reports, _ = read_reports(alert_env.instance, cursors, Watcher(alert_env.scope, "scope"))
     assert [report.run_id for report in reports] == [scope, by_hand]
     assert theirs not in (scope, by_hand)
+
+
+def test_runs_of_another_sync_are_ignored(alert_env: AlertEnv) -> None:
+    """Also where no code location tells them apart, as for runs from a shell."""
+    cursors = latest_cursors(alert_env.instance)
+    watcher = Watcher(alert_env.scope, "here", sync="p.d/tickets")
+    alert_env.kill_run(tags={SYNC_TAG: "p.other/tickets"})
+    alert_env.kill_run(location="here", tags={SYNC_TAG: "p.other/tickets"})
+    ours = [
+        alert_env.kill_run(tags={SYNC_TAG: "p.d/tickets"}),
+        alert_env.kill_run(location="here"),
+        alert_env.kill_run(),
+    ]
+    reports, _ = read_reports(alert_env.instance, cursors, watcher)
+    assert [report.run_id for report in reports] == ours
 
 
 def test_cancelled_run_is_neither_success_nor_failure(alert_env: AlertEnv) -> None:

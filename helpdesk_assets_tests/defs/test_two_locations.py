@@ -5,15 +5,15 @@ Neither takes the other's batch, nor skips a tick or refuses a run because of th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from helpdesk_assets.definitions import defs
-from helpdesk_assets.defs.run_guard import reject_concurrent_run
-from helpdesk_assets.defs.schedules import every_two_hours
+from helpdesk_assets.defs.run_guard import reject_concurrent_run, runs_in_progress
 from helpdesk_assets.defs.sync_identity import SYNC_TAG, own_sync
 from helpdesk_assets.errors import UserError
 from helpdesk_assets_tests.defs.code_location import job_origin
@@ -108,24 +108,24 @@ def test_guard_reads_no_log_but_planned_assets(
 
     monkeypatch.setattr(instance, "all_logs", all_logs)
     a_run(instance, "theirs", sync=THEIRS)
-    backfill = a_run(instance, "ours", sync=ours, job="webhook_health_job")
-    assert isinstance(tick(instance), dg.RunRequest)
-    assert asked == [(backfill.run_id, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)]
+    chart = a_run(instance, "ours", sync=ours, job="webhook_health_job")
+    assert not list(runs_in_progress(instance, (STARTED,), datetime.now(UTC)))
+    assert asked == [(chart.run_id, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)]
 
 
 @pytest.fixture
-def two_accounts(harness: DagsterHarness, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def two_accounts(harness: DagsterHarness, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Switch the environment between the account of the harness and another one."""
     ours = harness.warehouse.dataset.name
 
     def switch(*, to_theirs: bool) -> None:
         monkeypatch.setenv("BIGQUERY_DATASET", f"{ours}_b" if to_theirs else ours)
 
-    yield switch
+    return switch
 
 
 def test_steps_of_one_account_take_no_batch_of_another(
-    harness: DagsterHarness, two_accounts: Any
+    harness: DagsterHarness, two_accounts: Callable[..., None]
 ) -> None:
     """One account's run ends after its fetch, and the other's comes before its operator."""
     harness.sync()
@@ -144,7 +144,9 @@ def test_steps_of_one_account_take_no_batch_of_another(
     assert harness.stored() == harness.truth()
 
 
-def test_every_run_of_the_sync_is_tagged(harness: DagsterHarness, two_accounts: Any) -> None:
+def test_every_run_of_the_sync_is_tagged(
+    harness: DagsterHarness, two_accounts: Callable[..., None]
+) -> None:
     seen = []
     for to_theirs in (False, True):
         two_accounts(to_theirs=to_theirs)
@@ -153,4 +155,3 @@ def test_every_run_of_the_sync_is_tagged(harness: DagsterHarness, two_accounts: 
         seen.append(run.tags[SYNC_TAG])
         assert seen[-1] == own_sync()
     assert len(set(seen)) == 2
-    assert every_two_hours.job_name == "helpdesk_sync"
