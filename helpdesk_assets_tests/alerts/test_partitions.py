@@ -43,9 +43,13 @@ class Backfills:
         """Run one month or, with `last`, all months up to it in one run."""
         self.fails = fails
         job = self.defs.resolve_job_def(self.job)
-        key = {"partition_key": first} if last is None else {}
         tags = {RANGE_START: first, RANGE_END: last} if last else {}
-        job.execute_in_process(instance=self.instance, raise_on_error=False, tags=tags, **key)
+        job.execute_in_process(
+            instance=self.instance,
+            partition_key=None if last else first,
+            raise_on_error=False,
+            tags=tags,
+        )
         (run,), self.cursors = read_reports(self.instance, self.cursors, self.watcher)
         self.found = apply(self.found, run)
         return run

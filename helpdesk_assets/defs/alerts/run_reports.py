@@ -134,7 +134,7 @@ def _planned_subject(event: dg.DagsterEvent) -> str | None:
 def _planned_partitions(
     events: Iterable[dg.DagsterEvent], scope: AlertScope
 ) -> list[tuple[str, str]]:
-    """Returns the partitions that the run planned, as (asset in scope, partition), in order."""
+    """Returns the partitions that the run planned, as (asset in scope, partition)."""
     found: list[tuple[str, str]] = []
     for event in events:
         if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED:
@@ -195,7 +195,8 @@ def _failure_finding(
 
 
 def _run_text(events: Sequence[dg.DagsterEvent], scope: AlertScope) -> str:
-    planned = [partition for _, partition in _planned_partitions(events, scope)]
+    # A subset of partitions may have no order of its own.
+    planned = sorted(partition for _, partition in _planned_partitions(events, scope))
     if not planned:
         return "The run"
     return f"The run of {planned[0]}" + (f" to {planned[-1]}" if len(planned) > 1 else "")

@@ -113,9 +113,9 @@ def _judged_batch(sync_run: SyncRun, state: SyncState | None) -> Manifest:
         UserError: Dagster knows neither.
     """
     manifest = sync_run.find_batch()
-    closed = sync_run.instance.get_run_by_id(state.run_id) if state and not manifest else None
-    if closed is not None:
-        manifest = replace(sync_run, run=closed).find_batch()
+    if manifest is None and state is not None and state.run_id is not None:
+        closed = sync_run.instance.get_run_by_id(state.run_id)
+        manifest = replace(sync_run, run=closed).find_batch() if closed else None
     if manifest is None:
         raise UserError(
             "There is no batch to judge: neither this run nor the run that moved the watermark "
