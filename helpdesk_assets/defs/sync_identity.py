@@ -10,7 +10,7 @@ from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.settings import Settings, load_settings
 
 # The sync that a run works on. The schedule sets it, and so does the first step of any run.
-SYNC_TAG = "helpdesk-assets/sync"
+SYNC_TAG = "sync_target"
 # Dagster stores it with every run that a code location started.
 _REPOSITORY_TAG = ".dagster/repository"
 # How many runs of a code location are looked through for one that tells its sync.
