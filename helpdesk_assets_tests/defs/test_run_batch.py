@@ -158,7 +158,7 @@ def test_batch_of_other_settings_is_refused(
 def test_checks_alone_judge_the_run_that_closed_last(harness: DagsterHarness) -> None:
     checks = harness.evaluate_checks("read_whole")
     assert not checks.success
-    assert "There is no batch to judge" in failure_text(checks)
+    assert "has no batch to work on" in failure_text(checks)
     harness.sync()
     change_later(harness)
     # Not this one, which nobody has merged.

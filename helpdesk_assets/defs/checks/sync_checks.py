@@ -15,8 +15,7 @@ from helpdesk_assets.defs import metadata
 from helpdesk_assets.defs.checks.results import to_dagster_result
 from helpdesk_assets.defs.failures import as_failure
 from helpdesk_assets.defs.resources.watermark import WatermarkResource
-from helpdesk_assets.defs.run_batch import SyncRun, require_target
-from helpdesk_assets.errors import UserError
+from helpdesk_assets.defs.run_batch import SyncRun
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.codec import run_counts_from_json
 from helpdesk_assets.model.state import RunCounts, SyncState
@@ -95,34 +94,23 @@ def collect_evidence(sync_run: SyncRun, watermark: WatermarkResource) -> Evidenc
         watermark: Reads the state row.
     """
     state = watermark.read()
-    manifest = _judged_batch(sync_run, state)
-    require_target(manifest, watermark.bigquery.settings())
+    judged = _judged_run(sync_run, state)
+    manifest = judged.batch(watermark.bigquery.settings())
     return Evidence(
         manifest=manifest,
-        facts=_batch_counts(sync_run, manifest, state),
+        facts=_batch_counts(judged, manifest, state),
         state=state,
         now=datetime.now(UTC),
         thresholds=CheckThresholds.from_settings(load_settings()),
     )
 
 
-def _judged_batch(sync_run: SyncRun, state: SyncState | None) -> Manifest:
-    """Returns the run's batch or, if checks run alone, that of the run that closed last.
-
-    Raises:
-        UserError: Dagster knows neither.
-    """
-    manifest = sync_run.find_batch()
-    if manifest is None and state is not None and state.run_id is not None:
-        closed = sync_run.instance.get_run_by_id(state.run_id)
-        manifest = replace(sync_run, run=closed).find_batch() if closed else None
-    if manifest is None:
-        raise UserError(
-            "There is no batch to judge: neither this run nor the run that moved the watermark "
-            "last has one in Dagster's event log. Materialise the sync's assets; their checks run "
-            "with them."
-        )
-    return manifest
+def _judged_run(sync_run: SyncRun, state: SyncState | None) -> SyncRun:
+    """Returns the run or, if its checks run without a batch, the run that closed last."""
+    if state is None or state.run_id is None or sync_run.find_batch() is not None:
+        return sync_run
+    closed = sync_run.instance.get_run_by_id(state.run_id)
+    return replace(sync_run, run=closed) if closed else sync_run
 
 
 def _batch_counts(
