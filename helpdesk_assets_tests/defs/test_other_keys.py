@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -232,3 +233,13 @@ def test_watermark_of_another_project_is_refused(harness: DagsterHarness) -> Non
         failure_text(result)
     )
     assert not watermarks(harness)
+
+
+def test_documented_example_loads_with_its_checks() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "dagster.md").read_text(encoding="utf-8")
+    example: dict[str, Any] = {}
+    exec(page.split("```python\n")[1].split("```")[0], example)  # noqa: S102 - our own page
+    defs = example["defs"]
+    dg.Definitions.validate_loadable(defs)
+    steps = [n.name for n in defs.resolve_job_def("support_sync").graph.nodes_in_topological_order]
+    assert [step for step in steps if step != "webhook_health"] == [*ASSET_NAMES, "sync_checks"]
