@@ -16,7 +16,7 @@ import dagster as dg
 from helpdesk_assets.defs.alerts.sensor import SENSOR_NAME
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 180
 
 
 def make_home(parent: Path) -> Path:
