@@ -15,9 +15,12 @@ import msgspec
 from helpdesk_assets.alerts.incidents import Incident, Incidents
 from helpdesk_assets.alerts.message import truncated
 
-# At 2.5 kB each in the worst case, with two channels. There are hardly more checks and jobs.
+# At 2 kB each in the worst case, with two channels. There are hardly more checks and jobs.
 MAX_INCIDENTS = 20
-MAX_UNCOVERED = 20
+# For all incidents together: 500 months of a backfill.
+MAX_UNCOVERED_CHARS = 16_000
+# Stands for what was cut. No run covers it, so what was cut is never told as made up for.
+CUT = "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,10 @@ class SensorState:
 
 def to_text(state: SensorState) -> str:
     """The state as JSON; equal states give equal texts."""
-    short = {subject: _shortened(incident) for subject, incident in state.incidents.items()}
+    short: dict[str, Incident] = {}
+    room = MAX_UNCOVERED_CHARS
+    for subject, incident in state.incidents.items():
+        short[subject], room = _shortened(incident, room)
     return msgspec.json.encode(replace(state, incidents=short), order="sorted").decode()
 
 
@@ -49,8 +55,14 @@ def from_text(text: str | None) -> SensorState | None:
         return None
 
 
-def _shortened(incident: Incident) -> Incident:
-    """Without what no message shows."""
+def _shortened(incident: Incident, room: int) -> tuple[Incident, int]:
+    """Returns the incident without what no message shows, and what is left of the room."""
     finding = replace(truncated(incident.finding), subject=incident.finding.subject)
-    uncovered = frozenset(sorted(incident.uncovered)[:MAX_UNCOVERED])
-    return replace(incident, finding=finding, uncovered=uncovered)
+    kept: list[str] = []
+    for name in sorted(incident.uncovered):
+        if len(name) > room:
+            kept.append(CUT)
+            break
+        kept.append(name)
+        room -= len(name)
+    return replace(incident, finding=finding, uncovered=frozenset(kept)), room

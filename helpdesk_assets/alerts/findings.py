@@ -42,7 +42,10 @@ class RunReport:
         job: Name of the job.
         ended_at: When the run ended, UTC.
         succeeded: Whether Dagster marked the run as a success.
-        covers: Assets and checks in scope that the run planned to execute.
+        covers: Assets and checks in scope that the run planned to execute; of a partitioned asset
+            its partitions, see `partition_subject`.
+        partitioned: Whether `covers` names partitions. A good run of other partitions, though of
+            the same job, makes up for nothing.
         checks: One finding per evaluated check.
         failure: Why the run failed. None if it succeeded, or if a blocking check already says why.
     """
@@ -53,6 +56,7 @@ class RunReport:
     ended_at: datetime
     succeeded: bool
     covers: frozenset[str]
+    partitioned: bool = False
     checks: tuple[Finding, ...] = ()
     failure: Finding | None = None
 
@@ -60,6 +64,11 @@ class RunReport:
 def job_subject(job: str) -> str:
     """The name of a job in messages. All runs started by hand share one subject."""
     return "run by hand" if is_ad_hoc(job) else f"job {job}"
+
+
+def partition_subject(asset: str, partition: str) -> str:
+    """The name of one partition of an asset, such as `ticket_backfill 2024-03`."""
+    return f"{asset} {partition}"
 
 
 def is_ad_hoc(job: str) -> bool:

@@ -59,7 +59,7 @@ class Incident:
         root_run_id: The root run of the last failing run.
         runs: Number of failing runs. A run and its retries count once.
         resolved_at: When the run that resolved the incident ended; None while it is open.
-        uncovered: After a failed run, the assets and checks that later runs must cover.
+        uncovered: After a failed run, the assets, partitions and checks that later runs must cover.
         last_notice: The last notice, by channel.
         retry: Pending retries, by channel.
     """
@@ -219,12 +219,13 @@ def _resolve_if_covered(incident: Incident, report: RunReport) -> Incident:
     """Resolves the incident of a failed run if a successful run makes up for it.
 
     The run must be of the same job, or successful runs since must have covered everything that the
-    failed run had planned. A run started by hand may select anything, so for it only coverage
-    counts.
+    failed runs had planned. A run started by hand may select anything, and a run of partitions
+    some of them, so for these only coverage counts.
     """
     left = incident.uncovered - report.covers
     same_job = incident.finding.subject == job_subject(report.job)
-    if (same_job and not is_ad_hoc(report.job)) or (incident.uncovered and not left):
+    repeats = same_job and not is_ad_hoc(report.job) and not report.partitioned
+    if repeats or (incident.uncovered and not left):
         return replace(incident, resolved_at=report.ended_at, run_id=report.run_id, uncovered=left)
     return replace(incident, uncovered=left)
 

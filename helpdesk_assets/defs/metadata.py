@@ -94,13 +94,13 @@ def fetched(manifest: Manifest) -> Metadata:
     }
 
 
-def batch_reference(manifest: Manifest | None) -> Metadata:
-    """The batch that a step worked on; an empty id if there was none."""
-    return {BATCH_ID: manifest.batch_id if manifest else ""}
+def batch_reference(manifest: Manifest) -> Metadata:
+    """The batch that a step worked on."""
+    return {BATCH_ID: manifest.batch_id}
 
 
 def committed(
-    manifest: Manifest | None,
+    manifest: Manifest,
     facts: RunCounts,
     state: SyncState | None,
     jobs: Mapping[str, int],
@@ -109,7 +109,7 @@ def committed(
     """Metadata of sync_watermark: the whole run, as the warehouse counted it at its commit.
 
     Args:
-        manifest: The batch; None if nothing was ever fetched.
+        manifest: The batch.
         facts: The warehouse's counts.
         state: The state row after the commit.
         jobs: Query jobs, load jobs and bytes billed by the whole run, see `JOB_COUNTS`.
@@ -118,8 +118,8 @@ def committed(
     watermark = state.watermark if state else None
     lag = (now - watermark).total_seconds() if watermark else 0.0
     return batch_reference(manifest) | {
-        "mode": manifest.mode.value if manifest else "",
-        "reason": manifest.reason if manifest else "nothing was fetched yet",
+        "mode": manifest.mode.value,
+        "reason": manifest.reason,
         "tickets_synced": facts.tickets,
         "rows_inserted": facts.inserted,
         "rows_updated": facts.updated,

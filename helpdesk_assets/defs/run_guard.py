@@ -4,16 +4,18 @@ Two concurrent syncs do no harm, because of the MERGE and the compare-and-set on
 only do the same work twice, so this guard saves work and must not be relied on for correctness.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from helpdesk_assets.defs import metadata
-from helpdesk_assets.defs.latest_batch import run_lineage
+from helpdesk_assets.defs.run_batch import run_lineage
+from helpdesk_assets.defs.sync_identity import is_of_other_sync, location_of, own_sync
 from helpdesk_assets.errors import UserError
 
-PLANNED_EVENT = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
+PLANNED_EVENT = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
+SYNC_KEYS = frozenset(map(dg.AssetKey, metadata.ASSET_NAMES))
 QUEUED_STATUSES = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED)
 ACTIVE_STATUSES = (
     dg.DagsterRunStatus.STARTING,
@@ -29,24 +31,46 @@ MAX_SILENCE = timedelta(minutes=30)
 
 
 def runs_in_progress(
-    instance: dg.DagsterInstance, statuses: tuple[dg.DagsterRunStatus, ...], now: datetime
+    instance: dg.DagsterInstance,
+    statuses: tuple[dg.DagsterRunStatus, ...],
+    now: datetime,
+    *,
+    keys: Collection[dg.AssetKey] = SYNC_KEYS,
+    location: str | None = None,
 ) -> Iterator[dg.RunRecord]:
-    """Yields runs that materialise an asset of the sync.
+    """Yields runs that materialise an asset of this sync.
 
     Args:
         instance: Dagster's instance.
         statuses: Statuses of the runs to find.
         now: Current time, UTC.
+        keys: Keys of the sync's assets.
+        location: The own code location. A schedule does not know its own; runs of other locations
+            are then told by the sync that they last worked on.
     """
+    sync = own_sync()
     wanted = dg.RunsFilter(statuses=list(statuses), created_after=now - MAX_RUN_DURATION)
     for record in instance.get_run_records(wanted):
-        log = instance.all_logs(record.dagster_run.run_id)
-        if _is_sync_run(log) and not _seems_killed(record, log, now):
+        run = record.dagster_run
+        if (
+            not is_of_other_sync(instance, run, sync, location)
+            and _materializes(instance, run, keys)
+            and not _seems_killed(instance, run, now)
+        ):
             yield record
 
 
-def reject_concurrent_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+def reject_concurrent_run(
+    instance: dg.DagsterInstance,
+    run: dg.DagsterRun,
+    keys: Collection[dg.AssetKey] = SYNC_KEYS,
+) -> None:
     """Fails the run if an older one is in progress, on an instance that does not limit the pool.
+
+    Args:
+        instance: Dagster's instance.
+        run: The run.
+        keys: Keys of the sync's assets.
 
     Raises:
         UserError: an older run is in progress, and this run does not re-execute it.
@@ -55,7 +79,9 @@ def reject_concurrent_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> N
     if own is None:
         return
     lineage = set(run_lineage(instance, run))
-    for record in runs_in_progress(instance, ACTIVE_STATUSES, datetime.now(UTC)):
+    for record in runs_in_progress(
+        instance, ACTIVE_STATUSES, datetime.now(UTC), keys=keys, location=location_of(run)
+    ):
         other = record.dagster_run.run_id
         if other not in lineage and record.create_timestamp < own.create_timestamp:
             raise UserError(
@@ -66,18 +92,19 @@ def reject_concurrent_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> N
             )
 
 
-def _is_sync_run(log: Sequence[dg.EventLogEntry]) -> bool:
+def _materializes(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, keys: Collection[dg.AssetKey]
+) -> bool:
     # Dagster logs the planned assets when it creates the run, for jobs and single assets alike.
-    planned = {
-        entry.dagster_event.asset_key
-        for entry in log
-        if entry.dagster_event and entry.dagster_event.event_type_value == PLANNED_EVENT
-    }
-    return any(dg.AssetKey(name) in planned for name in metadata.ASSET_NAMES)
+    planned = instance.all_logs(run.run_id, of_type=PLANNED_EVENT)
+    return any(
+        entry.dagster_event is not None and entry.dagster_event.asset_key in keys
+        for entry in planned
+    )
 
 
-def _seems_killed(record: dg.RunRecord, log: Sequence[dg.EventLogEntry], now: datetime) -> bool:
-    if record.dagster_run.status not in ACTIVE_STATUSES:
+def _seems_killed(instance: dg.DagsterInstance, run: dg.DagsterRun, now: datetime) -> bool:
+    if run.status not in ACTIVE_STATUSES:
         return False
-    last = max(entry.timestamp for entry in log)
-    return now - datetime.fromtimestamp(last, UTC) > MAX_SILENCE
+    last = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
+    return bool(last) and now - datetime.fromtimestamp(last[0].timestamp, UTC) > MAX_SILENCE

@@ -12,6 +12,7 @@ from helpdesk_assets.defs.run_guard import (
     QUEUED_STATUSES,
     runs_in_progress,
 )
+from helpdesk_assets.defs.sync_identity import SYNC_TAG, own_sync
 
 # In process, because the steps are a chain and each takes less time than starting a process.
 helpdesk_sync = dg.define_asset_job(
@@ -32,13 +33,17 @@ helpdesk_sync = dg.define_asset_job(
     description="Every two hours, unless a sync is queued or in progress.",
 )
 def every_two_hours(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Requests a run of the sync, unless one is queued or in progress."""
+    """Requests a run of the sync, unless a run of the same sync is queued or in progress."""
     for record in runs_in_progress(
         context.instance, (*QUEUED_STATUSES, *ACTIVE_STATUSES), datetime.now(UTC)
     ):
         run = record.dagster_run
         return dg.SkipReason(f"Run {run.run_id} ({run.job_name}) is already {run.status.value}.")
-    return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
+    sync = own_sync()
+    return dg.RunRequest(
+        run_key=context.scheduled_execution_time.isoformat(),
+        tags={SYNC_TAG: sync} if sync else None,
+    )
 
 
 # A separate job, so that it neither waits for a sync nor delays one.

@@ -83,6 +83,9 @@ class Manifest:
         mapping_before: that of the last run that closed; None if there was none.
         lookback: how far every window reaches back behind the watermark; None if not known.
         newest: the newest change that this run or an earlier one was given; None if no ticket was.
+        sync_name: the state row of the sync that fetched the batch.
+        dataset: where the batch was fetched to: project and dataset, joined by a dot.
+        location: the dataset's location by the settings; empty for the client's own.
     """
 
     batch_id: str
@@ -123,6 +126,9 @@ class Manifest:
     account: str = ""
     mapping: int | None = None
     mapping_before: int | None = None
+    sync_name: str = ""
+    dataset: str = ""
+    location: str = ""
 
     @property
     def mapping_notice(self) -> str | None:

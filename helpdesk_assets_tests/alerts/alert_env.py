@@ -11,15 +11,9 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-# What a daemon writes into the runs that it starts; there is no public way to make one.
-from dagster._core.remote_origin import (
-    RegisteredCodeLocationOrigin,
-    RemoteJobOrigin,
-    RemoteRepositoryOrigin,
-)
-
 from helpdesk_assets.defs.alerts.run_reports import AlertScope
 from helpdesk_assets.defs.alerts.sensor import AlertsResource, build_alert_sensor
+from helpdesk_assets_tests.defs.code_location import job_origin
 
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
 
@@ -119,21 +113,14 @@ class AlertEnv:
         self.instance.report_run_canceled(run)
         return run.run_id
 
-    def kill_run(self, location: str | None = None) -> str:
+    def kill_run(self, location: str | None = None, tags: dict[str, str] | None = None) -> str:
         """Record a run whose process was killed, as Dagster's monitoring does.
 
         The run was started by the given code location, or from a shell.
         """
-        origin = (
-            RemoteJobOrigin(
-                RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), "__repository__"),
-                "sync",
-            )
-            if location
-            else None
-        )
+        origin = job_origin(location, "sync") if location else None
         run = self.instance.create_run_for_job(
-            self.defs.resolve_job_def("sync"), remote_job_origin=origin
+            self.defs.resolve_job_def("sync"), remote_job_origin=origin, tags=tags
         )
         self.instance.report_run_failed(run, "Run worker was killed.")
         return run.run_id

@@ -24,6 +24,7 @@ def report(
     root: int | None = None,
     covers: tuple[str, ...] = ("a", "b"),
     failure: Finding | None = None,
+    partitioned: bool = False,
 ) -> RunReport:
     """Return the run of the given hour."""
     return RunReport(
@@ -33,6 +34,7 @@ def report(
         ended_at=BEGIN + timedelta(hours=number),
         succeeded=failure is None,
         covers=frozenset(covers),
+        partitioned=partitioned,
         checks=checks,
         failure=failure,
     )

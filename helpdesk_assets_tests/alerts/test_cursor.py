@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from helpdesk_assets.alerts.cursor import MAX_INCIDENTS, SensorState, from_text, to_text
+from helpdesk_assets.alerts.cursor import CUT, MAX_INCIDENTS, SensorState, from_text, to_text
 from helpdesk_assets.alerts.findings import Finding
 from helpdesk_assets.alerts.incidents import LastNotice, RetryState
 from helpdesk_assets.checks.evidence import Severity
@@ -44,6 +44,21 @@ def test_cursor_round_trips() -> None:
 )
 def test_unknown_cursor_format_is_discarded(text: str | None) -> None:
     assert from_text(text) is None
+
+
+def test_no_month_of_a_long_backfill_is_forgotten() -> None:
+    months = frozenset(f"ticket_backfill {2000 + n // 12}-{n % 12 + 1:02}" for n in range(400))
+    state = SensorState({}, {GAPS: replace(incident(), uncovered=months)})
+    assert from_text(to_text(state)) == state
+
+
+def test_what_the_cursor_cuts_is_never_covered() -> None:
+    days = frozenset(f"an_asset {n:06}" for n in range(5000))
+    read = from_text(to_text(SensorState({}, {GAPS: replace(incident(), uncovered=days)})))
+    assert read is not None
+    (kept,) = read.incidents.values()
+    assert len(kept.uncovered) > 900
+    assert kept.uncovered - days == {CUT}
 
 
 def test_largest_cursor_fits_dagsters_limit() -> None:

@@ -49,6 +49,16 @@ class DagsterHarness:
             raise_on_error=False,
         )
 
+    def evaluate_checks(self, *names: str) -> dg.ExecuteInProcessResult:
+        """Evaluate these checks alone, as from the UI."""
+        from helpdesk_assets.definitions import defs
+
+        job = defs.resolve_implicit_global_asset_job_def()
+        keys = [key for key in job.asset_layer.asset_graph.asset_check_keys if key.name in names]
+        return job.get_subset(
+            asset_selection=set(), asset_check_selection=set(keys)
+        ).execute_in_process(instance=self.instance, raise_on_error=False)
+
     def rows(self, table: str) -> list[dict[str, Any]]:
         return list(self.warehouse.list_rows(table))
 
@@ -82,6 +92,14 @@ def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvalu
 def clocks_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests move the simulated helpdesk's clock and not this machine's."""
     monkeypatch.setattr(usage, "CLOCK_TOLERANCE", timedelta(days=365))
+
+
+def failure_text(result: dg.ExecuteInProcessResult | dg.JobExecutionResult) -> str:
+    """Return what the one failed step says."""
+    (failed,) = [event for event in result.all_events if event.is_step_failure]
+    failure = failed.step_failure_data.user_failure_data
+    assert failure is not None, failed.step_failure_data.error_display_string
+    return failure.description or ""
 
 
 @pytest.fixture

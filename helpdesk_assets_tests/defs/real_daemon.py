@@ -16,7 +16,7 @@ import dagster as dg
 from helpdesk_assets.defs.alerts.sensor import SENSOR_NAME
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 180
 
 
 def make_home(parent: Path) -> Path:
@@ -28,12 +28,14 @@ def make_home(parent: Path) -> Path:
 
 
 @contextmanager
-def daemon(home: Path, log: Path) -> Iterator[None]:
+def daemon(home: Path, log: Path, *modules: str) -> Iterator[None]:
+    """Run a daemon with these code locations, by default the unscheduled definitions."""
+    loaded = modules or ("helpdesk_assets_tests.defs.unscheduled_definitions",)
     with log.open("ab") as out:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "dagster._daemon", "run"),
-                *("-m", "helpdesk_assets_tests.defs.unscheduled_definitions"),
+                *(argument for module in loaded for argument in ("-m", module)),
             ],
             cwd=home,
             env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -11,7 +11,7 @@ import pytest
 
 from helpdesk_assets.alerts.findings import Finding
 from helpdesk_assets.checks.evidence import Severity
-from helpdesk_assets.defs.alerts.run_reports import AlertScope, build_report
+from helpdesk_assets.defs.alerts.run_reports import AlertScope, Watcher, build_report
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.query import Parameter, Query
 from helpdesk_assets.warehouse.table_spec import ColumnType
@@ -40,7 +40,7 @@ def finding(harness: DagsterHarness, run_id: str) -> Finding:
     from helpdesk_assets.definitions import assets, checks, jobs
 
     (end,) = harness.instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_SUCCESS)
-    report = build_report(harness.instance, end, AlertScope.of([*assets, *checks], jobs), None)
+    report = build_report(harness.instance, end, Watcher(AlertScope.of([*assets, *checks], jobs)))
     assert report is not None
     (found,) = report.checks
     return found

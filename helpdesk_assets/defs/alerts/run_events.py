@@ -15,7 +15,7 @@ from itertools import takewhile
 import dagster as dg
 
 from helpdesk_assets.alerts.findings import RunReport
-from helpdesk_assets.defs.alerts.run_reports import AlertScope, build_report
+from helpdesk_assets.defs.alerts.run_reports import Watcher, build_report
 
 END_EVENTS = (
     dg.DagsterEventType.RUN_SUCCESS,
@@ -38,8 +38,7 @@ def latest_cursors(instance: dg.DagsterInstance) -> dict[str, str]:
 def read_reports(
     instance: dg.DagsterInstance,
     cursors: Mapping[str, str],
-    scope: AlertScope,
-    location: str | None,
+    watcher: Watcher,
     *,
     page_size: int = PAGE_SIZE,
     monotonic: Callable[[], float] = time.monotonic,
@@ -49,8 +48,7 @@ def read_reports(
     Args:
         instance: Dagster's instance.
         cursors: Where the last tick stopped, by event type.
-        scope: Which runs and checks to report.
-        location: The sensor's own code location; None if unknown.
+        watcher: Whose runs to report.
         page_size: Events per query.
         monotonic: Monotonic clock, in seconds.
 
@@ -61,7 +59,7 @@ def read_reports(
     read, more, end = dict(cursors), True, monotonic() + READ_BUDGET_SECONDS
     while more and monotonic() < end:
         entries, read, more = _next_end_events(instance, read, page_size)
-        found = (build_report(instance, entry, scope, location) for entry in entries)
+        found = (build_report(instance, entry, watcher) for entry in entries)
         reports.extend(report for report in found if report is not None)
     return reports, read
 

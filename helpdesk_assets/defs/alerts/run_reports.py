@@ -12,9 +12,10 @@ from typing import Any
 
 import dagster as dg
 
-from helpdesk_assets.alerts.findings import Finding, RunReport, job_subject
+from helpdesk_assets.alerts.findings import Finding, RunReport, job_subject, partition_subject
 from helpdesk_assets.checks.evidence import Severity
 from helpdesk_assets.defs.metadata import TICKET_IDS
+from helpdesk_assets.defs.sync_identity import is_of_other_sync
 
 REPORTED_EVENT_TYPES = {
     dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
@@ -61,28 +62,44 @@ def check_subject(key: dg.AssetCheckKey) -> str:
     return f"{key.asset_key.to_user_string()}.{key.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """Whose runs a sensor reports: those of this scope, code location and sync.
+
+    Attributes:
+        scope: Which runs and checks to report.
+        location: The sensor's own code location; None if unknown.
+        sync: The tag of the sensor's own sync; None if the settings cannot be read.
+    """
+
+    scope: AlertScope
+    location: str | None = None
+    sync: str | None = None
+
+
 def build_report(
-    instance: dg.DagsterInstance, end: dg.EventLogEntry, scope: AlertScope, location: str | None
+    instance: dg.DagsterInstance, end: dg.EventLogEntry, watcher: Watcher
 ) -> RunReport | None:
     """Builds the report of one ended run.
 
     Args:
         instance: Dagster's instance.
         end: The event that ended the run.
-        scope: Which runs and checks to report.
-        location: The sensor's own code location; None if unknown.
+        watcher: Whose runs to report.
 
     Returns:
         The report, or None if the run is out of scope or has been deleted since.
     """
+    scope = watcher.scope
     run = instance.get_run_by_id(end.run_id)
-    if run is None or _is_other_location(run, location):
+    if run is None or is_of_other_sync(instance, run, watcher.sync, watcher.location):
         return None
     events = _run_events(instance, run.run_id)
-    covers = frozenset(name for name in map(_planned_subject, events) if name)
-    covers &= scope.assets | scope.checks
+    planned = {name for name in map(_planned_subject, events) if name}
+    covers = planned & (scope.assets | scope.checks)
     if not covers and run.job_name not in scope.jobs:
         return None
+    partitions = _planned_partitions(events, scope)
     event = end.dagster_event
     kind = event.event_type if event else None
     failed = kind is dg.DagsterEventType.RUN_FAILURE
@@ -92,7 +109,9 @@ def build_report(
         job=run.job_name,
         ended_at=datetime.fromtimestamp(end.timestamp, UTC),
         succeeded=kind is dg.DagsterEventType.RUN_SUCCESS,
-        covers=covers,
+        covers=frozenset(covers - {asset for asset, _ in partitions})
+        | {partition_subject(*partition) for partition in partitions},
+        partitioned=bool(partitions),
         checks=tuple(_check_findings(events, scope)),
         failure=_failure_finding(run, event, events, scope) if failed and event else None,
     )
@@ -104,21 +123,27 @@ def _run_events(instance: dg.DagsterInstance, run_id: str) -> list[dg.DagsterEve
     return [entry.dagster_event for entry in entries if entry.dagster_event]
 
 
-def _is_other_location(run: dg.DagsterRun, location: str | None) -> bool:
-    """Whether another code location started the run. It may have jobs of the same names.
-
-    A run that was started from a shell has no location.
-    """
-    origin = run.remote_job_origin
-    return bool(origin and location and origin.location_name != location)
-
-
 def _planned_subject(event: dg.DagsterEvent) -> str | None:
     if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED:
         return event.asset_key.to_user_string() if event.asset_key else None
     if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:
         return check_subject(event.asset_check_planned_data.asset_check_key)
     return None
+
+
+def _planned_partitions(
+    events: Iterable[dg.DagsterEvent], scope: AlertScope
+) -> list[tuple[str, str]]:
+    """Returns the partitions that the run planned, as (asset in scope, partition)."""
+    found: list[tuple[str, str]] = []
+    for event in events:
+        if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED:
+            planned = event.asset_materialization_planned_data
+            asset, subset = planned.asset_key.to_user_string(), planned.partitions_subset
+            partitions = [planned.partition] if planned.partition else []
+            partitions += subset.get_partition_keys() if subset else []
+            found += [(asset, partition) for partition in partitions if asset in scope.assets]
+    return found
 
 
 def _check_evaluations(
@@ -162,10 +187,19 @@ def _failure_finding(
         return None
     reasons = [f"step {event.step_key}: {_error_text(event)}" for event in unreported[:2]]
     crashed = _crashed_checks(events, {event.step_key for event in unreported})
-    text = "The run failed. " + (" ".join(reasons) or end.message or "")
+    failed_text = f"{_run_text(events, scope)} failed."
+    text = f"{failed_text} {' '.join(reasons) or end.message or ''}"
     if crashed:
-        text = f"The run failed. Without a result: {_checks_text(crashed)}. {' '.join(reasons)}"
+        text = f"{failed_text} Without a result: {_checks_text(crashed)}. {' '.join(reasons)}"
     return Finding(job_subject(run.job_name), Severity.ERROR, text)
+
+
+def _run_text(events: Sequence[dg.DagsterEvent], scope: AlertScope) -> str:
+    # A subset of partitions may have no order of its own.
+    planned = sorted(partition for _, partition in _planned_partitions(events, scope))
+    if not planned:
+        return "The run"
+    return f"The run of {planned[0]}" + (f" to {planned[-1]}" if len(planned) > 1 else "")
 
 
 def _crashed_checks(events: Sequence[dg.DagsterEvent], failed_steps: set[str | None]) -> list[str]:

@@ -26,7 +26,8 @@ from helpdesk_assets.alerts.incidents import apply, prune
 from helpdesk_assets.alerts.message import NoticeContext
 from helpdesk_assets.config.standalone import configured_alerts, load_alert_settings
 from helpdesk_assets.defs.alerts.run_events import latest_cursors, read_reports
-from helpdesk_assets.defs.alerts.run_reports import AlertScope
+from helpdesk_assets.defs.alerts.run_reports import AlertScope, Watcher
+from helpdesk_assets.defs.sync_identity import own_sync
 from helpdesk_assets.errors import AlertNotDelivered
 from helpdesk_assets.formatting import pluralized
 
@@ -134,7 +135,8 @@ def tick(
             log.warning("The cursor of %s cannot be read. Starting over.", SENSOR_NAME)
         context.update_cursor(to_text(SensorState(latest_cursors(context.instance))))
         return "Started. Runs that end from now on are reported; earlier ones are not."
-    reports, cursors = read_reports(context.instance, before.cursors, scope, _location(context))
+    watcher = Watcher(scope, _location(context), own_sync())
+    reports, cursors = read_reports(context.instance, before.cursors, watcher)
     incidents = before.incidents
     for report in reports:
         incidents = apply(incidents, report)

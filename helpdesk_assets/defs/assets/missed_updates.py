@@ -6,16 +6,16 @@ This asset runs before the merge: after it, nothing looks missed.
 import dagster as dg
 
 from helpdesk_assets.defs.assets.factory import sync_asset
+from helpdesk_assets.defs.assets.sync_step import begin_step, bound
 from helpdesk_assets.defs.failures import as_failure
-from helpdesk_assets.defs.latest_batch import latest_batch
-from helpdesk_assets.defs.metadata import RAW_TICKET_CHANGES, batch_reference
+from helpdesk_assets.defs.metadata import MISSED_UPDATES, RAW_TICKET_CHANGES, batch_reference
 from helpdesk_assets.defs.resources.bigquery import HelpdeskBigQuery
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest
 
 
 @sync_asset(
-    "missed_updates",
+    MISSED_UPDATES,
     tables.MISSED_UPDATES,
     deps=[RAW_TICKET_CHANGES],
     details="A change counts as missed if it is older than WEBHOOK_GRACE_SECONDS and no event of "
@@ -25,12 +25,10 @@ from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest
 def missed_updates(
     context: dg.AssetExecutionContext, bigquery: HelpdeskBigQuery
 ) -> dg.MaterializeResult[MergeRequest]:
-    """Returns the query that records the missed updates of the latest batch."""
-    request = MergeRequest(None)
+    """Returns the query that records the missed updates of the run's batch."""
     with as_failure():
-        manifest = latest_batch(context.instance, context.run)
-        if manifest is not None:
-            settings = bigquery.settings()
-            with bigquery.sync_tables() as sync_tables:
-                request = sync_tables.requests.missed(manifest, settings.webhooks)
-    return dg.MaterializeResult(value=request, metadata=batch_reference(manifest))
+        settings = bigquery.settings()
+        manifest = begin_step(context, MISSED_UPDATES, tables.MISSED_UPDATES).batch(settings)
+        with bigquery.sync_tables() as sync_tables:
+            request = sync_tables.requests.missed(manifest, settings.webhooks)
+    return dg.MaterializeResult(value=bound(request, settings), metadata=batch_reference(manifest))

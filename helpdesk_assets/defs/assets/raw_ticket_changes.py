@@ -1,6 +1,7 @@
 """Reads what changed in the helpdesk since the watermark and stores every version."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
@@ -8,17 +9,18 @@ import dagster as dg
 from pydantic import Field
 
 from helpdesk_assets.defs.assets.factory import sync_asset
+from helpdesk_assets.defs.assets.sync_step import begin_step, bound
 from helpdesk_assets.defs.failures import as_failure
-from helpdesk_assets.defs.metadata import fetched
+from helpdesk_assets.defs.metadata import RAW_TICKET_CHANGES, fetched
 from helpdesk_assets.defs.resources.bigquery import HelpdeskBigQuery
 from helpdesk_assets.defs.resources.helpdesk import HelpdeskResource
 from helpdesk_assets.defs.run_guard import reject_concurrent_run
+from helpdesk_assets.defs.sync_identity import SyncTarget
 from helpdesk_assets.errors import UserError
 from helpdesk_assets.extract.plan import RequestedMode, SyncRequest
 from helpdesk_assets.extract.progress import Progress
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.operations.sync import SyncPolicy, fetch_batch
-from helpdesk_assets.settings import load_settings
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest
@@ -61,7 +63,7 @@ class SyncConfig(dg.Config):
 
 
 @sync_asset(
-    "raw_ticket_changes",
+    RAW_TICKET_CHANGES,
     tables.RAW_TICKET_CHANGES,
     details="Takes one to a few calls, however many tickets there are, because it requests only "
     "what changed since the watermark. It reads the whole list on the first run, on request, and "
@@ -75,7 +77,8 @@ def raw_ticket_changes(
 ) -> dg.MaterializeResult[MergeRequest]:
     """Fetches one batch and returns it for the IO manager to merge."""
     with as_failure():
-        reject_concurrent_run(context.instance, context.run)
+        sync_run = begin_step(context, RAW_TICKET_CHANGES, tables.RAW_TICKET_CHANGES)
+        reject_concurrent_run(context.instance, context.run, sync_run.keys())
         manifest, request = fetch(
             helpdesk,
             bigquery,
@@ -111,7 +114,7 @@ def fetch(
     Returns:
         The batch's manifest, and its rows as a request to merge.
     """
-    settings = load_settings()
+    settings = bigquery.settings()
     spool = Spool(settings.bigquery_small_batch_bytes)
     try:
         with helpdesk.open() as source, bigquery.sync_tables() as sync_tables:
@@ -125,13 +128,24 @@ def fetch(
                 attempt=attempt,
                 on_page=lambda progress: log_progress(progress, log),
             )
-            request = sync_tables.requests.changes(batch.manifest, spool)
+            manifest = for_target(batch.manifest, SyncTarget.of(settings))
+            request = bound(sync_tables.requests.changes(manifest, spool), settings)
     except BaseException:
         spool.close()
         raise
     if request.source is not spool:
         spool.close()
-    return batch.manifest, request
+    return manifest, request
+
+
+def for_target(manifest: Manifest, target: SyncTarget) -> Manifest:
+    """Returns the manifest with the sync that it was fetched for, which later steps compare."""
+    return replace(
+        manifest,
+        sync_name=target.sync_name,
+        dataset=target.dataset,
+        location=target.location,
+    )
 
 
 def log_progress(progress: Progress, log: Callable[[str], None]) -> None:

@@ -6,17 +6,17 @@ import dagster as dg
 
 from helpdesk_assets.defs import metadata
 from helpdesk_assets.defs.assets.factory import sync_asset
+from helpdesk_assets.defs.assets.sync_step import begin_step
 from helpdesk_assets.defs.failures import as_failure
-from helpdesk_assets.defs.latest_batch import batch_job_counts, batch_metadata, latest_batch
 from helpdesk_assets.defs.resources.watermark import WatermarkResource
+from helpdesk_assets.defs.run_batch import SyncRun
 from helpdesk_assets.errors import UserError
 from helpdesk_assets.model.batch import Manifest
-from helpdesk_assets.model.state import RunCounts
 from helpdesk_assets.warehouse import tables
 
 
 @sync_asset(
-    "sync_watermark",
+    metadata.SYNC_WATERMARK,
     tables.SYNC_STATE,
     deps=[metadata.TICKETS_TABLE],
     details="Stored as `sync_state`. The watermark belongs to the sync alone and never comes from "
@@ -26,16 +26,14 @@ from helpdesk_assets.warehouse import tables
 def sync_watermark(
     context: dg.AssetExecutionContext, watermark: WatermarkResource
 ) -> dg.MaterializeResult[None]:
-    """Commits the latest batch, once it is merged."""
+    """Commits the run's batch, once it is merged."""
     now = datetime.now(UTC)
     with as_failure():
-        manifest = latest_batch(context.instance, context.run)
-        if manifest is None:
-            result_metadata = metadata.committed(None, RunCounts(), watermark.read(), {}, now)
-            return dg.MaterializeResult(metadata=result_metadata)
-        require_merged(context.instance, manifest)
+        sync_run = begin_step(context, metadata.SYNC_WATERMARK, tables.SYNC_STATE)
+        manifest = sync_run.batch(watermark.bigquery.settings())
+        require_merged(sync_run, manifest)
         committed = watermark.commit_run(manifest, attempt=context.retry_number)
-    jobs = batch_job_counts(context.instance, manifest.batch_id)
+    jobs = sync_run.job_counts(manifest.batch_id)
     for name in metadata.JOB_COUNTS:
         jobs[name] += getattr(committed.use, name)
     return dg.MaterializeResult(
@@ -43,7 +41,7 @@ def sync_watermark(
     )
 
 
-def require_merged(instance: dg.DagsterInstance, manifest: Manifest) -> None:
+def require_merged(sync_run: SyncRun, manifest: Manifest) -> None:
     """Checks that tickets_table has merged the batch.
 
     A watermark that moved past an unmerged batch would hide its changes from every later run.
@@ -51,9 +49,9 @@ def require_merged(instance: dg.DagsterInstance, manifest: Manifest) -> None:
     Raises:
         UserError: the batch is not in the tickets table yet.
     """
-    if batch_metadata(instance, metadata.TICKETS_TABLE, manifest.batch_id) is None:
+    if sync_run.step_metadata(metadata.TICKETS_TABLE, manifest.batch_id) is None:
         raise UserError(
-            f"Batch {manifest.batch_id} has not been merged: the latest materialisation of "
-            "tickets_table is of another batch. Materialise missed_updates and tickets_table "
-            "first, then sync_watermark."
+            f"Batch {manifest.batch_id} has not been merged: neither run {sync_run.run.run_id} nor "
+            "a run that it re-executes has materialised tickets_table with it. Materialise "
+            "missed_updates and tickets_table in the same run. The watermark has not moved."
         )

@@ -4,6 +4,7 @@ One step and not one per check: with other executors, each step costs a process.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -13,8 +14,8 @@ from helpdesk_assets.checks.evidence import CheckThresholds, Evidence
 from helpdesk_assets.defs import metadata
 from helpdesk_assets.defs.checks.results import to_dagster_result
 from helpdesk_assets.defs.failures import as_failure
-from helpdesk_assets.defs.latest_batch import batch_metadata, latest_batch
 from helpdesk_assets.defs.resources.watermark import WatermarkResource
+from helpdesk_assets.defs.run_batch import SyncRun
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.codec import run_counts_from_json
 from helpdesk_assets.model.state import RunCounts, SyncState
@@ -80,46 +81,51 @@ def sync_checks(
     context: dg.AssetCheckExecutionContext, watermark: WatermarkResource
 ) -> Iterator[dg.AssetCheckResult]:
     """Evaluates all checks and yields those that were selected."""
+    selected = {key.name: key for key in context.selected_asset_check_keys}
+    prefix = tuple(next(iter(selected.values())).asset_key.path[:-1])
     with as_failure():
-        evidence = collect_evidence(context.instance, context.run, watermark)
+        evidence = collect_evidence(SyncRun(context.instance, context.run, prefix), watermark)
     for check_result in tables.evaluate_checks(evidence):
-        key = dg.AssetCheckKey(dg.AssetKey(CHECKS[check_result.name][0]), check_result.name)
-        if key in context.selected_asset_check_keys:
-            yield to_dagster_result(check_result, key.asset_key)
+        if check_result.name in selected:
+            yield to_dagster_result(check_result, selected[check_result.name].asset_key)
 
 
-def collect_evidence(
-    instance: dg.DagsterInstance, run: dg.DagsterRun, watermark: WatermarkResource
-) -> Evidence:
-    """Collects the latest batch and the state row. Costs two reads and no query job.
+def collect_evidence(sync_run: SyncRun, watermark: WatermarkResource) -> Evidence:
+    """Collects the run's batch and the state row. Costs two reads and no query job.
 
     Args:
-        instance: Dagster's instance.
-        run: The current run.
+        sync_run: The current run.
         watermark: Reads the state row.
     """
-    manifest = latest_batch(instance, run)
     state = watermark.read()
+    judged = _judged_run(sync_run, state)
+    manifest = judged.batch(watermark.bigquery.settings())
     return Evidence(
         manifest=manifest,
-        facts=_batch_counts(instance, manifest, state),
+        facts=_batch_counts(judged, manifest, state),
         state=state,
         now=datetime.now(UTC),
         thresholds=CheckThresholds.from_settings(load_settings()),
     )
 
 
+def _judged_run(sync_run: SyncRun, state: SyncState | None) -> SyncRun:
+    """Returns the run or, if its checks run without a batch, the run that closed last."""
+    if state is None or state.run_id is None or sync_run.find_batch() is not None:
+        return sync_run
+    closed = sync_run.instance.get_run_by_id(state.run_id)
+    return replace(sync_run, run=closed) if closed else sync_run
+
+
 def _batch_counts(
-    instance: dg.DagsterInstance, manifest: Manifest | None, state: SyncState | None
+    sync_run: SyncRun, manifest: Manifest, state: SyncState | None
 ) -> RunCounts | None:
     """Returns what was counted when the batch was committed.
 
     The metadata of its sync_watermark also say what the run did about what it had counted. Until
     they are stored, the counts of the state row serve.
     """
-    if manifest is None:
-        return None
-    batch_values = batch_metadata(instance, metadata.SYNC_WATERMARK, manifest.batch_id)
+    batch_values = sync_run.step_metadata(metadata.SYNC_WATERMARK, manifest.batch_id)
     if batch_values:
         return run_counts_from_json(batch_values[metadata.FACTS])
     return state.facts if state is not None and state.run_id == manifest.run_id else None

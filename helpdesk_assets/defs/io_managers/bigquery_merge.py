@@ -22,7 +22,7 @@ from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.dataframes import read_frame, spool_frame
 from helpdesk_assets.warehouse.merge.writer import TableWriter
-from helpdesk_assets.warehouse.query import Query
+from helpdesk_assets.warehouse.query import Dataset, Query
 from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest
 from helpdesk_assets.warehouse.table_spec import MergeReport, TableSpec
 
@@ -47,6 +47,7 @@ class BigQueryMergeIOManager(dg.ConfigurableIOManager):
             with as_failure(), self.bigquery.warehouse(self._dataset(stated)) as warehouse:
                 description = context.asset_spec.description
                 spec = spec_from(context.asset_key, stated, description)
+                require_dataset(context.asset_key, obj, warehouse.dataset)
                 report = write(warehouse, spec, obj, run_id=context.run_id, attempt=_attempt())
                 table_id = warehouse.dataset.table_id(spec.name)
         finally:
@@ -63,6 +64,25 @@ class BigQueryMergeIOManager(dg.ConfigurableIOManager):
 
     def _dataset(self, stated: Any) -> str | None:
         return stated.get("schema") or self.dataset or None
+
+
+def require_dataset(asset_key: dg.AssetKey, value: Any, dataset: Dataset) -> None:
+    """Checks that a request that belongs to one dataset is merged there.
+
+    The sync's own assets make such requests. Written elsewhere, a batch would be in one dataset
+    and the watermark, which moves past it, in another.
+
+    Raises:
+        UserError: the IO manager writes to another dataset.
+    """
+    here = f"{dataset.project}.{dataset.name}"
+    if isinstance(value, MergeRequest) and value.dataset not in ("", here):
+        raise UserError(
+            f"Asset {asset_key.to_user_string()}: the IO manager's `dataset` or `bigquery` makes "
+            f"it write to {here}, and the sync's other steps use {value.dataset}. Nothing was "
+            "written. Leave `dataset` empty and set BIGQUERY_DATASET, or give the sync's assets an "
+            "IO manager of their own."
+        )
 
 
 def write(

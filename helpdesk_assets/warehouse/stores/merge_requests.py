@@ -39,6 +39,7 @@ class MergeRequest:
             because later steps read the batch there.
         has_tombstones: some rows know only that their ticket was deleted.
         forced: see `Manifest.forced`.
+        dataset: the only dataset that it may be merged in; empty for any.
     """
 
     source: Spool | Query | None
@@ -46,6 +47,7 @@ class MergeRequest:
     staging: str | None = None
     has_tombstones: bool = False
     forced: bool = False
+    dataset: str = ""
 
     def write(
         self, writer: TableWriter, spec: TableSpec, *, run_id: str, attempt: int = 0
