@@ -20,7 +20,8 @@ from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Parameter, Query
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets.warehouse.table_spec import ColumnType, TableSpec
-from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, Row, read_rows
+from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, read_rows
+from helpdesk_assets_tests.in_memory.newer_wins import Row
 from helpdesk_assets_tests.in_memory.warehouse import InMemoryWarehouse
 
 _SPECS = {

@@ -121,7 +121,7 @@ def open_dependencies(
         fetcher=TicketFetcher(helpdesk, concurrency=settings.helpdesk_concurrency),
         store=DeliveryStore(
             warehouse,
-            before_first_write=partial(_own_dataset, warehouse, settings, helpdesk),
+            before_first_write=partial(_own_dataset, warehouse, settings, helpdesk.current),
         ),
         refusals=RefusalStore(warehouse),
         batching=BatchingPolicy(

@@ -139,7 +139,9 @@ def _record_from(row: Mapping[str, Any]) -> RunRecord | None:
         version=cells.number("version"),
         watermark=cells.time("watermark"),
         cursor=cells.text("cursor"),
-        read_counts=ReadCounts(*map(cells.number, ("rows_read", "pages", "api_calls"))),
+        read_counts=ReadCounts(
+            cells.number("rows_read"), cells.number("pages"), cells.number("api_calls")
+        ),
         inserted=cells.number("inserted"),
         updated=cells.number("updated"),
         unchanged=cells.number("unchanged"),
