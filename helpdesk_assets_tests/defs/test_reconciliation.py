@@ -68,7 +68,7 @@ def test_repairs_are_published_and_alerted(synced: DagsterHarness) -> None:
     found = finding(synced, result.run_id)
     assert found.severity is Severity.WARN
     assert found.subject == "ticket_inventory.inventory_matches"
-    assert "3 tickets were missing or out of date in the table." in found.text
+    assert "3 tickets were missing, out of date or wrongly marked as deleted." in found.text
     assert (dict(found.counts)["repaired"], sorted(found.ticket_ids)) == (3.0, lost)
 
     result = reconcile(synced)
