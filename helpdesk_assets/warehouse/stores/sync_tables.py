@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from helpdesk_assets.errors import HelpdeskAssetsError
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import BATCH_TTL, Manifest, Mode
+from helpdesk_assets.model.judging import Judging
 from helpdesk_assets.model.run_history import known_runs
 from helpdesk_assets.model.state import (
     Checkpoint,
@@ -21,7 +22,7 @@ from helpdesk_assets.model.state import (
     RunRecord,
     SyncState,
 )
-from helpdesk_assets.model.webhooks import WebhookDay, WebhookPolicy
+from helpdesk_assets.model.webhooks import JudgedBy, WebhookDay, WebhookPolicy
 from helpdesk_assets.settings import MIN_LISTING_DELAY, Settings
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
@@ -204,15 +205,15 @@ class SyncTables:
             BatchGone: rows of the batch are gone, from where it is kept or from tickets.
         """
         self.requests.expect_batch(manifest)
-        events = self.requests.by_events(webhooks)
+        judging = self.requests.judging_of_run(manifest, webhooks)
         if manifest.is_range:
-            facts = self._state.count_run(manifest, events=events, attempt=attempt)
+            facts = self._state.count_run(manifest, judging, attempt=attempt)
             closed = facts, self.read_state()
         else:
             # A retried run may have fetched its batch before an upgrade that added a column.
             for spec in (tables.SYNC_STATE, tables.SYNC_RUNS):
                 self._schema.ensure(spec)
-            state = self._state.commit_run(manifest, events=events, attempt=attempt)
+            state = self._state.commit_run(manifest, judging, attempt=attempt)
             if manifest.mode is Mode.FULL or state.version % RUNS_PER_LOG_WRITE == 0:
                 self._log_run(state, attempt)
             closed = state.facts, state
@@ -296,18 +297,23 @@ class SyncTables:
         )
         return next(int(row["missed"]) for row in outcome.rows)
 
+    def judging(self, webhooks: WebhookPolicy) -> Judging:
+        """Return what a run would judge of webhooks now. Costs no query job."""
+        return self.requests.judging(webhooks)
+
     def webhook_days(
-        self, since: datetime, webhooks: WebhookPolicy, *, run_id: str
+        self, since: datetime, judging: Judging, *, run_id: str
     ) -> tuple[WebhookDay, ...]:
-        """Return how webhooks did on each day since then; empty without webhooks."""
-        if not webhooks.enabled or not self._schema.exists(tables.MISSED_UPDATES):
+        """Return how webhooks did on each day since then; empty if nothing is judged."""
+        if judging.by is JudgedBy.NOTHING or not self._schema.exists(tables.MISSED_UPDATES):
             return ()
-        by_events = self.requests.by_events(webhooks) is not None
-        outcome = self._client.run(
-            webhook_days.webhook_days_query(
-                self._dataset, since, webhooks.grace, by_events=by_events
-            ),
-            run_id=run_id,
-            step="webhook_health",
-        )
+        if judging.is_by_events:
+            self._schema.ensure(tables.WEBHOOK_EVENTS)
+            query = webhook_days.days_by_events(self._dataset, since)
+        else:
+            state = self.read_state()
+            runs = known_runs(state) if state else ()
+            recent = tuple(run.run_id for run in runs if run.judged_by is JudgedBy.TABLE)
+            query = webhook_days.days_by_table(self._dataset, since, judging.policy.grace, recent)
+        outcome = self._client.run(query, run_id=run_id, step="webhook_health")
         return tuple(webhook_days.webhook_day_from_row(row) for row in outcome.rows)
