@@ -15,6 +15,7 @@ from helpdesk_assets.model.judging import (
     depends_on_events,
     judging,
     judging_of_run,
+)
 from helpdesk_assets.model.state import SyncState
 from helpdesk_assets.model.webhooks import JudgedBy, WebhookPolicy
 from helpdesk_assets.spool import Spool
