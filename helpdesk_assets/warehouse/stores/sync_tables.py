@@ -22,7 +22,7 @@ from helpdesk_assets.model.state import (
     RunRecord,
     SyncState,
 )
-from helpdesk_assets.model.webhooks import JudgedBy, WebhookDay, WebhookPolicy
+from helpdesk_assets.model.webhooks import WebhookDay, WebhookPolicy
 from helpdesk_assets.settings import MIN_LISTING_DELAY, Settings
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
@@ -31,7 +31,7 @@ from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.schema import Schema, is_json_as_text
 from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.merge.writer import TableWriter
-from helpdesk_assets.warehouse.statements import batch, history_view, webhook_days
+from helpdesk_assets.warehouse.statements import batch, history_view
 from helpdesk_assets.warehouse.statements.run_counts import batch_counts_query
 from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
 from helpdesk_assets.warehouse.stores.inventories import InventoryTables
@@ -305,15 +305,4 @@ class SyncTables:
         self, since: datetime, judging: Judging, *, run_id: str
     ) -> tuple[WebhookDay, ...]:
         """Return how webhooks did on each day since then; empty if nothing is judged."""
-        if judging.by is JudgedBy.NOTHING or not self._schema.exists(tables.MISSED_UPDATES):
-            return ()
-        if judging.is_by_events:
-            self._schema.ensure(tables.WEBHOOK_EVENTS)
-            query = webhook_days.days_by_events(self._dataset, since)
-        else:
-            state = self.read_state()
-            runs = known_runs(state) if state else ()
-            recent = tuple(run.run_id for run in runs if run.judged_by is JudgedBy.TABLE)
-            query = webhook_days.days_by_table(self._dataset, since, judging.policy.grace, recent)
-        outcome = self._client.run(query, run_id=run_id, step="webhook_health")
-        return tuple(webhook_days.webhook_day_from_row(row) for row in outcome.rows)
+        return read_days(self._client, self.read_state(), since, judging, run_id=run_id)
