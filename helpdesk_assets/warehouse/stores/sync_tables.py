@@ -40,6 +40,7 @@ from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest, MergeR
 from helpdesk_assets.warehouse.stores.repeated_rows import remove_repeated_rows
 from helpdesk_assets.warehouse.stores.run_log import RunLog
 from helpdesk_assets.warehouse.stores.state import StateTable, rows_gone
+from helpdesk_assets.warehouse.stores.webhook_history import read_days
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport, TableSpec
 
 log = logging.getLogger(__name__)
