@@ -8,9 +8,16 @@ decides which definitions there are is read at import. The one other reader is t
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Self
+from typing import Any, Literal, Self, cast
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 from helpdesk_assets.config import redaction
 from helpdesk_assets.config.loading import load
@@ -70,7 +77,7 @@ class Settings(AlertSettings, BackfillSettings):
     freshdesk_include: str = ""
     freshdesk_lists_per_minute: int = Field(default=0, ge=0)
 
-    webhooks_enabled: bool = True
+    webhooks_enabled: bool | Literal["auto"] = "auto"
     webhook_grace_seconds: int = Field(default=300, ge=0)
     webhook_ledger: LedgerSource = LedgerSource.AUTO
     webhook_not_subscribed: str = ""
@@ -107,6 +114,19 @@ class Settings(AlertSettings, BackfillSettings):
         if days and days < MIN_HISTORY_DAYS:
             raise ValueError(f"must be at least {MIN_HISTORY_DAYS}, or 0 to keep all versions")
         return days
+
+    @field_validator("webhooks_enabled", mode="wrap")
+    @classmethod
+    def _check_webhooks_enabled(
+        cls, value: Any, validate: ValidatorFunctionWrapHandler
+    ) -> bool | Literal["auto"]:
+        try:
+            return cast(
+                "bool | Literal['auto']",
+                validate(value.strip().lower() if isinstance(value, str) else value),
+            )
+        except ValidationError:
+            raise ValueError("must be auto, true or false") from None
 
     @field_validator("webhook_not_subscribed")
     @classmethod
@@ -190,7 +210,9 @@ class Settings(AlertSettings, BackfillSettings):
             enabled=self.webhooks_enabled,
             ledger_source=self.webhook_ledger,
             grace=self.grace,
-            lookback=max(self.overlap, self.grace) if self.webhooks_enabled else self.overlap,
+            lookback=self.overlap
+            if self.webhooks_enabled is False
+            else max(self.overlap, self.grace),
             unsubscribed=parse_unsubscribed(self.webhook_not_subscribed),
         )
 

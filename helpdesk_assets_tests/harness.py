@@ -66,7 +66,9 @@ class Harness:
         self.simulator = simulator
         self.backend = backend
         self.vendor = vendor
-        self.settings = settings
+        # Webhooks are expected from the start: a function writes the table, or a receiver events.
+        expected = settings.webhooks_enabled == "auto" or settings.webhooks_enabled
+        self.settings = settings.model_copy(update={"webhooks_enabled": expected})
         self.log_in()
         self.columns: tuple[str, ...] = COLUMNS
         # By how much this machine's clock differs from the helpdesk's.

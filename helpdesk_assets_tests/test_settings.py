@@ -108,6 +108,31 @@ def test_window_reaches_back_over_grace_with_webhooks(
     assert load_settings().webhooks.lookback == timedelta(minutes=5)
 
 
+@pytest.mark.parametrize(
+    ("text", "enabled"),
+    [
+        (None, "auto"),
+        ("auto", "auto"),
+        ("AUTO", "auto"),
+        ("true", True),
+        ("1", True),
+        ("off", False),
+    ],
+)
+def test_webhooks_are_auto_unless_somebody_decides(
+    monkeypatch: pytest.MonkeyPatch, text: str | None, enabled: object
+) -> None:
+    if text is not None:
+        monkeypatch.setenv("WEBHOOKS_ENABLED", text)
+    assert load_settings().webhooks.enabled == enabled
+
+
+def test_unknown_word_for_webhooks_names_the_three(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEBHOOKS_ENABLED", "perhaps")
+    with pytest.raises(SettingsError, match="WEBHOOKS_ENABLED must be auto, true or false"):
+        load_settings()
+
+
 def test_token_is_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HELPDESK_API_TOKEN", "tok-1234567890")
     settings = load_settings()

@@ -51,6 +51,7 @@ class CheckThresholds:
     silence_changes: int = 3
     latency_seconds: float = 60.0
     overlap: timedelta = timedelta(minutes=5)
+    grace: timedelta = timedelta(minutes=5)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> CheckThresholds:
@@ -64,6 +65,7 @@ class CheckThresholds:
             silence_changes=settings.webhook_silence_changes,
             latency_seconds=settings.webhook_latency_seconds,
             overlap=settings.overlap,
+            grace=settings.grace,
         )
 
 

@@ -13,6 +13,7 @@ from helpdesk_assets.cli.connections import open_tables
 from helpdesk_assets.formatting import format_age, format_iso, format_time
 from helpdesk_assets.model.run_history import known_runs
 from helpdesk_assets.model.state import Checkpoint, RunRecord, SyncState
+from helpdesk_assets.model.webhooks import JudgedBy, WebhookCounts
 from helpdesk_assets.operations.ground import full_load_reason
 from helpdesk_assets.settings import Settings, load_settings
 
@@ -25,11 +26,12 @@ class Status:
     """What `status` shows. `state` is None before the first run or checkpoint.
 
     `ground_reason` is what is wrong with the tables; the next run reads everything then.
+    `missed`: how many missed updates were recorded lately, None if nothing is known of webhooks.
     """
 
     sync_name: str
     state: SyncState | None
-    missed: int
+    missed: int | None
     now: datetime
     ground_reason: str | None = None
 
@@ -62,7 +64,9 @@ def read_status(settings: Settings) -> Status:
         # Before a run has closed, the ledger may not exist yet, only a checkpoint.
         missed = tables.missed_in_last_hours(HOURS) if state and state.version else 0
         ground_reason = full_load_reason(state, tables.ground())
-    return Status(settings.sync_name, state, missed, datetime.now(UTC), ground_reason)
+    is_known = missed > 0 or (state is not None and state.facts.webhooks.is_judged)
+    known = missed if is_known else None
+    return Status(settings.sync_name, state, known, datetime.now(UTC), ground_reason)
 
 
 def to_json_object(status: Status) -> dict[str, Any]:
@@ -78,6 +82,7 @@ def to_json_object(status: Status) -> dict[str, Any]:
         "rows": state.facts.rows if state else None,
         "tables_changed": status.ground_reason,
         "missed_last_24_hours": status.missed,
+        "webhooks": state.facts.webhooks.text if state else None,
         "checkpoint": _checkpoint(state.checkpoint) if state and state.checkpoint else None,
         "runs": [_run(run) for run in status.runs],
     }
@@ -92,7 +97,7 @@ def _run(run: RunRecord) -> dict[str, Any]:
         "since": format_iso(run.window.since if run.window else None),
         "until": format_iso(run.window.until if run.window else None),
         "tickets": run.tickets,
-        "missed": run.missed,
+        "missed": run.missed if run.judged_by is not JudgedBy.NOTHING else None,
     }
 
 
@@ -122,17 +127,25 @@ def _print(status: Status, state: SyncState) -> None:
         facts.add_row("rows", f"{state.facts.rows:,} in tickets when the last run closed")
         if status.ground_reason:
             facts.add_row("tables", f"{status.ground_reason}; the next run reads every ticket")
-        facts.add_row("missed updates", f"{status.missed:,} recorded in the last {HOURS} h")
+        facts.add_row("missed updates", _missed(status.missed, state.facts.webhooks))
     runs = Table("last runs", "mode", "tickets", "missed", "reason", box=None, pad_edge=False)
     runs.columns[0].no_wrap = True
     for run in status.runs[:SHOWN_RUNS]:
-        counts = (f"{run.tickets:,}", f"{run.missed:,}")
+        is_judged = run.judged_by is not JudgedBy.NOTHING
+        counts = (f"{run.tickets:,}", f"{run.missed:,}" if is_judged else "-")
         runs.add_row(format_time(run.closed_at), run.mode.value, *counts, run.reason)
     console = Console()
     console.print(facts)
     if status.runs:
         console.print()
         console.print(runs)
+
+
+def _missed(missed: int | None, webhooks: WebhookCounts) -> str:
+    if missed is None:
+        return webhooks.text
+    recorded = f"{missed:,} recorded in the last {HOURS} h"
+    return recorded if webhooks.is_judged else f"{recorded}; the last run: {webhooks.text}"
 
 
 def _watermark(state: SyncState, now: datetime) -> str:

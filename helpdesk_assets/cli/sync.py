@@ -99,6 +99,8 @@ def summary(report: SyncReport) -> Table:
 
 def _missed(report: SyncReport) -> str:
     facts = report.facts
+    if not facts.webhooks.is_judged:
+        return facts.webhooks.text
     if not facts.missed:
         return f"{facts.missed_total:,}"
     named = [f"{missed.ticket_id} ({missed.reason})" for missed in facts.missed[:NAMED_MISSED]]

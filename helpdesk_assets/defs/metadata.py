@@ -1,6 +1,7 @@
 """Turns reports into Dagster metadata. This module defines the metadata keys of a run.
 
-The UI plots numbers over time by key, so every run has every key, with a zero if there was nothing.
+The UI plots numbers over time by key, so every run has every key, with a zero if there was nothing
+and without a number if it is not known.
 Metadata must never contain a subject, an address or a secret: they stay in the event log for good.
 """
 
@@ -22,9 +23,10 @@ from helpdesk_assets.defs.metadata_values import (
 )
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.codec import manifest_to_json, run_counts_to_json
+from helpdesk_assets.model.judging import Judging
 from helpdesk_assets.model.reconciliation import DifferenceKind, DifferenceOutcome
 from helpdesk_assets.model.state import RunCounts, SyncState
-from helpdesk_assets.model.webhooks import MissedUpdate, WebhookCounts, WebhookDay
+from helpdesk_assets.model.webhooks import JudgedBy, MissedUpdate, WebhookCounts, WebhookDay
 from helpdesk_assets.operations.reconcile import ReconcileReport
 from helpdesk_assets.warehouse.table_spec import MergeReport
 
@@ -125,9 +127,10 @@ def committed(
         "rows_updated": facts.updated,
         "rows_unchanged": facts.unchanged,
         "rows_rejected_as_older": facts.rejected,
-        "missed": facts.missed_total,
+        "webhooks": facts.webhooks.text,
+        "missed": _to_metadata_value(facts.missed_total if facts.webhooks.is_judged else None),
         "missed_named": missed_table(facts.missed, facts.missed_total),
-        **_webhook_counts(facts.webhooks or WebhookCounts()),
+        **_webhook_counts(facts.webhooks),
         "behind_p99_seconds": facts.index_lag_p99,
         "table_rows": facts.rows,
         "rows_lost": facts.rows_lost,
@@ -142,36 +145,43 @@ def committed(
 
 
 def _webhook_counts(webhooks: WebhookCounts) -> Metadata:
-    return {
+    counts = {
         "late": webhooks.late,
         "not_subscribed": webhooks.not_subscribed,
         "webhook_only": webhooks.webhook_only,
         "webhook_events": webhooks.events,
     }
+    is_known = webhooks.judged_by is JudgedBy.EVENTS
+    return {key: _to_metadata_value(value if is_known else None) for key, value in counts.items()}
 
 
-def health(days: Sequence[WebhookDay], today: date) -> Metadata:
+def health(days: Sequence[WebhookDay], today: date, judging: Judging) -> Metadata:
     """Metadata of webhook_health: a chart and a table of all days.
 
-    The numbers, which the UI plots, are those of the last whole day and the totals.
+    The numbers, which the UI plots, are those of the last whole day and the totals. Where nothing
+    is judged there are none, and the chart's place says why.
     """
     yesterday = today - timedelta(days=1)
-    last_whole_day = next(
-        (day for day in days if day.day == yesterday), WebhookDay(yesterday, 0, 0, 0)
-    )
-    return {
-        "chart": dg.MetadataValue.md(webhook_chart.chart_markdown(days)),
-        "days": days_table(days),
-        "day": last_whole_day.day.isoformat(),
-        "delivered": last_whole_day.delivered,
-        "late": last_whole_day.late,
-        "missed": last_whole_day.missed,
-        "missed_share": last_whole_day.missed_share,
-        "latency_p50_seconds": float(last_whole_day.latency_p50 or 0.0),
-        "latency_p95_seconds": float(last_whole_day.latency_p95 or 0.0),
-        "latency_p99_seconds": float(last_whole_day.latency_p99 or 0.0),
+    last = next((day for day in days if day.day == yesterday), WebhookDay(yesterday, 0, 0, 0))
+    is_judged = judging.by is not JudgedBy.NOTHING
+    chart = webhook_chart.chart_markdown(days) if is_judged else judging.text
+    numbers = {
+        "delivered": last.delivered,
+        "late": last.late,
+        "missed": last.missed,
+        "missed_share": last.missed_share if last.delivered + last.missed else None,
+        "latency_p50_seconds": last.latency_p50,
+        "latency_p95_seconds": last.latency_p95,
+        "latency_p99_seconds": last.latency_p99,
         "delivered_in_all": sum(day.delivered for day in days),
         "missed_in_all": sum(day.missed for day in days),
+    }
+    return {
+        "chart": dg.MetadataValue.md(chart),
+        "webhooks": judging.text,
+        "days": days_table(days),
+        "day": last.day.isoformat(),
+        **{k: _to_metadata_value(value if is_judged else None) for k, value in numbers.items()},
     }
 
 

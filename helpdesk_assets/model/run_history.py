@@ -46,6 +46,7 @@ def last_run(state: SyncState) -> RunRecord | None:
         window=state.window,
         tickets=counted.tickets,
         missed=counted.missed_total,
+        judged_by=counted.webhooks.judged_by,
         version=state.version,
         watermark=state.watermark,
         cursor=state.cursor,

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from helpdesk_assets.model.batch import Mode, NewestSeen
 from helpdesk_assets.model.tickets import BadTicket, Window
-from helpdesk_assets.model.webhooks import MissedUpdate, WebhookCounts
+from helpdesk_assets.model.webhooks import JudgedBy, MissedUpdate, WebhookCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class RunCounts:
         missed_since: when the first of them changed.
         index_lag_p99: how many seconds behind the watermark this run still found changes that no
             run had seen.
-        webhooks: None if the ledger is kept by the tickets table alone.
+        webhooks: what was judged of webhooks, and why not.
         batch_tickets: distinct tickets of this run's batch, found where the batch is kept.
         absent: those of them that the tickets table does not hold at least as new.
         rows_lost: by how many tickets the table is smaller than when the run before closed.
@@ -74,7 +74,7 @@ class RunCounts:
     missed: tuple[MissedUpdate, ...] = ()
     missed_since: datetime | None = None
     index_lag_p99: float = 0.0
-    webhooks: WebhookCounts | None = None
+    webhooks: WebhookCounts = field(default_factory=WebhookCounts)
     batch_tickets: int = 0
     absent: int = 0
     rows_lost: int = 0
@@ -118,7 +118,7 @@ class RunRecord:
     """One closed run, or one manual change of the watermark: a row of the run log.
 
     `version`, `watermark` and `cursor` are the state row's after it. `window` is None if nothing
-    was read.
+    was read. `missed` says something only of what was judged, see `judged_by`.
     """
 
     run_id: str
@@ -136,6 +136,7 @@ class RunRecord:
     updated: int = 0
     unchanged: int = 0
     rejected: int = 0
+    judged_by: JudgedBy = JudgedBy.NOTHING
 
     @property
     def counts(self) -> dict[str, int]:

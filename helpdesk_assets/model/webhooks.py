@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import Literal
 
 
 class LedgerReason(StrEnum):
@@ -40,6 +41,45 @@ class LedgerSource(StrEnum):
     TABLE = "table"
 
 
+class JudgedBy(StrEnum):
+    """What a run judged webhooks by; `nothing`: it judged none."""
+
+    EVENTS = "events"
+    TABLE = "table"
+    NOTHING = "nothing"
+
+
+class NotJudged(StrEnum):
+    """Why a run judged no webhook."""
+
+    SWITCHED_OFF = "switched_off"
+    FIRST_LOAD = "first_load"
+    TABLE_LOST = "table_lost"
+    NO_EVENT = "no_event"
+
+    @property
+    def text(self) -> str:
+        """The reason for people, to follow "not judged: "."""
+        return _NOT_JUDGED[self]
+
+
+_NOT_JUDGED = {
+    NotJudged.SWITCHED_OFF: "webhooks are switched off (WEBHOOKS_ENABLED=false)",
+    NotJudged.FIRST_LOAD: "first load",
+    NotJudged.TABLE_LOST: "full load, since the table was not the one of the watermark",
+    NotJudged.NO_EVENT: "no webhook has been stored yet",
+}
+
+
+def judged_text(by: JudgedBy, not_judged: NotJudged | None) -> str:
+    """Return by what webhooks are judged, or why they are not, for people."""
+    if by is JudgedBy.EVENTS:
+        return "judged by the events of the receiver"
+    if by is JudgedBy.TABLE:
+        return "judged by the tickets table"
+    return f"not judged: {not_judged.text if not_judged else 'no run has closed yet'}"
+
+
 @dataclass(frozen=True, slots=True)
 class Unsubscribed:
     """A kind of change that the webhook's subscription leaves out.
@@ -55,11 +95,12 @@ class Unsubscribed:
 class WebhookPolicy:
     """What is expected of webhooks.
 
-    `grace`: how long one may take. `lookback`: how far a window reaches back behind the watermark
-    at least, so that it includes changes that were younger than the grace.
+    `enabled`: whether any is expected; `auto`: once one has been stored, or if the ledger's source
+    is the table. `grace`: how long one may take. `lookback`: how far a window reaches back behind
+    the watermark at least, so that it includes changes that were younger than the grace.
     """
 
-    enabled: bool
+    enabled: bool | Literal["auto"]
     ledger_source: LedgerSource
     grace: timedelta
     lookback: timedelta
@@ -78,16 +119,24 @@ class MissedUpdate:
 
 @dataclass(frozen=True, slots=True)
 class WebhookCounts:
-    """What was counted of our receiver's events when a run closed.
+    """What a run that closed judged of webhooks, and what it counted of our receiver's events.
 
-    `judged`: changes whose grace period ended since the last run, except those that webhooks are
-    not subscribed to. `late`, `not_subscribed`, `webhook_only`: rows of the ledger that this run
+    `judged_by`: by what; `not_judged`: why nothing, None before a run has closed. `loaded_until`:
+    no run judges a change up to then, since a load has read it. `judged`: changes whose grace
+    period ended since the last run, except those that webhooks are not subscribed to. `pending`:
+    changes that are younger than the grace period.
+
+    By events alone: `late`, `not_subscribed`, `webhook_only`: rows of the ledger that this run
     wrote. `events`: events in the time that this run judged. `latency_p50`, `latency_p95`: their
     seconds from change to commit, None without events. `last_event`: time of the newest event.
     `changes_since_last_event`: changes after it, the first at `first_change_since_last_event`.
     """
 
+    judged_by: JudgedBy = JudgedBy.NOTHING
+    not_judged: NotJudged | None = None
+    loaded_until: datetime | None = None
     judged: int = 0
+    pending: int = 0
     late: int = 0
     not_subscribed: int = 0
     webhook_only: int = 0
@@ -97,6 +146,16 @@ class WebhookCounts:
     last_event: datetime | None = None
     changes_since_last_event: int = 0
     first_change_since_last_event: datetime | None = None
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the run judged webhooks at all."""
+        return self.judged_by is not JudgedBy.NOTHING
+
+    @property
+    def text(self) -> str:
+        """By what webhooks were judged, or why they were not, for people."""
+        return judged_text(self.judged_by, self.not_judged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,4 +182,4 @@ class WebhookDay:
 
 
 # The fields of WebhookCounts that are times.
-WEBHOOK_TIME_FIELDS = ("last_event", "first_change_since_last_event")
+WEBHOOK_TIME_FIELDS = ("loaded_until", "last_event", "first_change_since_last_event")

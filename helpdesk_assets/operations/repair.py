@@ -252,7 +252,7 @@ class _Chunk:
             served_at=now,
             advances_watermark=False,
             expected_version=state.version if state else 0,
-            initial_watermark=None,
+            initial_watermark=state.watermark if state else None,
             first_load=state is None or state.watermark is None,
             rows=writer.rows,
             pages=writer.pages,

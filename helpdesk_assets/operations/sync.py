@@ -88,10 +88,15 @@ class SyncReport:
     def result(self) -> dict[str, Any]:
         """Return the result object of the command line.
 
-        `reason` is why everything was read again, and `notice` what a person should do; there are
-        none if all is as it should be.
+        `reason` is why everything was read again, `notice` what a person should do, and `webhooks`
+        why no missed update is known; there are none if all is as it should be.
         """
-        more = {"reason": self.manifest.ground_reason, "notice": self.manifest.mapping_notice}
+        webhooks = self.facts.webhooks
+        more = {
+            "reason": self.manifest.ground_reason,
+            "notice": self.manifest.mapping_notice,
+            "webhooks": None if webhooks.is_judged else webhooks.text,
+        }
         return {
             "status": "ok",
             "tickets_synced": self.tickets_synced,

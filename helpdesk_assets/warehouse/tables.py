@@ -264,6 +264,7 @@ SYNC_RUNS = TableSpec(
         Column("unchanged", INT64, "Tickets that the table already had."),
         Column("rejected", INT64, "Tickets older than in the table."),
         Column("missed", INT64, "Changes that no webhook delivered."),
+        Column("judged_by", STRING, "What missed is judged by: events, table or nothing."),
     ),
     # Includes the run, since versions start again if the state row is lost.
     key=("sync_name", "version", "run_id"),

@@ -10,12 +10,13 @@ import pytest
 
 from helpdesk_assets.checks.evidence import CheckResult, CheckThresholds, Evidence, Severity
 from helpdesk_assets.model.state import RunCounts
-from helpdesk_assets.model.webhooks import MissedUpdate, WebhookCounts
+from helpdesk_assets.model.webhooks import JudgedBy, MissedUpdate, NotJudged, WebhookCounts
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.batches import NOON
 from helpdesk_assets_tests.checks.test_tables import GOOD, one, with_facts
 
 WEBHOOK_COUNTS = WebhookCounts(
+    judged_by=JudgedBy.EVENTS,
     judged=40,
     events=40,
     latency_p50=2.0,
@@ -89,10 +90,72 @@ def test_report_lists_ten_tickets_and_the_earliest_time() -> None:
     assert facts["missed_named"] == lost(12)
 
 
-def test_table_only_share_is_of_the_runs_tickets() -> None:
-    facts = RunCounts(inserted=4, updated=6, missed_total=3, missed=lost(3))
+def test_by_table_the_share_is_of_judged_changes() -> None:
+    by_table = WebhookCounts(JudgedBy.TABLE, judged=10)
+    facts = RunCounts(inserted=40, missed_total=3, missed=lost(3), webhooks=by_table)
     check_result = run_check("webhook_gaps", facts)
     assert (check_result.facts["changes"], check_result.severity) == (10, Severity.ERROR)
+
+
+@pytest.mark.parametrize(
+    ("not_judged", "text"),
+    [
+        (None, "Not judged: no run has closed yet."),
+        (NotJudged.FIRST_LOAD, "Not judged: first load."),
+        (NotJudged.NO_EVENT, "Not judged: no webhook has been stored yet."),
+        (
+            NotJudged.SWITCHED_OFF,
+            "Not judged: webhooks are switched off (WEBHOOKS_ENABLED=false).",
+        ),
+        (
+            NotJudged.TABLE_LOST,
+            "Not judged: full load, since the table was not the one of the watermark.",
+        ),
+    ],
+)
+def test_nothing_is_claimed_that_was_not_judged(not_judged: NotJudged | None, text: str) -> None:
+    counts = WebhookCounts(not_judged=not_judged)
+    for name in ("webhook_gaps", "webhook_silence", "webhook_latency"):
+        check_result = run_check(name, RunCounts(rows=40, inserted=40, webhooks=counts))
+        assert (check_result.passed, check_result.description) == (True, text)
+        known = {k: v for k, v in check_result.facts.items() if isinstance(v, int | float)}
+        assert known == {}
+    assert run_check("overlap_too_small", RunCounts(webhooks=counts)).facts["webhook_only"] is None
+
+
+@pytest.mark.parametrize(
+    ("counts", "text"),
+    [
+        ({"judged": 40}, "Webhooks delivered every change in time."),
+        ({"judged": 40, "late": 2}, "Webhooks delivered every change, 2 changes late."),
+        ({"judged": 0}, "Nothing was judged: this run found no new change."),
+        (
+            {"judged": 0, "pending": 20},
+            "20 changes are younger than 300 s (WEBHOOK_GRACE_SECONDS); the next run judges them.",
+        ),
+        (
+            {"judged": 3, "pending": 1},
+            (
+                "Webhooks delivered every change in time. 1 change is younger than 300 s "
+                "(WEBHOOK_GRACE_SECONDS); the next run judges it."
+            ),
+        ),
+        (
+            {"judged_by": JudgedBy.TABLE, "judged": 0, "pending": 20},
+            (
+                "20 changes are younger than 300 s (WEBHOOK_GRACE_SECONDS); by the table alone, "
+                "no run can judge them."
+            ),
+        ),
+    ],
+)
+def test_gaps_claim_only_what_was_judged(counts: dict[str, Any], text: str) -> None:
+    facts = RunCounts(inserted=40, webhooks=replace(WEBHOOK_COUNTS, **counts))
+    check_result = run_check("webhook_gaps", facts)
+    assert (check_result.passed, check_result.description) == (True, text)
+    assert check_result.facts["changes"] == counts["judged"]
+    assert check_result.facts["pending"] == counts.get("pending", 0)
+    assert (check_result.facts["share"] is None) == (counts["judged"] == 0)
 
 
 def silence(changes: int, minutes: float, **changed: Any) -> CheckResult:
@@ -123,18 +186,11 @@ def test_silence_reports_the_last_event_time() -> None:
     assert "before this week or never" in silence(3, 90, last_event=None).description
 
 
-def test_no_silence_without_events_or_on_first_load() -> None:
-    assert run_check("webhook_silence", RunCounts(missed_total=50)).passed
-    webhook_counts = replace(
-        WEBHOOK_COUNTS,
-        changes_since_last_event=50,
-        first_change_since_last_event=NOON - timedelta(days=3),
-    )
-    facts = RunCounts(webhooks=webhook_counts)
-    manifest = GOOD.manifest
-    assert manifest is not None
-    first = replace(with_facts(facts), manifest=replace(manifest, first_load=True))
-    assert one("webhook_silence", first).passed
+def test_without_events_there_is_no_silence() -> None:
+    for judged_by in (JudgedBy.TABLE, JudgedBy.NOTHING):
+        facts = RunCounts(missed_total=50, webhooks=WebhookCounts(judged_by, judged=50))
+        check_result = run_check("webhook_silence", facts)
+        assert (check_result.passed, check_result.description[:11]) == (True, "Not judged:")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +201,7 @@ def test_latency_needs_enough_events(p95: float | None, events: int, passed: boo
     webhook_counts = replace(WEBHOOK_COUNTS, latency_p95=p95, events=events)
     check_result = run_check("webhook_latency", RunCounts(webhooks=webhook_counts))
     assert (check_result.passed, check_result.severity) == (passed, Severity.WARN)
-    assert check_result.facts["latency_p95_seconds"] == (p95 or 0.0)
+    assert check_result.facts["latency_p95_seconds"] == p95
 
 
 def test_mostly_used_overlap_is_too_small() -> None:

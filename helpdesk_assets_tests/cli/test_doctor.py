@@ -10,6 +10,7 @@ from helpdesk_assets.settings import LOCAL_HELPDESK_URL, LOCAL_WAREHOUSE_URL, Se
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets_tests.cli.conftest import Run
+from helpdesk_assets_tests.warehouse.ledger_cases import LedgerCases
 
 
 def lines_of(output: str) -> dict[str, str]:
@@ -165,3 +166,22 @@ def test_clock_skew_is_reported(
     assert "The watermark goes no further than this machine's clock" in result.stdout
     simulator.fault("clock_offset", seconds=-7200)
     assert "behind this machine's. Windows end by the helpdesk's clock" in run("doctor").stdout
+
+
+def test_doctor_names_what_webhooks_are_judged_by(
+    environment: Settings, warehouse: BigQueryClient, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("sync")
+    assert (
+        "webhooks: not judged: no webhook has been stored yet, so no change is called missed. "
+        "Judging begins with the first one that `helpdesk-assets webhooks` stores"
+    ) in run("doctor").stdout
+    monkeypatch.setenv("WEBHOOK_LEDGER", "table")
+    assert "webhooks: judged by the tickets table\n" in run("doctor").stdout
+    monkeypatch.delenv("WEBHOOK_LEDGER")
+    cases = LedgerCases(warehouse)
+    cases.event("1", -1, 0)
+    cases.written()
+    assert "webhooks: judged by the events of the receiver\n" in run("doctor").stdout
+    monkeypatch.setenv("WEBHOOKS_ENABLED", "false")
+    assert "webhooks: not judged: webhooks are switched off" in run("doctor").stdout

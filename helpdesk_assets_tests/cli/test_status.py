@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+import pytest
+
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
@@ -24,7 +26,8 @@ def test_before_the_first_run(environment: Settings, run: Run) -> None:
         "watermark_age_seconds": None,
         "rows": None,
         "tables_changed": None,
-        "missed_last_24_hours": 0,
+        "missed_last_24_hours": None,
+        "webhooks": None,
         "checkpoint": None,
         "runs": [],
     }
@@ -69,11 +72,30 @@ def test_after_runs(environment: Settings, run: Run) -> None:
         "since": None,
         "until": 0,
         "tickets": TICKETS,
-        "missed": 0,
+        "missed": None,
     }
     watermark = datetime.fromisoformat(status["watermark"])
     age = (datetime.now(UTC) - watermark).total_seconds()
     assert abs(status["watermark_age_seconds"] - age) < 60
     assert f"{TICKETS} in tickets when the last run closed" in shown
-    assert "0 recorded in the last 24 h" in shown
+    assert status["missed_last_24_hours"] is None
+    assert status["webhooks"] == "not judged: no webhook has been stored yet"
+    assert "not judged: no webhook has been stored yet" in shown
     assert "first load" in shown
+
+
+def test_judged_runs_count_what_was_missed(
+    environment: Settings, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEBHOOK_LEDGER", "table")
+    run("sync")
+    loaded = json.loads(run("status", "--json").stdout)
+    run("sync")
+    status = json.loads(run("status", "--json").stdout)
+
+    assert (loaded["webhooks"], loaded["missed_last_24_hours"]) == ("not judged: first load", None)
+    assert (status["webhooks"], status["missed_last_24_hours"]) == (
+        "judged by the tickets table", 0,
+    )  # fmt: skip
+    assert [each["missed"] for each in status["runs"]] == [0, None]
+    assert "0 recorded in the last 24 h" in run("status").stdout

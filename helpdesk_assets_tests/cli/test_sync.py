@@ -24,6 +24,7 @@ def test_first_run_is_full_and_the_next_incremental(environment: Settings, run: 
         "tickets_synced": TICKETS,
         "missed_updates_detected": 0,
         "mode": "full",
+        "webhooks": "not judged: first load",
     }
     assert json.loads(second.stdout)["mode"] == "incremental"
 
@@ -32,7 +33,8 @@ def test_missed_updates_are_reported(
     environment: Settings, run: Run, simulator: SimulatedHelpdesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WEBHOOK_GRACE_SECONDS", "0")
-    run("sync")
+    monkeypatch.setenv("WEBHOOK_LEDGER", "table")
+    assert "not judged: first load" in run("sync").stdout
     (changed,) = simulator.change(1, spread_seconds=2)
     simulator.advance(2)
 
@@ -59,7 +61,7 @@ def test_the_last_line_of_stdout_is_the_result(environment: Settings, command: C
     assert done.returncode == 0
     assert done.stdout == (
         f'{{"status": "ok", "tickets_synced": {TICKETS}, "missed_updates_detected": 0, '
-        '"mode": "full"}\n'
+        '"mode": "full", "webhooks": "not judged: first load"}\n'
     )
     assert f"INFO helpdesk_assets.cli.sync: {done.stdout}" in done.stderr
 

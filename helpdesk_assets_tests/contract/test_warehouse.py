@@ -10,6 +10,7 @@ import pytest
 from helpdesk_assets.errors import BatchGone, ConcurrentUpdate
 from helpdesk_assets.model.batch import Mode, batch_staging_name
 from helpdesk_assets.model.state import Checkpoint, RunCounts
+from helpdesk_assets.model.webhooks import JudgedBy, WebhookCounts
 from helpdesk_assets.naming import batch_id
 from helpdesk_assets.providers.parsing.tombstones import tombstone
 from helpdesk_assets.spool import Spool
@@ -129,12 +130,6 @@ def test_lost_changes_are_missed_once_by_the_table(subject: Subject) -> None:
     assert subject.missed() == {"1": "stale", "3": "missing"}
 
 
-def test_first_load_misses_only_stale_rows(subject: Subject) -> None:
-    subject.write(ticket("1", 90), first_load=True)
-    subject.write(ticket("1", 60), ticket("2", 60), first_load=True)
-    assert subject.missed() == {"1": "stale"}
-
-
 def test_nothing_is_missed_without_webhooks(subject: Subject) -> None:
     subject.run(ticket("1"), policy=replace(POLICY, enabled=False))
     assert subject.missed() == {}
@@ -201,6 +196,7 @@ def test_commit_counts_the_whole_run(subject: Subject) -> None:
         unchanged=1,
         rejected=1,
         missed_total=2,
+        webhooks=WebhookCounts(JudgedBy.TABLE, loaded_until=NOON, pending=1),
         batch_tickets=5,
         history_rows=7,
     )

@@ -130,6 +130,8 @@ def environment(
         "BIGQUERY_PROJECT": warehouse_settings.bigquery_project,
         "BIGQUERY_DATASET": warehouse_settings.bigquery_dataset,
         "BIGQUERY_EMULATOR_HOST": warehouse_settings.bigquery_emulator_host,
+        # A function writes the table from the start; once there is an event, a receiver.
+        "WEBHOOKS_ENABLED": "true",
     }
     for name, value in named.items():
         monkeypatch.setenv(name, value)

@@ -114,7 +114,8 @@ def test_numeric_metadata_is_numeric_on_every_run(harness: DagsterHarness) -> No
     for asset in ASSET_NAMES:
         common = first[asset].keys() & second[asset].keys()
         differing = {k for k in common if first[asset][k] != second[asset][k]}
-        assert differing <= {"window_since"}, asset
+        # A first load judges no webhook, so it knows of no missed one.
+        assert differing <= {"window_since", "missed"}, asset
 
 
 def _kinds(harness: DagsterHarness, asset: str) -> dict[str, str]:

@@ -129,3 +129,27 @@ def test_daily_chart_without_data(harness: DagsterHarness) -> None:
     job = defs.resolve_job_def("webhook_health_job")
     assert job.execute_in_process(instance=harness.instance, raise_on_error=False).success
     assert harness.asset_metadata("webhook_health")["chart"] == "no changes yet"
+
+
+def test_without_webhooks_nothing_is_claimed(
+    harness: DagsterHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from helpdesk_assets.definitions import defs
+
+    monkeypatch.setenv("WEBHOOKS_ENABLED", "auto")
+    assert harness.sync().success
+    harness.helpdesk.change(12)
+    harness.helpdesk.advance(700)
+    result = harness.sync()
+    why = "not judged: no webhook has been stored yet"
+    for name in ("webhook_gaps", "webhook_silence", "webhook_latency"):
+        check = checks_of(result)[name]
+        assert (check.passed, check.description) == (True, f"{why.capitalize()}.")
+        assert not [each for each in check.metadata.values() if isinstance(each.value, int | float)]
+    assert reasons(harness) == {}
+    synced = harness.asset_metadata("sync_watermark")
+    assert (synced["missed"], synced["late"], synced["webhooks"]) == (None, None, why)
+    job = defs.resolve_job_def("webhook_health_job")
+    assert job.execute_in_process(instance=harness.instance, raise_on_error=False).success
+    health = harness.asset_metadata("webhook_health")
+    assert (health["chart"], health["delivered"], health["delivered_in_all"]) == (why, None, None)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.model.batch import Manifest, Version
-from helpdesk_assets.model.webhooks import Unsubscribed, WebhookPolicy
+from helpdesk_assets.model.judging import Judging
+from helpdesk_assets.model.webhooks import JudgedBy, Unsubscribed, WebhookPolicy
 from helpdesk_assets.settings import MIN_LISTING_DELAY
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.merge.statement import merge_statement, rows_source, table_source
@@ -78,10 +79,12 @@ def statements(manifest: Manifest, policy: WebhookPolicy) -> list[Query]:
     return [
         batch.batch(DATASET, manifest),
         batch.tickets_source(DATASET, manifest, MIN_LISTING_DELAY),
-        missed_by_table(DATASET, manifest, policy),
-        missed_by_events(DATASET, manifest, policy),
-        run_counts.run_counts_query(DATASET, manifest, None),
-        run_counts.run_counts_query(DATASET, manifest, policy),
+        missed_by_table(DATASET, manifest, Judging(JudgedBy.TABLE, policy)),
+        missed_by_events(DATASET, manifest, Judging(JudgedBy.EVENTS, policy)),
+        *(
+            run_counts.run_counts_query(DATASET, manifest, Judging(judged_by, policy))
+            for judged_by in JudgedBy
+        ),
     ]
 
 

@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from helpdesk_assets.model.batch import Manifest, Mode
+from helpdesk_assets.model.judging import Judging
 from helpdesk_assets.model.run_history import known_runs
 from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.model.webhooks import (
     MISSED_REASONS,
+    JudgedBy,
     MissedUpdate,
     WebhookCounts,
-    WebhookPolicy,
 )
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.statements import ground_counts
@@ -21,7 +22,7 @@ from helpdesk_assets.warehouse.statements.judging_window import judging_window
 from helpdesk_assets.warehouse.statements.run_counts import FUTURE_TOLERANCE, MISSED_SAMPLE
 from helpdesk_assets.warehouse.stores.state import rows_gone
 from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset
-from helpdesk_assets_tests.in_memory.ledger import is_unsubscribed
+from helpdesk_assets_tests.in_memory.ledger import is_unsubscribed, listening_since
 from helpdesk_assets_tests.in_memory.newer_wins import Row
 from helpdesk_assets_tests.in_memory.repeated_rows import count_repeated
 
@@ -59,10 +60,10 @@ def count_batch(dataset: InMemoryDataset, manifest: Manifest) -> RunCounts:
 def count_run(
     dataset: InMemoryDataset,
     manifest: Manifest,
-    events: WebhookPolicy | None,
+    judging: Judging,
     seen: SyncState | None = None,
 ) -> RunCounts:
-    """Count all that a `RunCounts` holds; `events`: the policy if the ledger is kept by events."""
+    """Count all that a `RunCounts` holds."""
     rows = dataset.rows(tables.TICKETS)
     counted = count_batch(dataset, manifest)
     batch = dataset.batch(manifest) if manifest.rows else []
@@ -75,7 +76,7 @@ def count_run(
         key=lambda each: (-each.lag_seconds, each.ticket_id),
     )
     times = [row["modifiedTime"] for row in rows if row["modifiedTime"] is not None]
-    repeated = count_repeated(dataset, manifest, has_events=events is not None)
+    repeated = count_repeated(dataset, manifest, has_events=judging.is_by_events)
     return replace(
         counted,
         batch_tickets=len({row["ticket_id"] for row in batch}),
@@ -86,7 +87,12 @@ def count_run(
         missed=tuple(missed[:MISSED_SAMPLE]),
         missed_since=min((each.modified_time for each in missed), default=None),
         index_lag_p99=_index_lag(dataset, manifest),
-        webhooks=_count_webhooks(dataset, manifest, events) if events else None,
+        webhooks=replace(
+            _count_webhooks(dataset, manifest, judging),
+            judged_by=judging.by,
+            not_judged=judging.not_judged,
+            loaded_until=judging.loaded_until,
+        ),
         rows_lost=max(
             0, (seen.facts.distinct_rows if seen else 0) - (len(rows) - repeated["repeated_keys"])
         ),
@@ -144,9 +150,13 @@ def _index_lag(dataset: InMemoryDataset, manifest: Manifest) -> float:
 
 
 def _count_webhooks(
-    dataset: InMemoryDataset, manifest: Manifest, policy: WebhookPolicy
+    dataset: InMemoryDataset, manifest: Manifest, judging: Judging
 ) -> WebhookCounts:
-    bounds = judging_window(manifest, policy)
+    if judging.by is JudgedBy.TABLE:
+        return _count_by_table(dataset, manifest, judging)
+    if judging.by is JudgedBy.NOTHING:
+        return WebhookCounts()
+    bounds, policy = judging_window(manifest, judging), judging.policy
     heard, latencies = [], []
     for event in dataset.rows(tables.WEBHOOK_EVENTS):
         received, version = event["received_at"], event["modifiedTime"]
@@ -161,17 +171,20 @@ def _count_webhooks(
         (row["ticket_id"], row["modifiedTime"])
         for row in dataset.rows(tables.RAW_TICKET_CHANGES)
         if row["_fetched_at"] >= bounds.reads_from
-        and bounds.reads_from < row["modifiedTime"] <= bounds.delivered_by
+        and row["modifiedTime"] > bounds.heard_after
+        and row["modifiedTime"] >= listening_since(dataset)
         and not is_unsubscribed(row, policy)
     }
-    unheard = [at for _, at in changes if last is None or at > last]
+    ripe = [at for _, at in changes if at <= bounds.delivered_by]
+    unheard = [at for at in ripe if last is None or at > last]
     written = [
         row["reason"]
         for row in dataset.rows(tables.MISSED_UPDATES)
         if row["_judged_by"] == manifest.run_id
     ]
     return WebhookCounts(
-        judged=sum(at > bounds.counted_after for _, at in changes),
+        judged=sum(at > bounds.counted_after for at in ripe),
+        pending=len(changes) - len(ripe),
         late=written.count("late"),
         not_subscribed=written.count("not_subscribed"),
         webhook_only=written.count("webhook_only"),
@@ -181,6 +194,21 @@ def _count_webhooks(
         last_event=last,
         changes_since_last_event=len(unheard),
         first_change_since_last_event=min(unheard, default=None),
+    )
+
+
+def _count_by_table(
+    dataset: InMemoryDataset, manifest: Manifest, judging: Judging
+) -> WebhookCounts:
+    bounds = judging_window(manifest, judging)
+    newest: dict[str, datetime] = {}
+    for row in dataset.batch(manifest) if manifest.rows else ():
+        at = newest.get(row["ticket_id"], row["modifiedTime"])
+        newest[row["ticket_id"]] = max(at, row["modifiedTime"])
+    after = manifest.initial_watermark or bounds.since
+    return WebhookCounts(
+        judged=sum(after < at <= bounds.delivered_by for at in newest.values()),
+        pending=sum(at > bounds.delivered_by for at in newest.values()),
     )
 
 

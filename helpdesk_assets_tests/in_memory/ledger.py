@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from helpdesk_assets.model.batch import Manifest
-from helpdesk_assets.model.webhooks import LedgerReason, LedgerSource, WebhookPolicy
+from helpdesk_assets.model.judging import Judging, judging_of_run
+from helpdesk_assets.model.state import SyncState
+from helpdesk_assets.model.webhooks import JudgedBy, LedgerReason, WebhookPolicy
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.statements.judging_window import JudgingWindow, judging_window
 from helpdesk_assets.warehouse.statements.missed_updates import DELETION_TOLERANCE
 from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset
 from helpdesk_assets_tests.in_memory.newer_wins import Row
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +54,26 @@ class _Version:
         return event["modifiedTime"] in (None, self.modified) or is_both_ends
 
 
-def uses_events(dataset: InMemoryDataset, webhooks: WebhookPolicy) -> bool:
-    """Return whether the ledger is kept by events."""
-    if not webhooks.enabled or webhooks.ledger_source is LedgerSource.TABLE:
-        return False
-    return webhooks.ledger_source is LedgerSource.EVENTS or bool(
-        dataset.rows(tables.WEBHOOK_EVENTS)
-    )
+def judging(
+    dataset: InMemoryDataset, manifest: Manifest, policy: WebhookPolicy, state: SyncState | None
+) -> Judging:
+    """Return what a run judges."""
+    has_events = bool(dataset.rows(tables.WEBHOOK_EVENTS))
+    return judging_of_run(policy, manifest, state, has_events=has_events)
 
 
-def by_table(dataset: InMemoryDataset, manifest: Manifest, policy: WebhookPolicy) -> Iterator[Row]:
+def rows(dataset: InMemoryDataset, manifest: Manifest, judging: Judging) -> Iterator[Row]:
+    """Yield what a run writes into the ledger."""
+    if judging.by is JudgedBy.EVENTS:
+        yield from by_events(dataset, manifest, judging)
+    elif judging.by is JudgedBy.TABLE:
+        yield from by_table(dataset, manifest, judging)
+
+
+def by_table(dataset: InMemoryDataset, manifest: Manifest, judging: Judging) -> Iterator[Row]:
     """Yield changes of the batch that are older than the grace and that tickets lacks."""
-    for row in _missing(dataset, manifest):
+    policy = judging.policy
+    for row in _missing(dataset, manifest, judging):
         if row["modifiedTime"] > manifest.served_at - policy.grace:
             continue
         held = dataset.ticket(row["ticket_id"])
@@ -73,15 +85,15 @@ def by_table(dataset: InMemoryDataset, manifest: Manifest, policy: WebhookPolicy
         }
 
 
-def by_events(dataset: InMemoryDataset, manifest: Manifest, policy: WebhookPolicy) -> Iterator[Row]:
+def by_events(dataset: InMemoryDataset, manifest: Manifest, judging: Judging) -> Iterator[Row]:
     """Yield changes that no event delivered in time, and events that polling missed."""
-    bounds = judging_window(manifest, policy)
+    bounds, policy = judging_window(manifest, judging), judging.policy
     events: dict[str, list[Row]] = {}
     for event in dataset.rows(tables.WEBHOOK_EVENTS):
         if event["received_at"] >= bounds.reads_from:
             events.setdefault(event["ticket_id"], []).append(event)
     versions: dict[tuple[str, datetime], list[_Version]] = {}
-    for version in _versions(dataset, manifest, policy, bounds):
+    for version in _versions(dataset, manifest, judging, bounds):
         if version.modified <= bounds.delivered_by:
             versions.setdefault((version.ticket_id, version.modified), []).append(version)
     for (ticket_id, _), found in versions.items():
@@ -108,40 +120,54 @@ def _word(row: Row, column: str) -> str:
     return "created" if is_new else "updated"
 
 
-def _missing(dataset: InMemoryDataset, manifest: Manifest) -> Iterator[Row]:
-    """Yield the batch's versions that tickets lacks; on the first load only where it has older."""
+def _missing(dataset: InMemoryDataset, manifest: Manifest, judging: Judging) -> Iterator[Row]:
+    """Yield the batch's versions that tickets lacks, and that no earlier run has merged."""
+    bounds = judging_window(manifest, judging)
+    merged: dict[str, datetime] = {}
+    for row in dataset.rows(tables.RAW_TICKET_CHANGES):
+        if row["_fetched_at"] >= bounds.reads_from and (
+            row["_fetched_at"] < (bounds.merged_until or bounds.reads_from)
+            or row["_run_id"] in judging.closed_runs
+        ):
+            newest = merged.get(row["ticket_id"], row["modifiedTime"])
+            merged[row["ticket_id"]] = max(newest, row["modifiedTime"])
     for row in dataset.batch(manifest) if manifest.rows else ():
-        held = dataset.ticket(row["ticket_id"])
-        if held is None:
-            if not manifest.first_load:
-                yield row
-        elif (
+        held, modified = dataset.ticket(row["ticket_id"]), row["modifiedTime"]
+        if modified <= bounds.reads_from or merged.get(row["ticket_id"], EPOCH) >= modified:
+            continue
+        if held is None or (
             held["modifiedTime"] is not None
-            and held["modifiedTime"] < row["modifiedTime"]
+            and held["modifiedTime"] < modified
             and not (row["_tombstone"] and held["deletedTime"] is not None)
         ):
             yield row
 
 
 def _versions(
-    dataset: InMemoryDataset, manifest: Manifest, policy: WebhookPolicy, bounds: JudgingWindow
+    dataset: InMemoryDataset, manifest: Manifest, judging: Judging, bounds: JudgingWindow
 ) -> Iterator[_Version]:
-    received = [row["received_at"] for row in dataset.rows(tables.WEBHOOK_EVENTS)]
-    listening = min(received, default=None)
+    policy, listening = judging.policy, listening_since(dataset)
     for row in dataset.rows(tables.RAW_TICKET_CHANGES):
         if (
             row["_fetched_at"] >= bounds.stored_since
             and row["modifiedTime"] > bounds.stored_since
-            and (listening is None or row["modifiedTime"] >= listening)
+            and row["modifiedTime"] >= listening
         ):
             is_past = row["modifiedTime"] <= bounds.counted_after
             yield replace(_version(row, policy), is_past=is_past)
-    for row in _missing(dataset, manifest):
-        yield _version(row, policy)
+    for row in _missing(dataset, manifest, judging):
+        if row["modifiedTime"] >= listening:
+            yield _version(row, policy)
     for row in dataset.rows(tables.MISSED_UPDATES):
         if row["reason"] == LedgerReason.MISSED and row["detected_at"] >= bounds.open_since:
             key = row["ticket_id"], row["modifiedTime"], row["_content_hash"]
             yield _Version(*key, is_open=True)
+
+
+def listening_since(dataset: InMemoryDataset) -> datetime:
+    """Return when the first event ever came; without any, every change is to be heard of."""
+    received = [row["received_at"] for row in dataset.rows(tables.WEBHOOK_EVENTS)]
+    return min(received, default=EPOCH)
 
 
 def _version(row: Row, policy: WebhookPolicy) -> _Version:

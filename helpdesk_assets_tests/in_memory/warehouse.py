@@ -18,7 +18,7 @@ from helpdesk_assets.model.state import (
     RunRecord,
     SyncState,
 )
-from helpdesk_assets.model.webhooks import WebhookPolicy
+from helpdesk_assets.model.webhooks import JudgedBy, WebhookPolicy
 from helpdesk_assets.settings import MIN_LISTING_DELAY
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
@@ -120,13 +120,12 @@ class InMemoryWarehouse:
         return self._dataset.merge(spec, stagings[manifest.staging])
 
     def merge_missed(self, manifest: Manifest, webhooks: WebhookPolicy) -> MergeReport:
-        spec, rows = tables.MISSED_UPDATES, list[Row]()
-        has_rows = webhooks.enabled and self._has_rows(manifest)
-        if ledger.uses_events(self._dataset, webhooks) and (has_rows or manifest.rows == 0):
-            rows = list(ledger.by_events(self._dataset, manifest, webhooks))
-        elif has_rows and manifest.ground_reason is None:
-            rows = list(ledger.by_table(self._dataset, manifest, webhooks))
-        return self._dataset.merge(spec, rows)
+        judging = ledger.judging(self._dataset, manifest, webhooks, self.read_state())
+        is_judged = judging.by is not JudgedBy.NOTHING
+        rows = list[Row]()
+        if is_judged and (self._has_rows(manifest) or manifest.rows == 0):
+            rows = list(ledger.rows(self._dataset, manifest, judging))
+        return self._dataset.merge(tables.MISSED_UPDATES, rows)
 
     def merge_tickets(self, manifest: Manifest) -> MergeReport:
         spec, now = tables.TICKETS, datetime.now(UTC)
@@ -150,15 +149,15 @@ class InMemoryWarehouse:
         self, manifest: Manifest, webhooks: WebhookPolicy
     ) -> tuple[RunCounts, SyncState | None]:
         self._has_rows(manifest)
-        events = webhooks if ledger.uses_events(self._dataset, webhooks) else None
         state = self.read_state()
+        judging = ledger.judging(self._dataset, manifest, webhooks, state)
         if manifest.is_range:
-            facts = counts.count_run(self._dataset, manifest, events)
+            facts = counts.count_run(self._dataset, manifest, judging)
         else:
             if state is None or state.run_id != manifest.run_id:
                 if (state.version if state else 0) != manifest.expected_version:
                     raise ConcurrentUpdate("Another run moved the watermark; run the sync again.")
-                facts = counts.count_run(self._dataset, manifest, events, state)
+                facts = counts.count_run(self._dataset, manifest, judging, state)
                 state = self._commit(manifest, facts)
             facts = state.facts
         self.drop_staging(manifest)

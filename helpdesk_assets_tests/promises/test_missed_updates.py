@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from helpdesk_assets.extract.plan import RequestedMode
 from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness, as_versions
 
 
@@ -81,3 +82,19 @@ def test_listing_fallback_also_records_missed_updates(harness: Harness) -> None:
     harness.simulator.fault("error_500", on="search")
     harness.sync()
     assert harness.missed() == as_versions(lost)
+
+
+def test_rows_put_back_by_table_are_not_missed(harness: Harness) -> None:
+    harness.sync()
+    ids = sorted(harness.tickets())
+    harness.deliver(harness.simulator.change(ids=ids[:2]))
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    harness.sync()
+    harness.delete_rows(ids[:3])
+    harness.reconcile()
+    harness.delete_rows(ids[:3])
+    harness.repair(ids[:3])
+    harness.delete_rows(ids[:3])
+    harness.sync(RequestedMode.FULL)
+    assert harness.missed() == set()
+    harness.assert_equal()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from helpdesk_assets.errors import ConcurrentUpdate
+from helpdesk_assets.extract.plan import RequestedMode
+from helpdesk_assets.model.webhooks import JudgedBy
 from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness, as_versions
 
 
@@ -39,7 +41,6 @@ def test_only_lost_webhooks_are_missed_despite_duplicates_and_delays(
         **dict.fromkeys(as_versions(slow), "late"),
     }
     assert report.facts.missed_total == 5
-    assert report.facts.webhooks is not None
     assert (report.facts.webhooks.judged, report.facts.webhooks.late) == (13, 2)
 
     # These arrive after the sync has stored their tickets and recorded them as missed.
@@ -49,7 +50,6 @@ def test_only_lost_webhooks_are_missed_despite_duplicates_and_delays(
         **dict.fromkeys(as_versions(lost), "missed"),
         **dict.fromkeys(as_versions([*slow, *after]), "late"),
     }
-    assert report.facts.webhooks is not None
     assert (report.facts.missed_total, report.facts.webhooks.late) == (0, 2)
     harness_with_event.assert_equal()
 
@@ -108,7 +108,6 @@ def test_webhook_only_changes_are_reported(harness_with_event: Harness) -> None:
     report = harness_with_event.sync()
     assert harness_with_event.reasons() == dict.fromkeys(as_versions(hidden), "webhook_only")
     assert report.facts.missed_total == 0
-    assert report.facts.webhooks is not None
     assert report.facts.webhooks.webhook_only == 1
     harness_with_event.assert_equal()
 
@@ -117,5 +116,37 @@ def test_before_the_first_event_the_table_decides(harness: Harness) -> None:
     harness.sync()
     (lost,) = harness.simulator.change(1)
     harness.simulator.advance(SECONDS_PAST_GRACE)
-    assert harness.sync().facts.webhooks is None
+    assert harness.sync().facts.webhooks.judged_by is JudgedBy.TABLE
     assert harness.reasons() == dict.fromkeys(as_versions([lost]), "stale")
+
+
+def test_without_webhooks_nobody_is_told_of_any_missed(harness: Harness) -> None:
+    harness.sync(webhooks_enabled="auto")
+    ids = sorted(harness.tickets())
+    harness.simulator.change(ids=ids[:3])
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    for full in (RequestedMode.AUTO, RequestedMode.FULL):
+        report = harness.sync(full, webhooks_enabled="auto")
+        assert report.result()["missed_updates_detected"] == 0
+        assert report.result()["webhooks"] == "not judged: no webhook has been stored yet"
+    harness.delete_rows(ids[3:5])
+    harness.reconcile(webhooks_enabled="auto")
+    harness.delete_rows(ids[5:7])
+    harness.repair(ids[5:7], webhooks_enabled="auto")
+    assert harness.missed() == set()
+    harness.assert_equal()
+
+
+def test_rows_put_back_by_events_are_not_missed(
+    harness_with_event: Harness,
+) -> None:
+    ids = sorted(harness_with_event.tickets())
+    harness_with_event.delete_rows(ids[:3])
+    harness_with_event.reconcile()
+    harness_with_event.delete_rows(ids[3:6])
+    harness_with_event.repair(ids[3:6])
+    harness_with_event.delete_rows(ids[6:9])
+    harness_with_event.make_stale(ids[9:12])
+    harness_with_event.sync(RequestedMode.FULL)
+    assert harness_with_event.missed() == set()
+    harness_with_event.assert_equal()

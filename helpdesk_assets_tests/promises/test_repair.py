@@ -127,3 +127,4 @@ def test_before_any_run_tickets_are_new_not_missed(harness: Harness) -> None:
     assert harness.state() is None
     facts = harness.sync().facts
     assert (facts.rows, facts.inserted, facts.unchanged) == (60, 55, 5)
+    assert facts.missed_total == 0

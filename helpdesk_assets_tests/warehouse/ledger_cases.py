@@ -14,8 +14,10 @@ from itertools import count
 from typing import Any
 
 from helpdesk_assets.model.batch import Manifest, Version
+from helpdesk_assets.model.judging import Judging
+from helpdesk_assets.model.state import RunCounts
 from helpdesk_assets.model.tickets import Window
-from helpdesk_assets.model.webhooks import LedgerSource, WebhookPolicy
+from helpdesk_assets.model.webhooks import JudgedBy, LedgerSource, WebhookPolicy
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
@@ -26,6 +28,8 @@ from helpdesk_assets_tests.batches import NOON, SMALL
 
 GRACE = timedelta(minutes=5)
 POLICY = WebhookPolicy(enabled=True, ledger_source=LedgerSource.AUTO, grace=GRACE, lookback=GRACE)
+EVENTS = Judging(JudgedBy.EVENTS, POLICY)
+TABLE = Judging(JudgedBy.TABLE, POLICY)
 BIG = 1_000_000
 
 
@@ -121,6 +125,13 @@ class LedgerCases:
         found = {row["ticket_id"]: row["reason"] for row in rows}
         assert len(found) == len(rows)
         return found
+
+    def close(self, manifest: Manifest, policy: WebhookPolicy = POLICY) -> RunCounts:
+        """Merge the batch, close the run as the next one, and return its counts."""
+        state = self.sync_tables.read_state()
+        following = replace(manifest, expected_version=state.version if state else 0)
+        self.sync_tables.merge_tickets(following)
+        return self.sync_tables.commit_run(following, policy)[0]
 
     def rows(self) -> list[dict[str, Any]]:
         return list(self.warehouse.list_rows(tables.MISSED_UPDATES.name))

@@ -18,7 +18,8 @@ import pytest
 import helpdesk_assets
 from helpdesk_assets.extract.checkpoint import CHECKPOINT_EVERY
 from helpdesk_assets.extract.plan import RequestedMode
-from helpdesk_assets.model.webhooks import LedgerSource
+from helpdesk_assets.model.judging import Judging
+from helpdesk_assets.model.webhooks import JudgedBy, LedgerSource
 from helpdesk_assets.receiver.refusals import Refusal, RefusalStore
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.base import ManualState
@@ -72,8 +73,10 @@ def run_scenario(harness: Harness) -> None:
     with connected(harness.settings) as sync_tables:
         sync_tables.missed_in_last_hours(24)
         sync_tables.last_advances(5)
-        days = harness.settings.webhooks
-        sync_tables.webhook_days(datetime.now(UTC) - timedelta(days=2), days, run_id="days")
+        for judged_by in JudgedBy:
+            judging = Judging(judged_by, harness.settings.webhooks)
+            since = datetime.now(UTC) - timedelta(days=2)
+            sync_tables.webhook_days(since, judging, run_id=f"days {judged_by}")
         seen = sync_tables.read_state()
         assert seen is not None
         manual_state = ManualState(

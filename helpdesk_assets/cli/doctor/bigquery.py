@@ -19,6 +19,7 @@ from helpdesk_assets.errors import (
 )
 from helpdesk_assets.formatting import format_time
 from helpdesk_assets.model.batch import batch_staging_name
+from helpdesk_assets.model.webhooks import NotJudged
 from helpdesk_assets.naming import batch_id
 from helpdesk_assets.operations.account import check_account
 from helpdesk_assets.operations.ground import full_load_reason
@@ -82,6 +83,7 @@ def _check_warehouse(warehouse: BigQueryClient, settings: Settings) -> Iterator[
     yield run_check("tables as the last run left them", lambda: _ground(sync_tables))
     yield run_check("state row", lambda: _state_row(warehouse, settings.sync_name))
     yield run_check(f"view {history_view.NAME}", lambda: _view(warehouse))
+    yield run_check("webhooks", lambda: _webhooks(warehouse, settings))
     yield run_check("right to create and drop a table", lambda: _create_and_drop(warehouse))
 
 
@@ -163,6 +165,18 @@ def _view(warehouse: BigQueryClient) -> str:
     if Schema(warehouse).view(history_view.NAME) is None:
         return NOT_CREATED_YET.format("sync")
     return "exists; each sync keeps it up to date"
+
+
+def _webhooks(warehouse: BigQueryClient, settings: Settings) -> str:
+    """Say by what missed updates are judged: events, the tickets table, or nothing."""
+    judging = SyncTables.from_settings(warehouse, settings).judging(settings.webhooks)
+    if judging.not_judged is NotJudged.NO_EVENT:
+        return (
+            f"{judging.text}, so no change is called missed. Judging begins with the first one "
+            "that `helpdesk-assets webhooks` stores; if another function writes the tickets "
+            "table, set WEBHOOK_LEDGER=table"
+        )
+    return judging.text
 
 
 def _create_and_drop(warehouse: BigQueryClient) -> str:

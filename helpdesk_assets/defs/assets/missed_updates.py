@@ -19,8 +19,9 @@ from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest
     tables.MISSED_UPDATES,
     deps=[RAW_TICKET_CHANGES],
     details="A change counts as missed if it is older than WEBHOOK_GRACE_SECONDS and no event of "
-    "the receiver delivered it. Without this project's receiver, it counts if the tickets table "
-    "does not have it yet. Nothing is recorded on the first load or with WEBHOOKS_ENABLED=false.",
+    "the receiver delivered it. With WEBHOOK_LEDGER=table it counts if the tickets table does not "
+    "have it yet. Nothing is judged before the first event is stored, on the first load, of rows "
+    "that somebody deleted by hand, or with WEBHOOKS_ENABLED=false.",
 )
 def missed_updates(
     context: dg.AssetExecutionContext, bigquery: HelpdeskBigQuery

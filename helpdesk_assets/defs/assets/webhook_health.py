@@ -26,7 +26,7 @@ class WebhookHealthConfig(dg.Config):
     description="What webhooks delivered in time, late or never, per day.\n\nRuns one query over "
     "missed_updates and the stored events, once a day and whenever you materialise it. It stores "
     "nothing: the chart and the numbers are in its metadata, and the UI plots those of the last "
-    "whole day.",
+    "whole day. Until a webhook has been stored, nothing is judged and it says so.",
     group_name="helpdesk",
     owners=[f"team:{TEAM}"],
     kinds={"bigquery", "python"},
@@ -42,7 +42,6 @@ def webhook_health(
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     since = today - timedelta(days=config.days - 1)
     with as_failure(), bigquery.sync_tables() as sync_tables:
-        days = sync_tables.webhook_days(
-            since, bigquery.settings().webhooks, run_id=context.run.run_id
-        )
-    return dg.MaterializeResult(metadata=metadata.health(days, today.date()))
+        judging = sync_tables.judging(bigquery.settings().webhooks)
+        days = sync_tables.webhook_days(since, judging, run_id=context.run.run_id)
+    return dg.MaterializeResult(metadata=metadata.health(days, today.date(), judging))

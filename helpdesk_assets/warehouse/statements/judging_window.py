@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from helpdesk_assets.model.batch import BATCH_TTL, Manifest, Mode
-from helpdesk_assets.model.webhooks import Unsubscribed, WebhookPolicy
+from helpdesk_assets.model.judging import Judging, is_load
+from helpdesk_assets.model.webhooks import Unsubscribed
 from helpdesk_assets.warehouse.query import Parameter
 from helpdesk_assets.warehouse.table_spec import ColumnType
 
@@ -32,12 +33,15 @@ class JudgingWindow:
 
     Attributes:
         since: start of the run's window; nothing before it is judged by its time.
-        stored_since: changes after this are judged too, if a delayed run stored them late.
+        stored_since: changes after this are judged too, if a delayed run stored them late, unless
+            a load has read them.
         counted_after: changes after this are judged for the first time.
         delivered_by: changes up to this are judged: their grace period is over.
         settled: events up to this must have been polled by now, since no later window reaches
             back to them; None if the run did not read a whole window.
         open_since: `missed` rows detected since this may still turn `late`.
+        merged_until: what a run stored before this has been merged, since each run that moved the
+            watermark there merged all that it found.
     """
 
     since: datetime
@@ -46,11 +50,18 @@ class JudgingWindow:
     delivered_by: datetime
     settled: datetime | None
     open_since: datetime
+    loaded_until: datetime | None = None
+    merged_until: datetime | None = None
 
     @property
     def reads_from(self) -> datetime:
         """The oldest event or version that is read."""
         return min(self.stored_since, self.open_since)
+
+    @property
+    def heard_after(self) -> datetime:
+        """Changes after this should have been heard of: they are known, and no load read them."""
+        return max(self.reads_from, self.loaded_until or self.reads_from)
 
     def parameters(self) -> tuple[Parameter, ...]:
         """Return the bounds that a statement names; `settled` and `since` only together."""
@@ -66,15 +77,14 @@ class JudgingWindow:
         return tuple(Parameter(name, ColumnType.TIMESTAMP, at) for name, at in named.items())
 
 
-def judging_window(manifest: Manifest, policy: WebhookPolicy) -> JudgingWindow:
+def judging_window(manifest: Manifest, judging: Judging) -> JudgingWindow:
     """Return the bounds of a run.
 
-    On a first load, and over a requested range, nothing is judged by its time: which webhooks were
-    expected then is not known.
+    Over a requested range nothing is judged by its time: the syncs around it judge that time.
     """
-    served, watermark = manifest.served_at, manifest.initial_watermark
+    served, watermark, policy = manifest.served_at, manifest.initial_watermark, judging.policy
     since = stored_since = served
-    if not manifest.first_load and not manifest.is_range:
+    if not is_load(manifest) and not manifest.is_range:
         if manifest.mode is Mode.INCREMENTAL and manifest.window.since is not None:
             since = manifest.window.since
         elif watermark is not None:
@@ -82,6 +92,8 @@ def judging_window(manifest: Manifest, policy: WebhookPolicy) -> JudgingWindow:
         # A delayed run may store what it read after other runs have judged that time, and then
         # fail or die.
         stored_since = since - BATCH_TTL
+        if judging.loaded_until is not None:
+            stored_since = min(served, max(stored_since, judging.loaded_until))
     lookback = watermark - since if watermark is not None else policy.lookback
     if manifest.lookback is not None:
         # This window may reach back further than the next one will.
@@ -95,6 +107,8 @@ def judging_window(manifest: Manifest, policy: WebhookPolicy) -> JudgingWindow:
         if since < served and manifest.advances_watermark
         else None,
         open_since=served - LATE_WITHIN,
+        loaded_until=judging.loaded_until,
+        merged_until=watermark,
     )
 
 

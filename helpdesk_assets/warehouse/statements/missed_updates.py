@@ -13,20 +13,23 @@ Without our receiver, `missed_by_table` judges instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import timedelta
 from textwrap import indent
 
 from helpdesk_assets.model.batch import Manifest
-from helpdesk_assets.model.webhooks import Unsubscribed, WebhookPolicy
+from helpdesk_assets.model.judging import Judging
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.statements.batch import batch
 from helpdesk_assets.warehouse.statements.judging_window import (
+    JudgingWindow,
     judging_window,
     unsubscribed_as_sql,
 )
-from helpdesk_assets.warehouse.statements.missed_by_table import missing_from_tickets
+from helpdesk_assets.warehouse.statements.missed_by_table import (
+    merged_before_parameters,
+    missing_from_tickets,
+)
 from helpdesk_assets.warehouse.table_spec import ColumnType
 
 # Different machines set the times of a deletion and of the event about it.
@@ -65,31 +68,29 @@ JUDGED = """\
   GROUP BY V.ticket_id, V.modifiedTime"""
 
 
-def missed_by_events(dataset: Dataset, manifest: Manifest, policy: WebhookPolicy) -> Query:
+def missed_by_events(dataset: Dataset, manifest: Manifest, judging: Judging) -> Query:
     """Select changes that no event delivered in time, and events that polling missed.
 
     Judges three sets: (1) versions stored since `window.since`, also by runs that found them
     younger than the grace period, plus one day of slack for runs that stored late and never
-    committed; (2) batch rows missing from `tickets`, at any age; (3) open `missed` rows, which a
-    late event may turn into `late`.
+    committed; (2) batch rows missing from `tickets` that no earlier run has merged, as far back as
+    events are read; (3) open `missed` rows, which a late event may turn into `late`.
 
-    Set (1) leaves out changes before the first event ever: there was no receiver to send one to.
+    Changes before the first event ever are left out: there was no receiver to send one to.
     Tombstones are judged until `tickets` has the ticket as deleted, since their times may differ
     each time.
 
     Args:
         dataset: where the tables are.
-        manifest: the batch.
-        policy: the grace period, and the changes that webhooks are not subscribed to.
+        manifest: the batch; not that of a load.
+        judging: the grace period, and the changes that webhooks are not subscribed to.
 
     Returns:
         The source of a MERGE into `missed_updates`.
     """
-    bounds = judging_window(manifest, policy)
+    bounds, policy = judging_window(manifest, judging), judging.policy
     unsubscribed, words = unsubscribed_as_sql("R", policy.unsubscribed)
-    missing, missing_parameters = _versions_missing_from_tickets(
-        dataset, manifest, policy.unsubscribed
-    )
+    missing, missing_parameters = _versions_missing_from_tickets(dataset, manifest, judging, bounds)
     raw = dataset.table(tables.RAW_TICKET_CHANGES.name)
     tickets = dataset.table(tables.TICKETS.name)
     sql = f"""\
@@ -175,13 +176,13 @@ def _events(dataset: Dataset) -> str:
 
 
 def _versions_missing_from_tickets(
-    dataset: Dataset, manifest: Manifest, unsubscribed: Iterable[Unsubscribed]
+    dataset: Dataset, manifest: Manifest, judging: Judging, bounds: JudgingWindow
 ) -> tuple[str, tuple[Parameter, ...]]:
     """Select the batch rows that `tickets` lacks, as further versions to judge."""
     if manifest.rows == 0:
         return "", ()
     source = batch(dataset, manifest)
-    kinds, _ = unsubscribed_as_sql("S", unsubscribed)
+    kinds, _ = unsubscribed_as_sql("S", judging.policy.unsubscribed)
     notice = "S._tombstone" if manifest.may_have_tombstones else "FALSE"
     sql = f"""\
 UNION ALL
@@ -197,11 +198,12 @@ SELECT
 FROM (
 {indent(source.sql, "  ")}
 ) AS S
-LEFT JOIN {dataset.table(tables.TICKETS.name)} AS K
-ON K.ticket_id = S.ticket_id
-WHERE {missing_from_tickets(manifest)}
+CROSS JOIN first_event AS F
+{missing_from_tickets(dataset, manifest)}
+  AND (F.received_at IS NULL OR S.modifiedTime >= F.received_at)
 """
-    return indent(sql, "  "), source.parameters
+    parameters = (*source.parameters, *merged_before_parameters(bounds, judging))
+    return indent(sql, "  "), parameters
 
 
 def _events_not_polled(raw: str, tickets: str) -> str:

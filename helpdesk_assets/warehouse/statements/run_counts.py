@@ -16,13 +16,15 @@ from typing import Any
 import msgspec
 
 from helpdesk_assets.model.batch import Manifest
+from helpdesk_assets.model.judging import Judging
 from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.model.webhooks import (
     MISSED_REASONS,
     WEBHOOK_TIME_FIELDS,
+    JudgedBy,
     MissedUpdate,
+    NotJudged,
     WebhookCounts,
-    WebhookPolicy,
 )
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
@@ -45,7 +47,7 @@ SELECT 0 AS inserted, 0 AS updated, 0 AS unchanged, 0 AS rejected, 0 AS batch_ti
 def run_counts_query(
     dataset: Dataset,
     manifest: Manifest,
-    events: WebhookPolicy | None,
+    judging: Judging,
     seen: SyncState | None = None,
 ) -> Query:
     """Count one row: `facts`, the fields of `RunCounts`, and `is_whole`.
@@ -56,14 +58,17 @@ def run_counts_query(
     Args:
         dataset: where the tables are.
         manifest: the run.
-        events: the policy if our receiver's events judge the ledger, else None.
+        judging: what the run judges of webhooks.
         seen: the state row that the run began with; None: there is none, or it stays as it is.
     """
     counted = batch_counts(dataset, manifest)
     behind = ground_counts.behind(dataset, manifest, seen)
     index_lag = webhook_counts.index_lag(dataset, manifest)
-    webhook_fields, webhooks = _webhook_counts(dataset, manifest, events)
-    repeated_fields, repeated = repeated_counts(dataset, manifest, has_events=events is not None)
+    webhooks = webhook_counts.webhooks(dataset, manifest, judging)
+    webhook_fields = ",\n".join(
+        f"    E.{each.name} AS {each.name}" for each in fields(WebhookCounts)
+    )
+    repeated_fields, repeated = repeated_counts(dataset, manifest, has_events=judging.is_by_events)
     tickets = dataset.table(tables.TICKETS.name)
     missed = dataset.table(tables.MISSED_UPDATES.name)
     history = dataset.table(tables.RAW_TICKET_CHANGES.name)
@@ -86,7 +91,10 @@ SELECT TO_JSON_STRING(STRUCT(
   C.absent AS absent,
   GREATEST(0, @tickets_before - (W.row_count - W.repeated_keys)) AS rows_lost,
   G.behind AS behind,
-  H.history_rows AS history_rows{repeated_fields}{webhook_fields}
+  H.history_rows AS history_rows{repeated_fields},
+  STRUCT(
+{webhook_fields}
+  ) AS webhooks
 )) AS facts,
 C.absent = 0 AND C.batch_rows >= @batch_rows AS is_whole
 FROM (
@@ -130,18 +138,16 @@ CROSS JOIN (
 ) AS H
 CROSS JOIN (
 {indent(repeated.sql, "  ")}
-) AS R"""
-    if webhooks is not None:
-        sql += f"""
+) AS R
 CROSS JOIN (
 {indent(webhooks.sql, "  ")}
 ) AS E"""
-    more = (*index_lag.parameters, *(webhooks.parameters if webhooks is not None else ()))
     return Query(
         sql,
         (
             *counted.parameters,
-            *more,
+            *index_lag.parameters,
+            *webhooks.parameters,
             *behind.parameters,
             Parameter("tickets_before", ColumnType.INT64, seen.facts.distinct_rows if seen else 0),
             Parameter("batch_rows", ColumnType.INT64, manifest.rows),
@@ -161,19 +167,6 @@ def batch_counts_query(dataset: Dataset, manifest: Manifest) -> Query:
 
 def _run_id(manifest: Manifest) -> Parameter:
     return Parameter("run_id", ColumnType.STRING, manifest.run_id)
-
-
-def _webhook_counts(
-    dataset: Dataset, manifest: Manifest, events: WebhookPolicy | None
-) -> tuple[str, Query | None]:
-    """Return the webhooks' field of the JSON, and the query that it is read from."""
-    if events is None:
-        return "", None
-    names = [field.name for field in fields(WebhookCounts)]
-    struct = ",\n".join(f"    E.{name} AS {name}" for name in names)
-    return f",\n  STRUCT(\n{struct}\n  ) AS webhooks", webhook_counts.webhooks(
-        dataset, manifest, events
-    )
 
 
 def batch_counts(dataset: Dataset, manifest: Manifest) -> Query:
@@ -256,7 +249,7 @@ def run_counts_from_json(text: str | None) -> RunCounts:
         missed=missed,
         missed_since=_from_micros(since) if since is not None else None,
         index_lag_p99=float(stored.get("index_lag_p99") or 0.0),
-        webhooks=_webhooks_from(webhooks) if webhooks else None,
+        webhooks=_webhooks_from(webhooks or {}),
         repeated=(),
         **{name: int(stored.get(name) or 0) for name in (*_GROUND, *_REPEATED)},
     )
@@ -275,6 +268,10 @@ def _webhook_value(name: str, stored: Mapping[str, Any]) -> Any:
         return None if value is None else _from_micros(value)
     if name in ("latency_p50", "latency_p95"):
         return None if value is None else float(value)
+    if name == "judged_by":
+        return JudgedBy(value or JudgedBy.NOTHING)
+    if name == "not_judged":
+        return NotJudged(value) if value else None
     return int(value or 0)
 
 

@@ -8,9 +8,9 @@ from textwrap import fill, indent
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest, Mode
 from helpdesk_assets.model.codec import to_text
+from helpdesk_assets.model.judging import UNJUDGED, Judging
 from helpdesk_assets.model.run_history import read_counts_to_json, recent_runs_to_json
 from helpdesk_assets.model.state import Checkpoint, ReadCounts, SyncState
-from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.base import ManualState
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
@@ -67,7 +67,7 @@ def commit_statement(
     sync_name: str,
     manifest: Manifest,
     seen: SyncState | None,
-    events: WebhookPolicy | None = None,
+    judging: Judging = UNJUDGED,
 ) -> Query:
     """Build the statement that commits a run and counts its facts.
 
@@ -78,9 +78,9 @@ def commit_statement(
         sync_name: which row.
         manifest: the run.
         seen: the state row that the run began with; None if there was none.
-        events: see `run_counts_query`.
+        judging: what the run judges of webhooks.
     """
-    counted = run_counts_query(dataset, manifest, events, seen)
+    counted = run_counts_query(dataset, manifest, judging, seen)
     values = {
         "sync_name": "@sync_name",
         "watermark": "@watermark",

@@ -10,8 +10,14 @@ from datetime import timedelta
 
 from helpdesk_assets.errors import BatchGone
 from helpdesk_assets.model.batch import BATCH_TTL, Manifest
+from helpdesk_assets.model.judging import (
+    Judging,
+    depends_on_events,
+    judging,
+    judging_of_run,
+)
 from helpdesk_assets.model.state import SyncState
-from helpdesk_assets.model.webhooks import LedgerSource, WebhookPolicy
+from helpdesk_assets.model.webhooks import JudgedBy, WebhookPolicy
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
@@ -92,18 +98,19 @@ class MergeRequests:
         return MergeRequest(source, staging=manifest.staging)
 
     def missed(self, manifest: Manifest, webhooks: WebhookPolicy) -> MergeRequest:
-        """Take the changes that no webhook delivered.
+        """Take the changes that no webhook delivered; none in a run that judges nothing.
 
         By events there may be something to write without a batch as well: what came late.
         """
-        has_rows = webhooks.enabled and self._has_rows(manifest)
-        events = self.by_events(webhooks)
-        if events is not None and (has_rows or manifest.rows == 0):
-            return MergeRequest(missed_by_events(self._dataset, manifest, events))
-        # Rows that somebody took away look like changes that no webhook delivered.
-        if not has_rows or manifest.ground_reason is not None:
+        judging = self.judging_of_run(manifest, webhooks)
+        if judging.by is JudgedBy.NOTHING:
             return MergeRequest(None)
-        return MergeRequest(missed_by_table(self._dataset, manifest, webhooks))
+        has_rows = self._has_rows(manifest)
+        if judging.is_by_events and (has_rows or manifest.rows == 0):
+            return MergeRequest(missed_by_events(self._dataset, manifest, judging))
+        if not has_rows:
+            return MergeRequest(None)
+        return MergeRequest(missed_by_table(self._dataset, manifest, judging))
 
     def tickets(self, manifest: Manifest) -> MergeRequest:
         """Take the batch as rows of tickets."""
@@ -119,21 +126,25 @@ class MergeRequests:
             forced=manifest.forced,
         )
 
-    def by_events(self, webhooks: WebhookPolicy) -> WebhookPolicy | None:
-        """Return the policy if the ledger is kept by the events of our receiver, else None.
+    def judging_of_run(self, manifest: Manifest, webhooks: WebhookPolicy) -> Judging:
+        """Return what a run judges of webhooks. Reads tables, which costs no query job."""
+        found = judging_of_run(
+            webhooks, manifest, self._state.read(), has_events=self._has_events(webhooks)
+        )
+        if found.is_by_events:
+            self._schema.ensure(tables.WEBHOOK_EVENTS)
+        return found
 
-        Reads tables, which costs no query job.
-        """
+    def judging(self, webhooks: WebhookPolicy) -> Judging:
+        """Return what a run would judge now. Reads tables, which costs no query job."""
+        return judging(webhooks, has_events=self._has_events(webhooks))
+
+    def _has_events(self, webhooks: WebhookPolicy) -> bool:
         events = tables.WEBHOOK_EVENTS
-        if not webhooks.enabled or webhooks.ledger_source is LedgerSource.TABLE:
-            return None
-        if webhooks.ledger_source is LedgerSource.EVENTS:
-            self._schema.ensure(events)
-            return webhooks
-        if not self._schema.exists(events):
-            return None
+        if not depends_on_events(webhooks) or not self._schema.exists(events):
+            return False
         rows = self._client.list_rows(events.name, columns=["event_id"], max_results=1)
-        return webhooks if next(rows, None) is not None else None
+        return next(rows, None) is not None
 
     def expect_batch(self, manifest: Manifest) -> None:
         """Fail if the batch's staging table is gone and its run has not committed."""

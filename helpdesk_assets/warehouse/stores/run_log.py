@@ -17,6 +17,7 @@ from helpdesk_assets.model.batch import Mode
 from helpdesk_assets.model.run_history import known_runs
 from helpdesk_assets.model.state import ReadCounts, RunRecord, SyncState
 from helpdesk_assets.model.tickets import Window
+from helpdesk_assets.model.webhooks import JudgedBy
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
@@ -117,6 +118,7 @@ def _run_to_row(sync_name: str, run: RunRecord) -> dict[str, Any]:
         "cursor": run.cursor,
         "closed_at": run.closed_at.isoformat(),
         **run.counts,
+        "judged_by": run.judged_by.value,
     }
 
 
@@ -146,4 +148,5 @@ def _record_from(row: Mapping[str, Any]) -> RunRecord | None:
         updated=cells.number("updated"),
         unchanged=cells.number("unchanged"),
         rejected=cells.number("rejected"),
+        judged_by=JudgedBy(cells.text("judged_by") or JudgedBy.NOTHING),
     )

@@ -20,6 +20,7 @@ from helpdesk_assets.errors import BatchGone, ConcurrentUpdate
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.codec import from_text
+from helpdesk_assets.model.judging import UNJUDGED, Judging
 from helpdesk_assets.model.run_history import (
     mode_and_reason,
     read_counts_from_json,
@@ -27,7 +28,6 @@ from helpdesk_assets.model.run_history import (
 )
 from helpdesk_assets.model.state import Checkpoint, ReadCounts, RunCounts, SyncState
 from helpdesk_assets.model.tickets import Window
-from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.staging import created_at
@@ -106,7 +106,7 @@ class StateTable:
         return [_state_from(row) for row in self._client.list_rows(tables.SYNC_STATE.name)]
 
     def commit_run(
-        self, manifest: Manifest, *, events: WebhookPolicy | None = None, attempt: int = 0
+        self, manifest: Manifest, judging: Judging = UNJUDGED, *, attempt: int = 0
     ) -> SyncState:
         """Record that the batch is durable in tickets, and move the watermark if the run may.
 
@@ -115,7 +115,7 @@ class StateTable:
 
         Args:
             manifest: the run.
-            events: see `run_counts.facts`.
+            judging: what the run judges of webhooks.
             attempt: which try of the step this is.
 
         Raises:
@@ -126,7 +126,7 @@ class StateTable:
             return committed
         seen = self.read()
         self._expect_version(manifest, seen)
-        statement = commit_statement(self._client.dataset, self._sync_name, manifest, seen, events)
+        statement = commit_statement(self._client.dataset, self._sync_name, manifest, seen, judging)
         self._client.run(statement, run_id=manifest.run_id, step="sync_state", attempt=attempt)
         if committed := self._committed_by(manifest.run_id):
             return committed
@@ -146,7 +146,7 @@ class StateTable:
         return next((state for state in self._own_rows() if state.run_id == run_id), None)
 
     def count_run(
-        self, manifest: Manifest, *, events: WebhookPolicy | None = None, attempt: int = 0
+        self, manifest: Manifest, judging: Judging = UNJUDGED, *, attempt: int = 0
     ) -> RunCounts:
         """Count what committing the run would count, and leave the state row alone.
 
@@ -154,7 +154,7 @@ class StateTable:
             BatchGone: rows of the batch are gone, from where it is kept or from tickets.
         """
         outcome = self._client.run(
-            run_counts_query(self._client.dataset, manifest, events),
+            run_counts_query(self._client.dataset, manifest, judging),
             run_id=manifest.run_id,
             step="facts",
             attempt=attempt,

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from helpdesk_assets.errors import HelpdeskAssetsError
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import BATCH_TTL, Manifest, Mode
+from helpdesk_assets.model.judging import Judging
 from helpdesk_assets.model.run_history import known_runs
 from helpdesk_assets.model.state import (
     Checkpoint,
@@ -30,7 +31,7 @@ from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.schema import Schema, is_json_as_text
 from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.merge.writer import TableWriter
-from helpdesk_assets.warehouse.statements import batch, history_view, webhook_days
+from helpdesk_assets.warehouse.statements import batch, history_view
 from helpdesk_assets.warehouse.statements.run_counts import batch_counts_query
 from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
 from helpdesk_assets.warehouse.stores.inventories import InventoryTables
@@ -39,6 +40,7 @@ from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest, MergeR
 from helpdesk_assets.warehouse.stores.repeated_rows import remove_repeated_rows
 from helpdesk_assets.warehouse.stores.run_log import RunLog
 from helpdesk_assets.warehouse.stores.state import StateTable, rows_gone
+from helpdesk_assets.warehouse.stores.webhook_history import read_days
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport, TableSpec
 
 log = logging.getLogger(__name__)
@@ -204,15 +206,15 @@ class SyncTables:
             BatchGone: rows of the batch are gone, from where it is kept or from tickets.
         """
         self.requests.expect_batch(manifest)
-        events = self.requests.by_events(webhooks)
+        judging = self.requests.judging_of_run(manifest, webhooks)
         if manifest.is_range:
-            facts = self._state.count_run(manifest, events=events, attempt=attempt)
+            facts = self._state.count_run(manifest, judging, attempt=attempt)
             closed = facts, self.read_state()
         else:
             # A retried run may have fetched its batch before an upgrade that added a column.
             for spec in (tables.SYNC_STATE, tables.SYNC_RUNS):
                 self._schema.ensure(spec)
-            state = self._state.commit_run(manifest, events=events, attempt=attempt)
+            state = self._state.commit_run(manifest, judging, attempt=attempt)
             if manifest.mode is Mode.FULL or state.version % RUNS_PER_LOG_WRITE == 0:
                 self._log_run(state, attempt)
             closed = state.facts, state
@@ -296,18 +298,12 @@ class SyncTables:
         )
         return next(int(row["missed"]) for row in outcome.rows)
 
+    def judging(self, webhooks: WebhookPolicy) -> Judging:
+        """Return what a run would judge of webhooks now. Costs no query job."""
+        return self.requests.judging(webhooks)
+
     def webhook_days(
-        self, since: datetime, webhooks: WebhookPolicy, *, run_id: str
+        self, since: datetime, judging: Judging, *, run_id: str
     ) -> tuple[WebhookDay, ...]:
-        """Return how webhooks did on each day since then; empty without webhooks."""
-        if not webhooks.enabled or not self._schema.exists(tables.MISSED_UPDATES):
-            return ()
-        by_events = self.requests.by_events(webhooks) is not None
-        outcome = self._client.run(
-            webhook_days.webhook_days_query(
-                self._dataset, since, webhooks.grace, by_events=by_events
-            ),
-            run_id=run_id,
-            step="webhook_health",
-        )
-        return tuple(webhook_days.webhook_day_from_row(row) for row in outcome.rows)
+        """Return how webhooks did on each day since then; empty if nothing is judged."""
+        return read_days(self._client, self.read_state(), since, judging, run_id=run_id)

@@ -14,7 +14,7 @@ from helpdesk_assets.model.webhooks import LedgerSource, Unsubscribed
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.statements.judging_window import LATE_WITHIN, judging_window
 from helpdesk_assets_tests.batches import NOON, SMALL
-from helpdesk_assets_tests.warehouse.ledger_cases import POLICY, LedgerCases, at
+from helpdesk_assets_tests.warehouse.ledger_cases import EVENTS, POLICY, LedgerCases, at
 
 LISTENING = -9_000.0
 FORCED = replace(POLICY, ledger_source=LedgerSource.EVENTS)
@@ -172,43 +172,6 @@ def test_row_absent_from_the_table_is_missed_at_any_age(cases: LedgerCases) -> N
     assert cases.row("stale")["stored_modifiedTime"] == at(-5_100)
 
 
-def test_first_load_counts_only_stale_rows(cases: LedgerCases) -> None:
-    cases.poll("absent", -60)
-    cases.poll("stale", -60)
-    cases.store("stale", -70)
-    first = cases.manifest(
-        ("absent", -60), ("stale", -60),
-        first_load=True, mode=Mode.FULL, window=Window(None, at(0)), initial_watermark=None,
-    )  # fmt: skip
-    assert cases.judge(first) == {"stale": "missed"}
-
-
-def test_nothing_is_missed_before_the_first_event(warehouse: BigQueryClient) -> None:
-    cases = LedgerCases(warehouse)
-    cases.poll("before", -60)
-    cases.poll("after", -20)
-    cases.event("first", -30, -29.9)
-    cases.poll("first", -30)
-    assert cases.judge(cases.manifest()) == {"after": "missed"}
-
-
-def test_auto_uses_the_table_until_the_first_event(warehouse: BigQueryClient) -> None:
-    cases = LedgerCases(warehouse)
-    cases.poll("absent", -60)
-    cases.poll("there", -60)
-    cases.store("there", -60)
-    batch = cases.manifest(("absent", -60), ("there", -60))
-    assert cases.judge(batch) == {"absent": "missing"}
-    assert warehouse.get_table("webhook_events", fresh=True) is None
-
-
-def test_by_events_reports_that_none_arrived(warehouse: BigQueryClient) -> None:
-    cases = LedgerCases(warehouse)
-    cases.poll("there", -60)
-    cases.store("there", -60)
-    assert cases.judge(cases.manifest(("there", -60)), FORCED) == {"there": "missed"}
-
-
 def test_by_table_ignores_events(cases: LedgerCases) -> None:
     cases.poll("there", -60)
     cases.store("there", -60)
@@ -285,21 +248,13 @@ def test_full_run_over_an_adopted_table_judges_its_last_day(cases: LedgerCases) 
     cases.event("told", -700, -699)
     adopting = cases.manifest(mode=Mode.FULL, window=Window(None, NOON), initial_watermark=None)
     assert cases.judge(adopting) == {"lost": "missed"}
-    assert judging_window(adopting, POLICY).settled is None
-
-
-def test_first_load_judges_nothing_by_time(cases: LedgerCases) -> None:
-    cases.poll("lost", -700)
-    first = cases.manifest(
-        mode=Mode.FULL, window=Window(None, NOON), initial_watermark=None, first_load=True
-    )
-    assert cases.judge(first) == {}
+    assert judging_window(adopting, EVENTS).settled is None
 
 
 def test_bounds_of_an_incremental_run() -> None:
     since = NOON - timedelta(hours=2, minutes=7)
     bounds = judging_window(
-        replace(SMALL, window=Window(since, NOON - timedelta(minutes=1))), POLICY
+        replace(SMALL, window=Window(since, NOON - timedelta(minutes=1))), EVENTS
     )
     assert bounds.since == since
     assert bounds.stored_since == since - timedelta(hours=24)
@@ -312,10 +267,10 @@ def test_bounds_of_an_incremental_run() -> None:
 
 def test_bounds_of_a_full_run_follow_its_watermark() -> None:
     full = replace(SMALL, mode=Mode.FULL, window=Window(None, NOON))
-    assert judging_window(full, POLICY).since == NOON - timedelta(hours=2, minutes=5)
+    assert judging_window(full, EVENTS).since == NOON - timedelta(hours=2, minutes=5)
 
 
 def test_older_rows_are_read_after_a_long_pause() -> None:
     paused = NOON - timedelta(days=30)
     manifest = replace(SMALL, window=Window(paused, NOON), initial_watermark=paused)
-    assert judging_window(manifest, POLICY).reads_from == paused - timedelta(hours=24)
+    assert judging_window(manifest, EVENTS).reads_from == paused - timedelta(hours=24)

@@ -11,7 +11,7 @@ from helpdesk_assets.warehouse.statements.judging_window import unsubscribed_as_
 from helpdesk_assets.warehouse.statements.missed_by_table import missed_by_table
 from helpdesk_assets.warehouse.statements.missed_updates import missed_by_events
 from helpdesk_assets_tests.batches import NOON, SMALL
-from helpdesk_assets_tests.warehouse.ledger_cases import POLICY
+from helpdesk_assets_tests.warehouse.ledger_cases import EVENTS, POLICY, TABLE
 from helpdesk_assets_tests.warehouse.statements.test_batch import DATASET, LARGE, sql, values
 
 EMPTY = replace(SMALL, rows=0, versions=())
@@ -39,31 +39,43 @@ FROM (
 ) AS S
 LEFT JOIN `acme.desk.tickets` AS K
 ON K.ticket_id = S.ticket_id
-WHERE S.modifiedTime <= @delivered_by
-  AND (K.ticket_id IS NULL OR K.modifiedTime < S.modifiedTime)
+LEFT JOIN (
+  SELECT ticket_id, MAX(modifiedTime) AS newest
+  FROM `acme.desk.raw_ticket_changes`
+  WHERE _fetched_at >= @reads_from
+    AND (_fetched_at < @merged_until OR _run_id IN UNNEST(@closed_runs))
+  GROUP BY ticket_id
+) AS M
+ON M.ticket_id = S.ticket_id
+WHERE (K.ticket_id IS NULL OR K.modifiedTime < S.modifiedTime)
+  AND S.modifiedTime > @reads_from
+  AND (M.newest IS NULL OR M.newest < S.modifiedTime)
+  AND S.modifiedTime <= @delivered_by
 """
 
 
 def test_by_table_absent_rows_older_than_grace_are_missed() -> None:
-    query = missed_by_table(DATASET, LARGE, POLICY)
+    query = missed_by_table(DATASET, LARGE, TABLE)
     assert query.sql == sql(BY_TABLE)
     assert values(query) == {
+        "merged_until": NOON - timedelta(hours=2),
+        "closed_runs": (),
+        "reads_from": NOON - timedelta(days=7),
         "detected_at": NOON,
         "delivered_by": NOON - timedelta(minutes=5),
         "run_id": "run-1",
     }
 
 
-def test_first_load_absences_are_not_missed() -> None:
-    query = missed_by_table(DATASET, replace(LARGE, first_load=True), POLICY)
-    assert query.sql == sql(BY_TABLE.replace("K.ticket_id IS NULL OR ", ""))
+def test_runs_that_closed_before_are_named() -> None:
+    judging = replace(TABLE, closed_runs=("run-0",))
+    assert values(missed_by_table(DATASET, LARGE, judging))["closed_runs"] == ("run-0",)
 
 
 def test_deletion_known_to_the_table_is_not_missed() -> None:
-    assert missed_by_table(DATASET, replace(LARGE, tombstones=1), POLICY).sql.endswith(
-        "  AND (K.ticket_id IS NULL OR K.modifiedTime < S.modifiedTime)\n"
-        "  AND NOT (S._tombstone AND K.deletedTime IS NOT NULL)"
-    )
+    known = "\n  AND NOT (S._tombstone AND K.deletedTime IS NOT NULL)\n"
+    assert known not in missed_by_table(DATASET, LARGE, TABLE).sql
+    assert known in missed_by_table(DATASET, replace(LARGE, tombstones=1), TABLE).sql
 
 
 BY_EVENTS = """
@@ -110,9 +122,21 @@ versions AS (
     SELECT <batch columns>, B._seq
     FROM `acme.desk.raw_ticket_changes__stg_x` AS B
   ) AS S
+  CROSS JOIN first_event AS F
   LEFT JOIN `acme.desk.tickets` AS K
   ON K.ticket_id = S.ticket_id
+  LEFT JOIN (
+    SELECT ticket_id, MAX(modifiedTime) AS newest
+    FROM `acme.desk.raw_ticket_changes`
+    WHERE _fetched_at >= @reads_from
+      AND (_fetched_at < @merged_until OR _run_id IN UNNEST(@closed_runs))
+    GROUP BY ticket_id
+  ) AS M
+  ON M.ticket_id = S.ticket_id
   WHERE (K.ticket_id IS NULL OR K.modifiedTime < S.modifiedTime)
+    AND S.modifiedTime > @reads_from
+    AND (M.newest IS NULL OR M.newest < S.modifiedTime)
+    AND (F.received_at IS NULL OR S.modifiedTime >= F.received_at)
   UNION ALL
   SELECT O.ticket_id, O.modifiedTime, O._content_hash, FALSE, FALSE, FALSE, TRUE, FALSE
   FROM `acme.desk.missed_updates` AS O
@@ -200,7 +224,7 @@ WHERE E.version > @since
 
 
 def test_by_events_changes_without_a_timely_event_are_missed() -> None:
-    query = missed_by_events(DATASET, LARGE, POLICY)
+    query = missed_by_events(DATASET, LARGE, EVENTS)
     assert query.sql == sql(BY_EVENTS)
     assert values(query) == {
         "since": NOON - timedelta(hours=2),
@@ -210,6 +234,8 @@ def test_by_events_changes_without_a_timely_event_are_missed() -> None:
         "settled": NOON,
         "open_since": NOON - timedelta(days=7),
         "reads_from": NOON - timedelta(days=7),
+        "merged_until": NOON - timedelta(hours=2),
+        "closed_runs": (),
         "grace_ms": 300_000,
         "deletion_tolerance_ms": 600_000,
         "detected_at": NOON,
@@ -218,7 +244,7 @@ def test_by_events_changes_without_a_timely_event_are_missed() -> None:
 
 
 def test_empty_batch_misses_nothing() -> None:
-    query = missed_by_events(DATASET, EMPTY, POLICY)
+    query = missed_by_events(DATASET, EMPTY, EVENTS)
     missing = BY_EVENTS[BY_EVENTS.index("  UNION ALL\n  SELECT\n    S.") :]
     missing = missing[: missing.index("  UNION ALL\n  SELECT O.")]
     assert query.sql == sql(BY_EVENTS.replace(missing, ""))
@@ -242,4 +268,8 @@ def test_unsubscribed_changes_are_matched_by_their_columns() -> None:
         "unsubscribed_1_status": ("closed", "solved"),
         "unsubscribed_1_priority": ("low",),
     }
-    assert values(missed_by_events(DATASET, LARGE, replace(POLICY, unsubscribed=kinds)))
+    assert values(
+        missed_by_events(
+            DATASET, LARGE, replace(EVENTS, policy=replace(POLICY, unsubscribed=kinds))
+        )
+    )

@@ -9,9 +9,10 @@ from textwrap import indent
 import pytest
 
 from helpdesk_assets.model.batch import Manifest, Mode
+from helpdesk_assets.model.judging import UNJUDGED
 from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.model.tickets import Window
-from helpdesk_assets.model.webhooks import Unsubscribed, WebhookCounts
+from helpdesk_assets.model.webhooks import JudgedBy, Unsubscribed, WebhookCounts
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.statements.ground_counts import behind
 from helpdesk_assets.warehouse.statements.repeated_rows import repeated_counts
@@ -19,7 +20,7 @@ from helpdesk_assets.warehouse.statements.run_counts import batch_counts, run_co
 from helpdesk_assets.warehouse.statements.webhook_counts import index_lag
 from helpdesk_assets.warehouse.stores.state import StateTable
 from helpdesk_assets_tests.batches import NOON, SMALL
-from helpdesk_assets_tests.warehouse.ledger_cases import POLICY, LedgerCases, at
+from helpdesk_assets_tests.warehouse.ledger_cases import EVENTS, POLICY, TABLE, LedgerCases, at
 from helpdesk_assets_tests.warehouse.statements.test_batch import DATASET, LARGE, sql, values
 
 EMPTY = replace(SMALL, rows=0, versions=())
@@ -58,7 +59,11 @@ SELECT TO_JSON_STRING(STRUCT(
   R.repeated_misses AS repeated_misses,
   R.repeated_events AS repeated_events,
   STRUCT(
+    E.judged_by AS judged_by,
+    E.not_judged AS not_judged,
+    E.loaded_until AS loaded_until,
     E.judged AS judged,
+    E.pending AS pending,
     E.late AS late,
     E.not_subscribed AS not_subscribed,
     E.webhook_only AS webhook_only,
@@ -176,69 +181,115 @@ CROSS JOIN (
   <repeated rows>
 ) AS R
 CROSS JOIN (
-  WITH events AS (
-    SELECT
-      GREATEST(received_at, IF(modifiedTime <= @served_at, modifiedTime, received_at)) AS event_at,
-      IF(modifiedTime IS NULL, NULL,
-        GREATEST(0, TIMESTAMP_DIFF(committed_at, modifiedTime, MILLISECOND) / 1000)) AS latency
-    FROM `acme.desk.webhook_events`
-    WHERE received_at >= @reads_from
-  ),
-  event_counts AS (
-    SELECT
-      COUNTIF(event_at > @counted_after) AS events,
-      APPROX_QUANTILES(IF(event_at > @counted_after, latency, NULL), 100) AS latencies,
-      MAX(event_at) AS last_event
-    FROM events
-  ),
-  versions AS (
-    SELECT R.ticket_id, R.modifiedTime
-    FROM `acme.desk.raw_ticket_changes` AS R
-    WHERE R._fetched_at >= @reads_from
-      AND R.modifiedTime > @reads_from
-      AND R.modifiedTime <= @delivered_by
-      AND NOT FALSE
-    GROUP BY R.ticket_id, R.modifiedTime
-  ),
-  change_counts AS (
-    SELECT
-      COUNTIF(V.modifiedTime > @counted_after) AS judged,
-      COUNTIF(E.last_event IS NULL OR V.modifiedTime > E.last_event) AS changes_since_last_event,
-      MIN(IF(E.last_event IS NULL OR V.modifiedTime > E.last_event, V.modifiedTime, NULL))
-        AS first_change_since_last_event
-    FROM versions AS V
-    CROSS JOIN event_counts AS E
-  ),
-  ledger_counts AS (
-    SELECT
-      COUNTIF(reason = 'late') AS late,
-      COUNTIF(reason = 'not_subscribed') AS not_subscribed,
-      COUNTIF(reason = 'webhook_only') AS webhook_only
-    FROM `acme.desk.missed_updates`
-    WHERE _judged_by = @run_id
-  )
   SELECT
-    C.judged,
-    L.late,
-    L.not_subscribed,
-    L.webhook_only,
-    E.events,
-    E.latencies[SAFE_OFFSET(50)] AS latency_p50,
-    E.latencies[SAFE_OFFSET(95)] AS latency_p95,
-    UNIX_MICROS(E.last_event) AS last_event,
-    C.changes_since_last_event,
-    UNIX_MICROS(C.first_change_since_last_event) AS first_change_since_last_event
-  FROM event_counts AS E
-  CROSS JOIN change_counts AS C
-  CROSS JOIN ledger_counts AS L
+    @judged_by AS judged_by,
+    @not_judged AS not_judged,
+    UNIX_MICROS(@loaded_until) AS loaded_until,
+    N.*
+  FROM (
+    WITH events AS (
+      SELECT
+        GREATEST(received_at,
+          IF(modifiedTime <= @served_at, modifiedTime, received_at)) AS event_at,
+        IF(modifiedTime IS NULL, NULL,
+          GREATEST(0, TIMESTAMP_DIFF(committed_at, modifiedTime, MILLISECOND) / 1000)) AS latency
+      FROM `acme.desk.webhook_events`
+      WHERE received_at >= @reads_from
+    ),
+    first_event AS (
+      SELECT MIN(received_at) AS received_at
+      FROM `acme.desk.webhook_events`
+    ),
+    event_counts AS (
+      SELECT
+        COUNTIF(event_at > @counted_after) AS events,
+        APPROX_QUANTILES(IF(event_at > @counted_after, latency, NULL), 100) AS latencies,
+        MAX(event_at) AS last_event
+      FROM events
+    ),
+    versions AS (
+      SELECT R.ticket_id, R.modifiedTime, R.modifiedTime <= @delivered_by AS is_ripe
+      FROM `acme.desk.raw_ticket_changes` AS R
+      CROSS JOIN first_event AS F
+      WHERE R._fetched_at >= @reads_from
+        AND R.modifiedTime > @heard_after
+        AND (F.received_at IS NULL OR R.modifiedTime >= F.received_at)
+        AND NOT FALSE
+      GROUP BY R.ticket_id, R.modifiedTime
+    ),
+    change_counts AS (
+      SELECT
+        COUNTIF(V.is_ripe AND V.modifiedTime > @counted_after) AS judged,
+        COUNTIF(NOT V.is_ripe) AS pending,
+        COUNTIF(V.is_ripe AND (E.last_event IS NULL OR V.modifiedTime > E.last_event))
+          AS changes_since_last_event,
+        MIN(IF(V.is_ripe AND (E.last_event IS NULL OR V.modifiedTime > E.last_event),
+          V.modifiedTime, NULL)) AS first_change_since_last_event
+      FROM versions AS V
+      CROSS JOIN event_counts AS E
+    ),
+    ledger_counts AS (
+      SELECT
+        COUNTIF(reason = 'late') AS late,
+        COUNTIF(reason = 'not_subscribed') AS not_subscribed,
+        COUNTIF(reason = 'webhook_only') AS webhook_only
+      FROM `acme.desk.missed_updates`
+      WHERE _judged_by = @run_id
+    )
+    SELECT
+      C.judged,
+      C.pending,
+      L.late,
+      L.not_subscribed,
+      L.webhook_only,
+      E.events,
+      E.latencies[SAFE_OFFSET(50)] AS latency_p50,
+      E.latencies[SAFE_OFFSET(95)] AS latency_p95,
+      UNIX_MICROS(E.last_event) AS last_event,
+      C.changes_since_last_event,
+      UNIX_MICROS(C.first_change_since_last_event) AS first_change_since_last_event
+    FROM event_counts AS E
+    CROSS JOIN change_counts AS C
+    CROSS JOIN ledger_counts AS L
+  ) AS N
 ) AS E
 """
-# Where there is no receiver of ours.
-HEARD = (
-    FACTS[FACTS.index(",\n  STRUCT(\n    E.") : FACTS.index("\n)) AS facts")],
-    FACTS[FACTS.index("\nCROSS JOIN (\n  WITH events") :].rstrip(),
-    ",\n  R.repeated_events AS repeated_events",
-)
+BY_EVENTS = FACTS[FACTS.index("    WITH events AS (") : FACTS.rindex("  ) AS N\n")]
+NO_EVENTS = """\
+      0 AS late,
+      0 AS not_subscribed,
+      0 AS webhook_only,
+      0 AS events,
+      CAST(NULL AS FLOAT64) AS latency_p50,
+      CAST(NULL AS FLOAT64) AS latency_p95,
+      CAST(NULL AS INT64) AS last_event,
+      0 AS changes_since_last_event,
+      CAST(NULL AS INT64) AS first_change_since_last_event
+"""
+BY_TABLE = f"""\
+    SELECT
+      COUNTIF(V.modifiedTime > @counted_after AND V.modifiedTime <= @delivered_by) AS judged,
+      COUNTIF(V.modifiedTime > @delivered_by) AS pending,
+{NO_EVENTS}\
+    FROM (
+      SELECT ticket_id, MAX(modifiedTime) AS modifiedTime
+      FROM (
+        SELECT <batch columns>, B._seq
+        FROM `acme.desk.raw_ticket_changes__stg_x` AS B
+      )
+      GROUP BY ticket_id
+    ) AS V
+"""
+NOT_JUDGED = f"""\
+    SELECT
+      0 AS judged,
+      0 AS pending,
+{NO_EVENTS}"""
+
+
+def without_events(counts: str) -> str:
+    text = FACTS.replace(BY_EVENTS, counts)
+    return text.replace(",\n  R.repeated_events AS repeated_events", "")
 
 
 def with_repeated(text: str, *, has_events: bool) -> str:
@@ -247,13 +298,17 @@ def with_repeated(text: str, *, has_events: bool) -> str:
 
 
 def test_run_counts_are_one_row() -> None:
-    query = run_counts_query(DATASET, LARGE, POLICY, SEEN)
+    query = run_counts_query(DATASET, LARGE, EVENTS, SEEN)
     assert query.sql == with_repeated(sql(FACTS), has_events=True)
     assert values(query) == {
         "initial_watermark": NOON - timedelta(hours=2),
         "lag_since": NOON - timedelta(hours=2),
         "served_at": NOON,
         "reads_from": NOON - timedelta(days=7),
+        "heard_after": NOON - timedelta(days=7),
+        "judged_by": "events",
+        "not_judged": None,
+        "loaded_until": None,
         "counted_after": NOON - timedelta(hours=2),
         "delivered_by": NOON - timedelta(minutes=5),
         "repeated_since": (NOON - timedelta(days=1, hours=2)).replace(hour=0),
@@ -268,18 +323,24 @@ def test_run_counts_are_one_row() -> None:
     }
 
 
-def test_without_events_no_webhook_counts() -> None:
-    query = run_counts_query(DATASET, LARGE, None, SEEN)
-    text = FACTS
-    for part in HEARD:
-        text = text.replace(part, "")
-    assert query.sql == with_repeated(sql(text), has_events=False)
+def test_by_table_the_batch_is_counted_and_no_event() -> None:
+    query = run_counts_query(DATASET, LARGE, TABLE, SEEN)
+    assert query.sql == with_repeated(sql(without_events(BY_TABLE)), has_events=False)
+    names = [parameter.name for parameter in query.parameters]
+    assert len(names) == len(set(names))
+    assert values(query)["judged_by"] == "table"
+
+
+def test_unjudged_run_counts_no_change() -> None:
+    query = run_counts_query(DATASET, LARGE, UNJUDGED, SEEN)
+    assert query.sql == with_repeated(sql(without_events(NOT_JUDGED)), has_events=False)
+    assert (values(query)["judged_by"], values(query)["not_judged"]) == ("nothing", "switched_off")
 
 
 def test_empty_batch_queries_no_batch() -> None:
     counted = batch_counts(DATASET, EMPTY)
     assert "acme" not in counted.sql
-    assert counted.sql in run_counts_query(DATASET, EMPTY, None).sql.replace("\n  ", "\n")
+    assert counted.sql in run_counts_query(DATASET, EMPTY, UNJUDGED).sql.replace("\n  ", "\n")
 
 
 def test_time_travel_bounds_what_the_table_may_be_behind() -> None:
@@ -316,7 +377,8 @@ def counted(cases: LedgerCases, manifest: Manifest, **policy: object) -> RunCoun
     """Return the counts of closing the run, once the ledger is written."""
     webhooks = replace(POLICY, **policy)  # type: ignore[arg-type]
     cases.judge(manifest, webhooks)
-    return StateTable(cases.warehouse, "tickets").count_run(manifest, events=webhooks)
+    judging = cases.sync_tables.requests.judging_of_run(manifest, webhooks)
+    return StateTable(cases.warehouse, "tickets").count_run(manifest, judging)
 
 
 def test_webhook_counts_by_outcome(cases: LedgerCases) -> None:
@@ -340,12 +402,13 @@ def test_webhook_counts_by_outcome(cases: LedgerCases) -> None:
         cases, further_back, unsubscribed=(Unsubscribed((("status", ("closed",)),)),)
     )
     webhook_counts = run_counts.webhooks
-    assert webhook_counts is not None
     # Two local warehouses differ by one rank in approximate quantiles.
     assert webhook_counts.latency_p50 in (pytest.approx(12), pytest.approx(18), pytest.approx(24))
     assert webhook_counts.latency_p95 == pytest.approx(480)
     assert replace(webhook_counts, latency_p50=None, latency_p95=None) == WebhookCounts(
+        judged_by=JudgedBy.EVENTS,
         judged=8,
+        pending=1,
         late=1,
         not_subscribed=1,
         webhook_only=1,
