@@ -115,11 +115,8 @@ class SyncTables:
 
     def ground(self) -> Ground:
         """Return what the tables' metadata says now; costs no query job."""
-        tickets, history = (
-            self._client.table_facts(spec.name)
-            for spec in (tables.TICKETS, tables.RAW_TICKET_CHANGES)
-        )
-        return Ground(tickets, history)
+        facts = self._client.table_facts
+        return Ground(facts(tables.TICKETS.name), facts(tables.RAW_TICKET_CHANGES.name))
 
     def adopted_until(self) -> datetime | None:
         """Return where an older sync's tickets table ends; None if there is no such table.
