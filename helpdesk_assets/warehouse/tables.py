@@ -275,6 +275,10 @@ SYNC_RUNS = TableSpec(
     description="Every commit of a sync, once. The state can be rebuilt from it.",
 )
 
+# A label of TICKETS. The state row may be lost, and the receiver writes none: so the table itself
+# says whose tickets it holds.
+ACCOUNT_LABEL = "helpdesk_account"
+
 # The tables that every sync creates. The receiver creates WEBHOOK_EVENTS: its existence shows the
 # sync that there is a receiver.
 SYNC_TABLES = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS, SYNC_STATE, SYNC_RUNS)

@@ -51,9 +51,9 @@ def test_asset_checks() -> None:
         "sync_watermark.watermark_fresh",
         "ticket_inventory.inventory_matches",
         "tickets_table.no_null_keys_or_times",
-        "tickets_table.table_shrank",
         "tickets_table.no_time_in_the_future",
         "tickets_table.one_row_per_ticket",
+        "tickets_table.table_shrank",
     ]
 
 

@@ -47,8 +47,7 @@ from helpdesk_assets.settings import Settings
 __all__ = ["FreshdeskAdapter", "describe_settings", "from_settings"]
 
 TICKETS = "/tickets"
-# Grows whenever a field fills a column differently, so that the next run says so.
-MAPPING_VERSION = 1
+MAPPING_VERSION = 1  # see `Capabilities.mapping_version`
 TICK = timedelta(seconds=1)
 # Before any ticket. Without a bound, Freshdesk returns the last 30 days.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)

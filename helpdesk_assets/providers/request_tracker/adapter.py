@@ -46,8 +46,7 @@ from helpdesk_assets.settings import Settings
 
 __all__ = ["RequestTrackerAdapter", "describe_settings", "from_settings"]
 
-# Grows whenever a field fills a column differently, so that the next run says so.
-MAPPING_VERSION = 1
+MAPPING_VERSION = 1  # see `Capabilities.mapping_version`
 TICK = timedelta(seconds=1)
 # RT sets LastUpdated when a change begins, and the change is visible once it is committed: in
 # between, RT runs scrips and sends mails.

@@ -32,8 +32,7 @@ from helpdesk_assets.settings import Settings
 
 LISTING_PATH = "/v2/tickets"
 SEARCH_PATH = "/v2/tickets/search"
-# Grows whenever a field fills a column differently, so that the next run says so.
-MAPPING_VERSION = 1
+MAPPING_VERSION = 1  # see `Capabilities.mapping_version`
 TICK = timedelta(seconds=1)
 OK_OR_NOT_FOUND = frozenset({200, 404})
 

@@ -47,8 +47,7 @@ __all__ = ["ZendeskAdapter", "describe_settings", "from_settings"]
 log = logging.getLogger(__name__)
 
 EXPORT_PATH = "/incremental/tickets/cursor.json"
-# Grows whenever a field fills a column differently, so that the next run says so.
-MAPPING_VERSION = 1
+MAPPING_VERSION = 1  # see `Capabilities.mapping_version`
 TICK = timedelta(seconds=1)
 # An answer leaves out the last minute before the request, and no start time may lie in it.
 EXPORT_DELAY = timedelta(minutes=1)

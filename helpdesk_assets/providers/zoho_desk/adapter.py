@@ -55,8 +55,7 @@ INCLUDE = "contacts,departments,assignee"
 OK_OR_NOT_FOUND = frozenset({200, 404})
 # The bin also lists tickets of departments that the agent may not see.
 OK_FORBIDDEN_OR_NOT_FOUND = frozenset({200, 403, 404})
-# Grows whenever a field fills a column differently, so that the next run says so.
-MAPPING_VERSION = 1
+MAPPING_VERSION = 1  # see `Capabilities.mapping_version`
 
 
 class ZohoDeskAdapter(BaseAdapter):

@@ -48,9 +48,6 @@ log = logging.getLogger(__name__)
 # Each write to the run log costs a query job. Until the next one the state row remembers the runs;
 # if the row is lost meanwhile, rebuilding it starts a few windows further back.
 RUNS_PER_LOG_WRITE = 10
-# The state row may be lost, and the receiver writes none: the table itself says whose tickets it
-# holds.
-ACCOUNT_LABEL = "helpdesk_account"
 
 
 class SyncTables:
@@ -120,11 +117,8 @@ class SyncTables:
 
     def ground(self) -> Ground:
         """Return what the tables' metadata says now; costs no query job."""
-        tickets, history = (
-            self._client.table_facts(spec.name)
-            for spec in (tables.TICKETS, tables.RAW_TICKET_CHANGES)
-        )
-        return Ground(tickets, history)
+        facts = self._client.table_facts
+        return Ground(facts(tables.TICKETS.name), facts(tables.RAW_TICKET_CHANGES.name))
 
     def adopted_until(self) -> datetime | None:
         """Return where an older sync's tickets table ends; None if there is no such table.
@@ -148,7 +142,7 @@ class SyncTables:
 
     def claims(self) -> set[Account]:
         """Return the accounts that state rows and the table tickets name; no query job."""
-        digest = self._schema.label(tables.TICKETS, ACCOUNT_LABEL)
+        digest = self._schema.label(tables.TICKETS, tables.ACCOUNT_LABEL)
         return {*self._state.accounts(), *((Account("", digest),) if digest else ())}
 
     def adopt(self, account: Account, *, run_id: str) -> None:
@@ -161,7 +155,7 @@ class SyncTables:
         """Create the table tickets if there is none, and note whose tickets it holds."""
         self._schema.ensure(tables.TICKETS)
         if account:
-            self._schema.ensure_label(tables.TICKETS, ACCOUNT_LABEL, account)
+            self._schema.ensure_label(tables.TICKETS, tables.ACCOUNT_LABEL, account)
 
     def prepare(self, account: str = "") -> None:
         """Create missing tables and columns, the view, and the expiry of ticket versions."""
@@ -200,10 +194,6 @@ class SyncTables:
         """Move the watermark if the run may, count what it did, and drop its staging table.
 
         A run over a range leaves the state row alone and only counts.
-
-        Raises:
-            ConcurrentUpdate: the state row is no longer the one that the run began with.
-            BatchGone: rows of the batch are gone, from where it is kept or from tickets.
         """
         self.requests.expect_batch(manifest)
         judging = self.requests.judging_of_run(manifest, webhooks)
@@ -240,11 +230,7 @@ class SyncTables:
         return [ticket_id for ticket_id in ids if ticket_id in alive]
 
     def count_batch(self, manifest: Manifest) -> RunCounts:
-        """Count the batch's tickets: inserted, updated, unchanged and rejected, nothing else.
-
-        Raises:
-            BatchGone: rows of the batch are gone, from where it is kept or from tickets.
-        """
+        """Count the batch's tickets: inserted, updated, unchanged and rejected, nothing else."""
         counted = batch_counts_query(self._dataset, manifest)
         outcome = self._client.run(counted, run_id=manifest.run_id, step="count")
         row = next(outcome.rows)
