@@ -136,7 +136,7 @@ def test_silent_process_is_terminated(tmp_path: Path) -> None:
 def test_one_that_is_not_installed_says_how_to_install_it() -> None:
     with (
         mock.patch("importlib.util.find_spec", return_value=None),
-        pytest.raises(SettingsError, match=r"pip install 'helpdesk-assets\[local\]'"),
+        pytest.raises(SettingsError, match=r"pip install '\.\[local\]' in a clone"),
     ):
         local_warehouse.check_installed()
 

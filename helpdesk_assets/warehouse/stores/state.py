@@ -197,7 +197,7 @@ def _state_from(row: Mapping[str, Any]) -> SyncState:
         tickets_created=cells.time("tickets_created"),
         provider=cells.text("provider") or "",
         account=cells.text("account") or "",
-        mapping=cells.number("mapping"),
+        mapping=cells.number("mapping") or None,
     )
     return replace(state, damaged=cells.damaged)
 

@@ -197,7 +197,7 @@ def test_web_page_with_404_is_no_answer() -> None:
     with (
         loopback(respond) as server,
         closing(api_for(server.url)) as api,
-        pytest.raises(TransientError, match="404 and a web page"),
+        pytest.raises(TransientError, match="404 with something other than JSON"),
     ):
         api.get("/x", accept={200, 404})
     with loopback(responding(b"", 404)) as server, closing(api_for(server.url)) as api:

@@ -115,14 +115,14 @@ def test_no_cell_stops_a_command(column: str, value: Any) -> None:
 
 def _is_readable(column: str, value: Any) -> bool:
     """Whether the value is one that this version itself could have written there."""
-    free_text = {"sync_name", "cursor", "run_id"}
+    free_text = {"sync_name", "cursor", "run_id", "provider", "account"}
     if column in free_text:
         return value is None or isinstance(value, str)
     if column in {"facts", "reading", "recent_runs", "unfinished"}:
         # Of `reading` every name may be absent.
         is_object = str(value).startswith("{") and column == "reading"
         return value in (None, "", "[]", "null") or is_object
-    if column == "version":
+    if column in {"version", "mapping"}:
         return isinstance(value, int)
     return value is None or (isinstance(value, datetime) and 1970 <= value.year < 9000)
 
