@@ -80,6 +80,9 @@ def _of_versions(state: SyncState, ground: Ground) -> str | None:
     found = ground.history
     if found is None:
         return None
+    # Both times are BigQuery's. A repair or another sync may have made it again and written rows.
+    if found.created and state.closed_at and found.created > state.closed_at:
+        return f"{HISTORY} was made anew since the last run"
     # Where versions expire, a helpdesk that has been quiet for so long leaves none.
     if found.rows == 0 and state.facts.history_rows and not found.rows_expire:
         return f"{HISTORY} was emptied"

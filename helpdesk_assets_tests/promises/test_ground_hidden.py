@@ -111,6 +111,37 @@ def test_fallback_does_not_count_as_reading_everything(harness: Harness) -> None
     _assert_full_after(harness, _fall_back_to_a_listing_with_gaps, "made anew")
 
 
+def _assert_dropped_history_is_told_after(harness: Harness, run: Callable[[], object]) -> None:
+    harness.backend.drop_table(RAW)
+    run()
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    report = harness.sync()
+    assert (report.manifest.mode, _check(report).passed) == (Mode.FULL, False)
+    assert "raw_ticket_changes was made anew" in report.manifest.reason
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    assert harness.sync().manifest.mode is Mode.INCREMENTAL
+
+
+def test_repair_over_a_dropped_history_hides_nothing(harness: Harness) -> None:
+    harness.sync()
+    ids = sorted(harness.tickets())[:2]
+    _assert_dropped_history_is_told_after(harness, lambda: harness.repair(ids))
+
+
+def test_range_over_a_dropped_history_hides_nothing(harness: Harness) -> None:
+    harness.sync()
+    now = harness.simulator.clock().now
+    day = timedelta(days=9999)
+    _assert_dropped_history_is_told_after(harness, lambda: harness.sync(since=now - day, until=now))
+
+
+@ON_BIGQUERY
+def test_repair_over_a_dropped_history_on_bigquery(harness: Harness) -> None:
+    harness.sync()
+    ids = sorted(harness.tickets())[:2]
+    _assert_dropped_history_is_told_after(harness, lambda: harness.repair(ids))
+
+
 @ON_BIGQUERY
 def test_deleted_row_without_id_is_no_lost_ticket(harness: Harness) -> None:
     harness.sync()
