@@ -50,8 +50,8 @@ def describe_rebuild(state: SyncState | None, record: RunRecord) -> list[str]:
     )
     # The counts that the row had are not in the log.
     tables = (
-        "If rows of tickets may be gone as well, run `helpdesk-assets sync --full` instead: the log "
-        "does not say how many there were."
+        "If rows of tickets may be gone as well, run `helpdesk-assets sync --full` instead: the "
+        "log does not say how many there were."
     )
     return [effect, tables, *_discarded(state, keeps_cursor=True)]
 
