@@ -48,7 +48,12 @@ def describe_rebuild(state: SyncState | None, record: RunRecord) -> list[str]:
         f"{format_time(record.closed_at)}. Watermark: {where}. The next run reads again what later "
         "runs read; nothing is lost."
     )
-    return [effect, *_discarded(state, keeps_cursor=True)]
+    # The counts that the row had are not in the log.
+    tables = (
+        "If rows of tickets may be gone as well, run `helpdesk-assets sync --full` instead: the "
+        "log does not say how many there were."
+    )
+    return [effect, tables, *_discarded(state, keeps_cursor=True)]
 
 
 def _discarded(state: SyncState | None, *, keeps_cursor: bool) -> list[str]:

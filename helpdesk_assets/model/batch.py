@@ -142,6 +142,11 @@ class Manifest:
         )
 
     @property
+    def unmet_reason(self) -> str | None:
+        """Why everything still has to be read: it was to be, and the run may have skipped some."""
+        return None if self.advances_watermark else self.ground_reason
+
+    @property
     def may_have_tombstones(self) -> bool:
         """Whether rows of the batch may tell only that a ticket was deleted."""
         return self.tombstones > 0 or self.has_checkpoint

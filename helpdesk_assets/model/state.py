@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from helpdesk_assets.model.batch import Mode, NewestSeen
+from helpdesk_assets.model.batch import Manifest, Mode, NewestSeen
 from helpdesk_assets.model.tickets import BadTicket, Window
 from helpdesk_assets.model.webhooks import JudgedBy, MissedUpdate, WebhookCounts
 
@@ -87,8 +87,8 @@ class RunCounts:
 
     @property
     def distinct_rows(self) -> int:
-        """Rows of the tickets table without repeated ones: removing these loses no ticket."""
-        return self.rows - self.repeated_keys
+        """Rows of the tickets table without repeated and nameless ones: these are no tickets."""
+        return self.rows - self.repeated_keys - self.null_keys
 
     @property
     def tickets(self) -> int:
@@ -105,12 +105,25 @@ class ReadCounts:
         pages: pages that it read.
         calls: calls that it made.
         newest: see `Manifest.newest`.
+        unmet_reason: see `Manifest.unmet_reason`.
     """
 
     rows: int = 0
     pages: int = 0
     calls: int = 0
     newest: NewestSeen | None = None
+    unmet_reason: str | None = None
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> ReadCounts:
+        """Take the counts of one run."""
+        return cls(
+            manifest.rows,
+            manifest.pages,
+            manifest.api.calls,
+            manifest.newest,
+            manifest.unmet_reason,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def describe_adoption(warehouse: Warehouse, account: Account) -> str | None:
     return (
         f"Adopting dataset {warehouse.dataset_name} for {account.provider} at {account.label} "
         f"({account.digest}): every sync in it loses its watermark, so its next run reads "
-        "everything. Rows stay, also those of tickets that this account does not have; the next "
-        "reconciliation marks them as deleted. Where both have a ticket of the same id, the later "
-        "change wins."
+        "everything. Rows stay, also those of tickets that this account does not have; a "
+        "reconciliation marks them as deleted, if RECONCILE_MOST_GONE_SHARE allows so many. Where "
+        "both have a ticket of the same id, the later change wins."
     )

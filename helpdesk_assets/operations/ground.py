@@ -7,11 +7,28 @@ missing from it, and no window reaches back to them. Pure: state and metadata in
 
 from __future__ import annotations
 
+from helpdesk_assets.errors import UserError
 from helpdesk_assets.model.batch import Mode
+from helpdesk_assets.model.run_history import known_runs
 from helpdesk_assets.model.state import SyncState
 from helpdesk_assets.warehouse.base import Ground
 
 TICKETS, HISTORY = "the table tickets", "the table raw_ticket_changes"
+
+
+def expect_lasting_rows(ground: Ground) -> None:
+    """Fail if rows of tickets vanish by themselves: each run would read them all again.
+
+    Raises:
+        UserError: says how to keep them.
+    """
+    if ground.tickets is not None and ground.tickets.rows_expire:
+        raise UserError(
+            f"Partitions of {TICKETS} expire, so its rows vanish some time after their tickets "
+            "were created, and every run would read them all again. Nothing was read or written. "
+            "Run `ALTER TABLE tickets SET OPTIONS (partition_expiration_days = NULL)` in its "
+            "dataset, or set BIGQUERY_DATASET to another one, and run again."
+        )
 
 
 def full_load_reason(state: SyncState | None, ground: Ground) -> str | None:
@@ -25,28 +42,47 @@ def full_load_reason(state: SyncState | None, ground: Ground) -> str | None:
         return None
     if (state.reason or "").startswith(f"{Mode.MANUAL}: "):
         # A person has just said where to read from; what is still missing then, the close counts.
-        return None
-    return _of_tickets(state, ground) or _of_history(state, ground) or _of_last_close(state)
+        return _of_other_tables(state, ground) if _has_closed(state) else None
+    return (
+        _of_rows(state, ground)
+        or _of_other_tables(state, ground)
+        or _of_versions(state, ground)
+        or _of_last_close(state)
+    )
 
 
-def _of_tickets(state: SyncState, ground: Ground) -> str | None:
+def _has_closed(state: SyncState) -> bool:
+    """Whether a run has closed: each version that no person has made is one of a run."""
+    return state.version > sum(run.mode is Mode.MANUAL for run in known_runs(state))
+
+
+def _of_rows(state: SyncState, ground: Ground) -> str | None:
     found, expected = ground.tickets, state.facts.distinct_rows
+    if found is None or found.rows is None or found.rows >= expected:
+        return None
+    return (
+        f"{TICKETS} had {found.rows:,} rows, {expected - found.rows:,} fewer than when the last "
+        "run closed"
+    )
+
+
+def _of_other_tables(state: SyncState, ground: Ground) -> str | None:
+    """Return which table is not the one of the last run at all: no time to read from helps."""
+    found = ground.tickets
     if found is None:
         return f"{TICKETS} was not there"
-    if found.rows is not None and found.rows < expected:
-        return (
-            f"{TICKETS} had {found.rows:,} rows, {expected - found.rows:,} fewer than when the "
-            "last run closed"
-        )
     if state.tickets_created and found.created and found.created != state.tickets_created:
         return f"{TICKETS} was made anew since the last run"
-    return None
+    return f"{HISTORY} was not there" if ground.history is None else None
 
 
-def _of_history(state: SyncState, ground: Ground) -> str | None:
+def _of_versions(state: SyncState, ground: Ground) -> str | None:
     found = ground.history
     if found is None:
-        return f"{HISTORY} was not there"
+        return None
+    # Both times are BigQuery's. A repair or another sync may have made it again and written rows.
+    if found.created and state.closed_at and found.created > state.closed_at:
+        return f"{HISTORY} was made anew since the last run"
     # Where versions expire, a helpdesk that has been quiet for so long leaves none.
     if found.rows == 0 and state.facts.history_rows and not found.rows_expire:
         return f"{HISTORY} was emptied"
@@ -58,6 +94,8 @@ def _of_last_close(state: SyncState) -> str | None:
     facts = state.facts
     if state.ended_with_full_load:
         return None
+    if state.read_counts.unmet_reason:
+        return state.read_counts.unmet_reason
     if facts.behind:
         return f"{TICKETS} had older versions of {facts.behind:,} tickets than it had before"
     if facts.rows_lost:

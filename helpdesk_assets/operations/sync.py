@@ -20,7 +20,7 @@ from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.state import Checkpoint, RunCounts, SyncState
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.operations.account import check_account
-from helpdesk_assets.operations.ground import full_load_reason
+from helpdesk_assets.operations.ground import expect_lasting_rows, full_load_reason
 from helpdesk_assets.operations.repeated_rows import heal_repeated_rows
 from helpdesk_assets.operations.write_batch import write_batch
 from helpdesk_assets.providers.base import Capabilities, Helpdesk
@@ -129,7 +129,7 @@ def fetch_batch(
         on_page: called after every page.
 
     Raises:
-        UserError: the request contradicts itself or the state.
+        UserError: the request contradicts itself or the state, or rows of tickets expire.
         AccountMismatch: the dataset holds the tickets of another account.
         EndpointFailed, CredentialsRefused, TicketUnreadable, WindowTooDense: see
             `BatchFetcher.run`.
@@ -144,6 +144,7 @@ def fetch_batch(
     has_closed = state is not None and (state.version > 0 or bool(state.damaged))
     adopted = None if has_closed else warehouse.adopted_until()
     ground = warehouse.ground()
+    expect_lasting_rows(ground)
     ground_reason = full_load_reason(state, ground)
     if ground_reason is not None:
         log.warning("Changes may be missing: %s. Reading everything.", ground_reason)

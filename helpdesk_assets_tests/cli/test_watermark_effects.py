@@ -63,6 +63,10 @@ def test_rebuilding_the_state_row() -> None:
             "Watermark: 2026-11-01 12:00:00Z. The next run reads again what later runs read; "
             "nothing is lost."
         ),
+        (
+            "If rows of tickets may be gone as well, run `helpdesk-assets sync --full` instead: "
+            "the log does not say how many there were."
+        ),
         CLOSING,
     ]
     first, *_ = watermark_effects.describe_rebuild(None, replace(LINE, watermark=None))

@@ -22,7 +22,7 @@ from helpdesk_assets.model.batch import batch_staging_name
 from helpdesk_assets.model.webhooks import NotJudged
 from helpdesk_assets.naming import batch_id
 from helpdesk_assets.operations.account import check_account
-from helpdesk_assets.operations.ground import full_load_reason
+from helpdesk_assets.operations.ground import expect_lasting_rows, full_load_reason
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
@@ -136,7 +136,9 @@ def _account(sync_tables: SyncTables, settings: Settings) -> str:
 
 
 def _ground(sync_tables: SyncTables) -> str:
-    reason = full_load_reason(sync_tables.read_state(), sync_tables.ground())
+    ground = sync_tables.ground()
+    expect_lasting_rows(ground)
+    reason = full_load_reason(sync_tables.read_state(), ground)
     if reason is not None:
         raise WarehouseRefused(
             f"{reason}. The next sync reads every ticket again and puts it right; find out who "

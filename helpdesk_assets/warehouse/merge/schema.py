@@ -49,7 +49,7 @@ class Schema:
             columns: the columns it must have; the spec's if None.
 
         Raises:
-            SchemaMismatch: a column exists with a different type.
+            SchemaMismatch: a column exists with a different type, or it is a view.
         """
         expected = spec.columns if columns is None else columns
         found = self._warehouse.get_table(spec.name)
@@ -58,6 +58,12 @@ class Schema:
             # Another process may have created the table first, with other columns, so the result
             # is checked all the same.
             found = self._warehouse.create_table(self._table_definition(spec, expected))
+        if found.table_type not in ("TABLE", None):
+            raise SchemaMismatch(
+                f"{spec.name} is a {found.table_type}, and only a table takes rows. Nothing was "
+                "written. Rename it, or set BIGQUERY_DATASET to a dataset without it, and run "
+                "again: what is missing is made anew and read from the helpdesk."
+            )
         missing = missing_columns(spec.name, expected, _types(found))
         if missing:
             self._add(spec.name, missing)

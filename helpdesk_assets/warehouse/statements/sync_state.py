@@ -111,7 +111,7 @@ def commit_statement(
     # Told until somebody has had the rows rewritten.
     is_mapped = manifest.mapping_before is None or manifest.forced
     is_full_load = manifest.mode is Mode.FULL and manifest.advances_watermark
-    read_counts = ReadCounts(manifest.rows, manifest.pages, manifest.api.calls, manifest.newest)
+    read_counts = ReadCounts.of(manifest)
     own = (
         Parameter("sync_name", ColumnType.STRING, sync_name),
         Parameter("watermark", ColumnType.TIMESTAMP, moved),
@@ -137,7 +137,8 @@ def commit_statement(
 def adopt_statement(dataset: Dataset, account: Account, run_id: str) -> Query:
     """Build the statement that gives the rows of other accounts to this one.
 
-    They lose watermark and checkpoint, which spoke of the other: each next run is a full load.
+    They lose watermark, checkpoint and newest change, which spoke of the other: each next run is a
+    full load.
     """
     sql = f"""\
 UPDATE {dataset.table(tables.SYNC_STATE.name)}
@@ -148,6 +149,7 @@ SET
   watermark = NULL,
   cursor = NULL,
   unfinished = NULL,
+  reading = NULL,
   window_since = NULL,
   window_until = NULL,
   version = version + 1,

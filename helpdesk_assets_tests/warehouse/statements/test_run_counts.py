@@ -52,7 +52,7 @@ SELECT TO_JSON_STRING(STRUCT(
   L.index_lag_p99 AS index_lag_p99,
   C.batch_tickets AS batch_tickets,
   C.absent AS absent,
-  GREATEST(0, @tickets_before - (W.row_count - W.repeated_keys)) AS rows_lost,
+  GREATEST(0, @tickets_before - (W.row_count - W.repeated_keys - W.null_keys)) AS rows_lost,
   G.behind AS behind,
   H.history_rows AS history_rows,
   R.repeated_versions AS repeated_versions,
