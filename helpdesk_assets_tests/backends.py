@@ -6,7 +6,7 @@ import copy
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -74,6 +74,10 @@ class Backend(Protocol):
         """Drop a table by hand."""
         ...
 
+    def edit_state(self, column: str, value: datetime | str | None) -> None:
+        """Set a cell of every state row by hand, by SQL."""
+        ...
+
     def keep_copy(self, table: str) -> None:
         """Remember a table as it is now."""
         ...
@@ -138,6 +142,13 @@ class BigQueryBackend:
 
     def drop_table(self, table: str) -> None:
         self.client.drop_table(table)
+
+    def edit_state(self, column: str, value: datetime | str | None) -> None:
+        types = {each.name: each.type for each in tables.SYNC_STATE.columns}
+        state = self.client.dataset.table(tables.SYNC_STATE.name)
+        sql = f"UPDATE {state} SET {column} = @value WHERE TRUE"
+        query = Query(sql, (Parameter("value", types[column], value),))
+        self.client.run(query, run_id=uuid.uuid4().hex, step="tamper")
 
     def keep_copy(self, table: str) -> None:
         source, kept = (self.client.dataset.table(name) for name in (table, f"{table}_copy"))
@@ -230,6 +241,11 @@ class InMemoryBackend:
 
     def drop_table(self, table: str) -> None:
         self.dataset.drop(table)
+
+    def edit_state(self, column: str, value: datetime | str | None) -> None:
+        for name, state in self.dataset.states.items():
+            changed: dict[str, Any] = {column: value}
+            self.dataset.states[name] = replace(state, **changed)
 
     def keep_copy(self, table: str) -> None:
         self.copies[table] = copy.deepcopy(self.dataset.tables[table])

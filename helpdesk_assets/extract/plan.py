@@ -165,7 +165,7 @@ def plan_run(
         since=_window_start(watermark, base.newest, reach, capabilities.time_resolution)
         if watermark
         else start - reach,
-        cursor=state.cursor if state else None,
+        cursor=state.own_cursor if state else None,
         reason="changes since the watermark" if watermark else "adopted an older sync's table",
     )
 

@@ -147,6 +147,12 @@ class Manifest:
         return None if self.advances_watermark else self.ground_reason
 
     @property
+    def resets_watermark(self) -> bool:
+        """Whether the watermark is the window's end, though it may have been later before."""
+        is_full_load = self.mode is Mode.FULL and self.advances_watermark
+        return is_full_load and self.ground_reason is not None
+
+    @property
     def may_have_tombstones(self) -> bool:
         """Whether rows of the batch may tell only that a ticket was deleted."""
         return self.tombstones > 0 or self.has_checkpoint

@@ -5,6 +5,7 @@ Values only: `warehouse/stores/state.py` reads and writes the row. Every datetim
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -106,6 +107,8 @@ class ReadCounts:
         calls: calls that it made.
         newest: see `Manifest.newest`.
         unmet_reason: see `Manifest.unmet_reason`.
+        cursor_digest: of the helpdesk's cursor as the run left it; empty if there was none.
+        read_until: up to when it has read every change; None if it may have skipped some.
     """
 
     rows: int = 0
@@ -113,17 +116,28 @@ class ReadCounts:
     calls: int = 0
     newest: NewestSeen | None = None
     unmet_reason: str | None = None
+    cursor_digest: str = ""
+    read_until: datetime | None = None
 
     @classmethod
     def of(cls, manifest: Manifest) -> ReadCounts:
-        """Take the counts of one run."""
+        """Take them from a run's manifest."""
         return cls(
             manifest.rows,
             manifest.pages,
             manifest.api.calls,
             manifest.newest,
             manifest.unmet_reason,
+            digest_of(manifest.cursor),
+            manifest.window.until if manifest.advances_watermark else None,
         )
+
+
+def digest_of(cursor: str | None) -> str:
+    """Return a short digest of a helpdesk's cursor, empty for none."""
+    if cursor is None:
+        return ""
+    return hashlib.blake2b(cursor.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +252,15 @@ class SyncState:
     account: str = ""
     mapping: int | None = None
     damaged: tuple[str, ...] = ()
+
+    @property
+    def own_cursor(self) -> str | None:
+        """The cursor, unless somebody has put another one in its place.
+
+        Without it the window begins at the watermark, so nothing is lost.
+        """
+        left = self.read_counts.cursor_digest
+        return self.cursor if not left or digest_of(self.cursor) == left else None
 
     @property
     def ended_with_full_load(self) -> bool:

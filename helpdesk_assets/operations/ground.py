@@ -1,16 +1,19 @@
 """Ask whether the tables are still those that a watermark speaks of.
 
 Rows are never deleted here and tables never made anew, so a table that is absent, smaller or newer
-than when the last run closed was changed by somebody else: changes before the watermark may be
-missing from it, and no window reaches back to them. Pure: state and metadata in, a reason out.
+than when the last run closed was changed by somebody else, and so was a watermark that is later
+than runs have read: changes before it may be missing, and no window reaches back to them. Pure:
+state and metadata in, a reason out.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from helpdesk_assets.errors import UserError
 from helpdesk_assets.model.batch import Mode
-from helpdesk_assets.model.run_history import known_runs
-from helpdesk_assets.model.state import SyncState
+from helpdesk_assets.model.run_history import MAX_RECENT_RUNS, known_runs
+from helpdesk_assets.model.state import RunRecord, SyncState
 from helpdesk_assets.warehouse.base import Ground
 
 TICKETS, HISTORY = "the table tickets", "the table raw_ticket_changes"
@@ -48,6 +51,7 @@ def full_load_reason(state: SyncState | None, ground: Ground) -> str | None:
         or _of_other_tables(state, ground)
         or _of_versions(state, ground)
         or _of_last_close(state)
+        or _of_watermark(state)
     )
 
 
@@ -101,3 +105,24 @@ def _of_last_close(state: SyncState) -> str | None:
     if facts.rows_lost:
         return f"{TICKETS} lost {facts.rows_lost:,} rows while the last run was in progress"
     return None
+
+
+def _of_watermark(state: SyncState) -> str | None:
+    """Return that somebody moved the watermark past what runs have read.
+
+    What a person set by `watermark set` is believed. A run that may have skipped tickets leaves the
+    watermark as it is, a forged one too, so it proves nothing.
+    """
+    if state.damaged or state.window is None or state.watermark is None:
+        return None
+    proven = [proof for run in known_runs(state) if (proof := _proof(run))]
+    if len(state.recent_runs) >= MAX_RECENT_RUNS and (oldest := state.recent_runs[-1].watermark):
+        # The run that moved it may be longer ago than the row remembers.
+        proven.append(oldest)
+    if proven and state.watermark <= max(proven):
+        return None
+    return "the watermark is later than any run has read"
+
+
+def _proof(run: RunRecord) -> datetime | None:
+    return run.watermark if run.mode is Mode.MANUAL else run.read_counts.read_until

@@ -148,6 +148,8 @@ def fetch_batch(
     ground_reason = full_load_reason(state, ground)
     if ground_reason is not None:
         log.warning("Changes may be missing: %s. Reading everything.", ground_reason)
+    if state and state.cursor != state.own_cursor:
+        log.warning("The cursor in sync_state is not the last run's; reading from the watermark.")
     plan = plan_run(
         state,
         sync_request,

@@ -98,7 +98,8 @@ class Warehouse(Protocol):
     """Where one sync keeps tickets, their versions, the ledger of missed updates and its state.
 
     Every method that writes is safe to repeat. The guards are the warehouse's: a version is stored
-    once, an older version never replaces a newer one, the watermark never goes back.
+    once, an older version never replaces a newer one, the watermark goes back only where
+    `Manifest.resets_watermark` says so.
     """
 
     @property

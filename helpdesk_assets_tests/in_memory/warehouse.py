@@ -229,7 +229,8 @@ class InMemoryWarehouse:
         watermark = seen.watermark if seen else None
         if manifest.advances_watermark:
             until = manifest.window.until
-            watermark = max(watermark, until) if watermark else until
+            is_behind = watermark is not None and until < watermark
+            watermark = watermark if is_behind and not manifest.resets_watermark else until
         state = SyncState(
             self.sync_name,
             watermark,

@@ -19,6 +19,8 @@ from helpdesk_assets.warehouse.table_spec import ColumnType
 
 _WIDTH = 99
 _KEPT_IF_NOT_SAID = ("full_load_at", "provider", "account", "mapping", "tickets_created")
+# A full load of tables that were not to be relied on has read everything up to its end, and the
+# watermark before it may be one that no run has read up to.
 _FORWARDS = "IF(T.watermark IS NULL OR S.watermark > T.watermark, S.watermark, T.watermark)"
 
 
@@ -102,7 +104,7 @@ def commit_statement(
     }
     updates = {
         **_from_source(values),
-        "watermark": _FORWARDS,
+        "watermark": "S.watermark" if manifest.resets_watermark else _FORWARDS,
         "unfinished": "CAST(NULL AS STRING)",
         **{name: f"IFNULL(S.{name}, T.{name})" for name in _KEPT_IF_NOT_SAID},
     }
@@ -111,7 +113,6 @@ def commit_statement(
     # Told until somebody has had the rows rewritten.
     is_mapped = manifest.mapping_before is None or manifest.forced
     is_full_load = manifest.mode is Mode.FULL and manifest.advances_watermark
-    read_counts = ReadCounts.of(manifest)
     own = (
         Parameter("sync_name", ColumnType.STRING, sync_name),
         Parameter("watermark", ColumnType.TIMESTAMP, moved),
@@ -120,7 +121,7 @@ def commit_statement(
         Parameter("window_since", ColumnType.TIMESTAMP, manifest.window.since),
         Parameter("window_until", ColumnType.TIMESTAMP, manifest.window.until),
         Parameter("reason", ColumnType.STRING, f"{manifest.mode}: {manifest.reason}"),
-        Parameter("reading", ColumnType.STRING, read_counts_to_json(read_counts)),
+        Parameter("reading", ColumnType.STRING, read_counts_to_json(ReadCounts.of(manifest))),
         Parameter("recent_runs", ColumnType.STRING, recent_runs_to_json(seen)),
         Parameter(
             "full_load_at", ColumnType.TIMESTAMP, manifest.served_at if is_full_load else None

@@ -1,4 +1,6 @@
-"""The state row: how far a sync has come, moved by compare-and-set and never backwards.
+"""The state row: how far a sync has come, moved by compare-and-set.
+
+It never goes backwards, but for a full load of tables that were not to be relied on.
 
 The watermark is the sync's own. It is not derived from the tickets table, because webhooks write
 there too: `MAX(modifiedTime)` is ahead of what the sync has read and hides exactly the updates that

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from helpdesk_assets.errors import ConcurrentUpdate
-from helpdesk_assets.model.batch import Manifest
+from helpdesk_assets.model.batch import Manifest, Mode
 from helpdesk_assets.model.run_history import MAX_RECENT_RUNS
 from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
@@ -71,6 +71,18 @@ VALUES
    S.reason, S.closed_at, S.facts, S.reading, S.recent_runs, S.full_load_at, S.provider, S.account,
    S.mapping, S.tickets_created)"""
     )
+
+
+def test_full_load_of_doubted_tables_sets_the_watermark() -> None:
+    doubted = replace(EMPTY, mode=Mode.FULL, ground_reason="was not there")
+    for manifest, is_set in (
+        (doubted, True),
+        (replace(doubted, ground_reason=None), False),
+        (replace(doubted, mode=Mode.INCREMENTAL), False),
+        (replace(doubted, advances_watermark=False), False),
+    ):
+        text = commit_statement(DATASET, "tickets", manifest, None).sql
+        assert ("  watermark = S.watermark,\n" in text) == is_set
 
 
 def test_run_that_may_not_advance_writes_no_watermark() -> None:
