@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -76,11 +76,27 @@ class RefusalSink(Protocol):
 class RefusalStore:
     """Writes refusals to the warehouse; does not close its client."""
 
-    def __init__(self, warehouse: BigQueryClient) -> None:
+    def __init__(
+        self, warehouse: BigQueryClient, *, before_first_write: Callable[[], None] = lambda: None
+    ) -> None:
+        """Set up the writer of one dataset.
+
+        Args:
+            warehouse: the client of the dataset.
+            before_first_write: refuses a dataset of another account; asked until it does not.
+        """
+        self._before_first_write: Callable[[], None] | None = before_first_write
         self._writer = TableWriter(warehouse, small_batch_bytes=MAX_INLINE_BYTES)
 
     def write_refusals(self, refusals: Sequence[Refusal]) -> None:
-        """See `RefusalSink.write_refusals`."""
+        """See `RefusalSink.write_refusals`.
+
+        Raises:
+            AccountMismatch: the dataset holds the tickets of another account.
+        """
+        if self._before_first_write is not None:
+            self._before_first_write()
+            self._before_first_write = None
         spec = tables.WEBHOOK_REFUSALS
         with Spool(MAX_INLINE_BYTES) as spool:
             for refusal in refusals:

@@ -18,8 +18,9 @@ from helpdesk_assets.providers.parsing.field_map import FieldMap
 from helpdesk_assets.providers.parsing.tickets import TicketReader
 from helpdesk_assets.providers.parsing.tombstones import tombstone
 from helpdesk_assets.receiver.delivery import Delivery
+from helpdesk_assets.receiver.refusals import Refusal
 from helpdesk_assets.receiver.store import DeliveryStore, ReadTicket, newest_versions
-from helpdesk_assets.receiver.wiring import open_dependencies
+from helpdesk_assets.receiver.wiring import Dependencies, open_dependencies
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
@@ -195,18 +196,24 @@ def test_dropped_table_is_recreated_after_a_refresh(
 def test_dataset_of_another_account_takes_no_webhook(
     warehouse: BigQueryClient, warehouse_settings: Settings
 ) -> None:
-    def store_of(host: str) -> DeliveryStore:
+    def opened(host: str) -> Dependencies:
         update = {"helpdesk_base_url": f"https://{host}", "helpdesk_api_token": SecretStr("token")}
         settings = warehouse_settings.model_copy(update=update)
-        return open_dependencies(settings, insecure=True).store
+        return open_dependencies(settings, insecure=True)
 
-    owner, other = store_of("acme.example.com"), store_of("other.example.com")
-    owner.write_tickets(deliveries(ticket(1, 1)), "first")
+    owner, other = opened("acme.example.com"), opened("other.example.com")
+    refused = [Refusal(START, "rest", 422, "no such ticket", "1", "e")]
+    owner.store.write_tickets(deliveries(ticket(1, 1)), "first")
     for _ in range(2):
         with pytest.raises(AccountMismatch, match=r"other\.example\.com"):
-            other.write_tickets(deliveries(ticket(2, 1)), "second")
+            other.store.write_tickets(deliveries(ticket(2, 1)), "second")
+        with pytest.raises(AccountMismatch, match=r"other\.example\.com"):
+            other.refusals.write_refusals(refused)
     assert set(table(warehouse, tables.TICKETS)) == {"1"}
-    owner.write_tickets(deliveries(ticket(3, 1)), "third")
+    assert warehouse.get_table(tables.WEBHOOK_REFUSALS.name, fresh=True) is None
+    owner.store.write_tickets(deliveries(ticket(3, 1)), "third")
+    owner.refusals.write_refusals(refused)
     assert set(table(warehouse, tables.TICKETS)) == {"1", "3"}
+    assert len(table(warehouse, tables.WEBHOOK_REFUSALS)) == 1
     owner.close()
     other.close()
