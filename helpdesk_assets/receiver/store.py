@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from helpdesk_assets.errors import WarehouseUnavailable
 from helpdesk_assets.model.tickets import Ticket
 from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.spool import Spool
@@ -46,6 +47,7 @@ class DeliveryStore:
         warehouse: BigQueryClient,
         *,
         before_first_write: Callable[[], None] = lambda: None,
+        has_closed: Callable[[], bool] = lambda: False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Set up the writer of one dataset.
@@ -53,17 +55,24 @@ class DeliveryStore:
         Args:
             warehouse: the client of the dataset, closed with the store.
             before_first_write: refuses a dataset of another account; asked until it does not.
+            has_closed: whether a sync has filled the table tickets, by the state rows; asked where
+                the table is absent.
             now: the current time, aware.
         """
         self._warehouse = warehouse
         self._before_first_write: Callable[[], None] | None = before_first_write
+        self._has_closed = has_closed
         self._writer = TableWriter(warehouse, small_batch_bytes=MAX_INLINE_BYTES)
         self._now = now
 
     def find_known(self, ticket_ids: Collection[str]) -> frozenset[str]:
-        """Return those of the tickets that have a row."""
+        """Return those of the tickets that have a row.
+
+        Raises:
+            WarehouseUnavailable: the table that a sync had filled is not there.
+        """
         warehouse = self._warehouse
-        if warehouse.get_table(tables.TICKETS.name) is None:
+        if not self._is_table_there():
             return frozenset()
         query = find_known_tickets(warehouse.dataset, sorted(ticket_ids))
         found = warehouse.run(query, run_id=uuid.uuid4().hex, step="known_tickets")
@@ -77,7 +86,9 @@ class DeliveryStore:
 
         Raises:
             AccountMismatch: the dataset holds the tickets of another account.
+            WarehouseUnavailable: the table that a sync had filled is not there.
         """
+        self._is_table_there()
         if self._before_first_write is not None:
             self._before_first_write()
             self._before_first_write = None
@@ -103,6 +114,25 @@ class DeliveryStore:
                 partition_bounds=_partition_bounds([each.ticket for each in read]),
                 has_tombstones=has_tombstones,
             )
+
+    def _is_table_there(self) -> bool:
+        """Return whether there is a table tickets; a lost one is left to the sync.
+
+        An empty table in its place would look whole to whoever reads it.
+
+        Raises:
+            WarehouseUnavailable: the table that a sync had filled is not there.
+        """
+        if self._warehouse.get_table(tables.TICKETS.name) is not None:
+            return True
+        if self._has_closed():
+            dataset = self._warehouse.dataset
+            raise WarehouseUnavailable(
+                f"Table {tables.TICKETS.name} of {dataset.project}.{dataset.name} is gone, though "
+                "a sync had filled it. Run `helpdesk-assets sync`, which makes it again and reads "
+                "every ticket; webhooks are written again after that."
+            )
+        return False
 
     def write_events(
         self, deliveries: Sequence[Delivery], run_id: str, committed_at: datetime

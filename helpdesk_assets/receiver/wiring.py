@@ -122,8 +122,12 @@ def open_dependencies(
         store=DeliveryStore(
             warehouse,
             before_first_write=partial(_own_dataset, warehouse, settings, helpdesk.current),
+            has_closed=SyncTables.from_settings(warehouse, settings).has_closed,
         ),
-        refusals=RefusalStore(warehouse),
+        refusals=RefusalStore(
+            warehouse,
+            before_first_write=partial(_expect_own, warehouse, settings, helpdesk.current),
+        ),
         batching=BatchingPolicy(
             settings.webhook_flush_events,
             settings.webhook_flush_seconds,
@@ -143,3 +147,12 @@ def _own_dataset(client: BigQueryClient, settings: Settings, helpdesk: Helpdesk)
     """
     sync_tables = SyncTables.from_settings(client, settings)
     sync_tables.claim(check_account(sync_tables, helpdesk.capabilities).digest)
+
+
+def _expect_own(client: BigQueryClient, settings: Settings, helpdesk: Helpdesk) -> None:
+    """Refuse a dataset of another account, and note nothing in it.
+
+    Raises:
+        AccountMismatch: the dataset holds the tickets of another account.
+    """
+    check_account(SyncTables.from_settings(client, settings), helpdesk.capabilities)

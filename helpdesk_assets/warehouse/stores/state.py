@@ -86,6 +86,12 @@ class StateTable:
         """Return the staging tables that interrupted runs of any sync can resume from."""
         return {state.checkpoint.staging for state in self._read_all() if state.checkpoint}
 
+    def has_closed(self) -> bool:
+        """Return whether a run of any sync name has closed."""
+        if self._client.get_table(tables.SYNC_STATE.name) is None:
+            return False
+        return any(state.version > 0 for state in self._read_all())
+
     def accounts(self) -> set[Account]:
         """Return the accounts that the rows of any sync name, closed or not."""
         if self._client.get_table(tables.SYNC_STATE.name) is None:

@@ -103,6 +103,10 @@ class SyncTables:
         """Return the state row; None before the first run or checkpoint."""
         return self._state.read()
 
+    def has_closed(self) -> bool:
+        """Return whether a run of any sync of the dataset has closed; no query job."""
+        return self._state.has_closed()
+
     def can_resume(self, checkpoint: Checkpoint) -> bool:
         """Return whether the rows of an interrupted run are still stored."""
         return self._staging.exists(checkpoint.staging)
