@@ -105,7 +105,7 @@ class BatchWriter:
                 "assignee": ticket.assignee,
                 "createdTime": ticket.created_time,
                 "modifiedTime": ticket.modified_time,
-                "deletedTime": ticket.deleted_time,
+                "deletedTime": _deleted_time(ticket, served_at),
                 "_content_hash": ticket.content_hash,
                 "_run_id": self._run_id,
                 "_batch_id": self._batch_id,
@@ -138,3 +138,11 @@ class BatchWriter:
         index = self._rng.randrange(self.rows + 1)
         if index < LAG_SAMPLE:
             self._lags[index] = lag
+
+
+def _deleted_time(ticket: Ticket, served_at: datetime) -> datetime | None:
+    """Return when a ticket was deleted, never later than the helpdesk's clock told of it.
+
+    Nothing that happens to the ticket before a time in the future could undo such a deletion.
+    """
+    return ticket.deleted_time and min(ticket.deleted_time, served_at)

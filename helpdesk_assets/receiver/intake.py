@@ -167,8 +167,7 @@ class Intake:
     async def _deliver(self, event: Event, received_at: datetime) -> None:
         ticket = event.ticket or await self._fetch(event, received_at)
         only_told = event.deleted and ticket.tombstone
-        if only_told or event.ticket:
-            ticket = self._not_in_the_future(ticket, received_at)
+        ticket = self._not_in_the_future(ticket, received_at)
         delivery = Delivery(
             event.event_id or event_digest(event, ticket.modified_time),
             event.type,
@@ -206,7 +205,7 @@ class Intake:
         return tombstone(event.ticket_id, event.modified_time or self._latest(received_at), content)
 
     def _not_in_the_future(self, ticket: Ticket, received_at: datetime) -> Ticket:
-        """Return the ticket of an event, whose time of deletion is not believed beyond now."""
+        """Return the ticket with a time of deletion that is not beyond now."""
         latest = self._latest(received_at)
         if ticket.deleted_time is None or ticket.deleted_time <= latest:
             return ticket
