@@ -109,6 +109,10 @@ class RateLimitExhausted(RetryableError):
     """
 
 
+class PositionLost(RetryableError):
+    """The position of an interrupted run cannot be read, so its window is read from the start."""
+
+
 class WarehouseUnavailable(RetryableError):
     """BigQuery did not answer, or kept failing until the retries were used up."""
 

@@ -74,7 +74,7 @@ class Backend(Protocol):
         """Drop a table by hand."""
         ...
 
-    def edit_state(self, column: str, value: datetime | str | None) -> None:
+    def edit_state(self, column: str, value: Any) -> None:
         """Set a cell of every state row by hand, by SQL."""
         ...
 
@@ -143,7 +143,7 @@ class BigQueryBackend:
     def drop_table(self, table: str) -> None:
         self.client.drop_table(table)
 
-    def edit_state(self, column: str, value: datetime | str | None) -> None:
+    def edit_state(self, column: str, value: Any) -> None:
         types = {each.name: each.type for each in tables.SYNC_STATE.columns}
         state = self.client.dataset.table(tables.SYNC_STATE.name)
         sql = f"UPDATE {state} SET {column} = @value WHERE TRUE"
@@ -242,7 +242,7 @@ class InMemoryBackend:
     def drop_table(self, table: str) -> None:
         self.dataset.drop(table)
 
-    def edit_state(self, column: str, value: datetime | str | None) -> None:
+    def edit_state(self, column: str, value: Any) -> None:
         for name, state in self.dataset.states.items():
             changed: dict[str, Any] = {column: value}
             self.dataset.states[name] = replace(state, **changed)

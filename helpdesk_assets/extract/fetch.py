@@ -85,10 +85,13 @@ class BatchFetcher:
 
         Raises:
             EndpointFailed: the listing failed as well, or a range could not be read.
-            CredentialsRefused, TicketUnreadable, WindowTooDense: see `Helpdesk.changes`.
+            CredentialsRefused, PositionLost, TicketUnreadable, WindowTooDense: see
+                `Helpdesk.changes`.
         """
         began, used = self._monotonic(), self._helpdesk.use
         self._read_since = None
+        # Left by a call whose checkpoint could not be read.
+        self._spool.clear()
         self._prepare(plan)
         try:
             plan, last = self._read_changes(plan)

@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
+from helpdesk_assets.errors import PositionLost
 from helpdesk_assets.extract.checkpoint import CHECKPOINT_EVERY, RESUME_WITHIN, CheckpointPolicy
 from helpdesk_assets.extract.fetch import Batch, BatchFetcher
 from helpdesk_assets.extract.plan import SyncRequest, lookback, plan_run
@@ -150,9 +152,9 @@ def fetch_batch(
         log.warning("Changes may be missing: %s. Reading everything.", ground_reason)
     if state and state.cursor != state.own_cursor:
         log.warning("The cursor in sync_state is not the last run's; reading from the watermark.")
-    plan = plan_run(
-        state,
-        sync_request,
+    plan = partial(
+        plan_run,
+        sync_request=sync_request,
         adopted=adopted,
         overlap=policy.webhooks.lookback,
         capabilities=helpdesk.capabilities,
@@ -168,7 +170,11 @@ def fetch_batch(
         ),
         on_page=on_page,
     )
-    batch = fetch.run(plan)
+    try:
+        batch = fetch.run(plan(state))
+    except PositionLost as error:
+        log.warning("%s Starting over.", error)
+        batch = fetch.run(plan(replace(state, checkpoint=None) if state else None))
     warehouse.prepare(account.digest)
     # Of the table that was judged, though it may have been replaced since: the next run shall see.
     tickets = ground.tickets or warehouse.ground().tickets

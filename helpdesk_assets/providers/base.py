@@ -115,6 +115,7 @@ class Helpdesk(Protocol):
 
         Raises:
             EndpointFailed: an answer failed, was cut short, or is malformed.
+            PositionLost: `resume` cannot be read; nothing that can be resumed was yielded.
             CredentialsRefused: 401 or 403.
             TicketUnreadable: a row has no id or no readable time, and such rows are not skipped.
             WindowTooDense: one tick holds more tickets than `result_cap`.

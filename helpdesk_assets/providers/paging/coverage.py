@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Self
 
-from helpdesk_assets.errors import EndpointFailed
+from helpdesk_assets.errors import PositionLost
 from helpdesk_assets.model.tickets import utc
 
 
@@ -34,7 +34,7 @@ class Coverage:
         """Parse the text that `to_text` wrote.
 
         Raises:
-            EndpointFailed: the text cannot be parsed.
+            PositionLost: the text cannot be parsed.
         """
         coverage = cls()
         try:
@@ -42,10 +42,9 @@ class Coverage:
             for start, end in stored["read"]:
                 coverage.add(_time(start), _time(end))
             coverage.oldest = _time(stored["first"]) if stored["first"] else None
-        except (ValueError, KeyError, TypeError):
-            raise EndpointFailed(
-                f"The position of the interrupted run cannot be read: {text[:80]!r}. Run a full "
-                "sync, which starts over."
+        except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
+            raise PositionLost(
+                f"The position of the interrupted run cannot be read: {text[:80]!r}."
             ) from None
         return coverage
 

@@ -5,11 +5,15 @@ Must not know calls.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from helpdesk_assets.errors import PositionLost
+
 ORDER_FIELD = "generated_timestamp"
+_SECOND = re.compile(r"[0-9]{1,11}")
 
 
 @dataclass(slots=True)
@@ -48,9 +52,17 @@ class ExportPosition:
 
     @classmethod
     def from_text(cls, text: str) -> ExportPosition:
-        """Parse the text that `to_text` wrote."""
+        """Parse the text that `to_text` wrote.
+
+        Raises:
+            PositionLost: the text cannot be parsed.
+        """
         oldest, _, cursor = text.partition(" ")
-        return cls(cursor, int(oldest) if oldest.isdecimal() else None)
+        if not cursor or (oldest and not _SECOND.fullmatch(oldest)):
+            raise PositionLost(
+                f"The position of the interrupted run cannot be read: {text[:80]!r}."
+            )
+        return cls(cursor, int(oldest) if oldest else None)
 
 
 def generated_second(row: Any) -> int | None:
