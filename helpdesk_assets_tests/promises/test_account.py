@@ -10,9 +10,10 @@ import pytest
 
 from helpdesk_assets.errors import AccountMismatch
 from helpdesk_assets.extract.plan import RequestedMode
+from helpdesk_assets.local.simulator.dialects import zoho_desk
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Mode
-from helpdesk_assets_tests.conformance.vendors import REST, ZENDESK, Vendor
+from helpdesk_assets_tests.conformance.vendors import REST, ZENDESK, ZOHO_DESK, Vendor
 from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness
 from helpdesk_assets_tests.promises.conftest import ON_BIGQUERY, MakeHarness
 
@@ -151,6 +152,28 @@ def test_simulator_on_another_port_is_the_same_account(harness: Harness) -> None
     url = harness.settings.helpdesk_base_url.replace("127.0.0.1", "localhost")
     report = harness.sync(helpdesk_base_url=url)
     assert report.manifest.mode is Mode.INCREMENTAL
+
+
+def test_two_organisations_on_one_host_are_two_accounts(
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = make_harness(20, ZOHO_DESK), make_harness(20, ZOHO_DESK)
+    organisation = {"zoho_org_id": "60012345"}
+    url = {
+        "helpdesk_base_url": first.settings.helpdesk_base_url,
+        "zoho_accounts_url": first.simulator.base_url,
+        "zoho_refresh_token": first.settings.zoho_refresh_token,
+    }
+    first.sync()
+    second.settings = second.settings.model_copy(update={**url, **organisation})
+    own, second.backend = second.backend, first.backend
+    for operation in OPERATIONS:
+        with _refused(first, second):
+            operation(second)
+    second.backend = own
+    monkeypatch.setattr(zoho_desk, "ORG_ID", organisation["zoho_org_id"])
+    assert second.sync().manifest.account != first.capabilities().account
+    assert second.tickets().keys() == first.tickets().keys()
 
 
 def test_changed_mapping_is_told_until_rows_are_rewritten(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpdesk_assets.errors import EndpointFailed
+from helpdesk_assets.errors import PositionLost
 from helpdesk_assets.providers.paging.coverage import Coverage
 from helpdesk_assets_tests.providers.shifting_helpdesk import at
 
@@ -66,5 +66,5 @@ def test_share_is_counted_from_the_oldest_ticket() -> None:
 
 @pytest.mark.parametrize("text", ["", "{}", '{"first": null, "read": [["x", "y"]]}', "[1]"])
 def test_foreign_text_is_rejected(text: str) -> None:
-    with pytest.raises(EndpointFailed, match="full sync"):
+    with pytest.raises(PositionLost, match="interrupted run"):
         Coverage.from_text(text)
