@@ -225,7 +225,8 @@ class SyncState:
             `checkpoint` of a first load.
         reason: mode and reason of the last run, as `mode: reason`.
         recent_runs: the runs that closed before the last one, newest first.
-        full_load_at: the helpdesk's clock when the last full load ended.
+        full_load_at: the helpdesk's clock when the last full load began; what it stored itself
+            counts as found by a closed run.
         provider: of the account whose tickets these are; empty before the first run has closed.
         account: digest of that account.
         mapping: the provider's version of how fields fill columns, of the last run; None: not said.
@@ -265,9 +266,5 @@ class SyncState:
     @property
     def ended_with_full_load(self) -> bool:
         """Whether the last run to close had read everything."""
-        return (
-            self.window is not None
-            and self.full_load_at is not None
-            and self.full_load_at >= self.window.until
-            and (self.reason or "").startswith(f"{Mode.FULL}: ")
-        )
+        has_read_all = self.read_counts.read_until is not None
+        return has_read_all and (self.reason or "").startswith(f"{Mode.FULL}: ")

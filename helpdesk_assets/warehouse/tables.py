@@ -231,7 +231,7 @@ SYNC_STATE = TableSpec(
         Column("reading", STRING, "JSON: what that run read from the helpdesk."),
         Column("recent_runs", STRING, "JSON: the last committed runs, newest first."),
         Column("unfinished", STRING, "JSON: the checkpoint of an extraction not yet committed."),
-        Column("full_load_at", TIMESTAMP, "The helpdesk's clock at the last full load's end."),
+        Column("full_load_at", TIMESTAMP, "The helpdesk's clock when the last full load began."),
         Column("provider", STRING, "The helpdesk whose tickets these are."),
         Column("account", STRING, "Digest of its provider, host and organisation."),
         Column("mapping", INT64, "Version of how the helpdesk's fields fill the columns."),

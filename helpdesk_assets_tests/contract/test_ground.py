@@ -137,14 +137,23 @@ def test_rows_put_back_in_place_are_behind(subject: Subject) -> None:
 def test_rows_erased_before_a_full_load_are_not_behind(subject: Subject) -> None:
     subject.run(ticket("1"), ticket("2"))
     subject.backend.delete_tickets(["2"])
-    facts, state = subject.run(ticket("1"), mode=Mode.FULL, **_at(1))
+    began = NOON + timedelta(minutes=30)
+    facts, state = subject.run(ticket("1"), mode=Mode.FULL, read_at=began, **_at(1))
     assert (facts.rows_lost, facts.behind) == (1, 0)
     assert state is not None
-    assert state.full_load_at == NOON + timedelta(hours=1)
+    assert state.full_load_at == began
     facts, state = subject.run(**_at(2))
     assert (facts.rows_lost, facts.behind) == (0, 0)
     assert state is not None
-    assert state.full_load_at == NOON + timedelta(hours=1)
+    assert state.full_load_at == began
+
+
+def test_rows_of_a_full_load_put_back_are_behind(subject: Subject) -> None:
+    subject.run(ticket("1"), ticket("2"))
+    read = {"read_at": NOON + timedelta(hours=1), "read_since": NOON + timedelta(minutes=30)}
+    subject.run(ticket("1", 30), ticket("2"), mode=Mode.FULL, **read, **_at(2))
+    subject.backend.alter_tickets(["1"], -timedelta(hours=1), "yesterday")
+    assert subject.run(**_at(3))[0].behind == 1
 
 
 def test_listing_that_may_not_advance_is_no_full_load(subject: Subject) -> None:

@@ -295,7 +295,7 @@ def _mapping(manifest: Manifest) -> int | None:
 
 def _full_load_at(manifest: Manifest, seen: SyncState | None) -> datetime | None:
     if manifest.mode is Mode.FULL and manifest.advances_watermark:
-        return manifest.served_at
+        return manifest.read_since or manifest.served_at
     return seen.full_load_at if seen else None
 
 

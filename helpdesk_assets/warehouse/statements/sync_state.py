@@ -124,7 +124,9 @@ def commit_statement(
         Parameter("reading", ColumnType.STRING, read_counts_to_json(ReadCounts.of(manifest))),
         Parameter("recent_runs", ColumnType.STRING, recent_runs_to_json(seen)),
         Parameter(
-            "full_load_at", ColumnType.TIMESTAMP, manifest.served_at if is_full_load else None
+            "full_load_at",
+            ColumnType.TIMESTAMP,
+            (manifest.read_since or manifest.served_at) if is_full_load else None,
         ),
         Parameter("provider", ColumnType.STRING, manifest.provider or None),
         Parameter("account", ColumnType.STRING, manifest.account or None),
