@@ -160,8 +160,12 @@ def remove_repeated(
     """
     spec = counted.spec
     table = dataset.table(spec.name)
-    replaced = ",\n".join(f"    {value} AS {quote(name)}" for name, value in counted.merged)
-    values = f"B.* REPLACE (\n{replaced}\n  )" if counted.merged else "B.*"
+    # BigQuery takes no analytic function in `SELECT * REPLACE`.
+    merged = dict(counted.merged)
+    values = ",\n    ".join(
+        f"{merged[name]} AS {quote(name)}" if name in merged else f"B.{quote(name)}"
+        for name in columns
+    )
     names = ", ".join(map(quote, columns))
     inserted = ", ".join(f"S.{quote(name)}" for name in columns)
     kept, parameters = _bound(counted, "B", since)
@@ -169,7 +173,8 @@ def remove_repeated(
     sql = f"""\
 MERGE INTO {table} AS T
 USING (
-  SELECT {values}
+  SELECT
+    {values}
   FROM {table} AS B
   WHERE B.`ticket_id` IN UNNEST(@ids){kept}
   QUALIFY ROW_NUMBER() OVER (
