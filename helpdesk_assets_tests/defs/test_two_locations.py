@@ -124,6 +124,7 @@ def two_accounts(harness: DagsterHarness, monkeypatch: pytest.MonkeyPatch) -> Ca
     return switch
 
 
+@pytest.mark.slow
 def test_steps_of_one_account_take_no_batch_of_another(
     harness: DagsterHarness, two_accounts: Callable[..., None]
 ) -> None:

@@ -82,6 +82,14 @@ def unbounded_changes(statement: Statement) -> Iterator[str]:
         yield "no WHERE"
 
 
+def analytic_replacements(statement: Statement) -> Iterator[str]:
+    """Analytic functions are not supported inside SELECT * REPLACE."""
+    for star in statement.tree.find_all(exp.Star):
+        for replaced in star.args.get("replace") or ():
+            if replaced.find(exp.Window):
+                yield replaced.sql("bigquery")
+
+
 def too_much(statement: Statement) -> Iterator[str]:
     text = len(statement.sql.encode())
     if text > TEXT_BYTES:

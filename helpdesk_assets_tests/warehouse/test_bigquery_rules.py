@@ -90,6 +90,7 @@ OF_MERGES: dict[str, Rule] = {
     "constant bounds": rules.dynamic_bounds,
     "no subquery in a clause": rules.subqueries_in_clauses,
     "keys stay": rules.change_of_keys,
+    "no analytic function in a star": rules.analytic_replacements,
 }
 OF_STATEMENTS: dict[str, Rule] = {
     "sizes": rules.too_much,
@@ -194,6 +195,10 @@ BAD_MERGES = {
         merge(when="MATCHED THEN UPDATE SET note = (SELECT MAX(note) FROM u WHERE u.id = T.id)"),
     ],
     "keys stay": [merge(when="MATCHED THEN UPDATE SET id = S.id")],
+    "no analytic function in a star": [
+        merge("SELECT B.* REPLACE (MAX(B.made) OVER (PARTITION BY B.id) AS made) FROM s AS B"),
+        merge("SELECT * REPLACE (IFNULL(made, MAX(made) OVER ()) AS made) FROM s"),
+    ],
 }
 
 

@@ -160,10 +160,10 @@ def remove_repeated(
     """
     spec = counted.spec
     table = dataset.table(spec.name)
+    # BigQuery takes no analytic function in `SELECT * REPLACE`.
     merged = dict(counted.merged)
-    # Spelled out, since REPLACE takes no analytic functions.
-    values = ",\n".join(
-        f"    {merged[name]} AS {quote(name)}" if name in merged else f"    B.{quote(name)}"
+    values = ",\n    ".join(
+        f"{merged[name]} AS {quote(name)}" if name in merged else f"B.{quote(name)}"
         for name in columns
     )
     names = ", ".join(map(quote, columns))
@@ -174,7 +174,7 @@ def remove_repeated(
 MERGE INTO {table} AS T
 USING (
   SELECT
-{values}
+    {values}
   FROM {table} AS B
   WHERE B.`ticket_id` IN UNNEST(@ids){kept}
   QUALIFY ROW_NUMBER() OVER (

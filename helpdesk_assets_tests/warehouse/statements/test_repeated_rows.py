@@ -25,16 +25,21 @@ from helpdesk_assets_tests.batches import NOON, SMALL
 from helpdesk_assets_tests.warehouse.statements.test_batch import DATASET, sql, values
 
 DAY = datetime(2026, 10, 31, tzinfo=UTC)
+COLUMNS = ("ticket_id", "deletedTime", "_read_at", "_first_synced_at", "own")
 
 
 def test_tickets_keep_the_newest_row_in_one_statement() -> None:
-    query = remove_repeated(DATASET, TICKETS, ("7", "8"), DAY, ("ticket_id", "_first_synced_at", "own"))
+    query = remove_repeated(DATASET, TICKETS, ("7", "8"), DAY, COLUMNS)
     assert query.sql == sql(
         """
         MERGE INTO `acme.desk.tickets` AS T
         USING (
           SELECT
             B.`ticket_id`,
+            IFNULL(B.`deletedTime`, IF(MAX(B.`deletedTime`) OVER (PARTITION BY B.`ticket_id`) \
+>= B.`modifiedTime`, MAX(B.`deletedTime`) OVER (PARTITION BY B.`ticket_id`), NULL)) \
+AS `deletedTime`,
+            MAX(B.`_read_at`) OVER (PARTITION BY B.`ticket_id`) AS `_read_at`,
             MIN(B.`_first_synced_at`) OVER (PARTITION BY B.`ticket_id`) AS `_first_synced_at`,
             B.`own`
           FROM `acme.desk.tickets` AS B
@@ -47,8 +52,9 @@ B.`_synced_at` DESC NULLS LAST
         ) AS S
         ON FALSE
         WHEN NOT MATCHED BY SOURCE AND T.`ticket_id` IN UNNEST(@ids) THEN DELETE
-        WHEN NOT MATCHED BY TARGET THEN INSERT (`ticket_id`, `_first_synced_at`, `own`)
-        VALUES (S.`ticket_id`, S.`_first_synced_at`, S.`own`)
+        WHEN NOT MATCHED BY TARGET THEN INSERT (`ticket_id`, `deletedTime`, `_read_at`, \
+`_first_synced_at`, `own`)
+        VALUES (S.`ticket_id`, S.`deletedTime`, S.`_read_at`, S.`_first_synced_at`, S.`own`)
         """
     )
     assert values(query) == {"ids": ("7", "8")}
