@@ -151,7 +151,8 @@ def plan_run(
                 f"An incremental run was asked for, but {full_reason}, so changes before the "
                 "watermark may be missing. Run with mode auto or full once."
             )
-        return replace(base, reason=full_reason)
+        # Forced: whoever took rows or columns away may have changed others as well.
+        return replace(base, reason=full_reason, forced=True)
     if start is None:
         if sync_request.requested_mode is RequestedMode.INCREMENTAL:
             raise UserError(

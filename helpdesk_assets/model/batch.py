@@ -153,6 +153,14 @@ class Manifest:
         return is_full_load and self.ground_reason is not None
 
     @property
+    def is_believed_at_once(self) -> bool:
+        """Whether a ticket of the batch lives, though lists show deleted tickets for a while.
+
+        True for tickets fetched by id, and where a person has asked for everything.
+        """
+        return self.forced and self.ground_reason is None
+
+    @property
     def may_have_tombstones(self) -> bool:
         """Whether rows of the batch may tell only that a ticket was deleted."""
         return self.tombstones > 0 or self.has_checkpoint

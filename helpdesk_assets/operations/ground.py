@@ -77,6 +77,8 @@ def _of_other_tables(state: SyncState, ground: Ground) -> str | None:
         return f"{TICKETS} was not there"
     if state.tickets_created and found.created and found.created != state.tickets_created:
         return f"{TICKETS} was made anew since the last run"
+    if ground.missing_columns:
+        return f"{TICKETS} had no column {', '.join(ground.missing_columns)}"
     return f"{HISTORY} was not there" if ground.history is None else None
 
 

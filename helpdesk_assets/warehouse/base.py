@@ -58,10 +58,15 @@ class Cutoffs:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """The tables that a watermark stands on; None for one that is not there."""
+    """The tables that a watermark stands on; None for one that is not there.
+
+    `missing_columns`: what the tickets table lacks of a ticket's content; added again, they are
+    empty.
+    """
 
     tickets: TableFacts | None
     history: TableFacts | None
+    missing_columns: tuple[str, ...] = ()
 
 
 class InventoryStore(Protocol):

@@ -138,7 +138,7 @@ class InMemoryWarehouse:
             "_synced_by": "sync",
             "_run_id": manifest.run_id,
         }
-        delay = timedelta(0) if manifest.forced else self._listing_delay
+        delay = timedelta(0) if manifest.is_believed_at_once else self._listing_delay
         read = [_with_times(row, manifest, delay) for row in self._dataset.batch(manifest)]
         rows = [row | stamps for row in _apply_tombstones(read)]
         return self._dataset.merge(spec, rows, forced=manifest.forced)

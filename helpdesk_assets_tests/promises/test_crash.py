@@ -44,6 +44,7 @@ def killed_after(harness: Harness, phase: str, tmp_path: Path) -> None:
         **os.environ,
         "PYTHONPATH": str(Path(__file__).parents[2]),
         "HELPDESK_BASE_URL": settings.helpdesk_base_url,
+        "WEBHOOKS_ENABLED": str(settings.webhooks_enabled).lower(),
         "HELPDESK_API_TOKEN": settings.helpdesk_api_token.get_secret_value(),
         "BIGQUERY_PROJECT": settings.bigquery_project,
         "BIGQUERY_DATASET": settings.bigquery_dataset,

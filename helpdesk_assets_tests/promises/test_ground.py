@@ -14,6 +14,8 @@ from helpdesk_assets.errors import UserError
 from helpdesk_assets.extract.plan import RequestedMode
 from helpdesk_assets.model.batch import Mode
 from helpdesk_assets.operations.sync import SyncReport
+from helpdesk_assets.warehouse.merge.schema import Schema
+from helpdesk_assets.warehouse.table_spec import TableSpec
 from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness
 from helpdesk_assets_tests.promises.conftest import ON_BIGQUERY
 
@@ -112,6 +114,26 @@ def test_changed_table_is_read_again_and_told(harness: Harness, deed: Deed, reas
 @pytest.mark.parametrize(("deed", "reason"), DEEDS)
 def test_changed_table_is_noticed_on_bigquery(harness: Harness, deed: Deed, reason: str) -> None:
     _assert_healed(harness, deed, reason)
+
+
+@ON_BIGQUERY
+def test_dropped_column_is_filled_again_on_bigquery(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stand-in goes on to list a dropped column, so its metadata is told without it."""
+    _live(harness)
+    harness.backend.empty_column("subject", sorted(harness.tickets()))
+    columns = Schema.columns
+
+    def without_subject(self: Schema, spec: TableSpec) -> dict[str, str]:
+        return {name: kind for name, kind in columns(self, spec).items() if name != "subject"}
+
+    monkeypatch.setattr(Schema, "columns", without_subject)
+    report = harness.sync()
+    assert report.manifest.mode is Mode.FULL
+    assert report.manifest.ground_reason == "the table tickets had no column subject"
+    assert not _check(report).passed
+    harness.assert_equal()
 
 
 def _restore_in_place(harness: Harness) -> None:

@@ -37,6 +37,11 @@ class Schema:
         found = self._warehouse.get_table(spec.name)
         return {} if found is None else _types(found)
 
+    def absent(self, spec: TableSpec, columns: Sequence[Column]) -> tuple[str, ...]:
+        """Return which of the columns the table lacks by name; none if there is no table."""
+        held = {name.lower() for name in self.columns(spec)}
+        return tuple(each.name for each in columns if held and each.name.lower() not in held)
+
     def ensure_dataset(self) -> None:
         """Create the dataset if it does not exist."""
         self._warehouse.ensure_dataset()

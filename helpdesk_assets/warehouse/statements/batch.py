@@ -79,7 +79,9 @@ def tickets_source(dataset: Dataset, manifest: Manifest, listing_delay: timedelt
         listing_delay: how long the helpdesk's lists may show a deleted ticket. A forced batch is
             believed at once: its tickets were fetched by id, or a person asked for it.
     """
-    source = _with_times(dataset, manifest, timedelta(0) if manifest.forced else listing_delay)
+    source = _with_times(
+        dataset, manifest, timedelta(0) if manifest.is_believed_at_once else listing_delay
+    )
     if manifest.may_have_tombstones:
         source = _apply_tombstones(source)
     sql = f"""\

@@ -122,7 +122,8 @@ class SyncTables:
     def ground(self) -> Ground:
         """Return what the tables' metadata says now; costs no query job."""
         facts = self._client.table_facts
-        return Ground(facts(tables.TICKETS.name), facts(tables.RAW_TICKET_CHANGES.name))
+        tickets, history = facts(tables.TICKETS.name), facts(tables.RAW_TICKET_CHANGES.name)
+        return Ground(tickets, history, self._schema.absent(tables.TICKETS, tables.TICKET_COLUMNS))
 
     def adopted_until(self) -> datetime | None:
         """Return where an older sync's tickets table ends; None if there is no such table.
