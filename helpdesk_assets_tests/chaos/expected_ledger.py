@@ -59,6 +59,8 @@ class ExpectedLedger:
     judged: set[Version] = field(default_factory=set)
     # Whether polling saw changes late or never.
     has_hidden_changes: bool = False
+    # Whether somebody has touched the tables, so that nobody can tell what a run had to judge.
+    is_tampered: bool = False
 
     def expected(
         self, seen: Collection[Version], judged_until: datetime

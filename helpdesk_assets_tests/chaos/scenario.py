@@ -16,13 +16,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+import pytest
 from pydantic import SecretStr
 
-from helpdesk_assets.errors import HelpdeskAssetsError
+from helpdesk_assets.errors import AccountMismatch, HelpdeskAssetsError
 from helpdesk_assets.extract.checkpoint import CHECKPOINT_EVERY
 from helpdesk_assets.extract.plan import RequestedMode, SyncRequest
 from helpdesk_assets.local.simulator.admin_answers import TrueTicket
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
+from helpdesk_assets.model.batch import Manifest
+from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.model.webhooks import LedgerSource
 from helpdesk_assets.operations.backfill import backfill
 from helpdesk_assets.operations.reconcile import ReconcilePolicy, reconcile
@@ -34,6 +37,7 @@ from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets_tests.backends import BigQueryBackend
 from helpdesk_assets_tests.chaos.environment import Environment
 from helpdesk_assets_tests.chaos.expected_ledger import DeliveredWebhook, ExpectedLedger, RunSpan
+from helpdesk_assets_tests.chaos.interference import Interference
 from helpdesk_assets_tests.chaos.invariants import Invariants
 from helpdesk_assets_tests.chaos.killable_run import (
     KillableRun,
@@ -42,7 +46,9 @@ from helpdesk_assets_tests.chaos.killable_run import (
     run_until_killed,
     runtime_of,
 )
+from helpdesk_assets_tests.chaos.tampering import Tampering
 from helpdesk_assets_tests.chaos.webhook_client import WebhookClient
+from helpdesk_assets_tests.conformance.vendors import FRESHDESK
 from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness
 
 T = TypeVar("T")
@@ -87,6 +93,8 @@ class Scenario:
         self.environment, self.kind, self.counts = environment, kind, environment.counts
         self.clock_off = ALWAYS
         self.pending: list[PendingWebhook] = []
+        self.interference = Interference()
+        self.manifests: list[Manifest] = []
         self._order = 0
         self._opened = ExitStack()
 
@@ -121,12 +129,13 @@ class Scenario:
         )
         self.warehouse = opened.enter_context(closing(connect(settings)))
         _empty(self.warehouse)
+        self.tampering = Tampering(self.warehouse)
         self._runtime = runtime_of(self.simulator, lambda: self.clock_off)
         self.harness = Harness(self.simulator, self.settings, BigQueryBackend(self.warehouse))
         self.expected_ledger = ExpectedLedger(
             settings.grace, self.kind.by_events, listening_since=START
         )
-        self.checks = Invariants(self.harness, self.expected_ledger, self.counts)
+        self.checks = Invariants(self.harness, self.expected_ledger, self.interference, self.counts)
         if self.kind.by_events:
             receiving = opened.enter_context(closing(_through_proxy(self.settings)))
             self._webhook_client = opened.enter_context(
@@ -168,6 +177,74 @@ class Scenario:
             )
             self.counts["tickets changed"] += 1
 
+    # What others do.
+
+    def touch(self, what: str) -> None:
+        """Note that somebody touches the tables: until a green run they may be wrong."""
+        self.counts["other hands"] += 1
+        self.counts[f"other hands: {what}"] += 1
+        self.interference.touch()
+        self.expected_ledger.is_tampered = True
+
+    def hide(self, ids: Sequence[str]) -> None:
+        """Take the token's right to see these tickets; `show_hidden` gives it back."""
+        self.counts["other hands: fewer rights"] += 1
+        self.simulator.hide(ids=ids)
+        self._may_look_dead(ids)
+
+    def remove_for_a_while(self, ids: Sequence[str]) -> None:
+        """Delete tickets that will be restored with their modified time of before."""
+        self.counts["other hands: restored ticket"] += 1
+        self.simulator.delete(ids=ids)
+        self.record_removed(ids)
+        self._may_look_dead(ids)
+
+    def _may_look_dead(self, ids: Sequence[str]) -> None:
+        self.interference.needs_reconciliation = True
+        self.interference.dead |= set(ids)
+        self.expected_ledger.has_hidden_changes = True
+
+    def sync_another_account(self, requested_mode: RequestedMode) -> None:
+        """Run over the same dataset for another account, which must be refused."""
+        self.counts["other hands: another account"] += 1
+        before = self.harness.rows() if self.tampering.exists("tickets") else []
+        known = self.tampering.exists("sync_state") and self.harness.rows("sync_state")
+        if not before or not known or self.interference.is_open:
+            return
+        with SimulatedHelpdesk(3, start=START, frozen=True, dialect=FRESHDESK.name) as other:
+            settings = self.settings.model_copy(
+                update={
+                    "helpdesk_provider": FRESHDESK.name,
+                    "helpdesk_base_url": other.base_url,
+                    **FRESHDESK.settings(other),
+                }
+            )
+            with pytest.raises(AccountMismatch) as refused:
+                run_once(
+                    settings,
+                    SyncRequest(requested_mode),
+                    runtime_of(other, lambda: ALWAYS),
+                    checkpoint_every=CHECKPOINT_EVERY,
+                )
+        assert "\n" not in str(refused.value)
+        assert self.harness.rows() == before, "promise 9: another account has written"
+
+    def reexecute(self, back: int) -> None:
+        """Execute the last steps of an earlier run again, as Dagster does from a failure."""
+        if not self.manifests:
+            return
+        self.counts["other hands: re-execution"] += 1
+        manifest = self.manifests[-1 - back % len(self.manifests)]
+        with self._record_run(), open_run(self.settings, self._runtime) as (_, sync_tables):
+            webhooks = self.settings.webhooks
+
+            def steps() -> tuple[RunCounts, SyncState | None]:
+                sync_tables.merge_missed(manifest, webhooks)
+                sync_tables.merge_tickets(manifest)
+                return sync_tables.commit_run(manifest, webhooks)
+
+            self._attempt(True, steps)
+
     # Delivery of webhooks.
 
     def deliver(self, which: Sequence[int], *, twice: bool = False) -> None:
@@ -197,6 +274,9 @@ class Scenario:
                 # Retried at once, as vendors do, so that the time of durability is known.
                 self.environment.proxy.clear()
                 statuses = self._webhook_client.post([webhook.event for webhook in refused])
+                if self.interference.is_open and set(statuses) != {200}:
+                    self.counts["webhooks lost"] += len(refused)
+                    return
                 assert set(statuses) == {200}, f"nothing was in the way, and the answer {statuses}"
         else:
             self.harness.deliver(
@@ -358,8 +438,19 @@ class Scenario:
         self.counts["settled"] += 1
         self.environment.proxy.clear()
         self.simulator.clear_faults()
+        self.simulator.show_hidden()
         self.simulator.advance(SECONDS_PAST_GRACE)
-        self.run()
+        other_hands = self.interference
+        self.run(RequestedMode.FULL if other_hands.needs_force else RequestedMode.AUTO)
+        if other_hands.is_open:
+            # The run was red and has said so; the next one puts it right.
+            self.run()
+        assert not other_hands.is_open, "promise 9: two runs in a row, and the table is still red"
+        if other_hands.needs_reconciliation:
+            self.simulator.advance(SECONDS_PAST_GRACE)
+            self.reconcile()
+            other_hands.needs_reconciliation = False
+            other_hands.dead.clear()
         self.checks.check_after_sync(
             judged_until=self.simulator.clock().now - self.expected_ledger.grace
         )
@@ -379,6 +470,9 @@ class Scenario:
             run_span.ended = self.simulator.clock().now
 
     def _record_success(self, report: SyncReport) -> None:
+        self.interference.record_run(report)
+        if not report.manifest.is_range:
+            self.manifests.append(report.manifest)
         until = report.manifest.window.until
         if report.state is None or report.state.watermark is None:
             return

@@ -10,7 +10,6 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
     precondition,
@@ -20,6 +19,7 @@ from hypothesis.stateful import (
 from helpdesk_assets.extract.plan import RequestedMode
 from helpdesk_assets_tests.chaos.environment import Environment
 from helpdesk_assets_tests.chaos.fault_proxy import KINDS, Fault
+from helpdesk_assets_tests.chaos.other_hands import OtherHands
 from helpdesk_assets_tests.chaos.scenario import Scenario, ScenarioOptions
 
 PHASES = ("fetch", "store", "missed", "merge", "close")
@@ -44,13 +44,16 @@ HELPDESK_FAULTS: dict[str, dict[str, Any]] = {
     "latency": {"seconds": 0.002},
     "bad_ticket": {},
 }
-TROUBLES = ("stale", "cut", "hidden", "twice", "missed", "killed", "failed", "repeated")
+TROUBLES = (
+    "stale", "cut", "hidden", "twice", "missed", "killed", "failed", "repeated",
+    "lost", "put back", "other account", "old batch", "unseen", "in the trash", "doubled", "held",
+)  # fmt: skip
 which = st.lists(st.integers(0, 7), min_size=1, max_size=4)
 asks = st.sampled_from((RequestedMode.AUTO, RequestedMode.AUTO, RequestedMode.FULL))
 waits = st.sampled_from(WAITS)
 
 
-class Chaos(RuleBasedStateMachine):
+class Chaos(OtherHands):
     """One scenario; `machine_for` makes a state machine of it."""
 
     environment: Environment
@@ -105,6 +108,24 @@ class Chaos(RuleBasedStateMachine):
                 for _ in range(2):
                     scenario.deliver([-1])
                     scenario.check()
+            case "lost":
+                self.lose_a_table("tickets", ("drop", "empty")[at % 2])
+                scenario.run()
+            case "put back":
+                self.put_tickets_back(at)
+            case "other account":
+                self.sync_another_account(RequestedMode.AUTO)
+            case "old batch":
+                self.restore_and_reexecute(at)
+            case "unseen":
+                self.take_rights_for_a_while(at, True, 0)
+            case "in the trash":
+                self.delete_and_restore(at, False, True)
+            case "doubled":
+                self.double_rows(at, "tickets")
+                scenario.run()
+            case "held":
+                self.hold_a_run_over_two_edits_of_one_second(at)
             case "cut" | "repeated":
                 for _ in range(4):
                     scenario.record_changed(scenario.simulator.create(1), "created")
@@ -370,6 +391,22 @@ class Chaos(RuleBasedStateMachine):
                 scenario.run(other, fails=True)
 
         scenario.run(requested_mode, fails=run, on_phase=meanwhile)
+
+    @rule(which=st.integers(0, 7))
+    def hold_a_run_over_two_edits_of_one_second(self, which: int) -> None:
+        """Pause a run that has read the first edit, while another run reads the second."""
+        scenario = self.current
+        ids = self._ids([which])
+        scenario.simulator.change(ids=ids)
+
+        def meanwhile(done: str) -> None:
+            if done == "missed":
+                scenario.simulator.change(ids=ids)
+                scenario.simulator.advance(30)
+                scenario.run(fails=True)
+
+        scenario.run(fails=True, on_phase=meanwhile)
+        scenario.simulator.advance(1000)
 
     @rule(requested_mode=asks)
     def run_two_at_once(self, requested_mode: RequestedMode) -> None:
