@@ -10,7 +10,8 @@ ORDER = (
     "stories", "stories that ended badly", "steps", "checks", "syncs", "syncs that failed",
     "repairs", "reconciliations", "backfills", "tickets changed", "webhooks delivered",
     "webhooks lost", "webhooks doubled", "webhooks late", "helpdesk faults", "warehouse faults",
-    "kills", "runs at once", "other hands", "settled", "missed recorded", "late recorded", "differences",
+    "kills", "runs at once", "other hands", "settled", "missed recorded", "late recorded",
+    "differences",
 )  # fmt: skip
 
 
