@@ -9,13 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
+from helpdesk_assets.extract.fetch import BatchFetcher
+from helpdesk_assets.operations import sync
+from helpdesk_assets.operations.account import account_of
 from helpdesk_assets.providers.client import http
 from helpdesk_assets.providers.rest import adapter
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.merge import statement
 from helpdesk_assets.warehouse.merge.newer_wins import NewerWins
+from helpdesk_assets.warehouse.query import Query
+from helpdesk_assets.warehouse.statements import ground_counts
+from helpdesk_assets.warehouse.stores import state as state_store
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 
 # Where a guard is, its name there, and what stands in its place.
@@ -111,15 +117,77 @@ def _listing_cut() -> list[Change]:
     return [(adapter.RestAdapter, "_get_page", page)]
 
 
-GUARDS: Mapping[str, Callable[[], list[Change]]] = {
-    "stale-write guard": _stale_writes,
-    "equal-time hash": _equal_times,
-    "dedupe": _dedupe,
-    "watermark after merge": _watermark_after_merge,
-    "own watermark instead of MAX": _own_watermark,
-    "missed before merge": _missed_before_merge,
-    "window end by the helpdesk's clock": _clock_of_the_helpdesk,
-    "listing-cut guard": _listing_cut,
+def _ground() -> list[Change]:
+    """A run reads from its watermark on, whatever has become of its tables."""
+    return [(sync, "full_load_reason", lambda *_: None)]
+
+
+def _versions_behind() -> list[Change]:
+    """A closing run counts rows, and not how old they are."""
+    return [(ground_counts, "behind", lambda *_: Query("SELECT 0 AS behind"))]
+
+
+def _account() -> list[Change]:
+    """Any account may write into any dataset."""
+    return [(sync, "check_account", lambda _, capabilities: account_of(capabilities))]
+
+
+def _whole_batch() -> list[Change]:
+    """The watermark moves, whatever has become of the batch."""
+
+    def unproven(*arguments: Any) -> Query:
+        query = guarded(*arguments)
+        return replace(query, sql=query.sql.replace("\n  WHERE F.is_whole", ""))
+
+    guarded = state_store.commit_statement
+    return [(state_store, "commit_statement", unproven)]
+
+
+def _revival() -> list[Change]:
+    """Only a newer version brings back a ticket that was taken for deleted."""
+    guarded = NewerWins._alive_tests
+    return [(NewerWins, "_alive_tests", lambda self: guarded(self)[:1])]
+
+
+def _later_reading() -> list[Change]:
+    """Of two versions with the same second, the one written last wins."""
+    return [(NewerWins, "_is_later", lambda *_: "")]
+
+
+def _repeated_rows() -> list[Change]:
+    """Rows that a run counts twice are only reported."""
+    return [(sync, "heal_repeated_rows", lambda _warehouse, _manifest, counted: counted)]
+
+
+def _clock_bound() -> list[Change]:
+    """A window ends where the helpdesk's answer says, whatever our clock says."""
+    return [(BatchFetcher, "_covered_until", lambda _self, _plan, last: last.until)]
+
+
+class Guard(NamedTuple):
+    """A guard: the trouble that it stands against, and what turns it off."""
+
+    trouble: str
+    turned_off: Callable[[], list[Change]]
+
+
+GUARDS: Mapping[str, Guard] = {
+    "stale-write guard": Guard("stale", _stale_writes),
+    "equal-time hash": Guard("twice", _equal_times),
+    "dedupe": Guard("repeated", _dedupe),
+    "watermark after merge": Guard("failed", _watermark_after_merge),
+    "own watermark instead of MAX": Guard("hidden", _own_watermark),
+    "missed before merge": Guard("missed", _missed_before_merge),
+    "window end by the helpdesk's clock": Guard("missed", _clock_of_the_helpdesk),
+    "listing-cut guard": Guard("cut", _listing_cut),
+    "ground of the watermark": Guard("lost", _ground),
+    "versions behind": Guard("put back", _versions_behind),
+    "one account": Guard("other account", _account),
+    "whole batch": Guard("old batch", _whole_batch),
+    "revival": Guard("in the trash", _revival),
+    "later reading": Guard("held", _later_reading),
+    "repeated rows": Guard("doubled", _repeated_rows),
+    "bound of a clock ahead": Guard("clock ahead", _clock_bound),
 }
 
 
@@ -127,7 +195,7 @@ def turn_off(names: Iterable[str]) -> list[Change]:
     """Turn guards off for the rest of this process; returns the replaced attributes."""
     before: list[Change] = []
     for name in names:
-        for place, attribute, other in GUARDS[name]():
+        for place, attribute, other in GUARDS[name].turned_off():
             before.append((place, attribute, getattr(place, attribute)))
             setattr(place, attribute, other)
     return before

@@ -84,6 +84,8 @@ class Invariants:
             ticket.ticket_id: (ticket.modified_time, now.get(ticket.ticket_id))
             for ticket in self._harness.simulator.truth()
             if ticket.modified_time <= watermark - self.lag
+            # Shown again without a new modified time, which only a reconciliation notices.
+            and ticket.ticket_id not in self._interference.dead
             and (ticket.ticket_id not in now or now[ticket.ticket_id] < ticket.modified_time)
         }
         assert not late, (

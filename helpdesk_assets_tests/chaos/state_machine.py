@@ -47,6 +47,7 @@ HELPDESK_FAULTS: dict[str, dict[str, Any]] = {
 TROUBLES = (
     "stale", "cut", "hidden", "twice", "missed", "killed", "failed", "repeated",
     "lost", "put back", "other account", "old batch", "unseen", "in the trash", "doubled", "held",
+    "clock ahead",
 )  # fmt: skip
 which = st.lists(st.integers(0, 7), min_size=1, max_size=4)
 asks = st.sampled_from((RequestedMode.AUTO, RequestedMode.AUTO, RequestedMode.FULL))
@@ -126,6 +127,8 @@ class Chaos(OtherHands):
                 scenario.run()
             case "held":
                 self.hold_a_run_over_two_edits_of_one_second(at)
+            case "clock ahead":
+                self.run_while_the_date_is_ahead(at)
             case "cut" | "repeated":
                 for _ in range(4):
                     scenario.record_changed(scenario.simulator.create(1), "created")
@@ -394,7 +397,7 @@ class Chaos(OtherHands):
 
     @rule(which=st.integers(0, 7))
     def hold_a_run_over_two_edits_of_one_second(self, which: int) -> None:
-        """Pause a run that has read the first edit, while another run reads the second."""
+        """Pause a run that has read the first edit, while others read the second and go on."""
         scenario = self.current
         ids = self._ids([which])
         scenario.simulator.change(ids=ids)
@@ -402,11 +405,24 @@ class Chaos(OtherHands):
         def meanwhile(done: str) -> None:
             if done == "missed":
                 scenario.simulator.change(ids=ids)
-                scenario.simulator.advance(30)
-                scenario.run(fails=True)
+                # The last window no longer reaches back to the edits.
+                for seconds in (30, 1000, 1000):
+                    scenario.simulator.advance(seconds)
+                    scenario.run(fails=True)
 
         scenario.run(fails=True, on_phase=meanwhile)
         scenario.simulator.advance(1000)
+
+    @rule(which=st.integers(0, 7))
+    def run_while_the_date_is_ahead(self, which: int) -> None:
+        """Answer with a `Date` that only our clock can show to be wrong."""
+        scenario = self.current
+        scenario.clock_off = timedelta(0)
+        scenario.simulator.fault("date_ahead", seconds=7200.0)
+        scenario.run(fails=True)
+        scenario.check()
+        scenario.simulator.clear_faults()
+        scenario.record_changed(scenario.simulator.change(ids=self._ids([which])))
 
     @rule(requested_mode=asks)
     def run_two_at_once(self, requested_mode: RequestedMode) -> None:
