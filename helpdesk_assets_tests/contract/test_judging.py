@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from helpdesk_assets.model.webhooks import JudgedBy, LedgerSource, NotJudged, WebhookCounts
+from helpdesk_assets.providers.parsing.tombstones import tombstone
+from helpdesk_assets_tests.batches import NOON
 from helpdesk_assets_tests.contract.subject import POLICY, Subject, ticket
 
 
@@ -53,3 +55,18 @@ def test_auto_judges_from_the_first_event_on(subject: Subject) -> None:
     assert subject.missed() == {"2": "missed", "3": "missing"}
     assert facts.webhooks.judged_by is JudgedBy.EVENTS
     assert facts.webhooks.pending == 2
+
+
+def test_deletion_shown_to_be_wrong_is_no_missed_webhook(subject: Subject) -> None:
+    """A token that saw fewer tickets for a while: what it missed was not deleted."""
+    subject.run(ticket("1"), ticket("2"), first_load=True)
+    subject.hear(ticket("9", 100), delay=timedelta(seconds=1))
+    minute, gone_at = timedelta(minutes=1), NOON + timedelta(minutes=1)
+    notices = [tombstone(each, gone_at, {"id": each}) for each in ("1", "2")]
+    subject.write(notices[0], is_range=True, read_at=gone_at)
+    subject.warehouse.merge_changes(*subject.batch(notices[1], read_at=gone_at))
+    subject.write(ticket("1"), is_staged=True, is_range=True, forced=True, read_at=gone_at + minute)
+    assert subject.row("1")["deletedTime"] is None
+    assert subject.missed() == {}
+    subject.run(served_at=NOON + 20 * minute)
+    assert subject.missed() == {"2": "missed"}

@@ -31,6 +31,7 @@ class _Version:
     is_notice: bool = False
     is_open: bool = False
     is_past: bool = False
+    read_at: datetime = EPOCH
 
     def is_told_by(self, event: Row, grace: timedelta) -> bool:
         """Return whether the event may be about this version.
@@ -154,10 +155,11 @@ def _versions(
             and row["modifiedTime"] >= listening
         ):
             is_past = row["modifiedTime"] <= bounds.counted_after
-            yield replace(_version(row, policy), is_past=is_past)
+            version = _version(row, policy)
+            yield replace(version, is_past=is_past, read_at=row["_fetched_at"])
     for row in _missing(dataset, manifest, judging):
         if row["modifiedTime"] >= listening:
-            yield _version(row, policy)
+            yield replace(_version(row, policy), read_at=manifest.served_at)
     for row in dataset.rows(tables.MISSED_UPDATES):
         if row["reason"] == LedgerReason.MISSED and row["detected_at"] >= bounds.open_since:
             key = row["ticket_id"], row["modifiedTime"], row["_content_hash"]
@@ -201,7 +203,10 @@ def _judge(
     in_time = [at for at in came if at - modified <= policy.grace]
     delivered = min(own or in_time, default=None)
     held = dataset.ticket(ticket_id)
-    is_known = held is not None and held["deletedTime"] is not None
+    is_known = held is not None and (
+        held["deletedTime"] is not None
+        or (held["_read_at"] or EPOCH) > max(version.read_at for version in versions)
+    )
     if is_known and any(version.is_notice for version in versions):
         return
     is_open = any(version.is_open for version in versions)

@@ -46,6 +46,7 @@ JUDGED = """\
     LOGICAL_OR(V.is_unsubscribed) AS is_unsubscribed,
     LOGICAL_OR(V.is_tombstone) AS is_tombstone,
     LOGICAL_OR(V.is_open) AS is_open,
+    MAX(V.read_at) AS read_at,
     MIN(IF(E.version = V.modifiedTime OR E.version IS NULL OR (V.is_deletion AND E.is_deletion),
       E.committed_at, NULL)) AS own_event_at,
     MIN(IF(TIMESTAMP_DIFF(E.committed_at, V.modifiedTime, MILLISECOND) <= @grace_ms,
@@ -78,7 +79,7 @@ def missed_by_events(dataset: Dataset, manifest: Manifest, judging: Judging) -> 
 
     Changes before the first event ever are left out: there was no receiver to send one to.
     Tombstones are judged until `tickets` has the ticket as deleted, since their times may differ
-    each time.
+    each time. One that a later reading has shown to be wrong is no change.
 
     Args:
         dataset: where the tables are.
@@ -110,14 +111,15 @@ versions AS (
     R.deletedTime IS NOT NULL AS is_deletion,
     IFNULL(R._tombstone, FALSE) AS is_tombstone,
     FALSE AS is_open,
-    R.modifiedTime <= @counted_after AS was_judged
+    R.modifiedTime <= @counted_after AS was_judged,
+    R._fetched_at AS read_at
   FROM {raw} AS R
   CROSS JOIN first_event AS F
   WHERE R._fetched_at >= @stored_since
     AND R.modifiedTime > @stored_since
     AND (F.received_at IS NULL OR R.modifiedTime >= F.received_at)
 {missing}  UNION ALL
-  SELECT O.ticket_id, O.modifiedTime, O._content_hash, FALSE, FALSE, FALSE, TRUE, FALSE
+  SELECT O.ticket_id, O.modifiedTime, O._content_hash, FALSE, FALSE, FALSE, TRUE, FALSE, NULL
   FROM {dataset.table(tables.MISSED_UPDATES.name)} AS O
   WHERE O.detected_at >= @open_since
     AND O.reason = 'missed'
@@ -145,7 +147,10 @@ FROM judged AS J
 LEFT JOIN {tickets} AS K
 ON K.ticket_id = J.ticket_id
 WHERE IF(J.is_open, COALESCE(J.own_event_at, J.in_time_at) IS NOT NULL, J.in_time_at IS NULL)
-  AND NOT (J.is_tombstone AND K.deletedTime IS NOT NULL)"""
+  AND NOT (
+    J.is_tombstone
+    AND (K.deletedTime IS NOT NULL OR IFNULL(K._read_at > J.read_at, FALSE))
+  )"""
     if bounds.settled is not None:
         sql += _events_not_polled(raw, tickets)
     return Query(
@@ -194,7 +199,8 @@ SELECT
   S.deletedTime IS NOT NULL AS is_deletion,
   {notice} AS is_tombstone,
   FALSE AS is_open,
-  FALSE AS was_judged
+  FALSE AS was_judged,
+  @detected_at AS read_at
 FROM (
 {indent(source.sql, "  ")}
 ) AS S

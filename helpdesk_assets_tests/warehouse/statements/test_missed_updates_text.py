@@ -102,7 +102,8 @@ versions AS (
     R.deletedTime IS NOT NULL AS is_deletion,
     IFNULL(R._tombstone, FALSE) AS is_tombstone,
     FALSE AS is_open,
-    R.modifiedTime <= @counted_after AS was_judged
+    R.modifiedTime <= @counted_after AS was_judged,
+    R._fetched_at AS read_at
   FROM `acme.desk.raw_ticket_changes` AS R
   CROSS JOIN first_event AS F
   WHERE R._fetched_at >= @stored_since
@@ -117,7 +118,8 @@ versions AS (
     S.deletedTime IS NOT NULL AS is_deletion,
     FALSE AS is_tombstone,
     FALSE AS is_open,
-    FALSE AS was_judged
+    FALSE AS was_judged,
+    @detected_at AS read_at
   FROM (
     SELECT <batch columns>, B._seq
     FROM `acme.desk.raw_ticket_changes__stg_x` AS B
@@ -138,7 +140,7 @@ versions AS (
     AND (M.newest IS NULL OR M.newest < S.modifiedTime)
     AND (F.received_at IS NULL OR S.modifiedTime >= F.received_at)
   UNION ALL
-  SELECT O.ticket_id, O.modifiedTime, O._content_hash, FALSE, FALSE, FALSE, TRUE, FALSE
+  SELECT O.ticket_id, O.modifiedTime, O._content_hash, FALSE, FALSE, FALSE, TRUE, FALSE, NULL
   FROM `acme.desk.missed_updates` AS O
   WHERE O.detected_at >= @open_since
     AND O.reason = 'missed'
@@ -151,6 +153,7 @@ judged AS (
     LOGICAL_OR(V.is_unsubscribed) AS is_unsubscribed,
     LOGICAL_OR(V.is_tombstone) AS is_tombstone,
     LOGICAL_OR(V.is_open) AS is_open,
+    MAX(V.read_at) AS read_at,
     MIN(IF(E.version = V.modifiedTime OR E.version IS NULL OR (V.is_deletion AND E.is_deletion),
       E.committed_at, NULL)) AS own_event_at,
     MIN(IF(TIMESTAMP_DIFF(E.committed_at, V.modifiedTime, MILLISECOND) <= @grace_ms,
@@ -192,7 +195,10 @@ FROM judged AS J
 LEFT JOIN `acme.desk.tickets` AS K
 ON K.ticket_id = J.ticket_id
 WHERE IF(J.is_open, COALESCE(J.own_event_at, J.in_time_at) IS NOT NULL, J.in_time_at IS NULL)
-  AND NOT (J.is_tombstone AND K.deletedTime IS NOT NULL)
+  AND NOT (
+    J.is_tombstone
+    AND (K.deletedTime IS NOT NULL OR IFNULL(K._read_at > J.read_at, FALSE))
+  )
 UNION ALL
 SELECT
   E.ticket_id,
