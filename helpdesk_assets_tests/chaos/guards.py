@@ -20,7 +20,7 @@ from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.merge import statement
 from helpdesk_assets.warehouse.merge.newer_wins import NewerWins
 from helpdesk_assets.warehouse.query import Query
-from helpdesk_assets.warehouse.statements import ground_counts
+from helpdesk_assets.warehouse.statements import ground_counts, sync_state
 from helpdesk_assets.warehouse.stores import state as state_store
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 
@@ -139,7 +139,7 @@ def _whole_batch() -> list[Change]:
         query = guarded(*arguments)
         return replace(query, sql=query.sql.replace("\n  WHERE F.is_whole", ""))
 
-    guarded = state_store.commit_statement
+    guarded = sync_state.commit_statement
     return [(state_store, "commit_statement", unproven)]
 
 

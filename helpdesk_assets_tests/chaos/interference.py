@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 
 from helpdesk_assets.checks import tables as checks
 from helpdesk_assets.checks.evidence import Evidence
+from helpdesk_assets.checks.repeated_rows import one_row_per_ticket
 from helpdesk_assets.operations.sync import SyncReport
 
 TABLE_CHECKS = (
     checks.read_whole,
-    checks.one_row_per_ticket,
+    one_row_per_ticket,
     checks.table_shrank,
     checks.no_null_keys_or_times,
 )
