@@ -56,7 +56,7 @@ def _dedupe() -> list[Change]:
 
 
 def _watermark_after_merge() -> list[Change]:
-    """The watermark moves before the tickets are merged."""
+    """The watermark moves before the tickets are merged, and so without a proof that they are."""
     missed, tickets = SyncTables.merge_missed, SyncTables.merge_tickets
     policies: list[Any] = []
 
@@ -71,6 +71,7 @@ def _watermark_after_merge() -> list[Change]:
     return [
         (SyncTables, "merge_missed", merge_missed),
         (SyncTables, "merge_tickets", merge_tickets),
+        *_whole_batch(),
     ]
 
 

@@ -24,6 +24,7 @@ STATE_EDITS = (
     "watermark = NULL",
     "reason = 'set back by hand'",
     "reason = NULL",
+    "reason = 'by_hand: set'",
     "facts = '{}'",
     "facts = NULL",
     "reading = 'none'",

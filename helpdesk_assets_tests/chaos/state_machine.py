@@ -134,6 +134,9 @@ class Chaos(OtherHands):
                     scenario.record_changed(scenario.simulator.create(1), "created")
                     scenario.simulator.advance(2)
                 fault = "page_cut_short" if trouble == "cut" else "repeated_rows"
+                if trouble == "repeated":
+                    # A search is read by times, which leaves out what came before; a listing not.
+                    scenario.simulator.fault("error_500", on="search", count=-1)
                 self._run_with(fault, "all", -1, 0, RequestedMode.AUTO)
 
     @property
