@@ -228,7 +228,8 @@ class Chaos(OtherHands):
         first, second = self._ids([which])[:1], self._ids([which + 1])[:1]
         lost = scenario.simulator.change(ids=first)
         scenario.counts["webhooks lost"] += len(lost)
-        scenario.simulator.advance(400)
+        # Beyond the overlap, and beyond what a window reaches back for a clock ahead.
+        scenario.simulator.advance(4400)
         scenario.record_changed(scenario.simulator.change(ids=second))
         scenario.deliver([-1])
 
