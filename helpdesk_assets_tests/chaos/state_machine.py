@@ -497,9 +497,11 @@ class Chaos(OtherHands):
 
 def machine_for(environment: Environment, troubles: Sequence[str] = TROUBLES) -> type[Chaos]:
     """Return a machine for scenarios that contain one of these troubles."""
+    # Events show what was missed also after the merge; the table alone does not.
+    ledgers = (False,) if tuple(troubles) == ("missed",) else (True, False)
     begin = initialize(
         tickets=st.integers(2, 7),
-        by_events=st.sampled_from((True, False)),
+        by_events=st.sampled_from(ledgers),
         page_size=st.sampled_from((3, 2, 100)),
         checkpoints=st.sampled_from((False, False, True)),
         uses_staging=st.sampled_from((False, False, False, True)),
