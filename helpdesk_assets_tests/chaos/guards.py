@@ -179,7 +179,7 @@ GUARDS: Mapping[str, Guard] = {
     "watermark after merge": Guard("failed", _watermark_after_merge),
     "own watermark instead of MAX": Guard("hidden", _own_watermark),
     "missed before merge": Guard("missed", _missed_before_merge),
-    "window end by the helpdesk's clock": Guard("missed", _clock_of_the_helpdesk),
+    "window end by the helpdesk's clock": Guard("clocks", _clock_of_the_helpdesk),
     "listing-cut guard": Guard("cut", _listing_cut),
     "ground of the watermark": Guard("lost", _ground),
     "versions behind": Guard("put back", _versions_behind),
@@ -188,7 +188,7 @@ GUARDS: Mapping[str, Guard] = {
     "revival": Guard("in the trash", _revival),
     "later reading": Guard("held", _later_reading),
     "repeated rows": Guard("doubled", _repeated_rows),
-    "bound of a clock ahead": Guard("clock ahead", _clock_bound),
+    "bound of a clock ahead": Guard("clocks", _clock_bound),
 }
 
 

@@ -47,7 +47,7 @@ HELPDESK_FAULTS: dict[str, dict[str, Any]] = {
 TROUBLES = (
     "stale", "cut", "hidden", "twice", "missed", "killed", "failed", "repeated",
     "lost", "put back", "other account", "old batch", "unseen", "in the trash", "doubled", "held",
-    "clock ahead",
+    "clocks",
 )  # fmt: skip
 which = st.lists(st.integers(0, 7), min_size=1, max_size=4)
 asks = st.sampled_from((RequestedMode.AUTO, RequestedMode.AUTO, RequestedMode.FULL))
@@ -127,8 +127,11 @@ class Chaos(OtherHands):
                 scenario.run()
             case "held":
                 self.hold_a_run_over_two_edits_of_one_second(at)
-            case "clock ahead":
+            case "clocks":
                 self.run_while_the_date_is_ahead(at)
+                self.put_our_clock_off(1)
+                scenario.run()
+                scenario.check()
             case "cut" | "repeated":
                 for _ in range(4):
                     scenario.record_changed(scenario.simulator.create(1), "created")
