@@ -119,7 +119,8 @@ versions AS (
     AND R.modifiedTime > @stored_since
     AND (F.received_at IS NULL OR R.modifiedTime >= F.received_at)
 {missing}  UNION ALL
-  SELECT O.ticket_id, O.modifiedTime, O._content_hash, FALSE, FALSE, FALSE, TRUE, FALSE, NULL
+  SELECT O.ticket_id, O.modifiedTime, O._content_hash, FALSE, FALSE, FALSE, TRUE, FALSE,
+    CAST(NULL AS TIMESTAMP)
   FROM {dataset.table(tables.MISSED_UPDATES.name)} AS O
   WHERE O.detected_at >= @open_since
     AND O.reason = 'missed'

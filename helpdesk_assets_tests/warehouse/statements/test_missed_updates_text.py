@@ -140,7 +140,8 @@ versions AS (
     AND (M.newest IS NULL OR M.newest < S.modifiedTime)
     AND (F.received_at IS NULL OR S.modifiedTime >= F.received_at)
   UNION ALL
-  SELECT O.ticket_id, O.modifiedTime, O._content_hash, FALSE, FALSE, FALSE, TRUE, FALSE, NULL
+  SELECT O.ticket_id, O.modifiedTime, O._content_hash, FALSE, FALSE, FALSE, TRUE, FALSE,
+    CAST(NULL AS TIMESTAMP)
   FROM `acme.desk.missed_updates` AS O
   WHERE O.detected_at >= @open_since
     AND O.reason = 'missed'
