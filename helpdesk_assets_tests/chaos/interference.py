@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from helpdesk_assets.checks import tables as checks
 from helpdesk_assets.checks.evidence import Evidence
 from helpdesk_assets.checks.repeated_rows import one_row_per_ticket
+from helpdesk_assets.model.batch import Mode
 from helpdesk_assets.operations.sync import SyncReport
 
 TABLE_CHECKS = (
@@ -29,6 +30,8 @@ class Interference:
         is_open: tables were touched, and no green run has followed.
         needs_force: columns were edited under an unchanged modified time, which only
             `sync --full` and `repair` compare.
+        needs_full_load: rows may have been put back to before the last full load. What was stored
+            before it is no ground any more, since what the helpdesk does not have may be erased.
         needs_reconciliation: the helpdesk shows a ticket again without a new modified time, which
             no search by modified time returns.
         dead: living tickets that the table may call deleted meanwhile.
@@ -37,6 +40,7 @@ class Interference:
     def __init__(self) -> None:
         self.is_open = False
         self.needs_force = False
+        self.needs_full_load = False
         self.needs_reconciliation = False
         self.dead: set[str] = set()
 
@@ -47,6 +51,8 @@ class Interference:
         """Take a whole run's word: green means that everything is right again."""
         if report.manifest.is_range:
             return
+        if report.manifest.mode is Mode.FULL and report.manifest.advances_watermark:
+            self.needs_full_load = False
         if report.manifest.forced:
             self.needs_force = False
         if not failed_checks(report):

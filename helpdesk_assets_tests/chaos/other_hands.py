@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from helpdesk_assets.extract.plan import RequestedMode
+from helpdesk_assets.model.batch import Mode
 from helpdesk_assets_tests.chaos.tampering import RAW, RESTORED, STATE, TICKETS
 
 if TYPE_CHECKING:
     from helpdesk_assets_tests.chaos.scenario import Scenario
 
-# What an UPDATE by hand does to rows of tickets; a run sees the first by itself.
+# What an UPDATE by hand does to rows of tickets.
 EDITS = (
     "modifiedTime = TIMESTAMP_SUB(modifiedTime, INTERVAL 1 HOUR)",
     "subject = 'edited by hand', status = NULL",
@@ -72,6 +73,7 @@ class OtherHands(RuleBasedStateMachine):
     def restore(self, names: tuple[str, ...], in_place: bool) -> None:
         scenario = self.current
         scenario.touch("restore")
+        scenario.interference.needs_full_load |= in_place
         scenario.tampering.restore(names, in_place=in_place)
 
     @rule(which=numbers, edit=st.sampled_from(EDITS))
@@ -79,6 +81,7 @@ class OtherHands(RuleBasedStateMachine):
         scenario = self.current
         scenario.touch("edit tickets")
         scenario.interference.needs_force |= edit != EDITS[0]
+        scenario.interference.needs_full_load |= edit == EDITS[0]
         scenario.tampering.edit_tickets(edit, self._ids([which]))
 
     @rule(edit=st.sampled_from(STATE_EDITS))
@@ -166,8 +169,10 @@ class OtherHands(RuleBasedStateMachine):
         scenario.tampering.take_copies()
         scenario.simulator.change(ids=self._ids([which]))
         scenario.simulator.advance(1000)
-        scenario.run(fails=True)
+        report = scenario.run(fails=True)
         scenario.touch("restore tickets")
+        is_full = report is None or report.manifest.mode is Mode.FULL
+        scenario.interference.needs_full_load |= is_full
         scenario.tampering.restore((TICKETS,), in_place=True)
         scenario.simulator.advance(timedelta(hours=2).total_seconds())
         scenario.run(fails=True)

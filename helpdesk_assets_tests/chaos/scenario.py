@@ -445,7 +445,8 @@ class Scenario:
         self.simulator.show_hidden()
         self.simulator.advance(SECONDS_PAST_GRACE)
         other_hands = self.interference
-        self.run(RequestedMode.FULL if other_hands.needs_force else RequestedMode.AUTO)
+        is_blind = other_hands.needs_force or other_hands.needs_full_load
+        self.run(RequestedMode.FULL if is_blind else RequestedMode.AUTO)
         if other_hands.is_open:
             # The run was red and has said so; the next one puts it right.
             self.run()

@@ -134,6 +134,13 @@ def test_rows_put_back_in_place_are_behind(subject: Subject) -> None:
     assert subject.run(**_at(4))[0].behind == 0
 
 
+def test_rows_of_the_first_load_are_ground(subject: Subject) -> None:
+    """Also those of its first answer, at whose time the load began."""
+    subject.run(ticket("1"), ticket("2"), mode=Mode.FULL, first_load=True)
+    subject.backend.alter_tickets(["1"], -timedelta(hours=1), "yesterday")
+    assert subject.run(**_at(1))[0].behind == 1
+
+
 def test_rows_erased_before_a_full_load_are_not_behind(subject: Subject) -> None:
     subject.run(ticket("1"), ticket("2"))
     subject.backend.delete_tickets(["2"])

@@ -114,7 +114,7 @@ def _behind(dataset: InMemoryDataset, manifest: Manifest, seen: SyncState | None
     versions = [
         row
         for row in dataset.rows(tables.RAW_TICKET_CHANGES)
-        if row["_fetched_at"] > after and row["_run_id"] in closed
+        if row["_fetched_at"] >= after and row["_run_id"] in closed
     ]
     return len(_not_held(dataset, versions))
 

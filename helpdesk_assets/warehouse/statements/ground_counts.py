@@ -45,7 +45,7 @@ FROM (
       ticket_id,
       MAX(IF(IFNULL({tables.TOMBSTONE.name}, FALSE), NULL, modifiedTime)) AS modifiedTime
     FROM {dataset.table(tables.RAW_TICKET_CHANGES.name)}
-    WHERE _fetched_at > @behind_after
+    WHERE _fetched_at >= @behind_after
       AND (
         _run_id IN UNNEST(@closed_runs)
         OR _run_id IN (

@@ -154,7 +154,7 @@ CROSS JOIN (
         ticket_id,
         MAX(IF(IFNULL(_tombstone, FALSE), NULL, modifiedTime)) AS modifiedTime
       FROM `acme.desk.raw_ticket_changes`
-      WHERE _fetched_at > @behind_after
+      WHERE _fetched_at >= @behind_after
         AND (
           _run_id IN UNNEST(@closed_runs)
           OR _run_id IN (
