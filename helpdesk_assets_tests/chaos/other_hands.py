@@ -22,6 +22,7 @@ EDITS = (
 )
 STATE_EDITS = (
     "watermark = TIMESTAMP_SUB(watermark, INTERVAL 2 HOUR)",
+    "watermark = TIMESTAMP_ADD(watermark, INTERVAL 1 HOUR)",
     "watermark = NULL",
     "reason = 'set back by hand'",
     "reason = NULL",
