@@ -24,7 +24,7 @@ PROMISES = {
     "missed before merge": "promise 5",
     "window end by the helpdesk's clock": "promise 4|promise 1|promise 5",
     "listing-cut guard": "promise 4|promise 1",
-    "ground of the watermark": "promise 4|promise 1",
+    "ground of the watermark": "promise 4|promise 1|promise 9",
     "versions behind": "promise 4|promise 1",
     "one account": "promise 9",
     "whole batch": "promise 4|promise 1",
