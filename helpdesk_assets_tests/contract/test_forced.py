@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from helpdesk_assets.providers.parsing.tombstones import tombstone
 from helpdesk_assets_tests.batches import NOON
 from helpdesk_assets_tests.contract.subject import Subject, ticket
 
@@ -52,3 +53,12 @@ def test_of_equal_times_the_version_read_later_stays(subject: Subject, turned: b
     for body, read_at in reversed(runs) if turned else runs:
         subject.run(ticket("1", body=body), read_at=read_at)
     assert "late" in str(subject.row("1")["raw_json"])
+
+
+def test_reading_ahead_of_every_clock_blocks_nothing(subject: Subject) -> None:
+    """One answer had a `Date` of 2099: later readings count as later all the same."""
+    ahead = datetime(2099, 1, 1, tzinfo=UTC)
+    subject.run(ticket("1", body="early"), ticket("2"), read_at=ahead)
+    subject.run(ticket("1", body="late"), tombstone("2", LATER, {"id": "2"}), read_at=LATER)
+    assert "late" in str(subject.row("1")["raw_json"])
+    assert subject.row("2")["deletedTime"] == LATER

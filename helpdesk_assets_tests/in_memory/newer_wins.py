@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from helpdesk_assets.warehouse.merge.newer_wins import READ_AHEAD_MINUTES
 from helpdesk_assets.warehouse.table_spec import TableSpec
 
 Row = dict[str, Any]
@@ -51,7 +52,7 @@ def _columns_differ(spec: TableSpec, held: Row, row: Row) -> bool:
 
 
 def _is_later(spec: TableSpec, held: Row, row: Row, *, or_equal: bool = False) -> bool:
-    if spec.read_at_column is None or held[spec.read_at_column] is None:
+    if spec.read_at_column is None or _is_unknown(held[spec.read_at_column]):
         return True
     ours, theirs = held[spec.read_at_column], row.get(spec.read_at_column)
     return theirs is not None and (ours < theirs or (or_equal and ours == theirs))
@@ -77,7 +78,8 @@ def _is_restored(spec: TableSpec, held: Row, row: Row) -> bool:
     read_at, alive_at = spec.read_at_column, spec.alive_at_column
     if read_at is None or alive_at not in row:
         return False
-    return held[read_at] is None or (row[alive_at] is not None and row[alive_at] > held[read_at])
+    alive = row[alive_at]
+    return _is_unknown(held[read_at]) or (alive is not None and alive > held[read_at])
 
 
 def _content(spec: TableSpec, held: Row, row: Row) -> Row:
@@ -92,6 +94,10 @@ def _content(spec: TableSpec, held: Row, row: Row) -> Row:
     if stays and not _is_restored(spec, held, row):
         update |= {name: held[name] for name in (deleted, spec.read_at_column) if name}
     return update
+
+
+def _is_unknown(read_at: datetime | None) -> bool:
+    return read_at is None or read_at > datetime.now(UTC) + timedelta(minutes=READ_AHEAD_MINUTES)
 
 
 def _second(at: datetime) -> datetime:

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from helpdesk_assets.warehouse.query import quote
 from helpdesk_assets.warehouse.table_spec import ColumnType, TableSpec
 
+# The clocks of a helpdesk and of BigQuery may differ by as much.
+READ_AHEAD_MINUTES = 15
+
 
 @dataclass(frozen=True, slots=True)
 class NewerWins:
@@ -117,7 +120,7 @@ class NewerWins:
         if self.spec.read_at_column not in self.columns:
             return ""
         read_at = quote(str(self.spec.read_at_column))
-        return f"\n    AND (T.{read_at} IS NULL OR T.{read_at} {than} S.{read_at})"
+        return f"\n    AND ({_is_unknown(read_at)} OR T.{read_at} {than} S.{read_at})"
 
     def _update(self, name: str) -> str:
         column = quote(name)
@@ -143,7 +146,7 @@ class NewerWins:
         if self.spec.read_at_column in self.columns and self.has_alive_at:
             read_at = quote(str(self.spec.read_at_column))
             alive_at = quote(str(self.spec.alive_at_column))
-            tests += [f"T.{read_at} IS NULL", f"T.{read_at} < S.{alive_at}"]
+            tests += [_is_unknown(read_at), f"T.{read_at} < S.{alive_at}"]
         return tests
 
     def _when_only_the_deletion_changes(self) -> str:
@@ -161,6 +164,16 @@ class NewerWins:
         )
         tests = [f"  ({is_deleted})", f"  OR ({is_alive})"]
         return "\n".join(["WHEN MATCHED AND (", *tests, ") THEN UPDATE SET", updates])
+
+
+def _is_unknown(read_at: str) -> str:
+    """Return the test that a stored time of reading says nothing.
+
+    It is NULL in rows of others. One that is ahead of BigQuery's clock came from an answer with a
+    wrong `Date`: nothing would be later than it until that time comes.
+    """
+    latest = f"TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL {READ_AHEAD_MINUTES} MINUTE)"
+    return f"IFNULL(T.{read_at} > {latest}, TRUE)"
 
 
 def _any(tests: Sequence[str], indent: int) -> str:

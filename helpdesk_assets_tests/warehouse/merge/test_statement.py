@@ -41,6 +41,10 @@ def text(block: str) -> str:
     return dedent(block).strip()
 
 
+# A stored time of reading says nothing: it is NULL, or ahead of BigQuery's clock.
+UNKNOWN = "IFNULL(T.`read` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 15 MINUTE), TRUE)"
+
+
 def test_newer_row_wins() -> None:
     assert merge_statement(SPEC, TARGET, "SELECT 1", NAMES, partition_bounds=PRUNE) == text("""
         MERGE INTO `p.d.tickets` AS T
@@ -102,7 +106,7 @@ def test_content_and_deletion_are_guarded_apart() -> None:
           T.`moved` IS NULL
           OR T.`moved` < S.`moved`
           OR (T.`moved` = S.`moved` AND T.`mark` IS DISTINCT FROM S.`mark`
-            AND (T.`read` IS NULL OR T.`read` < S.`read`))
+            AND (IFNULL(T.`read` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 15 MINUTE), TRUE) OR T.`read` < S.`read`))
         ) THEN UPDATE SET
           `made` = COALESCE(S.`made`, T.`made`),
           `moved` = S.`moved`,
@@ -110,7 +114,7 @@ def test_content_and_deletion_are_guarded_apart() -> None:
             T.`ended` IS NULL
             OR S.`ended` IS NOT NULL
             OR TIMESTAMP_TRUNC(S.`moved`, SECOND) > TIMESTAMP_TRUNC(T.`ended`, SECOND)
-            OR T.`read` IS NULL
+            OR IFNULL(T.`read` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 15 MINUTE), TRUE)
             OR T.`read` < S.`alive`,
             S.`ended`,
             T.`ended`
@@ -121,7 +125,7 @@ def test_content_and_deletion_are_guarded_apart() -> None:
             T.`ended` IS NULL
             OR S.`ended` IS NOT NULL
             OR TIMESTAMP_TRUNC(S.`moved`, SECOND) > TIMESTAMP_TRUNC(T.`ended`, SECOND)
-            OR T.`read` IS NULL
+            OR IFNULL(T.`read` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 15 MINUTE), TRUE)
             OR T.`read` < S.`alive`,
             S.`read`,
             T.`read`
@@ -130,11 +134,11 @@ def test_content_and_deletion_are_guarded_apart() -> None:
         WHEN MATCHED AND (
           (T.`ended` IS NULL AND S.`ended` IS NOT NULL
             AND (T.`moved` IS NULL OR T.`moved` <= GREATEST(S.`moved`, S.`ended`))
-            AND (T.`read` IS NULL OR T.`read` <= S.`read`))
+            AND (IFNULL(T.`read` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 15 MINUTE), TRUE) OR T.`read` <= S.`read`))
           OR (T.`ended` IS NOT NULL AND S.`ended` IS NULL
             AND (
               TIMESTAMP_TRUNC(S.`moved`, SECOND) > TIMESTAMP_TRUNC(T.`ended`, SECOND)
-              OR T.`read` IS NULL
+              OR IFNULL(T.`read` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 15 MINUTE), TRUE)
               OR T.`read` < S.`alive`
             ))
         ) THEN UPDATE SET
@@ -176,7 +180,7 @@ def test_forced_merge_compares_columns_of_equal_versions(as_text: bool) -> None:
       OR T.`made` IS DISTINCT FROM COALESCE(S.`made`, T.`made`)
       OR {raw}
     )
-    AND (T.`read` IS NULL OR T.`read` < S.`read`))
+    AND ({UNKNOWN} OR T.`read` < S.`read`))
 ) THEN UPDATE SET
 """
         in sql
