@@ -429,8 +429,8 @@ class Chaos(OtherHands):
         scenario.run(fails=True)
         scenario.check()
         scenario.simulator.clear_faults()
-        # Rows count as read at the time that the answer gave: no deletion and no equal version is
-        # later until the clock has come there.
+        # Rows count as read at the time that the answer gave. A scenario's clock is behind the
+        # warehouse's, which therefore does not see that this time was wrong.
         scenario.simulator.advance(7200)
         scenario.record_changed(scenario.simulator.change(ids=self._ids([which])))
 
