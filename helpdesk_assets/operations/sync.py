@@ -28,7 +28,7 @@ from helpdesk_assets.operations.write_batch import write_batch
 from helpdesk_assets.providers.base import Capabilities, Helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.warehouse.base import Warehouse
+from helpdesk_assets.warehouse.base import Ground, Warehouse
 from helpdesk_assets.warehouse.table_spec import MergeReport
 
 log = logging.getLogger(__name__)
@@ -138,27 +138,16 @@ def fetch_batch(
         ConcurrentUpdate: another run has moved the state while a checkpoint was saved.
     """
     account = check_account(warehouse, helpdesk.capabilities)
-    state = warehouse.read_state()
-    if state and state.checkpoint and not _can_resume(state.checkpoint, warehouse):
-        log.warning("The interrupted run's rows have expired; fetching them again.")
-        state = replace(state, checkpoint=None)
+    state, ground = _resumable_state(warehouse), warehouse.ground()
     # A damaged row is no first run, even if its version cannot be read.
     has_closed = state is not None and (state.version > 0 or bool(state.damaged))
-    adopted = None if has_closed else warehouse.adopted_until()
-    ground = warehouse.ground()
-    expect_lasting_rows(ground)
-    ground_reason = full_load_reason(state, ground)
-    if ground_reason is not None:
-        log.warning("Changes may be missing: %s. Reading everything.", ground_reason)
-    if state and state.cursor != state.own_cursor:
-        log.warning("The cursor in sync_state is not the last run's; reading from the watermark.")
     plan = partial(
         plan_run,
         sync_request=sync_request,
-        adopted=adopted,
+        adopted=None if has_closed else warehouse.adopted_until(),
         overlap=policy.webhooks.lookback,
         capabilities=helpdesk.capabilities,
-        full_reason=ground_reason,
+        full_reason=_reason_for_full_load(state, ground),
     )
     fetch = BatchFetcher(
         helpdesk,
@@ -178,10 +167,9 @@ def fetch_batch(
     warehouse.prepare(account.digest)
     # Of the table that was judged, though it may have been replaced since: the next run shall see.
     tickets = ground.tickets or warehouse.ground().tickets
-    created = tickets.created if tickets else None
     manifest = replace(
         batch.manifest,
-        tickets_created=created,
+        tickets_created=tickets.created if tickets else None,
         provider=account.provider,
         account=account.digest,
         mapping=helpdesk.capabilities.mapping_version,
@@ -190,6 +178,26 @@ def fetch_batch(
     if manifest.mapping_notice:
         log.warning("%s", manifest.mapping_notice)
     return replace(batch, manifest=manifest)
+
+
+def _resumable_state(warehouse: Warehouse) -> SyncState | None:
+    """Return the state row, without a checkpoint whose rows have expired."""
+    state = warehouse.read_state()
+    if state and state.checkpoint and not _can_resume(state.checkpoint, warehouse):
+        log.warning("The interrupted run's rows have expired; fetching them again.")
+        return replace(state, checkpoint=None)
+    return state
+
+
+def _reason_for_full_load(state: SyncState | None, ground: Ground) -> str | None:
+    """Return why everything is to be read again, and warn of what somebody has changed."""
+    expect_lasting_rows(ground)
+    reason = full_load_reason(state, ground)
+    if reason is not None:
+        log.warning("Changes may be missing: %s. Reading everything.", reason)
+    if state and state.cursor != state.own_cursor:
+        log.warning("The cursor in sync_state is not the last run's; reading from the watermark.")
+    return reason
 
 
 def _can_resume(checkpoint: Checkpoint, warehouse: Warehouse) -> bool:

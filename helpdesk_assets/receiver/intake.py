@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from helpdesk_assets.errors import DataRefused, HelpdeskAssetsError, TicketUnreadable
 from helpdesk_assets.model.tickets import Ticket
@@ -55,6 +55,7 @@ class Intake:
         self._recent = RecentEvents(now)
         self.refusals = RefusalLog(dependencies.refusals)
         self._running: tuple[asyncio.Task[None], ...] = ()
+        self._last_fetched_at: datetime | None = None
         self._pending: set[asyncio.Task[None]] = set()
 
     @property
@@ -174,7 +175,7 @@ class Intake:
             self._helpdesk,
             received_at,
             ticket,
-            fetched_at=None if event.ticket else self._fetcher.served_at,
+            fetched_at=None if event.ticket else self._fetched_at(),
             only_told=only_told,
         )
         await self._commits.add(delivery)
@@ -211,6 +212,18 @@ class Intake:
             return ticket
         modified_time = latest if ticket.tombstone else ticket.modified_time
         return replace(ticket, modified_time=modified_time, deleted_time=latest)
+
+    def _fetched_at(self) -> datetime | None:
+        """Return the helpdesk's clock for the ticket that was fetched just now.
+
+        A `Date` header counts whole seconds. Of two edits within one second, the one that was
+        fetched later counts as read later, so that it replaces the other at once.
+        """
+        served_at, before = self._fetcher.served_at, self._last_fetched_at
+        if served_at and before and served_at <= before < served_at + timedelta(seconds=1):
+            served_at = before + timedelta(microseconds=1)
+        self._last_fetched_at = served_at
+        return served_at
 
     def _latest(self, received_at: datetime) -> datetime:
         """Return the later of our clock and the helpdesk's, which dates changes."""

@@ -24,6 +24,7 @@ class TicketFetcher:
         self._slots = asyncio.Semaphore(concurrency)
         self._threads = ThreadPoolExecutor(concurrency, "webhook-fetch")
         self._pending: dict[str, asyncio.Task[Ticket | None]] = {}
+        self._in_flight: dict[str, asyncio.Future[Ticket | None]] = {}
 
     @property
     def served_at(self) -> datetime | None:
@@ -42,10 +43,18 @@ class TicketFetcher:
         return await asyncio.shield(task)
 
     async def _fetch(self, ticket_id: str) -> Ticket | None:
+        # Fetches of one ticket end in the order in which they began, so the last one is the newest.
+        while before := self._in_flight.get(ticket_id):
+            await asyncio.wait([before])
         async with self._slots:
             del self._pending[ticket_id]
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, self._ticket, ticket_id)
+            fetch = loop.run_in_executor(self._threads, self._ticket, ticket_id)
+            self._in_flight[ticket_id] = fetch
+            try:
+                return await fetch
+            finally:
+                del self._in_flight[ticket_id]
 
     def _ticket(self, ticket_id: str) -> Ticket | None:
         helpdesk = self._helpdesk.current

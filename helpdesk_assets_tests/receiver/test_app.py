@@ -198,6 +198,19 @@ def test_hint_fetches_the_ticket(
     assert events(warehouse)["hint"]["modifiedTime"] == changed.modified_time
 
 
+def test_of_two_edits_within_a_second_the_later_fetch_stays(
+    sender: Sender, warehouse: BigQueryClient, simulator: SimulatedHelpdesk
+) -> None:
+    """A `Date` header counts whole seconds, so both fetches have the same one."""
+    simulator.freeze()
+    one = next(simulator.truth()).ticket_id
+    hint = {"type": "ticket.updated", "ticketId": one}
+    for number in range(3):
+        simulator.change(ids=[one], fields={"subject": f"edit {number}"})
+        assert sender.send({"id": f"hint {number}", **hint}).status_code == 200
+        assert tickets(warehouse)[one]["subject"] == f"edit {number}"
+
+
 def test_helpdesk_failure_is_503_until_it_recovers(
     sender: Sender, simulator: SimulatedHelpdesk, warehouse: BigQueryClient
 ) -> None:
