@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,16 @@ from helpdesk_assets_tests.contract.subject import Subject
 from helpdesk_assets_tests.datasets import fresh_dataset
 
 IN_MEMORY, STAND_IN = "in memory", "stand-in"
+
+# What `make test` also asks of the stand-in; the rest is in the ring that CI runs.
+QUICK = ("test_warehouse.py", "test_inventories.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        is_here = item.path.parent == Path(__file__).parent and item.path.name not in QUICK
+        if is_here and item.get_closest_marker("warehouse"):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(params=[IN_MEMORY, pytest.param(STAND_IN, marks=pytest.mark.warehouse)])

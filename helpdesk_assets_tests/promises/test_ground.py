@@ -110,12 +110,14 @@ def test_changed_table_is_read_again_and_told(harness: Harness, deed: Deed, reas
     _assert_healed(harness, deed, reason)
 
 
+@pytest.mark.slow
 @ON_BIGQUERY
 @pytest.mark.parametrize(("deed", "reason"), DEEDS)
 def test_changed_table_is_noticed_on_bigquery(harness: Harness, deed: Deed, reason: str) -> None:
     _assert_healed(harness, deed, reason)
 
 
+@pytest.mark.slow
 @ON_BIGQUERY
 def test_dropped_column_is_filled_again_on_bigquery(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
@@ -166,6 +168,7 @@ def test_rows_put_back_in_place_lead_to_full(harness: Harness, deed: Deed) -> No
     _assert_behind_is_healed(harness, deed)
 
 
+@pytest.mark.slow
 @ON_BIGQUERY
 def test_rows_put_back_are_noticed_on_bigquery(harness: Harness) -> None:
     _assert_behind_is_healed(harness, _restore_in_place)
