@@ -23,7 +23,7 @@ from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
 from helpdesk_assets.warehouse.merge.writer import TableWriter
-from helpdesk_assets.warehouse.statements.known_tickets import find_known_tickets
+from helpdesk_assets.warehouse.statements.batch import find_known_tickets
 
 SYNCED_BY = "webhook"
 # A group is sent inside its statement, of which BigQuery accepts 10 MB. A load job per second would

@@ -76,8 +76,8 @@ def tickets_source(dataset: Dataset, manifest: Manifest, listing_delay: timedelt
     Args:
         dataset: where the tables are.
         manifest: the batch.
-        listing_delay: how long the helpdesk's lists may show a deleted ticket. A forced batch is
-            believed at once: its tickets were fetched by id, or a person asked for it.
+        listing_delay: how long the helpdesk's lists may show a deleted ticket; see
+            `Manifest.is_believed_at_once`.
     """
     source = _with_times(
         dataset, manifest, timedelta(0) if manifest.is_believed_at_once else listing_delay
@@ -172,6 +172,15 @@ WHERE ticket_id IN UNNEST(@ticket_ids)
             Parameter("created_by", ColumnType.TIMESTAMP, created_by),
         ),
     )
+
+
+def find_known_tickets(dataset: Dataset, ids: Sequence[str]) -> Query:
+    """Select those of the tickets that have a row, deleted or not."""
+    sql = f"""\
+SELECT DISTINCT ticket_id
+FROM {dataset.table(tables.TICKETS.name)}
+WHERE ticket_id IN UNNEST(@ticket_ids)"""
+    return Query(sql, (Parameter("ticket_ids", ColumnType.STRING, tuple(ids)),))
 
 
 def newest_stored(dataset: Dataset) -> Query:
