@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any, Literal, Self, cast
+from urllib.parse import urlsplit
 
 from pydantic import (
     Field,
@@ -94,6 +95,7 @@ class Settings(AlertSettings, BackfillSettings):
     webhook_flush_events: int = Field(default=500, ge=1, le=5000)
     webhook_flush_seconds: float = Field(default=1.0, ge=0, le=60)
     webhook_quiet_seconds: float = Field(default=0.02, ge=0, le=60)
+    webhook_drain_seconds: int = Field(default=300, ge=0)
     webhook_queue_size: int = Field(default=5000, ge=1)
 
     reconcile_most_gone_share: float = Field(default=0.01, ge=0, le=1)
@@ -102,6 +104,7 @@ class Settings(AlertSettings, BackfillSettings):
     bigquery_dataset: str = "helpdesk_data"
     bigquery_location: str | None = None
     bigquery_emulator_host: str = ""
+    bigquery_emulator_grpc_host: str = ""
     bigquery_small_batch_bytes: int = Field(default=1_048_576, ge=1, le=8_000_000)
 
     sync_name: str = "tickets"
@@ -160,6 +163,8 @@ class Settings(AlertSettings, BackfillSettings):
         host = self.bigquery_emulator_host
         if host and "://" not in host:
             fill(self, "bigquery_emulator_host", f"http://{host}")
+        if self.bigquery_emulator_host and not self.bigquery_emulator_grpc_host:
+            fill(self, "bigquery_emulator_grpc_host", grpc_address(self.bigquery_emulator_host))
         fill(self, "helpdesk_base_url", self.helpdesk_base_url.rstrip("/"))
         if not self.helpdesk_api_token.get_secret_value() and (
             self.helpdesk_base_url == LOCAL_HELPDESK_URL
@@ -215,6 +220,14 @@ class Settings(AlertSettings, BackfillSettings):
             else max(self.overlap, self.grace),
             unsubscribed=parse_unsubscribed(self.webhook_not_subscribed),
         )
+
+
+def grpc_address(rest_url: str) -> str:
+    """Return where a stand-in for BigQuery serves gRPC: the port of REST plus 10."""
+    parts = urlsplit(rest_url)
+    name = parts.hostname or ""
+    host = f"[{name}]" if ":" in name else name
+    return f"{host}:{(parts.port or 80) + 10}"
 
 
 def load_settings() -> Settings:

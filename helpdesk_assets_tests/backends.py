@@ -26,7 +26,12 @@ from helpdesk_assets_tests.in_memory.warehouse import InMemoryWarehouse
 
 _SPECS = {
     spec.name: spec
-    for spec in (*tables.SYNC_TABLES, tables.WEBHOOK_EVENTS, *tables.RECONCILIATION_TABLES)
+    for spec in (
+        *tables.SYNC_TABLES,
+        tables.WEBHOOK_EVENTS,
+        tables.WEBHOOK_OUTCOMES,
+        *tables.RECONCILIATION_TABLES,
+    )
 }
 
 

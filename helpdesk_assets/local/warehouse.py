@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -26,6 +26,8 @@ from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.local.process import LocalProcess
 
 HOST = "127.0.0.1"
+# Settings derive the address of gRPC from that of REST: see `settings.grpc_address`.
+GRPC_OFFSET = 10
 START_TIMEOUT = 90.0  # a cold start takes 4 to 9 s; a CI machine may be ten times slower
 
 
@@ -53,8 +55,8 @@ class LocalEmulator:
         return {**os.environ, **dict(self.environment)}
 
     def command(self, port: int, data_dir: Path) -> list[str]:
-        """Program and arguments, on that port and a free one for gRPC."""
-        values = {"port": str(port), "grpc": str(free_port()), "data": str(data_dir)}
+        """Program and arguments, on that port, with gRPC ten ports above it."""
+        values = {"port": str(port), "grpc": str(port + GRPC_OFFSET), "data": str(data_dir)}
         arguments = [argument.format(**values) for argument in self.arguments]
         return [sys.executable, "-c", self.code, *arguments]
 
@@ -98,10 +100,14 @@ def serve(port: int, data_dir: Path) -> NoReturn:
 
 
 def free_port() -> int:
-    """A port of this machine that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A port of this machine that nothing listens on, nor on the one for gRPC above it."""
+    while True:
+        with socket.socket() as rest, socket.socket() as grpc:
+            rest.bind((HOST, 0))
+            port = int(rest.getsockname()[1])
+            with suppress(OSError, OverflowError):
+                grpc.bind((HOST, port + GRPC_OFFSET))
+                return port
 
 
 class LocalWarehouse(LocalProcess):

@@ -62,6 +62,7 @@ class TableSpec:
         transitions: for STATUS_TRANSITIONS, the allowed changes of `status`: (from, to).
         partition_by: timestamp column of the partitioning; None: not partitioned.
         partition_unit: HOUR, DAY, MONTH or YEAR.
+        partition_days: after how many days BigQuery drops a partition; None: never.
         cluster_by: columns of the clustering.
         description: shown in BigQuery.
     """
@@ -83,6 +84,7 @@ class TableSpec:
     transitions: tuple[tuple[str, str], ...] = ()
     partition_by: str | None = None
     partition_unit: str = "MONTH"
+    partition_days: int | None = None
     cluster_by: tuple[str, ...] = ()
     description: str = ""
 

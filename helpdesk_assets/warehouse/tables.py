@@ -33,6 +33,8 @@ TOMBSTONE = Column("_tombstone", BOOL, "True: known to be deleted, without the o
 READ_AT = Column(
     "_read_at", TIMESTAMP, "By the helpdesk's clock: when it returned what the row holds."
 )
+# Vendors send an event again for a week at most; charts look back a month.
+EVENT_DAYS = 35
 # Only in the source of a MERGE: the ticket existed then. Lists may show a deleted ticket a while.
 ALIVE_AT = Column("_alive_at", TIMESTAMP)
 
@@ -125,23 +127,52 @@ WEBHOOK_EVENTS = TableSpec(
         Column("event_id", STRING, "The vendor's id of the event, or a digest of it."),
         Column("ticket_id", STRING, "The ticket that the event is about."),
         Column("type", STRING, "The type of event, as the vendor names it."),
-        Column("modifiedTime", TIMESTAMP, "After the event, tickets had this version or a newer."),
-        Column("deleted", BOOL, "True: in that version, the ticket is deleted."),
-        Column("received_at", TIMESTAMP, "When it first arrived, by the receiver's clock."),
         Column(
-            "committed_at", TIMESTAMP, "When its version was durable in tickets, by that clock."
+            "kind",
+            STRING,
+            "ticket: it brings its ticket. hint: it only names it. deletion: it only says that the "
+            "ticket is deleted.",
         ),
+        Column(
+            "modifiedTime", TIMESTAMP, "When the change happened; NULL: the event does not say."
+        ),
+        Column("deleted", BOOL, "True: the event says that the ticket is deleted."),
+        Column("ticket", STRING, "JSON: the version that the event brings."),
+        Column("received_at", TIMESTAMP, "When it arrived, by the receiver's clock."),
+        Column("committed_at", TIMESTAMP, "When it was appended, by the receiver's clock."),
         Column("helpdesk", STRING, "The provider that sent it."),
-        Column("_run_id", STRING, "The group of events that were written together."),
     ),
-    # Includes the ticket so that clustering prunes the MERGE, which may run once a second.
     key=("ticket_id", "event_id"),
     merge_policy=MergePolicy.INSERT_ONLY,
     newest_first=("received_at",),
     partition_by="received_at",
     partition_unit="DAY",
+    partition_days=EVENT_DAYS,
     cluster_by=("ticket_id",),
-    description="Every webhook whose change is durable in tickets, once.",
+    description="Every verified webhook event, at least once, as it arrived, for 35 days.",
+)
+
+WEBHOOK_OUTCOMES = TableSpec(
+    name="webhook_outcomes",
+    columns=(
+        Column("event_id", STRING, "The event, as in webhook_events."),
+        Column("ticket_id", STRING, "Its ticket."),
+        Column("received_at", TIMESTAMP, "When it arrived, as in webhook_events."),
+        Column("outcome", STRING, "merged, unknown_ticket or not_stored."),
+        Column("modifiedTime", TIMESTAMP, "The version that was merged; NULL: none."),
+        Column("reason", STRING, "Why it was not merged."),
+        Column("merged_at", TIMESTAMP, "When that was known, by the clock of who merged."),
+        Column("_run_id", STRING, "The run that merged it."),
+    ),
+    key=("ticket_id", "event_id"),
+    merge_policy=MergePolicy.INSERT_ONLY,
+    newest_first=("merged_at",),
+    partition_by="received_at",
+    partition_unit="DAY",
+    partition_days=EVENT_DAYS,
+    cluster_by=("ticket_id",),
+    description="What became of each webhook event, at least once, for 35 days. An event without "
+    "an outcome still waits.",
 )
 
 WEBHOOK_REFUSALS = TableSpec(
@@ -161,6 +192,7 @@ WEBHOOK_REFUSALS = TableSpec(
     newest_first=("received_at",),
     partition_by="received_at",
     partition_unit="DAY",
+    partition_days=EVENT_DAYS,
     cluster_by=("refusal_id",),
     description="Every verified webhook that was not stored, once for each reason.",
 )
