@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from helpdesk_assets.cli.garbage import rare_collections
 from helpdesk_assets.errors import WarehouseUnavailable
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.settings import Settings
@@ -33,7 +34,11 @@ def open_connections(settings: Settings) -> Iterator[Connections]:
     """Open both ends of the sync; only the local warehouse is checked at once."""
     from helpdesk_assets.providers.registry import make_helpdesk
 
-    with closing(make_helpdesk(settings)) as helpdesk, open_tables(settings) as tables:
+    with (
+        closing(make_helpdesk(settings)) as helpdesk,
+        open_tables(settings) as tables,
+        rare_collections(),
+    ):
         yield Connections(helpdesk, tables)
 
 

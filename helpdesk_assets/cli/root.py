@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from helpdesk_assets.errors import HelpdeskAssetsError, MachineError
-from helpdesk_assets.warehouse.bigquery.lazy_imports import import_google_without_pandas
+from helpdesk_assets.warehouse.bigquery.lazy_imports import import_google_alone
 
 INTERRUPTED = 130
 _VERBOSE = "helpdesk_assets.verbose"
@@ -27,7 +27,7 @@ class BigQueryCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, with google's client imported without pandas."""
-        import_google_without_pandas()
+        import_google_alone()
         return super().invoke(ctx)
 
 

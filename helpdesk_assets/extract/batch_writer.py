@@ -15,6 +15,7 @@ import orjson
 from helpdesk_assets.model.batch import Version
 from helpdesk_assets.model.state import Checkpoint
 from helpdesk_assets.model.tickets import BadTicket, Page, Ticket
+from helpdesk_assets.providers.parsing.turns import COMPUTING
 from helpdesk_assets.spool import Spool
 
 # Percentiles of a random sample of this size are accurate to a percent for any batch.
@@ -64,6 +65,16 @@ class BatchWriter:
 
     def add(self, page: Page) -> None:
         """Spool the page's tickets in their order."""
+        with COMPUTING:
+            rows = self._rows(page)
+        self._spool.extend(rows)
+        if not self._spool.is_small:
+            self.versions = None
+        self.pages += 1
+        self.bad_count += len(page.bad)
+        self.bad.extend(page.bad[: MAX_NAMED_BAD_TICKETS - len(self.bad)])
+
+    def _rows(self, page: Page) -> list[bytes]:
         rows: list[bytes] = []
         for ticket in page.tickets:
             rows.append(self._row(ticket, page.served_at))
@@ -75,12 +86,7 @@ class BatchWriter:
                 self.versions.append(Version(ticket.ticket_id, ticket.content_hash))
             self.rows += 1
             self._next_seq += 1
-        self._spool.extend(rows)
-        if not self._spool.is_small:
-            self.versions = None
-        self.pages += 1
-        self.bad_count += len(page.bad)
-        self.bad.extend(page.bad[: MAX_NAMED_BAD_TICKETS - len(self.bad)])
+        return rows
 
     def created_span(self) -> tuple[datetime, datetime] | None:
         """Return first and last creation time; None if any ticket has none."""

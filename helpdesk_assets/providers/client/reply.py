@@ -10,6 +10,7 @@ from typing import Any
 from helpdesk_assets.errors import EndpointFailed, HelpdeskAssetsError
 from helpdesk_assets.providers.client import errors
 from helpdesk_assets.providers.parsing import exact_json
+from helpdesk_assets.providers.parsing.turns import COMPUTING
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ class Reply:
             TransientError: the body is not JSON, for example a proxy's error page or a cut body.
         """
         try:
-            return exact_json.parse(self.body, self.number_kept_as_text)
+            with COMPUTING:
+                return exact_json.parse(self.body, self.number_kept_as_text)
         except ValueError as error:
             raise errors.TransientError(
                 f"The answer to GET {self.path} is not JSON ({error}). Try again later; if this "

@@ -17,6 +17,7 @@ from helpdesk_assets.model.tickets import BadTicket, Ticket
 from helpdesk_assets.providers.parsing import exact_json
 from helpdesk_assets.providers.parsing.field_map import FieldMap, as_name, as_text
 from helpdesk_assets.providers.parsing.tombstones import tombstone
+from helpdesk_assets.providers.parsing.turns import COMPUTING
 
 MAX_SHOWN_CHARS = 60
 # BigQuery clusters by the first 1024 characters of the id; the longest known id has 20.
@@ -78,12 +79,13 @@ class TicketReader:
             TicketUnreadable: the first unreadable row, unless such rows are skipped.
         """
         tickets, bad = [], []
-        for row_number, row in enumerate(rows, 1):
-            ticket = self.ticket(row, _placeholder_id(row_number))
-            if isinstance(ticket, Ticket):
-                tickets.append(ticket)
-            else:
-                bad.append(ticket)
+        with COMPUTING:
+            for row_number, row in enumerate(rows, 1):
+                ticket = self.ticket(row, _placeholder_id(row_number))
+                if isinstance(ticket, Ticket):
+                    tickets.append(ticket)
+                else:
+                    bad.append(ticket)
         return ParsedRows(tuple(tickets), tuple(bad))
 
     def ids(self, rows: Iterable[Any]) -> tuple[tuple[str, ...], tuple[BadTicket, ...]]:
