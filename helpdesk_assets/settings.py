@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from helpdesk_assets.config import redaction
+from helpdesk_assets.config.job_labels import parse_labels
 from helpdesk_assets.config.loading import load
 from helpdesk_assets.config.standalone import AlertSettings, BackfillSettings
 from helpdesk_assets.config.unsubscribed import parse_unsubscribed
@@ -39,6 +40,9 @@ SHARED_LIMITS = (
     "freshdesk_lists_per_minute",
 )
 MIN_HISTORY_DAYS = 7
+# BigQuery bills at least so much for each query, and refuses a lower limit.
+MIN_BYTES_BILLED = 10 * 1024 * 1024
+RESERVATION = r"^(projects/[^/]+/locations/[^/]+/reservations/[^/]+)?$"
 # Search indexes lag by seconds to minutes, and servers of one helpdesk may differ by as much.
 MIN_LISTING_DELAY = timedelta(minutes=15)
 
@@ -105,6 +109,11 @@ class Settings(AlertSettings, BackfillSettings):
     bigquery_location: str | None = None
     bigquery_emulator_host: str = ""
     bigquery_emulator_grpc_host: str = ""
+    bigquery_max_bytes_billed: int | None = Field(default=None, ge=MIN_BYTES_BILLED)
+    bigquery_priority: Literal["interactive", "batch"] = "interactive"
+    bigquery_reservation: str = Field(default="", pattern=RESERVATION)
+    bigquery_labels: str = ""
+    bigquery_price_per_tib: float = Field(default=6.25, ge=0)
     bigquery_small_batch_bytes: int = Field(default=1_048_576, ge=1, le=8_000_000)
 
     sync_name: str = "tickets"
@@ -135,6 +144,12 @@ class Settings(AlertSettings, BackfillSettings):
     @classmethod
     def _check_not_subscribed(cls, text: str) -> str:
         parse_unsubscribed(text)
+        return text
+
+    @field_validator("bigquery_labels")
+    @classmethod
+    def _check_labels(cls, text: str) -> str:
+        parse_labels(text)
         return text
 
     @field_validator("redact_fields")
@@ -182,6 +197,11 @@ class Settings(AlertSettings, BackfillSettings):
                 if getattr(self, name)
             }
         )
+
+    @property
+    def job_labels(self) -> dict[str, str]:
+        """The user's own labels of BigQuery's jobs."""
+        return parse_labels(self.bigquery_labels)
 
     @property
     def overlap(self) -> timedelta:

@@ -117,6 +117,27 @@ def status(as_json: bool) -> None:
     show_status(as_json=as_json)
 
 
+@root.command()
+@click.option(
+    "--days",
+    type=click.IntRange(1, 180),
+    default=30,
+    show_default=True,
+    help="How far to look back.",
+)
+@json_option
+@verbose_option
+def costs(days: int, as_json: bool) -> None:
+    """Show what BigQuery has billed, step by step.
+
+    Sums up the jobs of all syncs in the project that pays, by their labels. Needs
+    roles/bigquery.resourceViewer on that project.
+    """
+    from helpdesk_assets.cli.costs import show_costs
+
+    show_costs(days=days, as_json=as_json)
+
+
 @root.group()
 def watermark() -> None:
     """Show and correct the watermark."""

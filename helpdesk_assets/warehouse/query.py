@@ -19,6 +19,7 @@ Scalar = str | int | float | bool | datetime | None
 _PROJECT = re.compile(r"(?:[a-z0-9][a-z0-9.-]*:)?[a-z0-9][a-z0-9-]{0,62}")
 _DATASET = re.compile(r"[A-Za-z0-9_]{1,1024}")
 _TABLE = re.compile(r"[A-Za-z0-9_-]{1,1024}")
+_LOCATION = re.compile(r"[a-z][a-z0-9-]{1,60}")
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,299}")
 
 # Start of the error text by which a statement refuses a NULL key; `bigquery.errors` recognizes it.
@@ -69,6 +70,16 @@ class Dataset:
         """
         check_name(_TABLE, name, "table", "a table name")
         return f"{self.project}.{self.name}.{name}"
+
+    def jobs_view(self, location: str) -> str:
+        """Return the view of a location's jobs for a statement, quoted.
+
+        Raises:
+            SettingsError: there can be no such location.
+        """
+        region = location.lower()
+        check_name(_LOCATION, region, "BIGQUERY_LOCATION", "a location")
+        return f"`{self.project}`.`region-{region}`.INFORMATION_SCHEMA.JOBS_BY_PROJECT"
 
 
 def quote(column: str) -> str:
