@@ -43,3 +43,11 @@ class JobName:
 def label(text: str) -> str:
     """Return `text` as BigQuery accepts it in a label: lower case, at most 63 characters."""
     return _NOT_IN_LABEL.sub("-", text.lower())[:_LABEL_LIMIT]
+
+
+def console_url(project: str, location: str, job_id: str) -> str:
+    """Return the page of a job in Google's console, for people with the right to see it."""
+    return (
+        f"https://console.cloud.google.com/bigquery?project={project}"
+        f"&j=bq:{location}:{job_id}&page=queryresults"
+    )
