@@ -14,6 +14,7 @@ from google.cloud import bigquery
 
 from helpdesk_assets.warehouse.bigquery.job_ids import JobName, label
 from helpdesk_assets.warehouse.bigquery.jobs import JobApi
+from helpdesk_assets.warehouse.bigquery.one_job import ONCE
 from helpdesk_assets.warehouse.bigquery.upload_chunks import limit_upload_chunks
 from helpdesk_assets.warehouse.query import Parameter, Query
 from helpdesk_assets.warehouse.table_spec import JobUsage
@@ -84,8 +85,7 @@ class BigQueryClient(JobApi):
                 job_config=config,
                 job_id=job_id,
                 location=self.location,
-                # Neither google's retries nor a new id of google's: see `one_job`.
-                retry=None,
+                retry=ONCE,
                 timeout=self._deadlines.request,
                 job_retry=None,
             )

@@ -20,7 +20,8 @@ class Denial:
         said: matches its text, in lower case.
         reasons: BigQuery's reasons for it; any of them is enough.
         cause: what it is; completes "BigQuery refused while ...: ".
-        advice: what to do; `{project}`, `{dataset}` and `{location}` are filled in.
+        advice: what to do; `{project}`, `{paying}` (the project that pays), `{dataset}` and
+            `{location}` are filled in.
         is_rights: whether another identity, or more rights of this one, would help.
     """
 
@@ -36,7 +37,7 @@ class Denial:
 
 
 _ROLES = (
-    "The identity needs roles/bigquery.jobUser on project {project} and roles/bigquery.dataEditor "
+    "The identity needs roles/bigquery.jobUser on project {paying} and roles/bigquery.dataEditor "
     "on dataset {dataset}"
 )
 
@@ -55,16 +56,16 @@ DENIALS = (
         said=r"has not been used in project .* before|api is disabled|service_disabled"
         r"|api \[?\S*\]? ?not enabled",
         cause="the BigQuery API is switched off",
-        advice="Switch it on: `gcloud services enable bigquery.googleapis.com --project {project}`",
+        advice="Switch it on: `gcloud services enable bigquery.googleapis.com --project {paying}`",
         reasons=frozenset({"accessNotConfigured", "SERVICE_DISABLED"}),
     ),
     # https://cloud.google.com/bigquery/docs/sandbox#limits
     Denial(
         said=r"free tier|billing has not been enabled|billing (must be|is not) enabled"
         r"|billing account",
-        cause="project {project} has no billing",
+        cause="project {paying} has no billing",
         advice="Without billing, BigQuery takes no MERGE: link a billing account to project "
-        "{project} under Billing",
+        "{paying} under Billing",
         reasons=frozenset({"billingNotEnabled", "BILLING_DISABLED"}),
     ),
     # https://cloud.google.com/resource-manager/docs/organization-policy/org-policy-constraints
@@ -79,8 +80,8 @@ DENIALS = (
     Denial(
         said=r"serviceusage|user_project_denied|quota project|permission to use project",
         cause="the identity may not use its quota project",
-        advice="Give it roles/serviceusage.serviceUsageConsumer on that project, or choose another: "
-        "`gcloud auth application-default set-quota-project {project}`",
+        advice="Give it roles/serviceusage.serviceUsageConsumer on that project, or choose "
+        "another: `gcloud auth application-default set-quota-project {paying}`",
         reasons=frozenset({"USER_PROJECT_DENIED"}),
         is_rights=True,
     ),

@@ -58,7 +58,7 @@ _VALUE_FAULTS = re.compile(
             r"could not (cast|parse|convert)",
             r"failed to (cast|parse)",
             r"bad (int64|float64|double|bool|bytes|numeric) value",
-            r"invalid (timestamp|datetime|date|time|json)( string| value)?\b(?! literal| zone| part)",
+            r"invalid (timestamp|datetime|date|time|json)\b(?! literal| zone| part)",
             r"out of (allowed )?range",
             r"\boverflow",
             r"division by zero",

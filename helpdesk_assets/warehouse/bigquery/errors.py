@@ -57,6 +57,7 @@ class Target:
     location: str | None
     endpoint: str
     is_emulator: bool
+    paying_project: str = ""
 
 
 def to_error(error: BaseException, action: str, target: Target) -> HelpdeskAssetsError:
@@ -187,6 +188,7 @@ def _denied(
 ) -> HelpdeskAssetsError:
     names = {
         "project": target.project,
+        "paying": target.paying_project or target.project,
         "dataset": target.dataset,
         "location": target.location or "not set",
     }

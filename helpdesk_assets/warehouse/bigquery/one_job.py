@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from google.api_core import exceptions as google
+from google.api_core.retry import Retry
 from google.cloud import bigquery
 
 from helpdesk_assets.errors import WarehouseUnavailable
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 Start = Callable[[str], Any]
 
+# Each answer is judged here: google's own retries would hide which request has got none.
+ONCE = Retry(predicate=lambda _: False)
 # The longest pause between two requests, in seconds.
 MAX_WAIT = 32.0
 # For how long a job that the service says it has may be unknown to it. google's client waits as
@@ -172,7 +175,7 @@ class OneJob:
         return self._service.client.get_job(
             self._job_id,
             location=self._location,
-            retry=None,
+            retry=ONCE,
             timeout=self._service.deadlines.request,
         )
 
@@ -182,7 +185,7 @@ class OneJob:
         tries = 0
         while (left := until - self._clock.monotonic()) > 0:
             try:
-                job.result(retry=None, timeout=min(left, self._service.deadlines.request))
+                job.result(retry=ONCE, timeout=min(left, self._service.deadlines.request))
             except CLIENT_ERRORS as error:
                 tries += 1
                 if not self._has_ended(job, error):
@@ -198,7 +201,7 @@ class OneJob:
         if _is_done(job):
             return True
         try:
-            job.reload(retry=None, timeout=self._service.deadlines.request)
+            job.reload(retry=ONCE, timeout=self._service.deadlines.request)
         except google.NotFound:
             self._expect()
         except CLIENT_ERRORS as again:
@@ -213,14 +216,14 @@ class OneJob:
         """Cancel the job; return it if it has ended, None if that is not known."""
         client, location = self._service.client, self._location
         try:
-            client.cancel_job(self._job_id, location=location, retry=None, timeout=CANCEL_REQUEST)
+            client.cancel_job(self._job_id, location=location, retry=ONCE, timeout=CANCEL_REQUEST)
         except CLIENT_ERRORS:
             return None
         until = self._clock.monotonic() + CANCEL_PATIENCE
         while True:
             try:
                 job = client.get_job(
-                    self._job_id, location=location, retry=None, timeout=CANCEL_REQUEST
+                    self._job_id, location=location, retry=ONCE, timeout=CANCEL_REQUEST
                 )
             except CLIENT_ERRORS:
                 return None

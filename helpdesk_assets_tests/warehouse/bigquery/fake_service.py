@@ -7,7 +7,7 @@ hears of it, and does not find a job that it has just refused as a repeat.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -50,12 +50,16 @@ class FakeService:
         losses: for a point, what its next answers are replaced by; None leaves one alone. Points:
             `insert` loses the request, `inserted` the answer of a job that was made, `get`,
             `wait`, `reload`, `cancel`.
+        ends_late_jobs: whether it ends a job that exceeds its own time limit.
+        cancel_seconds: how long it takes to cancel a job, which may end meanwhile.
         hidden: how many answers to jobs.get say 404 although the job is there.
     """
 
     errors: deque[Exception | None] = field(default_factory=deque)
     seconds: float = 5.0
     losses: dict[str, deque[BaseException | None]] = field(default_factory=dict)
+    ends_late_jobs: bool = True
+    cancel_seconds: float = 0.0
     hidden: int = 0
     now: float = 0.0
     jobs: dict[str, Job] = field(default_factory=dict)
@@ -64,7 +68,6 @@ class FakeService:
     calls: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
-    at_insert: Callable[[str], None] = lambda _: None
     project = "payer"
     _connection = None
 
@@ -92,7 +95,7 @@ class FakeService:
             self.now += 1.0
             raise loss
 
-    def query(self, sql: str, *, job_id: str, job_config: Any, retry: None, **_: Any) -> FakeJob:
+    def query(self, sql: str, *, job_id: str, job_config: Any, retry: Any, **_: Any) -> FakeJob:
         return self._insert(job_id, job_config)
 
     def load_table_from_file(self, stream: Any, table: str, **asked: Any) -> FakeJob:
@@ -102,18 +105,17 @@ class FakeService:
         return self._insert(asked["job_id"], asked["job_config"], rows=len(stream.readlines()))
 
     def _insert(self, job_id: str, config: Any, rows: int | None = None) -> FakeJob:
-        self.at_insert(job_id)
         self.lose("insert")
         if job_id in self.jobs:
             raise google.Conflict(f"Already Exists: Job p:EU.{job_id}")  # type: ignore[no-untyped-call]
         error = self.errors.popleft() if self.errors else None
-        timeout = int(config.job_timeout_ms) / 1000
+        timeout = int(config.job_timeout_ms) / 1000 if self.ends_late_jobs else float("inf")
         self.jobs[job_id] = Job(job_id, self.now, self.seconds, error, timeout, rows)
         self.ran.append(job_id)
         self.lose("inserted")
         return FakeJob(self, job_id)
 
-    def get_job(self, job_id: str, *, location: str, retry: None, timeout: float) -> FakeJob:
+    def get_job(self, job_id: str, *, location: str, retry: Any, timeout: float) -> FakeJob:
         assert location == "EU"
         self.lose("get")
         if self.hidden or job_id not in self.jobs:
@@ -123,9 +125,10 @@ class FakeService:
         job.refresh()
         return job
 
-    def cancel_job(self, job_id: str, *, location: str, retry: None, timeout: float) -> None:
+    def cancel_job(self, job_id: str, *, location: str, retry: Any, timeout: float) -> None:
         self.lose("cancel")
         self.cancelled.append(job_id)
+        self.now += self.cancel_seconds
         job = self.jobs[job_id]
         if not self.has_ended(job):
             job.seconds, job.error = self.now - job.created, stopped(CANCELLED)
@@ -161,7 +164,7 @@ class FakeJob:
             self.state = "DONE"
             self.error_result = {"reason": "any"} if self._job.error else None
 
-    def reload(self, *, retry: None, timeout: float) -> None:
+    def reload(self, *, retry: Any, timeout: float) -> None:
         self._service.lose("reload")
         self.refresh()
 

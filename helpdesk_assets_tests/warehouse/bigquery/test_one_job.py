@@ -132,22 +132,8 @@ def test_time_is_up_for_the_service_before_the_client() -> None:
     assert [job_id.split("_")[3] for job_id in service.ran] == ["0", "1"]
 
 
-def never_timed(service: FakeService) -> None:
-    """The service may come too late with its own limit."""
-    service.at_insert = lambda _: None
-    insert = service._insert
-
-    def without_limit(job_id: str, config: object, rows: int | None = None) -> object:
-        job = insert(job_id, config, rows)
-        service.jobs[job_id].timeout = 10**9
-        return job
-
-    service._insert = without_limit  # type: ignore[method-assign, assignment]
-
-
 def test_time_that_is_up_is_told_with_job_and_outcome() -> None:
-    service = FakeService(seconds=10**6)
-    never_timed(service)
+    service = FakeService(seconds=10**6, ends_late_jobs=False)
     with pytest.raises(WarehouseUnavailable, match="within 900 s") as caught:
         merge(service.client())
     assert service.cancelled == service.ran
@@ -156,22 +142,15 @@ def test_time_that_is_up_is_told_with_job_and_outcome() -> None:
 
 
 def test_failed_cancellation_is_told_too() -> None:
-    service = FakeService(seconds=10**6, losses={"cancel": deque([LOSSES["503"]()])})
-    never_timed(service)
+    service = FakeService(
+        seconds=10**6, ends_late_jobs=False, losses={"cancel": deque([LOSSES["503"]()])}
+    )
     with pytest.raises(WarehouseUnavailable, match="not known yet"):
         merge(service.client())
 
 
 def test_job_that_ends_while_it_is_cancelled_counts() -> None:
-    service = FakeService(seconds=901)
-    never_timed(service)
-    cancel = service.cancel_job
-
-    def too_late(job_id: str, **asked: object) -> None:
-        service.now += 5
-        cancel(job_id, **asked)  # type: ignore[arg-type]
-
-    service.cancel_job = too_late  # type: ignore[method-assign, assignment]
+    service = FakeService(seconds=901, ends_late_jobs=False, cancel_seconds=5)
     assert merge(service.client()) == 3
     assert len(service.ran) == 1
 
