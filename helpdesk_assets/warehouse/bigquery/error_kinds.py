@@ -43,8 +43,8 @@ _TRANSIENT_REASONS = frozenset(
         "internal",
     }
 )
-# An upload whose session has ended: its job may have been made.
-_GONE = 410
+# 410: an upload whose session has ended; its job may have been made.
+_LOST_STATUS = (requests.codes.request_timeout, requests.codes.gone)
 
 # Lower case. What BigQuery says of a value that a statement or a load cannot take. A mistake in the
 # statement itself ("Syntax error", "Unrecognized name") must never match: another row would not
@@ -132,8 +132,10 @@ def is_answer_lost(error: BaseException) -> bool:
         return (
             isinstance(cause, google.TooManyRequests | google.ServerError)
             or reason_of(cause) in _TRANSIENT_REASONS
-            or cause.code == _GONE
+            or cause.code in _LOST_STATUS
         )
+    if isinstance(cause, auth.GoogleAuthError) and cause.retryable:
+        return True
     return isinstance(cause, (google.RetryError, auth.TransportError, *NO_ANSWER))
 
 

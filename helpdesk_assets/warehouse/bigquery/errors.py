@@ -30,6 +30,7 @@ from helpdesk_assets.warehouse.bigquery.denials import (
 from helpdesk_assets.warehouse.bigquery.error_kinds import (
     NO_ANSWER,
     cause_of,
+    is_answer_lost,
     is_transient,
     is_value_fault,
     message_of,
@@ -73,7 +74,8 @@ def to_error(error: BaseException, action: str, target: Target) -> HelpdeskAsset
     cause = cause_of(error)
     if isinstance(cause, google.GoogleAPICallError):
         return _from_response(cause, action, target)
-    if isinstance(cause, auth.RefreshError | auth.DefaultCredentialsError):
+    is_login = isinstance(cause, auth.RefreshError | auth.DefaultCredentialsError)
+    if is_login and not is_answer_lost(cause):
         return _denied(NO_LOGIN, cause, action, target)
     if isinstance(cause, OSError) and not isinstance(cause, NO_ANSWER):
         return MachineError.of(cause, f"BigQuery at {target.endpoint}: {action}")

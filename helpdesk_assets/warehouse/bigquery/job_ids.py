@@ -22,7 +22,8 @@ class JobName:
     """Which job of which run.
 
     For BigQuery, the same name with the same content is the same job: a second call gets the
-    first one's result. A step that reads twice therefore needs two names.
+    first one's result, and a retry of the step too. A statement that is to run twice therefore
+    needs two steps. `attempt` counts the jobs of the name that have failed.
     """
 
     run_id: str

@@ -37,6 +37,7 @@ CONFLICT_PATIENCE = 120.0
 # Whoever leaves waits so long to learn whether the job has ended; somebody may have pressed Ctrl-C.
 CANCEL_REQUEST = 10.0
 CANCEL_PATIENCE = 10.0
+NOTICE_EVERY = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,20 +182,30 @@ class OneJob:
 
     def _wait(self, job: Any) -> Any:
         """Wait for the job's end; only its own error, or the deadline, ends that earlier."""
-        until = self._clock.monotonic() + self._service.deadlines.job
-        tries = 0
-        while (left := until - self._clock.monotonic()) > 0:
+        began = self._clock.monotonic()
+        told = tries = 0
+        self._location = job.location or self._location
+        while (left := began + self._service.deadlines.job - self._clock.monotonic()) > 0:
             try:
                 job.result(retry=ONCE, timeout=min(left, self._service.deadlines.request))
             except CLIENT_ERRORS as error:
                 tries += 1
                 if not self._has_ended(job, error):
+                    told = self._tell(began, told)
                     self._clock.pause(tries)
                     continue
             if (failure := _own_failure(job)) is not None:
                 raise JobFailed(failure, has_run=True, was_found=self._was_found)
             return job
         raise _TimeUp
+
+    def _tell(self, began: float, told: int) -> int:
+        """Say every five minutes what is waited for; return how often it has been said."""
+        waited = self._clock.monotonic() - began
+        if waited < (told + 1) * NOTICE_EVERY:
+            return told
+        log.warning("Still %s, for %.0f s now.", self._action, waited)
+        return int(waited // NOTICE_EVERY)
 
     def _has_ended(self, job: Any, error: Exception) -> bool:
         """Return whether the job has ended: an error while waiting need not be the job's."""

@@ -115,6 +115,11 @@ class FakeService:
         self.lose("inserted")
         return FakeJob(self, job_id)
 
+    def get_dataset(self, *_: Any, **__: Any) -> bigquery.Dataset:
+        dataset = bigquery.Dataset("p.d")
+        dataset.location = "EU"
+        return dataset
+
     def get_job(self, job_id: str, *, location: str, retry: Any, timeout: float) -> FakeJob:
         assert location == "EU"
         self.lose("get")
@@ -126,6 +131,7 @@ class FakeService:
         return job
 
     def cancel_job(self, job_id: str, *, location: str, retry: Any, timeout: float) -> None:
+        assert location == "EU"
         self.lose("cancel")
         self.cancelled.append(job_id)
         self.now += self.cancel_seconds
@@ -147,6 +153,7 @@ class FakeJob:
     dml_stats = None
     total_bytes_billed = 10
     num_dml_affected_rows = 3
+    location = "EU"
 
     def __init__(self, service: FakeService, job_id: str) -> None:
         self._service = service

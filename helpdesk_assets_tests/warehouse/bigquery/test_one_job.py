@@ -33,6 +33,8 @@ LOSSES: dict[str, Callable[[], Exception]] = {
     "time-out": lambda: requests.ReadTimeout("read timed out"),
     "time-out of a future": TimeoutError,
     "token server": lambda: auth.TransportError("metadata server"),  # type: ignore[no-untyped-call]
+    "408": lambda: google.from_http_status(408, "Request Timeout"),  # type: ignore[no-untyped-call]
+    "token server, told so": lambda: auth.RefreshError("503", retryable=True),  # type: ignore[no-untyped-call]
     "google gave up": lambda: google.RetryError(  # type: ignore[no-untyped-call]
         "Timeout of 120.0s exceeded", cause=requests.ConnectionError("refused")
     ),
@@ -103,12 +105,33 @@ def test_upload_is_not_repeated_if_the_service_has_the_job() -> None:
 
 
 @pytest.mark.parametrize("times", [1, 5])
-def test_existing_job_that_is_not_found_at_once_is_found_later(times: int) -> None:
+def test_existing_job_is_found_although_not_at_once(times: int) -> None:
     service = FakeService()
     merge(service.client())
     service.hidden = times
     assert merge(service.client()) == 3
     assert len(service.ran) == 1
+
+
+def test_job_is_looked_for_where_its_dataset_is() -> None:
+    """Outside US and EU a job is only found with its location, which need not be set."""
+    service = FakeService(losses=losing({"inserted": 1}, "504"))
+    assert merge(service.client(location=None)) == 3
+    service = FakeService(losses={"wait": deque([KeyboardInterrupt()])})
+    with pytest.raises(KeyboardInterrupt):
+        merge(service.client(location=None))
+    assert service.cancelled == service.ran
+
+
+def test_long_waits_are_told_every_five_minutes(caplog: pytest.LogCaptureFixture) -> None:
+    service = FakeService(seconds=800)
+    with caplog.at_level(logging.WARNING):
+        assert merge(service.client()) == 3
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2
+    assert all(
+        f"Still running tickets of run {RUN} (job {service.ran[0]})" in text for text in told
+    )
 
 
 def test_existing_job_that_stays_unfound_is_no_wrong_setting() -> None:
