@@ -114,7 +114,7 @@ class PositionLost(RetryableError):
 
 
 class WarehouseUnavailable(RetryableError):
-    """BigQuery did not answer, or kept failing until the retries were used up."""
+    """BigQuery did not answer, kept failing, took too long, or does not take it at the moment."""
 
 
 class AlertNotDelivered(RetryableError):

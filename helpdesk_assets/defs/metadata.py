@@ -54,8 +54,14 @@ JOB_COUNTS = ("query_jobs", "load_jobs", "bytes_billed")
 MAX_TICKET_IDS = 11
 
 
-def merged(report: MergeReport, table_id: str) -> Metadata:
-    """Metadata of one write. Without inserts and updates if BigQuery does not report them."""
+def merged(report: MergeReport, table_id: str, job_url: str = "") -> Metadata:
+    """Metadata of one write. Without inserts and updates if BigQuery does not report them.
+
+    Args:
+        report: The write.
+        table_id: The table's full name.
+        job_url: The page of its job in Google's console; empty if there is none.
+    """
     values: Metadata = {
         "rows_changed": report.changed,
         "rows_inserted": report.inserted,
@@ -64,6 +70,8 @@ def merged(report: MergeReport, table_id: str) -> Metadata:
         "load_jobs": report.load_jobs,
         "bytes_billed": report.bytes_billed,
         "merge_seconds": round(report.seconds, 3),
+        "job_ids": ", ".join(report.job_ids) or None,
+        "job": dg.MetadataValue.url(job_url) if job_url else None,
         TABLE_NAME: table_id,
     }
     return {key: value for key, value in values.items() if value is not None}

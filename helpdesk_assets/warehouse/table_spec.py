@@ -94,7 +94,7 @@ class MergeReport:
     """What one write did.
 
     `changed` is the sum of `inserted` and `updated`, which are None if the service reports only
-    the sum. `seconds` is wall time.
+    the sum. `seconds` is wall time. `job_ids` are those of its statements.
     """
 
     table: str
@@ -105,6 +105,7 @@ class MergeReport:
     load_jobs: int = 0
     bytes_billed: int = 0
     seconds: float = 0.0
+    job_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from google.api_core.retry import retry_base, retry_unary
 from google.resumable_media.requests import _request_helpers
 
+from helpdesk_assets.warehouse.bigquery.connection import WarehouseRuntime
+
 
 class FakeTime:
     """Replacement for the module `time` in google's retries."""
@@ -24,6 +26,12 @@ class FakeTime:
     def sleep(self, seconds: float) -> None:
         with self._lock:
             self._moved += seconds
+
+
+def quick_runtime() -> WarehouseRuntime:
+    """Waits of our own client that take no time."""
+    quick = FakeTime()
+    return WarehouseRuntime(sleep=quick.sleep, monotonic=quick.monotonic, rng=lambda: 0.5)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets_tests.chaos import guards
-from helpdesk_assets_tests.chaos.instant_sleep import instant_sleep
+from helpdesk_assets_tests.chaos.instant_sleep import instant_sleep, quick_runtime
 
 FAILED, ALIVE = 3, 0
 
@@ -47,7 +47,7 @@ class KillableRun:
 def open_run(settings: Settings, runtime: Runtime) -> Iterator[tuple[Helpdesk, SyncTables]]:
     """Open a run's dependencies as the command line does; waits for the warehouse are instant."""
     with (
-        closing(connect(settings, sleep=lambda _: None, rng=lambda: 0.5)) as warehouse,
+        closing(connect(settings, **quick_runtime())) as warehouse,
         closing(make_helpdesk(settings, runtime)) as helpdesk,
     ):
         yield (

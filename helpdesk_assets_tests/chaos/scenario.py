@@ -36,6 +36,7 @@ from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets_tests.backends import BigQueryBackend
 from helpdesk_assets_tests.chaos.environment import Environment
 from helpdesk_assets_tests.chaos.expected_ledger import DeliveredWebhook, ExpectedLedger, RunSpan
+from helpdesk_assets_tests.chaos.instant_sleep import quick_runtime
 from helpdesk_assets_tests.chaos.interference import Interference
 from helpdesk_assets_tests.chaos.invariants import Invariants
 from helpdesk_assets_tests.chaos.killable_run import (
@@ -510,7 +511,7 @@ def _event(kind: str, ticket_id: str, at: datetime, raw_ticket: Any) -> dict[str
 
 
 def _through_proxy(settings: Settings) -> BigQueryClient:
-    return connect(settings, sleep=lambda _: None, rng=lambda: 0.5)
+    return connect(settings, **quick_runtime())
 
 
 def _empty(warehouse: BigQueryClient) -> None:

@@ -78,6 +78,8 @@ def test_data_frame_is_merged_and_read_back(harness: DagsterHarness, store: Stor
         asset_metadata["query_jobs"],
         asset_metadata["load_jobs"],
     ) == (2, 1, 0)
+    job_ids = str(asset_metadata["job_ids"])
+    assert job_ids.startswith(f"helpdesk_{result.run_id[:8]}_shop_orders_0_")
     assert asset_metadata["dagster/table_name"] == harness.warehouse.dataset.table_id("shop_orders")
 
 

@@ -26,6 +26,14 @@ def test_zeros_are_reported_and_unknowns_omitted() -> None:
     )
     assert plain_metadata["merge_seconds"] == 0.0
     assert "rows_updated" not in plain_metadata
+    assert plain_metadata.keys().isdisjoint({"job", "job_ids"})
+
+
+def test_jobs_of_a_write_are_named_and_linked() -> None:
+    page = "https://console.cloud.google.com/bigquery?project=p"
+    metadata = merged(MergeReport("t", changed=1, job_ids=("helpdesk_1", "helpdesk_2")), "t", page)
+    assert metadata["job_ids"] == "helpdesk_1, helpdesk_2"
+    assert metadata["job"].value == page
 
 
 def test_long_tables_are_truncated_with_a_note() -> None:

@@ -50,9 +50,10 @@ class BigQueryMergeIOManager(dg.ConfigurableIOManager):
                 require_dataset(context.asset_key, obj, warehouse.dataset)
                 report = write(warehouse, spec, obj, run_id=context.run_id, attempt=_attempt())
                 table_id = warehouse.dataset.table_id(spec.name)
+                job_url = next(map(warehouse.console_url, reversed(report.job_ids)), "")
         finally:
             _close(obj)
-        context.add_output_metadata(metadata.merged(report, table_id))
+        context.add_output_metadata(metadata.merged(report, table_id, job_url))
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
         """Loads the whole table, or only the columns in the input's metadata `columns`."""

@@ -14,6 +14,7 @@ from google.cloud import bigquery
 
 from helpdesk_assets.warehouse.bigquery.job_ids import JobName, label
 from helpdesk_assets.warehouse.bigquery.jobs import JobApi
+from helpdesk_assets.warehouse.bigquery.one_job import ONCE
 from helpdesk_assets.warehouse.bigquery.upload_chunks import limit_upload_chunks
 from helpdesk_assets.warehouse.query import Parameter, Query
 from helpdesk_assets.warehouse.table_spec import JobUsage
@@ -23,7 +24,10 @@ _DML_VERBS = ("MERGE", "INSERT", "UPDATE", "DELETE")
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """What one query did. `rows` can be read once."""
+    """What one query did. `rows` can be read once.
+
+    `console_url` is the job's page in Google's console, empty for an emulator.
+    """
 
     job_id: str
     changed: int
@@ -31,6 +35,7 @@ class QueryResult:
     updated: int | None
     bytes_billed: int
     rows: Iterator[dict[str, Any]]
+    console_url: str = ""
 
 
 class BigQueryClient(JobApi):
@@ -48,8 +53,10 @@ class BigQueryClient(JobApi):
         """Run one statement to its end.
 
         The job id of a statement that changes data is made of the arguments: after a lost
-        response, a second call waits for the existing job and nothing runs twice. A statement
-        that only reads gets a new id each time, since an older job would give old rows.
+        response, a second call waits for the existing job and nothing runs twice. A retry of the
+        step looks for the jobs of the attempts before it, and only one that failed leads to a new
+        id. A statement that only reads gets a new id each time, since an older job would give old
+        rows.
 
         Args:
             query: the statement.
@@ -65,9 +72,11 @@ class BigQueryClient(JobApi):
             query_parameters=[to_google(parameter) for parameter in query.parameters],
             labels=self._labels(run_id, step, labels),
             use_legacy_sql=False,
+            job_timeout_ms=self.job_timeout_ms,
         )
         content = f"{query.sql}\n{query.parameters!r}"
-        if not query.sql.lstrip().upper().startswith(_DML_VERBS):
+        is_change = query.sql.lstrip().upper().startswith(_DML_VERBS)
+        if not is_change:
             content += uuid.uuid4().hex
 
         def start(job_id: str) -> bigquery.QueryJob:
@@ -76,12 +85,14 @@ class BigQueryClient(JobApi):
                 job_config=config,
                 job_id=job_id,
                 location=self.location,
-                retry=self._retry(),
+                retry=ONCE,
                 timeout=self._deadlines.request,
                 job_retry=None,
             )
 
-        job = self.run_job(start, JobName(run_id, step, attempt), content)
+        # The jobs of all attempts are in one row: the first that did not fail is the one.
+        name = JobName(run_id, step)
+        job = self.run_job(start, name, content, look_first=is_change and attempt > 0)
         return self._to_result(job)
 
     def load(
@@ -116,6 +127,7 @@ class BigQueryClient(JobApi):
             write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
             create_disposition=bigquery.CreateDisposition.CREATE_NEVER,
             labels=self._labels(run_id, step, None),
+            job_timeout_ms=self.job_timeout_ms,
         )
 
         def start(job_id: str) -> bigquery.LoadJob:
@@ -149,6 +161,7 @@ class BigQueryClient(JobApi):
             updated=None if stats is None else stats.updated_row_count,
             bytes_billed=billed,
             rows=self._rows(job),
+            console_url=self.console_url(str(job.job_id)),
         )
 
     def _rows(self, job: bigquery.QueryJob) -> Iterator[dict[str, Any]]:

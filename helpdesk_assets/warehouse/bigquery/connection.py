@@ -37,12 +37,13 @@ CREDENTIAL_ERRORS = (
 class WarehouseRuntime(TypedDict, total=False):
     """Replacements for real deadlines, time and randomness, for tests.
 
-    `sleep` takes seconds; `rng` returns a number from 0 to 1.
+    `sleep` takes seconds, `monotonic` returns them; `rng` returns a number from 0 to 1.
     """
 
     deadlines: Deadlines | None
     sleep: Callable[[float], None]
     rng: Callable[[], float]
+    monotonic: Callable[[], float]
 
 
 def connect(settings: Settings, **runtime: Unpack[WarehouseRuntime]) -> BigQueryClient:

@@ -1,25 +1,41 @@
-"""Maps google's exceptions, by reason and status, to the package's errors.
+"""Maps google's exceptions, by reason and status, to the package's errors with their advice.
 
-Decides whether a failed job may be retried (`is_transient`), and which error with which advice the
-rest of the package sees (`to_error`). Must not call BigQuery.
+How they are told apart is in `error_kinds`; the kinds of 403 are in `denials`. Must not call
+BigQuery.
 """
 
 from __future__ import annotations
 
-from concurrent import futures
 from dataclasses import dataclass
 
-import requests
 from google.api_core import exceptions as google
 from google.auth import exceptions as auth
 
 from helpdesk_assets.errors import (
     CredentialsRefused,
+    DataRefused,
     HelpdeskAssetsError,
     MachineError,
     NullKey,
     WarehouseRefused,
     WarehouseUnavailable,
+)
+from helpdesk_assets.warehouse.bigquery.denials import (
+    NO_LOGIN,
+    NO_RIGHT,
+    Denial,
+    denial_of,
+    perimeter_id,
+)
+from helpdesk_assets.warehouse.bigquery.error_kinds import (
+    NO_ANSWER,
+    cause_of,
+    is_answer_lost,
+    is_transient,
+    is_value_fault,
+    message_of,
+    reason_of,
+    text_of,
 )
 from helpdesk_assets.warehouse.query import NULL_KEY
 
@@ -29,29 +45,8 @@ CLIENT_ERRORS = (
     # Also a certificate bundle that is not there, and a disk that is full.
     OSError,
 )
-
-_NO_ANSWER = (requests.RequestException, ConnectionError, futures.TimeoutError)
-
-# Lower case. BigQuery reports lost races as invalidQuery, which its client never retries, so only
-# the text can distinguish them.
-_RACES = (
-    "could not serialize access",
-    "due to concurrent update",
-    "too many dml statements outstanding",
-    "too many table update operations",
-)
-_TRANSIENT_REASONS = frozenset(
-    {
-        "rateLimitExceeded",
-        "jobRateLimitExceeded",
-        "backendError",
-        "jobBackendError",
-        "internalError",
-        "jobInternalError",
-        "internal",
-    }
-)
-_MESSAGE_LIMIT = 300
+# https://cloud.google.com/bigquery/docs/data-manipulation-language#dml-limitations
+_STREAMED = "would affect rows in the streaming buffer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,52 +58,26 @@ class Target:
     location: str | None
     endpoint: str
     is_emulator: bool
-
-
-def is_transient(error: BaseException) -> bool:
-    """Return whether the same job under a new id may succeed in a moment."""
-    if not isinstance(error, google.GoogleAPICallError):
-        return False
-    if reason_of(error) == "quotaExceeded":  # lasts for minutes to a day
-        return False
-    text = str(error).lower()
-    return (
-        reason_of(error) in _TRANSIENT_REASONS
-        or any(race in text for race in _RACES)
-        or isinstance(error, google.TooManyRequests | google.ServerError)
-    )
-
-
-def reason_of(error: google.GoogleAPICallError) -> str:
-    """Return BigQuery's reason, such as `quotaExceeded`; empty if it gave none."""
-    details = error.errors[0] if error.errors else None
-    return str(details.get("reason", "")) if isinstance(details, dict) else ""
-
-
-def message_of(error: BaseException) -> str:
-    """Return the error's text as one line of at most 300 characters.
-
-    The lines of the statement and the job id, which job errors append, are left out.
-    """
-    text = str(getattr(error, "message", "") or error)
-    line = " ".join(text.partition("\n\nLocation:")[0].split())
-    return line if len(line) <= _MESSAGE_LIMIT else f"{line[: _MESSAGE_LIMIT - 1]}…"
+    paying_project: str = ""
 
 
 def to_error(error: BaseException, action: str, target: Target) -> HelpdeskAssetsError:
     """Return the package's error for one of google's.
+
+    A `DataRefused` is one that a row can have caused; nothing else is.
 
     Args:
         error: one of `CLIENT_ERRORS`.
         action: what was tried; completes "BigQuery failed while …".
         target: where the call went.
     """
-    cause = error.cause if isinstance(error, google.RetryError) and error.cause else error
+    cause = cause_of(error)
     if isinstance(cause, google.GoogleAPICallError):
         return _from_response(cause, action, target)
-    if isinstance(cause, auth.RefreshError | auth.DefaultCredentialsError):
-        return _permission_error(cause, action, target)
-    if isinstance(cause, OSError) and not isinstance(cause, _NO_ANSWER):
+    is_login = isinstance(cause, auth.RefreshError | auth.DefaultCredentialsError)
+    if is_login and not is_answer_lost(cause):
+        return _denied(NO_LOGIN, cause, action, target)
+    if isinstance(cause, OSError) and not isinstance(cause, NO_ANSWER):
         return MachineError.of(cause, f"BigQuery at {target.endpoint}: {action}")
     return WarehouseUnavailable(
         f"BigQuery at {target.endpoint} did not answer while {action}: {message_of(cause)}. "
@@ -123,44 +92,114 @@ def to_error(error: BaseException, action: str, target: Target) -> HelpdeskAsset
 def _from_response(
     error: google.GoogleAPICallError, action: str, target: Target
 ) -> HelpdeskAssetsError:
+    return (
+        _passing(error, action)
+        or _of_a_row(error, action)
+        or _not_found(error, action, target)
+        or _forbidden(error, action, target)
+        or WarehouseRefused(f"BigQuery refused while {action}: {message_of(error)}")
+    )
+
+
+def _passing(error: google.GoogleAPICallError, action: str) -> HelpdeskAssetsError | None:
+    """Return the error for what passes by itself, and for the quota, which passes slowly."""
     text = message_of(error)
-    if NULL_KEY in text:
-        key = text.partition(NULL_KEY)[2].split()[0].strip(";:,.")
-        return NullKey(
-            f"{NULL_KEY} {key}: a row without its key would be inserted again on every run. "
-            f"Nothing was written; correct the query or the rows that {action} reads."
+    if is_transient(error):
+        return WarehouseUnavailable(
+            f"BigQuery kept failing while {action}: {text}. Nothing is half-written; run again."
         )
     if reason_of(error) == "quotaExceeded":
         return WarehouseRefused(
             f"BigQuery's quota was exhausted while {action}: {text}. Wait at least ten minutes "
             "(a daily quota: until tomorrow), or request more under IAM & Admin, Quotas."
         )
-    if is_transient(error):
+    if _STREAMED in text_of(error):
         return WarehouseUnavailable(
-            f"BigQuery kept failing while {action}: {text}. Nothing is half-written; run again."
+            f"BigQuery refused while {action}: {text}. Another program writes rows into that table "
+            "by insertAll (`insert_rows`), and BigQuery changes no such row for up to 90 minutes. "
+            "Nothing was written and nothing is lost: run again then. Let that program use the "
+            "Storage Write API or DML."
         )
-    if isinstance(error, google.NotFound) or _hides_a_missing_dataset(error, target):
-        return WarehouseRefused(
-            f"BigQuery did not find the table or dataset while {action}: {text}. Check "
-            f"BIGQUERY_DATASET ({target.dataset}) in project {target.project} and "
-            f"BIGQUERY_LOCATION ({target.location or 'not set'}): tables are found only in their "
-            "dataset's location."
+    # https://cloud.google.com/bigquery/docs/error-messages: "stopped" is a job that was cancelled,
+    # by its own time limit (jobTimeoutMs) as well.
+    if reason_of(error) == "stopped":
+        return WarehouseUnavailable(
+            f"BigQuery ended a job while {action}: {text}. It took too long, or somebody cancelled "
+            "it. Nothing was changed; run again."
         )
-    if isinstance(error, google.Unauthorized) or (
-        isinstance(error, google.Forbidden) and not reason_of(error).startswith("billing")
-    ):
-        return _permission_error(error, action, target)
-    return WarehouseRefused(f"BigQuery refused while {action}: {text}")
+    if isinstance(error, google.PreconditionFailed):
+        return WarehouseUnavailable(
+            f"Another program changed the same thing while {action}: {text}. Nothing was changed; "
+            "run again."
+        )
+    return None
 
 
-def _hides_a_missing_dataset(error: google.GoogleAPICallError, target: Target) -> bool:
-    """Return whether a 403 means 404: bqemulator has no permissions, and says 403 for both."""
-    return target.is_emulator and isinstance(error, google.Forbidden)
+def _of_a_row(error: google.GoogleAPICallError, action: str) -> DataRefused | None:
+    text = text_of(error)
+    if NULL_KEY in text:
+        key = text.partition(NULL_KEY)[2].split()[0].strip(";:,.")
+        return NullKey(
+            f"{NULL_KEY} {key}: a row without its key would be inserted again on every run. "
+            f"Nothing was written; correct the query or the rows that {action} reads."
+        )
+    if is_value_fault(error):
+        return DataRefused(
+            f"BigQuery refused a value while {action}: {message_of(error)}. Nothing was written; "
+            "correct the row that has it."
+        )
+    return None
 
 
-def _permission_error(error: BaseException, action: str, target: Target) -> CredentialsRefused:
-    return CredentialsRefused(
-        f"BigQuery refused the credentials while {action}: {message_of(error)}. The identity needs "
-        f"roles/bigquery.jobUser on project {target.project} and roles/bigquery.dataEditor on "
-        f"dataset {target.dataset}; `gcloud auth application-default login` renews a login."
+def _not_found(
+    error: google.GoogleAPICallError, action: str, target: Target
+) -> HelpdeskAssetsError | None:
+    # bqemulator has no rights, and says 403 where a dataset is missing.
+    is_hidden = target.is_emulator and isinstance(error, google.Forbidden)
+    if not isinstance(error, google.NotFound) and not is_hidden:
+        return None
+    if text_of(error).lower().startswith("not found: job"):
+        # No setting is wrong: a job that was just made may be unknown for a while
+        # (https://github.com/googleapis/python-bigquery/issues/2134).
+        return WarehouseUnavailable(
+            f"BigQuery does not find a job that it took while {action}: {message_of(error)}. Run "
+            "again later."
+        )
+    return WarehouseRefused(
+        f"BigQuery did not find the table or dataset while {action}: {message_of(error)}. Check "
+        f"BIGQUERY_DATASET ({target.dataset}) in project {target.project} and "
+        f"BIGQUERY_LOCATION ({target.location or 'not set'}): tables are found only in their "
+        "dataset's location."
+    )
+
+
+def _forbidden(
+    error: google.GoogleAPICallError, action: str, target: Target
+) -> HelpdeskAssetsError | None:
+    if isinstance(error, google.Unauthorized):
+        return _denied(NO_LOGIN, error, action, target)
+    denial = denial_of(reason_of(error), text_of(error))
+    # Billing and policies come with other statuses too.
+    if isinstance(error, google.Forbidden) or denial is not NO_RIGHT:
+        return _denied(denial, error, action, target)
+    return None
+
+
+def _denied(
+    denial: Denial, error: BaseException, action: str, target: Target
+) -> HelpdeskAssetsError:
+    names = {
+        "project": target.project,
+        "paying": target.paying_project or target.project,
+        "dataset": target.dataset,
+        "location": target.location or "not set",
+    }
+    found = perimeter_id(text_of(error))
+    text = message_of(error)
+    # A long text is cut, and the identifier stands at its end.
+    known = f" Its identifier is {found}." if found and found not in text else ""
+    kind = CredentialsRefused if denial.is_rights else WarehouseRefused
+    return kind(
+        f"BigQuery refused while {action}, since {denial.cause.format(**names)}: {text}.{known} "
+        f"{denial.advice.format(**names)}."
     )

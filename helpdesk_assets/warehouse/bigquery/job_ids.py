@@ -22,7 +22,8 @@ class JobName:
     """Which job of which run.
 
     For BigQuery, the same name with the same content is the same job: a second call gets the
-    first one's result. A step that reads twice therefore needs two names.
+    first one's result, and a retry of the step too. A statement that is to run twice therefore
+    needs two steps. `attempt` counts the jobs of the name that have failed.
     """
 
     run_id: str
@@ -43,3 +44,11 @@ class JobName:
 def label(text: str) -> str:
     """Return `text` as BigQuery accepts it in a label: lower case, at most 63 characters."""
     return _NOT_IN_LABEL.sub("-", text.lower())[:_LABEL_LIMIT]
+
+
+def console_url(project: str, location: str, job_id: str) -> str:
+    """Return the page of a job in Google's console, for people with the right to see it."""
+    return (
+        f"https://console.cloud.google.com/bigquery?project={project}"
+        f"&j=bq:{location}:{job_id}&page=queryresults"
+    )

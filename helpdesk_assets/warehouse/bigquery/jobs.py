@@ -1,7 +1,7 @@
 """Runs jobs under ids chosen by the client, and retries those that may succeed in a moment.
 
-A job whose response was lost is found again by its id and does not run twice. Must not know
-tickets or keys.
+A new id is taken only once the job of the old one is known to have failed. Must not know tickets or
+keys.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import tenacity
-from google.api_core import exceptions as google
 from google.cloud import bigquery
 
-from helpdesk_assets.warehouse.bigquery.errors import is_transient
-from helpdesk_assets.warehouse.bigquery.job_ids import JobName
+from helpdesk_assets.errors import HelpdeskAssetsError
+from helpdesk_assets.warehouse.bigquery.error_kinds import is_transient
+from helpdesk_assets.warehouse.bigquery.errors import to_error
+from helpdesk_assets.warehouse.bigquery.job_ids import JobName, console_url
+from helpdesk_assets.warehouse.bigquery.one_job import Clock, JobFailed, OneJob, Service
 from helpdesk_assets.warehouse.bigquery.table_api import Deadlines, TableApi
 from helpdesk_assets.warehouse.query import Dataset
 from helpdesk_assets.warehouse.table_spec import JobUsage
@@ -25,7 +26,8 @@ from helpdesk_assets.warehouse.table_spec import JobUsage
 # 8 tries, at most 1 + 2 + ... + 32 + 32 seconds apart: longer than BigQuery's own queue of
 # statements for one table usually lasts, shorter than a run's patience.
 MAX_TRIES = 8
-MAX_WAIT = 32.0
+# The service ends a job a little before the client gives it up, so that there is an answer.
+TIMEOUT_SHARE = 0.95
 
 
 class JobApi(TableApi):
@@ -41,12 +43,12 @@ class JobApi(TableApi):
         deadlines: Deadlines | None = None,
         sleep: Callable[[float], None] = time.sleep,
         rng: Callable[[], float] = random.random,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(
             client, dataset, location=location, is_emulator=is_emulator, deadlines=deadlines
         )
-        self._sleep = sleep
-        self._rng = rng
+        self._clock = Clock(sleep, rng, monotonic)
         self._use = JobUsage()
         self._lock = threading.Lock()
 
@@ -65,13 +67,33 @@ class JobApi(TableApi):
                 self._use.bytes_billed + use.bytes_billed,
             )
 
-    def run_job(self, start: Callable[[str], Any], name: JobName, content: str) -> Any:
+    @property
+    def job_timeout_ms(self) -> int:
+        """After how long the service ends a job by itself, counted from its creation.
+
+        https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#jobconfiguration
+        """
+        return int(self._deadlines.job * TIMEOUT_SHARE * 1000)
+
+    def console_url(self, job_id: str) -> str:
+        """Return the job's page in Google's console; empty for an emulator, which has none."""
+        if self.is_emulator:
+            return ""
+        # Jobs belong to the project that pays, which the client was made for.
+        project = str(getattr(self._client, "project", None) or self.dataset.project)
+        return console_url(project, self.location or "US", job_id)
+
+    def run_job(
+        self, start: Callable[[str], Any], name: JobName, content: str, *, look_first: bool = False
+    ) -> Any:
         """Start a job and wait for its end; retry under the next name while that may help.
 
         Args:
             start: starts the job under the id it is given, and returns it.
             name: the name of the first attempt.
             content: what the job does, as text; part of its id.
+            look_first: an earlier try of the step may have started the job under the name, or
+                under one after it. If it runs, wait for it; if it has succeeded, take its result.
 
         Returns:
             The finished job.
@@ -79,58 +101,29 @@ class JobApi(TableApi):
         Raises:
             HelpdeskAssetsError: the job failed for good, or at each of `MAX_TRIES` attempts.
         """
-        names = [name]
+        tries = 0
+        while True:
+            job_id = name.job_id(content)
+            action = f"running {name.step} of run {name.run_id} (job {job_id})"
+            service = Service(self._client, self._deadlines, self.target, self._locate)
+            job = OneJob(service, self._clock, job_id, action)
+            with self.translate_errors(action):
+                try:
+                    return job.run(start, look_first=look_first)
+                except JobFailed as failed:
+                    if not failed.was_found:
+                        tries += 1
+                        if tries == MAX_TRIES or not is_transient(failed.error):
+                            raise self._refusal(failed, action, job_id) from failed.error
+                        self._clock.pause(tries)
+            name = name.next()
 
-        def once() -> Any:
-            current, names[0] = names[0], names[0].next()
-            job_id = current.job_id(content)
-            try:
-                job = start(job_id)
-            except google.Conflict:
-                return self._attach_to_existing_job(job_id)
-            job.result(retry=self._retry(), timeout=self._deadlines.job)
-            return job
+    def _refusal(self, failed: JobFailed, action: str, job_id: str) -> HelpdeskAssetsError:
+        error = to_error(failed.error, action, self.target)
+        url = self.console_url(job_id) if failed.has_run else ""
+        return type(error)(f"{error} See {url}") if url else error
 
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_is_retryable),
-            stop=tenacity.stop_after_attempt(MAX_TRIES),
-            wait=self._backoff,
-            sleep=self._sleep,
-            reraise=True,
-        )
-        with self.translate_errors(f"running {name.step} of run {name.run_id}"):
-            try:
-                return retrying(once)
-            except _JobAlreadyFailed as failed:
-                raise failed.error from None
-
-    def _attach_to_existing_job(self, job_id: str) -> Any:
-        """Wait for the job that an earlier request started whose response was lost."""
+    def _locate(self) -> str | None:
         if self.location is None:
             self.ensure_dataset()  # outside US a job is only found with its location
-        job = self._client.get_job(
-            job_id,
-            location=self.location,
-            retry=self._retry(),
-            timeout=self._deadlines.request,
-        )
-        try:
-            job.result(retry=self._retry(), timeout=self._deadlines.job)
-        except google.GoogleAPICallError as error:
-            raise _JobAlreadyFailed(error) from error
-        return job
-
-    def _backoff(self, state: tenacity.RetryCallState) -> float:
-        return self._rng() * min(MAX_WAIT, 2.0 ** (state.attempt_number - 1))
-
-
-class _JobAlreadyFailed(Exception):
-    """An existing job of this id has failed, so the id is used up."""
-
-    def __init__(self, error: google.GoogleAPICallError) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-def _is_retryable(error: BaseException) -> bool:
-    return isinstance(error, _JobAlreadyFailed) or is_transient(error)
+        return self.location

@@ -16,6 +16,7 @@ from google.api_core.retry import Retry
 from google.cloud import bigquery
 
 from helpdesk_assets.errors import WarehouseRefused
+from helpdesk_assets.warehouse.bigquery.error_kinds import is_answer_lost
 from helpdesk_assets.warehouse.bigquery.errors import CLIENT_ERRORS, Target, to_error
 from helpdesk_assets.warehouse.query import Dataset
 from helpdesk_assets.warehouse.table_spec import TableFacts
@@ -30,7 +31,9 @@ class Deadlines:
     job: float
 
 
-BIGQUERY_DEADLINES = Deadlines(request=60.0, call=120.0, job=900.0)
+# An hour: BigQuery ends a job that exceeds it, and the first load of millions of tickets on a small
+# reservation takes long.
+BIGQUERY_DEADLINES = Deadlines(request=60.0, call=120.0, job=3600.0)
 # An emulator that is silent for longer is stuck; google's default of ten minutes helps no one.
 EMULATOR_DEADLINES = Deadlines(request=30.0, call=30.0, job=120.0)
 
@@ -149,13 +152,23 @@ class TableApi:
         self._tables[table.table_id] = created
         return created
 
-    def update_schema(self, table: bigquery.Table) -> None:
-        """Write the table's schema as `table` has it."""
-        with self.translate_errors(f"adding columns to table {table.table_id}"):
-            self._client.update_table(
-                table, ["schema"], retry=self._retry(), timeout=self._deadlines.request
-            )
+    def update_schema(self, table: bigquery.Table) -> bool:
+        """Write the table's schema as `table` has it, if nothing of the table has changed.
+
+        Returns:
+            Whether it was written. False: the table has changed since it was read, perhaps by this
+            very request, whose answer was lost.
+        """
         self._tables.pop(table.table_id, None)
+        with self.translate_errors(f"adding columns to table {table.table_id}"):
+            try:
+                # The request names the table's etag, so that BigQuery compares.
+                self._client.update_table(
+                    table, ["schema"], retry=self._retry(), timeout=self._deadlines.request
+                )
+            except google.PreconditionFailed:
+                return False
+        return True
 
     def update_expiry(self, table: bigquery.Table) -> None:
         """Write the table's expiry time as `table` has it."""
@@ -243,4 +256,7 @@ class TableApi:
             raise to_error(error, action, self.target) from error
 
     def _retry(self) -> Retry:
-        return bigquery.DEFAULT_RETRY.with_timeout(self._deadlines.call)
+        # Every call here may be made twice. google's own predicate misses a 504 without a reason.
+        return bigquery.DEFAULT_RETRY.with_predicate(is_answer_lost).with_timeout(
+            self._deadlines.call
+        )

@@ -11,12 +11,14 @@ from collections.abc import Iterable, Sequence
 
 from google.cloud import bigquery
 
-from helpdesk_assets.errors import SchemaMismatch
+from helpdesk_assets.errors import SchemaMismatch, WarehouseUnavailable
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.query import Query, quote
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType, TableSpec
 
 DAY_MILLISECONDS = 86_400_000
+# How often columns are added when others change the table at the same moment.
+SCHEMA_TRIES = 5
 
 # The API answers with the type names of legacy SQL, whatever names the request used.
 _STANDARD_NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
@@ -161,23 +163,30 @@ class Schema:
         table.labels = {"app": "helpdesk-assets"}
         return table
 
-    def _add(self, name: str, missing: Sequence[Column]) -> None:
-        # Fresh, because the request sends the whole schema: a cached one would drop the columns
-        # that another run has added meanwhile.
-        found = self._warehouse.get_table(name, fresh=True)
-        if found is None:
-            return
-        missing = missing_columns(name, missing, _types(found))
-        if not missing:
-            return
-        found.schema = [*found.schema, *fields(missing)]
-        self._warehouse.update_schema(found)
+    def _add(self, name: str, columns: Sequence[Column]) -> None:
+        for _ in range(SCHEMA_TRIES):
+            # Fresh, because the request sends the whole schema: a cached one would drop the
+            # columns that another run has added meanwhile.
+            found = self._warehouse.get_table(name, fresh=True)
+            missing = missing_columns(name, columns, _types(found)) if found else ()
+            if found is None or not missing:
+                return
+            found.schema = [*found.schema, *fields(missing)]
+            if self._warehouse.update_schema(found):
+                self._add_to_storage(name, missing)
+                self._warehouse.get_table(name, fresh=True)
+                return
+        raise WarehouseUnavailable(
+            f"Adding columns to table {name}: other programs changed it each time. Nothing was "
+            "written; run again."
+        )
+
+    def _add_to_storage(self, name: str, missing: Sequence[Column]) -> None:
+        # In bqemulator, `update_schema` changes only the catalogue and this statement only the
+        # storage. It accepts one column per statement.
         if self._warehouse.is_emulator:
-            # In bqemulator, the call above changes only the catalogue and this statement only the
-            # storage. It accepts one column per statement.
             for column in missing:
                 self._warehouse.run(self._alter(name, column), run_id="schema", step=name)
-        self._warehouse.get_table(name, fresh=True)
 
     def _alter(self, name: str, column: Column) -> Query:
         return Query(

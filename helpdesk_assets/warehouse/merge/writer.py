@@ -239,6 +239,7 @@ def _report(
         load_jobs=use.load_jobs,
         bytes_billed=use.bytes_billed,
         seconds=seconds,
+        job_ids=() if outcome is None else (outcome.job_id,),
     )
     if outcome is None or spec.merge_policy is MergePolicy.INSERT_ONLY:
         return replace(report, inserted=changed, updated=0)

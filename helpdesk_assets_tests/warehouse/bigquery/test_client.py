@@ -1,116 +1,72 @@
-"""Jobs: names, retries, lost answers, with a fake for failures no local warehouse can produce."""
+"""Jobs: names and retries, with a fake for failures no local warehouse can produce."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections import deque
 
 import pytest
-from google.api_core import exceptions as google
-from google.cloud import bigquery
 
 from helpdesk_assets.errors import WarehouseRefused, WarehouseUnavailable
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.jobs import MAX_TRIES
-from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
+from helpdesk_assets.warehouse.query import Parameter, Query
 from helpdesk_assets.warehouse.table_spec import ColumnType, JobUsage
+from helpdesk_assets_tests.warehouse.bigquery.fake_service import FakeService
 from helpdesk_assets_tests.warehouse.bigquery.test_errors import PERMANENT, TRANSIENT
 
 MERGE = Query("MERGE INTO x", (Parameter("a", ColumnType.INT64, 1),))
 
 
-class FakeJob:
-    dml_stats = None
-    total_bytes_billed = 10
-    num_dml_affected_rows = 3
-
-    def __init__(self, job_id: str, error: Exception | None = None) -> None:
-        self.job_id = job_id
-        self._error = error
-
-    def result(self, **_: Any) -> list[Any]:
-        if self._error is not None:
-            raise self._error
-        return []
-
-
-class FakeClient:
-    """Answers each started job with the next of `results`: a job error, or success."""
-
-    _connection = None
-
-    def __init__(self, results: list[Exception | None], known: dict[str, FakeJob] | None = None):
-        self.results = results
-        self.jobs = known or {}
-        self.started: list[str] = []
-        self.lost: set[int] = set()
-
-    def query(self, sql: str, *, job_id: str, location: str, **_: Any) -> FakeJob:
-        if job_id in self.jobs:
-            raise google.Conflict(f"Already Exists: Job {job_id}")  # type: ignore[no-untyped-call]
-        self.started.append(job_id)
-        self.jobs[job_id] = FakeJob(job_id, self.results.pop(0) if self.results else None)
-        return self.jobs[job_id]
-
-    def get_job(self, job_id: str, *, location: str, **_: Any) -> FakeJob:
-        assert location == "EU"
-        return self.jobs[job_id]
-
-
-def over(client: FakeClient, waits: list[float] | None = None) -> BigQueryClient:
-    return BigQueryClient(
-        cast("bigquery.Client", client),
-        Dataset("p", "d"),
-        location="EU",
-        sleep=(waits if waits is not None else []).append,
-        rng=lambda: 0.5,
-    )
+def service(*errors: Exception | None) -> FakeService:
+    return FakeService(deque(errors))
 
 
 @pytest.mark.parametrize("error", TRANSIENT, ids=str)
 def test_lost_race_is_retried_as_a_new_job(error: Exception) -> None:
-    client, waits = FakeClient([error, error, None]), list[float]()
-    warehouse = over(client, waits)
+    fake = service(error, error, None)
+    warehouse = fake.client()
     assert warehouse.run(MERGE, run_id="r1", step="tickets").changed == 3
-    assert [job_id.split("_")[3] for job_id in client.started] == ["0", "1", "2"]
-    assert waits == [0.5, 1.0]
+    assert [job_id.split("_")[3] for job_id in fake.ran] == ["0", "1", "2"]
+    assert fake.waits == [0.5, 1.0]
     assert warehouse.use == JobUsage(query_jobs=1, bytes_billed=10)
 
 
 def test_retries_are_limited() -> None:
-    client = FakeClient([TRANSIENT[0]] * 99)
+    fake = service(*[TRANSIENT[0]] * 99)
     with pytest.raises(WarehouseUnavailable, match="Nothing is half-written"):
-        over(client).run(MERGE, run_id="r1", step="tickets")
-    assert len(client.started) == MAX_TRIES
+        fake.client().run(MERGE, run_id="r1", step="tickets")
+    assert len(fake.ran) == MAX_TRIES
 
 
 def test_exhausted_quota_is_not_retried() -> None:
-    client = FakeClient([PERMANENT[0]])
+    fake = service(PERMANENT[0])
     with pytest.raises(WarehouseRefused, match="quota"):
-        over(client).run(MERGE, run_id="r1", step="tickets")
-    assert len(client.started) == 1
+        fake.client().run(MERGE, run_id="r1", step="tickets")
+    assert len(fake.ran) == 1
 
 
 def test_lost_response_attaches_to_its_job() -> None:
-    client = FakeClient([])
-    first = over(client).run(MERGE, run_id="r1", step="tickets")
-    second = over(client).run(MERGE, run_id="r1", step="tickets")
+    fake = service()
+    first = fake.client().run(MERGE, run_id="r1", step="tickets")
+    second = fake.client().run(MERGE, run_id="r1", step="tickets")
     assert second.job_id == first.job_id
-    assert len(client.started) == 1
+    assert len(fake.ran) == 1
 
 
 def test_failed_existing_job_is_retried_as_the_next_attempt() -> None:
-    client = FakeClient([PERMANENT[2], None])
+    fake = service(PERMANENT[2], None)
     with pytest.raises(WarehouseRefused):
-        over(client).run(MERGE, run_id="r1", step="tickets")
-    assert over(client).run(MERGE, run_id="r1", step="tickets").changed == 3
-    assert [job_id.split("_")[3] for job_id in client.started] == ["0", "1"]
+        fake.client().run(MERGE, run_id="r1", step="tickets")
+    assert fake.client().run(MERGE, run_id="r1", step="tickets").changed == 3
+    assert [job_id.split("_")[3] for job_id in fake.ran] == ["0", "1"]
 
 
 def test_reads_never_reuse_an_older_job() -> None:
-    client = FakeClient([])
-    for _ in range(2):
-        over(client).run(Query("SELECT 1"), run_id="status", step="missed")
-    assert len(set(client.started)) == 2
+    fake = service()
+    for attempt in range(2):
+        fake.client().run(Query("SELECT 1"), run_id="status", step="missed", attempt=attempt)
+    assert len(set(fake.ran)) == 2
+    assert "get" not in fake.calls
 
 
 def test_same_job_requested_twice_on_a_real_server(warehouse: BigQueryClient) -> None:

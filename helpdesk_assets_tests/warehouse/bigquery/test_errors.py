@@ -17,7 +17,8 @@ from helpdesk_assets.errors import (
     WarehouseRefused,
     WarehouseUnavailable,
 )
-from helpdesk_assets.warehouse.bigquery.errors import Target, is_transient, message_of, to_error
+from helpdesk_assets.warehouse.bigquery.error_kinds import is_transient, message_of
+from helpdesk_assets.warehouse.bigquery.errors import Target, to_error
 
 REAL = Target("acme", "helpdesk_data", "EU", "https://bigquery.googleapis.com", False)
 LOCAL = Target("acme", "helpdesk_data", None, "http://127.0.0.1:9050", True)
