@@ -7,6 +7,7 @@ decides which definitions there are is read at import. The one other reader is t
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any, Literal, Self, cast
 from urllib.parse import urlsplit
@@ -39,6 +40,7 @@ SHARED_LIMITS = (
     "freshdesk_lists_per_minute",
 )
 MIN_HISTORY_DAYS = 7
+KMS_KEY = re.compile(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+")
 # Search indexes lag by seconds to minutes, and servers of one helpdesk may differ by as much.
 MIN_LISTING_DELAY = timedelta(minutes=15)
 
@@ -105,6 +107,11 @@ class Settings(AlertSettings, BackfillSettings):
     bigquery_location: str | None = None
     bigquery_emulator_host: str = ""
     bigquery_emulator_grpc_host: str = ""
+    bigquery_billing_project: str = ""
+    bigquery_impersonate_service_account: str = ""
+    bigquery_quota_project: str = ""
+    bigquery_endpoint: str = ""
+    bigquery_kms_key: str = ""
     bigquery_small_batch_bytes: int = Field(default=1_048_576, ge=1, le=8_000_000)
 
     sync_name: str = "tickets"
@@ -136,6 +143,15 @@ class Settings(AlertSettings, BackfillSettings):
     def _check_not_subscribed(cls, text: str) -> str:
         parse_unsubscribed(text)
         return text
+
+    @field_validator("bigquery_kms_key")
+    @classmethod
+    def _check_kms_key(cls, name: str) -> str:
+        if name and not KMS_KEY.fullmatch(name):
+            raise ValueError(
+                "must look like projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY"
+            )
+        return name
 
     @field_validator("redact_fields")
     @classmethod
@@ -171,6 +187,11 @@ class Settings(AlertSettings, BackfillSettings):
         ):
             fill(self, "helpdesk_api_token", SecretStr(LOCAL_TOKEN))
         return self
+
+    @property
+    def paying_project(self) -> str:
+        """The project in which jobs run, and which pays for them."""
+        return self.bigquery_billing_project or self.bigquery_project
 
     @property
     def for_backfill(self) -> Self:

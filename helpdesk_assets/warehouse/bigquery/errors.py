@@ -63,6 +63,7 @@ class Target:
     location: str | None
     endpoint: str
     is_emulator: bool
+    paying_project: str = ""
 
 
 def is_transient(error: BaseException) -> bool:
@@ -161,6 +162,6 @@ def _hides_a_missing_dataset(error: google.GoogleAPICallError, target: Target) -
 def _permission_error(error: BaseException, action: str, target: Target) -> CredentialsRefused:
     return CredentialsRefused(
         f"BigQuery refused the credentials while {action}: {message_of(error)}. The identity needs "
-        f"roles/bigquery.jobUser on project {target.project} and roles/bigquery.dataEditor on "
+        f"roles/bigquery.jobUser on project {target.paying_project or target.project} and roles/bigquery.dataEditor on "
         f"dataset {target.dataset}; `gcloud auth application-default login` renews a login."
     )
