@@ -124,20 +124,18 @@ def storage_address(settings: Settings) -> str | None:
 
 
 def _encrypted(endpoint: str) -> str:
-    address = endpoint.rstrip("/")
-    if not address:
+    if not endpoint:
         return ""
-    if "://" not in address:
-        address = f"https://{address}"
+    address = endpoint if "://" in endpoint else f"https://{endpoint}"
     parts = urlsplit(address)
     is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(address))
-    if not is_safe or not parts.hostname or parts.username or parts.path:
+    if not is_safe or not parts.hostname or parts.username or parts.path.strip("/"):
         raise SettingsError(
             f"BIGQUERY_ENDPOINT {endpoint.rpartition('@')[2]!r} is not an address that tickets may "
             "travel to. Write https:// and the host, as in "
             "https://bigquery.europe-west3.rep.googleapis.com; http:// only leads to this machine."
         )
-    return address
+    return address.rstrip("/")
 
 
 def is_loopback(url: str) -> bool:

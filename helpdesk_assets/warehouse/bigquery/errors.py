@@ -160,8 +160,9 @@ def _hides_a_missing_dataset(error: google.GoogleAPICallError, target: Target) -
 
 
 def _permission_error(error: BaseException, action: str, target: Target) -> CredentialsRefused:
+    paying = target.paying_project or target.project
     return CredentialsRefused(
         f"BigQuery refused the credentials while {action}: {message_of(error)}. The identity needs "
-        f"roles/bigquery.jobUser on project {target.paying_project or target.project} and roles/bigquery.dataEditor on "
+        f"roles/bigquery.jobUser on project {paying} and roles/bigquery.dataEditor on "
         f"dataset {target.dataset}; `gcloud auth application-default login` renews a login."
     )

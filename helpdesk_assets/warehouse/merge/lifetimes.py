@@ -100,6 +100,6 @@ def _or_by_hand(table: bigquery.Table, option: str) -> Iterator[None]:
     except UserError as error:
         raise WarehouseRefused(
             f"BigQuery is to drop rows of {table.table_id} that must stay, and this run may not "
-            f"change that: {error} Run `ALTER TABLE {table.table_id} SET OPTIONS ({option} = NULL)` "
-            "in its dataset, and run again."
+            f"change that: {error} Run `ALTER TABLE {table.table_id} SET OPTIONS ({option} = "
+            "NULL)` in its dataset, and run again."
         ) from error
