@@ -76,6 +76,22 @@ class DatasetSaying(RestrictiveService):
         return reply
 
 
+class TableSaying(RestrictiveService):
+    """A dataset in which the metadata of `tickets` says more than the stand-in's does."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(target)
+        self.says: dict[str, Any] = {}
+
+    def restrict(
+        self, method: str, path: str, body: dict[str, Any], forward: Callable[[], Reply]
+    ) -> Reply | None:
+        reply = forward()
+        if method == "GET" and path.endswith("/tables/tickets") and reply.status == 200:
+            return Reply(200, json.dumps({**_json(reply.content), **self.says}).encode())
+        return reply
+
+
 class OtherLocation(DatasetSaying):
     """A dataset in US: jobs that run elsewhere do not find it.
 

@@ -41,6 +41,13 @@ CREATED_BY = {
     "reconciliation": tables.RECONCILIATION_TABLES,
     "receiver": (tables.WEBHOOK_EVENTS,),
 }
+EVERY_TABLE = (
+    *tables.SYNC_TABLES,
+    *tables.RECONCILIATION_TABLES,
+    tables.WEBHOOK_EVENTS,
+    tables.WEBHOOK_OUTCOMES,
+    tables.WEBHOOK_REFUSALS,
+)
 NOT_CREATED_YET = "does not exist yet; the first {} creates it"
 
 
@@ -72,8 +79,7 @@ def _check_warehouse(warehouse: BigQueryClient, settings: Settings) -> Iterator[
     if dataset.status is not DiagnosticStatus.OK:
         yield skipped("tables and the rights to create and change them", "need the dataset")
         return
-    every = [spec for made in CREATED_BY.values() for spec in made]
-    yield from check_write_access(warehouse, every)
+    yield from check_write_access(warehouse, EVERY_TABLE)
     for creator, made in CREATED_BY.items():
         for spec in made:
             yield run_check(f"table {spec.name}", partial(_table, warehouse, spec, creator))

@@ -83,6 +83,12 @@ def rest_address(settings: Settings) -> str:
     host = settings.bigquery_emulator_host
     if not host:
         return _encrypted(settings.bigquery_endpoint)
+    if settings.bigquery_endpoint:
+        raise SettingsError(
+            f"BIGQUERY_ENDPOINT is an address of the real service, and an emulator at {host!r} is "
+            "to be used. Set BIGQUERY_PROJECT and leave BIGQUERY_EMULATOR_HOST empty, or leave "
+            "BIGQUERY_ENDPOINT empty."
+        )
     if not is_loopback(host):
         # An emulator accepts any caller. On another machine it could be anybody's, and the
         # tickets with it.

@@ -40,7 +40,13 @@ def connect(settings: Settings, **runtime: Unpack[WarehouseRuntime]) -> BigQuery
     Raises:
         SettingsError: there are no credentials, or tickets would travel where they may not.
     """
-    return wrap(open_client(settings), settings, **runtime)
+    return BigQueryClient(
+        open_client(settings),
+        Dataset(settings.bigquery_project, settings.bigquery_dataset),
+        location=settings.bigquery_location,
+        is_emulator=bool(settings.bigquery_emulator_host),
+        **runtime,
+    )
 
 
 def open_client(settings: Settings) -> Client:
@@ -70,22 +76,3 @@ def _encryption(settings: Settings) -> dict[str, Any]:
         ),
         "default_load_job_config": bigquery.LoadJobConfig(destination_encryption_configuration=key),
     }
-
-
-def wrap(
-    client: bigquery.Client, settings: Settings, **runtime: Unpack[WarehouseRuntime]
-) -> BigQueryClient:
-    """Wrap a client that already exists, such as that of Dagster's BigQueryResource.
-
-    Args:
-        client: google's client.
-        settings: names project, dataset, location and emulator.
-        **runtime: real time and randomness unless given.
-    """
-    return BigQueryClient(
-        client,
-        Dataset(settings.bigquery_project, settings.bigquery_dataset),
-        location=settings.bigquery_location,
-        is_emulator=bool(settings.bigquery_emulator_host),
-        **runtime,
-    )

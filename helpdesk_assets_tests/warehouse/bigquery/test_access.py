@@ -143,6 +143,12 @@ def test_storage_address_of_an_emulator_is_local() -> None:
         storage_address(elsewhere)
 
 
+def test_endpoint_beside_an_emulator_is_refused() -> None:
+    both = Settings(bigquery_endpoint="https://bigquery.googleapis.com")
+    with pytest.raises(SettingsError, match="Set BIGQUERY_PROJECT and leave"):
+        rest_address(both)
+
+
 def test_key_must_be_a_full_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BIGQUERY_KMS_KEY", "key")
