@@ -7,6 +7,7 @@ decides which definitions there are is read at import. The one other reader is t
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any, Literal, Self, cast
 from urllib.parse import urlsplit
@@ -43,6 +44,7 @@ MIN_HISTORY_DAYS = 7
 # BigQuery bills at least so much for each query, and refuses a lower limit.
 MIN_BYTES_BILLED = 10 * 1024 * 1024
 RESERVATION = r"^(projects/[^/]+/locations/[^/]+/reservations/[^/]+)?$"
+KMS_KEY = re.compile(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+")
 # Search indexes lag by seconds to minutes, and servers of one helpdesk may differ by as much.
 MIN_LISTING_DELAY = timedelta(minutes=15)
 
@@ -114,6 +116,11 @@ class Settings(AlertSettings, BackfillSettings):
     bigquery_reservation: str = Field(default="", pattern=RESERVATION)
     bigquery_labels: str = ""
     bigquery_price_per_tib: float = Field(default=6.25, ge=0)
+    bigquery_billing_project: str = ""
+    bigquery_impersonate_service_account: str = ""
+    bigquery_quota_project: str = ""
+    bigquery_endpoint: str = ""
+    bigquery_kms_key: str = ""
     bigquery_small_batch_bytes: int = Field(default=1_048_576, ge=1, le=8_000_000)
 
     sync_name: str = "tickets"
@@ -152,6 +159,15 @@ class Settings(AlertSettings, BackfillSettings):
         parse_labels(text)
         return text
 
+    @field_validator("bigquery_kms_key")
+    @classmethod
+    def _check_kms_key(cls, name: str) -> str:
+        if name and not KMS_KEY.fullmatch(name):
+            raise ValueError(
+                "must look like projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY"
+            )
+        return name
+
     @field_validator("redact_fields")
     @classmethod
     def _check_redact_fields(cls, text: str) -> str:
@@ -186,6 +202,11 @@ class Settings(AlertSettings, BackfillSettings):
         ):
             fill(self, "helpdesk_api_token", SecretStr(LOCAL_TOKEN))
         return self
+
+    @property
+    def paying_project(self) -> str:
+        """The project in which jobs run, and which pays for them."""
+        return self.bigquery_billing_project or self.bigquery_project
 
     @property
     def for_backfill(self) -> Self:

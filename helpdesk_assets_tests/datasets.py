@@ -18,8 +18,6 @@ from helpdesk_assets_tests.warehouses import real_project
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
-# What a killed test process leaves in the real BigQuery is gone by the next day.
-LEFTOVERS_LIVE_MS = 24 * 3600 * 1000
 # bqemulator remembers statements by their text, so names are used again; late, so that no thread of
 # an earlier test still uses its dataset. local-bigquery hides the rows of a dataset made twice.
 _free_names: deque[str] = deque()
@@ -63,7 +61,6 @@ def _make_dataset(settings: Settings) -> None:
     dataset = bigquery.Dataset(f"{settings.bigquery_project}.{settings.bigquery_dataset}")
     if settings.bigquery_location is not None:  # an explicit null is a 500 of bqemulator
         dataset.location = settings.bigquery_location
-    dataset.default_table_expiration_ms = LEFTOVERS_LIVE_MS
     client = _client(settings)
     client.create_dataset(dataset)
     client.close()  # type: ignore[no-untyped-call]
@@ -77,9 +74,6 @@ def _drop_dataset(settings: Settings) -> None:
 
 def _client(settings: Settings) -> bigquery.Client:
     # Imported late for tests without a warehouse: the client is slow to import.
-    from google.cloud import bigquery
+    from helpdesk_assets.warehouse.bigquery.connection import open_client
 
-    from helpdesk_assets.warehouse.bigquery.connection import emulator_arguments
-
-    arguments = emulator_arguments(settings.bigquery_emulator_host)
-    return bigquery.Client(project=settings.bigquery_project, **arguments)
+    return open_client(settings)

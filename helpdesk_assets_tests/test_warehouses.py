@@ -11,7 +11,8 @@ from google.auth import environment_vars
 from google.cloud import bigquery
 
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.bigquery.connection import emulator_arguments
+from helpdesk_assets.warehouse.bigquery.access import client_options
+from helpdesk_assets.warehouse.bigquery.connection import open_client
 from helpdesk_assets_tests import datasets, warehouses
 from helpdesk_assets_tests.datasets import fresh_dataset
 from helpdesk_assets_tests.warehouses import (
@@ -77,10 +78,14 @@ def test_pytest_exits_with_one_line_before_the_first_test() -> None:
     assert "Traceback" not in found.stderr
 
 
+def _settings(endpoint: str) -> Settings:
+    return Settings(bigquery_project="acme", bigquery_emulator_host=endpoint)
+
+
 def test_bigquery_is_used_without_an_emulator_host(tmp_path: Path) -> None:
     with open_warehouse(WarehouseKind.BIGQUERY, tmp_path) as endpoint:
         assert endpoint == ""
-        assert emulator_arguments(endpoint) == {}
+        assert client_options(_settings(endpoint)) is None
 
 
 def test_bigquery_dataset_is_removed_even_after_a_failure(
@@ -88,10 +93,9 @@ def test_bigquery_dataset_is_removed_even_after_a_failure(
 ) -> None:
     """With the same calls, to the local warehouse."""
     monkeypatch.setenv("BIGQUERY_PROJECT", "acme")
-    arguments = emulator_arguments(warehouse_endpoint)
 
     def client() -> bigquery.Client:
-        return bigquery.Client(project="acme", **arguments)
+        return open_client(_settings(warehouse_endpoint))
 
     monkeypatch.setattr(datasets, "_client", lambda _: client())
     made = []

@@ -10,28 +10,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from helpdesk_assets.errors import UserError
 from helpdesk_assets.model.batch import Mode
 from helpdesk_assets.model.run_history import MAX_RECENT_RUNS, known_runs
 from helpdesk_assets.model.state import RunRecord, SyncState
 from helpdesk_assets.warehouse.base import Ground
 
 TICKETS, HISTORY = "the table tickets", "the table raw_ticket_changes"
-
-
-def expect_lasting_rows(ground: Ground) -> None:
-    """Fail if rows of tickets vanish by themselves: each run would read them all again.
-
-    Raises:
-        UserError: says how to keep them.
-    """
-    if ground.tickets is not None and ground.tickets.rows_expire:
-        raise UserError(
-            f"Partitions of {TICKETS} expire, so its rows vanish some time after their tickets "
-            "were created, and every run would read them all again. Nothing was read or written. "
-            "Run `ALTER TABLE tickets SET OPTIONS (partition_expiration_days = NULL)` in its "
-            "dataset, or set BIGQUERY_DATASET to another one, and run again."
-        )
 
 
 def full_load_reason(state: SyncState | None, ground: Ground) -> str | None:

@@ -24,10 +24,12 @@ from helpdesk_assets.model.reconciliation import (
     InventorySnapshot,
     RowCounts,
 )
+from helpdesk_assets.model.state import SyncState
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.naming import batch_id
 from helpdesk_assets.operations.account import check_account
 from helpdesk_assets.operations.inventory import cutoffs_of, read_inventory, refusal_reason
+from helpdesk_assets.operations.readiness import expect_ready
 from helpdesk_assets.operations.repair import RepairReport, repair_tickets
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.settings import Settings
@@ -150,11 +152,14 @@ def reconcile(
     Raises:
         UserError: no run has committed a watermark yet.
         AccountMismatch: the dataset holds the tickets of another account.
+        WarehouseRefused: the dataset would not take or keep what is written.
         EndpointFailed, CredentialsRefused: as `Helpdesk.inventory` and `Helpdesk.ticket`.
     """
     started, calls, used = monotonic(), helpdesk.use.calls, warehouse.use
     account = check_account(warehouse, helpdesk.capabilities)
-    watermark = _watermark(warehouse)
+    state = warehouse.read_state()
+    watermark = _watermark(state)
+    expect_ready(warehouse, state, run_id=run_id)
     warehouse.prepare(account.digest)
     store = warehouse.inventories()
     with Spool(warehouse.small_batch_bytes) as entries:
@@ -189,8 +194,7 @@ def reconcile(
     )
 
 
-def _watermark(warehouse: Warehouse) -> datetime:
-    state = warehouse.read_state()
+def _watermark(state: SyncState | None) -> datetime:
     if state is None or state.watermark is None:
         raise UserError(
             "There is no watermark yet, so nobody can say what the sync should have seen. Run "

@@ -24,6 +24,7 @@ from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.naming import batch_id
 from helpdesk_assets.operations.account import check_account
 from helpdesk_assets.operations.ordered_fetch import fetch_in_order
+from helpdesk_assets.operations.readiness import expect_ready
 from helpdesk_assets.operations.repeated_rows import heal_repeated_rows
 from helpdesk_assets.operations.write_batch import write_batch
 from helpdesk_assets.providers.base import Helpdesk
@@ -117,9 +118,11 @@ def repair_tickets(
 
     Raises:
         AccountMismatch: the dataset holds the tickets of another account.
+        WarehouseRefused: the dataset would not take or keep what is written.
         EndpointFailed, CredentialsRefused: as `Helpdesk.ticket`. Chunks merged before stay.
     """
     account = check_account(warehouse, helpdesk.capabilities)
+    expect_ready(warehouse, warehouse.read_state(), run_id=run_id)
     warehouse.prepare(account.digest)
     report, pending = RepairReport(), iter(ids)
     number = 0

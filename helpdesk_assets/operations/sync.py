@@ -22,7 +22,8 @@ from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.state import Checkpoint, RunCounts, SyncState
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.operations.account import check_account
-from helpdesk_assets.operations.ground import expect_lasting_rows, full_load_reason
+from helpdesk_assets.operations.ground import full_load_reason
+from helpdesk_assets.operations.readiness import expect_ready
 from helpdesk_assets.operations.repeated_rows import heal_repeated_rows
 from helpdesk_assets.operations.write_batch import write_batch
 from helpdesk_assets.providers.base import Capabilities, Helpdesk
@@ -131,7 +132,8 @@ def fetch_batch(
         on_page: called after every page.
 
     Raises:
-        UserError: the request contradicts itself or the state, or rows of tickets expire.
+        UserError: the request contradicts itself or the state.
+        WarehouseRefused: the dataset would not take or keep what the run writes.
         AccountMismatch: the dataset holds the tickets of another account.
         EndpointFailed, CredentialsRefused, TicketUnreadable, WindowTooDense: see
             `BatchFetcher.run`.
@@ -139,6 +141,7 @@ def fetch_batch(
     """
     account = check_account(warehouse, helpdesk.capabilities)
     state, ground = _resumable_state(warehouse), warehouse.ground()
+    expect_ready(warehouse, state, run_id=run_id)
     # A damaged row is no first run, even if its version cannot be read.
     has_closed = state is not None and (state.version > 0 or bool(state.damaged))
     plan = partial(
@@ -191,7 +194,6 @@ def _resumable_state(warehouse: Warehouse) -> SyncState | None:
 
 def _reason_for_full_load(state: SyncState | None, ground: Ground) -> str | None:
     """Return why everything is to be read again, and warn of what somebody has changed."""
-    expect_lasting_rows(ground)
     reason = full_load_reason(state, ground)
     if reason is not None:
         log.warning("Changes may be missing: %s. Reading everything.", reason)

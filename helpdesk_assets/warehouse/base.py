@@ -30,6 +30,7 @@ from helpdesk_assets.model.state import (
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport, TableFacts
+from helpdesk_assets.warehouse.write_access import WriteAccess
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,10 @@ class Warehouse(Protocol):
 
     def ground(self) -> Ground:
         """Return what the tables' metadata says now; costs no query."""
+        ...
+
+    def write_access(self) -> WriteAccess:
+        """Return what says whether the dataset takes what a run writes."""
         ...
 
     def adopted_until(self) -> datetime | None:

@@ -62,7 +62,8 @@ class TableSpec:
         transitions: for STATUS_TRANSITIONS, the allowed changes of `status`: (from, to).
         partition_by: timestamp column of the partitioning; None: not partitioned.
         partition_unit: HOUR, DAY, MONTH or YEAR.
-        partition_days: after how many days BigQuery drops a partition; None: never.
+        partition_days: after how many days BigQuery drops a partition, as the table is made; a
+            person may change it. None: never.
         cluster_by: columns of the clustering.
         description: shown in BigQuery.
     """

@@ -12,10 +12,12 @@ from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets_tests.cli.conftest import Run
 from helpdesk_assets_tests.warehouse.ledger_cases import LedgerCases
 
+STATUSES = ("ok ", "warning ", "FAILED ", "skipped ")
+
 
 def lines_of(output: str) -> dict[str, str]:
     """Return the verdict of each line by its subject."""
-    rows = [line for line in output.splitlines() if line.startswith(("ok ", "FAILED ", "skipped "))]
+    rows = [line for line in output.splitlines() if line.startswith(STATUSES)]
     return {row[8:].partition(":")[0]: row[:8].strip() for row in rows}
 
 
@@ -31,7 +33,7 @@ def test_all_checks_pass(environment: Settings, run: Run) -> None:
         "WEBHOOKS_ENABLED", "helpdesk login", "helpdesk clock", "BIGQUERY_PROJECT",
         "BigQuery access", "right to run a query", "dataset", "table raw_ticket_changes",
         "table missed_updates", "table tickets", "table sync_state", "view ticket_history",
-        "right to create and drop a table",
+        "right to create, change and drop a table",
     } <= set(verdicts)  # fmt: skip
     assert "local-demo-token" not in result.output
 
@@ -80,7 +82,7 @@ def test_continues_after_a_rejected_token(
     assert result.exit_code == 1
     assert verdicts["helpdesk login"] == "FAILED"
     assert verdicts["helpdesk clock"] == "skipped"
-    assert verdicts["right to create and drop a table"] == "ok"
+    assert verdicts["right to create, change and drop a table"] == "ok"
     assert "not-the-token" not in result.output
 
 

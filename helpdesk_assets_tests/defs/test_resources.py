@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import dagster as dg
@@ -121,3 +123,26 @@ def test_event_log_contains_no_personal_data(harness: DagsterHarness) -> None:
     logged = everything_logged(harness)
     assert not [subject for subject in subjects if subject in logged]
     assert "@example" not in logged
+
+
+def test_organisations_settings_reach_a_keyed_client(
+    no_settings: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = "sync@acme.iam.gserviceaccount.com"
+    for name, value in (
+        ("BIGQUERY_BILLING_PROJECT", "paying"),
+        ("BIGQUERY_IMPERSONATE_SERVICE_ACCOUNT", account),
+        ("BIGQUERY_ENDPOINT", "bigquery-desk.p.googleapis.com"),
+    ):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    login = {"type": "authorized_user", "client_id": "i", "client_secret": "s"}
+    key = base64.b64encode(json.dumps({**login, "refresh_token": "t"}).encode()).decode()
+    resource = HelpdeskBigQuery(project="acme", gcp_credentials=key)
+    with resource.get_client() as client:
+        assert client.project == "paying"
+    with resource.warehouse() as warehouse:
+        assert warehouse.target.paying_project == "paying"
+        assert warehouse._client._credentials.service_account_email == account
+        assert warehouse.target.endpoint == "https://bigquery-desk.p.googleapis.com"
+        assert warehouse.dataset.project == "acme"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from helpdesk_assets.errors import NullKey
+from helpdesk_assets.errors import HelpdeskAssetsError, NullKey
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.state import RunRecord, SyncState
 from helpdesk_assets.spool import Spool
@@ -19,13 +19,15 @@ from helpdesk_assets.warehouse.table_spec import (
     TableFacts,
     TableSpec,
 )
+from helpdesk_assets.warehouse.write_access import DatasetReport, DatasetTraits
 from helpdesk_assets_tests.in_memory.newer_wins import Row, inserted_row, newer_update
 
 
 class InMemoryDataset:
     """What outlives a run: tables, staging tables, state rows and the log of runs.
 
-    `beside` are rows beyond the first of their key, by table.
+    `beside` are rows beyond the first of their key, by table. `refusal` is what a statement that
+    changes data ends in when it is tried.
     """
 
     def __init__(self) -> None:
@@ -36,6 +38,8 @@ class InMemoryDataset:
         self.stagings: dict[str, list[Row]] = {}
         self.states: dict[str, SyncState] = {}
         self.log: dict[tuple[int, str], RunRecord] = {}
+        self.report = DatasetReport("in.memory", dataset=DatasetTraits())
+        self.refusal: HelpdeskAssetsError | None = None
 
     def create(self, name: str) -> dict[tuple[Any, ...], Row]:
         """Return the table's rows; make it if there is none."""

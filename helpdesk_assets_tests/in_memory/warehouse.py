@@ -33,6 +33,7 @@ from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, read_rows
 from helpdesk_assets_tests.in_memory.inventories import InMemoryInventories
 from helpdesk_assets_tests.in_memory.newer_wins import Row
 from helpdesk_assets_tests.in_memory.repeated_rows import remove_repeated
+from helpdesk_assets_tests.in_memory.write_access import InMemoryWriteAccess
 
 
 class InMemoryWarehouse:
@@ -64,6 +65,9 @@ class InMemoryWarehouse:
             self._dataset.facts(spec) for spec in (tables.TICKETS, tables.RAW_TICKET_CHANGES)
         )
         return Ground(tickets, history)
+
+    def write_access(self) -> InMemoryWriteAccess:
+        return InMemoryWriteAccess(self._dataset)
 
     @property
     def dataset_name(self) -> str:

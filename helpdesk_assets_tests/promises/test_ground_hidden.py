@@ -9,7 +9,7 @@ import pytest
 
 from helpdesk_assets.checks.evidence import CheckResult, Evidence
 from helpdesk_assets.checks.tables import table_shrank
-from helpdesk_assets.errors import SchemaMismatch, UserError
+from helpdesk_assets.errors import WarehouseRefused
 from helpdesk_assets.extract.plan import RequestedMode
 from helpdesk_assets.model.batch import Mode
 from helpdesk_assets.operations.sync import SyncReport
@@ -156,15 +156,16 @@ def test_deleted_row_without_id_is_no_lost_ticket(harness: Harness) -> None:
 
 
 @ON_BIGQUERY
-def test_rows_of_tickets_that_expire_are_refused(harness: Harness) -> None:
+def test_partitions_of_tickets_that_expire_stay_again(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
     harness.sync()
-    calls = harness.simulator.counters()
     Schema(harness.warehouse).set_partition_expiry(tables.TICKETS, 30)
-    with pytest.raises(UserError, match=r"expire.*partition_expiration_days = NULL"):
-        harness.sync()
-    assert harness.simulator.counters() == calls
-    Schema(harness.warehouse).set_partition_expiry(tables.TICKETS, 0)
     harness.sync_and_verify()
+    assert "Partitions of table tickets were to be dropped. They now stay." in caplog.text
+    found = harness.warehouse.get_table(TICKETS, fresh=True)
+    assert found is not None
+    assert found.time_partitioning.expiration_ms is None
 
 
 @ON_BIGQUERY
@@ -177,5 +178,5 @@ def test_view_in_the_place_of_tickets_is_named(harness: Harness) -> None:
     view = Query(f"CREATE VIEW {name} AS SELECT * FROM {copy}")
     harness.warehouse.run(view, run_id="view", step=TICKETS)
     for run in (harness.sync, harness.reconcile):
-        with pytest.raises(SchemaMismatch, match=r"tickets is a VIEW.*Rename it"):
+        with pytest.raises(WarehouseRefused, match=r"rename tickets \(a VIEW\).*Nothing was read"):
             run()

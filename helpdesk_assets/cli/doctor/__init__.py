@@ -18,6 +18,7 @@ from helpdesk_assets.settings import (
 
 COLOURS = {
     DiagnosticStatus.OK: "green",
+    DiagnosticStatus.WARNING: "yellow",
     DiagnosticStatus.FAILED: "red",
     DiagnosticStatus.SKIPPED: "yellow",
 }

@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
 from functools import partial
 
 from helpdesk_assets.cli.connections import is_listening
 from helpdesk_assets.cli.doctor.report import DiagnosticResult, DiagnosticStatus, run_check, skipped
+from helpdesk_assets.cli.doctor.write_access import check_write_access, try_writing
 from helpdesk_assets.cli.watermark import is_far_ahead
 from helpdesk_assets.errors import (
     HelpdeskAssetsError,
@@ -18,11 +18,9 @@ from helpdesk_assets.errors import (
     WarehouseUnavailable,
 )
 from helpdesk_assets.formatting import format_time
-from helpdesk_assets.model.batch import batch_staging_name
 from helpdesk_assets.model.webhooks import NotJudged
-from helpdesk_assets.naming import batch_id
 from helpdesk_assets.operations.account import check_account
-from helpdesk_assets.operations.ground import expect_lasting_rows, full_load_reason
+from helpdesk_assets.operations.ground import full_load_reason
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
@@ -30,12 +28,11 @@ from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
 from helpdesk_assets.warehouse.merge.schema import Schema, missing_columns
-from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements import history_view
 from helpdesk_assets.warehouse.stores.state import StateTable
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
-from helpdesk_assets.warehouse.table_spec import Column, ColumnType, TableSpec
+from helpdesk_assets.warehouse.table_spec import TableSpec
 
 # Shorter than a sync's, because somebody waits for the answer.
 DEADLINES = Deadlines(request=20.0, call=20.0, job=60.0)
@@ -44,6 +41,13 @@ CREATED_BY = {
     "reconciliation": tables.RECONCILIATION_TABLES,
     "receiver": (tables.WEBHOOK_EVENTS,),
 }
+EVERY_TABLE = (
+    *tables.SYNC_TABLES,
+    *tables.RECONCILIATION_TABLES,
+    tables.WEBHOOK_EVENTS,
+    tables.WEBHOOK_OUTCOMES,
+    tables.WEBHOOK_REFUSALS,
+)
 NOT_CREATED_YET = "does not exist yet; the first {} creates it"
 
 
@@ -73,8 +77,9 @@ def _check_warehouse(warehouse: BigQueryClient, settings: Settings) -> Iterator[
     dataset = run_check("dataset", lambda: _dataset(warehouse))
     yield dataset
     if dataset.status is not DiagnosticStatus.OK:
-        yield skipped("tables and the right to create them", "need the dataset")
+        yield skipped("tables and the rights to create and change them", "need the dataset")
         return
+    yield from check_write_access(warehouse, EVERY_TABLE)
     for creator, made in CREATED_BY.items():
         for spec in made:
             yield run_check(f"table {spec.name}", partial(_table, warehouse, spec, creator))
@@ -84,7 +89,7 @@ def _check_warehouse(warehouse: BigQueryClient, settings: Settings) -> Iterator[
     yield run_check("state row", lambda: _state_row(warehouse, settings.sync_name))
     yield run_check(f"view {history_view.NAME}", lambda: _view(warehouse))
     yield run_check("webhooks", lambda: _webhooks(warehouse, settings))
-    yield run_check("right to create and drop a table", lambda: _create_and_drop(warehouse))
+    yield run_check("right to create, change and drop a table", lambda: try_writing(warehouse))
 
 
 def _format_value(value: object) -> str:
@@ -112,8 +117,7 @@ def _query(warehouse: BigQueryClient) -> str:
 
 def _dataset(warehouse: BigQueryClient) -> str:
     warehouse.ensure_dataset()
-    target = f" in {warehouse.location}" if warehouse.location else ""
-    return f"{warehouse.dataset.project}.{warehouse.dataset.name} exists{target}"
+    return f"{warehouse.dataset.project}.{warehouse.dataset.name} exists"
 
 
 def _table(warehouse: BigQueryClient, spec: TableSpec, creator: str) -> str:
@@ -136,9 +140,7 @@ def _account(sync_tables: SyncTables, settings: Settings) -> str:
 
 
 def _ground(sync_tables: SyncTables) -> str:
-    ground = sync_tables.ground()
-    expect_lasting_rows(ground)
-    reason = full_load_reason(sync_tables.read_state(), ground)
+    reason = full_load_reason(sync_tables.read_state(), sync_tables.ground())
     if reason is not None:
         raise WarehouseRefused(
             f"{reason}. The next sync reads every ticket again and puts it right; find out who "
@@ -179,13 +181,3 @@ def _webhooks(warehouse: BigQueryClient, settings: Settings) -> str:
             "table, set WEBHOOK_LEDGER=table"
         )
     return judging.text
-
-
-def _create_and_drop(warehouse: BigQueryClient) -> str:
-    # Named like a staging table: if the drop fails, the cleanup of a later run removes it.
-    batch = batch_id(datetime.now(UTC), uuid.uuid4().hex, 0)
-    name = batch_staging_name(batch)
-    staging = Staging(warehouse)
-    staging.begin(name, [Column("probe", ColumnType.STRING)])
-    staging.drop(name)
-    return "granted"

@@ -13,6 +13,7 @@ class DiagnosticStatus(StrEnum):
     """How a check ended."""
 
     OK = "ok"
+    WARNING = "warning"
     FAILED = "FAILED"
     SKIPPED = "skipped"
 

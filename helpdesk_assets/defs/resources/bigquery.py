@@ -7,14 +7,15 @@ nothing is set, the resource uses the local stand-in. Must not know SQL.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 
 from dagster_gcp import BigQueryResource
+from dagster_gcp.bigquery.utils import setup_gcp_creds
 from pydantic import Field
 
 from helpdesk_assets.settings import Settings, load_settings
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
-from helpdesk_assets.warehouse.bigquery.connection import Client, connect, open_client, wrap
+from helpdesk_assets.warehouse.bigquery.connection import Client, connect, open_client
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 
 
@@ -22,7 +23,7 @@ class HelpdeskBigQuery(BigQueryResource):
     """A `BigQueryResource` that also opens a `BigQueryClient`.
 
     Empty fields are taken from the settings `BIGQUERY_PROJECT`, `BIGQUERY_LOCATION` and
-    `BIGQUERY_EMULATOR_HOST`.
+    `BIGQUERY_EMULATOR_HOST`; who pays, who calls, and with which key, always from the settings.
     """
 
     api_endpoint: str | None = Field(
@@ -47,33 +48,23 @@ class HelpdeskBigQuery(BigQueryResource):
 
     @contextmanager
     def get_client(self) -> Iterator[Client]:
-        """Opens a client: anonymous for a local stand-in, else as dagster-gcp makes it."""
+        """Opens a client, as the settings say: address, paying project, key, impersonation."""
         settings = self.settings()
-        if settings.bigquery_emulator_host:
-            with closing(open_client(settings)) as client:
-                yield client
-            return
-        filled = BigQueryResource(
-            project=settings.bigquery_project,
-            location=settings.bigquery_location,
-            gcp_credentials=self.gcp_credentials,
-        )
-        with filled.get_client() as client:
+        with self._key_file(settings), closing(open_client(settings)) as client:
             yield client
 
     @contextmanager
     def warehouse(self, dataset: str | None = None) -> Iterator[BigQueryClient]:
         """Opens the dataset of the settings, or another one of the same project."""
         settings = self.settings(dataset)
-        if self.gcp_credentials and not settings.bigquery_emulator_host:
-            with self.get_client() as client:
-                yield wrap(client, settings)
-            return
-        warehouse = connect(settings)
-        try:
+        with self._key_file(settings), closing(connect(settings)) as warehouse:
             yield warehouse
-        finally:
-            warehouse.close()
+
+    def _key_file(self, settings: Settings) -> AbstractContextManager[None]:
+        """Puts `gcp_credentials` where google's library looks for them, as dagster-gcp does."""
+        if not self.gcp_credentials or settings.bigquery_emulator_host:
+            return nullcontext()
+        return setup_gcp_creds(self.gcp_credentials)
 
     @contextmanager
     def sync_tables(self) -> Iterator[SyncTables]:

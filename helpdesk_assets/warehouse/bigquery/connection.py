@@ -1,37 +1,22 @@
-"""Creates the client from settings: credentials, address, and which emulator addresses are allowed.
+"""Creates the client from settings: who calls, at which address, who pays, and with which key.
 
 Must not know statements or tables.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import os
 from collections.abc import Callable
 from typing import Any, TypedDict, Unpack
-from urllib.parse import urlsplit
 
-from google.api_core.client_options import ClientOptions
-from google.auth import exceptions as auth
-from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
-from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.settings import Settings
+from helpdesk_assets.warehouse.bigquery.access import client_options, credentials
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
 from helpdesk_assets.warehouse.query import Dataset
 
 Client = bigquery.Client
-# The last ones: a file that is no key, or that may not be read.
-CREDENTIAL_ERRORS = (
-    auth.GoogleAuthError,
-    AttributeError,
-    LookupError,
-    OSError,
-    TypeError,
-    ValueError,
-)
 
 
 class WarehouseRuntime(TypedDict, total=False):
@@ -50,53 +35,14 @@ def connect(settings: Settings, **runtime: Unpack[WarehouseRuntime]) -> BigQuery
     """Connect to the dataset that the settings name.
 
     Args:
-        settings: names project, dataset, location and emulator.
+        settings: names project, dataset, location, address and who calls.
         **runtime: real time and randomness unless given.
 
     Raises:
-        SettingsError: there are no credentials, or the emulator is not on this machine.
-    """
-    return wrap(open_client(settings), settings, **runtime)
-
-
-def open_client(settings: Settings) -> Client:
-    """Open google's client: anonymous for an emulator, else with the environment's credentials.
-
-    Raises:
-        SettingsError: there are no credentials, or the emulator is not on this machine.
-    """
-    try:
-        return Client(
-            project=settings.bigquery_project,
-            location=settings.bigquery_location,
-            **emulator_arguments(settings.bigquery_emulator_host),
-        )
-    except CREDENTIAL_ERRORS as error:
-        raise SettingsError(
-            f"BigQuery has no credentials{_named_file()}: run `gcloud auth application-default "
-            "login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file. Without BIGQUERY_PROJECT "
-            "the local warehouse is used, which needs none."
-        ) from error
-
-
-def _named_file() -> str:
-    """Return which file was tried; not the error's text, which may quote its content."""
-    name = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
-    return f" that can be read (GOOGLE_APPLICATION_CREDENTIALS is {name})" if name else ""
-
-
-def wrap(
-    client: bigquery.Client, settings: Settings, **runtime: Unpack[WarehouseRuntime]
-) -> BigQueryClient:
-    """Wrap a client that already exists, such as that of Dagster's BigQueryResource.
-
-    Args:
-        client: google's client.
-        settings: names project, dataset, location and emulator.
-        **runtime: real time and randomness unless given.
+        SettingsError: there are no credentials, or tickets would travel where they may not.
     """
     return BigQueryClient(
-        client,
+        open_client(settings),
         Dataset(settings.bigquery_project, settings.bigquery_dataset),
         location=settings.bigquery_location,
         is_emulator=bool(settings.bigquery_emulator_host),
@@ -104,31 +50,30 @@ def wrap(
     )
 
 
-def emulator_arguments(host: str) -> dict[str, Any]:
-    """Return the arguments for google's client that select an emulator; none if `host` is empty.
+def open_client(settings: Settings) -> Client:
+    """Open google's client, which runs its jobs in the project that pays.
 
     Raises:
-        SettingsError: the emulator is not on this machine.
+        SettingsError: there are no credentials, or tickets would travel where they may not.
     """
-    if not host:
+    options = client_options(settings)
+    return Client(
+        project=settings.paying_project,
+        credentials=credentials(settings),
+        location=settings.bigquery_location,
+        client_options=options,
+        **_encryption(settings),
+    )
+
+
+def _encryption(settings: Settings) -> dict[str, Any]:
+    """Return what makes every job encrypt its results, also temporary ones, with the key."""
+    if not settings.bigquery_kms_key:
         return {}
-    if not is_loopback(host):
-        # An emulator accepts any caller. On another machine it could be anybody's, and the
-        # tickets with it.
-        raise SettingsError(
-            f"BIGQUERY_EMULATOR_HOST {host!r} is not on this machine. Only 127.0.0.1, ::1 and "
-            "localhost are accepted; for the real service leave it empty and set BIGQUERY_PROJECT."
-        )
+    key = bigquery.EncryptionConfiguration(settings.bigquery_kms_key)
     return {
-        "credentials": AnonymousCredentials(),  # type: ignore[no-untyped-call]
-        "client_options": ClientOptions(api_endpoint=host),
+        "default_query_job_config": bigquery.QueryJobConfig(
+            destination_encryption_configuration=key
+        ),
+        "default_load_job_config": bigquery.LoadJobConfig(destination_encryption_configuration=key),
     }
-
-
-def is_loopback(url: str) -> bool:
-    """Return whether an address, or the host of a URL, can be reached only from this machine."""
-    try:
-        name = urlsplit(url if "://" in url else f"http://{url}").hostname or ""
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

@@ -56,10 +56,14 @@ class TableApi:
         self._client = client
         self.dataset = dataset
         self.is_emulator = is_emulator
+        self.wanted_location = location
         self._deadlines = deadlines or (EMULATOR_DEADLINES if is_emulator else BIGQUERY_DEADLINES)
         self._tables: dict[str, bigquery.Table] = {}
         endpoint = str(getattr(client._connection, "API_BASE_URL", ""))  # noqa: SLF001
-        self.target = Target(dataset.project, dataset.name, location, endpoint, is_emulator)
+        paying = str(getattr(client, "project", "") or dataset.project)
+        self.target = Target(
+            dataset.project, dataset.name, location, endpoint, is_emulator, paying_project=paying
+        )
 
     def __repr__(self) -> str:
         return (
@@ -145,6 +149,9 @@ class TableApi:
 
     def create_table(self, table: bigquery.Table) -> bigquery.Table:
         """Create a table or view, or return the one that already exists."""
+        encryption = self._encryption()
+        if encryption is not None and not table.view_query:
+            table.encryption_configuration = encryption
         with self.translate_errors(f"creating table {table.table_id}"):
             created = self._client.create_table(
                 table, exists_ok=True, retry=self._retry(), timeout=self._deadlines.request
@@ -172,7 +179,7 @@ class TableApi:
 
     def update_expiry(self, table: bigquery.Table) -> None:
         """Write the table's expiry time as `table` has it."""
-        with self.translate_errors(f"extending the expiry of table {table.table_id}"):
+        with self.translate_errors(f"setting the expiry of table {table.table_id}"):
             self._client.update_table(
                 table, ["expires"], retry=self._retry(), timeout=self._deadlines.request
             )
@@ -228,20 +235,41 @@ class TableApi:
         On the real service an administrator has usually created it: the permission to write into
         a dataset does not include creating one.
         """
-        found = bigquery.Dataset(f"{self.dataset.project}.{self.dataset.name}")
+        if self.get_dataset() is not None:
+            return
+        wanted = bigquery.Dataset(self._dataset_id)
         if self.location is not None:  # an explicit null is an internal error to bqemulator
-            found.location = self.location
+            wanted.location = self.location
+        with self.translate_errors(f"creating dataset {self.dataset.name}"):
+            made = self._client.create_dataset(
+                wanted, exists_ok=True, retry=self._retry(), timeout=self._deadlines.request
+            )
+        self._learn_location(made)
+
+    def get_dataset(self) -> bigquery.Dataset | None:
+        """Return the dataset's metadata, None if there is no such dataset."""
         with self.translate_errors(f"looking for dataset {self.dataset.name}"):
             try:
                 found = self._client.get_dataset(
-                    found.reference, retry=self._retry(), timeout=self._deadlines.request
+                    self._dataset_id, retry=self._retry(), timeout=self._deadlines.request
                 )
             except google.NotFound:
-                found = self._client.create_dataset(
-                    found, exists_ok=True, retry=self._retry(), timeout=self._deadlines.request
-                )
+                return None
+        self._learn_location(found)
+        return found
+
+    def _learn_location(self, found: bigquery.Dataset) -> None:
         if self.location is None:
             self.target = replace(self.target, location=found.location)
+
+    @property
+    def _dataset_id(self) -> str:
+        return f"{self.dataset.project}.{self.dataset.name}"
+
+    def _encryption(self) -> bigquery.EncryptionConfiguration | None:
+        """Return the key that jobs write with, which new tables are to have as well."""
+        config = self._client.default_load_job_config
+        return None if config is None else config.destination_encryption_configuration
 
     def close(self) -> None:
         """Close the connections."""

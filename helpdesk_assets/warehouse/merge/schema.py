@@ -13,10 +13,10 @@ from google.cloud import bigquery
 
 from helpdesk_assets.errors import SchemaMismatch, WarehouseUnavailable
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.merge import lifetimes
 from helpdesk_assets.warehouse.query import Query, quote
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType, TableSpec
 
-DAY_MILLISECONDS = 86_400_000
 # How often columns are added when others change the table at the same moment.
 SCHEMA_TRIES = 5
 
@@ -65,12 +65,14 @@ class Schema:
             # Another process may have created the table first, with other columns, so the result
             # is checked all the same.
             found = self._warehouse.create_table(self._table_definition(spec, expected))
+            lifetimes.undo_inherited(self._warehouse, spec, found)
         if found.table_type not in ("TABLE", None):
             raise SchemaMismatch(
                 f"{spec.name} is a {found.table_type}, and only a table takes rows. Nothing was "
                 "written. Rename it, or set BIGQUERY_DATASET to a dataset without it, and run "
                 "again: what is missing is made anew and read from the helpdesk."
             )
+        lifetimes.keep_rows(self._warehouse, spec)
         missing = missing_columns(spec.name, expected, _types(found))
         if missing:
             self._add(spec.name, missing)
@@ -90,19 +92,13 @@ class Schema:
         self._warehouse.update_labels(found)
 
     def set_partition_expiry(self, spec: TableSpec, days: int) -> None:
-        """Let BigQuery drop the table's partitions after `days` days; 0: never.
-
-        A partition's age counts from its beginning, so one day is added for its last rows.
-        """
+        """Let BigQuery drop the table's partitions after `days` days; 0: never."""
         found = self._warehouse.get_table(spec.name)
         if found is None or found.time_partitioning is None:
             return
-        expected = (days + 1) * DAY_MILLISECONDS if days else None
-        if found.time_partitioning.expiration_ms == expected:
-            return
-        # None must be sent: what a request omits stays as it is.
-        found.time_partitioning.expiration_ms = expected
-        self._warehouse.update_partitioning(found)
+        expected = lifetimes.milliseconds(days)
+        if found.time_partitioning.expiration_ms != expected:
+            lifetimes.set_partitions(self._warehouse, found, expected)
 
     def ensure_view(self, name: str, sql: str, description: str) -> None:
         """Create the view, or update it if its text has changed.
@@ -126,7 +122,7 @@ class Schema:
         view.labels = {"app": "helpdesk-assets", "text": mark}
         found = self.view(name)
         if found is None:
-            self._warehouse.create_table(view)
+            lifetimes.keep_view(self._warehouse, self._warehouse.create_table(view))
         elif found.labels.get("text") != mark:
             if self._warehouse.is_emulator:
                 # local-bigquery would keep answering with the old view. The real service updates
@@ -155,7 +151,9 @@ class Schema:
         table = bigquery.Table(self._warehouse.dataset.table_id(spec.name), fields(columns))
         if spec.partition_by is not None:
             table.time_partitioning = bigquery.TimePartitioning(
-                type_=spec.partition_unit, field=spec.partition_by
+                type_=spec.partition_unit,
+                field=spec.partition_by,
+                expiration_ms=lifetimes.milliseconds(spec.partition_days),
             )
         if spec.cluster_by:
             table.clustering_fields = list(spec.cluster_by)

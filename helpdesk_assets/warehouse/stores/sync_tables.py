@@ -15,13 +15,7 @@ from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import BATCH_TTL, Manifest, Mode
 from helpdesk_assets.model.judging import Judging
 from helpdesk_assets.model.run_history import known_runs
-from helpdesk_assets.model.state import (
-    Checkpoint,
-    RepeatedRows,
-    RunCounts,
-    RunRecord,
-    SyncState,
-)
+from helpdesk_assets.model.state import Checkpoint, RepeatedRows, RunCounts, RunRecord, SyncState
 from helpdesk_assets.model.webhooks import WebhookDay, WebhookPolicy
 from helpdesk_assets.settings import MIN_LISTING_DELAY, Settings
 from helpdesk_assets.spool import Spool
@@ -41,6 +35,7 @@ from helpdesk_assets.warehouse.stores.repeated_rows import remove_repeated_rows
 from helpdesk_assets.warehouse.stores.run_log import RunLog
 from helpdesk_assets.warehouse.stores.state import StateTable, rows_gone
 from helpdesk_assets.warehouse.stores.webhook_history import read_days
+from helpdesk_assets.warehouse.stores.write_access import DatasetWriteAccess
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport, TableSpec
 
 log = logging.getLogger(__name__)
@@ -124,6 +119,10 @@ class SyncTables:
         facts = self._client.table_facts
         tickets, history = facts(tables.TICKETS.name), facts(tables.RAW_TICKET_CHANGES.name)
         return Ground(tickets, history, self._schema.absent(tables.TICKETS, tables.TICKET_COLUMNS))
+
+    def write_access(self) -> DatasetWriteAccess:
+        """Return what says whether the dataset takes what a run writes."""
+        return DatasetWriteAccess(self._client)
 
     def adopted_until(self) -> datetime | None:
         """Return where an older sync's tickets table ends; None if there is no such table.
