@@ -23,6 +23,7 @@ from helpdesk_assets.defs.metadata_values import (
 )
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.codec import manifest_to_json, run_counts_to_json
+from helpdesk_assets.model.job_costs import dollars
 from helpdesk_assets.model.judging import Judging
 from helpdesk_assets.model.reconciliation import DifferenceKind, DifferenceOutcome
 from helpdesk_assets.model.state import RunCounts, SyncState
@@ -54,13 +55,16 @@ JOB_COUNTS = ("query_jobs", "load_jobs", "bytes_billed")
 MAX_TICKET_IDS = 11
 
 
-def merged(report: MergeReport, table_id: str, job_url: str = "") -> Metadata:
+def merged(
+    report: MergeReport, table_id: str, job_url: str = "", price_per_tib: float = 0.0
+) -> Metadata:
     """Metadata of one write. Without inserts and updates if BigQuery does not report them.
 
     Args:
         report: The write.
         table_id: The table's full name.
         job_url: The page of its job in Google's console; empty if there is none.
+        price_per_tib: Dollars for a TiB of billed bytes.
     """
     values: Metadata = {
         "rows_changed": report.changed,
@@ -69,6 +73,7 @@ def merged(report: MergeReport, table_id: str, job_url: str = "") -> Metadata:
         "query_jobs": report.query_jobs,
         "load_jobs": report.load_jobs,
         "bytes_billed": report.bytes_billed,
+        "dollars_billed": dollars(report.bytes_billed, price_per_tib),
         "merge_seconds": round(report.seconds, 3),
         "job_ids": ", ".join(report.job_ids) or None,
         "job": dg.MetadataValue.url(job_url) if job_url else None,
@@ -115,6 +120,7 @@ def committed(
     state: SyncState | None,
     jobs: Mapping[str, int],
     now: datetime,
+    price_per_tib: float = 0.0,
 ) -> Metadata:
     """Metadata of sync_watermark: the whole run, as the warehouse counted it at its commit.
 
@@ -124,6 +130,7 @@ def committed(
         state: The state row after the commit.
         jobs: Query jobs, load jobs and bytes billed by the whole run, see `JOB_COUNTS`.
         now: Current time, UTC.
+        price_per_tib: Dollars for a TiB of billed bytes.
     """
     watermark = state.watermark if state else None
     lag = (now - watermark).total_seconds() if watermark else 0.0
@@ -148,6 +155,7 @@ def committed(
         "watermark_lag_seconds": float(round(lag, 3)),
         "state_version": state.version if state else 0,
         **{name: jobs.get(name, 0) for name in JOB_COUNTS},
+        "dollars_billed": dollars(jobs.get("bytes_billed", 0), price_per_tib),
         FACTS: dg.MetadataValue.json(run_counts_to_json(facts)),
     }
 

@@ -30,14 +30,17 @@ def sync_watermark(
     now = datetime.now(UTC)
     with as_failure():
         sync_run = begin_step(context, metadata.SYNC_WATERMARK, tables.SYNC_STATE)
-        manifest = sync_run.batch(watermark.bigquery.settings())
+        settings = watermark.bigquery.settings()
+        manifest = sync_run.batch(settings)
         require_merged(sync_run, manifest)
         committed = watermark.commit_run(manifest, attempt=context.retry_number)
     jobs = sync_run.job_counts(manifest.batch_id)
     for name in metadata.JOB_COUNTS:
         jobs[name] += getattr(committed.use, name)
     return dg.MaterializeResult(
-        metadata=metadata.committed(manifest, committed.facts, committed.state, jobs, now)
+        metadata=metadata.committed(
+            manifest, committed.facts, committed.state, jobs, now, settings.bigquery_price_per_tib
+        )
     )
 
 

@@ -53,7 +53,8 @@ class BigQueryMergeIOManager(dg.ConfigurableIOManager):
                 job_url = next(map(warehouse.console_url, reversed(report.job_ids)), "")
         finally:
             _close(obj)
-        context.add_output_metadata(metadata.merged(report, table_id, job_url))
+        price = self.bigquery.settings().bigquery_price_per_tib
+        context.add_output_metadata(metadata.merged(report, table_id, job_url, price))
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
         """Loads the whole table, or only the columns in the input's metadata `columns`."""

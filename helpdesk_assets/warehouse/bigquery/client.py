@@ -63,7 +63,7 @@ class BigQueryClient(JobApi):
             run_id: the run on whose behalf it runs.
             step: which step of the run; part of the job id and a label.
             attempt: counts the retries of the step, from 0.
-            labels: labels of the job, beside or instead of app, table and run.
+            labels: labels of the job, beside or instead of app, dataset, table and run.
 
         Raises:
             HelpdeskAssetsError: BigQuery refused, or kept failing.
@@ -170,7 +170,14 @@ class BigQueryClient(JobApi):
                 yield dict(row)
 
     def _labels(self, run_id: str, step: str, more: Mapping[str, str] | None) -> dict[str, str]:
-        labels = {"app": "helpdesk-assets", "table": step, "run": run_id, **(more or {})}
+        labels = {
+            **self._own_labels,
+            "app": "helpdesk-assets",
+            "dataset": self.dataset.name,
+            "table": step,
+            "run": run_id,
+            **(more or {}),
+        }
         return {key: label(value) for key, value in labels.items()}
 
 

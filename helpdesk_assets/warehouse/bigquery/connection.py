@@ -6,13 +6,14 @@ Must not know statements or tables.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 from google.cloud import bigquery
 
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.access import client_options, credentials
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.bigquery.job_options import load_defaults, query_defaults
 from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
 from helpdesk_assets.warehouse.query import Dataset
 
@@ -46,6 +47,7 @@ def connect(settings: Settings, **runtime: Unpack[WarehouseRuntime]) -> BigQuery
         Dataset(settings.bigquery_project, settings.bigquery_dataset),
         location=settings.bigquery_location,
         is_emulator=bool(settings.bigquery_emulator_host),
+        labels=settings.job_labels,
         **runtime,
     )
 
@@ -62,18 +64,6 @@ def open_client(settings: Settings) -> Client:
         credentials=credentials(settings),
         location=settings.bigquery_location,
         client_options=options,
-        **_encryption(settings),
+        default_query_job_config=query_defaults(settings),
+        default_load_job_config=load_defaults(settings),
     )
-
-
-def _encryption(settings: Settings) -> dict[str, Any]:
-    """Return what makes every job encrypt its results, also temporary ones, with the key."""
-    if not settings.bigquery_kms_key:
-        return {}
-    key = bigquery.EncryptionConfiguration(settings.bigquery_kms_key)
-    return {
-        "default_query_job_config": bigquery.QueryJobConfig(
-            destination_encryption_configuration=key
-        ),
-        "default_load_job_config": bigquery.LoadJobConfig(destination_encryption_configuration=key),
-    }

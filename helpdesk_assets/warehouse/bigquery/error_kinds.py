@@ -17,6 +17,7 @@ from google.auth import exceptions as auth
 NO_ANSWER = (requests.RequestException, ConnectionError, futures.TimeoutError)
 
 MESSAGE_LIMIT = 300
+BYTES_LIMIT = "bytesBilledLimitExceeded"
 
 # Lower case. BigQuery reports lost races as invalidQuery and a full queue as quotaExceeded, neither
 # of which its client retries, so only the text can tell them from a mistake or a used-up day.
@@ -43,6 +44,9 @@ _TRANSIENT_REASONS = frozenset(
         "internal",
     }
 )
+# A quota lasts for minutes to a day. The limit of bytes is the user's own: google's client, which
+# does not know that reason, makes an internal error (500) of it.
+_LASTING_REASONS = frozenset({"quotaExceeded", BYTES_LIMIT})
 # 410: an upload whose session has ended; its job may have been made.
 _LOST_STATUS = (requests.codes.request_timeout, requests.codes.gone)
 
@@ -112,7 +116,7 @@ def is_transient(error: BaseException) -> bool:
         return False
     if is_race(error):  # asked before the quota: a full queue calls itself one
         return True
-    if reason_of(error) == "quotaExceeded":  # lasts for minutes to a day
+    if reason_of(error) in _LASTING_REASONS:
         return False
     return reason_of(error) in _TRANSIENT_REASONS or isinstance(
         error, google.TooManyRequests | google.ServerError

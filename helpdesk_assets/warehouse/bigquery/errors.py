@@ -28,6 +28,7 @@ from helpdesk_assets.warehouse.bigquery.denials import (
     perimeter_id,
 )
 from helpdesk_assets.warehouse.bigquery.error_kinds import (
+    BYTES_LIMIT,
     NO_ANSWER,
     cause_of,
     is_answer_lost,
@@ -119,6 +120,13 @@ def _passing(error: google.GoogleAPICallError, action: str) -> HelpdeskAssetsErr
             "by insertAll (`insert_rows`), and BigQuery changes no such row for up to 90 minutes. "
             "Nothing was written and nothing is lost: run again then. Let that program use the "
             "Storage Write API or DML."
+        )
+    # https://docs.cloud.google.com/bigquery/docs/best-practices-costs#limit-bytes-billed
+    if reason_of(error) == BYTES_LIMIT:
+        return WarehouseRefused(
+            f"BIGQUERY_MAX_BYTES_BILLED forbids it: BigQuery refused while {action}: {text}. "
+            "Nothing was billed. Raise the limit; docs/bigquery-cost.md says what each statement "
+            "reads."
         )
     # https://cloud.google.com/bigquery/docs/error-messages: "stopped" is a job that was cancelled,
     # by its own time limit (jobTimeoutMs) as well.

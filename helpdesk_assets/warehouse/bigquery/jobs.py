@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from google.cloud import bigquery
@@ -40,6 +40,7 @@ class JobApi(TableApi):
         *,
         location: str | None = None,
         is_emulator: bool = False,
+        labels: Mapping[str, str] | None = None,
         deadlines: Deadlines | None = None,
         sleep: Callable[[float], None] = time.sleep,
         rng: Callable[[], float] = random.random,
@@ -48,6 +49,7 @@ class JobApi(TableApi):
         super().__init__(
             client, dataset, location=location, is_emulator=is_emulator, deadlines=deadlines
         )
+        self._own_labels = labels or {}
         self._clock = Clock(sleep, rng, monotonic)
         self._use = JobUsage()
         self._lock = threading.Lock()

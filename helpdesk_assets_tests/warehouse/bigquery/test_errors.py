@@ -74,6 +74,16 @@ def test_permanent_errors(error: Exception) -> None:
     [
         (PERMANENT[0], REAL, WarehouseRefused, ["quota", "ten minutes"]),
         (
+            answer(
+                google.InternalServerError,
+                "Query exceeded limit for bytes billed: 10485760. 26214400 or higher required.",
+                "bytesBilledLimitExceeded",
+            ),
+            REAL,
+            WarehouseRefused,
+            ["BIGQUERY_MAX_BYTES_BILLED", "26214400 or higher", "Nothing was billed"],
+        ),
+        (
             PERMANENT[1],
             REAL,
             CredentialsRefused,
