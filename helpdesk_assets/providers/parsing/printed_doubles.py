@@ -34,7 +34,9 @@ class PrintedDouble(float):
     @property
     def text(self) -> str:
         """The number as BigQuery prints it, for JSON."""
-        return str(_printed(float(self)))
+        printed = _printed(float(self))
+        # Without a point it would be read as a whole number.
+        return str(printed) if printed.as_tuple().exponent else f"{printed:E}"
 
 
 def as_printed(number: float) -> float:

@@ -7,7 +7,9 @@ column that a table has and its description lacks is somebody else's.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from google.cloud import bigquery
 
@@ -17,6 +19,13 @@ from helpdesk_assets.warehouse.query import Query, quote
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType, TableSpec
 
 DAY_MILLISECONDS = 86_400_000
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,299}")
+# BigQuery's own columns begin so, in any case.
+_RESERVED_PREFIXES = (
+    "_TABLE_", "_FILE_", "_PARTITION", "_ROW_TIMESTAMP", "__ROOT__", "_COLIDENTIFIER",
+    "_CHANGE_SEQUENCE_NUMBER", "_CHANGE_TYPE", "_CHANGE_TIMESTAMP",
+)  # fmt: skip
 
 # The API answers with the type names of legacy SQL, whatever names the request used.
 _STANDARD_NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
@@ -197,7 +206,9 @@ def fields(columns: Iterable[Column]) -> list[bigquery.SchemaField]:
     ]
 
 
-def missing_columns(table: str, expected: Sequence[Column], actual: dict[str, str]) -> list[Column]:
+def missing_columns(
+    table: str, expected: Sequence[Column], actual: Mapping[str, str]
+) -> list[Column]:
     """Return the expected columns that the table lacks. Column names ignore case, as in BigQuery.
 
     Args:
@@ -210,7 +221,7 @@ def missing_columns(table: str, expected: Sequence[Column], actual: dict[str, st
     """
     there = {name.lower(): kind for name, kind in actual.items()}
     wrong = [
-        f"{column.name} is {there[column.name.lower()]} in the table and {column.type} in the batch"
+        f"{column.name} is {there[column.name.lower()]} in the table and must be {column.type}"
         for column in expected
         if column.name.lower() in there and not _fits(column, there[column.name.lower()])
     ]
@@ -222,9 +233,33 @@ def missing_columns(table: str, expected: Sequence[Column], actual: dict[str, st
     return [column for column in expected if column.name.lower() not in there]
 
 
-def is_json_as_text(column: Column, actual: dict[str, str]) -> bool:
+def repeated_name(names: Iterable[str]) -> str | None:
+    """Return what is wrong if two columns have one name in BigQuery, which ignores case."""
+    spelled = list(names)
+    counted = Counter(name.lower() for name in spelled)
+    twice = [name for name in spelled if counted[name.lower()] > 1]
+    if not twice:
+        return None
+    same = [name for name in twice if name.lower() == twice[0].lower()]
+    return f"columns {' and '.join(same)} have one name, since BigQuery ignores case"
+
+
+def unusable_name(name: str) -> str | None:
+    """Return what is wrong with a column's name, None if BigQuery takes it."""
+    if _NAME.fullmatch(name) is None:
+        return (
+            f"{name[:80]!r} is no name of a column: at most 300 letters, digits and underscores, "
+            "no digit first"
+        )
+    if name.upper().startswith(_RESERVED_PREFIXES):
+        return f"column {name} begins like a column of BigQuery's own"
+    return None
+
+
+def is_json_as_text(column: Column, actual: Mapping[str, str]) -> bool:
     """Return whether a JSON column is STRING in the table, as in tables of an older sync."""
-    return column.type is ColumnType.JSON and actual.get(column.name) == "STRING"
+    kinds = {name.lower(): kind for name, kind in actual.items()}
+    return column.type is ColumnType.JSON and kinds.get(column.name.lower()) == "STRING"
 
 
 def _fits(column: Column, actual: str) -> bool:
@@ -232,7 +267,12 @@ def _fits(column: Column, actual: str) -> bool:
 
 
 def _types(table: bigquery.Table) -> dict[str, str]:
-    return {
-        field.name: _STANDARD_NAMES.get(field.field_type.upper(), field.field_type.upper())
-        for field in table.schema
-    }
+    return {field.name: _type_of(field) for field in table.schema}
+
+
+def _type_of(field: bigquery.SchemaField) -> str:
+    """Return the type as a statement writes it: a list or a limit of length is another type."""
+    kind = _STANDARD_NAMES.get(field.field_type.upper(), field.field_type.upper())
+    if field.max_length is not None:
+        kind = f"{kind}({field.max_length})"
+    return f"ARRAY<{kind}>" if field.mode == "REPEATED" else kind
