@@ -133,11 +133,13 @@ def fetch_batch(
     Raises:
         UserError: the request contradicts itself or the state, or rows of tickets expire.
         AccountMismatch: the dataset holds the tickets of another account.
+        SchemaMismatch: a table has a column of another type.
         EndpointFailed, CredentialsRefused, TicketUnreadable, WindowTooDense: see
             `BatchFetcher.run`.
         ConcurrentUpdate: another run has moved the state while a checkpoint was saved.
     """
     account = check_account(warehouse, helpdesk.capabilities)
+    warehouse.check_columns()
     state, ground = _resumable_state(warehouse), warehouse.ground()
     # A damaged row is no first run, even if its version cannot be read.
     has_closed = state is not None and (state.version > 0 or bool(state.damaged))

@@ -14,8 +14,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from helpdesk_assets.errors import DataRefused, NullKey
+from helpdesk_assets.warehouse.merge.column_names import wrong_name
 from helpdesk_assets.warehouse.merge.frame_values import as_python, is_nested, is_null
-from helpdesk_assets.warehouse.merge.schema import repeated_name, unusable_name
 from helpdesk_assets.warehouse.query import NULL_KEY
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType, TableSpec
 
@@ -59,7 +59,7 @@ def frame_columns(
 
 
 def _check_names(names: Sequence[str], spec: TableSpec) -> None:
-    wrong = repeated_name(names) or next(filter(None, map(unusable_name, names)), None)
+    wrong = wrong_name(names)
     if wrong:
         raise DataRefused(
             f"Table {spec.name}: {wrong}. Nothing was written; rename it in the DataFrame."

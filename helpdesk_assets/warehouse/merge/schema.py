@@ -7,25 +7,17 @@ column that a table has and its description lacks is somebody else's.
 from __future__ import annotations
 
 import hashlib
-import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from google.cloud import bigquery
 
 from helpdesk_assets.errors import SchemaMismatch
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.merge.column_names import check_names
 from helpdesk_assets.warehouse.query import Query, quote
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType, TableSpec
 
 DAY_MILLISECONDS = 86_400_000
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,299}")
-# BigQuery's own columns begin so, in any case.
-_RESERVED_PREFIXES = (
-    "_TABLE_", "_FILE_", "_PARTITION", "_ROW_TIMESTAMP", "__ROOT__", "_COLIDENTIFIER",
-    "_CHANGE_SEQUENCE_NUMBER", "_CHANGE_TYPE", "_CHANGE_TIMESTAMP",
-)  # fmt: skip
 
 # The API answers with the type names of legacy SQL, whatever names the request used.
 _STANDARD_NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
@@ -51,6 +43,16 @@ class Schema:
         held = {name.lower() for name in self.columns(spec)}
         return tuple(each.name for each in columns if held and each.name.lower() not in held)
 
+    def check(self, spec: TableSpec) -> None:
+        """Fail if the table, where there is one, has columns that no statement of ours can use.
+
+        Raises:
+            SchemaMismatch: says which column, its type, the type it must have and what to do.
+        """
+        found = self._warehouse.get_table(spec.name)
+        if found is not None:
+            _check_table(found, spec, spec.columns)
+
     def ensure_dataset(self) -> None:
         """Create the dataset if it does not exist."""
         self._warehouse.ensure_dataset()
@@ -63,22 +65,18 @@ class Schema:
             columns: the columns it must have; the spec's if None.
 
         Raises:
-            SchemaMismatch: a column exists with a different type, or it is a view.
+            SchemaMismatch: a column exists with a different type, it lacks a column of the key, a
+                column's name is not BigQuery's to take, or it is a view.
         """
         expected = spec.columns if columns is None else columns
+        check_names(spec.name, expected)
         found = self._warehouse.get_table(spec.name)
         if found is None:
             self.ensure_dataset()
             # Another process may have created the table first, with other columns, so the result
             # is checked all the same.
             found = self._warehouse.create_table(self._table_definition(spec, expected))
-        if found.table_type not in ("TABLE", None):
-            raise SchemaMismatch(
-                f"{spec.name} is a {found.table_type}, and only a table takes rows. Nothing was "
-                "written. Rename it, or set BIGQUERY_DATASET to a dataset without it, and run "
-                "again: what is missing is made anew and read from the helpdesk."
-            )
-        missing = missing_columns(spec.name, expected, _types(found))
+        missing = _check_table(found, spec, expected)
         if missing:
             self._add(spec.name, missing)
 
@@ -195,6 +193,41 @@ class Schema:
         )
 
 
+def _check_table(
+    found: bigquery.Table, spec: TableSpec, expected: Sequence[Column]
+) -> list[Column]:
+    """Return the expected columns that the table lacks, if rows can be merged into it at all."""
+    if found.table_type not in ("TABLE", None):
+        raise SchemaMismatch(
+            f"{spec.name} is a {found.table_type}, and only a table takes rows. Nothing was "
+            "written. Rename it, or set BIGQUERY_DATASET to a dataset without it, and run "
+            "again: what is missing is made anew and read from the helpdesk."
+        )
+    missing = missing_columns(spec.name, expected, _types(found))
+    keys = [each.name for each in missing if each.name in spec.key]
+    if keys:
+        raise SchemaMismatch(
+            f"Table {spec.name} has no column {' and '.join(keys)}, by which its rows are found: "
+            "each would be inserted again. Nothing was written. Name the column so in the table, "
+            "or set BIGQUERY_DATASET to a dataset without that table, and run again."
+        )
+    ours = {column.name.lower() for column in expected}
+    required = [
+        field.name
+        for field in found.schema
+        if field.mode == "REQUIRED"
+        and field.name.lower() not in ours
+        and not field.default_value_expression
+    ]
+    if required:
+        raise SchemaMismatch(
+            f"Table {spec.name}: no row of ours has {' or '.join(required)}, which the table "
+            "requires. Nothing was written. Run `ALTER TABLE ... ALTER COLUMN ... DROP NOT NULL`, "
+            "then run again."
+        )
+    return missing
+
+
 def fields(columns: Iterable[Column]) -> list[bigquery.SchemaField]:
     """Return the columns for the API.
 
@@ -231,29 +264,6 @@ def missing_columns(
             "table (a copy with CAST under the same name) or in the asset, then run again."
         )
     return [column for column in expected if column.name.lower() not in there]
-
-
-def repeated_name(names: Iterable[str]) -> str | None:
-    """Return what is wrong if two columns have one name in BigQuery, which ignores case."""
-    spelled = list(names)
-    counted = Counter(name.lower() for name in spelled)
-    twice = [name for name in spelled if counted[name.lower()] > 1]
-    if not twice:
-        return None
-    same = [name for name in twice if name.lower() == twice[0].lower()]
-    return f"columns {' and '.join(same)} have one name, since BigQuery ignores case"
-
-
-def unusable_name(name: str) -> str | None:
-    """Return what is wrong with a column's name, None if BigQuery takes it."""
-    if _NAME.fullmatch(name) is None:
-        return (
-            f"{name[:80]!r} is no name of a column: at most 300 letters, digits and underscores, "
-            "no digit first"
-        )
-    if name.upper().startswith(_RESERVED_PREFIXES):
-        return f"column {name} begins like a column of BigQuery's own"
-    return None
 
 
 def is_json_as_text(column: Column, actual: Mapping[str, str]) -> bool:
