@@ -35,7 +35,7 @@ LOCAL_PROGRAMS = ROOT / ".local" / "bin"
 LOCAL_BIGQUERY = LocalEmulator(
     module="local_bigquery",
     extensions=("icu", "ducklake"),
-    code="from local_bigquery.cli import main; main()",
+    code="from helpdesk_assets_tests.local_bigquery import main; main()",
     arguments=(
         "--host", HOST, "--port", "{port}", "--grpc-port", "{grpc}", "--data-dir", "{data}",
     ),

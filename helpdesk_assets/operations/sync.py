@@ -135,11 +135,13 @@ def fetch_batch(
         UserError: the request contradicts itself or the state.
         WarehouseRefused: the dataset would not take or keep what the run writes.
         AccountMismatch: the dataset holds the tickets of another account.
+        SchemaMismatch: a table has a column of another type.
         EndpointFailed, CredentialsRefused, TicketUnreadable, WindowTooDense: see
             `BatchFetcher.run`.
         ConcurrentUpdate: another run has moved the state while a checkpoint was saved.
     """
     account = check_account(warehouse, helpdesk.capabilities)
+    warehouse.check_columns()
     state, ground = _resumable_state(warehouse), warehouse.ground()
     expect_ready(warehouse, state, run_id=run_id)
     # A damaged row is no first run, even if its version cannot be read.

@@ -130,6 +130,14 @@ class Warehouse(Protocol):
         """Return what says whether the dataset takes what a run writes."""
         ...
 
+    def check_columns(self) -> None:
+        """Fail if a table has a column that no statement can use; costs no query.
+
+        Raises:
+            SchemaMismatch: a column has another type, or the key is missing.
+        """
+        ...
+
     def adopted_until(self) -> datetime | None:
         """Return where an older sync's tickets table ends; None if there is no such table."""
         ...

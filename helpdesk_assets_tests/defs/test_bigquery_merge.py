@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 import pytest
+from google.cloud import bigquery
 
 from helpdesk_assets.defs.io_managers.bigquery_merge import BigQueryMergeIOManager
 from helpdesk_assets.defs.resources.bigquery import HelpdeskBigQuery
@@ -23,6 +25,8 @@ NEWER_WINS = {
     "version_column": "changed_at",
     "table": "shop_orders",
 }
+
+_STANDARD = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 
 Store = Callable[..., dg.ExecuteInProcessResult]
 
@@ -102,6 +106,65 @@ def test_empty_and_large_data_frames(
     assert event.metadata["load_jobs"].value == 1
     assert len(harness.rows("shop_orders")) == 50
     assert not [t.table_id for t in harness.warehouse.list_tables() if "__stg_" in t.table_id]
+
+
+def orders(hours: int, **columns: Any) -> pd.DataFrame:
+    """Two orders that changed `hours` after MORNING."""
+    at = [MORNING + timedelta(hours=hours)] * 2
+    return pd.DataFrame({"order_id": ["1", "2"], "changed_at": at, **columns})
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kind"),
+    [
+        ([3, 4], [4, None], "INT64"),
+        ([1.5, 2.5], [2, 3], "FLOAT64"),
+        ([None, None], [3, 4], "INT64"),
+        ([3, 4], [None, None], "INT64"),
+        ([np.int64(3), None], [np.int64(4), np.int64(5)], "INT64"),
+        (["x", None], [None, "y"], "STRING"),
+        ([{"a": 1}, None], [None, [1]], "JSON"),
+        ([True, None], [None, False], "BOOL"),
+    ],
+)
+def test_column_keeps_the_type_that_its_table_has(
+    harness: DagsterHarness, store: Store, first: list[Any], second: list[Any], kind: str
+) -> None:
+    for hours, values in enumerate((first, second, first)):
+        kind_of = object if isinstance(values[0], np.generic) else None
+        result = store(orders(hours, held=pd.Series(values, dtype=kind_of)), NEWER_WINS)
+        assert result.success, failure_of(result)
+    table = harness.warehouse.get_table("shop_orders", fresh=True)
+    assert table is not None
+    assert {f.name: _STANDARD.get(f.field_type, f.field_type) for f in table.schema}["held"] == kind
+
+
+@pytest.mark.parametrize("first", [pd.DataFrame(columns=["order_id", "changed_at", "held"])])
+def test_empty_first_frame_leaves_no_table(
+    harness: DagsterHarness, store: Store, first: pd.DataFrame
+) -> None:
+    assert store(first, NEWER_WINS).success
+    assert harness.warehouse.get_table("shop_orders", fresh=True) is None
+    assert store(orders(0, held=[3, 4]), NEWER_WINS).success
+    assert store(first, NEWER_WINS).success
+    assert sorted(row["held"] for row in harness.rows("shop_orders")) == [3, 4]
+
+
+def test_table_with_names_in_another_case(harness: DagsterHarness, store: Store) -> None:
+    harness.warehouse.create_table(
+        bigquery.Table(
+            harness.warehouse.dataset.table_id("shop_orders"),
+            [
+                bigquery.SchemaField("Order_ID", "STRING"),
+                bigquery.SchemaField("Changed_At", "TIMESTAMP"),
+                bigquery.SchemaField("Held", "FLOAT"),
+            ],
+        )
+    )
+    for hours, name in enumerate(("held", "HELD")):
+        assert store(orders(hours, **{name: [hours, 7]}), NEWER_WINS).success
+    rows = harness.rows("shop_orders")
+    assert sorted((row["Order_ID"], row["Held"]) for row in rows) == [("1", 1.0), ("2", 7.0)]
 
 
 def test_query_is_merged_without_fetching_rows(harness: DagsterHarness, store: Store) -> None:

@@ -55,6 +55,20 @@ var features = []sql.LanguageFeature{
 	sql.LanguageFeatureFeatureWithRecursive,
 }
 
+// What BigQuery refuses and GoogleSQL alone would take: numbers in JSON that it prints otherwise than
+// they are written, and types and forms that it does not have.
+var rules = []sql.LanguageFeature{
+	sql.LanguageFeatureFeatureDisableArrayMinAndMax,
+	sql.LanguageFeatureFeatureDisableArraySumAndAvg,
+	sql.LanguageFeatureFeatureDisableFloat32,
+	sql.LanguageFeatureFeatureDisableOuterJoinArray,
+	sql.LanguageFeatureFeatureStrictFunctionDefaultArgTypeCoercion,
+	strictNumbers,
+}
+
+// Off only where a statement asks for wide_number_mode => 'round'.
+const strictNumbers = sql.LanguageFeatureFeatureJsonStrictNumberParsing
+
 // One statement a job: no scripts, no transactions.
 var statements = []sql.ResolvedNodeKind{
 	sql.ResolvedNodeKindResolvedAlterTableStmt,
@@ -101,10 +115,17 @@ type field struct {
 	Fields []field `json:"fields"`
 }
 
-// parameter is a query parameter as jobs.insert takes it, without its value.
+// parameter is a query parameter as jobs.insert takes it.
 type parameter struct {
-	Name string        `json:"name"`
-	Type parameterType `json:"parameterType"`
+	Name  string         `json:"name"`
+	Type  parameterType  `json:"parameterType"`
+	Value parameterValue `json:"parameterValue"`
+}
+
+type parameterValue struct {
+	Value  *string                   `json:"value"`
+	Array  []parameterValue          `json:"arrayValues"`
+	Struct map[string]parameterValue `json:"structValues"`
 }
 
 type parameterType struct {
@@ -120,6 +141,8 @@ type parameterType struct {
 type analyser struct {
 	mutex    sync.Mutex
 	language *sql.LanguageOptions
+	// rounding is language without the rule on numbers in JSON.
+	rounding *sql.LanguageOptions
 	builtins *sql.SimpleCatalog
 	types    *sql.TypeFactory
 	analyses int
@@ -131,6 +154,13 @@ func newAnalyser() (*analyser, error) {
 	}
 	language, err := bigQuery()
 	if err != nil {
+		return nil, err
+	}
+	rounding, err := bigQuery()
+	if err != nil {
+		return nil, err
+	}
+	if err := rounding.DisableLanguageFeature(strictNumbers); err != nil {
 		return nil, err
 	}
 	types, err := sql.NewTypeFactory()
@@ -145,7 +175,9 @@ func newAnalyser() (*analyser, error) {
 	if err := builtins.AddBuiltinFunctionsAndTypes(functions); err != nil {
 		return nil, err
 	}
-	return &analyser{language: language, builtins: builtins, types: types}, nil
+	return &analyser{
+		language: language, rounding: rounding, builtins: builtins, types: types,
+	}, nil
 }
 
 func bigQuery() (*sql.LanguageOptions, error) {
@@ -161,7 +193,7 @@ func bigQuery() (*sql.LanguageOptions, error) {
 		language.SetSupportedStatementKinds(statements),
 		language.EnableReservableKeyword("QUALIFY", true),
 	}
-	for _, feature := range features {
+	for _, feature := range append(features, rules...) {
 		steps = append(steps, language.EnableLanguageFeature(feature))
 	}
 	for _, err := range steps {
@@ -176,11 +208,8 @@ func bigQuery() (*sql.LanguageOptions, error) {
 func (a *analyser) analyse(statement string, parameters []parameter, tables map[string]table) error {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
-	a.analyses++
-	if a.analyses%analysesPerCollection == 0 {
-		runtime.GC()
-	}
-	options, err := a.options(parameters)
+	a.count()
+	options, err := a.options(a.language, parameters)
 	if err != nil {
 		return err
 	}
@@ -192,8 +221,35 @@ func (a *analyser) analyse(statement string, parameters []parameter, tables map[
 	return err
 }
 
-func (a *analyser) options(parameters []parameter) (*sql.AnalyzerOptions, error) {
-	options, err := sql.NewAnalyzerOptions(a.language)
+func (a *analyser) count() {
+	a.analyses++
+	if a.analyses%analysesPerCollection == 0 {
+		runtime.GC()
+	}
+}
+
+// literal is nil for a literal that GoogleSQL takes, such as TIMESTAMP "..."; as such a literal a value
+// is read by the very code that reads it in a function.
+func (a *analyser) literal(kind, value string, language *sql.LanguageOptions) error {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	a.count()
+	options, err := a.options(language, nil)
+	if err != nil {
+		return err
+	}
+	_, err = sql.AnalyzeStatement("SELECT "+kind+" "+quoted(value), options, a.builtins, a.types)
+	return err
+}
+
+var escapes = strings.NewReplacer("\\", "\\\\", "\"", "\\\"", "\n", "\\n", "\r", "\\r")
+
+func quoted(value string) string { return `"` + escapes.Replace(value) + `"` }
+
+func (a *analyser) options(
+	language *sql.LanguageOptions, parameters []parameter,
+) (*sql.AnalyzerOptions, error) {
+	options, err := sql.NewAnalyzerOptions(language)
 	if err != nil {
 		return nil, err
 	}
@@ -276,7 +332,7 @@ func (a *analyser) columns(described table, known sql.CatalogNode) ([]sql.Struct
 
 // outputOf are the columns that a query answers.
 func (a *analyser) outputOf(query string, known sql.CatalogNode) ([]sql.StructField, error) {
-	options, err := a.options(nil)
+	options, err := a.options(a.language, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,8 @@ type judge struct {
 	refused  []string
 	passed   []query
 	// By the path of a view its query: one stand-in tells neither that nor the columns.
-	views map[string]string
+	views   map[string]string
+	uploads uploads
 }
 
 // verdicts is what GET /verdicts answers. Unjudged is what the stand-in ran although a table of it
@@ -59,6 +60,7 @@ type query struct {
 	Parameters   []parameter `json:"queryParameters"`
 	UseLegacySQL *bool       `json:"useLegacySql"`
 	path         string
+	size         int
 }
 
 func newJudge(upstream *url.URL, analyser *analyser) *judge {
@@ -84,7 +86,15 @@ func (j *judge) ServeHTTP(answer http.ResponseWriter, request *http.Request) {
 		return
 	}
 	if asked == nil {
+		if err := j.uploads.judge(request, j.analyser); err != nil {
+			j.refuse(answer, err, request.URL.Path)
+			return
+		}
 		j.proxy.ServeHTTP(answer, request)
+		return
+	}
+	if err := j.analyser.values(*asked); err != nil {
+		j.refuse(answer, err, asked.SQL)
 		return
 	}
 	tables, absent, err := j.tablesOf(asked.SQL)
@@ -99,13 +109,17 @@ func (j *judge) ServeHTTP(answer http.ResponseWriter, request *http.Request) {
 		return
 	}
 	if err := j.analyser.analyse(asked.SQL, asked.Parameters, tables); err != nil {
-		log.Printf("refused: %v\n%s", err, asked.SQL)
-		j.note(func() { j.refused = append(j.refused, err.Error()+"\n"+asked.SQL) })
-		refuse(answer, err.Error())
+		j.refuse(answer, err, asked.SQL)
 		return
 	}
 	j.note(func() { j.accepted++ })
 	j.proxy.ServeHTTP(answer, request)
+}
+
+func (j *judge) refuse(answer http.ResponseWriter, err error, asked string) {
+	log.Printf("refused: %v\n%s", err, asked)
+	j.note(func() { j.refused = append(j.refused, err.Error()+"\n"+asked) })
+	refuse(answer, err.Error())
 }
 
 func (j *judge) note(change func()) {
@@ -176,6 +190,7 @@ func queryOf(request *http.Request) (*query, error) {
 	if asked.UseLegacySQL == nil || *asked.UseLegacySQL {
 		return nil, fmt.Errorf("a query in legacy SQL: useLegacySql is not false")
 	}
+	asked.size = len(body)
 	asked.path = strings.TrimSuffix(path, "/queries") + "/" + url.PathEscape(told.Reference.ID)
 	return asked, nil
 }

@@ -57,6 +57,9 @@ class InMemoryWarehouse:
     def read_state(self) -> SyncState | None:
         return self._dataset.states.get(self.sync_name)
 
+    def check_columns(self) -> None:
+        """Columns have no types here."""
+
     def adopted_until(self) -> datetime | None:
         return None
 

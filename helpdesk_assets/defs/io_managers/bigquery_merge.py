@@ -21,6 +21,7 @@ from helpdesk_assets.settings import load_settings
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.dataframes import read_frame, spool_frame
+from helpdesk_assets.warehouse.merge.schema import Schema
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Dataset, Query
 from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest
@@ -113,10 +114,12 @@ def write(
             f"Table {spec.name}: a {type(value).__name__} cannot be merged. Return a pandas "
             "DataFrame, a Query, a Spool or a MergeRequest."
         )
-    rows = spool_frame(value, spec, small)
-    if not spec.columns:  # without declared columns, the table gets those of the frame
-        spec = replace(spec, columns=rows.columns)
+    rows = spool_frame(value, spec, Schema(warehouse).columns(spec), small)
     with rows.spool:
+        if not spec.columns:  # without declared columns, the table gets those of the frame
+            if rows.spool.rows == 0:
+                return MergeReport(spec.name, 0, inserted=0, updated=0)
+            spec = replace(spec, columns=rows.columns)
         return writer.merge(
             spec,
             rows.spool,

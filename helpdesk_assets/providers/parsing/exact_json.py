@@ -2,7 +2,8 @@
 
 Python turns 0.1234567890123456789 into another number and writes lone surrogates that UTF-8 cannot
 hold; BigQuery rejects both, after the whole batch was fetched. So values that cannot be kept
-exactly are kept as text from the start. If a helpdesk sends almost-JSON, one such ticket must not
+exactly are kept as text from the start, and what is kept as a number is the same double
+everywhere. If a helpdesk sends almost-JSON, one such ticket must not
 make its page, and all pages after it, unreadable. Must not know tickets.
 """
 
@@ -17,6 +18,8 @@ from typing import Any
 
 import msgspec
 import orjson
+
+from helpdesk_assets.providers.parsing.printed_doubles import PrintedDouble, as_printed
 
 # BigQuery's JSON holds whole numbers from int64 to uint64 exactly, and no others.
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
@@ -88,7 +91,7 @@ def storable(value: Any, number_kept_as_text: OnNumberKeptAsText = _ignore) -> t
         RecursionError: the value is nested deeper than 254 levels.
     """
     try:
-        body = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        body = dump(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:
         value = _parse_exact(
             storable_text(json.dumps(value, ensure_ascii=False)), number_kept_as_text
@@ -97,9 +100,24 @@ def storable(value: Any, number_kept_as_text: OnNumberKeptAsText = _ignore) -> t
     return value, body.decode(), _digest(body)
 
 
+def dump(value: Any, option: int | None = None) -> bytes:
+    """Write compact JSON with each double as BigQuery prints it.
+
+    Raises:
+        TypeError: the value has a type that is not of JSON, or a number that does not fit.
+    """
+    return orjson.dumps(value, default=_fragment, option=option)
+
+
+def _fragment(value: Any) -> orjson.Fragment:
+    if isinstance(value, PrintedDouble):
+        return orjson.Fragment(value.text)
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
 def _dump_or_too_deep(value: Any) -> bytes:
     try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        return dump(value, option=orjson.OPT_SORT_KEYS)
     except TypeError as error:
         raise RecursionError(str(error)) from None
 
@@ -147,7 +165,7 @@ class _ExactNumbers:
         number = float(text)
         again = repr(number)
         if again == text or _is_same_number(again, text):
-            return number
+            return as_printed(number)
         self._number_kept_as_text()
         return text
 

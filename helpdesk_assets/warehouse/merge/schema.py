@@ -7,13 +7,14 @@ column that a table has and its description lacks is somebody else's.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from google.cloud import bigquery
 
 from helpdesk_assets.errors import SchemaMismatch, WarehouseUnavailable
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge import lifetimes
+from helpdesk_assets.warehouse.merge.column_names import check_names
 from helpdesk_assets.warehouse.query import Query, quote
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType, TableSpec
 
@@ -44,6 +45,16 @@ class Schema:
         held = {name.lower() for name in self.columns(spec)}
         return tuple(each.name for each in columns if held and each.name.lower() not in held)
 
+    def check(self, spec: TableSpec) -> None:
+        """Fail if the table, where there is one, has columns that no statement of ours can use.
+
+        Raises:
+            SchemaMismatch: says which column, its type, the type it must have and what to do.
+        """
+        found = self._warehouse.get_table(spec.name)
+        if found is not None:
+            _check_table(found, spec, spec.columns)
+
     def ensure_dataset(self) -> None:
         """Create the dataset if it does not exist."""
         self._warehouse.ensure_dataset()
@@ -56,9 +67,11 @@ class Schema:
             columns: the columns it must have; the spec's if None.
 
         Raises:
-            SchemaMismatch: a column exists with a different type, or it is a view.
+            SchemaMismatch: a column exists with a different type, it lacks a column of the key, a
+                column's name is not BigQuery's to take, or it is a view.
         """
         expected = spec.columns if columns is None else columns
+        check_names(spec.name, expected)
         found = self._warehouse.get_table(spec.name)
         if found is None:
             self.ensure_dataset()
@@ -66,14 +79,8 @@ class Schema:
             # is checked all the same.
             found = self._warehouse.create_table(self._table_definition(spec, expected))
             lifetimes.undo_inherited(self._warehouse, spec, found)
-        if found.table_type not in ("TABLE", None):
-            raise SchemaMismatch(
-                f"{spec.name} is a {found.table_type}, and only a table takes rows. Nothing was "
-                "written. Rename it, or set BIGQUERY_DATASET to a dataset without it, and run "
-                "again: what is missing is made anew and read from the helpdesk."
-            )
+        missing = _check_table(found, spec, expected)
         lifetimes.keep_rows(self._warehouse, spec)
-        missing = missing_columns(spec.name, expected, _types(found))
         if missing:
             self._add(spec.name, missing)
 
@@ -193,6 +200,41 @@ class Schema:
         )
 
 
+def _check_table(
+    found: bigquery.Table, spec: TableSpec, expected: Sequence[Column]
+) -> list[Column]:
+    """Return the expected columns that the table lacks, if rows can be merged into it at all."""
+    if found.table_type not in ("TABLE", None):
+        raise SchemaMismatch(
+            f"{spec.name} is a {found.table_type}, and only a table takes rows. Nothing was "
+            "written. Rename it, or set BIGQUERY_DATASET to a dataset without it, and run "
+            "again: what is missing is made anew and read from the helpdesk."
+        )
+    missing = missing_columns(spec.name, expected, _types(found))
+    keys = [each.name for each in missing if each.name in spec.key]
+    if keys:
+        raise SchemaMismatch(
+            f"Table {spec.name} has no column {' and '.join(keys)}, by which its rows are found: "
+            "each would be inserted again. Nothing was written. Name the column so in the table, "
+            "or set BIGQUERY_DATASET to a dataset without that table, and run again."
+        )
+    ours = {column.name.lower() for column in expected}
+    required = [
+        field.name
+        for field in found.schema
+        if field.mode == "REQUIRED"
+        and field.name.lower() not in ours
+        and not field.default_value_expression
+    ]
+    if required:
+        raise SchemaMismatch(
+            f"Table {spec.name}: no row of ours has {' or '.join(required)}, which the table "
+            "requires. Nothing was written. Run `ALTER TABLE ... ALTER COLUMN ... DROP NOT NULL`, "
+            "then run again."
+        )
+    return missing
+
+
 def fields(columns: Iterable[Column]) -> list[bigquery.SchemaField]:
     """Return the columns for the API.
 
@@ -204,7 +246,9 @@ def fields(columns: Iterable[Column]) -> list[bigquery.SchemaField]:
     ]
 
 
-def missing_columns(table: str, expected: Sequence[Column], actual: dict[str, str]) -> list[Column]:
+def missing_columns(
+    table: str, expected: Sequence[Column], actual: Mapping[str, str]
+) -> list[Column]:
     """Return the expected columns that the table lacks. Column names ignore case, as in BigQuery.
 
     Args:
@@ -217,7 +261,7 @@ def missing_columns(table: str, expected: Sequence[Column], actual: dict[str, st
     """
     there = {name.lower(): kind for name, kind in actual.items()}
     wrong = [
-        f"{column.name} is {there[column.name.lower()]} in the table and {column.type} in the batch"
+        f"{column.name} is {there[column.name.lower()]} in the table and must be {column.type}"
         for column in expected
         if column.name.lower() in there and not _fits(column, there[column.name.lower()])
     ]
@@ -229,9 +273,10 @@ def missing_columns(table: str, expected: Sequence[Column], actual: dict[str, st
     return [column for column in expected if column.name.lower() not in there]
 
 
-def is_json_as_text(column: Column, actual: dict[str, str]) -> bool:
+def is_json_as_text(column: Column, actual: Mapping[str, str]) -> bool:
     """Return whether a JSON column is STRING in the table, as in tables of an older sync."""
-    return column.type is ColumnType.JSON and actual.get(column.name) == "STRING"
+    kinds = {name.lower(): kind for name, kind in actual.items()}
+    return column.type is ColumnType.JSON and kinds.get(column.name.lower()) == "STRING"
 
 
 def _fits(column: Column, actual: str) -> bool:
@@ -239,7 +284,12 @@ def _fits(column: Column, actual: str) -> bool:
 
 
 def _types(table: bigquery.Table) -> dict[str, str]:
-    return {
-        field.name: _STANDARD_NAMES.get(field.field_type.upper(), field.field_type.upper())
-        for field in table.schema
-    }
+    return {field.name: _type_of(field) for field in table.schema}
+
+
+def _type_of(field: bigquery.SchemaField) -> str:
+    """Return the type as a statement writes it: a list or a limit of length is another type."""
+    kind = _STANDARD_NAMES.get(field.field_type.upper(), field.field_type.upper())
+    if field.max_length is not None:
+        kind = f"{kind}({field.max_length})"
+    return f"ARRAY<{kind}>" if field.mode == "REPEATED" else kind

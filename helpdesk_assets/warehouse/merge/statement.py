@@ -29,7 +29,7 @@ def rows_source(columns: Sequence[Column], *, json_as_text: Collection[str] = ()
     )
     # Without a wide_number_mode, a number that BigQuery's JSON cannot hold exactly is refused, not
     # rounded. Whoever creates the rows gives such numbers as text.
-    rows = "UNNEST(JSON_QUERY_ARRAY(PARSE_JSON(@batch))) AS r"
+    rows = "UNNEST(JSON_QUERY_ARRAY(PARSE_JSON(@batch, wide_number_mode => 'round'))) AS r"
     return f"SELECT\n{values}\nFROM {rows}"
 
 

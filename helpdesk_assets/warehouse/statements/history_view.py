@@ -33,7 +33,9 @@ def view_query(dataset: Dataset, *, json_as_text: bool) -> str:
         json_as_text: the tickets table is an adopted one whose raw_json is STRING.
     """
     columns = ", ".join((*_PLAIN, "deletedTime"))
-    raw_json = "SAFE.PARSE_JSON(T.raw_json)" if json_as_text else "T.raw_json"
+    raw_json = (
+        "SAFE.PARSE_JSON(T.raw_json, wide_number_mode => 'round')" if json_as_text else "T.raw_json"
+    )
     own = ", ".join(f"T.{name}" for name in (*_PLAIN, "deletedTime"))
     changes = dataset.table(tables.RAW_TICKET_CHANGES.name)
     shown = ",\n".join(f"  {name}" for name in _PLAIN)

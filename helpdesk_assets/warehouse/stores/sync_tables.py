@@ -124,15 +124,19 @@ class SyncTables:
         """Return what says whether the dataset takes what a run writes."""
         return DatasetWriteAccess(self._client)
 
+    def check_columns(self) -> None:
+        """Fail if a table has a column of another type; no query job."""
+        for spec in tables.SYNC_TABLES:
+            self._schema.check(spec)
+
     def adopted_until(self) -> datetime | None:
         """Return where an older sync's tickets table ends; None if there is no such table.
 
         A table with our own columns is not adopted: a first load that died left it, and its newest
         row says nothing about earlier changes.
         """
-        if not self._schema.exists(tables.TICKETS):
-            return None
-        if tables.CONTENT_HASH.name in self._schema.columns(tables.TICKETS):
+        held = {name.lower() for name in self._schema.columns(tables.TICKETS)}
+        if tables.CONTENT_HASH.name in held or "modifiedtime" not in held:
             return None
         outcome = self._client.run(
             batch.newest_stored(self._dataset), run_id="adopt", step="tickets"

@@ -40,6 +40,45 @@ def test_numbers_are_exact_or_kept_as_text(text: str, value: Any) -> None:
     assert len(heard) == isinstance(value, str)
 
 
+# Doubles that BigQuery prints with more digits than Python, and so refuses as Python writes them.
+PRINTED_OTHERWISE = {
+    "0.915908": "0.9159080000000001",
+    "67.174118": "67.17411800000001",
+    "-67.174118": "-67.17411800000001",
+    "22.770092": "22.770092000000002",
+    "13.7391432": "13.739143199999999",
+    "286954.5962": "286954.59620000003",
+    "297.3344693281405": "297.33446932814047",
+    "1685019801.1016695": "1685019801.1016696",
+    "0.2002386475503002": "0.20023864755030019",
+    "1.980425416415787e+16": "1.9804254164157872E+16",
+}
+
+
+@pytest.mark.parametrize("text", PRINTED_OTHERWISE)
+def test_double_is_written_as_bigquery_prints_it(text: str) -> None:
+    heard: list[None] = []
+    value = parse(f'{{"n":[{text}]}}'.encode(), lambda: heard.append(None))
+    stored, raw, _ = storable(value)
+    assert stored == {"n": [float(text)]}
+    assert raw == f'{{"n":[{PRINTED_OTHERWISE[text]}]}}'
+    assert json.loads(raw) == stored
+    assert heard == []
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_any_double_stays_the_same_double(number: float) -> None:
+    raw = storable(parse(repr(number).encode()))[1]
+    assert repr(json.loads(raw)) == repr(number)
+    assert storable(parse(f'[{number!r},"\\ud800"]'.encode()))[1] == f'[{raw},"\ufffd"]'
+
+
+@given(st.floats(min_value=-180, max_value=180), st.integers(min_value=0, max_value=9))
+def test_any_rounded_double_stays_the_same_double(number: float, places: int) -> None:
+    number = round(number, places)
+    assert repr(json.loads(storable(parse(repr(number).encode()))[1])) == repr(number)
+
+
 @given(st.decimals(allow_nan=False, allow_infinity=False) | st.integers().map(Decimal))
 def test_numbers_keep_their_value(number: Decimal) -> None:
     kept = parse(str(number).encode())

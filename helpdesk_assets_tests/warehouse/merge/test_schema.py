@@ -10,7 +10,12 @@ from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
-from helpdesk_assets.warehouse.merge.schema import Schema, missing_columns
+from helpdesk_assets.warehouse.merge.schema import (
+    Schema,
+    _types,
+    is_json_as_text,
+    missing_columns,
+)
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType, JobUsage
 
 NEW = Column("channel", ColumnType.STRING, "Where it came in.")
@@ -91,9 +96,61 @@ def test_changed_type_is_rejected_by_name(warehouse: BigQueryClient) -> None:
     changed = replace(tables.TICKETS.columns[1], type=ColumnType.INT64)
     with pytest.raises(SchemaMismatch) as refused:
         schema.ensure(tables.TICKETS, [changed])
-    assert "Table tickets: subject is STRING in the table and INT64 in the batch" in str(
-        refused.value
-    )
+    assert "Table tickets: subject is STRING in the table and must be INT64" in str(refused.value)
+
+
+STRING, FIELD = ColumnType.STRING, bigquery.SchemaField
+
+
+@pytest.mark.parametrize(
+    ("schema", "why"),
+    [
+        ([FIELD("own", "STRING")], "Table sync_state has no column sync_name, by which"),
+        ([FIELD("sync_name", "STRING", "REPEATED")], "sync_name is ARRAY<STRING> in the table"),
+        (
+            [FIELD("Sync_Name", "STRING"), FIELD("VERSION", "FLOAT")],
+            "version is FLOAT64 in the table",
+        ),
+        (
+            [FIELD("sync_name", "STRING"), FIELD("own", "DATE", "REQUIRED")],
+            "no row of ours has own, which",
+        ),
+    ],
+)
+def test_unusable_table_is_rejected_by_name(
+    warehouse: BigQueryClient, schema: list[bigquery.SchemaField], why: str
+) -> None:
+    table = bigquery.Table(warehouse.dataset.table_id("sync_state"), schema)
+    warehouse.create_table(table)
+    for step in (Schema(warehouse).check, Schema(warehouse).ensure):
+        with pytest.raises(SchemaMismatch, match=why):
+            step(tables.SYNC_STATE)
+
+
+def test_limited_text_is_another_type() -> None:
+    limited = bigquery.SchemaField("note", "STRING", max_length=10)
+    assert _types(bigquery.Table("p.d.t", [limited])) == {"note": "STRING(10)"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        ([Column("a", STRING), Column("A", STRING)], "columns a and A have one name"),
+        ([Column("_PARTITIONDATE", STRING)], "column _PARTITIONDATE begins like a column of"),
+        ([Column("__root__x", STRING)], "column __root__x begins like"),
+        ([Column("a b", STRING)], "'a b' is no name of a column"),
+    ],
+)
+def test_names_that_bigquery_refuses_create_nothing(
+    warehouse: BigQueryClient, columns: list[Column], why: str
+) -> None:
+    with pytest.raises(SchemaMismatch, match=why):
+        Schema(warehouse).ensure(tables.SYNC_STATE, columns)
+    assert not Schema(warehouse).exists(tables.SYNC_STATE)
+
+
+def test_json_as_text_ignores_case() -> None:
+    assert is_json_as_text(Column("raw_json", ColumnType.JSON), {"RAW_JSON": "STRING"})
 
 
 def test_column_names_ignore_case() -> None:

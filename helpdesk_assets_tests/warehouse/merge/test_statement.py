@@ -276,7 +276,7 @@ def test_rows_are_read_from_one_text_parameter() -> None:
           CAST(JSON_VALUE(r, '$.bool') AS BOOL) AS `bool`,
           CAST(JSON_VALUE(r, '$.timestamp') AS TIMESTAMP) AS `timestamp`,
           IF(TO_JSON_STRING(JSON_QUERY(r, '$.json')) = 'null', NULL, JSON_QUERY(r, '$.json')) AS `json`
-        FROM UNNEST(JSON_QUERY_ARRAY(PARSE_JSON(@batch))) AS r
+        FROM UNNEST(JSON_QUERY_ARRAY(PARSE_JSON(@batch, wide_number_mode => 'round'))) AS r
     """)  # noqa: E501 - as it is sent
 
 

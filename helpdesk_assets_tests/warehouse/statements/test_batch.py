@@ -46,7 +46,7 @@ def test_small_batch_is_selected_by_its_versions() -> None:
             JSON_VALUE(v, '$.id') AS ticket_id,
             JSON_VALUE(v, '$.hash') AS _content_hash,
             CAST(JSON_VALUE(v, '$.seq') AS INT64) AS _seq
-          FROM UNNEST(JSON_QUERY_ARRAY(PARSE_JSON(@versions))) AS v
+          FROM UNNEST(JSON_QUERY_ARRAY(PARSE_JSON(@versions, wide_number_mode => 'round'))) AS v
         ) AS V
         ON B.ticket_id = V.ticket_id AND B._content_hash = V._content_hash
         WHERE B.ticket_id IN UNNEST(@ticket_ids)
