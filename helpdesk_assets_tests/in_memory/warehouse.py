@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from helpdesk_assets.errors import BatchGone, ConcurrentUpdate, WarehouseRefused
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest, Mode
+from helpdesk_assets.model.lease import Predecessor
 from helpdesk_assets.model.run_history import MAX_RECENT_RUNS, known_runs
 from helpdesk_assets.model.state import (
     Checkpoint,
@@ -27,10 +29,12 @@ from helpdesk_assets.warehouse.stores.merge_requests import (
     batch_gone,
     has_committed,
 )
+from helpdesk_assets.warehouse.stores.writer_lease import Clocks, WriterLease
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport
 from helpdesk_assets_tests.in_memory import counts, ledger
 from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, read_rows
 from helpdesk_assets_tests.in_memory.inventories import InMemoryInventories
+from helpdesk_assets_tests.in_memory.lease import InMemoryLeaseCell
 from helpdesk_assets_tests.in_memory.newer_wins import Row
 from helpdesk_assets_tests.in_memory.repeated_rows import remove_repeated
 
@@ -47,14 +51,34 @@ class InMemoryWarehouse:
         sync_name: str = "tickets",
         small_batch_bytes: int = 1_000_000,
         listing_delay: timedelta = MIN_LISTING_DELAY,
+        clocks: Clocks | None = None,
     ) -> None:
         self._dataset = dataset
+        self.writer_lease = WriterLease(
+            InMemoryLeaseCell(dataset),
+            sync_name=sync_name,
+            fence_off=self._fence_off,
+            clocks=clocks,
+            renew_every=None,
+        )
         self._listing_delay = listing_delay
         self.sync_name = sync_name
         self.small_batch_bytes = small_batch_bytes
 
     def read_state(self) -> SyncState | None:
         return self._dataset.states.get(self.sync_name)
+
+    def lease(
+        self, purpose: str, *, run_id: str, wait: timedelta | None = None
+    ) -> AbstractContextManager[None]:
+        return self.writer_lease.hold(purpose, run_id=run_id, wait=wait)
+
+    def _fence_off(self, gone: tuple[Predecessor, ...], run_id: str) -> None:
+        states = self._dataset.states
+        for each in gone:
+            states.setdefault(each.sync_name, SyncState(each.sync_name, None, 0))
+        for name, state in states.items():
+            states[name] = replace(state, fence=state.fence + 1)
 
     def adopted_until(self) -> datetime | None:
         return None

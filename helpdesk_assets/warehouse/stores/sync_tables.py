@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
 from helpdesk_assets.errors import HelpdeskAssetsError
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import BATCH_TTL, Manifest, Mode
 from helpdesk_assets.model.judging import Judging
+from helpdesk_assets.model.lease import LeaseRecord, Predecessor
 from helpdesk_assets.model.run_history import known_runs
 from helpdesk_assets.model.state import (
     Checkpoint,
@@ -35,12 +37,14 @@ from helpdesk_assets.warehouse.statements import batch, history_view
 from helpdesk_assets.warehouse.statements.run_counts import batch_counts_query
 from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
 from helpdesk_assets.warehouse.stores.inventories import InventoryTables
+from helpdesk_assets.warehouse.stores.lease_table import LeaseTable
 from helpdesk_assets.warehouse.stores.manual_state import write_manual_state
 from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest, MergeRequests
 from helpdesk_assets.warehouse.stores.repeated_rows import remove_repeated_rows
 from helpdesk_assets.warehouse.stores.run_log import RunLog
 from helpdesk_assets.warehouse.stores.state import StateTable, rows_gone
 from helpdesk_assets.warehouse.stores.webhook_history import read_days
+from helpdesk_assets.warehouse.stores.writer_lease import Clocks, WriterLease
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport, TableSpec
 
 log = logging.getLogger(__name__)
@@ -61,6 +65,7 @@ class SyncTables:
         small_batch_bytes: int,
         history_days: int | None = None,
         listing_delay: timedelta = MIN_LISTING_DELAY,
+        clocks: Clocks | None = None,
     ) -> None:
         """Bind the tables to a dataset.
 
@@ -70,6 +75,7 @@ class SyncTables:
             small_batch_bytes: batches up to this size are sent as parameters.
             history_days: how long ticket versions are kept; 0: for ever, None: as the table has it.
             listing_delay: how long the helpdesk's lists may show a deleted ticket.
+            clocks: time and chance, for the lease.
         """
         self._client = client
         self._dataset = client.dataset
@@ -81,6 +87,9 @@ class SyncTables:
         self._runs = RunLog(client, sync_name)
         self._history_days = history_days
         self.requests = MergeRequests(client, self._state, listing_delay)
+        self._lease = WriterLease(
+            LeaseTable(client), sync_name=sync_name, fence_off=self._fence_off, clocks=clocks
+        )
         self.small_batch_bytes = small_batch_bytes
 
     @classmethod
@@ -102,6 +111,19 @@ class SyncTables:
     def read_state(self) -> SyncState | None:
         """Return the state row; None before the first run or checkpoint."""
         return self._state.read()
+
+    def lease(
+        self, purpose: str, *, run_id: str, wait: timedelta | None = None
+    ) -> AbstractContextManager[None]:
+        """Be the only one inside the block who writes tickets, versions and missed updates."""
+        return self._lease.hold(purpose, run_id=run_id, wait=wait)
+
+    def writer(self) -> LeaseRecord | None:
+        """Return who writes now, None if nobody does; no query job."""
+        return self._lease.writer()
+
+    def _fence_off(self, gone: tuple[Predecessor, ...], run_id: str) -> None:
+        """Let no earlier holder close."""
 
     def has_closed(self) -> bool:
         """Return whether a run of any sync of the dataset has closed; no query job."""
