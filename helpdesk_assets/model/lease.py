@@ -78,7 +78,7 @@ def _stat(pid: int) -> tuple[str, str]:
     """Return a process's state and start, both empty if there is none."""
     # The program's name is in brackets, and may have brackets and spaces of its own.
     fields = _text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
-    return (fields[0], fields[19]) if len(fields) > 19 else ("", "")  # noqa: PLR2004
+    return (fields[0], fields[19]) if len(fields) > 19 else ("", "")
 
 
 def _text(path: Path) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tenacity
 from google.api_core import exceptions as google
 from google.cloud import bigquery
 
+from helpdesk_assets.errors import WarehouseUnavailable
 from helpdesk_assets.warehouse.bigquery.errors import is_transient
 from helpdesk_assets.warehouse.bigquery.job_ids import JobName
 from helpdesk_assets.warehouse.bigquery.table_api import Deadlines, TableApi
@@ -26,6 +27,8 @@ from helpdesk_assets.warehouse.table_spec import JobUsage
 # statements for one table usually lasts, shorter than a run's patience.
 MAX_TRIES = 8
 MAX_WAIT = 32.0
+# Between two looks at a job that was cancelled.
+CANCEL_PAUSE = 2.0
 
 
 class JobApi(TableApi):
@@ -119,6 +122,29 @@ class JobApi(TableApi):
         except google.GoogleAPICallError as error:
             raise _JobAlreadyFailed(error) from error
         return job
+
+    def unfinished_jobs(self) -> Iterator[Any]:
+        """Yield the jobs that wait or run, of the identity that asks."""
+        with self.translate_errors("listing jobs"):
+            for state in ("pending", "running"):
+                yield from self._client.list_jobs(
+                    state_filter=state, retry=self._retry(), timeout=self._deadlines.request
+                )
+
+    def end_job(self, job: Any) -> None:
+        """Cancel a job, and wait until it has ended one way or the other."""
+        waited = 0.0
+        with self.translate_errors(f"cancelling job {job.job_id}"):
+            job.cancel(retry=self._retry(), timeout=self._deadlines.request)
+            while job.state != "DONE":
+                if waited >= self._deadlines.job:
+                    raise WarehouseUnavailable(
+                        f"Job {job.job_id} was cancelled and still runs after {waited:.0f} s. "
+                        "Nothing of this run is lost; run it again."
+                    )
+                self._sleep(CANCEL_PAUSE)
+                waited += CANCEL_PAUSE
+                job.reload(retry=self._retry(), timeout=self._deadlines.request)
 
     def _backoff(self, state: tenacity.RetryCallState) -> float:
         return self._rng() * min(MAX_WAIT, 2.0 ** (state.attempt_number - 1))

@@ -7,8 +7,8 @@ the same writer.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from helpdesk_assets.errors import HelpdeskAssetsError
@@ -30,6 +30,7 @@ from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.base import Ground, ManualState
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.bigquery.jobs_of_others import end_jobs_of
 from helpdesk_assets.warehouse.merge.schema import Schema, is_json_as_text
 from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.merge.writer import TableWriter
@@ -112,18 +113,22 @@ class SyncTables:
         """Return the state row; None before the first run or checkpoint."""
         return self._state.read()
 
-    def lease(
-        self, purpose: str, *, run_id: str, wait: timedelta | None = None
-    ) -> AbstractContextManager[None]:
+    @contextmanager
+    def lease(self, purpose: str, *, run_id: str, wait: timedelta | None = None) -> Iterator[None]:
         """Be the only one inside the block who writes tickets, versions and missed updates."""
-        return self._lease.hold(purpose, run_id=run_id, wait=wait)
+        hold = self._lease.hold(purpose, run_id=run_id, wait=wait)
+        with hold, self._client.before_each_write(self._lease.check):
+            yield
 
     def writer(self) -> LeaseRecord | None:
         """Return who writes now, None if nobody does; no query job."""
         return self._lease.writer()
 
     def _fence_off(self, gone: tuple[Predecessor, ...], run_id: str) -> None:
-        """Let no earlier holder close."""
+        """Let no earlier holder close, and end what it has left running."""
+        self._schema.ensure(tables.SYNC_STATE)
+        self._state.fence_off(gone, run_id)
+        end_jobs_of(self._client, {each.run_id for each in gone})
 
     def has_closed(self) -> bool:
         """Return whether a run of any sync of the dataset has closed; no query job."""
@@ -135,7 +140,7 @@ class SyncTables:
 
     def checkpoint_store(self, run_id: str) -> CheckpointTable:
         """Return where that run saves its checkpoints."""
-        return CheckpointTable(self._client, sync_name=self._sync_name, run_id=run_id)
+        return CheckpointTable(self._client, self._lease, sync_name=self._sync_name, run_id=run_id)
 
     def inventories(self) -> InventoryTables:
         """Return the tables of reconciliations."""
@@ -174,6 +179,7 @@ class SyncTables:
 
     def adopt(self, account: Account, *, run_id: str) -> None:
         """Give the dataset to an account; the syncs of others lose their watermarks."""
+        self._lease.check()
         self._schema.ensure(tables.SYNC_STATE)
         self._state.adopt(account, run_id=run_id)
         self.claim(account.digest)
@@ -213,6 +219,7 @@ class SyncTables:
         return self._write(tables.TICKETS, self.requests.tickets(manifest), manifest)
 
     def _write(self, spec: TableSpec, request: MergeRequest, manifest: Manifest) -> MergeReport:
+        self._lease.check()
         return request.write(self._writer, spec, run_id=manifest.run_id)
 
     def commit_run(
@@ -222,6 +229,7 @@ class SyncTables:
 
         A run over a range leaves the state row alone and only counts.
         """
+        self._lease.check()
         self.requests.expect_batch(manifest)
         judging = self.requests.judging_of_run(manifest, webhooks)
         if manifest.is_range:
@@ -245,6 +253,7 @@ class SyncTables:
         self, manifest: Manifest, counts: RunCounts
     ) -> tuple[RepeatedRows, ...]:
         """Keep one row of each key in every table of which the run counted repeated keys."""
+        self._lease.check()
         return remove_repeated_rows(self._client, manifest, counts)
 
     def find_live_tickets(
@@ -299,6 +308,7 @@ class SyncTables:
         Raises:
             ConcurrentUpdate: the row is no longer the `expected` one.
         """
+        self._lease.check()
         self._schema.ensure(tables.SYNC_STATE)
         state = write_manual_state(self._client, self._sync_name, manual_state, expected)
         self._log_run(state, attempt=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -17,6 +18,7 @@ from helpdesk_assets.warehouse.statements.sync_state import manual_state_stateme
 from helpdesk_assets.warehouse.stores.state import StateTable
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets_tests.batches import NOON
+from helpdesk_assets_tests.leases import one_writer
 from helpdesk_assets_tests.warehouse.statements.test_batch import DATASET
 from helpdesk_assets_tests.warehouse.stores.test_checkpoints import BEGUN
 from helpdesk_assets_tests.warehouse.stores.test_run_log import NO_WEBHOOKS, logged, quiet_run
@@ -31,10 +33,11 @@ BACK = ManualState(
 
 
 @pytest.fixture
-def sync_tables(warehouse: BigQueryClient) -> SyncTables:
+def sync_tables(warehouse: BigQueryClient) -> Iterator[SyncTables]:
     made = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
     made.prepare()
-    return made
+    with one_writer(made):
+        yield made
 
 
 def test_sql_statement() -> None:
