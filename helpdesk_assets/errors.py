@@ -5,7 +5,7 @@
 | `UserError` and below | stop; a person changes a setting, right or table; no retry helps |
 | `RetryableError` and below | nothing is half-written; the same run may succeed later |
 | `DataRefused` and below | stop; a row is invalid; the message names it |
-| `ConcurrentUpdate` | stop; another run moved the state; the next run starts from there |
+| `ConcurrentUpdate` and below | stop; another run moved the state; the next run starts from there |
 
 The refinements of `EndpointFailed` are beside their only users: `TransientError` and its own in
 providers/client/errors.py, and `PageOutOfRange` in providers/freshdesk/account.py. The receiver's
@@ -117,6 +117,10 @@ class WarehouseUnavailable(RetryableError):
     """BigQuery did not answer, kept failing, took too long, or does not take it at the moment."""
 
 
+class WriterBusy(RetryableError):
+    """Another process writes the dataset's tickets, and had not finished when the wait was over."""
+
+
 class AlertNotDelivered(RetryableError):
     """A channel could not take a message: no connection, a limit, or a failure on its side."""
 
@@ -147,3 +151,7 @@ class WindowTooDense(DataRefused):
 
 class ConcurrentUpdate(HelpdeskAssetsError):
     """Compare-and-set on the state row failed: another run moved it in between."""
+
+
+class LeaseLost(ConcurrentUpdate):
+    """Another process took over the right to write while this one gave no sign of life."""

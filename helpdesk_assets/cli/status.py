@@ -11,6 +11,7 @@ import click
 
 from helpdesk_assets.cli.connections import open_tables
 from helpdesk_assets.formatting import format_age, format_iso, format_time
+from helpdesk_assets.model.lease import LeaseRecord
 from helpdesk_assets.model.run_history import known_runs
 from helpdesk_assets.model.state import Checkpoint, RunRecord, SyncState
 from helpdesk_assets.model.webhooks import JudgedBy, WebhookCounts
@@ -26,6 +27,7 @@ class Status:
     """What `status` shows. `state` is None before the first run or checkpoint.
 
     `ground_reason` is what is wrong with the tables; the next run reads everything then.
+    `writer` is who writes tickets just now; nobody if None.
     `missed`: how many missed updates were recorded lately, None if nothing is known of webhooks.
     """
 
@@ -34,6 +36,7 @@ class Status:
     missed: int | None
     now: datetime
     ground_reason: str | None = None
+    writer: LeaseRecord | None = None
 
     @property
     def runs(self) -> tuple[RunRecord, ...]:
@@ -64,9 +67,10 @@ def read_status(settings: Settings) -> Status:
         # Before a run has closed, the ledger may not exist yet, only a checkpoint.
         missed = tables.missed_in_last_hours(HOURS) if state and state.version else 0
         ground_reason = full_load_reason(state, tables.ground())
+        writer = tables.writer()
     is_known = missed > 0 or (state is not None and state.facts.webhooks.is_judged)
     known = missed if is_known else None
-    return Status(settings.sync_name, state, known, datetime.now(UTC), ground_reason)
+    return Status(settings.sync_name, state, known, datetime.now(UTC), ground_reason, writer)
 
 
 def to_json_object(status: Status) -> dict[str, Any]:
@@ -81,6 +85,7 @@ def to_json_object(status: Status) -> dict[str, Any]:
         ),
         "rows": state.facts.rows if state else None,
         "tables_changed": status.ground_reason,
+        "writer": status.writer.holder if status.writer else None,
         "missed_last_24_hours": status.missed,
         "webhooks": state.facts.webhooks.text if state else None,
         "checkpoint": _checkpoint(state.checkpoint) if state and state.checkpoint else None,
@@ -117,6 +122,8 @@ def _print(status: Status, state: SyncState) -> None:
     facts = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
     facts.add_row("sync", status.sync_name)
     facts.add_row("watermark", _watermark(state, status.now))
+    if status.writer:
+        facts.add_row("writer", status.writer.describe(status.now))
     if checkpoint := state.checkpoint:
         share = "" if checkpoint.share is None else f" ({checkpoint.share:.0%} of the window)"
         stored_text = (

@@ -44,7 +44,9 @@ def _adopt(settings: Settings) -> None:
             click.echo("The dataset is this account's already; nothing to adopt.", err=True)
             return
         click.echo(effect, err=True)
-        connections.tables.adopt(account, run_id=uuid.uuid4().hex)
+        run_id = uuid.uuid4().hex
+        with connections.tables.lease("adoption", run_id=run_id):
+            connections.tables.adopt(account, run_id=run_id)
 
 
 def run_and_report(sync_request: SyncRequest, *, as_json: bool) -> None:
@@ -57,6 +59,7 @@ def run_and_report(sync_request: SyncRequest, *, as_json: bool) -> None:
             sync_request,
             SyncPolicy.from_settings(settings),
             run_id=uuid.uuid4().hex,
+            purpose="repair" if sync_request.is_repair else "sync",
             on_page=listener.on_page,
             on_phase=listener.on_phase,
         )

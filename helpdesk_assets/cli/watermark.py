@@ -45,6 +45,7 @@ def move_watermark(to: datetime, *, confirmed: bool) -> bool:
 
     Raises:
         UserError: the time is ahead of the helpdesk's clock.
+        WriterBusy: a run wrote tickets for longer than one waits.
         ConcurrentUpdate: a run moved the watermark in between.
     """
     settings = load_settings()
@@ -66,7 +67,8 @@ def move_watermark(to: datetime, *, confirmed: bool) -> bool:
             run_id=uuid.uuid4().hex,
             reason=f"set from {format_time(current) if current else 'none'}",
         )
-        tables.set_manually(manual_state, state)
+        with tables.lease("watermark", run_id=manual_state.run_id):
+            tables.set_manually(manual_state, state)
     click.echo(f"The watermark is {format_time(to)}.")
     return True
 
@@ -76,6 +78,7 @@ def rebuild(*, confirmed: bool) -> bool:
 
     Raises:
         UserError: nothing is wrong with the state row, or the log is empty.
+        WriterBusy: a run wrote tickets for longer than one waits.
         ConcurrentUpdate: a run created the row in between.
     """
     settings = load_settings()
@@ -103,7 +106,8 @@ def rebuild(*, confirmed: bool) -> bool:
             run_id=uuid.uuid4().hex,
             reason=f"rebuilt from run {record.run_id}",
         )
-        tables.set_manually(manual_state, state)
+        with tables.lease("watermark", run_id=manual_state.run_id):
+            tables.set_manually(manual_state, state)
     click.echo(f"The watermark is {format_time(record.watermark) if record.watermark else 'none'}.")
     return True
 

@@ -1,4 +1,4 @@
-"""Run bqemulator with four changes: no threads, cached translations, no copies, counted rows.
+"""Run bqemulator with five changes: no threads, caches, no copies, counted rows, compared etags.
 
 Its threads share one connection to its data. It reads a table's rows in a separate thread, and got
 those of a statement that ran at the same time: of 120 reads beside as many statements, 7 to 12 were
@@ -14,6 +14,8 @@ which this project does not make. Without the copies it cannot answer them.
 Its metadata counts a table's rows only after a load, not after a statement, as the service does. So
 they are counted whenever the metadata is asked for.
 
+It changes a table whatever etag the request names, so two could both win. The etags are compared.
+
 Runs inside the stand-in's process. Must know nothing of the project but how staging tables are
 named.
 """
@@ -27,6 +29,8 @@ from functools import lru_cache
 from typing import Any
 
 CACHED = 500
+# Of the function that makes a table of a request: the last is the table before.
+ARGUMENTS_OF_A_CHANGE = 5
 # Functions of the stand-in that only classify a statement.
 CLASSIFIERS = frozenset(
     {
@@ -54,6 +58,7 @@ def main() -> None:
     vars(routing)["run_in_threadpool"] = _run_inline
     _cache_translations()
     _count_rows()
+    _compare_etags()
     serve()
 
 
@@ -78,6 +83,36 @@ def _count_rows() -> None:
         return body
 
     vars(tables)["_table_to_rest"] = described
+
+
+def _compare_etags() -> None:
+    """Refuse to change a table that is no longer the one that the request names."""
+    from bqemulator.api.routes import tables
+    from bqemulator.domain.errors import DomainError
+
+    change = vars(tables)["_rest_to_table_meta"]
+
+    class PreconditionFailed(DomainError):
+        http_status = 412
+        bq_reason = "conditionNotMet"
+        grpc_status_name = "FAILED_PRECONDITION"
+
+    def changed(*arguments: Any) -> Any:
+        *others, before = (
+            arguments if len(arguments) == ARGUMENTS_OF_A_CHANGE else (*arguments, None)
+        )
+        if before is not None:
+            handler = sys._getframe(1).f_locals  # noqa: SLF001 - it has the request
+            # Another request may have changed the table while this one's body was read.
+            before = handler["ctx"].catalog.get_table(*others[:2], before.table_id) or before
+            expected = handler["request"].headers.get("if-match")
+            if expected not in (None, before.etag):
+                raise PreconditionFailed(
+                    f"Table {before.table_id} has changed: Precondition Failed"
+                )
+        return change(*others, before)
+
+    vars(tables)["_rest_to_table_meta"] = changed
 
 
 def _cache_translations() -> None:

@@ -231,6 +231,7 @@ class SyncState:
         account: digest of that account.
         mapping: the provider's version of how fields fill columns, of the last run; None: not said.
         tickets_created: when the tickets table was made that the last run closed over.
+        fence: counts the writers that gave no sign of life and were replaced; they close no more.
         damaged: the columns of the row that cannot be read and so count as empty, and that there
             are several rows.
     """
@@ -252,6 +253,7 @@ class SyncState:
     provider: str = ""
     account: str = ""
     mapping: int | None = None
+    fence: int = 0
     damaged: tuple[str, ...] = ()
 
     @property

@@ -59,6 +59,7 @@ def backfill(
         SyncRequest(since=since, until=end),
         replace(policy, webhooks=replace(policy.webhooks, enabled=False)),
         run_id=run_id,
+        purpose="backfill",
         on_page=on_page,
     )
 

@@ -36,6 +36,9 @@ from helpdesk_assets.settings import Settings
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.base import Warehouse
 
+# What those who wait for it are told.
+PURPOSE = "reconciliation"
+
 
 @dataclass(frozen=True, slots=True)
 class ReconcilePolicy:
@@ -153,6 +156,7 @@ def reconcile(
         UserError: no run has committed a watermark yet.
         AccountMismatch: the dataset holds the tickets of another account.
         WarehouseRefused: the dataset would not take or keep what is written.
+        WriterBusy: somebody else wrote tickets for longer than one waits.
         EndpointFailed, CredentialsRefused: as `Helpdesk.inventory` and `Helpdesk.ticket`.
     """
     started, calls, used = monotonic(), helpdesk.use.calls, warehouse.use
@@ -165,9 +169,11 @@ def reconcile(
     with Spool(warehouse.small_batch_bytes) as entries:
         sweep_id = batch_id(now(), run_id, attempt)
         snapshot = read_inventory(helpdesk, entries, sweep_id, run_id, on_page)
-        row_counts = store.store(snapshot, entries)
-    cutoffs = cutoffs_of(snapshot, watermark, helpdesk.capabilities, policy.listing_delay)
-    store.compare(snapshot, cutoffs)
+        cutoffs = cutoffs_of(snapshot, watermark, helpdesk.capabilities, policy.listing_delay)
+        # Nobody writes a batch half while the two are compared.
+        with warehouse.lease(PURPOSE, run_id=run_id):
+            row_counts = store.store(snapshot, entries)
+            store.compare(snapshot, cutoffs)
     found = store.difference_counts(snapshot)
     gone = sum(each.count for each in found if each.kind is DifferenceKind.DELETED)
     refused = refusal_reason(snapshot, row_counts, gone, policy.max_delete_share)
@@ -175,7 +181,8 @@ def reconcile(
     if found and not policy.dry_run:
         kinds = {each.kind for each in found} - ({DifferenceKind.DELETED} if refused else set())
         repaired = _repair(helpdesk, warehouse, snapshot, policy, kinds)
-        store.record_outcomes(snapshot, deletions_verified=refused is None)
+        with warehouse.lease(PURPOSE, run_id=run_id):
+            store.record_outcomes(snapshot, deletions_verified=refused is None)
         found = store.difference_counts(snapshot)
     store.purge(snapshot)
     use = warehouse.use.since(used)

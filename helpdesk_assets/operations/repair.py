@@ -119,6 +119,7 @@ def repair_tickets(
     Raises:
         AccountMismatch: the dataset holds the tickets of another account.
         WarehouseRefused: the dataset would not take or keep what is written.
+        WriterBusy: somebody else wrote tickets for longer than one waits.
         EndpointFailed, CredentialsRefused: as `Helpdesk.ticket`. Chunks merged before stay.
     """
     account = check_account(warehouse, helpdesk.capabilities)
@@ -227,13 +228,14 @@ class _Chunk:
         if not manifest.rows:
             return RepairReport()
         try:
-            write_batch(self._warehouse, manifest, spool, webhooks)
-            counts = self._warehouse.count_batch(manifest)
-            # Each ticket is asked once: more outcomes than tickets are those of repeated rows.
-            if repeated := max(0, counts.tickets - manifest.rows):
-                counted = replace(counts, repeated_keys=repeated)
-                heal_repeated_rows(self._warehouse, manifest, counted)
+            with self._warehouse.lease("repair", run_id=self._run_id):
+                write_batch(self._warehouse, manifest, spool, webhooks)
                 counts = self._warehouse.count_batch(manifest)
+                # Each ticket is asked once: more outcomes than tickets are those of repeated rows.
+                if repeated := max(0, counts.tickets - manifest.rows):
+                    counted = replace(counts, repeated_keys=repeated)
+                    heal_repeated_rows(self._warehouse, manifest, counted)
+                    counts = self._warehouse.count_batch(manifest)
         finally:
             self._warehouse.drop_staging(manifest)
         return RepairReport(

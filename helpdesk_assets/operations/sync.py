@@ -216,6 +216,7 @@ def run_sync(
     policy: SyncPolicy,
     *,
     run_id: str,
+    purpose: str = "sync",
     on_page: Callable[[Progress], None] = lambda _: None,
     on_phase: Callable[[str], None] = lambda _: None,
     monotonic: Callable[[], float] = time.monotonic,
@@ -228,12 +229,14 @@ def run_sync(
         sync_request: what the user asked for.
         policy: overlap, webhooks and checkpoints.
         run_id: names the run in every table.
+        purpose: what it is for those who wait for it.
         on_page: called after every page.
         on_phase: called with `fetch`, `store`, `missed`, `merge` and `close` as each is done.
         monotonic: seconds, for the report.
 
     Raises:
         HelpdeskAssetsError: as `fetch_batch` and `write_batch`.
+        WriterBusy: another run, or what else writes tickets, had not finished in time.
         ConcurrentUpdate: another run has moved the watermark meanwhile; nothing is lost.
     """
     seconds: dict[str, float] = {}
@@ -251,9 +254,11 @@ def run_sync(
         )
         manifest = batch.manifest
         done("fetch")
-        written = write_batch(warehouse, manifest, spool, policy.webhooks, on_phase=done)
-    counted, state = warehouse.commit_run(manifest, policy.webhooks)
-    facts = heal_repeated_rows(warehouse, manifest, counted)
+        # Not while the helpdesk is read: a full load takes hours, and others could not write.
+        with warehouse.lease(purpose, run_id=run_id):
+            written = write_batch(warehouse, manifest, spool, policy.webhooks, on_phase=done)
+            counted, state = warehouse.commit_run(manifest, policy.webhooks)
+            facts = heal_repeated_rows(warehouse, manifest, counted)
     done("close")
     use = warehouse.use.since(used)
     return SyncReport(

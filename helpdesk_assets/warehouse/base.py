@@ -7,8 +7,9 @@ here knows SQL, a client or a table.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from helpdesk_assets.extract.checkpoint import CheckpointStore
@@ -155,6 +156,25 @@ class Warehouse(Protocol):
         """Give the dataset to an account.
 
         The syncs of others lose their watermarks, so that each reads everything again.
+        """
+        ...
+
+    def lease(
+        self, purpose: str, *, run_id: str, wait: timedelta | None = None
+    ) -> AbstractContextManager[None]:
+        """Be the only one inside the block who writes tickets, versions and missed updates.
+
+        Each method that writes them, or moves the state row, must be called inside. A block within
+        a block changes nothing.
+
+        Args:
+            purpose: what is written, for those who wait: `sync`, `repair` and so on.
+            run_id: on whose behalf.
+            wait: how long another writer is waited for; None: half an hour.
+
+        Raises:
+            WriterBusy: another one had not finished when the wait was over.
+            LeaseLost: raised by those methods, if another one has taken over meanwhile.
         """
         ...
 

@@ -268,6 +268,7 @@ SYNC_STATE = TableSpec(
         Column("account", STRING, "Digest of its provider, host and organisation."),
         Column("mapping", INT64, "Version of how the helpdesk's fields fill the columns."),
         Column("tickets_created", TIMESTAMP, "When the table tickets of that run was created."),
+        Column("fence", INT64, "Grows when a writer that gave no sign of life is replaced."),
     ),
     key=("sync_name",),
     merge_policy=MergePolicy.INSERT_ONLY,
@@ -306,6 +307,16 @@ SYNC_RUNS = TableSpec(
     partition_unit="MONTH",
     description="Every commit of a sync, once. The state can be rebuilt from it.",
 )
+
+WRITER_LEASE = TableSpec(
+    name="writer_lease",
+    columns=(Column("nothing", STRING, "No row is ever written: the description says it all."),),
+    key=("nothing",),
+    merge_policy=MergePolicy.INSERT_ONLY,
+    description="Empty. Who writes tickets stands here; nobody has written yet.",
+)
+# Only the holder of the lease writes these.
+LEASED_TABLES = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS)
 
 # A label of TICKETS. The state row may be lost, and the receiver writes none: so the table itself
 # says whose tickets it holds.

@@ -244,9 +244,10 @@ class Scenario:
             webhooks = self.settings.webhooks
 
             def steps() -> tuple[RunCounts, SyncState | None]:
-                sync_tables.merge_missed(manifest, webhooks)
-                sync_tables.merge_tickets(manifest)
-                return sync_tables.commit_run(manifest, webhooks)
+                with sync_tables.lease("sync", run_id=manifest.run_id):
+                    sync_tables.merge_missed(manifest, webhooks)
+                    sync_tables.merge_tickets(manifest)
+                    return sync_tables.commit_run(manifest, webhooks)
 
             self._attempt(True, steps)
 

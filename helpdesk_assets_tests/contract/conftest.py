@@ -12,6 +12,7 @@ from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.backends import Backend, BigQueryBackend, InMemoryBackend
 from helpdesk_assets_tests.contract.subject import Subject
 from helpdesk_assets_tests.datasets import fresh_dataset
+from helpdesk_assets_tests.leases import one_writer
 
 IN_MEMORY, STAND_IN = "in memory", "stand-in"
 
@@ -36,7 +37,8 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
         staging = settings.model_copy(update={"bigquery_small_batch_bytes": 1})
         with backend.connected(settings) as warehouse, backend.connected(staging) as other:
             warehouse.prepare()
-            yield Subject(warehouse, other, backend, settings, spools)
+            with one_writer(warehouse, other):
+                yield Subject(warehouse, other, backend, settings, spools)
 
 
 @contextmanager

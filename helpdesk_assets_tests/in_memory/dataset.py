@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,7 @@ from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.state import RunRecord, SyncState
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.stores.writer_lease import StoredLease
 from helpdesk_assets.warehouse.table_spec import (
     ColumnType,
     MergePolicy,
@@ -40,6 +42,8 @@ class InMemoryDataset:
         self.log: dict[tuple[int, str], RunRecord] = {}
         self.report = DatasetReport("in.memory", dataset=DatasetTraits())
         self.refusal: HelpdeskAssetsError | None = None
+        self.lease = StoredLease(None, object())
+        self.lock = threading.Lock()
 
     def create(self, name: str) -> dict[tuple[Any, ...], Row]:
         """Return the table's rows; make it if there is none."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from helpdesk_assets.errors import BatchGone, ConcurrentUpdate, WarehouseRefused
+from helpdesk_assets.errors import BatchGone, ConcurrentUpdate, WarehouseRefused, WriterBusy
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest, Mode
+from helpdesk_assets.model.lease import Predecessor
 from helpdesk_assets.model.run_history import MAX_RECENT_RUNS, known_runs
 from helpdesk_assets.model.state import (
     Checkpoint,
@@ -23,14 +25,17 @@ from helpdesk_assets.settings import MIN_LISTING_DELAY
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.base import Ground, ManualState
+from helpdesk_assets.warehouse.stores.checkpoints import MAX_WAIT
 from helpdesk_assets.warehouse.stores.merge_requests import (
     batch_gone,
     has_committed,
 )
+from helpdesk_assets.warehouse.stores.writer_lease import Clocks, WriterLease
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport
 from helpdesk_assets_tests.in_memory import counts, ledger
 from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, read_rows
 from helpdesk_assets_tests.in_memory.inventories import InMemoryInventories
+from helpdesk_assets_tests.in_memory.lease import InMemoryLeaseCell
 from helpdesk_assets_tests.in_memory.newer_wins import Row
 from helpdesk_assets_tests.in_memory.repeated_rows import remove_repeated
 from helpdesk_assets_tests.in_memory.write_access import InMemoryWriteAccess
@@ -48,8 +53,16 @@ class InMemoryWarehouse:
         sync_name: str = "tickets",
         small_batch_bytes: int = 1_000_000,
         listing_delay: timedelta = MIN_LISTING_DELAY,
+        clocks: Clocks | None = None,
     ) -> None:
         self._dataset = dataset
+        self._lease = WriterLease(
+            InMemoryLeaseCell(dataset),
+            sync_name=sync_name,
+            fence_off=self._fence_off,
+            clocks=clocks,
+            renew_every=None,
+        )
         self._listing_delay = listing_delay
         self.sync_name = sync_name
         self.small_batch_bytes = small_batch_bytes
@@ -59,6 +72,18 @@ class InMemoryWarehouse:
 
     def check_columns(self) -> None:
         """Columns have no types here."""
+
+    def lease(
+        self, purpose: str, *, run_id: str, wait: timedelta | None = None
+    ) -> AbstractContextManager[None]:
+        return self._lease.hold(purpose, run_id=run_id, wait=wait)
+
+    def _fence_off(self, gone: tuple[Predecessor, ...], run_id: str) -> None:
+        states = self._dataset.states
+        for each in gone:
+            states.setdefault(each.sync_name, SyncState(each.sync_name, None, 0))
+        for name, state in states.items():
+            states[name] = replace(state, fence=state.fence + 1)
 
     def adopted_until(self) -> datetime | None:
         return None
@@ -86,6 +111,7 @@ class InMemoryWarehouse:
         }
 
     def adopt(self, account: Account, *, run_id: str) -> None:
+        self._lease.check()
         for name, state in self._dataset.states.items():
             if state.account != account.digest:
                 self._dataset.states[name] = replace(
@@ -115,9 +141,10 @@ class InMemoryWarehouse:
         return checkpoint.staging in self._dataset.stagings
 
     def checkpoint_store(self, run_id: str) -> InMemoryCheckpoints:
-        return InMemoryCheckpoints(self._dataset, self)
+        return InMemoryCheckpoints(self._dataset, self, run_id)
 
     def merge_changes(self, manifest: Manifest, spool: Spool) -> MergeReport:
+        self._lease.check()
         spec, stagings = tables.RAW_TICKET_CHANGES, self._dataset.stagings
         if spool.rows and manifest.staging is not None:
             stagings[manifest.staging] = list(read_rows(spool, spec))
@@ -128,6 +155,7 @@ class InMemoryWarehouse:
         return self._dataset.merge(spec, stagings[manifest.staging])
 
     def merge_missed(self, manifest: Manifest, webhooks: WebhookPolicy) -> MergeReport:
+        self._lease.check()
         judging = ledger.judging(self._dataset, manifest, webhooks, self.read_state())
         is_judged = judging.by is not JudgedBy.NOTHING
         rows = list[Row]()
@@ -136,6 +164,7 @@ class InMemoryWarehouse:
         return self._dataset.merge(tables.MISSED_UPDATES, rows)
 
     def merge_tickets(self, manifest: Manifest) -> MergeReport:
+        self._lease.check()
         spec, now = tables.TICKETS, datetime.now(UTC)
         if not self._has_rows(manifest):
             return MergeReport(spec.name, 0, 0, 0)
@@ -156,6 +185,7 @@ class InMemoryWarehouse:
     def commit_run(
         self, manifest: Manifest, webhooks: WebhookPolicy
     ) -> tuple[RunCounts, SyncState | None]:
+        self._lease.check()
         self._has_rows(manifest)
         state = self.read_state()
         judging = ledger.judging(self._dataset, manifest, webhooks, state)
@@ -174,6 +204,7 @@ class InMemoryWarehouse:
     def remove_repeated_rows(
         self, manifest: Manifest, counts: RunCounts
     ) -> tuple[RepeatedRows, ...]:
+        self._lease.check()
         return remove_repeated(self._dataset, manifest, counts)
 
     def drop_staging(self, manifest: Manifest) -> None:
@@ -201,6 +232,8 @@ class InMemoryWarehouse:
         return tuple(newest[:limit])
 
     def set_manually(self, manual_state: ManualState, expected: SyncState | None) -> SyncState:
+        self._lease.check()
+        seen = self.read_state()
         state = SyncState(
             self.sync_name,
             manual_state.watermark,
@@ -216,6 +249,7 @@ class InMemoryWarehouse:
             provider=expected.provider if expected else "",
             account=expected.account if expected else "",
             mapping=expected.mapping if expected else None,
+            fence=seen.fence if seen else 0,
         )
         if not self.compare_and_set(expected.version if expected else 0, state):
             raise ConcurrentUpdate("A run has moved the watermark meanwhile. Nothing was changed.")
@@ -255,6 +289,7 @@ class InMemoryWarehouse:
             provider=manifest.provider or (seen.provider if seen else ""),
             account=manifest.account or (seen.account if seen else ""),
             mapping=_mapping(manifest),
+            fence=seen.fence if seen else 0,
         )
         if not self.compare_and_set(manifest.expected_version, state):
             raise ConcurrentUpdate("Another run has moved the watermark; run the sync again.")
@@ -273,9 +308,10 @@ class InMemoryWarehouse:
 class InMemoryCheckpoints:
     """A `CheckpointStore`."""
 
-    def __init__(self, dataset: InMemoryDataset, warehouse: InMemoryWarehouse) -> None:
+    def __init__(self, dataset: InMemoryDataset, warehouse: InMemoryWarehouse, run_id: str) -> None:
         self._dataset = dataset
         self._warehouse = warehouse
+        self._run_id = run_id
 
     def begin(self, staging: str) -> None:
         self._dataset.stagings[staging] = []
@@ -287,6 +323,11 @@ class InMemoryCheckpoints:
         self._dataset.stagings[staging].extend(rows)
 
     def save(self, checkpoint: Checkpoint, expected_version: int) -> None:
+        lease = self._warehouse.lease("checkpoint", run_id=self._run_id, wait=MAX_WAIT)
+        with suppress(WriterBusy), lease:
+            self._save(checkpoint, expected_version)
+
+    def _save(self, checkpoint: Checkpoint, expected_version: int) -> None:
         seen = self._warehouse.read_state()
         state = seen or SyncState(self._warehouse.sync_name, None, 0)
         if not self._warehouse.compare_and_set(

@@ -127,7 +127,8 @@ def _assert_adopted(harness: Harness, other: Harness) -> None:
     with other.connected() as warehouse:
         capabilities = other.capabilities()
         account = Account(capabilities.name, capabilities.account, capabilities.account_label)
-        warehouse.adopt(account, run_id="adopter")
+        with warehouse.lease("adoption", run_id="adopter"):
+            warehouse.adopt(account, run_id="adopter")
     report = other.sync()
     assert report.manifest.mode is Mode.FULL
     assert set(other.truth()) <= set(other.tickets())

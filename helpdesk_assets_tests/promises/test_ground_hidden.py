@@ -89,7 +89,8 @@ def test_rebuilt_state_row_hides_no_dropped_table(harness: Harness) -> None:
             rebuilt = ManualState(
                 state.watermark, state.cursor, state.version + 1, "rebuild", "rebuilt from a run"
             )
-            warehouse.set_manually(rebuilt, None)
+            with warehouse.lease("watermark", run_id="rebuild"):
+                warehouse.set_manually(rebuilt, None)
 
     _assert_full_after(harness, deed, "tickets was not there")
 

@@ -25,6 +25,7 @@ from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets.warehouse.table_spec import TableSpec
 from helpdesk_assets_tests.batches import NOON, SMALL
+from helpdesk_assets_tests.leases import one_writer
 
 GRACE = timedelta(minutes=5)
 POLICY = WebhookPolicy(enabled=True, ledger_source=LedgerSource.AUTO, grace=GRACE, lookback=GRACE)
@@ -120,7 +121,8 @@ class LedgerCases:
     def judge(self, manifest: Manifest, policy: WebhookPolicy = POLICY) -> dict[str, str]:
         """Judge, and return the ledger by ticket; fails if a ticket has two entries."""
         self.written()
-        self.sync_tables.merge_missed(manifest, policy)
+        with one_writer(self.sync_tables):
+            self.sync_tables.merge_missed(manifest, policy)
         rows = self.rows()
         found = {row["ticket_id"]: row["reason"] for row in rows}
         assert len(found) == len(rows)
@@ -130,8 +132,9 @@ class LedgerCases:
         """Merge the batch, close the run as the next one, and return its counts."""
         state = self.sync_tables.read_state()
         following = replace(manifest, expected_version=state.version if state else 0)
-        self.sync_tables.merge_tickets(following)
-        return self.sync_tables.commit_run(following, policy)[0]
+        with one_writer(self.sync_tables):
+            self.sync_tables.merge_tickets(following)
+            return self.sync_tables.commit_run(following, policy)[0]
 
     def rows(self) -> list[dict[str, Any]]:
         return list(self.warehouse.list_rows(tables.MISSED_UPDATES.name))

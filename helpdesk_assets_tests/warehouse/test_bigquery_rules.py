@@ -82,7 +82,8 @@ def run_scenario(harness: Harness) -> None:
         manual_state = ManualState(
             seen.watermark, seen.cursor, seen.version + 1, "by-hand", "a test"
         )
-        sync_tables.set_manually(manual_state, seen)
+        with sync_tables.lease("watermark", run_id="by-hand"):
+            sync_tables.set_manually(manual_state, seen)
 
 
 OF_MERGES: dict[str, Rule] = {

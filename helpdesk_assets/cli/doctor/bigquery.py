@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from functools import partial
 
 from helpdesk_assets.cli.connections import is_listening
@@ -87,6 +88,7 @@ def _check_warehouse(warehouse: BigQueryClient, settings: Settings) -> Iterator[
     yield run_check("account of the dataset", lambda: _account(sync_tables, settings))
     yield run_check("tables as the last run left them", lambda: _ground(sync_tables))
     yield run_check("state row", lambda: _state_row(warehouse, settings.sync_name))
+    yield run_check("writer of tickets", lambda: _writer(sync_tables))
     yield run_check(f"view {history_view.NAME}", lambda: _view(warehouse))
     yield run_check("webhooks", lambda: _webhooks(warehouse, settings))
     yield run_check("right to create, change and drop a table", lambda: try_writing(warehouse))
@@ -163,6 +165,11 @@ def _state_row(warehouse: BigQueryClient, sync_name: str) -> str:
             "`helpdesk-assets watermark set TIME` with a time up to which every change was read."
         )
     return f"readable, version {state.version}"
+
+
+def _writer(sync_tables: SyncTables) -> str:
+    writer = sync_tables.writer()
+    return writer.describe(datetime.now(UTC)) if writer else "nobody just now"
 
 
 def _view(warehouse: BigQueryClient) -> str:

@@ -7,6 +7,7 @@ definition metadata (see `table_metadata.describe`), so any asset can use it. Mu
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,9 @@ from helpdesk_assets.warehouse.merge.schema import Schema
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Dataset, Query
 from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest
+from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets.warehouse.table_spec import MergeReport, TableSpec
+from helpdesk_assets.warehouse.tables import LEASED_TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +52,8 @@ class BigQueryMergeIOManager(dg.ConfigurableIOManager):
                 description = context.asset_spec.description
                 spec = spec_from(context.asset_key, stated, description)
                 require_dataset(context.asset_key, obj, warehouse.dataset)
-                report = write(warehouse, spec, obj, run_id=context.run_id, attempt=_attempt())
+                with self._lease(warehouse, spec, context.run_id):
+                    report = write(warehouse, spec, obj, run_id=context.run_id, attempt=_attempt())
                 table_id = warehouse.dataset.table_id(spec.name)
                 job_url = next(map(warehouse.console_url, reversed(report.job_ids)), "")
         finally:
@@ -64,6 +68,16 @@ class BigQueryMergeIOManager(dg.ConfigurableIOManager):
         columns = context.definition_metadata.get("columns")
         with as_failure(), self.bigquery.warehouse(self._dataset(stated)) as warehouse:
             return read_frame(warehouse, spec_from(context.asset_key, stated), columns)
+
+    def _lease(
+        self, warehouse: BigQueryClient, spec: TableSpec, run_id: str
+    ) -> AbstractContextManager[None]:
+        """Returns the right to write the table: the sync's own tables have one writer at a time."""
+        settings = self.bigquery.settings()
+        leased = {each.name for each in LEASED_TABLES}
+        if spec.name not in leased or warehouse.dataset.name != settings.bigquery_dataset:
+            return nullcontext()
+        return SyncTables.from_settings(warehouse, settings).lease("sync", run_id=run_id)
 
     def _dataset(self, stated: Any) -> str | None:
         return stated.get("schema") or self.dataset or None

@@ -51,9 +51,13 @@ class WatermarkResource(dg.ConfigurableResource[SyncState]):
 
         Raises:
             ConcurrentUpdate: another run has changed the state row since this run began.
+            WriterBusy: somebody else wrote tickets for longer than one waits.
         """
         webhooks = self.bigquery.settings().webhooks
-        with self.bigquery.sync_tables() as sync_tables:
+        with (
+            self.bigquery.sync_tables() as sync_tables,
+            sync_tables.lease("sync", run_id=manifest.run_id),
+        ):
             try:
                 facts, state = sync_tables.commit_run(manifest, webhooks, attempt=attempt)
             except ConcurrentUpdate:

@@ -6,7 +6,8 @@ The same for the real service and a local emulator. Must not know tickets or key
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -40,6 +41,8 @@ class QueryResult:
 
 class BigQueryClient(JobApi):
     """One dataset and the client that reaches it. Safe to share between threads."""
+
+    _before_write: Callable[[], None] = staticmethod(lambda: None)
 
     def run(
         self,
@@ -80,6 +83,8 @@ class BigQueryClient(JobApi):
             content += uuid.uuid4().hex
 
         def start(job_id: str) -> bigquery.QueryJob:
+            if is_change:
+                self._before_write()
             return self._client.query(
                 query.sql,
                 job_config=config,
@@ -149,6 +154,18 @@ class BigQueryClient(JobApi):
         job = self.run_job(start, JobName(run_id, f"{step}-load", attempt), content)
         self.count(JobUsage(load_jobs=1))
         return int(job.output_rows or 0)
+
+    @contextmanager
+    def before_each_write(self, check: Callable[[], None]) -> Iterator[None]:
+        """Inside the block, call this before each statement that changes data is sent.
+
+        What it raises keeps the statement from being sent.
+        """
+        before, self._before_write = self._before_write, check
+        try:
+            yield
+        finally:
+            self._before_write = before
 
     def _to_result(self, job: bigquery.QueryJob) -> QueryResult:
         stats = job.dml_stats

@@ -9,12 +9,12 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from google.cloud import bigquery
 
-from helpdesk_assets.errors import HelpdeskAssetsError
+from helpdesk_assets.errors import HelpdeskAssetsError, WarehouseUnavailable
 from helpdesk_assets.warehouse.bigquery.error_kinds import is_transient
 from helpdesk_assets.warehouse.bigquery.errors import to_error
 from helpdesk_assets.warehouse.bigquery.job_ids import JobName, console_url
@@ -28,6 +28,8 @@ from helpdesk_assets.warehouse.table_spec import JobUsage
 MAX_TRIES = 8
 # The service ends a job a little before the client gives it up, so that there is an answer.
 TIMEOUT_SHARE = 0.95
+# Between two looks at a job that was cancelled.
+CANCEL_PAUSE = 2.0
 
 
 class JobApi(TableApi):
@@ -129,3 +131,26 @@ class JobApi(TableApi):
         if self.location is None:
             self.ensure_dataset()  # outside US a job is only found with its location
         return self.location
+
+    def unfinished_jobs(self) -> Iterator[Any]:
+        """Yield the jobs that wait or run, of the identity that asks."""
+        with self.translate_errors("listing jobs"):
+            for state in ("pending", "running"):
+                yield from self._client.list_jobs(
+                    state_filter=state, retry=self._retry(), timeout=self._deadlines.request
+                )
+
+    def end_job(self, job: Any) -> None:
+        """Cancel a job, and wait until it has ended one way or the other."""
+        waited = 0.0
+        with self.translate_errors(f"cancelling job {job.job_id}"):
+            job.cancel(retry=self._retry(), timeout=self._deadlines.request)
+            while job.state != "DONE":
+                if waited >= self._deadlines.job:
+                    raise WarehouseUnavailable(
+                        f"Job {job.job_id} was cancelled and still runs after {waited:.0f} s. "
+                        "Nothing of this run is lost; run it again."
+                    )
+                self._clock.sleep(CANCEL_PAUSE)
+                waited += CANCEL_PAUSE
+                job.reload(retry=self._retry(), timeout=self._deadlines.request)

@@ -192,6 +192,21 @@ class TableApi:
             )
         self._tables.pop(table.table_id, None)
 
+    def swap_description(self, table: bigquery.Table) -> bigquery.Table | None:
+        """Write the table's description as `table` has it, if nothing of the table has changed.
+
+        Returns:
+            The table as it is then; None if it has changed since it was read, or is gone.
+        """
+        # The request names the etag, so that BigQuery compares.
+        with self.translate_errors(f"writing to the description of table {table.table_id}"):
+            try:
+                return self._client.update_table(
+                    table, ["description"], retry=self._retry(), timeout=self._deadlines.request
+                )
+            except (google.PreconditionFailed, google.NotFound):
+                return None
+
     def update_partitioning(self, table: bigquery.Table) -> None:
         """Write the expiry of the table's partitions as `table` has it."""
         with self.translate_errors(f"setting the partition expiry of table {table.table_id}"):

@@ -1,8 +1,12 @@
-"""The statements that write the one row of sync_state, each a compare-and-set on its version."""
+"""The statements that write the one row of sync_state, each a compare-and-set.
+
+They compare its version, so that no run closes over another's, and its fence, so that no writer
+closes who was replaced.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from textwrap import fill, indent
 
 from helpdesk_assets.model.account import Account
@@ -31,7 +35,9 @@ def compare_and_set(
     *,
     values_from: str = "",
 ) -> str:
-    """Build the MERGE that writes the row only if its version is still `@expected_version`.
+    """Build the MERGE that writes the row if its version and fence are still the expected ones.
+
+    Their parameters are `@expected_version` and `@fence`.
 
     Args:
         dataset: where sync_state is.
@@ -48,7 +54,8 @@ USING (
 {source}{values_from}
 ) AS S
 ON T.sync_name = S.sync_name
-WHEN MATCHED AND IFNULL(T.version, 0) = @expected_version THEN UPDATE SET
+WHEN MATCHED AND IFNULL(T.version, 0) = @expected_version AND IFNULL(T.fence, 0) = @fence
+THEN UPDATE SET
 {assignments}
 WHEN NOT MATCHED AND @expected_version = 0 THEN INSERT
 {_in_lines(values)}
@@ -79,7 +86,7 @@ def commit_statement(
         dataset: where the tables are.
         sync_name: which row.
         manifest: the run.
-        seen: the state row that the run began with; None if there was none.
+        seen: the state row since the lease was taken; None if there was none.
         judging: what the run judges of webhooks.
     """
     counted = run_counts_query(dataset, manifest, judging, seen)
@@ -118,6 +125,7 @@ def commit_statement(
         Parameter("watermark", ColumnType.TIMESTAMP, moved),
         Parameter("cursor", ColumnType.STRING, manifest.cursor),
         Parameter("expected_version", ColumnType.INT64, manifest.expected_version),
+        Parameter("fence", ColumnType.INT64, seen.fence if seen else 0),
         Parameter("window_since", ColumnType.TIMESTAMP, manifest.window.since),
         Parameter("window_until", ColumnType.TIMESTAMP, manifest.window.until),
         Parameter("reason", ColumnType.STRING, f"{manifest.mode}: {manifest.reason}"),
@@ -173,7 +181,7 @@ WHERE account IS DISTINCT FROM @account"""
 
 
 def checkpoint_statement(
-    dataset: Dataset, sync_name: str, checkpoint: Checkpoint, expected_version: int
+    dataset: Dataset, sync_name: str, checkpoint: Checkpoint, expected_version: int, fence: int
 ) -> Query:
     """Build the statement that saves a checkpoint and leaves the row's version as it is."""
     values = {"sync_name": "@sync_name", "version": "0", "unfinished": "@unfinished"}
@@ -183,8 +191,26 @@ def checkpoint_statement(
             Parameter("sync_name", ColumnType.STRING, sync_name),
             Parameter("unfinished", ColumnType.STRING, to_text(checkpoint)),
             Parameter("expected_version", ColumnType.INT64, expected_version),
+            Parameter("fence", ColumnType.INT64, fence),
         ),
     )
+
+
+def fence_statement(dataset: Dataset, sync_names: Sequence[str]) -> Query:
+    """Build the statement after which nobody closes who read the state before it.
+
+    Args:
+        dataset: where sync_state is.
+        sync_names: syncs that need a row: without one, a first run would insert it.
+    """
+    sql = f"""\
+MERGE INTO {dataset.table(tables.SYNC_STATE.name)} AS T
+USING (SELECT sync_name FROM UNNEST(@sync_names) AS sync_name) AS S
+ON T.sync_name = S.sync_name
+WHEN MATCHED THEN UPDATE SET fence = IFNULL(T.fence, 0) + 1
+WHEN NOT MATCHED BY SOURCE THEN UPDATE SET fence = IFNULL(T.fence, 0) + 1
+WHEN NOT MATCHED THEN INSERT (sync_name, version, fence) VALUES (S.sync_name, 0, 1)"""
+    return Query(sql, (Parameter("sync_names", ColumnType.STRING, tuple(sync_names)),))
 
 
 def replace_row(dataset: Dataset, values: Mapping[str, str]) -> str:
@@ -212,7 +238,11 @@ VALUES
 
 
 def manual_state_statement(
-    dataset: Dataset, sync_name: str, manual_state: ManualState, expected: SyncState | None
+    dataset: Dataset,
+    sync_name: str,
+    manual_state: ManualState,
+    expected: SyncState | None,
+    fence: int,
 ) -> Query:
     """Build the statement that sets the row by hand.
 
@@ -223,6 +253,7 @@ def manual_state_statement(
         sync_name: which row.
         manual_state: what the row shall say.
         expected: the row as it was read; None if there was none.
+        fence: the row's since the lease was taken.
     """
     values = {
         "sync_name": "@sync_name",
@@ -233,6 +264,7 @@ def manual_state_statement(
         "reason": "@reason",
         "closed_at": "CURRENT_TIMESTAMP()",
         "recent_runs": "@recent_runs",
+        "fence": "@fence",
     }
     updates = {
         **_from_source(values),
@@ -254,5 +286,6 @@ def manual_state_statement(
             Parameter("reason", ColumnType.STRING, f"{Mode.MANUAL}: {manual_state.reason}"),
             Parameter("recent_runs", ColumnType.STRING, recent_runs_to_json(expected)),
             Parameter("expected_version", ColumnType.INT64, expected.version if expected else 0),
+            Parameter("fence", ColumnType.INT64, fence),
         ),
     )

@@ -1,12 +1,16 @@
 """Saves checkpoints of a long run: rows in a staging table, the position in the state row.
 
 The position is written by compare-and-set on the state row's version, which stays as it is: a run
-that another one has overtaken must not leave its position there. Must not know helpdesks.
+that another one has overtaken must not leave its position there. The lease is held meanwhile, so
+that two first runs do not both insert the row. Must not know helpdesks.
 """
 
 from __future__ import annotations
 
-from helpdesk_assets.errors import ConcurrentUpdate
+import logging
+from datetime import timedelta
+
+from helpdesk_assets.errors import ConcurrentUpdate, WriterBusy
 from helpdesk_assets.model.state import Checkpoint
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
@@ -14,13 +18,24 @@ from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.schema import Schema
 from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.statements.sync_state import checkpoint_statement
+from helpdesk_assets.warehouse.stores.state import StateTable
+from helpdesk_assets.warehouse.stores.writer_lease import WriterLease
+
+log = logging.getLogger(__name__)
+
+# The helpdesk is not read meanwhile.
+MAX_WAIT = timedelta(seconds=30)
 
 
 class CheckpointTable:
     """The `extract.checkpoint.CheckpointStore` of one run."""
 
-    def __init__(self, client: BigQueryClient, *, sync_name: str, run_id: str) -> None:
+    def __init__(
+        self, client: BigQueryClient, lease: WriterLease, *, sync_name: str, run_id: str
+    ) -> None:
         self._client = client
+        self._lease = lease
+        self._state = StateTable(client, sync_name)
         self._schema = Schema(client)
         self._staging = Staging(client)
         self._sync_name = sync_name
@@ -42,16 +57,28 @@ class CheckpointTable:
         self._staging.add(staging, columns, spool, run_id=self._run_id, step="raw_ticket_changes")
 
     def save(self, checkpoint: Checkpoint, expected_version: int) -> None:
-        """Write the checkpoint into the state row.
+        """Write the checkpoint into the state row; not while somebody else writes for long.
 
         Raises:
             ConcurrentUpdate: the row's version is no longer `expected_version`.
         """
+        try:
+            with self._lease.hold("checkpoint", run_id=self._run_id, wait=MAX_WAIT):
+                self._save(checkpoint, expected_version)
+        except WriterBusy as error:
+            log.info("No checkpoint this time: the next one says as much. %s", error)
+
+    def _save(self, checkpoint: Checkpoint, expected_version: int) -> None:
         statement = checkpoint_statement(
-            self._client.dataset, self._sync_name, checkpoint, expected_version
+            self._client.dataset,
+            self._sync_name,
+            checkpoint,
+            expected_version,
+            self._state.fence(),
         )
+        self._lease.check()
         outcome = self._client.run(statement, run_id=self._run_id, step="unfinished")
-        if not outcome.changed:  # two if two first runs have each inserted the row
+        if not outcome.changed:
             raise ConcurrentUpdate(
                 f"Noting how far the reading of sync {self._sync_name!r} has come: another run has "
                 "moved its state meanwhile. No ticket is lost; run the sync again, and let one "

@@ -20,7 +20,7 @@ from helpdesk_assets.warehouse.stores.state import StateTable
 def write_manual_state(
     client: BigQueryClient, sync_name: str, manual_state: ManualState, expected: SyncState | None
 ) -> SyncState:
-    """Write the row if it is still the expected one.
+    """Write the row if it is still the expected one. Call it with the lease.
 
     Args:
         client: the dataset.
@@ -34,9 +34,12 @@ def write_manual_state(
     Raises:
         ConcurrentUpdate: the row has changed; nothing was written.
     """
-    statement = manual_state_statement(client.dataset, sync_name, manual_state, expected)
+    row = StateTable(client, sync_name)
+    statement = manual_state_statement(
+        client.dataset, sync_name, manual_state, expected, row.fence()
+    )
     client.run(statement, run_id=manual_state.run_id, step=tables.SYNC_STATE.name)
-    state = StateTable(client, sync_name).read()
+    state = row.read()
     if state is None or state.run_id != manual_state.run_id:
         raise ConcurrentUpdate(
             f"Setting the watermark of sync {sync_name!r} by hand: a run has moved it meanwhile. "

@@ -13,16 +13,17 @@ the warehouse counts at that moment, so reading it back gives a run's whole outc
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from helpdesk_assets.errors import BatchGone, ConcurrentUpdate
+from helpdesk_assets.errors import BatchGone, ConcurrentUpdate, LeaseLost
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.codec import from_text
 from helpdesk_assets.model.judging import UNJUDGED, Judging
+from helpdesk_assets.model.lease import Predecessor
 from helpdesk_assets.model.run_history import (
     mode_and_reason,
     read_counts_from_json,
@@ -34,7 +35,11 @@ from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.staging import created_at
 from helpdesk_assets.warehouse.statements.run_counts import run_counts_from_json, run_counts_query
-from helpdesk_assets.warehouse.statements.sync_state import adopt_statement, commit_statement
+from helpdesk_assets.warehouse.statements.sync_state import (
+    adopt_statement,
+    commit_statement,
+    fence_statement,
+)
 from helpdesk_assets.warehouse.stores.cells import Cells
 
 log = logging.getLogger(__name__)
@@ -65,6 +70,15 @@ class StateTable:
             state = replace(state, damaged=(*state.damaged, f"{len(states)} rows of one name"))
         self._tell(state.damaged)
         return state
+
+    def fence(self) -> int:
+        """Return the row's fence; it counts only if the lease is held already."""
+        return max((state.fence for state in self._own_rows()), default=0)
+
+    def fence_off(self, gone: Sequence[Predecessor], run_id: str) -> None:
+        """Let none of these earlier holders of the lease close, nor save a checkpoint."""
+        statement = fence_statement(self._client.dataset, sorted({each.sync_name for each in gone}))
+        self._client.run(statement, run_id=run_id, step="fence")
 
     def _own_rows(self) -> list[SyncState]:
         if self._client.get_table(tables.SYNC_STATE.name) is None:
@@ -128,6 +142,7 @@ class StateTable:
 
         Raises:
             ConcurrentUpdate: the row is no longer the one that the run began with.
+            LeaseLost: another writer has taken over.
             BatchGone: rows of the batch are gone, from where it is kept or from tickets.
         """
         if committed := self._committed_by(manifest.run_id):
@@ -138,7 +153,14 @@ class StateTable:
         self._client.run(statement, run_id=manifest.run_id, step="sync_state", attempt=attempt)
         if committed := self._committed_by(manifest.run_id):
             return committed
-        self._expect_version(manifest, self.read())
+        state = self.read()
+        self._expect_version(manifest, state)
+        if (state.fence if state else 0) != (seen.fence if seen else 0):
+            raise LeaseLost(
+                f"Closing run {manifest.run_id}: it gave no sign of life for a while, and another "
+                "writer has taken over. The watermark was not moved and nothing is lost; run it "
+                "again."
+            )
         raise rows_gone(manifest)
 
     def _expect_version(self, manifest: Manifest, state: SyncState | None) -> None:
@@ -206,6 +228,7 @@ def _state_from(row: Mapping[str, Any]) -> SyncState:
         provider=cells.text("provider") or "",
         account=cells.text("account") or "",
         mapping=cells.number("mapping") or None,
+        fence=cells.number("fence"),
     )
     return replace(state, damaged=cells.damaged)
 

@@ -7,13 +7,15 @@ the same writer.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from helpdesk_assets.errors import HelpdeskAssetsError
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import BATCH_TTL, Manifest, Mode
 from helpdesk_assets.model.judging import Judging
+from helpdesk_assets.model.lease import LeaseRecord, Predecessor
 from helpdesk_assets.model.run_history import known_runs
 from helpdesk_assets.model.state import Checkpoint, RepeatedRows, RunCounts, RunRecord, SyncState
 from helpdesk_assets.model.webhooks import WebhookDay, WebhookPolicy
@@ -22,6 +24,7 @@ from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.base import Ground, ManualState
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.bigquery.jobs_of_others import end_jobs_of
 from helpdesk_assets.warehouse.merge.schema import Schema, is_json_as_text
 from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.merge.writer import TableWriter
@@ -29,6 +32,7 @@ from helpdesk_assets.warehouse.statements import batch, history_view
 from helpdesk_assets.warehouse.statements.run_counts import batch_counts_query
 from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
 from helpdesk_assets.warehouse.stores.inventories import InventoryTables
+from helpdesk_assets.warehouse.stores.lease_table import LeaseTable
 from helpdesk_assets.warehouse.stores.manual_state import write_manual_state
 from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest, MergeRequests
 from helpdesk_assets.warehouse.stores.repeated_rows import remove_repeated_rows
@@ -36,6 +40,7 @@ from helpdesk_assets.warehouse.stores.run_log import RunLog
 from helpdesk_assets.warehouse.stores.state import StateTable, rows_gone
 from helpdesk_assets.warehouse.stores.webhook_history import read_days
 from helpdesk_assets.warehouse.stores.write_access import DatasetWriteAccess
+from helpdesk_assets.warehouse.stores.writer_lease import Clocks, WriterLease
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport, TableSpec
 
 log = logging.getLogger(__name__)
@@ -56,6 +61,7 @@ class SyncTables:
         small_batch_bytes: int,
         history_days: int | None = None,
         listing_delay: timedelta = MIN_LISTING_DELAY,
+        clocks: Clocks | None = None,
     ) -> None:
         """Bind the tables to a dataset.
 
@@ -65,6 +71,7 @@ class SyncTables:
             small_batch_bytes: batches up to this size are sent as parameters.
             history_days: how long ticket versions are kept; 0: for ever, None: as the table has it.
             listing_delay: how long the helpdesk's lists may show a deleted ticket.
+            clocks: time and chance, for the lease.
         """
         self._client = client
         self._dataset = client.dataset
@@ -76,6 +83,9 @@ class SyncTables:
         self._runs = RunLog(client, sync_name)
         self._history_days = history_days
         self.requests = MergeRequests(client, self._state, listing_delay)
+        self._lease = WriterLease(
+            LeaseTable(client), sync_name=sync_name, fence_off=self._fence_off, clocks=clocks
+        )
         self.small_batch_bytes = small_batch_bytes
 
     @classmethod
@@ -98,6 +108,23 @@ class SyncTables:
         """Return the state row; None before the first run or checkpoint."""
         return self._state.read()
 
+    @contextmanager
+    def lease(self, purpose: str, *, run_id: str, wait: timedelta | None = None) -> Iterator[None]:
+        """Be the only one inside the block who writes tickets, versions and missed updates."""
+        hold = self._lease.hold(purpose, run_id=run_id, wait=wait)
+        with hold, self._client.before_each_write(self._lease.check):
+            yield
+
+    def writer(self) -> LeaseRecord | None:
+        """Return who writes now, None if nobody does; no query job."""
+        return self._lease.writer()
+
+    def _fence_off(self, gone: tuple[Predecessor, ...], run_id: str) -> None:
+        """Let no earlier holder close, and end what it has left running."""
+        self._schema.ensure(tables.SYNC_STATE)
+        self._state.fence_off(gone, run_id)
+        end_jobs_of(self._client, {each.run_id for each in gone})
+
     def has_closed(self) -> bool:
         """Return whether a run of any sync of the dataset has closed; no query job."""
         return self._state.has_closed()
@@ -108,7 +135,7 @@ class SyncTables:
 
     def checkpoint_store(self, run_id: str) -> CheckpointTable:
         """Return where that run saves its checkpoints."""
-        return CheckpointTable(self._client, sync_name=self._sync_name, run_id=run_id)
+        return CheckpointTable(self._client, self._lease, sync_name=self._sync_name, run_id=run_id)
 
     def inventories(self) -> InventoryTables:
         """Return the tables of reconciliations."""
@@ -155,6 +182,7 @@ class SyncTables:
 
     def adopt(self, account: Account, *, run_id: str) -> None:
         """Give the dataset to an account; the syncs of others lose their watermarks."""
+        self._lease.check()
         self._schema.ensure(tables.SYNC_STATE)
         self._state.adopt(account, run_id=run_id)
         self.claim(account.digest)
@@ -194,6 +222,7 @@ class SyncTables:
         return self._write(tables.TICKETS, self.requests.tickets(manifest), manifest)
 
     def _write(self, spec: TableSpec, request: MergeRequest, manifest: Manifest) -> MergeReport:
+        self._lease.check()
         return request.write(self._writer, spec, run_id=manifest.run_id)
 
     def commit_run(
@@ -203,6 +232,7 @@ class SyncTables:
 
         A run over a range leaves the state row alone and only counts.
         """
+        self._lease.check()
         self.requests.expect_batch(manifest)
         judging = self.requests.judging_of_run(manifest, webhooks)
         if manifest.is_range:
@@ -226,6 +256,7 @@ class SyncTables:
         self, manifest: Manifest, counts: RunCounts
     ) -> tuple[RepeatedRows, ...]:
         """Keep one row of each key in every table of which the run counted repeated keys."""
+        self._lease.check()
         return remove_repeated_rows(self._client, manifest, counts)
 
     def find_live_tickets(
@@ -280,6 +311,7 @@ class SyncTables:
         Raises:
             ConcurrentUpdate: the row is no longer the `expected` one.
         """
+        self._lease.check()
         self._schema.ensure(tables.SYNC_STATE)
         state = write_manual_state(self._client, self._sync_name, manual_state, expected)
         self._log_run(state, attempt=0)

@@ -20,7 +20,6 @@ from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements.sync_state import checkpoint_statement
-from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
 from helpdesk_assets.warehouse.stores.state import StateTable
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets_tests.batches import NOON, SMALL
@@ -46,7 +45,7 @@ BEGUN = Checkpoint(
 
 
 def test_statement_saves_without_advancing() -> None:
-    query = checkpoint_statement(DATASET, "tickets", BEGUN, 3)
+    query = checkpoint_statement(DATASET, "tickets", BEGUN, 3, 5)
     assert query.sql == (
         """\
 MERGE INTO `acme.desk.sync_state` AS T
@@ -57,7 +56,8 @@ USING (
     @unfinished AS unfinished
 ) AS S
 ON T.sync_name = S.sync_name
-WHEN MATCHED AND IFNULL(T.version, 0) = @expected_version THEN UPDATE SET
+WHEN MATCHED AND IFNULL(T.version, 0) = @expected_version AND IFNULL(T.fence, 0) = @fence
+THEN UPDATE SET
   unfinished = S.unfinished
 WHEN NOT MATCHED AND @expected_version = 0 THEN INSERT
   (sync_name, version, unfinished)
@@ -68,6 +68,7 @@ VALUES
         "sync_name": "tickets",
         "unfinished": to_text(BEGUN),
         "expected_version": 3,
+        "fence": 5,
     }
 
 
@@ -112,7 +113,7 @@ def test_overtaken_run_saves_no_checkpoint(warehouse: BigQueryClient) -> None:
     empty = replace(SMALL, rows=0, versions=(), expected_version=0, initial_watermark=None)
     StateTable(warehouse, "tickets").commit_run(empty)
     with pytest.raises(ConcurrentUpdate, match="run the sync again"):
-        CheckpointTable(warehouse, sync_name="tickets", run_id="run-2").save(BEGUN, 0)
+        sync_tables.checkpoint_store("run-2").save(BEGUN, 0)
 
 
 def test_rows_are_appended_to_one_table_spared_by_cleanup(warehouse: BigQueryClient) -> None:
@@ -139,7 +140,8 @@ def test_rows_are_appended_to_one_table_spared_by_cleanup(warehouse: BigQueryCli
 
 def test_deleted_checkpoint_table_is_not_recreated(warehouse: BigQueryClient) -> None:
     """A new one would silently lack the rows stored before."""
-    store = CheckpointTable(warehouse, sync_name="tickets", run_id="run-1")
+    sync_tables = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
+    store = sync_tables.checkpoint_store("run-1")
     store.begin(NAME)
     warehouse.drop_table(NAME)
     with Spool(1) as spool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -17,6 +18,7 @@ from helpdesk_assets.warehouse.statements.sync_state import manual_state_stateme
 from helpdesk_assets.warehouse.stores.state import StateTable
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets_tests.batches import NOON
+from helpdesk_assets_tests.leases import one_writer
 from helpdesk_assets_tests.warehouse.statements.test_batch import DATASET
 from helpdesk_assets_tests.warehouse.stores.test_checkpoints import BEGUN
 from helpdesk_assets_tests.warehouse.stores.test_run_log import NO_WEBHOOKS, logged, quiet_run
@@ -31,14 +33,15 @@ BACK = ManualState(
 
 
 @pytest.fixture
-def sync_tables(warehouse: BigQueryClient) -> SyncTables:
+def sync_tables(warehouse: BigQueryClient) -> Iterator[SyncTables]:
     made = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
     made.prepare()
-    return made
+    with one_writer(made):
+        yield made
 
 
 def test_sql_statement() -> None:
-    statement = manual_state_statement(DATASET, "tickets", BACK, None)
+    statement = manual_state_statement(DATASET, "tickets", BACK, None, 5)
     assert statement.sql == (
         """\
 MERGE INTO `acme.desk.sync_state` AS T
@@ -51,10 +54,12 @@ USING (
     @run_id AS run_id,
     @reason AS reason,
     CURRENT_TIMESTAMP() AS closed_at,
-    @recent_runs AS recent_runs
+    @recent_runs AS recent_runs,
+    @fence AS fence
 ) AS S
 ON T.sync_name = S.sync_name
-WHEN MATCHED AND IFNULL(T.version, 0) = @expected_version THEN UPDATE SET
+WHEN MATCHED AND IFNULL(T.version, 0) = @expected_version AND IFNULL(T.fence, 0) = @fence
+THEN UPDATE SET
   watermark = S.watermark,
   cursor = S.cursor,
   version = S.version,
@@ -62,17 +67,20 @@ WHEN MATCHED AND IFNULL(T.version, 0) = @expected_version THEN UPDATE SET
   reason = S.reason,
   closed_at = S.closed_at,
   recent_runs = S.recent_runs,
+  fence = S.fence,
   window_since = CAST(NULL AS TIMESTAMP),
   window_until = CAST(NULL AS TIMESTAMP),
   reading = CAST(NULL AS STRING),
   unfinished = CAST(NULL AS STRING)
 WHEN NOT MATCHED AND @expected_version = 0 THEN INSERT
-  (sync_name, watermark, cursor, version, run_id, reason, closed_at, recent_runs)
+  (sync_name, watermark, cursor, version, run_id, reason, closed_at, recent_runs, fence)
 VALUES
-  (S.sync_name, S.watermark, S.cursor, S.version, S.run_id, S.reason, S.closed_at, S.recent_runs)"""
+  (S.sync_name, S.watermark, S.cursor, S.version, S.run_id, S.reason, S.closed_at, S.recent_runs,
+   S.fence)"""
     )
     values = {parameter.name: parameter.value for parameter in statement.parameters}
     assert (values["expected_version"], values["reason"]) == (0, "by_hand: set from there")
+    assert values["fence"] == 5
 
 
 def test_setting_back_drops_the_cursor_and_is_logged(
@@ -136,10 +144,10 @@ def test_missing_row_is_created(sync_tables: SyncTables, warehouse: BigQueryClie
 
 def test_statement_replaces_a_damaged_row() -> None:
     damaged = SyncState("tickets", None, 7, damaged=("facts",))
-    sql = manual_state_statement(DATASET, "tickets", BACK, damaged).sql
+    sql = manual_state_statement(DATASET, "tickets", BACK, damaged, 5).sql
     assert sql.partition(") AS S\n")[2].splitlines()[:4] == [
         "ON FALSE",
         "WHEN NOT MATCHED BY SOURCE AND T.sync_name = @sync_name THEN DELETE",
         "WHEN NOT MATCHED THEN INSERT",
-        "  (sync_name, watermark, cursor, version, run_id, reason, closed_at, recent_runs)",
+        "  (sync_name, watermark, cursor, version, run_id, reason, closed_at, recent_runs, fence)",
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from operator import itemgetter
@@ -21,6 +22,7 @@ from helpdesk_assets.warehouse.stores.run_log import RunLog, newest_runs, runs_s
 from helpdesk_assets.warehouse.stores.state import StateTable
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets_tests.batches import NOON, SMALL
+from helpdesk_assets_tests.leases import one_writer
 from helpdesk_assets_tests.warehouse.statements.test_batch import DATASET
 
 MINUTE = timedelta(minutes=1)
@@ -47,10 +49,11 @@ LINE = RunRecord(
 
 
 @pytest.fixture
-def sync_tables(warehouse: BigQueryClient) -> SyncTables:
+def sync_tables(warehouse: BigQueryClient) -> Iterator[SyncTables]:
     made = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
     made.prepare()
-    return made
+    with one_writer(made):
+        yield made
 
 
 def quiet_run(number: int) -> Manifest:
@@ -188,8 +191,7 @@ def test_lost_state_row_restarts_versions(
 ) -> None:
     sync_tables.commit_run(quiet_run(1), NO_WEBHOOKS)
     warehouse.drop_table("sync_state")
-    again = SyncTables(warehouse, sync_name="tickets", small_batch_bytes=1000)
-    again.commit_run(replace(quiet_run(1), run_id="run-9"), NO_WEBHOOKS)
+    sync_tables.commit_run(replace(quiet_run(1), run_id="run-9"), NO_WEBHOOKS)
     assert logged(warehouse) == [("run-1", 1), ("run-9", 1)]
     assert [run.run_id for run in RunLog(warehouse, "tickets").newest(1)] == ["run-9"]
 
