@@ -328,6 +328,7 @@ class InMemoryCheckpoints:
             self._save(checkpoint, expected_version)
 
     def _save(self, checkpoint: Checkpoint, expected_version: int) -> None:
+        self._warehouse._lease.check()
         seen = self._warehouse.read_state()
         state = seen or SyncState(self._warehouse.sync_name, None, 0)
         if not self._warehouse.compare_and_set(
