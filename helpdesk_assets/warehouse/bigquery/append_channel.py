@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 from google.api_core import exceptions as google
 from google.api_core import grpc_helpers
+from google.api_core.exceptions import GoogleAPICallError
 from google.cloud.bigquery_storage_v1 import types
 
 SERVICE = "bigquerystorage.googleapis.com:443"
@@ -103,21 +104,21 @@ class AppendChannel:
         self._channel.close()
 
 
-def _from_call(error: grpc.RpcError) -> google.GoogleAPICallError:
-    found: google.GoogleAPICallError = google.from_grpc_error(  # type: ignore[no-untyped-call]
+def _from_call(error: grpc.RpcError) -> GoogleAPICallError:
+    found: GoogleAPICallError = google.from_grpc_error(  # type: ignore[no-untyped-call]
         error
     )
     return found
 
 
-def _from_status(code: int, message: str) -> google.GoogleAPICallError:
-    found: google.GoogleAPICallError = google.from_grpc_status(  # type: ignore[no-untyped-call]
+def _from_status(code: int, message: str) -> GoogleAPICallError:
+    found: GoogleAPICallError = google.from_grpc_status(  # type: ignore[no-untyped-call]
         code, message
     )
     return found
 
 
-def _cancelled() -> google.GoogleAPICallError:
+def _cancelled() -> GoogleAPICallError:
     return google.Cancelled(  # type: ignore[no-untyped-call]
         "the connection was closed before the answer"
     )
