@@ -118,6 +118,11 @@ def _from_status(code: int, message: str) -> GoogleAPICallError:
     return found
 
 
+def invalid_argument(message: str) -> GoogleAPICallError:
+    """Return google's error for a request that is refused as it is."""
+    return _from_status(grpc.StatusCode.INVALID_ARGUMENT.value[0], message)
+
+
 def _cancelled() -> GoogleAPICallError:
     return google.Cancelled(  # type: ignore[no-untyped-call]
         "the connection was closed before the answer"
