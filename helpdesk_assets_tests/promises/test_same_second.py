@@ -16,11 +16,10 @@ import pytest
 from helpdesk_assets.errors import ConcurrentUpdate
 from helpdesk_assets.local.simulator.admin_answers import TrueTicket
 from helpdesk_assets.model.tickets import Ticket
+from helpdesk_assets.operations.newest_versions import as_told, newest_versions
 from helpdesk_assets.providers.parsing.field_map import FieldMap
 from helpdesk_assets.providers.parsing.tickets import TicketReader
 from helpdesk_assets.providers.parsing.tombstones import tombstone
-from helpdesk_assets.receiver.delivery import Delivery
-from helpdesk_assets.receiver.store import DeliveryStore
 from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness
 from helpdesk_assets_tests.promises.conftest import ON_BIGQUERY
 
@@ -31,11 +30,10 @@ def raw_ticket(change: TrueTicket) -> Ticket:
 
 
 def store_webhook(harness: Harness, tickets: Sequence[Ticket], at: datetime) -> None:
-    """Store webhooks that arrive at the receiver together."""
-    deliveries = [
-        Delivery(uuid.uuid4().hex, "ticket.updated", "rest", at, ticket) for ticket in tickets
-    ]
-    DeliveryStore(harness.warehouse).write_tickets(deliveries, uuid.uuid4().hex)
+    """Merge webhooks that arrive at the receiver together, as a drain does."""
+    read = newest_versions(as_told(ticket, at) for ticket in tickets)
+    with harness.connected() as warehouse:
+        warehouse.merge_webhooks(read, run_id=uuid.uuid4().hex)
 
 
 def twice_in_a_second(harness: Harness) -> tuple[Ticket, Ticket]:

@@ -6,16 +6,19 @@ Must not know statements or tables.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from google.cloud import bigquery
 
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.bigquery.access import client_options, credentials
+from helpdesk_assets.warehouse.bigquery.access import client_options, credentials, storage_address
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.job_options import load_defaults, query_defaults
 from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
 from helpdesk_assets.warehouse.query import Dataset
+
+if TYPE_CHECKING:
+    from helpdesk_assets.warehouse.bigquery.appender import RowAppender
 
 Client = bigquery.Client
 
@@ -50,6 +53,29 @@ def connect(settings: Settings, **runtime: Unpack[WarehouseRuntime]) -> BigQuery
         labels=settings.job_labels,
         **runtime,
     )
+
+
+def open_appender(settings: Settings, warehouse: BigQueryClient, *, deadline: float) -> RowAppender:
+    """Open what appends rows to the dataset; it connects at the first row.
+
+    Args:
+        settings: names the address.
+        warehouse: the client of the dataset, whose credentials it uses.
+        deadline: seconds after which one call gives up.
+
+    Raises:
+        SettingsError: rows would travel where they may not.
+    """
+    # Imported here, since most commands append nothing.
+    from helpdesk_assets.warehouse.bigquery.append_channel import AppendChannel
+    from helpdesk_assets.warehouse.bigquery.appender import RowAppender
+
+    channel = AppendChannel(
+        storage_address(settings),
+        warehouse.credentials,
+        is_emulator=bool(settings.bigquery_emulator_host),
+    )
+    return RowAppender(warehouse, channel, deadline=deadline)
 
 
 def open_client(settings: Settings) -> Client:
