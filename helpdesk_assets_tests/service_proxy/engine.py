@@ -156,7 +156,8 @@ class Engine:
             self._start(job, job.dml, at)
             return
         job.ended, job.ends = at, None
-        self.committed(job.dml.target)
+        if not job.has_failed:
+            self.committed(job.dml.target)
         self._start_waiting(job.dml.target, at)
 
     def _fail(self, job: Job, error: Refusal, at: float) -> None:

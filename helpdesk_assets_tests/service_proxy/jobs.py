@@ -91,6 +91,11 @@ class Job:
         }
 
     @property
+    def has_failed(self) -> bool:
+        """Whether it ended with an error, ours or the stand-in's."""
+        return self.error is not None or "errorResult" in self.answer.get("status", {})
+
+    @property
     def _was_run(self) -> bool:
         return self.error is None and "status" in self.answer
 

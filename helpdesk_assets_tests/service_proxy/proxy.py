@@ -19,10 +19,12 @@ from helpdesk_assets_tests.service_proxy import answers
 from helpdesk_assets_tests.service_proxy.answers import GATEWAY_TIMEOUT, said
 from helpdesk_assets_tests.service_proxy.clocks import Clock
 from helpdesk_assets_tests.service_proxy.datasets import Datasets
+from helpdesk_assets_tests.service_proxy.dml import TableName
 from helpdesk_assets_tests.service_proxy.durations import Durations, always
 from helpdesk_assets_tests.service_proxy.engine import Engine, Price
 from helpdesk_assets_tests.service_proxy.faults import ON_INSERT, ON_POLL, Faults, ServiceFault
 from helpdesk_assets_tests.service_proxy.jobs import Job
+from helpdesk_assets_tests.service_proxy.key_watch import KeyWatch
 from helpdesk_assets_tests.service_proxy.stand_in import StandIn
 
 _JOB = re.compile(r"/projects/[^/]+/(jobs|queries)/([^/?]+?)(/cancel)?$")
@@ -63,6 +65,7 @@ class ServiceProxy(ReverseProxy):
         self.faults = Faults()
         self._stand_in = StandIn(self.target)
         self.datasets = Datasets(self._stand_in)
+        self.key_watch = KeyWatch(self._stand_in, keys or {})
         self.engine = Engine(
             self._stand_in,
             clock,
@@ -70,7 +73,7 @@ class ServiceProxy(ReverseProxy):
             keys or {},
             price,
             self.datasets.check,
-            self.datasets.expire,
+            self._committed,
             quota_text,
         )
         # The stand-in runs one statement at a time anyway.
@@ -105,6 +108,10 @@ class ServiceProxy(ReverseProxy):
     def __exit__(self, *args: object) -> None:
         super().__exit__(*args)
         self._stand_in.close()
+
+    def _committed(self, table: TableName) -> None:
+        self.datasets.expire(table)
+        self.key_watch.look(table)
 
     def _insert(self, call: Call) -> Reply | None:
         body: dict[str, Any] = json.loads(call.body)
