@@ -40,7 +40,8 @@ hypothesis_settings.load_profile("same")
 
 # Suites that `make test` leaves to `make test-all`.
 EXTENDED = (
-    "chaos", "conformance", "end_to_end", "experiments", "hostile", "request_tracker", "service_proxy",
+    "chaos", "conformance", "end_to_end", "experiments", "hostile", "request_tracker",
+    "service_proxy",
 )  # fmt: skip
 
 

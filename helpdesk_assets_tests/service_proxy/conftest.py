@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from google.api_core.retry import Retry
 from google.cloud import bigquery
 
 from helpdesk_assets.settings import Settings
@@ -15,6 +16,8 @@ from helpdesk_assets_tests.service_proxy.clocks import ManualClock
 from helpdesk_assets_tests.service_proxy.proxy import ServiceProxy
 
 COLUMNS = (("id", "STRING"), ("made", "TIMESTAMP"), ("value", "INT64"))
+# Google's client retries nothing by it.
+NO_RETRY = Retry(predicate=lambda _: False)
 JANUARY, MARCH = "2026-01-05", "2026-03-05"
 
 
@@ -51,7 +54,11 @@ class Service:
 
     def query(self, sql: str, job_id: str, **config: Any) -> bigquery.QueryJob:
         return self.client.query(
-            sql, bigquery.QueryJobConfig(**config), job_id=job_id, job_retry=None, retry=None
+            sql,
+            bigquery.QueryJobConfig(**config),
+            job_id=job_id,
+            job_retry=None,
+            retry=NO_RETRY,
         )
 
     def store(self, key: str, value: int, made: str = JANUARY) -> None:
@@ -64,7 +71,8 @@ class Service:
         self.proxy.settle()
 
     def job(self, job_id: str) -> bigquery.QueryJob:
-        found: bigquery.QueryJob = self.client.get_job(job_id, retry=None)
+        found = self.client.get_job(job_id, retry=NO_RETRY)
+        assert isinstance(found, bigquery.QueryJob)
         return found
 
     def rows(self) -> list[tuple[str, int]]:

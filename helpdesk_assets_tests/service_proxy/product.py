@@ -34,10 +34,9 @@ from helpdesk_assets_tests.datasets import fresh_dataset
 from helpdesk_assets_tests.service_proxy.clocks import JumpingClock
 from helpdesk_assets_tests.service_proxy.durations import lognormal
 from helpdesk_assets_tests.service_proxy.jobs import Job
+from helpdesk_assets_tests.service_proxy.keys import KEYS
 from helpdesk_assets_tests.service_proxy.proxy import ServiceProxy
 
-# By which the rows of each table are told apart, where a statement does not say so.
-KEYS = {spec.name: spec.key for spec in (*tables.SYNC_TABLES, *tables.RECONCILIATION_TABLES)}
 SEED = 13
 
 
@@ -121,7 +120,7 @@ def open_product(endpoint: str, tickets: int, **changed: Any) -> Iterator[Produc
         fresh_dataset(endpoint) as settings,
         SimulatedHelpdesk(tickets=tickets, frozen=True) as simulator,
         closing(connect(settings)) as direct,
-        ServiceProxy(endpoint, clock, durations=durations, keys=KEYS) as proxy,
+        ServiceProxy(endpoint, clock, durations=durations, keys=KEYS, watches_keys=True) as proxy,
     ):
         direct.ensure_dataset()
         update = {

@@ -48,6 +48,7 @@ class ServiceProxy(ReverseProxy):
         keys: keys of tables by name, for statements that change rows without naming them.
         price: what a statement bills.
         quota_text: how a full queue is told; see `Engine`.
+        watches_keys: doubled keys are counted after each statement, in `key_watch`.
     """
 
     def __init__(
@@ -59,13 +60,14 @@ class ServiceProxy(ReverseProxy):
         keys: Mapping[str, tuple[str, ...]] | None = None,
         price: Price | None = None,
         quota_text: bool = False,
+        watches_keys: bool = False,
     ) -> None:
         super().__init__(target)
         self.clock = clock
         self.faults = Faults()
         self._stand_in = StandIn(self.target)
         self.datasets = Datasets(self._stand_in)
-        self.key_watch = KeyWatch(self._stand_in, keys or {})
+        self.key_watch = KeyWatch(self._stand_in, (keys or {}) if watches_keys else {})
         self.engine = Engine(
             self._stand_in,
             clock,

@@ -8,7 +8,7 @@ import pytest
 from google.api_core import exceptions as google
 from google.cloud import bigquery
 
-from helpdesk_assets_tests.service_proxy.conftest import JANUARY, Service
+from helpdesk_assets_tests.service_proxy.conftest import JANUARY, NO_RETRY, Service
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -62,7 +62,7 @@ def test_job_in_another_location_does_not_find_the_dataset(service: Service) -> 
     sql = f"SELECT * FROM `{service.client.project}.{service.dataset}_eu.t`"
     try:
         with pytest.raises(google.NotFound, match="was not found in location US"):
-            service.client.query(sql, job_id="here", location="US", job_retry=None, retry=None)
+            service.client.query(sql, job_id="here", location="US", job_retry=None, retry=NO_RETRY)
     finally:
         service.client.delete_dataset(elsewhere, delete_contents=True)
 
