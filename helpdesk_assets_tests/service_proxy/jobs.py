@@ -96,6 +96,12 @@ class Job:
         return self.error is not None or "errorResult" in self.answer.get("status", {})
 
     @property
+    def may_have_changed_rows(self) -> bool:
+        """Whether it wrote something, as far as the stand-in says."""
+        query = self.answer.get("statistics", {}).get("query", {})
+        return not self.has_failed and str(query.get("numDmlAffectedRows")) != "0"
+
+    @property
     def _was_run(self) -> bool:
         return self.error is None and "status" in self.answer
 

@@ -95,7 +95,7 @@ class Overlaps:
             self._execute_without_the_others(job, dml, job.snapshot, with_hidden)
         else:
             self._execute(job)
-        if before is not None:
+        if before is not None and job.may_have_changed_rows:
             history.commits.append(Commit(at, self._changed(before, dml.target, dml.target)))
         self.end(job, dml)
         return True
