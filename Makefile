@@ -71,7 +71,8 @@ test-googlesql: install googlesql-judge ## The warehouse's tests, judged by BigQ
 	$(BIN)/pytest -q $(SHARED) -m warehouse --warehouse=googlesql \
 		helpdesk_assets_tests/googlesql $(SQL_TESTS) $(PYTEST_ARGS)
 
-test-bigquery: install ## The same on the real service: BIGQUERY_PROJECT and credentials
+test-bigquery: install ## Ten experiments and the same tests on the real service: BIGQUERY_PROJECT, 3 dollars
+	$(BIN)/python -m helpdesk_assets_tests.experiments
 	$(BIN)/pytest -q -m warehouse --warehouse=bigquery $(SQL_TESTS) $(PYTEST_ARGS)
 
 googlesql-judge: ## Build what judges statements (Go 1.25, 7 GB of memory, minutes the first time)

@@ -39,7 +39,10 @@ hypothesis_settings.load_profile("same")
 
 
 # Suites that `make test` leaves to `make test-all`.
-EXTENDED = ("chaos", "conformance", "end_to_end", "hostile", "request_tracker")
+EXTENDED = (
+    "chaos", "conformance", "end_to_end", "experiments", "hostile", "request_tracker",
+    "service_proxy",
+)  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

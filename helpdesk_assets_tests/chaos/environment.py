@@ -1,4 +1,6 @@
-"""Shared by all scenarios of a process: a warehouse, the proxy in front of it, and a fork server.
+"""Shared by all scenarios of a process: a warehouse, the proxies before it, and a fork server.
+
+One proxy lets the warehouse take its time and overlap as the service does, one fails.
 
 One dataset is reused and emptied before each scenario: its name is part of every statement, and
 thus of everything that the local warehouse caches.
@@ -7,6 +9,7 @@ thus of everything that the local warehouse caches.
 from __future__ import annotations
 
 import multiprocessing
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +23,13 @@ from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.chaos.fault_proxy import FaultProxy
 from helpdesk_assets_tests.chaos.instant_sleep import instant_sleep
 from helpdesk_assets_tests.chaos.scenario_counts import Counts
+from helpdesk_assets_tests.service_proxy.clocks import JumpingClock
+from helpdesk_assets_tests.service_proxy.durations import lognormal
+from helpdesk_assets_tests.service_proxy.keys import KEYS
+from helpdesk_assets_tests.service_proxy.proxy import ServiceProxy
 
+# Of how long statements take, in virtual time.
+SEED = 13
 SECRET = SecretStr("a-secret-of-more-than-sixteen")
 
 
@@ -30,6 +39,8 @@ class Environment:
 
     warehouse: str
     proxy: FaultProxy
+    service: ServiceProxy
+    clock: JumpingClock
     forks: ForkServerContext
     counts: Counts = field(default_factory=Counts)
     guards: tuple[str, ...] = ()
@@ -47,10 +58,12 @@ class Environment:
 @contextmanager
 def open_environment(directory: Path) -> Iterator[Environment]:
     forks = multiprocessing.get_context("forkserver")
+    clock, durations = JumpingClock(), lognormal(random.Random(SEED))
     forks.set_forkserver_preload(["helpdesk_assets_tests.chaos.killable_run"])
     with (
         instant_sleep(),
         LocalWarehouse(directory) as warehouse,
-        FaultProxy(warehouse.endpoint) as proxy,
+        ServiceProxy(warehouse.endpoint, clock, durations=durations, keys=KEYS) as service,
+        FaultProxy(service.endpoint) as proxy,
     ):
-        yield Environment(warehouse.endpoint, proxy, forks)
+        yield Environment(warehouse.endpoint, proxy, service, clock, forks)

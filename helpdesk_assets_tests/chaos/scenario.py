@@ -48,6 +48,7 @@ from helpdesk_assets_tests.chaos.tampering import Tampering
 from helpdesk_assets_tests.chaos.webhook_client import WebhookClient
 from helpdesk_assets_tests.conformance.vendors import FRESHDESK
 from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness
+from helpdesk_assets_tests.service_proxy.at_once import run_at_once
 
 T = TypeVar("T")
 START = datetime(2026, 11, 2, 9, tzinfo=UTC)
@@ -104,6 +105,7 @@ class Scenario:
 
     def __exit__(self, *_: object) -> None:
         self.environment.proxy.clear()
+        self.environment.service.finish()
         self._opened.close()
 
     def _begin(self, opened: ExitStack) -> None:
@@ -336,6 +338,14 @@ class Scenario:
             self._record_success(report)
         return report
 
+    def write_at_once(self, others: Callable[[], object]) -> None:
+        """Run beside another writer; either may be refused, and then says so."""
+        self.counts["runs at once"] += 1
+        works = [lambda: self.run(fails=True), others]
+        for error in run_at_once(self.environment.clock, works):
+            if error is not None and not isinstance(error, HelpdeskAssetsError):
+                raise error
+
     def repair(self, ids: Sequence[str]) -> None:
         """Repair tickets by id, as a person does who suspects they are wrong."""
         self.counts["repairs"] += 1
@@ -460,6 +470,8 @@ class Scenario:
         )
 
     def check(self) -> None:
+        # A job whose caller was killed goes on: what it does is there by now.
+        self.environment.service.finish()
         self.checks.check_always()
 
     @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -54,9 +55,7 @@ def run_short_profile_without(environment: Environment, guard: str) -> None:
     """
     first = guards.GUARDS[guard].trouble
     troubles = (first, *(trouble for trouble in TROUBLES if trouble != first))
-    blind = Environment(
-        environment.warehouse, environment.proxy, environment.forks, environment.counts, (guard,)
-    )
+    blind = replace(environment, guards=(guard,))
     with guards.without(guard):
         run_short_profile(blind, troubles, FIND_ONLY)
 

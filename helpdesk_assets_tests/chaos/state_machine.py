@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -20,6 +19,7 @@ from helpdesk_assets.extract.plan import RequestedMode
 from helpdesk_assets_tests.chaos.environment import Environment
 from helpdesk_assets_tests.chaos.fault_proxy import KINDS, Fault
 from helpdesk_assets_tests.chaos.other_hands import OtherHands
+from helpdesk_assets_tests.chaos.overlapping_writers import SURELY_OVERLAPPING, OverlappingWriters
 from helpdesk_assets_tests.chaos.scenario import Scenario, ScenarioOptions
 
 PHASES = ("fetch", "store", "missed", "merge", "close")
@@ -47,14 +47,14 @@ HELPDESK_FAULTS: dict[str, dict[str, Any]] = {
 TROUBLES = (
     "stale", "cut", "hidden", "twice", "missed", "killed", "failed", "repeated",
     "lost", "put back", "other account", "old batch", "unseen", "in the trash", "doubled", "held",
-    "clocks",
+    "clocks", "two writers",
 )  # fmt: skip
 which = st.lists(st.integers(0, 7), min_size=1, max_size=4)
 asks = st.sampled_from((RequestedMode.AUTO, RequestedMode.AUTO, RequestedMode.FULL))
 waits = st.sampled_from(WAITS)
 
 
-class Chaos(OtherHands):
+class Chaos(OtherHands, OverlappingWriters):
     """One scenario; `machine_for` makes a state machine of it."""
 
     environment: Environment
@@ -132,6 +132,8 @@ class Chaos(OtherHands):
                 self.put_our_clock_off(1)
                 scenario.run()
                 scenario.check()
+            case "two writers":
+                self.write_new_tickets_at_once(SURELY_OVERLAPPING[at % len(SURELY_OVERLAPPING)], 2)
             case "cut" | "repeated":
                 for _ in range(4):
                     scenario.record_changed(scenario.simulator.create(1), "created")
@@ -433,31 +435,6 @@ class Chaos(OtherHands):
         # warehouse's, which therefore does not see that this time was wrong.
         scenario.simulator.advance(7200)
         scenario.record_changed(scenario.simulator.change(ids=self._ids([which])))
-
-    @rule(requested_mode=asks)
-    def run_two_at_once(self, requested_mode: RequestedMode) -> None:
-        """Run twice concurrently in threads.
-
-        Chance decides which is first, so a repeated scenario may differ. The invariants are the
-        same for both orders.
-        """
-        scenario = self.current
-        scenario.counts["runs at once"] += 1
-        failures: list[BaseException] = []
-
-        def run() -> None:
-            try:
-                scenario.run(requested_mode, fails=True)
-            except BaseException as error:  # noqa: BLE001 - raised in the scenario's thread
-                failures.append(error)
-
-        threads = [threading.Thread(target=run) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if failures:
-            raise failures[0]
 
     @rule()
     def sync_and_verify(self) -> None:
