@@ -205,7 +205,7 @@ def _partition_bounds(tickets: Sequence[Ticket]) -> PartitionBounds | None:
     created = [ticket.created_time for ticket in tickets if ticket.created_time is not None]
     if len(created) < len(tickets):
         return None
-    return PartitionBounds("createdTime", min(created), max(created))
+    return PartitionBounds.around("createdTime", created)
 
 
 def _ticket_row(

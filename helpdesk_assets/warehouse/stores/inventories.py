@@ -44,7 +44,7 @@ class InventoryTables:
             entries,
             run_id=snapshot.run_id,
             step=spec.name,
-            partition_bounds=PartitionBounds("listed_at", at, at),
+            partition_bounds=PartitionBounds.at("listed_at", at),
         )
         row = next(
             self._query(snapshot, inventory_diff.row_counts(self._dataset, snapshot), "sizes").rows

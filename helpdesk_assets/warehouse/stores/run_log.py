@@ -49,11 +49,7 @@ class RunLog:
             run_id=runs[0].run_id,
             step=tables.SYNC_RUNS.name,
             attempt=attempt,
-            partition_bounds=PartitionBounds(
-                "closed_at",
-                min(run.closed_at for run in runs),
-                max(run.closed_at for run in runs),
-            ),
+            partition_bounds=PartitionBounds.around("closed_at", [run.closed_at for run in runs]),
         )
 
     def newest(self, limit: int) -> tuple[RunRecord, ...]:
