@@ -23,6 +23,7 @@ from helpdesk_assets.settings import MIN_LISTING_DELAY
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.base import Ground, ManualState
+from helpdesk_assets.warehouse.statements.batch import stored_since
 from helpdesk_assets.warehouse.stores.merge_requests import (
     batch_gone,
     has_committed,
@@ -112,13 +113,14 @@ class InMemoryWarehouse:
 
     def merge_changes(self, manifest: Manifest, spool: Spool) -> MergeReport:
         spec, stagings = tables.RAW_TICKET_CHANGES, self._dataset.stagings
+        since = stored_since(manifest)
         if spool.rows and manifest.staging is not None:
             stagings[manifest.staging] = list(read_rows(spool, spec))
         if manifest.staging is None:
-            return self._dataset.merge(spec, read_rows(spool, spec))
+            return self._dataset.merge(spec, read_rows(spool, spec), since=since)
         if manifest.staging not in stagings:
             raise WarehouseRefused(f"There is no table {manifest.staging}.")
-        return self._dataset.merge(spec, stagings[manifest.staging])
+        return self._dataset.merge(spec, stagings[manifest.staging], since=since)
 
     def merge_missed(self, manifest: Manifest, webhooks: WebhookPolicy) -> MergeReport:
         judging = ledger.judging(self._dataset, manifest, webhooks, self.read_state())
