@@ -221,6 +221,7 @@ class BatchFetcher:
             versions=tuple(writer.versions or ()) if is_listed else None,
             staging=None if is_small else self._checkpointer.staging,
             created_months=None if has_checkpoint else writer.created_months(),
+            digests=writer.digests if is_listed else (),
             oldest_modified=None if has_checkpoint else writer.oldest_modified,
             lag_p50=p50,
             lag_p95=p95,

@@ -61,6 +61,8 @@ class Manifest:
         first_load: there was no watermark and no table to adopt.
         versions: the rows of a small batch, in order of arrival, staged or not; None for a large
             one.
+        digests: of those versions and their times, one each; empty if they are too many to be
+            remembered.
         staging: the table that holds the rows of a large or forced batch; None for a small one.
         created_months: the months in which its tickets were created, by their first moment; None if
             they are not known of all.
@@ -108,6 +110,7 @@ class Manifest:
     staging: str | None
     created_months: tuple[datetime, ...] | None = None
     oldest_modified: datetime | None = None
+    digests: tuple[str, ...] = ()
     lag_p50: float = 0.0
     lag_p95: float = 0.0
     lag_max: float = 0.0
@@ -137,6 +140,16 @@ class Manifest:
     def listed_tickets(self) -> tuple[str, ...]:
         """The tickets of a small batch, each once; empty for a large one."""
         return tuple(dict.fromkeys(version.ticket_id for version in self.versions or ()))
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether the batch may be one that has been stored before, each ticket of it once."""
+        is_plain = not (self.is_range or self.forced or self.staging or self.tombstones)
+        return (
+            is_plain
+            and self.mode is Mode.INCREMENTAL
+            and 0 < self.rows == len(self.digests) == len(self.listed_tickets)
+        )
 
     @property
     def mapping_notice(self) -> str | None:

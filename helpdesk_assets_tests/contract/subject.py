@@ -74,6 +74,7 @@ class Subject:
             initial_watermark=state.watermark if state else NOON - timedelta(hours=2),
             rows=writer.rows,
             versions=None if is_staged else tuple(writer.versions or ()),
+            digests=() if is_staged else writer.digests,
             staging=batch_staging_name(name) if is_staged else None,
             created_months=writer.created_months(),
             oldest_modified=writer.oldest_modified,

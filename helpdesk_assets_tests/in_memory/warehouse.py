@@ -22,7 +22,7 @@ from helpdesk_assets.model.webhooks import JudgedBy, WebhookPolicy
 from helpdesk_assets.settings import MIN_LISTING_DELAY
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.base import Ground, ManualState
+from helpdesk_assets.warehouse.base import ClosedRun, Ground, ManualState
 from helpdesk_assets.warehouse.statements.batch import stored_since
 from helpdesk_assets.warehouse.stores.merge_requests import (
     batch_gone,
@@ -165,6 +165,22 @@ class InMemoryWarehouse:
             facts = state.facts
         self.drop_staging(manifest)
         return facts, state
+
+    def close_if_stored(self, manifest: Manifest, webhooks: WebhookPolicy) -> ClosedRun | None:
+        state = self.read_state()
+        if state is None or not state.has_stored(manifest):
+            return None
+        judging = ledger.judging(self._dataset, manifest, webhooks, state)
+        missed = MergeReport(tables.MISSED_UPDATES.name, 0, 0, 0)
+        if judging.is_by_events:
+            missed = self.merge_missed(manifest, webhooks)
+        if not counts.is_stored(self._dataset, manifest):
+            return None
+        facts, closed = self.commit_run(manifest, webhooks)
+        stored, merged = (
+            MergeReport(each.name, 0, 0, 0) for each in (tables.RAW_TICKET_CHANGES, tables.TICKETS)
+        )
+        return ClosedRun(stored, missed, merged, facts, closed) if closed else None
 
     def remove_repeated_rows(
         self, manifest: Manifest, counts: RunCounts

@@ -52,7 +52,9 @@ def batch(dataset: Dataset, manifest: Manifest, *, times: Sequence[str] = ()) ->
     ]
     since = stored_since(manifest)
     # Constants, so that clustering and partitions prune the scan; a join alone does not.
-    bound = "" if since is None else "\n  AND (B._fetched_at IS NULL OR B._fetched_at >= @batch_since)"
+    bound = (
+        "" if since is None else "\n  AND (B._fetched_at IS NULL OR B._fetched_at >= @batch_since)"
+    )
     bounds = () if since is None else (Parameter("batch_since", ColumnType.TIMESTAMP, since),)
     more = "".join(f", {each}" for each in times)
     sql = f"""\

@@ -60,9 +60,23 @@ class MergeRequest:
     dataset: str = ""
 
     def write(
-        self, writer: TableWriter, spec: TableSpec, *, run_id: str, attempt: int = 0
+        self,
+        writer: TableWriter,
+        spec: TableSpec,
+        *,
+        run_id: str,
+        attempt: int = 0,
+        step: str | None = None,
     ) -> MergeReport:
-        """Merge the request into the table of `spec`. Doing it again changes nothing."""
+        """Merge the request into the table of `spec`. Doing it again changes nothing.
+
+        Args:
+            writer: the dataset.
+            spec: the table.
+            run_id: the run on whose behalf it is written.
+            attempt: counts the retries of the step.
+            step: the step's name; the table's if None.
+        """
         if self.source is None:
             with Spool(0) as nothing:  # the table is created all the same
                 return writer.merge(spec, nothing, run_id=run_id, step=spec.name)
@@ -70,7 +84,7 @@ class MergeRequest:
             spec,
             self.source,
             run_id=run_id,
-            step=spec.name,
+            step=step or spec.name,
             attempt=attempt,
             staging=self.staging,
             keep_staging=self.staging is not None,

@@ -35,7 +35,9 @@ def test_months_far_apart_stay_apart() -> None:
 
 
 def test_too_many_months_become_their_span() -> None:
-    made = [moment(f"{2000 + number // 12}-{number % 12 + 1:02d}-05") for number in range(0, 200, 2)]
+    made = [
+        moment(f"{2000 + number // 12}-{number % 12 + 1:02d}-05") for number in range(0, 200, 2)
+    ]
     assert len(made) > MAX_RANGES
     assert ranges(PartitionBounds.around("made", made)) == [("2000-01-01T00", "2016-08-01T00")]
     assert len(PartitionBounds.around("made", made[:MAX_RANGES]).ranges) == MAX_RANGES
@@ -85,7 +87,10 @@ def test_partition_ends_where_the_next_begins(unit: str, year: int) -> None:
 def test_conditions_name_their_constants() -> None:
     bounds = PartitionBounds(
         "made",
-        (PartitionRange(moment("2020-01-01"), moment("2020-02-01")), PartitionRange(moment("2026-01-01"))),
+        (
+            PartitionRange(moment("2020-01-01"), moment("2020-02-01")),
+            PartitionRange(moment("2026-01-01")),
+        ),
     )
     assert bounds.condition("T") == (
         "(\n    T.`made` IS NULL"

@@ -49,9 +49,7 @@ UNKNOWN = "IFNULL(T.`read` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 15 MINU
 
 
 def test_newer_row_wins() -> None:
-    sql = merge_statement(
-        SPEC, TARGET, "SELECT 1", NAMES, partition_bounds=PRUNE, key_listed="id"
-    )
+    sql = merge_statement(SPEC, TARGET, "SELECT 1", NAMES, partition_bounds=PRUNE, key_listed="id")
     assert sql == text("""
         MERGE INTO `p.d.tickets` AS T
         USING (
