@@ -22,8 +22,8 @@ from sqlglot.optimizer.pushdown_projections import pushdown_projections
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
-from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.merge.partitions import end_of
+from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.table_spec import ColumnType, TableSpec
 
 MINIMUM = 10 * 1024 * 1024
@@ -99,10 +99,11 @@ class PriceList:
     """Prices statements over one set of tables."""
 
     def __init__(self, tables: Mapping[str, TableOnPaper]) -> None:
-        self._tables = tables
+        # sqlglot takes names for lower case.
+        self._tables = {name.lower(): table for name, table in tables.items()}
         self._schema: dict[str, Any] = {
             name: {column.name: str(column.type) for column in table.spec.columns}
-            for name, table in tables.items()
+            for name, table in self._tables.items()
         }
 
     def bill(self, query: Query) -> Bill:
@@ -129,7 +130,7 @@ class PriceList:
             case exp.Insert():
                 yield from self._of_select(statement.expression)
             case exp.Delete() | exp.Update():
-                table = self._tables[statement.this.name]
+                table = self._tables[statement.this.name.lower()]
                 where = statement.args.get("where")
                 conditions = tuple(_conjuncts(where.this)) if where else ()
                 yield _Scan(table, frozenset(), conditions, is_rewritten=True)
@@ -151,7 +152,7 @@ class PriceList:
         if isinstance(on, exp.Boolean):
             others = (when.args.get("condition") for when in whens)
             conditions = [each for other in others if other for each in _conjuncts(other)]
-        table = self._tables[merge.this.name]
+        table = self._tables[merge.this.name.lower()]
         yield _Scan(table, columns, tuple(conditions), is_rewritten=rewrites)
 
     def _of_select(self, select: exp.Expression) -> Iterator[_Scan]:
@@ -164,7 +165,7 @@ class PriceList:
         )
         for scope in traverse_scope(pushdown_projections(qualified, schema=self._schema)):
             for alias, source in scope.sources.items():
-                if isinstance(source, exp.Table) and source.name in self._tables:
+                if isinstance(source, exp.Table) and source.name.lower() in self._tables:
                     yield self._scan(scope, alias, source)
 
     def _scan(self, scope: Scope, alias: str, source: exp.Table) -> _Scan:
@@ -177,8 +178,10 @@ class PriceList:
             is_own = join.alias_or_name == alias
             if join.args.get("on") is not None and (is_own or not join.side):
                 conditions += _conjuncts(join.args["on"])
-        own = (each for each in conditions if {c.table for c in each.find_all(exp.Column)} <= {alias})
-        return _Scan(self._tables[source.name], columns, tuple(own))
+        own = (
+            each for each in conditions if {c.table for c in each.find_all(exp.Column)} <= {alias}
+        )
+        return _Scan(self._tables[source.name.lower()], columns, tuple(own))
 
 
 def _rewrites(action: exp.Expression) -> bool:
@@ -203,7 +206,11 @@ def _listed(scan: _Scan, values: Mapping[str, Any]) -> int | None:
     """Return how many keys of the clustering a condition lists as constants."""
     clustered = [name.lower() for name in scan.table.spec.cluster_by[:1]]
     for each in scan.conditions:
-        if isinstance(each, exp.In) and each.this.name.lower() in clustered and each.args.get("unnest"):
+        if (
+            isinstance(each, exp.In)
+            and each.this.name.lower() in clustered
+            and each.args.get("unnest")
+        ):
             names = [parameter.name for parameter in each.find_all(exp.Parameter)]
             if names:
                 return len(values[names[0]])
@@ -229,9 +236,14 @@ def _may_hold(
             if constant is None or not _is_partition(condition.this, spec):
                 return True
             end = end_of(start, spec.partition_unit) or END_OF_TIME
-            is_from = isinstance(condition, exp.GTE | exp.GT)
-            is_to = isinstance(condition, exp.LT | exp.LTE)
-            return (is_to or end > constant) and (is_from or start <= constant)
+            match condition:
+                case exp.GTE() | exp.GT():
+                    return end > constant
+                case exp.LT():
+                    return start < constant
+                case exp.LTE():
+                    return start <= constant
+            return start <= constant < end
     return True
 
 
