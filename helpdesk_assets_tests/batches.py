@@ -24,7 +24,5 @@ SMALL = Manifest(
     api=ApiUsage(calls=1),
     versions=(Version("7", "h1"), Version("7", "h2"), Version("8", "h3")),
     staging=None,
-    created_from=None,
-    created_to=None,
     read_since=NOON - timedelta(minutes=1),
 )

@@ -1,14 +1,15 @@
 """Collect what a run fetches: rows go to the spool, small facts stay in memory.
 
 Rows leave memory page by page. Kept is what later steps need: the versions of a small batch, the
-span of creation times, how late changes were seen, and counts. Must not know where rows come from
+months of creation, how late changes were seen, and counts. Must not know where rows come from
 or go to.
 """
 
 from __future__ import annotations
 
+import hashlib
 import random
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import orjson
 
@@ -21,6 +22,12 @@ from helpdesk_assets.spool import Spool
 # Percentiles of a random sample of this size are accurate to a percent for any batch.
 LAG_SAMPLE = 4096
 MAX_NAMED_BAD_TICKETS = 20
+# The state row remembers as many. Those of a quiet hour are a handful.
+MAX_DIGESTS = 1_000
+# More are no helpdesk's history.
+MAX_MONTHS = 1_200
+# The clocks of a helpdesk's servers may differ.
+FUTURE_TOLERANCE = timedelta(minutes=15)
 
 
 class BatchWriter:
@@ -52,9 +59,11 @@ class BatchWriter:
         self._rng = rng
         self._lags: list[float] = []
         self.versions: list[Version] | None = [] if previous is None else None
-        self._created_unknown = False
-        self.created_from: datetime | None = None
-        self.created_to: datetime | None = None
+        self._digests: list[str] = []
+        self._created: set[tuple[int, int]] | None = set()
+        # What an earlier part of the batch holds is not known.
+        self._has_old_times = previous is None
+        self._oldest: datetime | None = None
         self.newest: datetime | None = None
         self.rows = previous.rows if previous else 0
         self.tombstones = previous.tombstones if previous else 0
@@ -79,20 +88,34 @@ class BatchWriter:
         for ticket in page.tickets:
             rows.append(self._row(ticket, page.served_at))
             self._track_created(ticket.created_time)
+            self._track_oldest(ticket.modified_time, page.served_at)
             self._track_newest(ticket, page.until)
             self.tombstones += ticket.tombstone
             self._track_lag((page.served_at - ticket.modified_time).total_seconds())
             if self.versions is not None:
                 self.versions.append(Version(ticket.ticket_id, ticket.content_hash))
+                if len(self.versions) <= MAX_DIGESTS:
+                    self._digests.append(_digest(ticket))
             self.rows += 1
             self._next_seq += 1
         return rows
 
-    def created_span(self) -> tuple[datetime, datetime] | None:
-        """Return first and last creation time; None if any ticket has none."""
-        if self._created_unknown or self.created_from is None or self.created_to is None:
+    def created_months(self) -> tuple[datetime, ...] | None:
+        """Return the months of creation; None if any ticket has none, or they are too many."""
+        if self._created is None:
             return None
-        return self.created_from, self.created_to
+        return tuple(datetime(*month, 1, tzinfo=UTC) for month in sorted(self._created))
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """See `Manifest.digests`."""
+        is_whole = self.versions is not None and len(self.versions) == len(self._digests)
+        return tuple(self._digests) if is_whole else ()
+
+    @property
+    def oldest_modified(self) -> datetime | None:
+        """See `Manifest.oldest_modified`."""
+        return self._oldest if self._has_old_times else None
 
     def lag_percentiles(self) -> tuple[float, float, float]:
         """Return p50, p95 and maximum of the seconds from a change to its being read."""
@@ -125,11 +148,22 @@ class BatchWriter:
         )
 
     def _track_created(self, created: datetime | None) -> None:
-        if created is None:
-            self._created_unknown = True
+        if created is None or self._created is None:
+            self._created = None
             return
-        self.created_from = min(self.created_from or created, created)
-        self.created_to = max(self.created_to or created, created)
+        created = created.astimezone(UTC)
+        self._created.add((created.year, created.month))
+        if len(self._created) > MAX_MONTHS:
+            self._created = None
+
+    def _track_oldest(self, modified: datetime, served_at: datetime) -> None:
+        """Remember the oldest change, if it says since when the version can have been stored.
+
+        One that is dated later than the answer that has it may have been stored at any time.
+        """
+        if modified > served_at + FUTURE_TOLERANCE:
+            self._has_old_times = False
+        self._oldest = min(self._oldest or modified, modified)
 
     def _track_newest(self, ticket: Ticket, until: datetime) -> None:
         """Remember the newest change; one dated later than `until`, as in 2099, proves nothing."""
@@ -144,6 +178,12 @@ class BatchWriter:
         index = self._rng.randrange(self.rows + 1)
         if index < LAG_SAMPLE:
             self._lags[index] = lag
+
+
+def _digest(ticket: Ticket) -> str:
+    """Return a digest of a version. A wrong match only costs a statement that closes no run."""
+    key = f"{ticket.ticket_id}\0{ticket.content_hash}\0{ticket.modified_time.isoformat()}"
+    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
 
 
 def _deleted_time(ticket: Ticket, served_at: datetime) -> datetime | None:

@@ -201,8 +201,8 @@ class BatchFetcher:
         has_checkpoint = self._checkpointer.has_checkpoint
         # Nothing is staged where nothing was read.
         is_forced = plan.forced and writer.rows > 0
-        is_small = writer.versions is not None and not has_checkpoint and not is_forced
-        span = writer.created_span()
+        is_listed = writer.versions is not None and not has_checkpoint
+        is_small = is_listed and not is_forced
         p50, p95, longest = writer.lag_percentiles()
         return Manifest(
             batch_id=self._batch_id,
@@ -218,10 +218,11 @@ class BatchFetcher:
             rows=writer.rows,
             pages=writer.pages,
             api=ApiUsage(),
-            versions=tuple(writer.versions or ()) if is_small else None,
+            versions=tuple(writer.versions or ()) if is_listed else None,
             staging=None if is_small else self._checkpointer.staging,
-            created_from=span[0] if span else None,
-            created_to=span[1] if span else None,
+            created_months=None if has_checkpoint else writer.created_months(),
+            digests=writer.digests if is_listed else (),
+            oldest_modified=None if has_checkpoint else writer.oldest_modified,
             lag_p50=p50,
             lag_p95=p95,
             lag_max=longest,

@@ -59,10 +59,15 @@ class Manifest:
         expected_version: the version of the state row when the run began.
         initial_watermark: the watermark when the run began.
         first_load: there was no watermark and no table to adopt.
-        versions: the rows of a small batch, in order of arrival; None for a large one.
+        versions: the rows of a small batch, in order of arrival, staged or not; None for a large
+            one.
+        digests: of those versions and their times, one each; empty if they are too many to be
+            remembered.
         staging: the table that holds the rows of a large or forced batch; None for a small one.
-        created_from: the earliest creation time of its tickets; None if one has none.
-        created_to: the latest creation time of its tickets; None if one has none.
+        created_months: the months in which its tickets were created, by their first moment; None if
+            they are not known of all.
+        oldest_modified: the earliest `modified_time` of its versions; None if it does not bound
+            when they can have been stored: not all are known, or one is dated in the future.
         lag_p50: seconds from a change to the answer that had it; likewise the other lags.
         cursor: the vendor's own, for the next run.
         fallback: the change endpoint failed, and the listing was read instead.
@@ -103,8 +108,9 @@ class Manifest:
     api: ApiUsage
     versions: tuple[Version, ...] | None
     staging: str | None
-    created_from: datetime | None
-    created_to: datetime | None
+    created_months: tuple[datetime, ...] | None = None
+    oldest_modified: datetime | None = None
+    digests: tuple[str, ...] = ()
     lag_p50: float = 0.0
     lag_p95: float = 0.0
     lag_max: float = 0.0
@@ -129,6 +135,21 @@ class Manifest:
     sync_name: str = ""
     dataset: str = ""
     location: str = ""
+
+    @property
+    def listed_tickets(self) -> tuple[str, ...]:
+        """The tickets of a small batch, each once; empty for a large one."""
+        return tuple(dict.fromkeys(version.ticket_id for version in self.versions or ()))
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether the batch may be one that has been stored before, each ticket of it once."""
+        is_plain = not (self.is_range or self.forced or self.staging or self.tombstones)
+        return (
+            is_plain
+            and self.mode is Mode.INCREMENTAL
+            and 0 < self.rows == len(self.digests) == len(self.listed_tickets)
+        )
 
     @property
     def mapping_notice(self) -> str | None:

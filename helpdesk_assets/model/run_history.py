@@ -6,6 +6,8 @@ log what it lacks of them. Must not know how either is written.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
 from helpdesk_assets.model.batch import Mode
@@ -50,7 +52,7 @@ def last_run(state: SyncState) -> RunRecord | None:
         version=state.version,
         watermark=state.watermark,
         cursor=state.cursor,
-        read_counts=state.read_counts,
+        read_counts=replace(state.read_counts, stored=()),
         **{name: getattr(counted, name) for name in _COUNTS},
     )
 

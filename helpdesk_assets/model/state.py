@@ -109,6 +109,7 @@ class ReadCounts:
         unmet_reason: see `Manifest.unmet_reason`.
         cursor_digest: of the helpdesk's cursor as the run left it; empty if there was none.
         read_until: up to when it has read every change; None if it may have skipped some.
+        stored: see `Manifest.digests`; only of the last run that closed.
     """
 
     rows: int = 0
@@ -118,6 +119,7 @@ class ReadCounts:
     unmet_reason: str | None = None
     cursor_digest: str = ""
     read_until: datetime | None = None
+    stored: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, manifest: Manifest) -> ReadCounts:
@@ -130,6 +132,7 @@ class ReadCounts:
             manifest.unmet_reason,
             digest_of(manifest.cursor),
             manifest.window.until if manifest.advances_watermark else None,
+            manifest.digests,
         )
 
 
@@ -255,6 +258,11 @@ class SyncState:
     mapping: int | None = None
     fence: int = 0
     damaged: tuple[str, ...] = ()
+
+    def has_stored(self, manifest: Manifest) -> bool:
+        """Whether the last run to close had each version of the batch, and no run has since."""
+        is_next = self.version == manifest.expected_version
+        return is_next and manifest.may_repeat and {*manifest.digests} <= {*self.read_counts.stored}
 
     @property
     def own_cursor(self) -> str | None:

@@ -184,7 +184,6 @@ def reconcile(
         with warehouse.lease(PURPOSE, run_id=run_id):
             store.record_outcomes(snapshot, deletions_verified=refused is None)
         found = store.difference_counts(snapshot)
-    store.purge(snapshot)
     use = warehouse.use.since(used)
     return ReconcileReport(
         snapshot=snapshot,

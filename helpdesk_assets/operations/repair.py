@@ -246,7 +246,7 @@ class _Chunk:
 
     def _manifest(self, writer: BatchWriter, state: SyncState | None) -> Manifest:
         """Describe the batch as one of a range, which leaves the state row alone."""
-        now, span = self._helpdesk_time(), writer.created_span()
+        now = self._helpdesk_time()
         is_forced = writer.rows > 0
         return Manifest(
             batch_id=self._batch_id,
@@ -262,10 +262,10 @@ class _Chunk:
             rows=writer.rows,
             pages=writer.pages,
             api=ApiUsage(),
-            versions=None if is_forced else (),
+            versions=None if writer.versions is None else tuple(writer.versions),
             staging=batch_staging_name(self._batch_id) if is_forced else None,
-            created_from=span[0] if span else None,
-            created_to=span[1] if span else None,
+            created_months=writer.created_months(),
+            oldest_modified=writer.oldest_modified,
             is_range=True,
             tombstones=writer.tombstones,
             read_since=self._read_since or now,

@@ -25,7 +25,7 @@ from helpdesk_assets.operations.account import check_account
 from helpdesk_assets.operations.ground import full_load_reason
 from helpdesk_assets.operations.readiness import expect_ready
 from helpdesk_assets.operations.repeated_rows import heal_repeated_rows
-from helpdesk_assets.operations.write_batch import write_batch
+from helpdesk_assets.operations.write_batch import write_and_close
 from helpdesk_assets.providers.base import Capabilities, Helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.spool import Spool
@@ -235,7 +235,7 @@ def run_sync(
         monotonic: seconds, for the report.
 
     Raises:
-        HelpdeskAssetsError: as `fetch_batch` and `write_batch`.
+        HelpdeskAssetsError: as `fetch_batch` and `write_and_close`.
         WriterBusy: another run, or what else writes tickets, had not finished in time.
         ConcurrentUpdate: another run has moved the watermark meanwhile; nothing is lost.
     """
@@ -256,18 +256,17 @@ def run_sync(
         done("fetch")
         # Not while the helpdesk is read: a full load takes hours, and others could not write.
         with warehouse.lease(purpose, run_id=run_id):
-            written = write_batch(warehouse, manifest, spool, policy.webhooks, on_phase=done)
-            counted, state = warehouse.commit_run(manifest, policy.webhooks)
-            facts = heal_repeated_rows(warehouse, manifest, counted)
+            closed = write_and_close(warehouse, manifest, spool, policy.webhooks, on_phase=done)
+            facts = heal_repeated_rows(warehouse, manifest, closed.counts)
     done("close")
     use = warehouse.use.since(used)
     return SyncReport(
         manifest=manifest,
-        stored=written.stored,
-        missed=written.missed,
-        merged=written.merged,
+        stored=closed.written.stored,
+        missed=closed.written.missed,
+        merged=closed.written.merged,
         facts=facts,
-        state=state,
+        state=closed.state,
         seconds=seconds,
         query_jobs=use.query_jobs,
         load_jobs=use.load_jobs,

@@ -71,6 +71,17 @@ class Ground:
     missing_columns: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ClosedRun:
+    """A run that has closed without its batch being written again; see `close_if_stored`."""
+
+    stored: MergeReport
+    missed: MergeReport
+    merged: MergeReport
+    counts: RunCounts
+    state: SyncState
+
+
 class InventoryStore(Protocol):
     """The snapshots of a reconciliation and the differences found in them."""
 
@@ -94,10 +105,6 @@ class InventoryStore(Protocol):
 
     def difference_counts(self, snapshot: InventorySnapshot) -> tuple[DifferenceCount, ...]:
         """Count the differences by kind and outcome."""
-        ...
-
-    def purge(self, snapshot: InventorySnapshot) -> None:
-        """Remove snapshots that are too old to be looked at."""
         ...
 
 
@@ -228,6 +235,15 @@ class Warehouse(Protocol):
         Raises:
             ConcurrentUpdate: the state row is no longer the one that the run began with.
             BatchGone: the batch, or what was merged of it, is gone; nothing was written.
+        """
+        ...
+
+    def close_if_stored(self, manifest: Manifest, webhooks: WebhookPolicy) -> ClosedRun | None:
+        """Close a run all of whose versions the last run to close had stored.
+
+        It closes only over tables that hold the batch as writing it again would leave them. None:
+        the run has not closed, and nothing but missed updates was written; the caller writes the
+        batch and commits.
         """
         ...
 

@@ -64,7 +64,7 @@ class Subject:
         spool = self.spools.enter_context(Spool(0 if is_staged else 1_000_000))
         writer = BatchWriter(spool, run_id=run_id, batch_id=name, rng=random.Random(0))
         writer.add(Page(tickets, served_at=read_at, until=NOON))
-        state, span = self.warehouse.read_state(), writer.created_span()
+        state = self.warehouse.read_state()
         plain = replace(
             SMALL,
             batch_id=name,
@@ -74,9 +74,10 @@ class Subject:
             initial_watermark=state.watermark if state else NOON - timedelta(hours=2),
             rows=writer.rows,
             versions=None if is_staged else tuple(writer.versions or ()),
+            digests=() if is_staged else writer.digests,
             staging=batch_staging_name(name) if is_staged else None,
-            created_from=span[0] if span else None,
-            created_to=span[1] if span else None,
+            created_months=writer.created_months(),
+            oldest_modified=writer.oldest_modified,
             tombstones=writer.tombstones,
             read_since=read_at,
         )

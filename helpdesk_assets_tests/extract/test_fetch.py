@@ -82,7 +82,8 @@ def test_manifest_states_coverage(read: Read) -> None:
     assert manifest.expected_version == 3
     assert manifest.advances_watermark
     assert (manifest.lag_p50, manifest.lag_max) == (3600.0, 3600.0)
-    assert (manifest.created_from, manifest.created_to) == (NOON, NOON)
+    assert manifest.created_months == (NOON.replace(day=1, hour=0, minute=0, second=0),)
+    assert manifest.oldest_modified == NOON - timedelta(hours=1)
 
 
 def test_small_batch_lists_versions_and_large_one_its_staging(read: Read) -> None:
@@ -97,7 +98,7 @@ def test_small_batch_lists_versions_and_large_one_its_staging(read: Read) -> Non
 
 def test_ticket_without_created_time_disables_partition_pruning(read: Read) -> None:
     manifest = read(FakeHelpdesk([page(ticket("1"), ticket("2", created=None))])).manifest
-    assert manifest.created_from is None
+    assert manifest.created_months is None
 
 
 def test_no_changes_give_an_empty_batch(read: Read) -> None:

@@ -57,6 +57,28 @@ def count_batch(dataset: InMemoryDataset, manifest: Manifest) -> RunCounts:
     )
 
 
+def is_stored(dataset: InMemoryDataset, manifest: Manifest) -> bool:
+    """Return whether merging a batch that has each ticket once would leave all rows as they are."""
+    batch = dataset.batch(manifest)
+    held: dict[str, list[Row]] = {row["ticket_id"]: [] for row in batch}
+    for row in dataset.rows(tables.TICKETS):
+        held.get(row["ticket_id"], []).append(row)
+    return len({row["_seq"] for row in batch}) == manifest.rows and all(
+        held[row["ticket_id"]] and all(_is_kept(each, row) for each in held[row["ticket_id"]])
+        for row in batch
+    )
+
+
+def _is_kept(held: Row, row: Row) -> bool:
+    at, is_deleted = held["modifiedTime"], held["deletedTime"] is not None
+    if at is None or at < row["modifiedTime"]:
+        return False
+    if at > row["modifiedTime"]:
+        return not is_deleted and row["deletedTime"] is None
+    is_same = held["_content_hash"] == row["_content_hash"]
+    return is_same and is_deleted == (row["deletedTime"] is not None)
+
+
 def count_run(
     dataset: InMemoryDataset,
     manifest: Manifest,

@@ -13,6 +13,7 @@ from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.state import RunRecord, SyncState
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.statements.batch import stored_since
 from helpdesk_assets.warehouse.stores.writer_lease import StoredLease
 from helpdesk_assets.warehouse.table_spec import (
     ColumnType,
@@ -95,18 +96,29 @@ class InMemoryDataset:
         """Return the row of a ticket."""
         return self.tables.get(tables.TICKETS.name, {}).get((ticket_id,))
 
-    def merge(self, spec: TableSpec, rows: Iterable[Row], *, forced: bool = False) -> MergeReport:
-        """Write the newest row of each key, as the spec's guard allows: all of them or none."""
+    def merge(
+        self,
+        spec: TableSpec,
+        rows: Iterable[Row],
+        *,
+        forced: bool = False,
+        since: datetime | None = None,
+    ) -> MergeReport:
+        """Write the newest row of each key, as the spec's guard allows: all of them or none.
+
+        Rows of partitions before `since` are not seen.
+        """
         stored = self.create(spec.name)
         inserted = updated = 0
         for key, row in _newest_by_key(spec, rows).items():
-            held = stored.get(key)
-            if held is None:
-                stored[key] = inserted_row(spec, row)
+            beside = self.beside.get(spec.name, ())
+            doubles = (each for each in beside if key_of(spec, each) == key)
+            held = [each for each in (stored.get(key), *doubles) if each and _seen(each, since)]
+            if not held:
+                self.put_beside(spec, inserted_row(spec, row))
                 inserted += 1
                 continue
-            doubles = (each for each in self.beside.get(spec.name, ()) if key_of(spec, each) == key)
-            for each in (held, *doubles):
+            for each in held:
                 update = _update(spec, each, row, forced=forced)
                 each.update(update)
                 updated += bool(update)
@@ -116,9 +128,11 @@ class InMemoryDataset:
         """Return the batch's versions with their place in it as `_seq`, tombstones not filled."""
         if manifest.staging is not None:
             return [dict(row) for row in self.stagings[manifest.staging]]
+        since = stored_since(manifest)
         by_version: dict[tuple[str, str], list[Row]] = {}
         for row in self.rows(tables.RAW_TICKET_CHANGES):
-            by_version.setdefault((row["ticket_id"], row["_content_hash"]), []).append(row)
+            if _seen(row, since):
+                by_version.setdefault((row["ticket_id"], row["_content_hash"]), []).append(row)
         return [
             {**row, "_seq": seq}
             for seq, version in enumerate(manifest.versions or ())
@@ -140,6 +154,10 @@ def read_rows(spool: Spool, spec: TableSpec) -> Iterator[Row]:
 def key_of(spec: TableSpec, row: Row) -> tuple[Any, ...]:
     """Return the values that identify a row."""
     return tuple(row.get(name) for name in spec.key)
+
+
+def _seen(row: Row, since: datetime | None) -> bool:
+    return since is None or row["_fetched_at"] is None or row["_fetched_at"] >= since
 
 
 def _newest_by_key(spec: TableSpec, rows: Iterable[Row]) -> dict[tuple[Any, ...], Row]:

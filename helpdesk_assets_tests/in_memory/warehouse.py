@@ -24,7 +24,8 @@ from helpdesk_assets.model.webhooks import JudgedBy, WebhookPolicy
 from helpdesk_assets.settings import MIN_LISTING_DELAY
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.base import Ground, ManualState
+from helpdesk_assets.warehouse.base import ClosedRun, Ground, ManualState
+from helpdesk_assets.warehouse.statements.batch import stored_since
 from helpdesk_assets.warehouse.stores.checkpoints import MAX_WAIT
 from helpdesk_assets.warehouse.stores.merge_requests import (
     batch_gone,
@@ -146,13 +147,14 @@ class InMemoryWarehouse:
     def merge_changes(self, manifest: Manifest, spool: Spool) -> MergeReport:
         self._lease.check()
         spec, stagings = tables.RAW_TICKET_CHANGES, self._dataset.stagings
+        since = stored_since(manifest)
         if spool.rows and manifest.staging is not None:
             stagings[manifest.staging] = list(read_rows(spool, spec))
         if manifest.staging is None:
-            return self._dataset.merge(spec, read_rows(spool, spec))
+            return self._dataset.merge(spec, read_rows(spool, spec), since=since)
         if manifest.staging not in stagings:
             raise WarehouseRefused(f"There is no table {manifest.staging}.")
-        return self._dataset.merge(spec, stagings[manifest.staging])
+        return self._dataset.merge(spec, stagings[manifest.staging], since=since)
 
     def merge_missed(self, manifest: Manifest, webhooks: WebhookPolicy) -> MergeReport:
         self._lease.check()
@@ -200,6 +202,22 @@ class InMemoryWarehouse:
             facts = state.facts
         self.drop_staging(manifest)
         return facts, state
+
+    def close_if_stored(self, manifest: Manifest, webhooks: WebhookPolicy) -> ClosedRun | None:
+        state = self.read_state()
+        if state is None or not state.has_stored(manifest):
+            return None
+        judging = ledger.judging(self._dataset, manifest, webhooks, state)
+        missed = MergeReport(tables.MISSED_UPDATES.name, 0, 0, 0)
+        if judging.is_by_events:
+            missed = self.merge_missed(manifest, webhooks)
+        if not counts.is_stored(self._dataset, manifest):
+            return None
+        facts, closed = self.commit_run(manifest, webhooks)
+        stored, merged = (
+            MergeReport(each.name, 0, 0, 0) for each in (tables.RAW_TICKET_CHANGES, tables.TICKETS)
+        )
+        return ClosedRun(stored, missed, merged, facts, closed) if closed else None
 
     def remove_repeated_rows(
         self, manifest: Manifest, counts: RunCounts

@@ -38,8 +38,8 @@ SMALL = Manifest(
     api=ApiUsage(calls=1, bytes_received=7000, retries=2, seconds_waited=1.5),
     versions=(Version("421370000000000001", "h1"), Version("421370000000000002", "h2")),
     staging=None,
-    created_from=NOON - timedelta(days=30),
-    created_to=NOON - timedelta(days=1),
+    created_months=(NOON - timedelta(days=30), NOON - timedelta(days=1)),
+    oldest_modified=NOON - timedelta(days=2),
     lag_p50=10.0,
     lag_p95=20.0,
     lag_max=30.0,
@@ -55,8 +55,6 @@ LARGE = replace(
     versions=None,
     staging="raw_ticket_changes__stg_x",
     initial_watermark=None,
-    created_from=None,
-    created_to=None,
     fallback=True,
 )
 

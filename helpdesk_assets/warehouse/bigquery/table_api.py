@@ -6,7 +6,9 @@ Table metadata is cached. Must not know tickets or keys.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -52,6 +54,7 @@ class TableApi:
         location: str | None,
         is_emulator: bool,
         deadlines: Deadlines | None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self.dataset = dataset
@@ -59,6 +62,8 @@ class TableApi:
         self.wanted_location = location
         self._deadlines = deadlines or (EMULATOR_DEADLINES if is_emulator else BIGQUERY_DEADLINES)
         self._tables: dict[str, bigquery.Table] = {}
+        self._asked_at: dict[str, float] = {}
+        self._monotonic = monotonic
         endpoint = str(getattr(client._connection, "API_BASE_URL", ""))  # noqa: SLF001
         paying = str(getattr(client, "project", "") or dataset.project)
         self.target = Target(
@@ -118,14 +123,19 @@ class TableApi:
             for row in rows:
                 yield dict(row)
 
-    def get_table(self, table: str, *, fresh: bool = False) -> bigquery.Table | None:
+    def get_table(
+        self, table: str, *, fresh: bool = False, max_age: float = math.inf
+    ) -> bigquery.Table | None:
         """Return the table's metadata, None if there is no such table.
 
         Args:
             table: name of the table.
             fresh: ask BigQuery even if the metadata is cached.
+            max_age: after how many seconds cached metadata is too old.
         """
-        if not fresh and table in self._tables:
+        asked_at = self._asked_at.get(table, -math.inf)
+        is_recent = self._monotonic() - asked_at <= max_age
+        if not fresh and is_recent and table in self._tables:
             return self._tables[table]
         with self.translate_errors(f"reading the metadata of table {table}"):
             try:
@@ -138,6 +148,7 @@ class TableApi:
                 self._tables.pop(table, None)
                 return None
         self._tables[table] = found
+        self._asked_at[table] = self._monotonic()
         return found
 
     def table_facts(self, table: str) -> TableFacts | None:

@@ -65,6 +65,7 @@ def merge_statement(
     order: Sequence[str] | None = None,
     json_as_text: Collection[str] = (),
     partition_bounds: PartitionBounds | None = None,
+    key_listed: str | None = None,
     has_tombstones: bool = False,
     has_alive_at: bool = False,
     forced: bool = False,
@@ -80,6 +81,7 @@ def merge_statement(
             if None. May name columns that only the source has.
         json_as_text: columns that are JSON in the source and STRING in the target.
         partition_bounds: the only partitions that can hold matching rows; None: all.
+        key_listed: the column of the key of which `@keys` has all values of the source; None: none.
         has_tombstones: the source has the spec's `tombstone_flag`, and rows in which it is true.
         has_alive_at: the source has the spec's `alive_at_column`.
         forced: for NEWER_WINS, a row of an equal version is replaced if any column differs.
@@ -88,20 +90,13 @@ def merge_statement(
         ValueError: the spec lacks what its merge policy needs.
     """
     guard = NewerWins(spec, columns, json_as_text, has_tombstones, has_alive_at, forced)
-    source_only = [
-        str(name)
-        for name, is_given in (
-            (spec.tombstone_flag, has_tombstones),
-            (spec.alive_at_column, has_alive_at),
-        )
-        if name and is_given
-    ]
+    source_only = _source_only(spec, has_tombstones=has_tombstones, has_alive_at=has_alive_at)
     parts = [
         f"MERGE INTO {target} AS T",
         "USING (",
         indent(_deduplicated(spec, source_sql, columns, order, json_as_text, source_only), "  "),
         ") AS S",
-        _on(spec, partition_bounds),
+        _on(spec, partition_bounds, key_listed),
     ]
     if spec.merge_policy is MergePolicy.NEWER_WINS:
         parts += [guard.clauses()]
@@ -111,6 +106,41 @@ def merge_statement(
     values = ", ".join(map(guard.inserted, columns))
     parts += [f"WHEN NOT MATCHED THEN INSERT ({names})", f"VALUES ({values})"]
     return "\n".join(parts)
+
+
+def first_load_statement(
+    spec: TableSpec,
+    target: str,
+    source_sql: str,
+    columns: Sequence[str],
+    *,
+    order: Sequence[str] | None = None,
+    json_as_text: Collection[str] = (),
+    has_tombstones: bool = False,
+) -> str:
+    """Return the statement that writes a batch into an empty table, without comparing.
+
+    It writes nothing unless the table is still empty, so repeating it is safe, and whoever runs it
+    must MERGE if it wrote nothing. The arguments are those of `merge_statement`.
+    """
+    guard = NewerWins(spec, columns, json_as_text, has_tombstones)
+    source_only = _source_only(spec, has_tombstones=has_tombstones, has_alive_at=False)
+    values = ",\n".join(f"  {guard.inserted(name)}" for name in columns)
+    source = _deduplicated(spec, source_sql, columns, order, json_as_text, source_only)
+    return f"""\
+INSERT INTO {target} ({", ".join(map(quote, columns))})
+SELECT
+{values}
+FROM (
+{indent(source, "  ")}
+) AS S
+WHERE (SELECT COUNT(*) FROM {target}) = 0"""
+
+
+def _source_only(spec: TableSpec, *, has_tombstones: bool, has_alive_at: bool) -> list[str]:
+    """Return the columns of the source that only the guard reads."""
+    given = ((spec.tombstone_flag, has_tombstones), (spec.alive_at_column, has_alive_at))
+    return [str(name) for name, is_given in given if name and is_given]
 
 
 def _deduplicated(
@@ -157,13 +187,15 @@ def _value(spec: TableSpec, name: str, json_as_text: Collection[str]) -> str:
     return column
 
 
-def _on(spec: TableSpec, partition_bounds: PartitionBounds | None) -> str:
+def _on(spec: TableSpec, partition_bounds: PartitionBounds | None, key_listed: str | None) -> str:
     # A plain `=` lets BigQuery skip clustered blocks; a null-safe comparison reads them all.
-    equal = " AND ".join(f"T.{quote(name)} = S.{quote(name)}" for name in spec.key)
-    if partition_bounds is None:
-        return f"ON {equal}"
-    part = f"T.{quote(partition_bounds.column)}"
-    return f"ON {equal}\n  AND ({part} IS NULL OR {part} BETWEEN @prune_from AND @prune_to)"
+    tests = [" AND ".join(f"T.{quote(name)} = S.{quote(name)}" for name in spec.key)]
+    if key_listed is not None:
+        # A join alone skips no block, constants do.
+        tests.append(f"T.{quote(key_listed)} IN UNNEST(@keys)")
+    if partition_bounds is not None:
+        tests.append(partition_bounds.condition("T"))
+    return "ON " + "\n  AND ".join(tests)
 
 
 def _when_transition(spec: TableSpec, columns: Sequence[str]) -> str:

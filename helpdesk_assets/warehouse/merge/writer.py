@@ -8,7 +8,7 @@ what the rows mean: key, guard and order come from the table's description.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -16,33 +16,52 @@ from helpdesk_assets.naming import batch_id, staging_name
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient, QueryResult
 from helpdesk_assets.warehouse.bigquery.job_ids import JobName
-from helpdesk_assets.warehouse.merge.inline import fits_a_request, inline_rows
+from helpdesk_assets.warehouse.merge.inline import (
+    fits_a_request,
+    inline_rows,
+    keys_to_list,
+    listed_key,
+)
 from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
 from helpdesk_assets.warehouse.merge.schema import Schema, is_json_as_text
 from helpdesk_assets.warehouse.merge.staging import Staging
-from helpdesk_assets.warehouse.merge.statement import merge_statement, table_source
-from helpdesk_assets.warehouse.query import Query
+from helpdesk_assets.warehouse.merge.statement import (
+    first_load_statement,
+    merge_statement,
+    table_source,
+)
+from helpdesk_assets.warehouse.query import Parameter, Query
 from helpdesk_assets.warehouse.table_spec import (
     Column,
+    ColumnType,
     JobUsage,
     MergePolicy,
     MergeReport,
     TableSpec,
 )
 
-# Below about 1 GB an unpruned MERGE costs cents a day, and wrong bounds cause duplicate rows.
+# Below about 1 GB twelve unpruned MERGEs a day cost cents, and wrong bounds cause duplicate rows.
+# Listed keys can cause none, and are always used.
 PRUNE_ABOVE_BYTES = 1 << 30
+# A receiver lives for weeks, in which an empty table becomes a large one.
+SIZE_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Write:
-    """One write. `json_as_text`: columns that are JSON in the source and text in the table."""
+    """One write.
+
+    `json_as_text`: columns that are JSON in the source and text in the table. `keys`: all values of
+    `listed_key`, if they are known. `has_rows`: the source is known to have some.
+    """
 
     spec: TableSpec
     source_columns: tuple[Column, ...]
     json_as_text: tuple[str, ...]
     job: JobName
     partition_bounds: PartitionBounds | None
+    keys: tuple[str, ...]
+    has_rows: bool
     has_tombstones: bool
     has_alive_at: bool
     forced: bool
@@ -84,6 +103,8 @@ class TableWriter:
         staging: str | None = None,
         keep_staging: bool = False,
         partition_bounds: PartitionBounds | None = None,
+        keys: Collection[str] = (),
+        has_rows: bool = False,
         has_tombstones: bool = False,
         forced: bool = False,
     ) -> MergeReport:
@@ -102,6 +123,9 @@ class TableWriter:
             keep_staging: leave the staging table to the caller after a successful MERGE.
             partition_bounds: bounds of the source's partition column; see `PartitionBounds` for
                 what they must cover.
+            keys: all values that the source has of the column that the table is clustered by; empty
+                if not known. Those of a small batch need not be given.
+            has_rows: the query is known to select some; rows given as NDJSON always are.
             has_tombstones: some rows know only the deletion (spec's `tombstone_flag`).
             forced: see `merge_statement`.
 
@@ -120,6 +144,8 @@ class TableWriter:
             as_text,
             JobName(run_id, step, attempt),
             partition_bounds,
+            keys_to_list(keys) if listed_key(spec) else (),
+            has_rows or isinstance(source, Spool),
             has_tombstones,
             # Without `columns`, a query is expected to return all that the spec reads.
             has_alive_at=spec.alive_at_column in {column.name for column in source_columns}
@@ -132,9 +158,10 @@ class TableWriter:
         elif source.rows == 0:
             outcome = None
         elif staging is None and self._is_small(source):
+            rows = inline_rows(spec, source_columns, source, json_as_text=as_text)
             outcome = self._run(
-                replace(write, json_as_text=()),
-                inline_rows(spec, source_columns, source, json_as_text=as_text),
+                replace(write, json_as_text=(), keys=rows.keys),
+                rows.query,
                 _order(spec, source_columns),
             )
         else:
@@ -165,36 +192,65 @@ class TableWriter:
         return outcome
 
     def _run(self, write: _Write, source: Query, order: Sequence[str]) -> QueryResult:
-        spec, job = write.spec, write.job
-        columns = _target_columns(spec, write.source_columns)
-        partition_bounds = self._bounds(spec, write.partition_bounds)
-        bounds = partition_bounds.parameters() if partition_bounds else ()
+        spec = write.spec
+        columns = [each.name for each in _target_columns(spec, write.source_columns)]
+        target = self._warehouse.dataset.table(spec.name)
+        if write.has_rows and self._is_empty(spec):
+            sql = first_load_statement(
+                spec,
+                target,
+                source.sql,
+                columns,
+                order=order,
+                json_as_text=write.json_as_text,
+                has_tombstones=write.has_tombstones,
+            )
+            outcome = self._send(write, Query(sql, source.parameters))
+            if outcome.changed:
+                return replace(outcome, inserted=outcome.changed, updated=0)
+        bounds = self._bounds(spec, write.partition_bounds)
         sql = merge_statement(
             spec,
-            self._warehouse.dataset.table(spec.name),
+            target,
             source.sql,
-            [column.name for column in columns],
+            columns,
             order=order,
             json_as_text=write.json_as_text,
-            partition_bounds=partition_bounds,
+            partition_bounds=bounds,
+            key_listed=listed_key(spec) if write.keys else None,
             has_tombstones=write.has_tombstones,
             has_alive_at=write.has_alive_at,
             forced=write.forced,
         )
+        keys = (Parameter("keys", ColumnType.STRING, write.keys),) if write.keys else ()
+        constants = (*keys, *(bounds.parameters() if bounds else ()))
+        return self._send(write, Query(sql, (*source.parameters, *constants)))
+
+    def _send(self, write: _Write, query: Query) -> QueryResult:
+        job = write.job
         return self._warehouse.run(
-            Query(sql, (*source.parameters, *bounds)),
+            query,
             run_id=job.run_id,
             step=job.step,
             attempt=job.attempt,
-            labels={"table": spec.name},
+            labels={"table": write.spec.name},
         )
+
+    def _is_empty(self, spec: TableSpec) -> bool:
+        """Return whether the table seems to be empty. Only the statement itself can be sure."""
+        table = self._warehouse.get_table(spec.name, max_age=SIZE_SECONDS)
+        if table is not None and not table.num_rows:
+            table = self._warehouse.get_table(spec.name, fresh=True)
+        return table is not None and table.num_rows == 0 and table.streaming_buffer is None
 
     def _bounds(
         self, spec: TableSpec, partition_bounds: PartitionBounds | None
     ) -> PartitionBounds | None:
         """Widen the bounds to whole partitions; None if they are not worth their risk."""
-        table = self._warehouse.get_table(spec.name)
-        if partition_bounds is None or table is None or table.time_partitioning is None:
+        if partition_bounds is None or partition_bounds.is_exact:
+            return partition_bounds
+        table = self._warehouse.get_table(spec.name, max_age=SIZE_SECONDS)
+        if table is None or table.time_partitioning is None:
             return None
         partitioning = table.time_partitioning
         big = int(table.num_bytes or 0) >= self._prune_above_bytes

@@ -10,13 +10,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.webhooks import MISSED_REASONS
 from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.merge.partitions import start_of
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.table_spec import ColumnType
+
+# The helpdesk's clock may have been wrong by as much when a version was stored.
+CLOCK_TOLERANCE = timedelta(days=1)
+BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 def batch(dataset: Dataset, manifest: Manifest, *, times: Sequence[str] = ()) -> Query:
@@ -45,9 +50,12 @@ def batch(dataset: Dataset, manifest: Manifest, *, times: Sequence[str] = ()) ->
         {"id": version.ticket_id, "hash": version.content_hash, "seq": seq}
         for seq, version in enumerate(manifest.versions or ())
     ]
-    # The ids are also a constant list, so that clustering on ticket_id prunes the scan; a join
-    # alone does not.
-    ids = tuple(dict.fromkeys(version.ticket_id for version in manifest.versions or ()))
+    since = stored_since(manifest)
+    # Constants, so that clustering and partitions prune the scan; a join alone does not.
+    bound = (
+        "" if since is None else "\n  AND (B._fetched_at IS NULL OR B._fetched_at >= @batch_since)"
+    )
+    bounds = () if since is None else (Parameter("batch_since", ColumnType.TIMESTAMP, since),)
     more = "".join(f", {each}" for each in times)
     sql = f"""\
 SELECT {columns}, V._seq{more}
@@ -60,14 +68,30 @@ JOIN (
   FROM UNNEST(JSON_QUERY_ARRAY(PARSE_JSON(@versions, wide_number_mode => 'round'))) AS v
 ) AS V
 ON B.ticket_id = V.ticket_id AND B._content_hash = V._content_hash
-WHERE B.ticket_id IN UNNEST(@ticket_ids)"""
+WHERE B.ticket_id IN UNNEST(@ticket_ids){bound}"""
     return Query(
         sql,
         (
             Parameter("versions", ColumnType.STRING, json.dumps(versions)),
-            Parameter("ticket_ids", ColumnType.STRING, ids),
+            Parameter("ticket_ids", ColumnType.STRING, manifest.listed_tickets),
+            *bounds,
         ),
     )
+
+
+def stored_since(manifest: Manifest) -> datetime | None:
+    """Return since when versions of the batch can have been stored, None if it is not known.
+
+    A version was not stored before it was written. It may have been stored by an earlier run, which
+    may have died since. The MERGE that stores versions and `batch`, which reads them, must agree on
+    it: what one looks for, the other finds.
+    """
+    if manifest.oldest_modified is None:
+        return None
+    first = min(manifest.oldest_modified, manifest.read_since or manifest.served_at)
+    if first - BEGINNING < CLOCK_TOLERANCE:
+        return None
+    return start_of(first - CLOCK_TOLERANCE, "DAY")
 
 
 def tickets_source(dataset: Dataset, manifest: Manifest, listing_delay: timedelta) -> Query:

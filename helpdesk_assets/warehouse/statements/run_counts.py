@@ -29,7 +29,7 @@ from helpdesk_assets.model.webhooks import (
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.statements import ground_counts, webhook_counts
-from helpdesk_assets.warehouse.statements.batch import batch
+from helpdesk_assets.warehouse.statements.batch_counts import batch_counts
 from helpdesk_assets.warehouse.statements.repeated_rows import repeated_counts
 from helpdesk_assets.warehouse.table_spec import ColumnType
 
@@ -39,9 +39,6 @@ MISSED_SAMPLE = 100
 _GROUND = ("batch_tickets", "absent", "rows_lost", "behind", "history_rows")
 _REPEATED = ("repeated_versions", "repeated_misses", "repeated_events")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NO_BATCH = """\
-SELECT 0 AS inserted, 0 AS updated, 0 AS unchanged, 0 AS rejected, 0 AS batch_tickets, 0 AS absent,
-  0 AS batch_rows"""
 
 
 def run_counts_query(
@@ -49,19 +46,24 @@ def run_counts_query(
     manifest: Manifest,
     judging: Judging,
     seen: SyncState | None = None,
+    *,
+    is_repeated: bool = False,
 ) -> Query:
     """Count one row: `facts`, the fields of `RunCounts`, and `is_whole`.
 
     `facts` is JSON text with times as microseconds. `is_whole` is whether the whole batch is still
-    there, and the tickets table holds each of its tickets at least as new.
+    there, and the tickets table holds each of its tickets at least as new; of a repeated batch,
+    whether it holds them as a MERGE of the batch would leave them.
 
     Args:
         dataset: where the tables are.
         manifest: the run.
         judging: what the run judges of webhooks.
         seen: the state row that the run began with; None: there is none, or it stays as it is.
+        is_repeated: the batch was not merged, since it was stored before.
     """
-    counted = batch_counts(dataset, manifest)
+    counted = batch_counts(dataset, manifest, is_repeated=is_repeated)
+    is_same = " AND C.differing = 0" if is_repeated else ""
     behind = ground_counts.behind(dataset, manifest, seen)
     index_lag = webhook_counts.index_lag(dataset, manifest)
     webhooks = webhook_counts.webhooks(dataset, manifest, judging)
@@ -96,7 +98,7 @@ SELECT TO_JSON_STRING(STRUCT(
 {webhook_fields}
   ) AS webhooks
 )) AS facts,
-C.absent = 0 AND C.batch_rows >= @batch_rows AS is_whole
+C.absent = 0 AND C.batch_rows >= @batch_rows{is_same} AS is_whole
 FROM (
   SELECT
     COUNT(*) AS row_count,
@@ -154,66 +156,9 @@ CROSS JOIN (
             *repeated.parameters,
             Parameter("missed_reasons", ColumnType.STRING, MISSED_REASONS),
             Parameter("future_after", ColumnType.TIMESTAMP, manifest.served_at + FUTURE_TOLERANCE),
-            _run_id(manifest),
+            Parameter("run_id", ColumnType.STRING, manifest.run_id),
         ),
     )
-
-
-def batch_counts_query(dataset: Dataset, manifest: Manifest) -> Query:
-    """Count what became of the batch, as one row, without reading the whole table."""
-    counted = batch_counts(dataset, manifest)
-    return Query(counted.sql, (*counted.parameters, _run_id(manifest)))
-
-
-def _run_id(manifest: Manifest) -> Parameter:
-    return Parameter("run_id", ColumnType.STRING, manifest.run_id)
-
-
-def batch_counts(dataset: Dataset, manifest: Manifest) -> Query:
-    """Count what became of the batch's tickets. Needs `@run_id` as well.
-
-    A ticket is absent if the tickets table has an older version of it or none; of a tombstone only
-    if it has no row. `batch_rows` are those of a staged batch, else the distinct versions that the
-    manifest lists and raw_ticket_changes has: the same version may be stored there with two times.
-    """
-    if manifest.rows == 0:
-        return Query(_NO_BATCH)
-    source = batch(dataset, manifest)
-    ours = "T._run_id = @run_id"
-    theirs = "T._run_id IS DISTINCT FROM @run_id"
-    flag = tables.TOMBSTONE.name
-    content_time = f"IF({flag}, NULL, modifiedTime)"
-    if not manifest.may_have_tombstones:
-        content_time = "modifiedTime"
-    rows = "DISTINCT _seq" if manifest.staging is None else "*"
-    sql = f"""\
-SELECT
-  COUNTIF({ours} AND T._first_synced_at = T._synced_at) AS inserted,
-  COUNTIF({ours} AND T._first_synced_at IS DISTINCT FROM T._synced_at) AS updated,
-  COUNTIF({theirs} AND T.ticket_id IS NOT NULL
-    AND IFNULL(T.modifiedTime <= B.modifiedTime, TRUE)) AS unchanged,
-  COUNTIF({theirs} AND T.modifiedTime > B.modifiedTime) AS rejected,
-  COUNT(DISTINCT B.ticket_id) AS batch_tickets,
-  COUNT(DISTINCT B.ticket_id) - COUNT(DISTINCT IF(
-    T.modifiedTime >= B.content_time OR (B.content_time IS NULL AND T.ticket_id IS NOT NULL),
-    B.ticket_id,
-    NULL
-  )) AS absent,
-  IFNULL(MAX(B.batch_rows), 0) AS batch_rows
-FROM (
-  SELECT
-    ticket_id,
-    MAX(modifiedTime) AS modifiedTime,
-    MAX({content_time}) AS content_time,
-    SUM(COUNT({rows})) OVER () AS batch_rows
-  FROM (
-{indent(source.sql, "    ")}
-  )
-  GROUP BY ticket_id
-) AS B
-LEFT JOIN {dataset.table(tables.TICKETS.name)} AS T
-ON T.ticket_id = B.ticket_id"""
-    return Query(sql, source.parameters)
 
 
 def run_counts_from_json(text: str | None) -> RunCounts:

@@ -77,6 +77,8 @@ def commit_statement(
     manifest: Manifest,
     seen: SyncState | None,
     judging: Judging = UNJUDGED,
+    *,
+    is_repeated: bool = False,
 ) -> Query:
     """Build the statement that commits a run and counts its facts.
 
@@ -88,8 +90,9 @@ def commit_statement(
         manifest: the run.
         seen: the state row since the lease was taken; None if there was none.
         judging: what the run judges of webhooks.
+        is_repeated: see `run_counts_query`.
     """
-    counted = run_counts_query(dataset, manifest, judging, seen)
+    counted = run_counts_query(dataset, manifest, judging, seen, is_repeated=is_repeated)
     values = {
         "sync_name": "@sync_name",
         "watermark": "@watermark",

@@ -41,6 +41,8 @@ class MergeRequest:
     Attributes:
         source: None if there is nothing to write.
         partition_bounds: see `PartitionBounds`.
+        keys: the tickets that the source has; empty if not known.
+        has_rows: the source is known to have rows.
         staging: the table that a large or forced batch is loaded into. It outlives this merge,
             because later steps read the batch there.
         has_tombstones: some rows know only that their ticket was deleted.
@@ -50,15 +52,31 @@ class MergeRequest:
 
     source: Spool | Query | None
     partition_bounds: PartitionBounds | None = None
+    keys: tuple[str, ...] = ()
+    has_rows: bool = False
     staging: str | None = None
     has_tombstones: bool = False
     forced: bool = False
     dataset: str = ""
 
     def write(
-        self, writer: TableWriter, spec: TableSpec, *, run_id: str, attempt: int = 0
+        self,
+        writer: TableWriter,
+        spec: TableSpec,
+        *,
+        run_id: str,
+        attempt: int = 0,
+        step: str | None = None,
     ) -> MergeReport:
-        """Merge the request into the table of `spec`. Doing it again changes nothing."""
+        """Merge the request into the table of `spec`. Doing it again changes nothing.
+
+        Args:
+            writer: the dataset.
+            spec: the table.
+            run_id: the run on whose behalf it is written.
+            attempt: counts the retries of the step.
+            step: the step's name; the table's if None.
+        """
         if self.source is None:
             with Spool(0) as nothing:  # the table is created all the same
                 return writer.merge(spec, nothing, run_id=run_id, step=spec.name)
@@ -66,11 +84,13 @@ class MergeRequest:
             spec,
             self.source,
             run_id=run_id,
-            step=spec.name,
+            step=step or spec.name,
             attempt=attempt,
             staging=self.staging,
             keep_staging=self.staging is not None,
             partition_bounds=self.partition_bounds,
+            keys=self.keys,
+            has_rows=self.has_rows,
             has_tombstones=self.has_tombstones,
             forced=self.forced,
         )
@@ -89,13 +109,16 @@ class MergeRequests:
 
     def changes(self, manifest: Manifest, spool: Spool) -> MergeRequest:
         """Take the spool's rows or, if all that was read is staged already, the staging table's."""
+        since = batch.stored_since(manifest)
+        bounds = PartitionBounds.since("_fetched_at", since) if since else None
+        keys = manifest.listed_tickets
         if spool.rows:
-            return MergeRequest(spool, staging=manifest.staging)
+            return MergeRequest(spool, bounds, keys, staging=manifest.staging)
         if manifest.staging is None:
             return MergeRequest(None)
         staged = self._dataset.table(manifest.staging)
         source = Query(table_source(staged, tables.RAW_TICKET_CHANGES.columns))
-        return MergeRequest(source, staging=manifest.staging)
+        return MergeRequest(source, bounds, keys, has_rows=True, staging=manifest.staging)
 
     def missed(self, manifest: Manifest, webhooks: WebhookPolicy) -> MergeRequest:
         """Take the changes that no webhook delivered; none in a run that judges nothing.
@@ -117,11 +140,13 @@ class MergeRequests:
         if not self._has_rows(manifest):
             return MergeRequest(None)
         bounds = None
-        if manifest.created_from and manifest.created_to and not manifest.has_checkpoint:
-            bounds = PartitionBounds("createdTime", manifest.created_from, manifest.created_to)
+        if manifest.created_months:
+            bounds = PartitionBounds.around("createdTime", manifest.created_months)
         return MergeRequest(
             batch.tickets_source(self._dataset, manifest, self._listing_delay),
             bounds,
+            manifest.listed_tickets,
+            has_rows=True,
             has_tombstones=manifest.may_have_tombstones,
             forced=manifest.forced,
         )

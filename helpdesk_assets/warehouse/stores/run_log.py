@@ -13,6 +13,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from helpdesk_assets.errors import HelpdeskAssetsError
 from helpdesk_assets.model.batch import Mode
 from helpdesk_assets.model.run_history import known_runs
 from helpdesk_assets.model.state import ReadCounts, RunRecord, SyncState
@@ -49,12 +50,15 @@ class RunLog:
             run_id=runs[0].run_id,
             step=tables.SYNC_RUNS.name,
             attempt=attempt,
-            partition_bounds=PartitionBounds(
-                "closed_at",
-                min(run.closed_at for run in runs),
-                max(run.closed_at for run in runs),
-            ),
+            partition_bounds=PartitionBounds.around("closed_at", [run.closed_at for run in runs]),
         )
+
+    def write_or_warn(self, state: SyncState, *, attempt: int = 0) -> None:
+        """Add them as `write` does; a failure only warns, since the run has committed already."""
+        try:
+            self.write(state, attempt=attempt)
+        except HelpdeskAssetsError as error:
+            log.warning("The run log lacks run %s; a later run adds it. %s", state.run_id, error)
 
     def newest(self, limit: int) -> tuple[RunRecord, ...]:
         """Return the last advances, newest first; none without a log."""

@@ -163,6 +163,22 @@ class StateTable:
             )
         raise rows_gone(manifest)
 
+    def commit_repeated(self, manifest: Manifest, judging: Judging) -> SyncState | None:
+        """Record a run whose batch was stored before and not merged again.
+
+        Returns:
+            The row, None if the tables do not hold the batch as a MERGE would leave them, or the
+            row is no longer the one that the run began with.
+        """
+        seen, dataset = self.read(), self._client.dataset
+        if seen is None or not seen.has_stored(manifest):
+            return self._committed_by(manifest.run_id)
+        statement = commit_statement(
+            dataset, self._sync_name, manifest, seen, judging, is_repeated=True
+        )
+        self._client.run(statement, run_id=manifest.run_id, step="sync_state")
+        return self._committed_by(manifest.run_id)
+
     def _expect_version(self, manifest: Manifest, state: SyncState | None) -> None:
         if (state.version if state else 0) != manifest.expected_version:
             raise ConcurrentUpdate(

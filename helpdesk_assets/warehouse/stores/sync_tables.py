@@ -6,14 +6,12 @@ the same writer.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from helpdesk_assets.errors import HelpdeskAssetsError
 from helpdesk_assets.model.account import Account
-from helpdesk_assets.model.batch import BATCH_TTL, Manifest, Mode
+from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.judging import Judging
 from helpdesk_assets.model.lease import LeaseRecord, Predecessor
 from helpdesk_assets.model.run_history import known_runs
@@ -22,15 +20,16 @@ from helpdesk_assets.model.webhooks import WebhookDay, WebhookPolicy
 from helpdesk_assets.settings import MIN_LISTING_DELAY, Settings
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.base import Ground, ManualState
+from helpdesk_assets.warehouse.base import ClosedRun, Ground, ManualState
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.jobs_of_others import end_jobs_of
 from helpdesk_assets.warehouse.merge.schema import Schema, is_json_as_text
 from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.statements import batch, history_view
-from helpdesk_assets.warehouse.statements.run_counts import batch_counts_query
+from helpdesk_assets.warehouse.statements.batch_counts import batch_counts_query
 from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
+from helpdesk_assets.warehouse.stores.closing import RunCloser
 from helpdesk_assets.warehouse.stores.inventories import InventoryTables
 from helpdesk_assets.warehouse.stores.lease_table import LeaseTable
 from helpdesk_assets.warehouse.stores.manual_state import write_manual_state
@@ -42,12 +41,6 @@ from helpdesk_assets.warehouse.stores.webhook_history import read_days
 from helpdesk_assets.warehouse.stores.write_access import DatasetWriteAccess
 from helpdesk_assets.warehouse.stores.writer_lease import Clocks, WriterLease
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport, TableSpec
-
-log = logging.getLogger(__name__)
-
-# Each write to the run log costs a query job. Until the next one the state row remembers the runs;
-# if the row is lost meanwhile, rebuilding it starts a few windows further back.
-RUNS_PER_LOG_WRITE = 10
 
 
 class SyncTables:
@@ -86,6 +79,7 @@ class SyncTables:
         self._lease = WriterLease(
             LeaseTable(client), sync_name=sync_name, fence_off=self._fence_off, clocks=clocks
         )
+        self._closer = RunCloser(client, self._state, self._runs, self.requests, self._writer)
         self.small_batch_bytes = small_batch_bytes
 
     @classmethod
@@ -241,24 +235,12 @@ class SyncTables:
         A run over a range leaves the state row alone and only counts.
         """
         self._lease.check()
-        self.requests.expect_batch(manifest)
-        judging = self.requests.judging_of_run(manifest, webhooks)
-        if manifest.is_range:
-            facts = self._state.count_run(manifest, judging, attempt=attempt)
-            closed = facts, self.read_state()
-        else:
-            # A retried run may have fetched its batch before an upgrade that added a column.
-            for spec in (tables.SYNC_STATE, tables.SYNC_RUNS):
-                self._schema.ensure(spec)
-            state = self._state.commit_run(manifest, judging, attempt=attempt)
-            if manifest.mode is Mode.FULL or state.version % RUNS_PER_LOG_WRITE == 0:
-                self._log_run(state, attempt)
-            closed = state.facts, state
-        self.drop_staging(manifest)
-        self._staging.drop_orphans(
-            BATCH_TTL, of_tables=tables.STAGED_TABLES, retained=self._state.stagings_in_use()
-        )
-        return closed
+        return self._closer.commit(manifest, webhooks, attempt=attempt)
+
+    def close_if_stored(self, manifest: Manifest, webhooks: WebhookPolicy) -> ClosedRun | None:
+        """Close a run all of whose versions the last run to close had stored."""
+        self._lease.check()
+        return self._closer.close_if_stored(manifest, webhooks)
 
     def remove_repeated_rows(
         self, manifest: Manifest, counts: RunCounts
@@ -295,13 +277,6 @@ class SyncTables:
         if manifest.staging is not None:
             self._staging.drop(manifest.staging)
 
-    def _log_run(self, state: SyncState, attempt: int) -> None:
-        """Write the run log; a failure only warns, since the run has committed already."""
-        try:
-            self._runs.write(state, attempt=attempt)
-        except HelpdeskAssetsError as error:
-            log.warning("The run log lacks run %s; a later run adds it. %s", state.run_id, error)
-
     def last_advances(self, limit: int) -> tuple[RunRecord, ...]:
         """Return the last moves of the watermark, newest first.
 
@@ -322,7 +297,7 @@ class SyncTables:
         self._lease.check()
         self._schema.ensure(tables.SYNC_STATE)
         state = write_manual_state(self._client, self._sync_name, manual_state, expected)
-        self._log_run(state, attempt=0)
+        self._runs.write_or_warn(state)
         return state
 
     def missed_in_last_hours(self, hours: int) -> int:

@@ -12,6 +12,7 @@ import pytest
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
 from helpdesk_assets.warehouse.merge.statement import (
+    first_load_statement,
     merge_statement,
     rows_source,
     table_source,
@@ -34,7 +35,9 @@ SPEC = TableSpec(
 )
 TARGET = "`p.d.tickets`"
 NAMES = [column.name for column in SPEC.columns]
-PRUNE = PartitionBounds("made", datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
+PRUNE = PartitionBounds.around(
+    "made", [datetime(2026, month, 5, tzinfo=UTC) for month in (1, 2, 7)]
+)
 
 
 def text(block: str) -> str:
@@ -46,7 +49,8 @@ UNKNOWN = "IFNULL(T.`read` > TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 15 MINU
 
 
 def test_newer_row_wins() -> None:
-    assert merge_statement(SPEC, TARGET, "SELECT 1", NAMES, partition_bounds=PRUNE) == text("""
+    sql = merge_statement(SPEC, TARGET, "SELECT 1", NAMES, partition_bounds=PRUNE, key_listed="id")
+    assert sql == text("""
         MERGE INTO `p.d.tickets` AS T
         USING (
           SELECT
@@ -66,7 +70,12 @@ def test_newer_row_wins() -> None:
           ) = 1
         ) AS S
         ON T.`id` = S.`id`
-          AND (T.`made` IS NULL OR T.`made` BETWEEN @prune_from AND @prune_to)
+          AND T.`id` IN UNNEST(@keys)
+          AND (
+            T.`made` IS NULL
+            OR (T.`made` >= @prune_from_0 AND T.`made` < @prune_to_0)
+            OR (T.`made` >= @prune_from_1 AND T.`made` < @prune_to_1)
+          )
         WHEN MATCHED AND (
           T.`moved` IS NULL
           OR T.`moved` < S.`moved`
@@ -191,7 +200,9 @@ def test_insert_only_never_updates() -> None:
     spec = replace(
         SPEC, merge_policy=MergePolicy.INSERT_ONLY, key=("id", "moved"), newest_first=("_seq",)
     )
-    assert merge_statement(spec, TARGET, "SELECT 1", ["id", "moved"]) == text("""
+    since = PartitionBounds.since("made", datetime(2026, 1, 1, tzinfo=UTC))
+    sql = merge_statement(spec, TARGET, "SELECT 1", ["id", "moved"], partition_bounds=since)
+    assert sql == text("""
         MERGE INTO `p.d.tickets` AS T
         USING (
           SELECT
@@ -207,8 +218,38 @@ def test_insert_only_never_updates() -> None:
           ) = 1
         ) AS S
         ON T.`id` = S.`id` AND T.`moved` = S.`moved`
+          AND (T.`made` IS NULL OR T.`made` >= @prune_from_0)
         WHEN NOT MATCHED THEN INSERT (`id`, `moved`)
         VALUES (S.`id`, S.`moved`)
+    """)
+
+
+def test_first_load_compares_with_nothing() -> None:
+    sql = first_load_statement(
+        ENDING, TARGET, "SELECT 1", ["id", "moved", "raw"], has_tombstones=True
+    )
+    assert sql == text("""
+        INSERT INTO `p.d.tickets` (`id`, `moved`, `raw`)
+        SELECT
+          S.`id`,
+          IF(S.`part`, NULL, S.`moved`),
+          S.`raw`
+        FROM (
+          SELECT
+            IFNULL(B.`id`, ERROR('NULL key in tickets.id')) AS `id`,
+            B.`moved`,
+            B.`raw`,
+            B.`part`
+          FROM (
+            SELECT 1
+          ) AS B
+          WHERE TRUE
+          QUALIFY ROW_NUMBER() OVER (
+            PARTITION BY B.`id`
+            ORDER BY B.`moved` DESC, B.`_seq` DESC
+          ) = 1
+        ) AS S
+        WHERE (SELECT COUNT(*) FROM `p.d.tickets`) = 0
     """)
 
 

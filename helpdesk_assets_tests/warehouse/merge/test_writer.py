@@ -5,16 +5,18 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from google.cloud import bigquery
 
 from helpdesk_assets.errors import HelpdeskAssetsError, NullKey, SchemaMismatch
-from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient, QueryResult
+from helpdesk_assets.warehouse.merge.inline import MAX_KEYS
 from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
-from helpdesk_assets.warehouse.merge.writer import TableWriter
+from helpdesk_assets.warehouse.merge.schema import Schema
+from helpdesk_assets.warehouse.merge.writer import SIZE_SECONDS, TableWriter
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType, MergeReport
 from helpdesk_assets_tests.warehouse.rows import (
@@ -29,6 +31,7 @@ from helpdesk_assets_tests.warehouse.rows import (
     stored,
 )
 
+MONTHS = [datetime(2020, month, 1, tzinfo=UTC) for month in (1, 2, 5, 9, 12)]
 both_sizes = pytest.mark.parametrize("small_bytes", [SMALL, LARGE], ids=["small", "large"])
 
 
@@ -262,13 +265,92 @@ def test_failed_merge_drops_a_retained_staging_table(warehouse: BigQueryClient) 
 
 def test_partition_bounds_still_match_null_rows(warehouse: BigQueryClient) -> None:
     made = "2026-03-05T00:00:00Z"
-    bounds = PartitionBounds(
-        "made", datetime(2026, 3, 5, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC)
-    )
+    bounds = PartitionBounds.around("made", [datetime(2026, 3, 5, tzinfo=UTC)])
     write(warehouse, [parcel("a", 1, made=made), parcel("n", 1, made=None)])
     rows = [parcel("a", 2, made=made), parcel("n", 2, made=made)]
     assert write(warehouse, rows, partition_bounds=bounds).changed == 2
     assert set(stored(warehouse)) == {"a", "n"}
+
+
+def test_rows_of_many_months_match_by_their_ranges(warehouse: BigQueryClient) -> None:
+    made = [datetime(2019, 12, 31, 23, 59, tzinfo=UTC), *MONTHS]
+    old = [parcel(str(n), 1, made=each.isoformat()) for n, each in enumerate(made)]
+    new = [parcel(str(n), 2, made=each.isoformat()) for n, each in enumerate(made)]
+    write(warehouse, old)
+    assert write(warehouse, new, partition_bounds=PartitionBounds.around("made", made)).changed == 6
+    assert len(stored(warehouse)) == 6
+
+
+def statements(warehouse: BigQueryClient) -> list[Query]:
+    """Return a list that fills with every statement that is run from now on."""
+    sent = list[Query]()
+    run = warehouse.run
+
+    def noting(query: Query, **options: Any) -> QueryResult:
+        sent.append(query)
+        return run(query, **options)
+
+    warehouse.run = noting  # type: ignore[method-assign]
+    return sent
+
+
+def keys_of(query: Query) -> Any:
+    return next((each.value for each in query.parameters if each.name == "keys"), None)
+
+
+def test_small_batch_lists_its_keys_whatever_the_size(warehouse: BigQueryClient) -> None:
+    write(warehouse, [parcel("a")])
+    sent = statements(warehouse)
+    with spooled([parcel("a", 2), parcel("b"), parcel("a", 3)]) as spool:
+        TableWriter(warehouse).merge(PARCELS, spool, run_id="r", step="parcels")
+    assert "AND T.`id` IN UNNEST(@keys)" in sent[0].sql
+    assert keys_of(sent[0]) == ("a", "b")
+
+
+@pytest.mark.parametrize(("count", "is_listed"), [(MAX_KEYS, True), (MAX_KEYS + 1, False)])
+def test_too_many_keys_are_not_listed(
+    warehouse: BigQueryClient, count: int, is_listed: bool
+) -> None:
+    write(warehouse, [parcel("a")])
+    sent = statements(warehouse)
+    writer = TableWriter(warehouse)
+    query = Query("SELECT id, note, moved FROM " + warehouse.dataset.table("parcels"))
+    columns = [each for each in PARCELS.columns if each.name in ("id", "note", "moved")]
+    keys = tuple(map(str, range(count)))
+    writer.merge(PARCELS, query, run_id="r", step="parcels", columns=columns, keys=keys)
+    assert (keys_of(sent[0]) == keys) == is_listed
+    assert ("@keys" in sent[0].sql) == is_listed
+
+
+@both_sizes
+def test_first_load_inserts_without_comparing(warehouse: BigQueryClient, small_bytes: int) -> None:
+    sent = statements(warehouse)
+    report = write(warehouse, [parcel("a", 1), parcel("a", 2), parcel("b")], small_bytes)
+    assert [query.sql.split()[0] for query in sent] == ["INSERT"]
+    assert (report.changed, report.inserted, report.updated) == (2, 2, 0)
+    assert stored(warehouse)["a"]["moved"].day == 2
+    write(warehouse, [parcel("c")], small_bytes)
+    assert [query.sql.split()[0] for query in sent] == ["INSERT", "MERGE"]
+
+
+def test_first_load_beside_another_writer_merges(warehouse: BigQueryClient) -> None:
+    """Metadata may say of a table with rows that it is empty."""
+    write(warehouse, [parcel("a", 1)])
+    found = warehouse.get_table("parcels", fresh=True)
+    assert found is not None
+    found._properties["numRows"] = "0"
+    warehouse.get_table = lambda *_, **__: found  # type: ignore[method-assign]
+    sent = statements(warehouse)
+    report = write(warehouse, [parcel("a", 2), parcel("b", 2)])
+    assert [query.sql.split()[0] for query in sent] == ["INSERT", "MERGE"]
+    assert (report.changed, report.query_jobs) == (2, 2)
+    assert {key: row["moved"].day for key, row in stored(warehouse).items()} == {"a": 2, "b": 2}
+
+
+def test_query_without_rows_costs_one_job(warehouse: BigQueryClient) -> None:
+    query = Query("SELECT 'a' AS id, CURRENT_TIMESTAMP() AS `at` FROM (SELECT 1) WHERE FALSE")
+    report = TableWriter(warehouse).merge(EVENTS, query, run_id="r1", step="events")
+    assert (report.changed, report.query_jobs) == (0, 1)
 
 
 @pytest.mark.parametrize("column", ["made", "moved"])
@@ -276,41 +358,34 @@ def test_bounds_apply_only_to_large_partitioned_tables(
     warehouse: BigQueryClient, column: str
 ) -> None:
     write(warehouse, [parcel("a")])
-    bounds = PartitionBounds(
-        column, datetime(2026, 3, 5, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC)
-    )
+    bounds = PartitionBounds.around(column, [datetime(2026, 3, 5, tzinfo=UTC)])
     small_table = TableWriter(warehouse)
     assert small_table._bounds(PARCELS, bounds) is None
     big_table = TableWriter(warehouse, prune_above_bytes=0)
     assert (big_table._bounds(PARCELS, bounds) is not None) == (column == "made")
+    exact = PartitionBounds.since(column, datetime(2026, 3, 5, tzinfo=UTC))
+    assert small_table._bounds(PARCELS, exact) == exact
 
 
-@pytest.mark.parametrize(
-    ("unit", "start", "end"),
-    [
-        ("HOUR", "2024-02-10T07:00:00+00:00", "2024-02-29T23:59:59.999999+00:00"),
-        ("DAY", "2024-02-10T00:00:00+00:00", "2024-02-29T23:59:59.999999+00:00"),
-        ("MONTH", "2024-02-01T00:00:00+00:00", "2024-02-29T23:59:59.999999+00:00"),
-        ("YEAR", "2024-01-01T00:00:00+00:00", "2024-12-31T23:59:59.999999+00:00"),
-    ],
-)
-def test_bounds_are_widened_to_whole_partitions(unit: str, start: str, end: str) -> None:
-    bounds = PartitionBounds(
-        "made",
-        datetime.fromisoformat("2024-02-10T08:30:00+01:00"),
-        datetime.fromisoformat("2024-02-29T23:10:00+00:00"),
-    )
-    wide = bounds.whole_partitions(unit)
-    assert (wide.start.isoformat(), wide.end.isoformat()) == (start, end)
+def test_size_of_a_growing_table_is_asked_again(
+    warehouse: BigQueryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that began with an empty table prunes once it is large."""
+    Schema(warehouse).ensure(PARCELS)
+    clock, size = [0.0], ["0"]
+    asked = warehouse._client.get_table
 
+    def get_table(*args: Any, **options: Any) -> bigquery.Table:
+        found = asked(*args, **options)
+        found._properties["numBytes"] = size[0]
+        return found
 
-@pytest.mark.parametrize("unit", ["HOUR", "DAY", "MONTH", "YEAR"])
-def test_last_possible_partition_has_bounds(unit: str) -> None:
-    last = datetime.max.replace(tzinfo=UTC)
-    assert PartitionBounds("made", last, last).whole_partitions(unit).end == last
-
-
-def test_leap_year_partition_is_a_day_longer() -> None:
-    moment = datetime(2024, 3, 1, tzinfo=UTC)
-    wide = PartitionBounds("made", moment, moment).whole_partitions("YEAR")
-    assert wide.end == datetime(2025, 1, 1, tzinfo=UTC) - timedelta(microseconds=1)
+    monkeypatch.setattr(warehouse._client, "get_table", get_table)
+    monkeypatch.setattr(warehouse, "_monotonic", lambda: clock[0])
+    bounds = PartitionBounds.around("made", [datetime(2026, 3, 5, tzinfo=UTC)])
+    writer = TableWriter(warehouse)
+    assert writer._bounds(PARCELS, bounds) is None
+    size[0] = str(26 << 30)
+    assert writer._bounds(PARCELS, bounds) is None
+    clock[0] += SIZE_SECONDS + 1
+    assert writer._bounds(PARCELS, bounds) == bounds

@@ -123,7 +123,7 @@ def write_ticket(writer: TableWriter, number: int) -> None:
             run_id=f"run{number}",
             step="tickets",
             columns=columns,
-            partition_bounds=PartitionBounds("createdTime", at, at),
+            partition_bounds=PartitionBounds.at("createdTime", at),
         )
 
 

@@ -17,7 +17,7 @@ from helpdesk_assets.model.tickets import ApiUsage, Window
 from helpdesk_assets.model.webhooks import LedgerSource, WebhookPolicy
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
-from helpdesk_assets.warehouse.stores import sync_tables as sync_tables_module
+from helpdesk_assets.warehouse.stores import closing
 from helpdesk_assets.warehouse.stores.run_log import RunLog, newest_runs, runs_source
 from helpdesk_assets.warehouse.stores.state import StateTable
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
@@ -98,7 +98,7 @@ def test_log_row_has_a_value_for_each_column() -> None:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Log each run without waiting for others."""
-    monkeypatch.setattr(sync_tables_module, "RUNS_PER_LOG_WRITE", 1)
+    monkeypatch.setattr(closing, "RUNS_PER_LOG_WRITE", 1)
 
 
 def test_log_rows_are_written_by_ten_and_readable_before(
