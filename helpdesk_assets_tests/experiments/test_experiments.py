@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from google.cloud import bigquery
 
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.bigquery.connection import emulator_arguments
+from helpdesk_assets.warehouse.bigquery.connection import open_client
 from helpdesk_assets_tests.experiments.lab import SMALL, Finding, Lab, open_lab
 from helpdesk_assets_tests.experiments.report import EXPERIMENTS, Experiment, as_table, run_all
 from helpdesk_assets_tests.service_proxy.clocks import JumpingClock
@@ -31,8 +30,7 @@ def lab(warehouse_settings: Settings) -> Iterator[Lab]:
     with ServiceProxy(
         settings.bigquery_emulator_host, JumpingClock(), durations=durations, price=price
     ) as proxy:
-        arguments = emulator_arguments(proxy.endpoint)
-        client = bigquery.Client(project=settings.bigquery_project, **arguments)
+        client = open_client(settings.model_copy(update={"bigquery_emulator_host": proxy.endpoint}))
         with open_lab(client, settings, SMALL) as opened:
             yield opened
             proxy.finish()

@@ -11,7 +11,7 @@ from google.api_core.retry import Retry
 from google.cloud import bigquery
 
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.bigquery.connection import emulator_arguments
+from helpdesk_assets.warehouse.bigquery.connection import open_client
 from helpdesk_assets_tests.service_proxy.clocks import ManualClock
 from helpdesk_assets_tests.service_proxy.proxy import ServiceProxy
 
@@ -83,8 +83,7 @@ class Service:
 def service(warehouse_settings: Settings) -> Iterator[Service]:
     settings, clock = warehouse_settings, ManualClock()
     with ServiceProxy(settings.bigquery_emulator_host, clock) as proxy:
-        arguments = emulator_arguments(proxy.endpoint)
-        client = bigquery.Client(project=settings.bigquery_project, **arguments)
+        client = open_client(settings.model_copy(update={"bigquery_emulator_host": proxy.endpoint}))
         client.create_dataset(settings.bigquery_dataset)
         opened = Service(proxy, clock, client, settings.bigquery_dataset)
         opened.make_table()

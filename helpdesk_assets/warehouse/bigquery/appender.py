@@ -18,7 +18,8 @@ from google.cloud.bigquery_storage_v1 import types
 from helpdesk_assets.errors import DataRefused, HelpdeskAssetsError
 from helpdesk_assets.warehouse.bigquery.append_channel import AppendChannel, invalid_argument
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
-from helpdesk_assets.warehouse.bigquery.errors import message_of, to_error
+from helpdesk_assets.warehouse.bigquery.error_kinds import message_of
+from helpdesk_assets.warehouse.bigquery.errors import to_error
 from helpdesk_assets.warehouse.bigquery.proto_rows import RowType, parts
 from helpdesk_assets.warehouse.merge.schema import Schema
 from helpdesk_assets.warehouse.table_spec import TableSpec
