@@ -16,7 +16,7 @@ import pytest
 from helpdesk_assets.errors import ConcurrentUpdate
 from helpdesk_assets.local.simulator.admin_answers import TrueTicket
 from helpdesk_assets.model.tickets import Ticket
-from helpdesk_assets.operations.newest_versions import as_told, newest_versions
+from helpdesk_assets.model.webhook_events import EventKind, WebhookEvent
 from helpdesk_assets.providers.parsing.field_map import FieldMap
 from helpdesk_assets.providers.parsing.tickets import TicketReader
 from helpdesk_assets.providers.parsing.tombstones import tombstone
@@ -30,10 +30,22 @@ def raw_ticket(change: TrueTicket) -> Ticket:
 
 
 def store_webhook(harness: Harness, tickets: Sequence[Ticket], at: datetime) -> None:
-    """Merge webhooks that arrive at the receiver together, as a drain does."""
-    read = newest_versions(as_told(ticket, at) for ticket in tickets)
-    with harness.connected() as warehouse:
-        warehouse.merge_webhooks(read, run_id=uuid.uuid4().hex)
+    """Drain webhooks that arrive at the receiver together."""
+    for ticket in tickets:
+        kind = EventKind.DELETION if ticket.tombstone else EventKind.TICKET
+        event = WebhookEvent(
+            uuid.uuid4().hex,
+            ticket.ticket_id,
+            "ticket.updated",
+            kind,
+            "rest",
+            at,
+            ticket.modified_time,
+            ticket,
+            at,
+        )
+        harness.append(event)
+    assert harness.drain().left == 0
 
 
 def twice_in_a_second(harness: Harness) -> tuple[Ticket, Ticket]:
@@ -84,6 +96,31 @@ def test_deletion_is_final(harness: Harness, together: bool) -> None:
     stored = harness.tickets()[ticket.ticket_id]
     assert stored["deletedTime"] == stored["modifiedTime"] == ticket.modified_time
     assert stored["subject"]
+
+
+@ON_BIGQUERY
+def test_later_of_two_fetches_within_one_second_stays(harness: Harness) -> None:
+    """A `Date` header counts whole seconds; hints are fetched once by each drain."""
+    harness.sync()
+    harness.simulator.freeze()
+    for number in range(2):
+        (change,) = harness.simulator.change(ids=[sorted(harness.tickets())[0]])
+        event = WebhookEvent(
+            f"hint {number}",
+            change.ticket_id,
+            "ticket.updated",
+            EventKind.HINT,
+            "rest",
+            change.modified_time,
+            committed_at=change.modified_time,
+        )
+        harness.append(event, event)
+        if number:
+            harness.simulator.thaw()
+            harness.simulator.advance(1)
+        report = harness.drain()
+        assert (report.merged, report.fetched) == (1, 1)
+    harness.assert_equal()
 
 
 @pytest.mark.parametrize("phase", ["fetch", "missed"])

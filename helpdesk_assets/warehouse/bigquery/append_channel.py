@@ -73,14 +73,11 @@ class AppendChannel:
     def append(
         self, request: types.AppendRowsRequest, *, timeout: float
     ) -> types.AppendRowsResponse:
-        """Send one request and return its answer.
+        """Send one request and return its answer; raises google's errors for all others.
 
         Args:
             request: rows, with the stream and the description of a row.
             timeout: seconds to wait for the answer.
-
-        Raises:
-            GoogleAPICallError: the call failed, or was answered with an error.
         """
         try:
             call = self._append_rows(
