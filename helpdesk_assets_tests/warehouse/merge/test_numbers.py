@@ -56,12 +56,10 @@ def test_whole_numbers_stay_the_same(warehouse: BigQueryClient, small_bytes: int
     import pandas as pd
 
     sent = {"low": -(2**63), "high": 2**63 - 1, "odd": 2**53 + 1, "small": 7}
-    frame = pd.DataFrame({"id": list(sent), "weight": list(sent.values())})
-    frame["raw_json"] = [{"n": [number, 2**64 - 1]} for number in sent.values()]
+    nested = [{"n": [number, 2**64 - 1]} for number in sent.values()]
+    frame = pd.DataFrame({"id": list(sent), "weight": list(sent.values()), "raw_json": nested})
     with spool_frame(frame, PARCELS, {}, SMALL).spool as spool:
         merge(warehouse, spool, small_bytes)
     found = stored(warehouse)
     assert {key: found[key]["weight"] for key in sent} == sent
-    assert [as_value(found[key]["raw_json"])["n"] for key in sent] == [
-        [number, 2**64 - 1] for number in sent.values()
-    ]
+    assert [as_value(found[key]["raw_json"]) for key in sent] == nested
