@@ -140,8 +140,8 @@ def test_values_round_trip(warehouse: BigQueryClient, small_bytes: int) -> None:
     deep = {"a": [1, {"b": None, "c": 'it\'s\n\\ "🎫"'}], "big": 2**63 - 1, "f": 0.1, "t": True}
     rows = [parcel(key, note=note, raw_json={"v": note, **deep}) for key, note in NASTY.items()]
     rows += [
-        parcel("numbers", weight=2**63 - 1, price=0.1, fragile=True),
-        parcel("negative", weight=-(2**63), price=-1.5e300, fragile=False),
+        parcel("numbers", weight=str(2**63 - 1), price=0.1, fragile=True),
+        parcel("negative", weight=str(-(2**63)), price=-1.5e300, fragile=False),
         {"id": "nulls", "moved": "2026-11-01T10:00:00.123456Z", "note": None, "raw_json": None},
     ]
     write(warehouse, rows, small_bytes)
@@ -210,7 +210,7 @@ def test_new_column_is_added_with_the_batch(warehouse: BigQueryClient, small_byt
 def test_changed_type_writes_nothing(warehouse: BigQueryClient, small_bytes: int) -> None:
     write(warehouse, [parcel("a")], small_bytes)
     other = [replace(c, type=ColumnType.INT64) if c.name == "note" else c for c in PARCELS.columns]
-    with pytest.raises(SchemaMismatch, match="note is STRING in the table and INT64"):
+    with pytest.raises(SchemaMismatch, match="note is STRING in the table and must be INT64"):
         write(warehouse, [parcel("b", note=1)], small_bytes, other)
     assert set(stored(warehouse)) == {"a"}
 
