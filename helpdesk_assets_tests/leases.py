@@ -16,8 +16,9 @@ from google.cloud import bigquery
 from helpdesk_assets.model.lease import HolderProcess
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.stores import writer_lease
+from helpdesk_assets.warehouse.stores.lease_waiting import Clocks
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
-from helpdesk_assets.warehouse.stores.writer_lease import Clocks, WriterLease
+from helpdesk_assets.warehouse.stores.writer_lease import WriterLease
 from helpdesk_assets_tests.batches import NOON
 from helpdesk_assets_tests.in_memory.warehouse import InMemoryWarehouse
 

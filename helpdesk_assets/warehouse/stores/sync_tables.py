@@ -39,13 +39,14 @@ from helpdesk_assets.warehouse.statements.run_counts import batch_counts_query
 from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
 from helpdesk_assets.warehouse.stores.inventories import InventoryTables
 from helpdesk_assets.warehouse.stores.lease_table import LeaseTable
+from helpdesk_assets.warehouse.stores.lease_waiting import Clocks
 from helpdesk_assets.warehouse.stores.manual_state import write_manual_state
 from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest, MergeRequests
 from helpdesk_assets.warehouse.stores.repeated_rows import remove_repeated_rows
 from helpdesk_assets.warehouse.stores.run_log import RunLog
 from helpdesk_assets.warehouse.stores.state import StateTable, rows_gone
 from helpdesk_assets.warehouse.stores.webhook_history import read_days
-from helpdesk_assets.warehouse.stores.writer_lease import Clocks, WriterLease
+from helpdesk_assets.warehouse.stores.writer_lease import WriterLease
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport, TableSpec
 
 log = logging.getLogger(__name__)

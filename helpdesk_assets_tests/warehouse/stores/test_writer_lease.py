@@ -17,11 +17,8 @@ import pytest
 
 from helpdesk_assets.errors import LeaseLost, WarehouseUnavailable, WriterBusy
 from helpdesk_assets.model.lease import HolderProcess, LeaseRecord, Predecessor
-from helpdesk_assets.warehouse.stores.writer_lease import (
-    TRUSTED_FOR,
-    StoredLease,
-    WriterLease,
-)
+from helpdesk_assets.warehouse.stores.lease_cell import StoredLease
+from helpdesk_assets.warehouse.stores.writer_lease import TRUSTED_FOR, WriterLease
 from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset
 from helpdesk_assets_tests.in_memory.lease import InMemoryLeaseCell
 from helpdesk_assets_tests.leases import VirtualTime
