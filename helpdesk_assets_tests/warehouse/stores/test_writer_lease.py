@@ -12,6 +12,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -252,7 +253,7 @@ def test_ended_process_of_this_machine_is_replaced_at_once(desk: Desk) -> None:
     "changed",
     [{"host": "elsewhere"}, {"boot": "another"}, {"namespace": "another"}, {"started": ""}],
 )
-def test_only_the_same_machine_can_tell_a_death(changed: dict[str, str]) -> None:
+def test_only_the_same_machine_can_tell_a_death(changed: dict[str, Any]) -> None:
     here = HolderProcess.current()
     dead = replace(here, pid=2**22 + 1, started="1", token="another")
     assert dead.has_ended(here)
