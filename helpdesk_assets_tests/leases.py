@@ -15,23 +15,21 @@ from google.cloud import bigquery
 
 from helpdesk_assets.model.lease import HolderProcess
 from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.base import Warehouse
 from helpdesk_assets.warehouse.stores import writer_lease
-from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
-from helpdesk_assets.warehouse.stores.writer_lease import Clocks, WriterLease
+from helpdesk_assets.warehouse.stores.lease_waiting import Clocks
+from helpdesk_assets.warehouse.stores.writer_lease import WriterLease
 from helpdesk_assets_tests.batches import NOON
-from helpdesk_assets_tests.in_memory.warehouse import InMemoryWarehouse
-
-AnyWarehouse = SyncTables | InMemoryWarehouse
 
 
 @contextmanager
-def one_writer(first: AnyWarehouse, *others: AnyWarehouse) -> Iterator[None]:
+def one_writer(first: Warehouse, *others: Warehouse) -> Iterator[None]:
     """Hold the lease for all of these as if they were one warehouse.
 
     Tests of single steps do so, as the operations around these steps do.
     """
     for other in others:
-        other._lease = first._lease
+        vars(other)["_lease"] = lease_of(first)
     with first.lease("test", run_id="test"):
         yield
 
@@ -53,7 +51,7 @@ class VirtualTime:
 
 
 @contextmanager
-def held_elsewhere(warehouse: AnyWarehouse, run_id: str) -> Iterator[ExitStack]:
+def held_elsewhere(warehouse: Warehouse, run_id: str) -> Iterator[ExitStack]:
     """Hold the lease as a process of another machine that gives no sign of life.
 
     Closing what is yielded gives it back.
@@ -75,9 +73,10 @@ def _elsewhere() -> HolderProcess:
 _current = HolderProcess.current
 
 
-def lease_of(warehouse: AnyWarehouse) -> WriterLease:
+def lease_of(warehouse: Warehouse) -> WriterLease:
     """Return the lease behind a warehouse."""
-    return warehouse._lease
+    lease: WriterLease = vars(warehouse)["_lease"]
+    return lease
 
 
 class WatchedWrites:

@@ -48,7 +48,7 @@ def test_each_command_writes_with_the_lease(
                 f"UPDATE {state} SET account = 'another' WHERE TRUE"
             ).result()
     watched = WatchedWrites(monkeypatch)
-    ids = ",".join(ticket.ticket_id for ticket in simulator.truth()[:2])
+    ids = ",".join(ticket.ticket_id for ticket in list(simulator.truth())[:2])
     run(*command.format(ids=ids).split())
     assert watched.tables
     assert watched.unleased == []

@@ -16,10 +16,11 @@ from helpdesk_assets.errors import ConcurrentUpdate, LeaseLost, WriterBusy
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.lease import LEASE_TTL
 from helpdesk_assets.model.state import RunCounts
+from helpdesk_assets.warehouse.base import Warehouse
 from helpdesk_assets_tests.contract.conftest import IN_MEMORY, STAND_IN, in_memory, on_bigquery
 from helpdesk_assets_tests.contract.subject import POLICY, Subject, ticket
 from helpdesk_assets_tests.contract.test_warehouse import BY_HAND, CHECKPOINT
-from helpdesk_assets_tests.leases import AnyWarehouse, VirtualTime, held_elsewhere, lease_of
+from helpdesk_assets_tests.leases import VirtualTime, held_elsewhere, lease_of
 
 TTL = LEASE_TTL.total_seconds()
 
@@ -28,12 +29,12 @@ TTL = LEASE_TTL.total_seconds()
 class Pair:
     """Two writers of one dataset, and their time."""
 
-    first: AnyWarehouse
-    second: AnyWarehouse
+    first: Warehouse
+    second: Warehouse
     time: VirtualTime
     subject: Subject
 
-    def closes(self, warehouse: AnyWarehouse, run_id: str) -> None:
+    def closes(self, warehouse: Warehouse, run_id: str) -> None:
         """A run of this writer writes a ticket and closes, with the lease."""
         manifest, spool = self.subject.batch(ticket(run_id), run_id=run_id)
         with warehouse.lease("sync", run_id=run_id):
@@ -171,11 +172,11 @@ def test_failing_holder_gives_it_back(pair: Pair, error: type[BaseException]) ->
         pass
 
 
-def _adopt(warehouse: AnyWarehouse, _: Any) -> None:
+def _adopt(warehouse: Warehouse, _: Any) -> None:
     warehouse.adopt(Account("rest", "1"), run_id="x")
 
 
-WRITES: dict[str, Callable[[AnyWarehouse, Any], object]] = {
+WRITES: dict[str, Callable[[Warehouse, Any], object]] = {
     "versions": lambda warehouse, batch: warehouse.merge_changes(*batch),
     "missed": lambda warehouse, batch: warehouse.merge_missed(batch[0], POLICY),
     "tickets": lambda warehouse, batch: warehouse.merge_tickets(batch[0]),
@@ -202,7 +203,7 @@ def test_two_threads_never_write_at_once(pair: Pair) -> None:
         for name in ("one", "two")
     }
 
-    def write(warehouse: AnyWarehouse, name: str) -> None:
+    def write(warehouse: Warehouse, name: str) -> None:
         with warehouse.lease("backfill", run_id=name):
             manifest, spool = manifests[name]
             deeds.append(name)

@@ -27,11 +27,12 @@ from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.base import ClosedRun, Ground, ManualState
 from helpdesk_assets.warehouse.statements.batch import stored_since
 from helpdesk_assets.warehouse.stores.checkpoints import MAX_WAIT
+from helpdesk_assets.warehouse.stores.lease_waiting import Clocks
 from helpdesk_assets.warehouse.stores.merge_requests import (
     batch_gone,
     has_committed,
 )
-from helpdesk_assets.warehouse.stores.writer_lease import Clocks, WriterLease
+from helpdesk_assets.warehouse.stores.writer_lease import WriterLease
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport
 from helpdesk_assets_tests.in_memory import counts, ledger
 from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, read_rows

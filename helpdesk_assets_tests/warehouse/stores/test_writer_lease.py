@@ -12,16 +12,14 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from helpdesk_assets.errors import LeaseLost, WarehouseUnavailable, WriterBusy
 from helpdesk_assets.model.lease import HolderProcess, LeaseRecord, Predecessor
-from helpdesk_assets.warehouse.stores.writer_lease import (
-    TRUSTED_FOR,
-    StoredLease,
-    WriterLease,
-)
+from helpdesk_assets.warehouse.stores.lease_cell import StoredLease
+from helpdesk_assets.warehouse.stores.writer_lease import TRUSTED_FOR, WriterLease
 from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset
 from helpdesk_assets_tests.in_memory.lease import InMemoryLeaseCell
 from helpdesk_assets_tests.leases import VirtualTime
@@ -255,7 +253,7 @@ def test_ended_process_of_this_machine_is_replaced_at_once(desk: Desk) -> None:
     "changed",
     [{"host": "elsewhere"}, {"boot": "another"}, {"namespace": "another"}, {"started": ""}],
 )
-def test_only_the_same_machine_can_tell_a_death(changed: dict[str, str]) -> None:
+def test_only_the_same_machine_can_tell_a_death(changed: dict[str, Any]) -> None:
     here = HolderProcess.current()
     dead = replace(here, pid=2**22 + 1, started="1", token="another")
     assert dead.has_ended(here)
