@@ -99,8 +99,8 @@ def text_of(error: BaseException) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    """Return the error's text as one line of at most 300 characters."""
-    line = text_of(error)
+    """Return the error's text as one line of at most 300 characters, without its last period."""
+    line = text_of(error).rstrip(".")
     return line if len(line) <= MESSAGE_LIMIT else f"{line[: MESSAGE_LIMIT - 1]}…"
 
 

@@ -233,6 +233,7 @@ def test_each_403_is_told_by_its_reason(
     assert advised <= 1
     assert "\n" not in str(told)
     assert "{" not in str(told)
+    assert ".." not in str(told)
 
 
 def test_rights_name_the_project_that_pays() -> None:
