@@ -172,7 +172,6 @@ def reconcile(
         repaired = _repair(helpdesk, warehouse, snapshot, policy, kinds)
         store.record_outcomes(snapshot, deletions_verified=refused is None)
         found = store.difference_counts(snapshot)
-    store.purge(snapshot)
     use = warehouse.use.since(used)
     return ReconcileReport(
         snapshot=snapshot,

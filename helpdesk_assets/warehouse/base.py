@@ -105,10 +105,6 @@ class InventoryStore(Protocol):
         """Count the differences by kind and outcome."""
         ...
 
-    def purge(self, snapshot: InventorySnapshot) -> None:
-        """Remove snapshots that are too old to be looked at."""
-        ...
-
 
 class Warehouse(Protocol):
     """Where one sync keeps tickets, their versions, the ledger of missed updates and its state.

@@ -35,6 +35,8 @@ READ_AT = Column(
 )
 # Vendors send an event again for a week at most; charts look back a month.
 EVENT_DAYS = 35
+# Long enough to look up the previous inventory when the next one differs.
+INVENTORY_DAYS = 16
 # Only in the source of a MERGE: the ticket existed then. Lists may show a deleted ticket a while.
 ALIVE_AT = Column("_alive_at", TIMESTAMP)
 
@@ -213,8 +215,9 @@ TICKET_INVENTORY = TableSpec(
     newest_first=("modifiedTime", "gone"),
     partition_by="listed_at",
     partition_unit="DAY",
+    partition_days=INVENTORY_DAYS,
     cluster_by=("sweep_id", "ticket_id"),
-    description="Every ticket that the helpdesk lists and its last change, by inventory, for 15 "
+    description="Every ticket that the helpdesk lists and its last change, by inventory, for 16 "
     "days.",
 )
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from helpdesk_assets.model.reconciliation import DifferenceKind, DifferenceOutcome
 from helpdesk_assets.providers.parsing.tombstones import tombstone
+from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.base import Cutoffs
 from helpdesk_assets_tests.batches import NOON
 from helpdesk_assets_tests.contract.subject import Subject, ticket
@@ -74,13 +75,8 @@ def test_outcomes_are_told_by_what_the_table_holds_then(subject: Subject) -> Non
     }
 
 
-def test_old_snapshots_are_purged_and_their_differences_kept(subject: Subject) -> None:
-    subject.run(ticket("1"))
-    store = subject.warehouse.inventories()
-    old = subject.snapshot([("2", NOON - timedelta(hours=1), False)])
-    store.compare(old, CUTOFFS)
-    store.purge(replace(old, listed_at=NOON + timedelta(days=14)))
-    assert len(subject.backend.rows("ticket_inventory")) == 1
-    store.purge(replace(old, listed_at=NOON + timedelta(days=16)))
-    assert subject.backend.rows("ticket_inventory") == []
-    assert len(subject.backend.rows("inventory_differences")) == 2
+def test_inventories_expire_and_their_differences_stay() -> None:
+    """BigQuery drops the partitions by itself and for nothing; a DELETE would be billed."""
+    assert tables.TICKET_INVENTORY.partition_days == 16
+    assert tables.TICKET_INVENTORY.partition_by == "listed_at"
+    assert tables.INVENTORY_DIFFERENCES.partition_days is None

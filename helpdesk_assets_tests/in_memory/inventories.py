@@ -17,7 +17,6 @@ from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.base import Cutoffs
 from helpdesk_assets.warehouse.statements.inventory_diff import FUTURE_TOLERANCE, NAMED_TICKETS
-from helpdesk_assets.warehouse.stores.inventories import RETENTION
 from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, read_rows
 from helpdesk_assets_tests.in_memory.newer_wins import Row
 
@@ -89,13 +88,6 @@ class InMemoryInventories:
             )
             for kind, outcome in sorted(counts)
         )
-
-    def purge(self, snapshot: InventorySnapshot) -> None:
-        """Remove snapshots that are too old to be looked at."""
-        stored = self._dataset.tables.get(tables.TICKET_INVENTORY.name, {})
-        for key, row in list(stored.items()):
-            if row["listed_at"] < snapshot.listed_at - RETENTION:
-                del stored[key]
 
     def _listed(self, snapshot: InventorySnapshot) -> dict[str, Row]:
         return {

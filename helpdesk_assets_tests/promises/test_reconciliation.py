@@ -249,17 +249,6 @@ def test_wrong_local_clock_causes_no_difference(make_harness: MakeHarness) -> No
     assert harness.reconcile().found == ()
 
 
-def test_old_inventories_are_purged_and_differences_retained(
-    harness: Harness, ids: list[str]
-) -> None:
-    harness.delete_rows(ids[:1])
-    first = harness.reconcile().snapshot
-    harness.simulator.advance(16 * 86_400)
-    second = harness.reconcile().snapshot
-    assert {row["sweep_id"] for row in harness.rows("ticket_inventory")} == {second.sweep_id}
-    assert {row["sweep_id"] for row in harness.rows("inventory_differences")} == {first.sweep_id}
-
-
 def _after_inventory(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
     real = inventory.read_inventory
 

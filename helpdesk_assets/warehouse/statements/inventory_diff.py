@@ -11,7 +11,7 @@ is earlier, since later changes are left to the next sync.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from helpdesk_assets.model.reconciliation import (
     REPAIRED_BY_FETCH,
@@ -191,14 +191,6 @@ WHERE found_at = @listed_at
 GROUP BY kind, outcome
 ORDER BY kind, outcome"""
     return Query(sql, _snapshot_parameters(snapshot))
-
-
-def purge(dataset: Dataset, before: datetime) -> Query:
-    """Delete the snapshots listed before then. Their differences stay."""
-    sql = f"""\
-DELETE FROM {dataset.table(tables.TICKET_INVENTORY.name)}
-WHERE listed_at < @before"""
-    return Query(sql, (Parameter("before", ColumnType.TIMESTAMP, before),))
 
 
 def _snapshot_parameters(snapshot: InventorySnapshot) -> tuple[Parameter, ...]:

@@ -6,7 +6,6 @@ Must not know helpdesks, nor what is done about a difference.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 
 from helpdesk_assets.model.reconciliation import (
     DifferenceCount,
@@ -23,9 +22,6 @@ from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements import inventory_diff
-
-# Long enough to look up the previous snapshot when the next one differs.
-RETENTION = timedelta(days=15)
 
 
 class InventoryTables:
@@ -84,11 +80,6 @@ class InventoryTables:
             )
             for row in rows
         )
-
-    def purge(self, snapshot: InventorySnapshot) -> None:
-        """Remove snapshots older than `RETENTION`."""
-        before: datetime = snapshot.listed_at - RETENTION
-        self._query(snapshot, inventory_diff.purge(self._dataset, before), "forget")
 
     def _record(self, snapshot: InventorySnapshot, query: Query) -> None:
         spec = tables.INVENTORY_DIFFERENCES

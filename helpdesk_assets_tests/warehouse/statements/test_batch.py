@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from textwrap import dedent
 
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
@@ -58,6 +58,30 @@ def test_small_batch_is_selected_by_its_versions() -> None:
         '{"id": "8", "hash": "h3", "seq": 2}]'
     )
     assert ids == Parameter("ticket_ids", ColumnType.STRING, ("7", "8"))
+
+
+def test_small_batch_is_read_since_it_can_have_been_stored() -> None:
+    manifest = replace(SMALL, oldest_modified=SMALL.served_at - timedelta(days=3))
+    query = batch.batch(DATASET, manifest)
+    assert query.sql.endswith(
+        "WHERE B.ticket_id IN UNNEST(@ticket_ids)\n"
+        "  AND (B._fetched_at IS NULL OR B._fetched_at >= @batch_since)"
+    )
+    midnight = SMALL.served_at.replace(hour=0, minute=0, second=0, microsecond=0)
+    assert values(query)["batch_since"] == midnight - timedelta(days=4)
+
+
+def test_batch_may_have_been_stored_before_a_later_change() -> None:
+    """All its tickets are dated after the run's first answer, within what clocks may differ by."""
+    ahead = replace(SMALL, oldest_modified=SMALL.served_at + timedelta(minutes=9))
+    midnight = SMALL.served_at.replace(hour=0, minute=0, second=0, microsecond=0)
+    assert batch.stored_since(ahead) == midnight - timedelta(days=1)
+    assert batch.stored_since(SMALL) is None
+
+
+def test_ticket_of_the_first_day_there_is_has_no_bound() -> None:
+    first = datetime.min.replace(tzinfo=UTC)
+    assert batch.stored_since(replace(SMALL, oldest_modified=first)) is None
 
 
 def test_large_batch_is_its_staging_table() -> None:

@@ -298,6 +298,47 @@ def with_repeated(text: str, *, has_events: bool) -> str:
     return text.replace("<repeated rows>", indent(repeated.sql, "  ").lstrip())
 
 
+def test_small_batch_is_counted_by_its_ids() -> None:
+    small = batch_counts(DATASET, SMALL)
+    assert small.sql.endswith(
+        "ON T.ticket_id = B.ticket_id\n  AND T.ticket_id IN UNNEST(@ticket_ids)"
+    )
+    assert values(small)["ticket_ids"] == ("7", "8")
+    staged = batch_counts(DATASET, replace(SMALL, staging=LARGE.staging, forced=True))
+    assert staged.sql.endswith("\n  AND T.ticket_id IN UNNEST(@ticket_ids)")
+    assert values(staged) == {"ticket_ids": ("7", "8")}
+    assert "UNNEST" not in batch_counts(DATASET, LARGE).sql
+
+
+def test_repeated_batch_is_whole_if_nothing_would_be_written() -> None:
+    query = run_counts_query(DATASET, LARGE, UNJUDGED, is_repeated=True)
+    assert "C.batch_rows >= @batch_rows AND C.differing = 0 AS is_whole" in query.sql
+    assert (
+        """
+    IFNULL(MAX(B.batch_rows), 0) AS batch_rows,
+    COUNT(DISTINCT IF(
+      IFNULL(
+        (T.modifiedTime = B.modifiedTime AND T._content_hash = B._content_hash
+          AND (T.deletedTime IS NULL) = B.is_alive)
+        OR (T.modifiedTime > B.modifiedTime AND T.deletedTime IS NULL AND B.is_alive),
+        FALSE
+      ),
+      NULL,
+      B.ticket_id
+    )) AS differing
+  FROM (
+    SELECT
+      ticket_id,
+      MAX(modifiedTime) AS modifiedTime,
+      MAX(modifiedTime) AS content_time,
+      MAX(_content_hash) AS _content_hash,
+      LOGICAL_AND(deletedTime IS NULL) AS is_alive,
+      SUM(COUNT(*)) OVER () AS batch_rows
+"""
+        in query.sql
+    )
+
+
 def test_run_counts_are_one_row() -> None:
     query = run_counts_query(DATASET, LARGE, EVENTS, SEEN)
     assert query.sql == with_repeated(sql(FACTS), has_events=True)
