@@ -91,7 +91,7 @@ class _Scan:
 
     table: TableOnPaper
     columns: frozenset[str]
-    conditions: tuple[exp.Expression, ...]
+    conditions: tuple[exp.Expr, ...]
     is_rewritten: bool = False
 
 
@@ -123,7 +123,7 @@ class PriceList:
         high = sum(max(MINIMUM, each.high) for each in by_table.values())
         return Bill(max(MINIMUM, low), max(MINIMUM, high))
 
-    def _scans(self, statement: exp.Expression) -> Iterator[_Scan]:
+    def _scans(self, statement: exp.Expr) -> Iterator[_Scan]:
         match statement:
             case exp.Merge():
                 yield from self._of_merge(statement)
@@ -143,7 +143,8 @@ class PriceList:
         used = [each for part in (on, *whens) for each in part.find_all(exp.Column)]
         names = sorted({each.name for each in used if each.table == "S"})
         alias = exp.TableAlias(this=exp.to_identifier("S"))
-        wrapped = exp.select(*[exp.column(name, "S") for name in names] or ["1"])
+        columns_read: list[exp.Expr] = [exp.column(name, "S") for name in names]
+        wrapped = exp.select(*(columns_read or [exp.Literal.number(1)]))
         yield from self._of_select(wrapped.from_(exp.Subquery(this=source.copy(), alias=alias)))
         rewrites = any(_rewrites(when.args["then"]) for when in whens)
         # The columns that an INSERT names are written and not read: they stand without a table.
@@ -155,7 +156,7 @@ class PriceList:
         table = self._tables[merge.this.name.lower()]
         yield _Scan(table, columns, tuple(conditions), is_rewritten=rewrites)
 
-    def _of_select(self, select: exp.Expression) -> Iterator[_Scan]:
+    def _of_select(self, select: exp.Expr) -> Iterator[_Scan]:
         qualified = qualify(
             select.copy(),
             schema=self._schema,
@@ -170,7 +171,7 @@ class PriceList:
 
     def _scan(self, scope: Scope, alias: str, source: exp.Table) -> _Scan:
         columns = frozenset(each.name for each in scope.columns if each.table == alias)
-        select, conditions = scope.expression, list[exp.Expression]()
+        select, conditions = scope.expression, list[exp.Expr]()
         if where := select.args.get("where"):
             conditions += _conjuncts(where.this)
         for join in select.args.get("joins") or ():
@@ -184,7 +185,7 @@ class PriceList:
         return _Scan(self._tables[source.name.lower()], columns, tuple(own))
 
 
-def _rewrites(action: exp.Expression) -> bool:
+def _rewrites(action: exp.Expr) -> bool:
     return isinstance(action, exp.Update) or action.name == "DELETE"
 
 
@@ -217,9 +218,7 @@ def _listed(scan: _Scan, values: Mapping[str, Any]) -> int | None:
     return None
 
 
-def _may_hold(
-    condition: exp.Expression, scan: _Scan, start: datetime, values: Mapping[str, Any]
-) -> bool:
+def _may_hold(condition: exp.Expr, scan: _Scan, start: datetime, values: Mapping[str, Any]) -> bool:
     """Return whether a row of the partition may meet the condition, as far as constants tell."""
     spec = scan.table.spec
     match condition:
@@ -247,15 +246,15 @@ def _may_hold(
     return True
 
 
-def _is_partition(column: exp.Expression, spec: TableSpec) -> bool:
+def _is_partition(column: exp.Expr, spec: TableSpec) -> bool:
     return column.name.lower() == (spec.partition_by or "").lower()
 
 
-def _constant(expression: exp.Expression, values: Mapping[str, Any]) -> datetime | None:
+def _constant(expression: exp.Expr, values: Mapping[str, Any]) -> datetime | None:
     value = values.get(expression.name) if isinstance(expression, exp.Parameter) else None
     return value if isinstance(value, datetime) else None
 
 
-def _conjuncts(condition: exp.Expression) -> list[exp.Expression]:
+def _conjuncts(condition: exp.Expr) -> list[exp.Expr]:
     unnested = condition.unnest()
     return [*unnested.flatten()] if isinstance(unnested, exp.And) else [unnested]

@@ -56,8 +56,14 @@ def total(bills: Iterable[Bill]) -> Bill:
     return sum(bills, Bill())
 
 
-def _over(tickets: int, of: Callable[[PaperDesk], Sequence[Query]], **sizes: int) -> list[Bill]:
-    paper = PaperDesk(desk(tickets, **sizes))
+def _over(
+    tickets: int,
+    of: Callable[[PaperDesk], Sequence[Query]],
+    *,
+    staged: int = 0,
+    is_empty: bool = False,
+) -> list[Bill]:
+    paper = PaperDesk(desk(tickets, staged=staged, is_empty=is_empty))
     return paper.bills(of(paper))
 
 

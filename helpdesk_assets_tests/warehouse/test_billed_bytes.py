@@ -33,6 +33,10 @@ PRICES = PriceList({"tickets": TICKETS, "missed_updates": SMALL_TABLE})
 SINCE = Parameter("since", ColumnType.TIMESTAMP, MONTHS[8])
 IDS = Parameter("ids", ColumnType.STRING, ("a", "b"))
 ALL_COLUMNS = TICKETS.row_bytes
+CREATED = "SELECT createdTime FROM tickets WHERE "
+IDENTIFIED = "SELECT ticket_id FROM tickets WHERE "
+MERGE = "MERGE INTO tickets AS T USING (SELECT 'a' AS id) AS S ON "
+UPDATE = "WHEN MATCHED AND T.status = 'x' THEN UPDATE SET subject = S.id"
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
@@ -85,32 +89,28 @@ def test_events_that_wait_for_nothing_bill_the_minimum() -> None:
         ("SELECT x.ticket_id FROM (SELECT * FROM tickets) AS x", 22, None),
         ("WITH x AS (SELECT * FROM tickets) SELECT status FROM x", 22, None),
         ("SELECT status FROM tickets WHERE createdTime >= @since", 22 * 0.2 + 8 * 0.2, None),
-        ("SELECT createdTime FROM tickets WHERE createdTime < @since", 8 * 0.8, None),
-        ("SELECT createdTime FROM tickets WHERE createdTime IS NULL", 0, None),
-        ("SELECT createdTime FROM tickets WHERE createdTime IS NULL OR createdTime >= @since", 1.6, None),
-        ("SELECT createdTime FROM tickets WHERE createdTime >= @since OR deletedTime IS NULL", 16, None),
-        ("SELECT createdTime FROM tickets WHERE createdTime >= modifiedTime", 16, None),
-        ("SELECT ticket_id FROM tickets WHERE ticket_id IN UNNEST(@ids)", 0, 22),
-        ("SELECT ticket_id FROM tickets WHERE ticket_id IN (SELECT ticket_id FROM missed_updates)", 22, None),
+        (CREATED + "createdTime < @since", 8 * 0.8, None),
+        (CREATED + "createdTime IS NULL", 0, None),
+        (CREATED + "createdTime IS NULL OR createdTime >= @since", 1.6, None),
+        (CREATED + "createdTime >= @since OR deletedTime IS NULL", 16, None),
+        (CREATED + "createdTime >= modifiedTime", 16, None),
+        (IDENTIFIED + "ticket_id IN UNNEST(@ids)", 0, 22),
+        (IDENTIFIED + "ticket_id IN (SELECT ticket_id FROM missed_updates)", 22, None),
         ("INSERT INTO tickets (ticket_id) SELECT status FROM tickets", 22, None),
         ("DELETE FROM tickets WHERE createdTime >= @since", ALL_COLUMNS * 0.2, None),
         ("UPDATE tickets SET status = 'x' WHERE TRUE", ALL_COLUMNS, None),
         (
-            "MERGE INTO tickets AS T USING (SELECT 'a' AS id) AS S ON T.ticket_id = S.id "
-            "WHEN NOT MATCHED THEN INSERT (ticket_id, raw_json) VALUES (S.id, NULL)",
+            f"{MERGE}T.ticket_id = S.id WHEN NOT MATCHED THEN INSERT (raw_json) VALUES (NULL)",
             22,
             None,
         ),
         (
-            "MERGE INTO tickets AS T USING (SELECT 'a' AS id) AS S ON T.ticket_id = S.id "
-            "AND T.createdTime >= @since "
-            "WHEN MATCHED AND T.status = 'x' THEN UPDATE SET subject = S.id",
+            f"{MERGE}T.ticket_id = S.id AND T.createdTime >= @since {UPDATE}",
             (22 + 22 + 8 + ALL_COLUMNS) * 0.2,
             None,
         ),
         (
-            "MERGE INTO tickets AS T USING (SELECT 'a' AS id) AS S ON FALSE "
-            "WHEN NOT MATCHED BY SOURCE AND T.ticket_id IN UNNEST(@ids) THEN DELETE",
+            f"{MERGE}FALSE WHEN NOT MATCHED BY SOURCE AND T.ticket_id IN UNNEST(@ids) THEN DELETE",
             0,
             22 + ALL_COLUMNS,
         ),

@@ -254,11 +254,9 @@ class TableWriter:
             return None
         partitioning = table.time_partitioning
         big = int(table.num_bytes or 0) >= self._prune_above_bytes
-        return (
-            partition_bounds.whole_partitions(partitioning.type_)
-            if (big and partitioning.field == partition_bounds.column)
-            else None
-        )
+        if not big or partitioning.field != partition_bounds.column:
+            return None
+        return partition_bounds.whole_partitions(partitioning.type_)
 
 
 def _target_columns(spec: TableSpec, source_columns: Iterable[Column]) -> tuple[Column, ...]:
