@@ -136,8 +136,8 @@ def _account() -> list[Change]:
 def _whole_batch() -> list[Change]:
     """The watermark moves, whatever has become of the batch."""
 
-    def unproven(*arguments: Any) -> Query:
-        query = guarded(*arguments)
+    def unproven(*arguments: Any, **options: Any) -> Query:
+        query = guarded(*arguments, **options)
         return replace(query, sql=query.sql.replace("\n  WHERE F.is_whole", ""))
 
     guarded = sync_state.commit_statement
