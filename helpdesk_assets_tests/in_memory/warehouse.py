@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from helpdesk_assets.errors import BatchGone, ConcurrentUpdate, WarehouseRefused, WriterBusy
+from helpdesk_assets.errors import BatchGone, ConcurrentUpdate, WriterBusy
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest, Mode
 from helpdesk_assets.model.lease import Predecessor
@@ -154,7 +154,7 @@ class InMemoryWarehouse:
         if manifest.staging is None:
             return self._dataset.merge(spec, read_rows(spool, spec), since=since)
         if manifest.staging not in stagings:
-            raise WarehouseRefused(f"There is no table {manifest.staging}.")
+            raise batch_gone(manifest)
         return self._dataset.merge(spec, stagings[manifest.staging], since=since)
 
     def merge_missed(self, manifest: Manifest, webhooks: WebhookPolicy) -> MergeReport:

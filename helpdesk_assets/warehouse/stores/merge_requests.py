@@ -108,7 +108,11 @@ class MergeRequests:
         self._state = state
 
     def changes(self, manifest: Manifest, spool: Spool) -> MergeRequest:
-        """Take the spool's rows or, if all that was read is staged already, the staging table's."""
+        """Take the spool's rows or, if all that was read is staged already, the staging table's.
+
+        Raises:
+            BatchGone: another run has resumed from the staging table meanwhile, and closed.
+        """
         since = batch.stored_since(manifest)
         bounds = PartitionBounds.since("_fetched_at", since) if since else None
         keys = manifest.listed_tickets
@@ -116,6 +120,8 @@ class MergeRequests:
             return MergeRequest(spool, bounds, keys, staging=manifest.staging)
         if manifest.staging is None:
             return MergeRequest(None)
+        if not self._staging.exists(manifest.staging):
+            raise batch_gone(manifest)
         staged = self._dataset.table(manifest.staging)
         source = Query(table_source(staged, tables.RAW_TICKET_CHANGES.columns))
         return MergeRequest(source, bounds, keys, has_rows=True, staging=manifest.staging)
