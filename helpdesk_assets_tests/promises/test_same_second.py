@@ -104,7 +104,7 @@ def test_later_of_two_fetches_within_one_second_stays(harness: Harness) -> None:
     harness.sync()
     harness.simulator.freeze()
     for number in range(2):
-        (change,) = harness.simulator.change(ids=[sorted(harness.tickets())[0]])
+        (change,) = harness.simulator.change(ids=[min(harness.tickets())])
         event = WebhookEvent(
             f"hint {number}",
             change.ticket_id,
