@@ -1,4 +1,4 @@
-"""Run bqemulator with five changes: no threads, caches, no copies, counted rows, compared etags.
+"""Run bqemulator with changes: no threads, caches, no copies, counted rows, compared etags.
 
 Its threads share one connection to its data. It reads a table's rows in a separate thread, and got
 those of a statement that ran at the same time: of 120 reads beside as many statements, 7 to 12 were
@@ -55,10 +55,13 @@ def main() -> None:
     from bqemulator.cli import main as serve
     from fastapi import routing
 
+    from helpdesk_assets.local.bqemulator_appends import mend_appends
+
     vars(routing)["run_in_threadpool"] = _run_inline
     _cache_translations()
     _count_rows()
     _compare_etags()
+    mend_appends()
     serve()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Callable
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 from google.api_core.client_options import ClientOptions
@@ -21,6 +21,9 @@ from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
 from helpdesk_assets.warehouse.query import Dataset
+
+if TYPE_CHECKING:
+    from helpdesk_assets.warehouse.bigquery.appender import RowAppender
 
 Client = bigquery.Client
 # The last ones: a file that is no key, or that may not be read.
@@ -103,6 +106,29 @@ def wrap(
     )
 
 
+def open_appender(settings: Settings, warehouse: BigQueryClient, *, deadline: float) -> RowAppender:
+    """Open what appends rows to the dataset; it connects at the first row.
+
+    Args:
+        settings: names the emulator.
+        warehouse: the client of the dataset, whose credentials it uses.
+        deadline: seconds after which one call gives up.
+
+    Raises:
+        SettingsError: the emulator is not on this machine.
+    """
+    # Imported here, since most commands append nothing.
+    from helpdesk_assets.warehouse.bigquery.append_channel import AppendChannel
+    from helpdesk_assets.warehouse.bigquery.appender import RowAppender
+
+    emulator = ""
+    if settings.bigquery_emulator_host:
+        emulator = settings.bigquery_emulator_grpc_host
+        _check_loopback("BIGQUERY_EMULATOR_GRPC_HOST", emulator)
+    channel = AppendChannel(emulator, warehouse.credentials)
+    return RowAppender(warehouse, channel, deadline=deadline)
+
+
 def emulator_arguments(host: str) -> dict[str, Any]:
     """Return the arguments for google's client that select an emulator; none if `host` is empty.
 
@@ -111,17 +137,23 @@ def emulator_arguments(host: str) -> dict[str, Any]:
     """
     if not host:
         return {}
-    if not is_loopback(host):
-        # An emulator accepts any caller. On another machine it could be anybody's, and the
-        # tickets with it.
-        raise SettingsError(
-            f"BIGQUERY_EMULATOR_HOST {host!r} is not on this machine. Only 127.0.0.1, ::1 and "
-            "localhost are accepted; for the real service leave it empty and set BIGQUERY_PROJECT."
-        )
+    _check_loopback("BIGQUERY_EMULATOR_HOST", host)
     return {
         "credentials": AnonymousCredentials(),  # type: ignore[no-untyped-call]
         "client_options": ClientOptions(api_endpoint=host),
     }
+
+
+def _check_loopback(setting: str, host: str) -> None:
+    """Refuse an emulator on another machine.
+
+    It accepts any caller, so there it could be anybody's, and the tickets with it.
+    """
+    if not is_loopback(host):
+        raise SettingsError(
+            f"{setting} {host!r} is not on this machine. Only 127.0.0.1, ::1 and localhost are "
+            "accepted; for the real service leave it empty and set BIGQUERY_PROJECT."
+        )
 
 
 def is_loopback(url: str) -> bool:

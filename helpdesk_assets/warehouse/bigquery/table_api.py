@@ -68,6 +68,11 @@ class TableApi:
         """The dataset's location, None until it is known."""
         return self.target.location
 
+    @property
+    def credentials(self) -> Any:
+        """What the client proves itself with, for google's other clients."""
+        return self._client._credentials  # noqa: SLF001
+
     def list_rows(
         self,
         table: str,
