@@ -92,9 +92,6 @@ class Settings(AlertSettings, BackfillSettings):
     webhook_secrets: SecretStr = SecretStr("")
     webhook_secret_header: str = "X-Webhook-Secret"  # noqa: S105 - a header's name
     webhook_tolerance_seconds: int = Field(default=300, ge=1)
-    webhook_flush_events: int = Field(default=500, ge=1, le=5000)
-    webhook_flush_seconds: float = Field(default=1.0, ge=0, le=60)
-    webhook_quiet_seconds: float = Field(default=0.02, ge=0, le=60)
     webhook_drain_seconds: int = Field(default=300, ge=0)
     webhook_queue_size: int = Field(default=5000, ge=1)
 

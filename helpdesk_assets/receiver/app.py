@@ -1,6 +1,6 @@
 """The receiver as an ASGI application.
 
-    POST /webhooks/{helpdesk}   200 once its changes are durable, never before
+    POST /webhooks/{helpdesk}   200 once its events are durable, never before
     GET  /webhooks/{helpdesk}   200: some vendors check that the URL responds
     GET  /healthz               the counts so far; 200 while the process works
     GET  /healthz/storing       the same; 503 if events are not being stored
@@ -112,6 +112,7 @@ class Receiver:
             "queued": self._backpressure.events,
             **self._stats.describe(),
             "refusals": self._intake.refusals.describe(),
+            "drain": self._intake.describe_drain(),
             "connections": self._connections.describe(),
         }
 
@@ -163,7 +164,7 @@ class Receiver:
         try:
             verification = self._webhook_format.verify(post, self._secrets)
         except HelpdeskAssetsError as error:
-            self._stats.record_fetch_failure(error)
+            self._stats.record_verification_failure(error)
             raise
         if not verification.is_signed:
             raise PostNotVerified("no valid signature or secret", UNSIGNED_DETAIL)

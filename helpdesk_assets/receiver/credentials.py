@@ -10,12 +10,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
-from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.errors import CredentialsRefused, SettingsError
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.settings import Settings
 
 log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 CREDENTIALS = (
     "helpdesk_user",
@@ -57,6 +60,21 @@ class RenewableHelpdesk:
         self._lock = threading.Lock()
         self._read_at: float | None = None
         self.current = make(settings)
+
+    def call(self, action: Callable[[Helpdesk], Result]) -> Result:
+        """Do something with the helpdesk, and once more if its credentials have changed.
+
+        Raises:
+            CredentialsRefused: the helpdesk refuses the credentials, and there are no others.
+        """
+        helpdesk = self.current
+        try:
+            return action(helpdesk)
+        except CredentialsRefused:
+            renewed = self.renew(helpdesk)
+            if renewed is None:
+                raise
+            return action(renewed)
 
     def renew(self, refused: Helpdesk) -> Helpdesk | None:
         """Return the helpdesk with other credentials, None if there are no others.

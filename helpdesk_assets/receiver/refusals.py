@@ -9,27 +9,21 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
-
-import orjson
+from typing import Any, Protocol
 
 from helpdesk_assets.errors import HelpdeskAssetsError
-from helpdesk_assets.spool import Spool
-from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
-from helpdesk_assets.warehouse.merge.writer import TableWriter
 
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 1000
 MAX_REASON_CHARS = 500
-MAX_INLINE_BYTES = 4_000_000
-# Refusals come in crowds, and each write is a MERGE.
+# A vendor that sends an event again is refused again, for the same reason.
+MAX_REMEMBERED = 10_000
+# Refusals come in crowds, and nobody waits for them.
 WRITE_AFTER_SECONDS = 10.0
 # A stop waits for the last write; platforms kill a process soon after.
 STOP_SECONDS = 3.0
@@ -64,44 +58,26 @@ class Refusal:
         digest = hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16)
         return digest.hexdigest()
 
+    def row(self) -> dict[str, Any]:
+        """Return the refusal as a row of webhook_refusals."""
+        return {
+            "refusal_id": self.refusal_id,
+            "ticket_id": self.ticket_id,
+            "event_id": self.event_id,
+            "type": self.type,
+            "status": self.status,
+            "reason": self.reason,
+            "received_at": self.received_at,
+            "helpdesk": self.helpdesk,
+        }
+
 
 class RefusalSink(Protocol):
-    """Where refusals are written; called in a thread."""
+    """Where refusals are appended; called in a thread."""
 
-    def write_refusals(self, refusals: Sequence[Refusal]) -> None:
-        """Write each refusal once."""
+    def append_refusals(self, refusals: Sequence[Refusal]) -> None:
+        """Append refusals."""
         ...
-
-
-class RefusalStore:
-    """Writes refusals to the warehouse; does not close its client."""
-
-    def __init__(
-        self, warehouse: BigQueryClient, *, before_first_write: Callable[[], None] = lambda: None
-    ) -> None:
-        """Set up the writer of one dataset.
-
-        Args:
-            warehouse: the client of the dataset.
-            before_first_write: refuses a dataset of another account; asked until it does not.
-        """
-        self._before_first_write: Callable[[], None] | None = before_first_write
-        self._writer = TableWriter(warehouse, small_batch_bytes=MAX_INLINE_BYTES)
-
-    def write_refusals(self, refusals: Sequence[Refusal]) -> None:
-        """See `RefusalSink.write_refusals`.
-
-        Raises:
-            AccountMismatch: the dataset holds the tickets of another account.
-        """
-        if self._before_first_write is not None:
-            self._before_first_write()
-            self._before_first_write = None
-        spec = tables.WEBHOOK_REFUSALS
-        with Spool(MAX_INLINE_BYTES) as spool:
-            for refusal in refusals:
-                spool.append(_to_json_line(refusal))
-            self._writer.merge(spec, spool, run_id=uuid.uuid4().hex, step=spec.name)
 
 
 class RefusalLog:
@@ -117,6 +93,7 @@ class RefusalLog:
         self._sink = sink
         self._write_after = write_after
         self._waiting: dict[str, Refusal] = {}
+        self._written: dict[str, None] = {}
         self._has_waiting = asyncio.Event()
         self._is_failing = False
         self.recorded = 0
@@ -125,6 +102,8 @@ class RefusalLog:
     def add(self, refusal: Refusal) -> None:
         """Keep a refusal; the oldest gives way if too many wait."""
         self.recorded += 1
+        if refusal.refusal_id in self._written:
+            return
         self._waiting.setdefault(refusal.refusal_id, refusal)
         if len(self._waiting) > MAX_WAITING:
             del self._waiting[next(iter(self._waiting))]
@@ -155,7 +134,7 @@ class RefusalLog:
     async def _write(self) -> None:
         batch = dict(self._waiting)
         try:
-            await asyncio.to_thread(self._sink.write_refusals, list(batch.values()))
+            await asyncio.to_thread(self._sink.append_refusals, list(batch.values()))
         except HelpdeskAssetsError as error:
             if not self._is_failing:
                 log.warning("Refused events cannot be recorded yet. %s", error)
@@ -164,19 +143,8 @@ class RefusalLog:
         self._is_failing = False
         for refusal_id in batch:
             self._waiting.pop(refusal_id, None)
+            self._written[refusal_id] = None
+        while len(self._written) > MAX_REMEMBERED:
+            del self._written[next(iter(self._written))]
         if not self._waiting:
             self._has_waiting.clear()
-
-
-def _to_json_line(refusal: Refusal) -> bytes:
-    row = {
-        "refusal_id": refusal.refusal_id,
-        "ticket_id": refusal.ticket_id,
-        "event_id": refusal.event_id,
-        "type": refusal.type,
-        "status": refusal.status,
-        "reason": refusal.reason,
-        "received_at": refusal.received_at,
-        "helpdesk": refusal.helpdesk,
-    }
-    return orjson.dumps(row, option=orjson.OPT_UTC_Z)

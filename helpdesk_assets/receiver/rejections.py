@@ -53,20 +53,6 @@ class ReceiverStopping(Rejection):
         super().__init__(503, "the receiver is stopping", retryable=True)
 
 
-class NotFoundYet(Rejection):
-    """The helpdesk has no ticket of this id, which it may not show yet."""
-
-    def __init__(self) -> None:
-        super().__init__(503, "the helpdesk does not show this ticket yet", retryable=True)
-
-
-class NoSuchTicket(Rejection):
-    """The helpdesk has no ticket of this id, though it had time to show it."""
-
-    def __init__(self) -> None:
-        super().__init__(422, "the helpdesk has no such ticket")
-
-
 class PostNotVerified(Rejection):
     """Nothing proves that the vendor sent the post."""
 
@@ -81,7 +67,7 @@ def rejection_for(error: HelpdeskAssetsError) -> Rejection:
         case DataRefused():
             return Rejection(422, "the ticket cannot be stored as it is")
         case RetryableError():
-            return Rejection(503, "the warehouse or the helpdesk does not answer", retryable=True)
+            return Rejection(503, "the warehouse does not answer", retryable=True)
         case UserError():
             return Rejection(503, "the receiver is not configured correctly", retryable=True)
         case _:

@@ -7,56 +7,28 @@ at most once an hour.
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from statistics import median
 from typing import Any
 
-from helpdesk_assets.errors import CredentialsRefused, RateLimitExhausted
+from helpdesk_assets.receiver.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
 LOG_AGAIN_AFTER = timedelta(hours=1)
-
-
-class Trouble:
-    """Something that fails or works; logs each change of state."""
-
-    def __init__(self, now: Callable[[], datetime], failing: str, working: str) -> None:
-        """Begin as working.
-
-        Args:
-            now: the current time, aware.
-            failing: the log's text when it begins to fail; the error follows.
-            working: the log's text when it works again; the time since when follows.
-        """
-        self._now = now
-        self._failing, self._working = failing, working
-        self.since: datetime | None = None
-        self.reason: str | None = None
-
-    def begin(self, error: object, reason: str) -> None:
-        """Note a failure; `reason` says why in general words, without secrets."""
-        if self.since is None:
-            self.since = self._now()
-            log.warning("%s %s", self._failing, error)
-        self.reason = reason
-
-    def end(self) -> None:
-        """Note a success."""
-        if self.since is not None:
-            log.warning("%s, after failures since %s.", self._working, self.since)
-        self.since = self.reason = None
+# How many of the latest appends `/healthz` sums up.
+LATENCIES = 200
 
 
 class ReceiverStats:
     """The counts since the start; for one thread, the server's event loop.
 
     Attributes:
-        accepted: durable events.
-        duplicates: those of the accepted events that had been stored before.
-        ignored: posts that concern no ticket, or a deletion of a ticket that is not known.
-        commits: groups written.
+        accepted: durable events; one that comes twice counts twice.
+        ignored: posts that concern no ticket.
+        appends: groups of events appended.
         clock_off: by how many seconds the time of the last correctly signed post was ahead of ours;
             None if it was close enough.
     """
@@ -68,26 +40,26 @@ class ReceiverStats:
         self._causes: Counter[str] = Counter()
         self._logged: dict[str, tuple[datetime, int]] = {}
         self.accepted = 0
-        self.duplicates = 0
         self.ignored = 0
-        self.commits = 0
+        self.appends = 0
         self.clock_off: float | None = None
-        self._last_commit: datetime | None = None
+        self._last_append: datetime | None = None
+        self._seconds: deque[float] = deque(maxlen=LATENCIES)
         self._writing = Trouble(
             now,
             "Webhooks cannot be written; vendors are asked to retry.",
             "Webhooks are written again",
         )
-        self._fetching = Trouble(
+        self._verifying = Trouble(
             now,
-            "Tickets that webhooks name cannot be fetched; vendors are asked to retry.",
-            "Tickets that webhooks name are fetched again",
+            "Senders of webhooks cannot be verified; vendors are asked to retry.",
+            "Senders of webhooks are verified again",
         )
 
     @property
     def is_storing(self) -> bool:
         """Whether the latest events could be stored, as far as that is known."""
-        return not (self._writing.since or self._fetching.since or self.clock_off)
+        return not (self._writing.since or self._verifying.since or self.clock_off)
 
     def record_rejection(self, status: int, cause: str, detail: str = "") -> None:
         """Count a post that was answered with an error.
@@ -113,20 +85,16 @@ class ReceiverStats:
 
     def record_signed(self, off: timedelta | None) -> None:
         """Note a correctly signed post, and how far its time is off; None: close enough."""
+        self._verifying.end()
         self.clock_off = None if off is None else off.total_seconds()
 
-    def record_commit(self, events: int, new: int) -> None:
-        """Count a durable group; `new` of its events had not been stored before."""
+    def record_append(self, events: int, seconds: float) -> None:
+        """Count a durable group of events, which took so long to append."""
         self.accepted += events
-        self.duplicates += events - new
-        self.commits += 1
-        self._last_commit = self._now()
+        self.appends += 1
+        self._seconds.append(seconds)
+        self._last_append = self._now()
         self._writing.end()
-
-    def record_duplicate(self) -> None:
-        """Count an event that is stored already."""
-        self.accepted += 1
-        self.duplicates += 1
 
     def record_failure(self, error: BaseException) -> None:
         """Note a failed write."""
@@ -139,18 +107,9 @@ class ReceiverStats:
             events,
         )
 
-    def record_fetched(self) -> None:
-        """Note that the helpdesk answered."""
-        self._fetching.end()
-
-    def record_fetch_failure(self, error: BaseException) -> None:
-        """Note that the helpdesk gave no answer to a fetch."""
-        reason = "the helpdesk does not answer as it should"
-        if isinstance(error, CredentialsRefused):
-            reason = "the helpdesk refuses the credentials"
-        elif isinstance(error, RateLimitExhausted):
-            reason = "the helpdesk's rate limit is used up"
-        self._fetching.begin(error, reason)
+    def record_verification_failure(self, error: BaseException) -> None:
+        """Note that what verifies a sender is out of reach."""
+        self._verifying.begin(error, "the vendor's keys are out of reach")
 
     def describe(self) -> dict[str, Any]:
         """Return the counts for `/healthz`.
@@ -159,17 +118,26 @@ class ReceiverStats:
         """
         return {
             "accepted": self.accepted,
-            "duplicates": self.duplicates,
             "ignored": self.ignored,
             "refused": dict(sorted(self._rejected.items())),
             "refused_because": dict(sorted(self._causes.items())),
-            "commits": self.commits,
-            "last_commit": _text(self._last_commit),
-            "failing_since": _text(self._writing.since),
+            "appends": self.appends,
+            "last_append": _text(self._last_append),
+            "append_seconds": self._latency(),
+            "failing_since": self._writing.since_text,
             "failing_because": self._writing.reason,
-            "fetch_failing_since": _text(self._fetching.since),
-            "fetch_failing_because": self._fetching.reason,
+            "verify_failing_since": self._verifying.since_text,
+            "verify_failing_because": self._verifying.reason,
             "clock_off_seconds": self.clock_off,
+        }
+
+    def _latency(self) -> dict[str, float]:
+        """Return how long the latest appends took: half of them at most `median`."""
+        if not self._seconds:
+            return {}
+        return {
+            "median": round(median(self._seconds), 3),
+            "longest": round(max(self._seconds), 3),
         }
 
 

@@ -6,52 +6,43 @@ vendors to retry; one that does not start cannot.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import partial
+from typing import Protocol
 
-from helpdesk_assets.errors import EndpointFailed, SettingsError
+from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.operations.account import check_account
-from helpdesk_assets.providers.base import Helpdesk
-from helpdesk_assets.providers.client.connection import Runtime
+from helpdesk_assets.providers.base import Capabilities, Helpdesk
 from helpdesk_assets.providers.registry import make_helpdesk, make_webhook_format
 from helpdesk_assets.providers.webhooks.events import WebhookFormat
 from helpdesk_assets.providers.webhooks.verification import load_secrets
+from helpdesk_assets.receiver.append_queue import EventSink
 from helpdesk_assets.receiver.credentials import RenewableHelpdesk
-from helpdesk_assets.receiver.group_commit import BatchingPolicy
-from helpdesk_assets.receiver.refusals import RefusalSink, RefusalStore
-from helpdesk_assets.receiver.store import DeliveryStore
-from helpdesk_assets.receiver.ticket_fetcher import TicketFetcher
+from helpdesk_assets.receiver.drain_timer import Drain
+from helpdesk_assets.receiver.event_store import EventStore
+from helpdesk_assets.receiver.refusals import RefusalSink
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
-from helpdesk_assets.warehouse.bigquery.connection import connect
+from helpdesk_assets.warehouse.bigquery.connection import connect, open_appender
 from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 
 # In seconds; shorter than the sync's, because a vendor waits for the answer and will retry.
-WEBHOOK_DEADLINES = Deadlines(request=30.0, call=6.0, job=60.0)
+WEBHOOK_DEADLINES = Deadlines(request=3.0, call=3.0, job=60.0)
+# An append that takes longer is given up a little before the vendor is answered.
+APPEND_SECONDS = 8.0
+ANSWER_SECONDS = 0.5
+
+# Merges what waits with this helpdesk's help, and returns how many events still wait.
+Merge = Callable[[Helpdesk], int]
 
 
-class InterruptibleSleep:
-    """A sleep that ends when the receiver stops."""
+class Store(EventSink, RefusalSink, Protocol):
+    """Where events and refusals are appended."""
 
-    def __init__(self) -> None:
-        self._stopped = threading.Event()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait for a number of seconds.
-
-        Raises:
-            EndpointFailed: the receiver is stopping.
-        """
-        if self._stopped.wait(seconds):
-            raise EndpointFailed("The receiver was stopped while a call waited for a retry.")
-
-    def stop(self) -> None:
-        """End all current and later waits."""
-        self._stopped.set()
+    def close(self) -> None:
+        """Close the connections."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,30 +52,25 @@ class Dependencies:
     Attributes:
         webhook_format: verifies and reads the helpdesk's posts.
         secrets: WEBHOOK_SECRETS; if empty, every post is accepted.
-        fetcher: fetches tickets that events only name.
-        store: writes deliveries.
-        refusals: writes the names of events that are not stored.
-        batching: when a group is written.
+        store: appends events, and the names of those that are refused.
         queue_size: the most events to hold.
-        shown_within: how long the helpdesk may take to show a new ticket.
-        interruptible_sleep: the waits of helpdesk and warehouse.
+        helpdesk: the helpdesk that the drain asks.
+        drain: merges what was appended; None: others do it.
+        drain_seconds: how often; 0: others do it.
     """
 
     webhook_format: WebhookFormat
     secrets: tuple[str, ...] = field(repr=False)
-    fetcher: TicketFetcher
-    store: DeliveryStore
-    refusals: RefusalSink
-    batching: BatchingPolicy
+    store: Store
     queue_size: int
-    shown_within: timedelta
-    interruptible_sleep: InterruptibleSleep
+    helpdesk: RenewableHelpdesk
+    drain: Drain | None
+    drain_seconds: float
 
     def close(self) -> None:
-        """End all waits and close all connections."""
-        self.interruptible_sleep.stop()
-        self.fetcher.close()
+        """Close all connections."""
         self.store.close()
+        self.helpdesk.close()
 
 
 def open_dependencies(
@@ -92,6 +78,7 @@ def open_dependencies(
     *,
     insecure: bool = False,
     read_again: Callable[[], Settings] | None = None,
+    merge: Merge | None = None,
 ) -> Dependencies:
     """Create the dependencies.
 
@@ -100,6 +87,7 @@ def open_dependencies(
         insecure: accept unsigned posts if WEBHOOK_SECRETS is empty.
         read_again: reads the settings again when the helpdesk refuses its credentials; None: they
             stay as they are.
+        merge: merges what was appended; None: others do it.
 
     Raises:
         SettingsError: WEBHOOK_SECRETS is empty without `insecure`, or a setting is invalid.
@@ -111,48 +99,31 @@ def open_dependencies(
             f"{webhook_format.name} signs with or sends; to accept unsigned posts from this "
             "machine only, use --insecure."
         )
-    interruptible_sleep = InterruptibleSleep()
-    warehouse = connect(settings, deadlines=WEBHOOK_DEADLINES, sleep=interruptible_sleep.sleep)
-    runtime = Runtime(sleep=interruptible_sleep.sleep)
-    helpdesk = RenewableHelpdesk(settings, lambda new: make_helpdesk(new, runtime), read_again)
+    helpdesk = RenewableHelpdesk(settings, make_helpdesk, read_again)
+    capabilities = helpdesk.current.capabilities
+    warehouse = connect(settings, deadlines=WEBHOOK_DEADLINES)
+    deadline = min(APPEND_SECONDS, webhook_format.timeout - ANSWER_SECONDS)
+    sync_tables = SyncTables.from_settings(warehouse, settings)
     return Dependencies(
         webhook_format=webhook_format,
         secrets=secrets,
-        fetcher=TicketFetcher(helpdesk, concurrency=settings.helpdesk_concurrency),
-        store=DeliveryStore(
+        store=EventStore(
+            open_appender(settings, warehouse, deadline=deadline),
             warehouse,
-            before_first_write=partial(_own_dataset, warehouse, settings, helpdesk.current),
-            has_closed=SyncTables.from_settings(warehouse, settings).has_closed,
-        ),
-        refusals=RefusalStore(
-            warehouse,
-            before_first_write=partial(_expect_own, warehouse, settings, helpdesk.current),
-        ),
-        batching=BatchingPolicy(
-            settings.webhook_flush_events,
-            settings.webhook_flush_seconds,
-            settings.webhook_quiet_seconds,
+            claim=partial(_claim, sync_tables, capabilities),
+            check=partial(check_account, sync_tables, capabilities),
         ),
         queue_size=settings.webhook_queue_size,
-        shown_within=settings.listing_delay,
-        interruptible_sleep=interruptible_sleep,
+        drain=None if merge is None else partial(helpdesk.call, merge),
+        helpdesk=helpdesk,
+        drain_seconds=settings.webhook_drain_seconds,
     )
 
 
-def _own_dataset(client: BigQueryClient, settings: Settings, helpdesk: Helpdesk) -> None:
-    """Refuse a dataset of another account; else note in it whose tickets it holds.
+def _claim(sync_tables: SyncTables, capabilities: Capabilities) -> None:
+    """Refuse a dataset of another account; else note in it whose events it holds.
 
     Raises:
         AccountMismatch: the dataset holds the tickets of another account.
     """
-    sync_tables = SyncTables.from_settings(client, settings)
-    sync_tables.claim(check_account(sync_tables, helpdesk.capabilities).digest)
-
-
-def _expect_own(client: BigQueryClient, settings: Settings, helpdesk: Helpdesk) -> None:
-    """Refuse a dataset of another account, and note nothing in it.
-
-    Raises:
-        AccountMismatch: the dataset holds the tickets of another account.
-    """
-    check_account(SyncTables.from_settings(client, settings), helpdesk.capabilities)
+    sync_tables.claim_events(check_account(sync_tables, capabilities).digest)

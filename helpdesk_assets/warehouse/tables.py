@@ -194,7 +194,7 @@ WEBHOOK_REFUSALS = TableSpec(
     partition_unit="DAY",
     partition_days=EVENT_DAYS,
     cluster_by=("refusal_id",),
-    description="Every verified webhook that was not stored, once for each reason.",
+    description="Every verified webhook that was not stored, at least once for each reason.",
 )
 
 TICKET_INVENTORY = TableSpec(

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
+from helpdesk_assets.errors import HelpdeskAssetsError
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
+from helpdesk_assets.model.webhook_events import WebhookEvent
 from helpdesk_assets.receiver.app import build_app
-from helpdesk_assets.receiver.delivery import Delivery
 from helpdesk_assets.receiver.refusals import Refusal
 from helpdesk_assets.receiver.wiring import Dependencies, open_dependencies
 from helpdesk_assets.settings import Settings
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets_tests.receiver.receiver_process import served
 from helpdesk_assets_tests.receiver.webhook_posts import SECRET, Sender
 
@@ -43,29 +45,32 @@ def settings(warehouse_settings: Settings, simulator: SimulatedHelpdesk) -> Sett
 
 
 class MemoryStore:
-    """A store without a warehouse that keeps only the ids of what was written."""
+    """A store without a warehouse that keeps what was appended."""
 
     def __init__(self) -> None:
-        self.written: list[str] = []
+        self.events: list[WebhookEvent] = []
         self.refusals: list[Refusal] = []
 
-    def write_tickets(self, deliveries: Sequence[Delivery], run_id: str) -> None: ...
+    @property
+    def written(self) -> list[str]:
+        return [event.event_id for event in self.events]
 
-    def write_events(
-        self, deliveries: Sequence[Delivery], run_id: str, committed_at: datetime
-    ) -> int:
-        self.written += [delivery.event_id for delivery in deliveries]
-        return len(deliveries)
+    def append_events(self, events: Sequence[WebhookEvent]) -> Mapping[int, HelpdeskAssetsError]:
+        self.events += events
+        return {}
 
-    def find_known(self, ticket_ids: Collection[str]) -> frozenset[str]:
-        return frozenset(ticket_ids)
-
-    def refresh_schemas(self) -> None: ...
-
-    def write_refusals(self, refusals: Sequence[Refusal]) -> None:
+    def append_refusals(self, refusals: Sequence[Refusal]) -> None:
         self.refusals += refusals
 
     def close(self) -> None: ...
+
+
+def stored_events(warehouse: BigQueryClient) -> list[WebhookEvent]:
+    """What the table holds, in order of arrival; an event that came twice is there twice."""
+    if warehouse.get_table(tables.WEBHOOK_EVENTS.name, fresh=True) is None:
+        return []
+    rows = warehouse.list_rows(tables.WEBHOOK_EVENTS.name)
+    return sorted(map(WebhookEvent.from_row, rows), key=lambda event: event.received_at)
 
 
 @contextmanager
@@ -105,11 +110,8 @@ def open_alone(settings_alone: Settings) -> Open:
 
 
 def with_dependencies(parts: Dependencies, changed: dict[str, Any]) -> Dependencies:
-    fields = ("webhook_format", "store", "fetcher", "batching", "shown_within")
-    found = {name: changed[name] for name in fields if name in changed}
-    if isinstance(found.get("store"), MemoryStore):
-        found["refusals"] = found["store"]
-    return replace(parts, **found)
+    fields = ("webhook_format", "store", "drain", "drain_seconds")
+    return replace(parts, **{name: changed[name] for name in fields if name in changed})
 
 
 @pytest.fixture

@@ -10,15 +10,10 @@ import pytest
 from pydantic import SecretStr
 
 from helpdesk_assets.errors import CredentialsRefused, SettingsError
-from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.receiver import wiring
-from helpdesk_assets.receiver.app import build_app
 from helpdesk_assets.receiver.credentials import READ_AGAIN_SECONDS, RenewableHelpdesk
 from helpdesk_assets.settings import Settings
-from helpdesk_assets_tests.receiver.conftest import MemoryStore, with_dependencies
-from helpdesk_assets_tests.receiver.receiver_process import served
-from helpdesk_assets_tests.receiver.webhook_posts import SECRET, Sender
 
 
 class Account:
@@ -106,40 +101,38 @@ def test_unreadable_settings_keep_the_old_ones(
     assert fixed.renew(fixed.current) is None
 
 
-def test_rotated_token_needs_no_restart(
-    settings_alone: Settings, simulator: SimulatedHelpdesk, memory: MemoryStore
-) -> None:
-    def with_token(text: str) -> Settings:
-        return settings_alone.model_copy(
-            update={
-                "helpdesk_base_url": simulator.base_url,
-                "helpdesk_api_token": SecretStr(text),
-                "webhook_secrets": SecretStr(SECRET),
-            }
-        )
+def test_refused_call_is_repeated_with_new_credentials(account: Account) -> None:
+    helpdesk = account.opened(account.read)
+    account.file = account.settings("new")
 
-    (changed,) = simulator.change(1)
-    event = {"id": "e", "type": "ticket.updated", "ticketId": changed.ticket_id}
-    parts = wiring.open_dependencies(
-        with_token("revoked"), read_again=lambda: with_token(simulator.token)
-    )
-    with served(build_app(with_dependencies(parts, {"store": memory}))) as url:
-        sender = Sender(url)
-        assert sender.send(event).status_code == 200
-        sender.close()
-    assert memory.written == ["e"]
+    def asked(current: Helpdesk) -> Any:
+        if token(current) == "old":
+            raise CredentialsRefused("401 of GET /tickets/1")
+        return token(current)
+
+    assert helpdesk.call(asked) == "new"
 
 
-def test_refused_call_without_new_credentials_fails(
-    settings_alone: Settings, simulator: SimulatedHelpdesk
-) -> None:
-    own = settings_alone.model_copy(
-        update={
-            "helpdesk_base_url": simulator.base_url,
-            "helpdesk_api_token": SecretStr("revoked"),
-        }
-    )
-    parts = wiring.open_dependencies(own, read_again=lambda: own)
+def test_refused_call_without_new_credentials_fails(account: Account) -> None:
+    def refused(_: Helpdesk) -> None:
+        raise CredentialsRefused("401 of GET /tickets/1")
+
     with pytest.raises(CredentialsRefused):
-        parts.fetcher._ticket("1")
+        account.opened(account.read).call(refused)
+
+
+def test_drain_of_a_receiver_takes_a_rotated_token(settings_alone: Settings) -> None:
+    rotated = settings_alone.model_copy(update={"helpdesk_api_token": SecretStr("rotated")})
+    asked: list[Helpdesk] = []
+
+    def merge(helpdesk: Helpdesk) -> int:
+        asked.append(helpdesk)
+        if len(asked) == 1:
+            raise CredentialsRefused("401 of GET /tickets/1")
+        return 0
+
+    parts = wiring.open_dependencies(settings_alone, read_again=lambda: rotated, merge=merge)
+    assert parts.drain is not None
+    assert parts.drain() == 0
+    assert len(set(map(id, asked))) == 2
     parts.close()

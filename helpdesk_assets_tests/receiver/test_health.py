@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import requests
 
-from helpdesk_assets.errors import CredentialsRefused, EndpointFailed, HelpdeskAssetsError
-from helpdesk_assets.providers.parsing.tombstones import tombstone
-from helpdesk_assets.receiver.stats import LOG_AGAIN_AFTER, ReceiverStats
+from helpdesk_assets.errors import EndpointFailed
+from helpdesk_assets.providers.registry import make_webhook_format
+from helpdesk_assets.providers.webhooks.events import Post, Verification
+from helpdesk_assets.receiver.stats import LATENCIES, LOG_AGAIN_AFTER, ReceiverStats
+from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.receiver.conftest import MemoryStore, Open
 from helpdesk_assets_tests.receiver.webhook_posts import (
     SECRET,
@@ -20,26 +23,6 @@ from helpdesk_assets_tests.receiver.webhook_posts import (
     rest_event,
     whole_ticket,
 )
-
-
-class FailingHelpdesk:
-    """A helpdesk whose calls fail until `error` is None."""
-
-    served_at = None
-
-    def __init__(self, error: HelpdeskAssetsError | None) -> None:
-        self.error = error
-
-    async def ticket(self, ticket_id: str) -> object:
-        if self.error is not None:
-            raise self.error
-        return tombstone(ticket_id, START, {})
-
-    def close(self) -> None: ...
-
-
-def hint(event_id: str) -> dict[str, str]:
-    return {"id": event_id, "type": "ticket.updated", "ticketId": "1"}
 
 
 @pytest.fixture
@@ -57,40 +40,40 @@ def storing(sender: Sender) -> int:
     return requests.get(f"{sender.url}/healthz/storing", timeout=60).status_code
 
 
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (CredentialsRefused("401 of GET /x"), "the helpdesk refuses the credentials"),
-        (EndpointFailed("no answer"), "the helpdesk does not answer as it should"),
-    ],
-)
-def test_failing_fetches_are_told_once_per_change_of_state(
+def test_senders_that_cannot_be_verified_are_told_once(
     open_alone: Open,
+    settings_alone: Settings,
     memory: MemoryStore,
     warnings: pytest.LogCaptureFixture,
-    error: HelpdeskAssetsError,
-    reason: str,
 ) -> None:
-    helpdesk = FailingHelpdesk(error)
-    with open_alone(store=memory, fetcher=helpdesk) as sender:
-        for number in range(3):
-            assert sender.send(hint(str(number))).status_code == 503
+    """A vendor's keys are out of reach: an outage, and no wrong secret."""
+    are_there = False
+
+    def verify(post: Post, secrets: tuple[str, ...]) -> Verification:
+        if not are_there:
+            raise EndpointFailed("no answer of https://keys")
+        return Verification(is_signed=True)
+
+    vendor = replace(make_webhook_format(settings_alone), verify=verify)
+    with open_alone(store=memory, webhook_format=vendor) as sender:
+        for _ in range(3):
+            assert sender.send(rest_event(whole_ticket(1), "e")).status_code == 503
         seen = sender.health()
-        assert (seen["status"], seen["fetch_failing_because"]) == ("failing", reason)
-        assert seen["fetch_failing_since"]
+        assert (seen["status"], seen["failing_since"]) == ("failing", None)
+        assert seen["verify_failing_since"]
+        assert seen["verify_failing_because"] == "the vendor's keys are out of reach"
         # The process works: a restart would mend nothing.
         assert requests.get(f"{sender.url}/healthz", timeout=60).status_code == 200
         assert storing(sender) == 503
 
-        helpdesk.error = None
-        assert sender.send(hint("again")).status_code == 200
+        are_there = True
+        assert sender.send(rest_event(whole_ticket(1), "e")).status_code == 200
         seen = sender.health()
-        assert (seen["status"], seen["fetch_failing_since"]) == ("ok", None)
+        assert (seen["status"], seen["verify_failing_since"]) == ("ok", None)
         assert storing(sender) == 200
-    assert lines(warnings, "Tickets that webhooks name cannot") == [
-        "Tickets that webhooks name cannot be fetched; vendors are asked to retry. " + str(error)
-    ]
-    assert len(lines(warnings, "Tickets that webhooks name are fetched again")) == 1
+    (told,) = lines(warnings, "Senders of webhooks cannot be verified")
+    assert told.endswith("; vendors are asked to retry. no answer of https://keys")
+    assert len(lines(warnings, "Senders of webhooks are verified again")) == 1
 
 
 @pytest.mark.parametrize(("minutes", "side"), [(-11, "behind"), (11, "ahead of")])
@@ -129,7 +112,7 @@ def test_each_cause_is_logged_at_most_once_an_hour(warnings: pytest.LogCaptureFi
     stats = ReceiverStats(clock)  # type: ignore[arg-type]
     for _ in range(1000):
         stats.record_rejection(401, "a stranger")
-        stats.record_commit(1, 1)
+        stats.record_append(1, 0.1)
     stats.record_rejection(404, "no such path")
     now += LOG_AGAIN_AFTER
     stats.record_rejection(401, "a stranger")
@@ -171,13 +154,12 @@ def test_unknown_method_is_counted(sender_alone: Sender) -> None:
     assert sender_alone.health()["refused"] == {"405": 1}
 
 
-def test_copy_of_a_post_does_not_put_its_version_back(
-    open_alone: Open, memory: MemoryStore
-) -> None:
-    with open_alone(store=memory) as sender:
-        first = rest_event(whole_ticket(1, status="Open"), "first")
-        for event in (first, rest_event(whole_ticket(1, status="Closed"), "second"), first):
-            assert sender.send(event).status_code == 200
-        seen = sender.health()
-    assert memory.written == ["first", "second"]
-    assert (seen["accepted"], seen["duplicates"]) == (3, 1)
+def test_latency_is_that_of_the_latest_appends() -> None:
+    stats = ReceiverStats(lambda: START)
+    assert stats.describe()["append_seconds"] == {}
+    for seconds in (9.0, *([0.1] * LATENCIES), 0.5):
+        stats.record_append(2, seconds)
+
+    seen = stats.describe()
+    assert seen["append_seconds"] == {"median": 0.1, "longest": 0.5}
+    assert (seen["accepted"], seen["appends"]) == (2 * LATENCIES + 4, LATENCIES + 2)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from helpdesk_assets.errors import DataRefused, WarehouseUnavailable
+from helpdesk_assets.errors import DataRefused, HelpdeskAssetsError, WarehouseUnavailable
+from helpdesk_assets.model.webhook_events import WebhookEvent
 from helpdesk_assets.receiver import refusals
-from helpdesk_assets.receiver.delivery import Delivery
-from helpdesk_assets.receiver.refusals import Refusal, RefusalLog, RefusalStore
-from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.receiver.refusals import Refusal, RefusalLog
 from helpdesk_assets_tests.receiver.conftest import MemoryStore, Open
 from helpdesk_assets_tests.receiver.webhook_posts import (
     START,
@@ -34,7 +32,7 @@ class FlakySink:
         self.tried = 0
         self.written: list[Refusal] = []
 
-    def write_refusals(self, found: Sequence[Refusal]) -> None:
+    def append_refusals(self, found: Sequence[Refusal]) -> None:
         self.tried += 1
         if self.is_down:
             raise WarehouseUnavailable("gone")
@@ -84,23 +82,28 @@ def test_waiting_refusals_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [each.ticket_id for each in sink.written] == [str(number) for number in range(990, 1000)]
 
 
-def test_refusal_is_one_row_for_each_reason(warehouse: BigQueryClient) -> None:
-    store = RefusalStore(warehouse)
-    again = Refusal(START + timedelta(hours=1), "rest", 503, "no answer", "1", "e")
-    store.write_refusals([refusal(1), refusal(2, ticket_id=None, event_id=None)])
-    store.write_refusals([again, refusal(1, reason="another")])
+def test_refusal_is_written_once_for_each_reason() -> None:
+    sink = FlakySink()
 
-    found = list(warehouse.list_rows("webhook_refusals"))
-    assert sorted((row["ticket_id"] or "", row["reason"]) for row in found) == [
-        ("", "no answer"), ("1", "another"), ("1", "no answer"),
+    async def scenario(log: RefusalLog) -> None:
+        for number, reason in ((1, "a"), (1, "a"), (1, "b"), (1, "a"), (2, "a")):
+            log.add(refusal(number, reason=reason))
+            while log.describe()["waiting"]:
+                await asyncio.sleep(0.001)
+
+    run_log(sink, scenario)
+    assert [(each.ticket_id, each.reason) for each in sink.written] == [
+        ("1", "a"), ("1", "b"), ("2", "a"),
     ]  # fmt: skip
-    assert {row["received_at"] for row in found} == {START}
 
 
 class PickyStore(MemoryStore):
-    def write_tickets(self, deliveries: Sequence[Delivery], run_id: str) -> None:
-        if any(each.ticket.ticket_id == "2" for each in deliveries):
-            raise DataRefused("Row 2 cannot be stored.")
+    def append_events(self, events: Sequence[WebhookEvent]) -> Mapping[int, HelpdeskAssetsError]:
+        return {
+            place: DataRefused("Row 2 cannot be stored.")
+            for place, event in enumerate(events)
+            if event.ticket_id == "2"
+        }
 
 
 def test_only_verified_posts_are_kept_by_name(open_alone: Open) -> None:

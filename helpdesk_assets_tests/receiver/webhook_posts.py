@@ -31,7 +31,7 @@ def whole_ticket(number: int, revision: int = 0, **fields: Any) -> dict[str, Any
     }
 
 
-def rest_event(ticket: Mapping[str, Any], event_id: str, **changed: Any) -> dict[str, Any]:
+def rest_event(ticket: Mapping[str, Any], event_id: str | None, **changed: Any) -> dict[str, Any]:
     return {
         "id": event_id,
         "type": "ticket.updated",

@@ -113,17 +113,17 @@ class WebhookFormat:
     read: Callable[[Post], list[Event]]
 
 
-def event_digest(event: Event, modified_time: datetime) -> str:
+def event_digest(event: Event, at: datetime) -> str:
     """Return an id for an event without one, equal for two deliveries of the same event.
 
-    It includes the time because some bodies carry none: otherwise every change of a ticket would
-    look like the first.
+    It includes a time, because some bodies carry none: otherwise every change of a ticket would
+    look like the first, and only the first would be merged. Who has no better time takes that of
+    arrival; then an event that is sent again looks like another, which costs one more fetch.
+
+    Args:
+        event: the event.
+        at: when the change happened by the event, or else when its post arrived.
     """
-    parts = [
-        event.ticket_id,
-        modified_time.isoformat(),
-        event.type,
-        exact_json.compose(event.content),
-    ]
+    parts = [event.ticket_id, at.isoformat(), event.type, exact_json.compose(event.content)]
     text = "\n".join(parts).encode("utf-8", "surrogatepass")
     return f"digest-{hashlib.blake2b(text, digest_size=16).hexdigest()}"

@@ -173,9 +173,10 @@ class SyncTables:
         return f"{self._dataset.project}.{self._dataset.name}"
 
     def claims(self) -> set[Account]:
-        """Return the accounts that state rows and the table tickets name; no query job."""
-        digest = self._schema.label(tables.TICKETS, tables.ACCOUNT_LABEL)
-        return {*self._state.accounts(), *((Account("", digest),) if digest else ())}
+        """Return the accounts that state rows, tickets and events name; no query job."""
+        held = (tables.TICKETS, tables.WEBHOOK_EVENTS)
+        labels = (self._schema.label(spec, tables.ACCOUNT_LABEL) for spec in held)
+        return {*self._state.accounts(), *(Account("", digest) for digest in labels if digest)}
 
     def adopt(self, account: Account, *, run_id: str) -> None:
         """Give the dataset to an account; the syncs of others lose their watermarks."""
@@ -188,7 +189,14 @@ class SyncTables:
         """Create the table tickets if there is none, and note whose tickets it holds."""
         self._schema.ensure(tables.TICKETS)
         if account:
-            self._schema.ensure_label(tables.TICKETS, tables.ACCOUNT_LABEL, account)
+            for spec in (tables.TICKETS, tables.WEBHOOK_EVENTS):
+                self._schema.ensure_label(spec, tables.ACCOUNT_LABEL, account)
+
+    def claim_events(self, account: str) -> None:
+        """Create the table webhook_events if there is none, and note whose events it holds."""
+        self._schema.ensure(tables.WEBHOOK_EVENTS)
+        if account:
+            self._schema.ensure_label(tables.WEBHOOK_EVENTS, tables.ACCOUNT_LABEL, account)
 
     def prepare(self, account: str = "") -> None:
         """Create missing tables and columns, the view, and the expiry of ticket versions."""
