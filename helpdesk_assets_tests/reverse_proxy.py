@@ -13,6 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from helpdesk_assets.local.warehouse import free_port
+from helpdesk_assets_tests.port_forwarder import PortForwarder
+
 # Named by the protocol for one connection only, or made anew by whoever sends.
 _OWN_HEADERS = {"connection", "content-length", "transfer-encoding", "keep-alive", "date", "server"}
 
@@ -38,7 +41,7 @@ class Reply:
 
 
 class ReverseProxy:
-    """A context manager that listens on a free loopback port."""
+    """A context manager that listens on a free loopback port, and forwards gRPC beside it."""
 
     def __init__(self, target: str) -> None:
         self.target = urlsplit(target).netloc
@@ -47,7 +50,9 @@ class ReverseProxy:
         class Handler(_Handler):
             owner = proxy
 
-        self._server = _Server(("127.0.0.1", 0), Handler)
+        port = free_port()
+        self._server = _Server(("127.0.0.1", port), Handler)
+        self._grpc = PortForwarder.beside(port, target)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     @property
@@ -60,9 +65,11 @@ class ReverseProxy:
 
     def __enter__(self) -> Self:
         self._thread.start()
+        self._grpc.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._grpc.__exit__()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()

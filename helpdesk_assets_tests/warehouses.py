@@ -27,6 +27,7 @@ from helpdesk_assets.local.warehouse import (
     LocalWarehouse,
     free_port,
 )
+from helpdesk_assets_tests.port_forwarder import PortForwarder
 
 ROOT = Path(__file__).parent.parent
 JUDGE = "googlesql-judge"
@@ -135,8 +136,11 @@ class Judge(LocalProcess):
     """GoogleSQL in front of a stand-in, as a child process; use it as a context manager."""
 
     def __init__(self, upstream: str, directory: Path) -> None:
-        listen = f"{HOST}:{free_port()}"
+        port = free_port()
+        listen = f"{HOST}:{port}"
         self.endpoint = f"http://{listen}"
+        # It judges statements, and appends are none.
+        self.grpc = PortForwarder.beside(port, upstream)
         command = [judge_program(os.environ), "-listen", listen, "-upstream", upstream]
         super().__init__(JUDGE, command, lambda: bool(self.verdicts()), directory / "googlesql.log")
 
@@ -160,7 +164,7 @@ def open_warehouse(kind: WarehouseKind, directory: Path) -> Iterator[str]:
         if kind is not WarehouseKind.GOOGLESQL:
             yield embedded.endpoint
             return
-        with Judge(embedded.endpoint, directory) as judge:
+        with Judge(embedded.endpoint, directory) as judge, judge.grpc:
             yield judge.endpoint
             unjudged = judge.verdicts().unjudged
             assert not unjudged, f"{len(unjudged)} unseen by GoogleSQL, the first: {unjudged[0]}"
