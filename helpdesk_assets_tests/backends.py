@@ -16,6 +16,7 @@ from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.base import Warehouse
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
+from helpdesk_assets.warehouse.merge.schema import Schema, fields
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Parameter, Query
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
@@ -48,6 +49,10 @@ class Backend(Protocol):
 
     def merge(self, spec: TableSpec, spool: Spool) -> None:
         """Write rows as a webhook function or a receiver does."""
+        ...
+
+    def append(self, spec: TableSpec, spool: Spool) -> None:
+        """Insert rows whatever their keys, as a receiver does."""
         ...
 
     def delete_rows(self, table: str, ids: Iterable[str] | None) -> None:
@@ -115,6 +120,12 @@ class BigQueryBackend:
     def merge(self, spec: TableSpec, spool: Spool) -> None:
         writer = TableWriter(self.client, small_batch_bytes=4_000_000)
         writer.merge(spec, spool, run_id=uuid.uuid4().hex, step=spec.name)
+
+    def append(self, spec: TableSpec, spool: Spool) -> None:
+        schema = Schema(self.client)
+        schema.ensure(spec)
+        schema_fields = fields(spec.columns)
+        self.client.load(spool.stream(), spec.name, schema_fields, run_id="receiver", step="load")
 
     def double_rows(self, table: str, **changed: str | None) -> None:
         name, kinds = self.client.dataset.table(table), _SPECS[table].columns
@@ -205,6 +216,10 @@ class InMemoryBackend:
 
     def merge(self, spec: TableSpec, spool: Spool) -> None:
         self.dataset.merge(spec, read_rows(spool, spec))
+
+    def append(self, spec: TableSpec, spool: Spool) -> None:
+        for row in read_rows(spool, spec):
+            self.dataset.put_beside(spec, row)
 
     def double_rows(self, table: str, **changed: str | None) -> None:
         spec = _SPECS[table]

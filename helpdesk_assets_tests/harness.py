@@ -275,11 +275,9 @@ class Harness:
             self.backend.merge(tables.TICKETS, spool)
 
     def deliver_to_receiver(self, changed: Iterable[TrueTicket], *, delay: float = 1.0) -> None:
-        """What our receiver does with the webhooks of these changes: it stores the tickets, then
-        the events, each so many seconds after its change. Heard again it is another event."""
-        changes = list(changed)
-        self.deliver(changes)
-        with webhook_events.spooled(changes, delay=delay) as spool:
+        """What our receiver does with the webhooks of these changes: it appends the events, each so
+        many seconds after its change. Heard again it is another event."""
+        with webhook_events.spooled(changed, delay=delay) as spool:
             self.backend.merge(tables.WEBHOOK_EVENTS, spool)
 
     def reasons(self) -> dict[tuple[str, datetime], str]:
