@@ -14,6 +14,7 @@ import orjson
 from helpdesk_assets.model.tickets import Ticket
 from helpdesk_assets.model.webhook_events import EventKind, WebhookEvent
 from helpdesk_assets.operations.drain import DrainPolicy, DrainReport, drain
+from helpdesk_assets.providers.base import Capabilities
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
@@ -63,7 +64,12 @@ class PaperDesk(FakeHelpdesk):
     tickets: dict[str, Ticket | Exception] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     clock: datetime | None = NOW
+    account: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, account=self.account)
 
     @property
     def served_at(self) -> datetime | None:

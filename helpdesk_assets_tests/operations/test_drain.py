@@ -335,6 +335,7 @@ def test_table_of_an_older_sync_is_adopted_first(desk: Desk) -> None:
 
 
 def test_dataset_of_another_account_takes_no_webhook(desk: Desk) -> None:
+    desk.helpdesk.account = "own"
     desk.appended(event(version("1", 50)))
     with desk.backend.connected(settings()) as warehouse:
         with warehouse.lease("adoption", run_id="owner"):
