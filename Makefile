@@ -60,7 +60,7 @@ chaos: install ## Stories that try to prove the promises wrong (CHAOS_STORIES, a
 # What sends statements of every kind, for the three targets below: not all that needs a warehouse.
 SQL_TESTS := $(addprefix helpdesk_assets_tests/, warehouse contract \
 	$(addprefix defs/, test_bigquery_merge.py test_sync_job.py test_webhook_ledger.py) \
-	receiver/test_store.py \
+	receiver/test_event_store.py \
 	promises/test_on_bigquery.py)
 
 # The two stand-ins cannot be in one environment, and this one runs on Python 3.13 alone.

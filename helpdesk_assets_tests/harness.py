@@ -199,8 +199,7 @@ class Harness:
             seen = warehouse.read_state()
             version = (seen.version if seen else 0) + 1
             manual_state = ManualState(to, None, version, uuid.uuid4().hex, "set")
-            with warehouse.lease("watermark", run_id=manual_state.run_id):
-                return warehouse.set_manually(manual_state, seen)
+            return warehouse.set_manually(manual_state, seen)
 
     def sync_and_verify(self) -> SyncReport:
         """Faults have stopped, the helpdesk is quiet, and one ordinary run makes all equal.
@@ -278,7 +277,7 @@ class Harness:
         """What our receiver does with the webhooks of these changes: it appends the events, each so
         many seconds after its change. Heard again it is another event."""
         with webhook_events.spooled(changed, delay=delay) as spool:
-            self.backend.merge(tables.WEBHOOK_EVENTS, spool)
+            self.backend.append(tables.WEBHOOK_EVENTS, spool)
 
     def reasons(self) -> dict[tuple[str, datetime], str]:
         """The ledger by version; fails where one is recorded twice."""

@@ -17,7 +17,7 @@ def as_stored(event: Event, helpdesk: str, received_at: datetime) -> WebhookEven
     """Return an event as it is stored.
 
     A vendor's word that a ticket is deleted may bring nothing else: then nobody knows yet whether
-    the ticket ever existed. It is not dated in the future: a drain would believe it for as long.
+    the ticket ever existed. It is not dated far in the future, where it would outlive the truth.
 
     Args:
         event: the vendor's event.
@@ -26,18 +26,17 @@ def as_stored(event: Event, helpdesk: str, received_at: datetime) -> WebhookEven
     """
     latest = received_at + CLOCKS_APART
     modified_time, ticket = event.modified_time, event.ticket
-    kind = EventKind.HINT if ticket is None else EventKind.TICKET
-    if event.deleted and (ticket is None or ticket.tombstone):
-        kind, ticket = EventKind.DELETION, None
-        modified_time = min(modified_time, latest) if modified_time else None
-    elif ticket is not None:
-        ticket = _deletion_told(event, ticket, latest)
+    is_told = event.deleted and (ticket is None or ticket.tombstone)
+    if is_told and modified_time is not None:
+        modified_time = min(modified_time, latest)
+    if ticket is not None:
+        ticket = _with_deletion(event, ticket, latest)
         modified_time = ticket.modified_time
     return WebhookEvent(
         event_id=event.event_id or event_digest(event, event.modified_time or received_at),
         ticket_id=event.ticket_id,
         type=event.type,
-        kind=kind,
+        kind=_kind(event, is_told=is_told),
         helpdesk=helpdesk,
         received_at=received_at,
         modified_time=modified_time,
@@ -45,7 +44,13 @@ def as_stored(event: Event, helpdesk: str, received_at: datetime) -> WebhookEven
     )
 
 
-def _deletion_told(event: Event, ticket: Ticket, latest: datetime) -> Ticket:
+def _kind(event: Event, *, is_told: bool) -> EventKind:
+    if is_told:
+        return EventKind.DELETION
+    return EventKind.HINT if event.ticket is None else EventKind.TICKET
+
+
+def _with_deletion(event: Event, ticket: Ticket, latest: datetime) -> Ticket:
     """Return the ticket with the deletion that its event tells, which is not beyond `latest`."""
     deleted_time = ticket.deleted_time
     if event.deleted and deleted_time is None:
@@ -54,4 +59,6 @@ def _deletion_told(event: Event, ticket: Ticket, latest: datetime) -> Ticket:
         deleted_time = min(deleted_time, latest)
     if deleted_time == ticket.deleted_time:
         return ticket
+    if ticket.tombstone and deleted_time is not None:
+        return replace(ticket, modified_time=deleted_time, deleted_time=deleted_time)
     return replace(ticket, deleted_time=deleted_time)

@@ -30,7 +30,6 @@ from helpdesk_assets.operations.backfill import backfill
 from helpdesk_assets.operations.reconcile import ReconcilePolicy, reconcile
 from helpdesk_assets.operations.repair import repair_tickets
 from helpdesk_assets.operations.sync import SyncPolicy, SyncReport
-from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets_tests.backends import BigQueryBackend
@@ -137,9 +136,8 @@ class Scenario:
         )
         self.checks = Invariants(self.harness, self.expected_ledger, self.interference, self.counts)
         if self.kind.by_events:
-            receiving = opened.enter_context(closing(_through_proxy(self.settings)))
             self._webhook_client = opened.enter_context(
-                WebhookClient(self.settings, receiving, lambda: self.simulator.clock().now)
+                WebhookClient(self.settings, lambda: self.simulator.clock().now)
             )
             # From the first webhook on, the ledger expects webhooks.
             self._record_webhooks("created", self.simulator.create(1))
@@ -508,10 +506,6 @@ def _event(kind: str, ticket_id: str, at: datetime, raw_ticket: Any) -> dict[str
         "modifiedTime": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     return event if raw_ticket is None else {**event, "ticket": raw_ticket}
-
-
-def _through_proxy(settings: Settings) -> BigQueryClient:
-    return connect(settings, sleep=lambda _: None, rng=lambda: 0.5)
 
 
 def _empty(warehouse: BigQueryClient) -> None:

@@ -10,38 +10,27 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Self, TypeVar
 
 from starlette.applications import Starlette
 
 from helpdesk_assets.receiver.app import build_app
-from helpdesk_assets.receiver.group_commit import BatchingPolicy
-from helpdesk_assets.receiver.store import DeliveryStore
 from helpdesk_assets.receiver.wiring import open_dependencies
 from helpdesk_assets.settings import Settings
-from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets_tests.receiver.webhook_posts import rest_headers
 
 T = TypeVar("T")
-# Written once nobody has come for as long; every letter of a round is there by then.
-PACE = BatchingPolicy(events=500, seconds=0.05, quiet_seconds=0.005)
 
 
 class WebhookClient:
     """A receiver between `start` and `stop`; `now` is the receiver's clock."""
 
-    def __init__(
-        self, settings: Settings, warehouse: BigQueryClient, now: Callable[[], datetime]
-    ) -> None:
-        parts = open_dependencies(settings)
-        parts.store.close()
-        store = DeliveryStore(warehouse, now=now)
+    def __init__(self, settings: Settings, now: Callable[[], datetime]) -> None:
         self._secret = settings.webhook_secrets.get_secret_value()
         self._path = f"/webhooks/{settings.helpdesk_provider}"
         self._clock = now
-        self._app = build_app(replace(parts, store=store, batching=PACE), now=now)
+        self._app = build_app(open_dependencies(settings), now=now)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="receiver")
         self._lifespan = self._app.router.lifespan_context(self._app)

@@ -38,7 +38,7 @@ def change_and_lose_webhooks(harness: DagsterHarness, count: int, of: int) -> li
     harness.helpdesk.send_webhooks(lose=count, double=2)
     changed = harness.helpdesk.change(ids=ids, spread_seconds=of)
     harness.helpdesk.webhook_status()
-    newest = max(row["modifiedTime"] for row in harness.rows("tickets"))
+    newest = max(row["modifiedTime"] for row in harness.rows("webhook_events"))
     assert newest == changed[-1].modified_time
     return sorted(ticket.ticket_id for ticket in changed[:count])
 

@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any, cast
 
-from helpdesk_assets.model.tickets import Ticket
-from helpdesk_assets.providers.parsing.field_map import FieldMap
-from helpdesk_assets.providers.parsing.tickets import TicketReader
+import orjson
+
+from helpdesk_assets.errors import DataRefused, HelpdeskAssetsError
+from helpdesk_assets.model.webhook_events import WebhookEvent
 from helpdesk_assets.providers.webhooks.events import WebhookFormat
-from helpdesk_assets.receiver import store
 from helpdesk_assets.receiver.app import build_app
-from helpdesk_assets.receiver.delivery import Delivery
-from helpdesk_assets.receiver.group_commit import BatchingPolicy
 from helpdesk_assets.receiver.refusals import Refusal
-from helpdesk_assets.receiver.wiring import Dependencies, InterruptibleSleep
-from helpdesk_assets_tests.hostile.strategies import MODIFIED
+from helpdesk_assets.receiver.wiring import Dependencies
+from helpdesk_assets.warehouse import tables
+from helpdesk_assets.warehouse.bigquery.proto_rows import RowType
 from helpdesk_assets_tests.receiver.webhook_posts import SECRET, START
+
+EVENT_ROW, REFUSAL_ROW = RowType(tables.WEBHOOK_EVENTS), RowType(tables.WEBHOOK_REFUSALS)
 
 
 @dataclass
@@ -32,44 +32,20 @@ class ListStore:
 
     rows: list[bytes] = field(default_factory=list)
 
-    def write_tickets(self, deliveries: Sequence[Delivery], run_id: str) -> None:
-        read = (store.ReadTicket(each.ticket, each.read_at) for each in deliveries)
-        for each in store.newest_versions(read):
-            self.rows.append(
-                store._to_json_line(store._ticket_row(each, START, run_id, has_tombstones=True))
-            )
+    def append_events(self, events: Sequence[WebhookEvent]) -> Mapping[int, HelpdeskAssetsError]:
+        refused: dict[int, HelpdeskAssetsError] = {}
+        for place, event in enumerate(events):
+            try:
+                EVENT_ROW.serialize(event.row())
+            except ValueError as error:
+                refused[place] = DataRefused(str(error))
+            else:
+                self.rows.append(orjson.dumps(event.row()))
+        return refused
 
-    def write_events(
-        self, deliveries: Sequence[Delivery], run_id: str, committed_at: datetime
-    ) -> int:
-        for each in deliveries:
-            self.rows.append(store._to_json_line(store._event_row(each, committed_at, run_id)))
-        return len(deliveries)
-
-    def find_known(self, ticket_ids: Collection[str]) -> frozenset[str]:
-        return frozenset(ticket_ids)
-
-    def refresh_schemas(self) -> None:
-        pass
-
-    def write_refusals(self, refusals: Sequence[Refusal]) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-
-class AnyTicketSource:
-    """A helpdesk that has every requested ticket."""
-
-    served_at = START
-
-    async def ticket(self, ticket_id: str) -> Ticket:
-        found = TicketReader(FieldMap(), skip_bad=False).ticket(
-            {"id": ticket_id, "modifiedTime": MODIFIED}, ticket_id
-        )
-        assert isinstance(found, Ticket)
-        return found
+    def append_refusals(self, refusals: Sequence[Refusal]) -> None:
+        for refusal in refusals:
+            REFUSAL_ROW.serialize(refusal.row())
 
     def close(self) -> None:
         pass
@@ -90,13 +66,11 @@ def answer(
     parts = Dependencies(
         vendor,
         (SECRET,),
-        fetcher=cast(Any, AnyTicketSource()),
-        store=cast(Any, lines),
-        refusals=lines,
-        batching=BatchingPolicy(10, 0.0, 0.0),
+        store=lines,
         queue_size=10,
-        shown_within=timedelta(minutes=15),
-        interruptible_sleep=InterruptibleSleep(),
+        helpdesk=cast(Any, lines),
+        drain=None,
+        drain_seconds=0,
     )
     app = build_app(parts, now=lambda: START)
     said: list[Any] = []

@@ -91,11 +91,12 @@ def deletions(at: datetime | None) -> list[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize("place", range(3))
-def test_told_deletion_brings_no_ticket(place: int) -> None:
+def test_told_deletion_brings_no_more_than_a_tombstone(place: int) -> None:
     for at in (None, START):
         name, payload = deletions(at)[place]
         found = stored(payload, name)
-        assert (found.kind, found.ticket, found.modified_time) == (EventKind.DELETION, None, at)
+        assert (found.kind, found.modified_time) == (EventKind.DELETION, at)
+        assert found.ticket is None or found.ticket.tombstone
         assert found.row()["deleted"] is True
 
 
@@ -105,7 +106,10 @@ def test_told_deletion_is_not_dated_beyond_now(place: int) -> None:
     near = NOW + timedelta(minutes=2)
     for at, expected in ((FAR, NOW + CLOCKS_APART), (near, near), (START, START)):
         name, payload = deletions(at)[place]
-        assert stored(payload, name).modified_time == expected
+        found = stored(payload, name)
+        assert found.modified_time == expected
+        if found.ticket is not None:
+            assert (found.ticket.modified_time, found.ticket.deleted_time) == (expected, expected)
 
 
 def test_deleted_ticket_is_a_ticket_with_its_deletion() -> None:

@@ -116,6 +116,7 @@ def test_posts_while_the_receiver_is_down_are_found_missed(
         rt.delete(deleted)
         posted_versions = webhook_env.versions(new, changed, replied, deleted)
         until(lambda: posted_versions <= events(warehouse))
+        sync(webhook_env.settings)  # it drains first
         stored = {row["ticket_id"]: row for row in warehouse.list_rows("tickets")}
         for ticket_id, modified in posted_versions:
             row = stored[ticket_id]
