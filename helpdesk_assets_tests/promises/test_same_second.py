@@ -16,11 +16,10 @@ import pytest
 from helpdesk_assets.errors import ConcurrentUpdate
 from helpdesk_assets.local.simulator.admin_answers import TrueTicket
 from helpdesk_assets.model.tickets import Ticket
+from helpdesk_assets.model.webhook_events import EventKind, WebhookEvent
 from helpdesk_assets.providers.parsing.field_map import FieldMap
 from helpdesk_assets.providers.parsing.tickets import TicketReader
 from helpdesk_assets.providers.parsing.tombstones import tombstone
-from helpdesk_assets.receiver.delivery import Delivery
-from helpdesk_assets.receiver.store import DeliveryStore
 from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness
 from helpdesk_assets_tests.promises.conftest import ON_BIGQUERY
 
@@ -31,11 +30,22 @@ def raw_ticket(change: TrueTicket) -> Ticket:
 
 
 def store_webhook(harness: Harness, tickets: Sequence[Ticket], at: datetime) -> None:
-    """Store webhooks that arrive at the receiver together."""
-    deliveries = [
-        Delivery(uuid.uuid4().hex, "ticket.updated", "rest", at, ticket) for ticket in tickets
-    ]
-    DeliveryStore(harness.warehouse).write_tickets(deliveries, uuid.uuid4().hex)
+    """Drain webhooks that arrive at the receiver together."""
+    for ticket in tickets:
+        kind = EventKind.DELETION if ticket.tombstone else EventKind.TICKET
+        event = WebhookEvent(
+            uuid.uuid4().hex,
+            ticket.ticket_id,
+            "ticket.updated",
+            kind,
+            "rest",
+            at,
+            ticket.modified_time,
+            ticket,
+            at,
+        )
+        harness.append(event)
+    assert harness.drain().left == 0
 
 
 def twice_in_a_second(harness: Harness) -> tuple[Ticket, Ticket]:
@@ -86,6 +96,31 @@ def test_deletion_is_final(harness: Harness, together: bool) -> None:
     stored = harness.tickets()[ticket.ticket_id]
     assert stored["deletedTime"] == stored["modifiedTime"] == ticket.modified_time
     assert stored["subject"]
+
+
+@ON_BIGQUERY
+def test_later_of_two_fetches_within_one_second_stays(harness: Harness) -> None:
+    """A `Date` header counts whole seconds; hints are fetched once by each drain."""
+    harness.sync()
+    harness.simulator.freeze()
+    for number in range(2):
+        (change,) = harness.simulator.change(ids=[sorted(harness.tickets())[0]])
+        event = WebhookEvent(
+            f"hint {number}",
+            change.ticket_id,
+            "ticket.updated",
+            EventKind.HINT,
+            "rest",
+            change.modified_time,
+            committed_at=change.modified_time,
+        )
+        harness.append(event, event)
+        if number:
+            harness.simulator.thaw()
+            harness.simulator.advance(1)
+        report = harness.drain()
+        assert (report.merged, report.fetched) == (1, 1)
+    harness.assert_equal()
 
 
 @pytest.mark.parametrize("phase", ["fetch", "missed"])
