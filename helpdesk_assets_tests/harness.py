@@ -156,9 +156,7 @@ class Harness:
 
     def append(self, *events: WebhookEvent) -> None:
         """What our receiver does with these events."""
-        with Spool(1_000_000) as spool:
-            for event in events:
-                spool.append(orjson.dumps(event.row(), option=orjson.OPT_UTC_Z))
+        with spooled_events(*events) as spool:
             self.backend.append(tables.WEBHOOK_EVENTS, spool)
 
     def repair(
@@ -372,6 +370,14 @@ def open_in_memory(
     )
     with SimulatedHelpdesk(tickets=tickets, start=start, dialect=vendor.name, cap=cap) as simulator:
         yield Harness(simulator, settings.model_copy(update=changed), InMemoryBackend(), vendor)
+
+
+def spooled_events(*events: WebhookEvent) -> Spool:
+    """Return these events as rows."""
+    spool = Spool(1_000_000)
+    for event in events:
+        spool.append(orjson.dumps(event.row(), option=orjson.OPT_UTC_Z))
+    return spool
 
 
 def as_stored(value: Any) -> Any:
