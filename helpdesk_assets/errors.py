@@ -122,7 +122,7 @@ class WriterBusy(RetryableError):
 
 
 class FirstSyncNeeded(RetryableError):
-    """The table tickets is lost or an older sync's: a sync has to come before webhooks are merged."""
+    """The table tickets is lost or an older sync's: a sync has to come before webhooks."""
 
 
 class AlertNotDelivered(RetryableError):

@@ -307,7 +307,7 @@ def _after_merge(verdict: Verdict, refused: dict[str, str | None]) -> Verdict:
 
 
 def _drained(mark: str, *, everything: bool) -> str:
-    """Return the note that nothing waits. That none of yesterday waits says nothing of older ones."""
+    """Return the note that nothing waits. That none of yesterday waits says nothing of others."""
     return f"{'all' if everything else 'new'}-{mark}"
 
 

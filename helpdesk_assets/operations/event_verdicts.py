@@ -131,9 +131,7 @@ def _verdict(event: WebhookEvent, answer: Answer | None, clocks: Clocks) -> Verd
     if event.ticket is not None:
         ticket = not_after(event.ticket, clocks.latest(event.received_at))
         is_told = ticket.tombstone
-        return Verdict(
-            event, as_told(ticket, event.received_at), Outcome.MERGED, is_told=is_told
-        )
+        return Verdict(event, as_told(ticket, event.received_at), Outcome.MERGED, is_told=is_told)
     if not needs_fetch(event):
         return plain.refused(Outcome.NOT_STORED, NOT_READABLE)
     match answer:
@@ -149,7 +147,9 @@ def _verdict(event: WebhookEvent, answer: Answer | None, clocks: Clocks) -> Verd
     since = min(event.received_at, event.modified_time or event.received_at)
     is_late = clocks.now - since >= clocks.listing_delay
     # One such answer proves no deletion: a helpdesk may tell of a ticket before it shows it.
-    return replace(plain, outcome=Outcome.UNKNOWN_TICKET if is_late else None, reason=NO_SUCH_TICKET)
+    return replace(
+        plain, outcome=Outcome.UNKNOWN_TICKET if is_late else None, reason=NO_SUCH_TICKET
+    )
 
 
 def _deletion(event: WebhookEvent, clocks: Clocks) -> ReadTicket:

@@ -58,7 +58,6 @@ def test_schedule_drains_what_waits_and_then_skips(
 ) -> None:
     assert tick(with_files) == "No webhook waits."
     assert harness.sync().success
-    assert tick(with_files) == "No webhook waits."
     (change,) = harness.helpdesk.change(1, fields={"subject": "Told"})
     append(harness, change.ticket_id, "first")
     request = tick(with_files)
@@ -71,6 +70,8 @@ def test_schedule_drains_what_waits_and_then_skips(
     assert told["seconds"] > 0
     stored = {row["ticket_id"]: row for row in harness.rows("tickets")}[change.ticket_id]
     assert (stored["subject"], stored["_synced_by"]) == ("Told", "webhook")
+    # The first drain notes whose events these are, which changes the table once.
+    assert drain(harness).success
     assert tick(with_files) == "No webhook waits."
 
 
@@ -83,10 +84,12 @@ def test_sync_drains_before_it_reads(harness: DagsterHarness) -> None:
     assert (outcome["event_id"], outcome["outcome"]) == ("first", "merged")
 
 
-def test_outage_fails_the_drain_and_keeps_events(harness: DagsterHarness) -> None:
+def test_outage_fails_the_drain_and_keeps_events(
+    harness: DagsterHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert harness.sync().success
     append(harness, "1", "first")
-    harness.helpdesk.fault("status", status=401, calls=99)
+    monkeypatch.setenv("HELPDESK_API_TOKEN", "wrong")
     result = drain(harness)
     assert not result.success
     assert harness.rows(tables.WEBHOOK_OUTCOMES.name) == []

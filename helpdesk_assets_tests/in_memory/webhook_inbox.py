@@ -112,7 +112,9 @@ def delivered_events(dataset: InMemoryDataset, since: datetime) -> list[Row]:
         known = outcomes.get(_key(row), [])
         if known and not any(each["outcome"] == Outcome.MERGED for each in known):
             continue
-        brought = min((each["modifiedTime"] for each in known if each["modifiedTime"]), default=None)
+        brought = min(
+            (each["modifiedTime"] for each in known if each["modifiedTime"]), default=None
+        )
         delivered.append(row | {"version": _version(row, brought)})
     return delivered
 
@@ -131,8 +133,10 @@ def _version(row: Row, brought: datetime | None) -> datetime | None:
     if brought is None:
         return told
     if told is None:
-        return brought if brought - row["received_at"] <= FETCHED_WITHIN else None
-    return brought if abs(brought - told) <= SAME_CHANGE_WITHIN else told
+        received: datetime = row["received_at"]
+        return brought if brought - received <= FETCHED_WITHIN else None
+    is_same: bool = abs(brought - told) <= SAME_CHANGE_WITHIN
+    return brought if is_same else told
 
 
 def _key(row: Row) -> tuple[str, str]:
@@ -147,12 +151,12 @@ def _event(row: Row) -> WebhookEvent:
     is_known = row["kind"] in frozenset(EventKind)
     kind = row["kind"] if is_known else EventKind.TICKET.value
     event = WebhookEvent.from_row({**row, "ticket": None, "kind": kind})
-    if row["ticket"] is None:
+    if row["ticket"] is None or event.kind is not EventKind.TICKET:
         return event
     try:
         return replace(event, ticket=ticket_from_text(row["ticket"]))
     except ValueError:
-        return replace(event, kind=EventKind.TICKET)
+        return event
 
 
 def _row(read: ReadTicket, now: datetime, run_id: str) -> dict[str, Any]:

@@ -271,9 +271,10 @@ def test_backlog_is_merged_in_chunks_oldest_first(desk: Desk) -> None:
 def test_chunk_holds_all_events_of_a_ticket(desk: Desk) -> None:
     events = [event(version(ticket_id)) for ticket_id in "aabbbcdd"]
     policy = replace(desk.policy, chunk_events=3)
-    assert [
-        "".join(each.ticket_id for each in chunk) for chunk in chunks(events, policy)
-    ] == ["aabbb", "cdd"]
+    assert ["".join(each.ticket_id for each in chunk) for chunk in chunks(events, policy)] == [
+        "aabbb",
+        "cdd",
+    ]
     endless = [event(version("a")) for _ in range(14)]
     assert [len(chunk) for chunk in chunks(endless, policy)] == [6, 6, 2]
 

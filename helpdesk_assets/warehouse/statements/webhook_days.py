@@ -33,7 +33,7 @@ def days_by_events(dataset: Dataset, since: datetime) -> Query:
         dataset: where the tables are.
         since: the first day, UTC.
     """
-    delivered = f"""\
+    delivered = """\
   SELECT
     DATE(changed) AS day,
     COUNT(*) AS changes,

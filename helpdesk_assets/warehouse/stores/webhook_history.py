@@ -66,7 +66,5 @@ def has_delivered_event(client: BigQueryClient, schema: Schema) -> bool:
             if row["outcome"] == Outcome.MERGED:
                 return True
             refused.add((row["ticket_id"], row["event_id"]))
-    events = client.list_rows(
-        tables.WEBHOOK_EVENTS.name, ["ticket_id", "event_id"], MAX_LOOKED_AT
-    )
+    events = client.list_rows(tables.WEBHOOK_EVENTS.name, ["ticket_id", "event_id"], MAX_LOOKED_AT)
     return any((row["ticket_id"], row["event_id"]) not in refused for row in events)

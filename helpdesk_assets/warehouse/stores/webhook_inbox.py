@@ -96,8 +96,8 @@ class WebhookInbox:
 
     def _with_tickets(self, events: Sequence[WebhookEvent], run_id: str) -> Iterator[WebhookEvent]:
         """Yield the events with their tickets, of which few are in memory at a time."""
-        bring = [each for each in events if each.kind is not EventKind.HINT]
-        if not any(each.kind is EventKind.TICKET for each in bring):
+        bring = [each for each in events if each.kind is EventKind.TICKET]
+        if not bring:
             yield from events
             return
         arrived = [each.received_at for each in bring]
@@ -112,7 +112,7 @@ class WebhookInbox:
         place, text = next(tickets, (-1, None))
         number = -1
         for event in events:
-            if event.kind is EventKind.HINT:
+            if event.kind is not EventKind.TICKET:
                 yield event
                 continue
             number += 1
@@ -216,7 +216,7 @@ def _with_ticket(event: WebhookEvent, text: str | None) -> WebhookEvent:
     try:
         return replace(event, ticket=ticket_from_text(text))
     except ValueError:
-        return replace(event, kind=EventKind.TICKET)
+        return event
 
 
 def _by_place(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, str | None]]:

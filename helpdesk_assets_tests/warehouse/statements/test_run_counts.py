@@ -14,8 +14,8 @@ from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.model.tickets import Window
 from helpdesk_assets.model.webhooks import JudgedBy, Unsubscribed, WebhookCounts
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
-from helpdesk_assets.warehouse.statements.ground_counts import behind
 from helpdesk_assets.warehouse.statements.delivered_events import event_tables
+from helpdesk_assets.warehouse.statements.ground_counts import behind
 from helpdesk_assets.warehouse.statements.repeated_rows import repeated_counts
 from helpdesk_assets.warehouse.statements.run_counts import batch_counts, run_counts_query
 from helpdesk_assets.warehouse.statements.webhook_counts import index_lag
