@@ -124,8 +124,8 @@ def listening_since(dataset: InMemoryDataset, reads_from: datetime) -> datetime 
     ever = min((row["received_at"] for row in dataset.rows(tables.WEBHOOK_EVENTS)), default=None)
     if ever is not None and ever < reads_from:
         return ever
-    delivered = delivered_events(dataset, reads_from)
-    return min((row["received_at"] for row in delivered), default=None)
+    received: list[datetime] = [row["received_at"] for row in delivered_events(dataset, reads_from)]
+    return min(received, default=None)
 
 
 def _version(row: Row, brought: datetime | None) -> datetime | None:

@@ -13,6 +13,7 @@ from helpdesk_assets.defs.failures import as_failure
 from helpdesk_assets.defs.resources.bigquery import HelpdeskBigQuery
 from helpdesk_assets.defs.resources.helpdesk import HelpdeskResource
 from helpdesk_assets.defs.sync_identity import tag_run
+from helpdesk_assets.errors import WriterBusy
 from helpdesk_assets.operations.drain import DrainPolicy, drain
 
 
@@ -38,14 +39,18 @@ def drained_webhooks(
         settings = bigquery.settings()
         with helpdesk.open() as source, bigquery.sync_tables() as sync_tables:
             used = sync_tables.use
-            report = drain(
-                source,
-                sync_tables,
-                run_id=context.run.run_id,
-                everything=False,
-                policy=DrainPolicy.from_settings(settings),
-                wait=timedelta(0),
-            )
+            try:
+                report = drain(
+                    source,
+                    sync_tables,
+                    run_id=context.run.run_id,
+                    everything=False,
+                    policy=DrainPolicy.from_settings(settings),
+                    wait=timedelta(0),
+                )
+            except WriterBusy as error:
+                context.log.info("%s The next run drains.", error)
+                return dg.MaterializeResult(metadata={"busy": str(error)})
             use = sync_tables.use.since(used)
         for problem in report.problems:
             context.log.warning("Not stored: %s", problem)
