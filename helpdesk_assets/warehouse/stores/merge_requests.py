@@ -31,6 +31,8 @@ from helpdesk_assets.warehouse.statements import batch
 from helpdesk_assets.warehouse.statements.missed_by_table import missed_by_table
 from helpdesk_assets.warehouse.statements.missed_updates import missed_by_events
 from helpdesk_assets.warehouse.stores.state import StateTable
+from helpdesk_assets.warehouse.stores.webhook_history import has_delivered_event
+from helpdesk_assets.warehouse.stores.webhook_inbox import ensure_event_tables
 from helpdesk_assets.warehouse.table_spec import MergeReport, TableSpec
 
 
@@ -163,7 +165,7 @@ class MergeRequests:
             webhooks, manifest, self._state.read(), has_events=self._has_events(webhooks)
         )
         if found.is_by_events:
-            self._schema.ensure(tables.WEBHOOK_EVENTS)
+            ensure_event_tables(self._schema)
         return found
 
     def judging(self, webhooks: WebhookPolicy) -> Judging:
@@ -171,11 +173,7 @@ class MergeRequests:
         return judging(webhooks, has_events=self._has_events(webhooks))
 
     def _has_events(self, webhooks: WebhookPolicy) -> bool:
-        events = tables.WEBHOOK_EVENTS
-        if not depends_on_events(webhooks) or not self._schema.exists(events):
-            return False
-        rows = self._client.list_rows(events.name, columns=["event_id"], max_results=1)
-        return next(rows, None) is not None
+        return depends_on_events(webhooks) and has_delivered_event(self._client, self._schema)
 
     def expect_batch(self, manifest: Manifest) -> None:
         """Fail if the batch's staging table is gone and its run has not committed."""
