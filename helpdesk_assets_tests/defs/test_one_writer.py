@@ -48,8 +48,9 @@ def test_each_job_writes_with_the_lease(
 ) -> None:
     harness.helpdesk.advance(700)
     assert harness.sync().success
-    table = harness.warehouse.dataset.table_id("tickets")
-    harness.warehouse._client.query(f"DELETE FROM `{table}` WHERE TRUE").result()
+    if job is not _sync:  # which would read everything again, and judge nothing
+        table = harness.warehouse.dataset.table_id("tickets")
+        harness.warehouse._client.query(f"DELETE FROM `{table}` WHERE TRUE").result()
     watched = WatchedWrites(monkeypatch)
     assert job(harness)
     assert watched.unleased == []
