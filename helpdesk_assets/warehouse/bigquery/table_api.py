@@ -195,18 +195,11 @@ class TableApi:
 
     def update_expiry(self, table: bigquery.Table) -> None:
         """Write the table's expiry time as `table` has it."""
-        with self.translate_errors(f"setting the expiry of table {table.table_id}"):
-            self._client.update_table(
-                table, ["expires"], retry=self._retry(), timeout=self._deadlines.request
-            )
+        self._write(table, ["expires"], "setting the expiry of table")
 
     def update_labels(self, table: bigquery.Table) -> None:
         """Write the table's labels as `table` has them."""
-        with self.translate_errors(f"labelling table {table.table_id}"):
-            self._client.update_table(
-                table, ["labels"], retry=self._retry(), timeout=self._deadlines.request
-            )
-        self._tables.pop(table.table_id, None)
+        self._write(table, ["labels"], "labelling table")
 
     def swap_description(self, table: bigquery.Table) -> bigquery.Table | None:
         """Write the table's description as `table` has it, if nothing of the table has changed.
@@ -225,17 +218,22 @@ class TableApi:
 
     def update_partitioning(self, table: bigquery.Table) -> None:
         """Write the expiry of the table's partitions as `table` has it."""
-        with self.translate_errors(f"setting the partition expiry of table {table.table_id}"):
-            self._client.update_table(
-                table, ["time_partitioning"], retry=self._retry(), timeout=self._deadlines.request
-            )
+        self._write(table, ["time_partitioning"], "setting the partition expiry of table")
 
     def update_view(self, view: bigquery.Table) -> None:
         """Write the view's query, description and labels as `view` has them."""
-        with self.translate_errors(f"changing view {view.table_id}"):
+        self._write(view, ["view_query", "description", "labels"], "changing view")
+
+    def _write(self, table: bigquery.Table, names: Sequence[str], action: str) -> None:
+        """Write properties that need no others to stay as they were read."""
+        # With the etag of an earlier reading, google's client would have BigQuery refuse the
+        # second of two such writes.
+        body = {name: value for name, value in table.to_api_repr().items() if name != "etag"}
+        self._tables.pop(table.table_id, None)
+        with self.translate_errors(f"{action} {table.table_id}"):
             self._client.update_table(
-                view,
-                ["view_query", "description", "labels"],
+                bigquery.Table.from_api_repr(body),
+                list(names),
                 retry=self._retry(),
                 timeout=self._deadlines.request,
             )

@@ -35,13 +35,18 @@ def dataset(service: DefaultLifetimes, warehouse_settings: Settings) -> Iterator
 
 
 @pytest.mark.parametrize(
-    "spec", [*tables.SYNC_TABLES, *tables.RECONCILIATION_TABLES], ids=lambda spec: spec.name
+    "spec",
+    [*tables.SYNC_TABLES, *tables.RECONCILIATION_TABLES, tables.WRITER_LEASE],
+    ids=lambda spec: spec.name,
 )
 def test_permanent_table_inherits_no_lifetime(
     dataset: BigQueryClient, service: DefaultLifetimes, spec: TableSpec
 ) -> None:
     Schema(dataset).ensure(spec)
-    assert service.tables[spec.name] == {"expirationTime": None, "expirationMs": None}
+    assert service.tables[spec.name] == {
+        "expirationTime": None,
+        "expirationMs": str((spec.partition_days + 1) * DAY_MS) if spec.partition_days else None,
+    }
     service.calls.clear()
     Schema(dataset).ensure(spec)
     assert service.calls == []
