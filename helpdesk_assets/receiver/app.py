@@ -31,6 +31,7 @@ from helpdesk_assets.receiver.admission import (
     read_body,
 )
 from helpdesk_assets.receiver.connections import OpenConnections, connection_limit
+from helpdesk_assets.receiver.drain import merge_of
 from helpdesk_assets.receiver.intake import Intake
 from helpdesk_assets.receiver.protocol import bounded_protocol
 from helpdesk_assets.receiver.rejections import (
@@ -265,4 +266,7 @@ def create_app(
     """
     if settings is None:
         settings, read_again = load_settings(), load_settings
-    return build_app(open_dependencies(settings, insecure=insecure, read_again=read_again))
+    merge = merge_of(settings)
+    return build_app(
+        open_dependencies(settings, insecure=insecure, read_again=read_again, merge=merge)
+    )

@@ -23,6 +23,7 @@ from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements import ground_counts, sync_state
 from helpdesk_assets.warehouse.stores import state as state_store
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
+from helpdesk_assets.warehouse.stores.writer_lease import WriterLease
 
 # Where a guard is, its name there, and what stands in its place.
 Change = tuple[Any, str, Any]
@@ -163,6 +164,16 @@ def _repeated_rows() -> list[Change]:
 def _clock_bound() -> list[Change]:
     """A window ends where the helpdesk's answer says, whatever our clock says."""
     return [(BatchFetcher, "_covered_until", lambda _self, _plan, last: last.until)]
+
+
+def one_writer() -> list[Change]:
+    """Everybody writes when they like."""
+
+    @contextmanager
+    def hold(*_: Any, **__: Any) -> Iterator[None]:
+        yield
+
+    return [(WriterLease, "hold", hold), (WriterLease, "check", lambda _self: None)]
 
 
 class Guard(NamedTuple):

@@ -387,6 +387,8 @@ class Chaos(OtherHands):
     ) -> None:
         """Pause a run while tickets change, webhooks arrive and other runs work."""
         scenario = self.current
+        # Later another one would wait for it.
+        run = run and phase == "fetch"
         scenario.counts["runs at once"] += run
 
         def meanwhile(done: str) -> None:
@@ -410,7 +412,7 @@ class Chaos(OtherHands):
         scenario.simulator.change(ids=ids)
 
         def meanwhile(done: str) -> None:
-            if done == "missed":
+            if done == "fetch":
                 scenario.simulator.change(ids=ids)
                 # The last window no longer reaches back to the edits.
                 for seconds in (30, 1000, 1000):

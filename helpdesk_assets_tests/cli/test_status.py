@@ -26,6 +26,7 @@ def test_before_the_first_run(environment: Settings, run: Run) -> None:
         "watermark_age_seconds": None,
         "rows": None,
         "tables_changed": None,
+        "writer": None,
         "missed_last_24_hours": None,
         "webhooks": None,
         "checkpoint": None,

@@ -17,7 +17,7 @@ from helpdesk_assets_tests.leases import one_writer
 IN_MEMORY, STAND_IN = "in memory", "stand-in"
 
 # What `make test` also asks of the stand-in; the rest is in the ring that CI runs.
-QUICK = ("test_warehouse.py", "test_inventories.py")
+QUICK = ("test_warehouse.py", "test_inventories.py", "test_lease.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,9 +30,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(params=[IN_MEMORY, pytest.param(STAND_IN, marks=pytest.mark.warehouse)])
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     if request.param == IN_MEMORY:
-        opened = _in_memory()
+        opened = in_memory()
     else:
-        opened = _on_bigquery(request.getfixturevalue("warehouse_endpoint"))
+        opened = on_bigquery(request.getfixturevalue("warehouse_endpoint"))
     with opened as (backend, settings), ExitStack() as spools:
         staging = settings.model_copy(update={"bigquery_small_batch_bytes": 1})
         with backend.connected(settings) as warehouse, backend.connected(staging) as other:
@@ -42,12 +42,12 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
 
 
 @contextmanager
-def _in_memory() -> Iterator[tuple[Backend, Settings]]:
+def in_memory() -> Iterator[tuple[Backend, Settings]]:
     yield InMemoryBackend(), Settings(_env_file=None)  # type: ignore[call-arg,unused-ignore]
 
 
 @contextmanager
-def _on_bigquery(endpoint: str) -> Iterator[tuple[Backend, Settings]]:
+def on_bigquery(endpoint: str) -> Iterator[tuple[Backend, Settings]]:
     # Here and not above: google's client takes a while to import.
     from helpdesk_assets.warehouse.bigquery.connection import connect
 

@@ -13,7 +13,7 @@ from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.state import RunRecord, SyncState
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.stores.writer_lease import StoredLease
+from helpdesk_assets.warehouse.stores.lease_cell import StoredLease
 from helpdesk_assets.warehouse.table_spec import (
     ColumnType,
     MergePolicy,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from helpdesk_assets.model.lease import LeaseRecord
-from helpdesk_assets.warehouse.stores.writer_lease import StoredLease
+from helpdesk_assets.warehouse.stores.lease_cell import StoredLease
 from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset
 
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from helpdesk_assets.errors import BatchGone, ConcurrentUpdate, WarehouseRefused, WriterBusy
+from helpdesk_assets.errors import BatchGone, ConcurrentUpdate, WriterBusy
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest, Mode
 from helpdesk_assets.model.lease import Predecessor
@@ -27,11 +27,12 @@ from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.base import Ground, ManualState
 from helpdesk_assets.warehouse.stores.checkpoints import MAX_WAIT
+from helpdesk_assets.warehouse.stores.lease_waiting import Clocks
 from helpdesk_assets.warehouse.stores.merge_requests import (
     batch_gone,
     has_committed,
 )
-from helpdesk_assets.warehouse.stores.writer_lease import Clocks, WriterLease
+from helpdesk_assets.warehouse.stores.writer_lease import WriterLease
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport
 from helpdesk_assets_tests.in_memory import counts, ledger
 from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, read_rows
@@ -146,7 +147,7 @@ class InMemoryWarehouse(InMemoryInbox):
         if manifest.staging is None:
             return self._dataset.merge(spec, read_rows(spool, spec))
         if manifest.staging not in stagings:
-            raise WarehouseRefused(f"There is no table {manifest.staging}.")
+            raise batch_gone(manifest)
         return self._dataset.merge(spec, stagings[manifest.staging])
 
     def merge_missed(self, manifest: Manifest, webhooks: WebhookPolicy) -> MergeReport:
@@ -327,6 +328,7 @@ class InMemoryCheckpoints:
             self._save(checkpoint, expected_version)
 
     def _save(self, checkpoint: Checkpoint, expected_version: int) -> None:
+        self._warehouse._lease.check()
         seen = self._warehouse.read_state()
         state = seen or SyncState(self._warehouse.sync_name, None, 0)
         if not self._warehouse.compare_and_set(

@@ -121,7 +121,9 @@ def delivered_events(dataset: InMemoryDataset, since: datetime) -> list[Row]:
 
 def listening_since(dataset: InMemoryDataset, reads_from: datetime) -> datetime | None:
     """Return when the first event ever came; None without any."""
-    ever = min((row["received_at"] for row in dataset.rows(tables.WEBHOOK_EVENTS)), default=None)
+    ever: datetime | None = min(
+        (row["received_at"] for row in dataset.rows(tables.WEBHOOK_EVENTS)), default=None
+    )
     if ever is not None and ever < reads_from:
         return ever
     received: list[datetime] = [row["received_at"] for row in delivered_events(dataset, reads_from)]

@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 from google.api_core import exceptions as google
 from google.api_core import grpc_helpers
+from google.api_core.exceptions import GoogleAPICallError
 from google.cloud.bigquery_storage_v1 import types
 
 SERVICE = "bigquerystorage.googleapis.com:443"
@@ -71,14 +72,11 @@ class AppendChannel:
     def append(
         self, request: types.AppendRowsRequest, *, timeout: float
     ) -> types.AppendRowsResponse:
-        """Send one request and return its answer.
+        """Send one request and return its answer; raises google's errors for all others.
 
         Args:
             request: rows, with the stream and the description of a row.
             timeout: seconds to wait for the answer.
-
-        Raises:
-            GoogleAPICallError: the call failed, or was answered with an error.
         """
         try:
             call = self._append_rows(
@@ -103,21 +101,26 @@ class AppendChannel:
         self._channel.close()
 
 
-def _from_call(error: grpc.RpcError) -> google.GoogleAPICallError:
-    found: google.GoogleAPICallError = google.from_grpc_error(  # type: ignore[no-untyped-call]
+def _from_call(error: grpc.RpcError) -> GoogleAPICallError:
+    found: GoogleAPICallError = google.from_grpc_error(  # type: ignore[no-untyped-call]
         error
     )
     return found
 
 
-def _from_status(code: int, message: str) -> google.GoogleAPICallError:
-    found: google.GoogleAPICallError = google.from_grpc_status(  # type: ignore[no-untyped-call]
+def _from_status(code: int, message: str) -> GoogleAPICallError:
+    found: GoogleAPICallError = google.from_grpc_status(  # type: ignore[no-untyped-call]
         code, message
     )
     return found
 
 
-def _cancelled() -> google.GoogleAPICallError:
+def invalid_argument(message: str) -> GoogleAPICallError:
+    """Return google's error for a request that is refused as it is."""
+    return _from_status(grpc.StatusCode.INVALID_ARGUMENT.value[0], message)
+
+
+def _cancelled() -> GoogleAPICallError:
     return google.Cancelled(  # type: ignore[no-untyped-call]
         "the connection was closed before the answer"
     )

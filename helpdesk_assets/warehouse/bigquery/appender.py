@@ -16,7 +16,7 @@ from google.api_core import exceptions as google
 from google.cloud.bigquery_storage_v1 import types
 
 from helpdesk_assets.errors import DataRefused, HelpdeskAssetsError
-from helpdesk_assets.warehouse.bigquery.append_channel import AppendChannel
+from helpdesk_assets.warehouse.bigquery.append_channel import AppendChannel, invalid_argument
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.errors import message_of, to_error
 from helpdesk_assets.warehouse.bigquery.proto_rows import RowType, parts
@@ -161,7 +161,11 @@ class RowAppender:
             ),
         )
         answer = self._channel.append(request, timeout=timeout)
-        return {int(each.index): each.message for each in answer.row_errors}
+        reasons = {int(each.index): each.message for each in answer.row_errors}
+        if any(_is_about_a_column(reason) for reason in reasons.values()):
+            # The table's fault, and no row's.
+            raise invalid_argument(min(reasons.values()))
+        return reasons
 
     def _create_missing(self, spec: TableSpec) -> None:
         # Fresh, since the cache may know a table that somebody dropped.
@@ -177,8 +181,11 @@ class RowAppender:
 
 
 def _lacks_table_or_column(error: google.GoogleAPICallError) -> bool:
-    text = str(error).lower()
-    return isinstance(error, google.NotFound) or any(each in text for each in _LACKS_COLUMN)
+    return isinstance(error, google.NotFound) or _is_about_a_column(str(error))
+
+
+def _is_about_a_column(text: str) -> bool:
+    return any(each in text.lower() for each in _LACKS_COLUMN)
 
 
 def _rows_refused(

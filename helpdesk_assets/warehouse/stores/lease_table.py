@@ -12,7 +12,7 @@ from helpdesk_assets.model.lease import LeaseRecord
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.schema import Schema
-from helpdesk_assets.warehouse.stores.writer_lease import StoredLease
+from helpdesk_assets.warehouse.stores.lease_cell import StoredLease
 
 
 class LeaseTable:

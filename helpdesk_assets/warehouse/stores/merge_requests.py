@@ -90,11 +90,17 @@ class MergeRequests:
         self._state = state
 
     def changes(self, manifest: Manifest, spool: Spool) -> MergeRequest:
-        """Take the spool's rows or, if all that was read is staged already, the staging table's."""
+        """Take the spool's rows or, if all that was read is staged already, the staging table's.
+
+        Raises:
+            BatchGone: another run has resumed from the staging table meanwhile, and closed.
+        """
         if spool.rows:
             return MergeRequest(spool, staging=manifest.staging)
         if manifest.staging is None:
             return MergeRequest(None)
+        if not self._staging.exists(manifest.staging):
+            raise batch_gone(manifest)
         staged = self._dataset.table(manifest.staging)
         source = Query(table_source(staged, tables.RAW_TICKET_CHANGES.columns))
         return MergeRequest(source, staging=manifest.staging)

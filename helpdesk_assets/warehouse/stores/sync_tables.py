@@ -42,6 +42,7 @@ from helpdesk_assets.warehouse.statements.run_counts import batch_counts_query
 from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
 from helpdesk_assets.warehouse.stores.inventories import InventoryTables
 from helpdesk_assets.warehouse.stores.lease_table import LeaseTable
+from helpdesk_assets.warehouse.stores.lease_waiting import Clocks
 from helpdesk_assets.warehouse.stores.manual_state import write_manual_state
 from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest, MergeRequests
 from helpdesk_assets.warehouse.stores.repeated_rows import remove_repeated_rows
@@ -50,7 +51,7 @@ from helpdesk_assets.warehouse.stores.state import StateTable, rows_gone
 from helpdesk_assets.warehouse.stores.views import ensure_views
 from helpdesk_assets.warehouse.stores.webhook_history import read_days
 from helpdesk_assets.warehouse.stores.webhook_inbox import WebhookInbox
-from helpdesk_assets.warehouse.stores.writer_lease import Clocks, WriterLease
+from helpdesk_assets.warehouse.stores.writer_lease import WriterLease
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport, TableSpec
 
 if TYPE_CHECKING:

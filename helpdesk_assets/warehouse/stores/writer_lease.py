@@ -12,17 +12,14 @@ statement (`check`), and what it has sent already is fenced off by the one who t
 from __future__ import annotations
 
 import logging
-import random
 import secrets
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from datetime import datetime, timedelta
 
-from helpdesk_assets.errors import HelpdeskAssetsError, LeaseLost, WriterBusy
+from helpdesk_assets.errors import HelpdeskAssetsError, LeaseLost
 from helpdesk_assets.model.lease import (
     LEASE_TTL,
     RENEW_EVERY,
@@ -30,6 +27,8 @@ from helpdesk_assets.model.lease import (
     LeaseRecord,
     Predecessor,
 )
+from helpdesk_assets.warehouse.stores.lease_cell import LeaseCell, StoredLease
+from helpdesk_assets.warehouse.stores.lease_waiting import Clocks, WaitingLine
 
 log = logging.getLogger(__name__)
 
@@ -38,41 +37,9 @@ DEFAULT_WAIT = timedelta(minutes=30)
 # A statement may take a minute from here to BigQuery, so the last one is sent so long before
 # somebody may take over.
 TRUSTED_FOR = LEASE_TTL - timedelta(minutes=1)
-TELL_EVERY = timedelta(seconds=30)
-MAX_PAUSE_SECONDS = 5.0
 
 # Holdings of this process, by nonce. One that is written down and not here has failed to release.
 _held_here: set[str] = set()
-
-
-@dataclass(frozen=True, slots=True)
-class StoredLease:
-    """What the cell holds: nothing, or a record; `tag` stands for exactly this content."""
-
-    record: LeaseRecord | None
-    tag: Any
-
-
-class LeaseCell(Protocol):
-    """One cell that all processes see, written by compare-and-set."""
-
-    def read(self) -> StoredLease:
-        """Return what is there now."""
-        ...
-
-    def write(self, record: LeaseRecord, tag: Any) -> StoredLease | None:
-        """Write the record if the content is still that of `tag`; None: it is not."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Clocks:
-    """Time and chance; replaced in tests."""
-
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    monotonic: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-    rng: Callable[[], float] = random.random
 
 
 @dataclass(slots=True)
@@ -216,12 +183,12 @@ class WriterLease:
         # Before it is written down: other threads may read it at once.
         _held_here.add(nonce)
         try:
-            return self._take_as(record, _Queue(self._clocks, wait))
+            return self._take_as(record, WaitingLine(self._clocks, wait))
         except BaseException:
             _held_here.discard(nonce)
             raise
 
-    def _take_as(self, record: LeaseRecord, queue: _Queue) -> _Holding:
+    def _take_as(self, record: LeaseRecord, queue: WaitingLine) -> _Holding:
         sent = self._moment()
         while True:
             stored = self._cell.read()
@@ -325,38 +292,6 @@ class WriterLease:
             return
         if not is_own:
             log.warning("%s", self._lost(holding))
-
-
-class _Queue:
-    """Waits for a holder with growing pauses, and says so now and then."""
-
-    def __init__(self, clocks: Clocks, wait: timedelta) -> None:
-        self._clocks = clocks
-        self._wait = wait.total_seconds()
-        self._began = clocks.monotonic()
-        self._told: float | None = None
-        self._pause = 0.25
-
-    def wait_for(self, found: LeaseRecord) -> None:
-        now = self._clocks.monotonic()
-        left = self._began + self._wait - now
-        holder = found.describe(self._clocks.now())
-        if left <= 0:
-            raise WriterBusy(
-                f"Writing tickets: {holder}, had not finished after {self._wait:.0f} s of waiting. "
-                "Nothing of this run is lost. Run it again when that one is over; if it hangs, end "
-                f"it: {LEASE_TTL.seconds} s later others may write."
-            )
-        if self._told is None or now - self._told >= TELL_EVERY.total_seconds():
-            self._told = now
-            log.warning(
-                "Waiting for %s; it is taken over %d s after its last sign of life.",
-                holder,
-                LEASE_TTL.seconds,
-            )
-        # Chance keeps two that wait from asking at the same moments.
-        self._clocks.sleep(min(left, self._pause * (0.5 + self._clocks.rng())))
-        self._pause = min(MAX_PAUSE_SECONDS, 2 * self._pause)
 
 
 def _predecessors(found: LeaseRecord | None) -> tuple[Predecessor, ...]:

@@ -183,6 +183,15 @@ def test_large_appends_are_split_below_the_limit(
     assert told.ids == [f"{each:040}" for each in range(7)]
 
 
+def test_row_refused_for_a_missing_column_waits_for_it(told: Told) -> None:
+    told.service.answers.extend([refuse_rows(a="no such field: at.")] * 3)
+
+    told.append("a")
+
+    assert told.ids == ["a"]
+    assert told.waited > 0
+
+
 def test_refused_row_is_named_and_the_others_appended(told: Told) -> None:
     told.service.otherwise = refuse_rows(bad="out of range", worse="no text")
 

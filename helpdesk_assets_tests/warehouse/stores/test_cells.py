@@ -122,7 +122,7 @@ def _is_readable(column: str, value: Any) -> bool:
         # Of `reading` every name may be absent.
         is_object = str(value).startswith("{") and column == "reading"
         return value in (None, "", "[]", "null") or is_object
-    if column in {"version", "mapping"}:
+    if column in {"version", "mapping", "fence"}:
         return isinstance(value, int)
     return value is None or (isinstance(value, datetime) and 1970 <= value.year < 9000)
 

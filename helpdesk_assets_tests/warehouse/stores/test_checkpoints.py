@@ -56,7 +56,8 @@ USING (
     @unfinished AS unfinished
 ) AS S
 ON T.sync_name = S.sync_name
-WHEN MATCHED AND IFNULL(T.version, 0) = @expected_version THEN UPDATE SET
+WHEN MATCHED AND IFNULL(T.version, 0) = @expected_version AND IFNULL(T.fence, 0) = @fence
+THEN UPDATE SET
   unfinished = S.unfinished
 WHEN NOT MATCHED AND @expected_version = 0 THEN INSERT
   (sync_name, version, unfinished)
@@ -67,6 +68,7 @@ VALUES
         "sync_name": "tickets",
         "unfinished": to_text(BEGUN),
         "expected_version": 3,
+        "fence": 5,
     }
 
 

@@ -41,7 +41,7 @@ def sync_tables(warehouse: BigQueryClient) -> Iterator[SyncTables]:
 
 
 def test_sql_statement() -> None:
-    statement = manual_state_statement(DATASET, "tickets", BACK, None)
+    statement = manual_state_statement(DATASET, "tickets", BACK, None, 5)
     assert statement.sql == (
         """\
 MERGE INTO `acme.desk.sync_state` AS T
@@ -54,10 +54,12 @@ USING (
     @run_id AS run_id,
     @reason AS reason,
     CURRENT_TIMESTAMP() AS closed_at,
-    @recent_runs AS recent_runs
+    @recent_runs AS recent_runs,
+    @fence AS fence
 ) AS S
 ON T.sync_name = S.sync_name
-WHEN MATCHED AND IFNULL(T.version, 0) = @expected_version THEN UPDATE SET
+WHEN MATCHED AND IFNULL(T.version, 0) = @expected_version AND IFNULL(T.fence, 0) = @fence
+THEN UPDATE SET
   watermark = S.watermark,
   cursor = S.cursor,
   version = S.version,
@@ -65,17 +67,20 @@ WHEN MATCHED AND IFNULL(T.version, 0) = @expected_version THEN UPDATE SET
   reason = S.reason,
   closed_at = S.closed_at,
   recent_runs = S.recent_runs,
+  fence = S.fence,
   window_since = CAST(NULL AS TIMESTAMP),
   window_until = CAST(NULL AS TIMESTAMP),
   reading = CAST(NULL AS STRING),
   unfinished = CAST(NULL AS STRING)
 WHEN NOT MATCHED AND @expected_version = 0 THEN INSERT
-  (sync_name, watermark, cursor, version, run_id, reason, closed_at, recent_runs)
+  (sync_name, watermark, cursor, version, run_id, reason, closed_at, recent_runs, fence)
 VALUES
-  (S.sync_name, S.watermark, S.cursor, S.version, S.run_id, S.reason, S.closed_at, S.recent_runs)"""
+  (S.sync_name, S.watermark, S.cursor, S.version, S.run_id, S.reason, S.closed_at, S.recent_runs,
+   S.fence)"""
     )
     values = {parameter.name: parameter.value for parameter in statement.parameters}
     assert (values["expected_version"], values["reason"]) == (0, "by_hand: set from there")
+    assert values["fence"] == 5
 
 
 def test_setting_back_drops_the_cursor_and_is_logged(
@@ -139,10 +144,10 @@ def test_missing_row_is_created(sync_tables: SyncTables, warehouse: BigQueryClie
 
 def test_statement_replaces_a_damaged_row() -> None:
     damaged = SyncState("tickets", None, 7, damaged=("facts",))
-    sql = manual_state_statement(DATASET, "tickets", BACK, damaged).sql
+    sql = manual_state_statement(DATASET, "tickets", BACK, damaged, 5).sql
     assert sql.partition(") AS S\n")[2].splitlines()[:4] == [
         "ON FALSE",
         "WHEN NOT MATCHED BY SOURCE AND T.sync_name = @sync_name THEN DELETE",
         "WHEN NOT MATCHED THEN INSERT",
-        "  (sync_name, watermark, cursor, version, run_id, reason, closed_at, recent_runs)",
+        "  (sync_name, watermark, cursor, version, run_id, reason, closed_at, recent_runs, fence)",
     ]

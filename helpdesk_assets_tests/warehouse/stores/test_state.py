@@ -45,7 +45,8 @@ def test_statement_compares_and_sets() -> None:
         """\
 ) AS S
 ON T.sync_name = S.sync_name
-WHEN MATCHED AND IFNULL(T.version, 0) = @expected_version THEN UPDATE SET
+WHEN MATCHED AND IFNULL(T.version, 0) = @expected_version AND IFNULL(T.fence, 0) = @fence
+THEN UPDATE SET
   watermark = IF(T.watermark IS NULL OR S.watermark > T.watermark, S.watermark, T.watermark),
   cursor = S.cursor,
   version = S.version,
