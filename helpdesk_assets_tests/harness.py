@@ -225,7 +225,8 @@ class Harness:
             seen = warehouse.read_state()
             version = (seen.version if seen else 0) + 1
             manual_state = ManualState(to, None, version, uuid.uuid4().hex, "set")
-            return warehouse.set_manually(manual_state, seen)
+            with warehouse.lease("watermark", run_id=manual_state.run_id):
+                return warehouse.set_manually(manual_state, seen)
 
     def sync_and_verify(self) -> SyncReport:
         """Faults have stopped, the helpdesk is quiet, and one ordinary run makes all equal.

@@ -1,4 +1,4 @@
-"""Run bqemulator with changes: no threads, cached translations, no copies, counted rows.
+"""Run bqemulator with changes: no threads, caches, no copies, counted rows, compared etags.
 
 Its threads share one connection to its data. It reads a table's rows in a separate thread, and got
 those of a statement that ran at the same time: of 120 reads beside as many statements, 7 to 12 were

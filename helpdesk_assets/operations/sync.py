@@ -235,8 +235,7 @@ def run_sync(
         run_id: names the run in every table.
         purpose: what it is for those who wait for it.
         on_page: called after every page.
-        on_phase: called with `drain`, `fetch`, `store`, `missed`, `merge` and `close` as each is
-            done.
+        on_phase: called with `fetch`, `store`, `missed`, `merge` and `close` as each is done.
         monotonic: seconds, for the report.
 
     Raises:
@@ -254,7 +253,7 @@ def run_sync(
         on_phase(phase)
 
     drain_first(helpdesk, warehouse, policy.drains, run_id=run_id)
-    done("drain")
+    seconds["drain"], mark = monotonic() - mark, monotonic()
     with Spool(warehouse.small_batch_bytes) as spool:
         batch = fetch_batch(
             helpdesk, warehouse, spool, sync_request, policy, run_id=run_id, on_page=on_page

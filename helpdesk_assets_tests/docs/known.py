@@ -11,7 +11,7 @@ from helpdesk_assets.definitions import defs
 from helpdesk_assets.defs.alerts.sensor import SENSOR_NAME
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.statements import history_view
+from helpdesk_assets.warehouse.statements import history_view, live_view
 from helpdesk_assets.warehouse.table_spec import TableSpec
 from helpdesk_assets_tests.docs.texts import MODULES, PACKAGE, ROOT
 
@@ -32,7 +32,7 @@ def _specs() -> tuple[TableSpec, ...]:
 @cache
 def relations() -> frozenset[str]:
     """Tables and views."""
-    return frozenset({spec.name for spec in _specs()} | {history_view.NAME})
+    return frozenset({spec.name for spec in _specs()} | {history_view.NAME, live_view.NAME})
 
 
 @cache
