@@ -15,6 +15,7 @@ from typing import Protocol
 from helpdesk_assets.extract.checkpoint import CheckpointStore
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest
+from helpdesk_assets.model.estimates import StatementEstimate
 from helpdesk_assets.model.reconciliation import (
     DifferenceCount,
     DifferenceKind,
@@ -195,6 +196,18 @@ class Warehouse(Protocol):
 
     def checkpoint_store(self, run_id: str) -> CheckpointStore:
         """Return where that run saves its checkpoints."""
+        ...
+
+    def estimate(
+        self, manifest: Manifest, spool: Spool, webhooks: WebhookPolicy
+    ) -> tuple[StatementEstimate, ...]:
+        """Return what the statements of a run would read, in their order; writes nothing.
+
+        Args:
+            manifest: the batch, of which nothing is stored yet.
+            spool: its rows, as far as they are known.
+            webhooks: what is expected of webhooks.
+        """
         ...
 
     def merge_changes(self, manifest: Manifest, spool: Spool) -> MergeReport:
