@@ -22,6 +22,7 @@ from helpdesk_assets.extract.progress import Progress
 from helpdesk_assets.local.simulator.admin_answers import TrueTicket
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.model.state import SyncState
+from helpdesk_assets.operations.preview import SyncPreview, preview_sync
 from helpdesk_assets.operations.reconcile import ReconcilePolicy, ReconcileReport, reconcile
 from helpdesk_assets.operations.repair import CHUNK_SIZE, RepairReport, repair_tickets
 from helpdesk_assets.operations.sync import SyncPolicy, SyncReport, run_sync
@@ -132,6 +133,23 @@ class Harness:
                 )
             finally:
                 helpdesk.close()
+
+    def preview(
+        self, requested_mode: RequestedMode = RequestedMode.AUTO, **changed: Any
+    ) -> SyncPreview:
+        """What one run would do; `changed` overrides settings for it."""
+        settings = self.settings.model_copy(update=changed)
+        with (
+            self.connected(settings) as warehouse,
+            closing(make_helpdesk(settings, self._runtime)) as helpdesk,
+        ):
+            return preview_sync(
+                helpdesk,
+                warehouse,
+                SyncRequest(requested_mode),
+                SyncPolicy.from_settings(settings),
+                run_id=uuid.uuid4().hex,
+            )
 
     def repair(
         self,

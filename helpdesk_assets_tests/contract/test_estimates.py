@@ -63,7 +63,8 @@ def test_stored_batch_is_estimated_by_one_statement(subject: Subject) -> None:
 def test_statement_over_absent_table_is_told(subject: Subject, table: str) -> None:
     batch = subject.batch(ticket("1"))
     subject.backend.drop_table(table)
-    found = {each.step: each for each in subject.warehouse.estimate(*batch, UNJUDGED)}
+    with subject.backend.connected(subject.settings) as warehouse:
+        found = {each.step: each for each in warehouse.estimate(*batch, UNJUDGED)}
     assert list(found) == WRITING
     assert found[table].bytes_processed is None
     assert found[table].unknown == f"the table {table} does not exist yet"

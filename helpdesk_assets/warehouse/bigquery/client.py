@@ -112,6 +112,9 @@ class BigQueryClient(JobApi):
             dry_run=True,
             use_query_cache=False,
         )
+        # Against what may be the client's defaults: the answer is wanted all the same, and now.
+        config.maximum_bytes_billed = None
+        config.priority = bigquery.QueryPriority.INTERACTIVE
         if self.location is None:
             self.get_dataset()  # outside US a table is only found with its location
         with self.translate_errors("asking what a statement would read"):

@@ -1,6 +1,6 @@
 """Builds the statement of one write by what the target's metadata says; sends none.
 
-Whoever writes and whoever asks beforehand what a write would read take the same statement from
+Whoever writes and who asks beforehand what a write would read take the same statement from
 here. Must not know what the rows mean.
 """
 
