@@ -20,6 +20,8 @@ from helpdesk_assets.warehouse.bigquery.upload_chunks import limit_upload_chunks
 from helpdesk_assets.warehouse.query import Parameter, Query
 from helpdesk_assets.warehouse.table_spec import JobUsage
 
+# google's client sends an unset limit as the text "None".
+NO_LIMIT = 1 << 60
 _DML_VERBS = ("MERGE", "INSERT", "UPDATE", "DELETE")
 
 
@@ -113,7 +115,7 @@ class BigQueryClient(JobApi):
             use_query_cache=False,
         )
         # Against what may be the client's defaults: the answer is wanted all the same, and now.
-        config.maximum_bytes_billed = None
+        config.maximum_bytes_billed = NO_LIMIT
         config.priority = bigquery.QueryPriority.INTERACTIVE
         if self.location is None:
             self.get_dataset()  # outside US a table is only found with its location

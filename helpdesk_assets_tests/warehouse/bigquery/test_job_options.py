@@ -11,7 +11,7 @@ from google.cloud import bigquery
 
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.settings import Settings, load_settings
-from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.bigquery.client import NO_LIMIT, BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets.warehouse.query import Query
 
@@ -77,7 +77,7 @@ def test_dry_run_is_asked_at_once_and_without_limit(
     (job,) = requests.jobs
     assert job["dryRun"] is True
     assert job["query"]["useQueryCache"] is False
-    assert job["query"]["maximumBytesBilled"] is None
+    assert job["query"]["maximumBytesBilled"] == str(NO_LIMIT)
     assert job["query"]["priority"] == "INTERACTIVE"
     assert job["reservation"] == RESERVATION
 
