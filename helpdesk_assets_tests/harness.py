@@ -183,6 +183,7 @@ class Harness:
         dry_run: bool = False,
         run_id: str | None = None,
         attempt: int = 0,
+        save_every: timedelta = CHECKPOINT_EVERY,
         **changed: Any,
     ) -> ReconcileReport:
         """One reconciliation; `changed` overrides settings for it."""
@@ -194,7 +195,9 @@ class Harness:
             return reconcile(
                 helpdesk,
                 warehouse,
-                ReconcilePolicy.from_settings(settings, dry_run=dry_run),
+                replace(
+                    ReconcilePolicy.from_settings(settings, dry_run=dry_run), save_every=save_every
+                ),
                 run_id=run_id or uuid.uuid4().hex,
                 attempt=attempt,
             )

@@ -19,6 +19,7 @@ from helpdesk_assets.model.estimates import StatementEstimate
 from helpdesk_assets.model.reconciliation import (
     DifferenceCount,
     DifferenceKind,
+    InventoryPart,
     InventorySnapshot,
     RowCounts,
 )
@@ -86,8 +87,32 @@ class ClosedRun:
 class InventoryStore(Protocol):
     """The snapshots of a reconciliation and the differences found in them."""
 
+    def unfinished(self) -> InventoryPart | None:
+        """Return where the last inventory was interrupted, None if nothing is kept of any."""
+        ...
+
+    def begin_parts(self, staging: str) -> None:
+        """Create the table of an inventory that is stored in parts."""
+        ...
+
+    def save_part(self, part: InventoryPart, entries: Spool) -> None:
+        """Store entries read since the last part, then where to go on from.
+
+        Raises:
+            BatchGone: the earlier parts are gone.
+        """
+        ...
+
     def store(self, snapshot: InventorySnapshot, entries: Spool) -> RowCounts:
-        """Store the snapshot's entries; return how many tickets it and the table have."""
+        """Store the snapshot's entries; return how many tickets it and the table have.
+
+        Args:
+            snapshot: the whole inventory.
+            entries: those of its entries that no part has stored.
+
+        Raises:
+            BatchGone: the parts are gone.
+        """
         ...
 
     def compare(self, snapshot: InventorySnapshot, cutoffs: Cutoffs) -> None:

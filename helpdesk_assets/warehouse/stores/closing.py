@@ -97,7 +97,7 @@ class RunCloser:
 
     def _drop_orphans(self) -> None:
         self._staging.drop_orphans(
-            BATCH_TTL, of_tables=tables.STAGED_TABLES, retained=self._state.stagings_in_use()
+            BATCH_TTL, of_tables=tables.STAGED_BY_SYNCS, retained=self._state.stagings_in_use()
         )
 
     def _log_if_due(self, manifest: Manifest, state: SyncState, attempt: int) -> None:
