@@ -15,9 +15,11 @@ from typing import Protocol
 from helpdesk_assets.extract.checkpoint import CheckpointStore
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest
+from helpdesk_assets.model.estimates import StatementEstimate
 from helpdesk_assets.model.reconciliation import (
     DifferenceCount,
     DifferenceKind,
+    InventoryPart,
     InventorySnapshot,
     RowCounts,
 )
@@ -86,8 +88,32 @@ class ClosedRun:
 class InventoryStore(Protocol):
     """The snapshots of a reconciliation and the differences found in them."""
 
+    def unfinished(self) -> InventoryPart | None:
+        """Return where the last inventory was interrupted, None if nothing is kept of any."""
+        ...
+
+    def begin_parts(self, staging: str) -> None:
+        """Create the table of an inventory that is stored in parts."""
+        ...
+
+    def save_part(self, part: InventoryPart, entries: Spool) -> None:
+        """Store entries read since the last part, then where to go on from.
+
+        Raises:
+            BatchGone: the earlier parts are gone.
+        """
+        ...
+
     def store(self, snapshot: InventorySnapshot, entries: Spool) -> RowCounts:
-        """Store the snapshot's entries; return how many tickets it and the table have."""
+        """Store the snapshot's entries; return how many tickets it and the table have.
+
+        Args:
+            snapshot: the whole inventory.
+            entries: those of its entries that no part has stored.
+
+        Raises:
+            BatchGone: the parts are gone.
+        """
         ...
 
     def compare(self, snapshot: InventorySnapshot, cutoffs: Cutoffs) -> None:
@@ -196,6 +222,18 @@ class Warehouse(Protocol):
 
     def checkpoint_store(self, run_id: str) -> CheckpointStore:
         """Return where that run saves its checkpoints."""
+        ...
+
+    def estimate(
+        self, manifest: Manifest, spool: Spool, webhooks: WebhookPolicy
+    ) -> tuple[StatementEstimate, ...]:
+        """Return what the statements of a run would read, in their order; writes nothing.
+
+        Args:
+            manifest: the batch, of which nothing is stored yet.
+            spool: its rows, as far as they are known.
+            webhooks: what is expected of webhooks.
+        """
         ...
 
     def merge_changes(self, manifest: Manifest, spool: Spool) -> MergeReport:

@@ -20,6 +20,8 @@ from helpdesk_assets.warehouse.bigquery.upload_chunks import limit_upload_chunks
 from helpdesk_assets.warehouse.query import Parameter, Query
 from helpdesk_assets.warehouse.table_spec import JobUsage
 
+# google's client sends an unset limit as the text "None".
+NO_LIMIT = 1 << 60
 _DML_VERBS = ("MERGE", "INSERT", "UPDATE", "DELETE")
 
 
@@ -99,6 +101,34 @@ class BigQueryClient(JobApi):
         name = JobName(run_id, step)
         job = self.run_job(start, name, content, look_first=is_change and attempt > 0)
         return self._to_result(job)
+
+    def estimate(self, query: Query) -> int:
+        """Return how many bytes a statement would process. It does not run, and costs nothing.
+
+        Raises:
+            HelpdeskAssetsError: BigQuery refused the statement, or kept failing.
+        """
+        config = bigquery.QueryJobConfig(
+            query_parameters=[to_google(parameter) for parameter in query.parameters],
+            use_legacy_sql=False,
+            dry_run=True,
+            use_query_cache=False,
+        )
+        # Against what may be the client's defaults: the answer is wanted all the same, and now.
+        config.maximum_bytes_billed = NO_LIMIT
+        config.priority = bigquery.QueryPriority.INTERACTIVE
+        if self.location is None:
+            self.get_dataset()  # outside US a table is only found with its location
+        with self.translate_errors("asking what a statement would read"):
+            job = self._client.query(
+                query.sql,
+                job_config=config,
+                location=self.location,
+                retry=self._retry(),
+                timeout=self._deadlines.request,
+                job_retry=None,
+            )
+            return int(job.total_bytes_processed or 0)
 
     def load(
         self,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest
+from helpdesk_assets.model.estimates import StatementEstimate
 from helpdesk_assets.model.judging import Judging
 from helpdesk_assets.model.lease import LeaseRecord, Predecessor
 from helpdesk_assets.model.run_history import known_runs
@@ -33,6 +34,7 @@ from helpdesk_assets.warehouse.statements import batch
 from helpdesk_assets.warehouse.statements.batch_counts import batch_counts_query
 from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
 from helpdesk_assets.warehouse.stores.closing import RunCloser
+from helpdesk_assets.warehouse.stores.estimates import RunEstimator
 from helpdesk_assets.warehouse.stores.inventories import InventoryTables
 from helpdesk_assets.warehouse.stores.lease_table import LeaseTable
 from helpdesk_assets.warehouse.stores.lease_waiting import Clocks
@@ -93,6 +95,9 @@ class SyncTables(WebhookInbox):
             LeaseTable(client), sync_name=sync_name, fence_off=self._fence_off, clocks=clocks
         )
         self._closer = RunCloser(client, self._state, self._runs, self.requests, self._writer)
+        self._estimator = RunEstimator(
+            client, self._state, self._runs, self.requests, self._writer, sync_name=sync_name
+        )
         self.small_batch_bytes = small_batch_bytes
 
     @classmethod
@@ -240,6 +245,12 @@ class SyncTables(WebhookInbox):
     def _write(self, spec: TableSpec, request: MergeRequest, manifest: Manifest) -> MergeReport:
         self._lease.check()
         return request.write(self._writer, spec, run_id=manifest.run_id)
+
+    def estimate(
+        self, manifest: Manifest, spool: Spool, webhooks: WebhookPolicy
+    ) -> tuple[StatementEstimate, ...]:
+        """Return what the statements of a run would read; sends none of them."""
+        return self._estimator.estimate(manifest, spool, webhooks)
 
     def commit_run(
         self, manifest: Manifest, webhooks: WebhookPolicy, *, attempt: int = 0
