@@ -11,8 +11,6 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
-from google.cloud import bigquery
-
 from helpdesk_assets.errors import BatchGone, WarehouseUnavailable
 from helpdesk_assets.naming import TIMESTAMP_FORMAT
 from helpdesk_assets.spool import Spool
@@ -132,6 +130,8 @@ class Staging:
         self._warehouse.load(spool.stream(), name, fields(columns), run_id=run_id, step=step)
 
     def _create(self, name: str, columns: Sequence[Column], ttl: timedelta) -> None:
+        from google.cloud import bigquery
+
         table = bigquery.Table(self._warehouse.dataset.table_id(name), fields(columns))
         table.expires = self._now() + ttl
         table.labels = {"app": "helpdesk-assets"}
