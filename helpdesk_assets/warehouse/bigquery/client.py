@@ -9,9 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Any
-
-from google.cloud import bigquery
+from typing import IO, TYPE_CHECKING, Any
 
 from helpdesk_assets.warehouse.bigquery.job_ids import JobName, label
 from helpdesk_assets.warehouse.bigquery.jobs import JobApi
@@ -19,6 +17,9 @@ from helpdesk_assets.warehouse.bigquery.one_job import ONCE
 from helpdesk_assets.warehouse.bigquery.upload_chunks import limit_upload_chunks
 from helpdesk_assets.warehouse.query import Parameter, Query
 from helpdesk_assets.warehouse.table_spec import JobUsage
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
 
 # google's client sends an unset limit as the text "None".
 NO_LIMIT = 1 << 60
@@ -73,6 +74,8 @@ class BigQueryClient(JobApi):
         Raises:
             HelpdeskAssetsError: BigQuery refused, or kept failing.
         """
+        from google.cloud import bigquery
+
         config = bigquery.QueryJobConfig(
             query_parameters=[to_google(parameter) for parameter in query.parameters],
             labels=self._labels(run_id, step, labels),
@@ -108,6 +111,8 @@ class BigQueryClient(JobApi):
         Raises:
             HelpdeskAssetsError: BigQuery refused the statement, or kept failing.
         """
+        from google.cloud import bigquery
+
         config = bigquery.QueryJobConfig(
             query_parameters=[to_google(parameter) for parameter in query.parameters],
             use_legacy_sql=False,
@@ -156,6 +161,8 @@ class BigQueryClient(JobApi):
         Raises:
             HelpdeskAssetsError: BigQuery refused, or kept failing.
         """
+        from google.cloud import bigquery
+
         config = bigquery.LoadJobConfig(
             schema=list(schema),
             source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
@@ -232,6 +239,8 @@ def to_google(
     parameter: Parameter,
 ) -> bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter:
     """Convert a parameter for google's client."""
+    from google.cloud import bigquery
+
     name, kind, value = parameter.name, str(parameter.type), parameter.value
     if isinstance(value, tuple):
         return bigquery.ArrayQueryParameter(name, kind, list(value))

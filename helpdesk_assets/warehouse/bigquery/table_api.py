@@ -11,17 +11,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.api_core import exceptions as google
 from google.api_core.retry import Retry
-from google.cloud import bigquery
 
 from helpdesk_assets.errors import WarehouseRefused
 from helpdesk_assets.warehouse.bigquery.error_kinds import is_answer_lost
 from helpdesk_assets.warehouse.bigquery.errors import CLIENT_ERRORS, Target, to_error
 from helpdesk_assets.warehouse.query import Dataset
 from helpdesk_assets.warehouse.table_spec import TableFacts
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +268,8 @@ class TableApi:
         """
         if self.get_dataset() is not None:
             return
+        from google.cloud import bigquery
+
         wanted = bigquery.Dataset(self._dataset_id)
         if self.location is not None:  # an explicit null is an internal error to bqemulator
             wanted.location = self.location
@@ -313,6 +317,8 @@ class TableApi:
             raise to_error(error, action, self.target) from error
 
     def _retry(self) -> Retry:
+        from google.cloud import bigquery
+
         # Every call here may be made twice. google's own predicate misses a 504 without a reason.
         return bigquery.DEFAULT_RETRY.with_predicate(is_answer_lost).with_timeout(
             self._deadlines.call

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-
-from google.cloud import bigquery
+from typing import TYPE_CHECKING
 
 from helpdesk_assets.errors import SchemaMismatch, WarehouseUnavailable
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
@@ -17,6 +16,9 @@ from helpdesk_assets.warehouse.merge import lifetimes
 from helpdesk_assets.warehouse.merge.column_names import check_names
 from helpdesk_assets.warehouse.query import Query, quote
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType, TableSpec
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
 
 # How often columns are added when others change the table at the same moment.
 SCHEMA_TRIES = 5
@@ -121,6 +123,8 @@ class Schema:
         Raises:
             SchemaMismatch: a table has this name.
         """
+        from google.cloud import bigquery
+
         view = bigquery.Table(self._warehouse.dataset.table_id(name))
         view.view_query = sql
         view.description = description
@@ -155,6 +159,8 @@ class Schema:
         return found
 
     def _table_definition(self, spec: TableSpec, columns: Sequence[Column]) -> bigquery.Table:
+        from google.cloud import bigquery
+
         table = bigquery.Table(self._warehouse.dataset.table_id(spec.name), fields(columns))
         if spec.partition_by is not None:
             table.time_partitioning = bigquery.TimePartitioning(
@@ -240,6 +246,8 @@ def fields(columns: Iterable[Column]) -> list[bigquery.SchemaField]:
 
     All are NULLABLE: BigQuery adds no other kind, and the MERGE checks the keys.
     """
+    from google.cloud import bigquery
+
     return [
         bigquery.SchemaField(column.name, str(column.type), description=column.description)
         for column in columns

@@ -11,8 +11,6 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
-from google.cloud import bigquery
-
 from helpdesk_assets.errors import BatchGone, WarehouseUnavailable
 from helpdesk_assets.naming import TIMESTAMP_FORMAT
 from helpdesk_assets.spool import Spool
@@ -148,6 +146,8 @@ class Staging:
         )
 
     def _create(self, name: str, columns: Sequence[Column], ttl: timedelta) -> None:
+        from google.cloud import bigquery
+
         table = bigquery.Table(self._warehouse.dataset.table_id(name), fields(columns))
         table.expires = self._now() + ttl
         table.labels = {"app": "helpdesk-assets"}
