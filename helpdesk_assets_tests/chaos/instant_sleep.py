@@ -11,6 +11,11 @@ from google.api_core.retry import retry_base, retry_unary
 from google.resumable_media.requests import _request_helpers
 
 from helpdesk_assets.warehouse.bigquery.connection import WarehouseRuntime
+from helpdesk_assets.warehouse.stores.lease_waiting import Clocks
+
+
+# A writer that waits for another one looks again after so many real seconds at most.
+LONGEST_PAUSE = 0.05
 
 
 class FakeTime:
@@ -32,6 +37,14 @@ def quick_runtime() -> WarehouseRuntime:
     """Waits of our own client that take no time."""
     quick = FakeTime()
     return WarehouseRuntime(sleep=quick.sleep, monotonic=quick.monotonic, rng=lambda: 0.5)
+
+
+def quick_waits() -> Clocks:
+    """Short pauses for who waits for a lease.
+
+    Time is the real one: a holder is alive however often others look.
+    """
+    return Clocks(sleep=lambda seconds: time.sleep(min(seconds, LONGEST_PAUSE)))
 
 
 @contextmanager

@@ -39,6 +39,7 @@ from helpdesk_assets_tests.chaos.interference import Interference
 from helpdesk_assets_tests.chaos.invariants import Invariants
 from helpdesk_assets_tests.chaos.killable_run import (
     KillableRun,
+    drain_once,
     open_run,
     run_once,
     run_until_killed,
@@ -139,6 +140,10 @@ class Scenario:
         self.checks = Invariants(self.harness, self.expected_ledger, self.interference, self.counts)
         if self.kind.by_events:
             self._webhook_client = opened.enter_context(
+                WebhookClient(self.settings, lambda: self.simulator.clock().now)
+            )
+            # Another one, which a load balancer might ask as well.
+            self._second_client = opened.enter_context(
                 WebhookClient(self.settings, lambda: self.simulator.clock().now)
             )
             # From the first webhook on, the ledger expects webhooks.
@@ -287,8 +292,13 @@ class Scenario:
             self.harness.deliver(
                 webhook.ticket for webhook in pending if webhook.ticket is not None
             )
+        self._record_delivered(pending)
+
+    def _record_delivered(self, pending: Sequence[PendingWebhook]) -> None:
         at = self.simulator.clock().now
         known = self._known()
+        if self.kind.by_events:
+            self.checks.acknowledged.update(webhook.event["id"] for webhook in pending)
         for webhook in pending:
             # A deletion of a ticket that the table never had is answered, and is merged by nobody.
             if webhook.is_deletion and webhook.ticket_id not in known:
@@ -346,10 +356,40 @@ class Scenario:
             self._record_success(report)
         return report
 
-    def write_at_once(self, others: Callable[[], object]) -> None:
-        """Run beside another writer; either may be refused, and then says so."""
+    def drain(self, *, everything: bool = True, fails: bool = False) -> None:
+        """Merge the webhooks that wait; all that were answered must be in the table then."""
+        self.counts["drains"] += 1
+        order = self._next_order()
+        report = self._attempt(
+            fails or self.interference.is_open,
+            lambda: drain_once(self.settings, self._runtime, everything=everything),
+        )
+        if report is None or report.error is not None:
+            assert fails or self.interference.is_open, f"promise 6: nothing failed: {report}"
+        elif everything:
+            self.checks.check_after_drain(before=order)
+
+    def receive_at_once(self) -> None:
+        """Two receivers get the webhooks in flight, each all of them, while a run works."""
+        pending, self.pending = self.pending, []
+        if not (pending and self.kind.by_events):
+            return
+        self.environment.proxy.clear()
+        statuses: list[int] = []
+
+        def post(client: WebhookClient) -> None:
+            statuses.extend(client.post([webhook.event for webhook in pending]))
+
+        self.write_at_once(
+            lambda: post(self._webhook_client), lambda: post(self._second_client)
+        )
+        assert set(statuses) == {200}, f"nothing was in the way, and the answers {statuses}"
+        self._record_delivered(pending)
+
+    def write_at_once(self, *others: Callable[[], object]) -> None:
+        """Run beside other writers; any may be refused, and then says so."""
         self.counts["runs at once"] += 1
-        works = [lambda: self.run(fails=True), others]
+        works = [lambda: self.run(fails=True), *others]
         for error in run_at_once(self.environment.clock, works):
             if error is not None and not isinstance(error, HelpdeskAssetsError):
                 raise error
@@ -414,8 +454,9 @@ class Scenario:
         call: int | None = None,
         moment: str = "before",
         jobs: bool = False,
+        is_drain: bool = False,
     ) -> None:
-        """Run in a separate process that is killed.
+        """Run, or drain, in a separate process that is killed.
 
         The process dies after a phase, or before or after its n-th call of the warehouse, or after
         the n-th call that starts a job. If it never gets there, it ends like any run.
@@ -427,6 +468,7 @@ class Scenario:
             ALWAYS if self.kind.checkpoints else CHECKPOINT_EVERY,
             phase,
             self.environment.guards,
+            is_drain,
         )
         process = self.environment.forks.Process(target=run_until_killed, args=(order,))
         is_named = threading.Event()
