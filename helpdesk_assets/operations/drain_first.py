@@ -38,9 +38,7 @@ def drain_first(
         UserError: a person has to change something, which would stop the sync as well.
     """
     try:
-        report = drain(
-            helpdesk, warehouse, run_id=run_id, everything=True, policy=policy, now=now
-        )
+        report = drain(helpdesk, warehouse, run_id=run_id, everything=True, policy=policy, now=now)
     except FirstSyncNeeded as error:
         log.info("%s", error)
     except RetryableError as error:

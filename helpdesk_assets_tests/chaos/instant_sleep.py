@@ -12,10 +12,10 @@ from google.resumable_media.requests import _request_helpers
 
 from helpdesk_assets.warehouse.bigquery.connection import WarehouseRuntime
 from helpdesk_assets.warehouse.stores.lease_waiting import Clocks
+from helpdesk_assets_tests.service_proxy.clocks import JumpingClock
 
-
-# A writer that waits for another one looks again after so many real seconds at most.
-LONGEST_PAUSE = 0.05
+# A writer that waits for another one looks again after so many real seconds.
+PAUSE = 0.01
 
 
 class FakeTime:
@@ -39,12 +39,21 @@ def quick_runtime() -> WarehouseRuntime:
     return WarehouseRuntime(sleep=quick.sleep, monotonic=quick.monotonic, rng=lambda: 0.5)
 
 
-def quick_waits() -> Clocks:
+def quick_waits(clock: JumpingClock | None = None) -> Clocks:
     """Short pauses for who waits for a lease.
 
     Time is the real one: a holder is alive however often others look.
+
+    Args:
+        clock: the service's, which goes on while everybody waits.
     """
-    return Clocks(sleep=lambda seconds: time.sleep(min(seconds, LONGEST_PAUSE)))
+
+    def sleep(seconds: float) -> None:
+        if clock is not None:
+            clock.hang(clock.now() + seconds)
+        time.sleep(PAUSE)
+
+    return Clocks(sleep=sleep)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets_tests.chaos import guards
 from helpdesk_assets_tests.chaos.instant_sleep import instant_sleep, quick_runtime, quick_waits
+from helpdesk_assets_tests.service_proxy.clocks import JumpingClock
 
 FAILED, ALIVE = 3, 0
 
@@ -49,15 +50,23 @@ class KillableRun:
 
 
 @contextmanager
-def open_run(settings: Settings, runtime: Runtime) -> Iterator[tuple[Helpdesk, SyncTables]]:
-    """Open a run's dependencies as the command line does; waits for the warehouse are instant."""
+def open_run(
+    settings: Settings, runtime: Runtime, clock: JumpingClock | None = None
+) -> Iterator[tuple[Helpdesk, SyncTables]]:
+    """Open a run's dependencies as the command line does; waits for the warehouse are instant.
+
+    Args:
+        settings: as for users.
+        runtime: the helpdesk's time.
+        clock: the service's, where several write at once.
+    """
     with (
         closing(connect(settings, **quick_runtime())) as warehouse,
         closing(make_helpdesk(settings, runtime)) as helpdesk,
     ):
         yield (
             helpdesk,
-            SyncTables.from_settings(warehouse, settings, clocks=quick_waits()),
+            SyncTables.from_settings(warehouse, settings, clocks=quick_waits(clock)),
         )
 
 
@@ -67,9 +76,10 @@ def run_once(
     runtime: Runtime,
     *,
     checkpoint_every: timedelta,
+    clock: JumpingClock | None = None,
     on_phase: Callable[[str], None] = lambda _: None,
 ) -> SyncReport:
-    with open_run(settings, runtime) as (helpdesk, sync_tables):
+    with open_run(settings, runtime, clock) as (helpdesk, sync_tables):
         return sync.run_sync(
             helpdesk,
             sync_tables,
@@ -81,9 +91,11 @@ def run_once(
         )
 
 
-def drain_once(settings: Settings, runtime: Runtime, *, everything: bool) -> DrainReport:
+def drain_once(
+    settings: Settings, runtime: Runtime, clock: JumpingClock | None = None, *, everything: bool
+) -> DrainReport:
     """Merge the webhooks that wait."""
-    with open_run(settings, runtime) as (helpdesk, sync_tables):
+    with open_run(settings, runtime, clock) as (helpdesk, sync_tables):
         return drain(
             helpdesk,
             sync_tables,

@@ -11,7 +11,7 @@ import signal
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -30,8 +30,10 @@ from helpdesk_assets.operations.backfill import backfill
 from helpdesk_assets.operations.reconcile import ReconcilePolicy, reconcile
 from helpdesk_assets.operations.repair import repair_tickets
 from helpdesk_assets.operations.sync import SyncPolicy, SyncReport
+from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
+from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets_tests.backends import BigQueryBackend
 from helpdesk_assets_tests.chaos.environment import Environment
 from helpdesk_assets_tests.chaos.expected_ledger import DeliveredWebhook, ExpectedLedger, RunSpan
@@ -244,7 +246,7 @@ class Scenario:
             return
         self.counts["other hands: re-execution"] += 1
         manifest = self.manifests[-1 - back % len(self.manifests)]
-        with self._record_run(), open_run(self.settings, self._runtime) as (_, sync_tables):
+        with self._record_run(), self._open_run() as (_, sync_tables):
             webhooks = self.settings.webhooks
 
             def steps() -> tuple[RunCounts, SyncState | None]:
@@ -349,6 +351,7 @@ class Scenario:
                     SyncRequest(requested_mode, since, until),
                     self._runtime,
                     checkpoint_every=checkpoint_every,
+                    clock=self.environment.clock,
                     on_phase=on_phase,
                 ),
             )
@@ -362,7 +365,9 @@ class Scenario:
         order = self._next_order()
         report = self._attempt(
             fails or self.interference.is_open,
-            lambda: drain_once(self.settings, self._runtime, everything=everything),
+            lambda: drain_once(
+                self.settings, self._runtime, self.environment.clock, everything=everything
+            ),
         )
         if report is None or report.error is not None:
             assert fails or self.interference.is_open, f"promise 6: nothing failed: {report}"
@@ -380,9 +385,7 @@ class Scenario:
         def post(client: WebhookClient) -> None:
             statuses.extend(client.post([webhook.event for webhook in pending]))
 
-        self.write_at_once(
-            lambda: post(self._webhook_client), lambda: post(self._second_client)
-        )
+        self.write_at_once(lambda: post(self._webhook_client), lambda: post(self._second_client))
         assert set(statuses) == {200}, f"nothing was in the way, and the answers {statuses}"
         self._record_delivered(pending)
 
@@ -397,7 +400,7 @@ class Scenario:
     def repair(self, ids: Sequence[str]) -> None:
         """Repair tickets by id, as a person does who suspects they are wrong."""
         self.counts["repairs"] += 1
-        with self._record_run(), open_run(self.settings, self._runtime) as (helpdesk, sync_tables):
+        with self._record_run(), self._open_run() as (helpdesk, sync_tables):
             repair_tickets(
                 helpdesk,
                 sync_tables,
@@ -409,7 +412,7 @@ class Scenario:
     def reconcile(self, *, fails: bool = False) -> None:
         """Reconcile: removed tickets may be marked as deleted, live ones must not."""
         self.counts["reconciliations"] += 1
-        with self._record_run(), open_run(self.settings, self._runtime) as (helpdesk, sync_tables):
+        with self._record_run(), self._open_run() as (helpdesk, sync_tables):
             has_begun = self.expected_ledger.loaded_until is not None
             self._attempt(
                 fails or not has_begun,
@@ -426,7 +429,7 @@ class Scenario:
     def backfill(self, back: timedelta) -> None:
         self.counts["backfills"] += 1
         now = self.simulator.clock().now
-        with self._record_run(), open_run(self.settings, self._runtime) as (helpdesk, sync_tables):
+        with self._record_run(), self._open_run() as (helpdesk, sync_tables):
             backfill(
                 helpdesk,
                 sync_tables,
@@ -435,6 +438,9 @@ class Scenario:
                 SyncPolicy.from_settings(self.settings),
                 run_id=uuid.uuid4().hex,
             )
+
+    def _open_run(self) -> AbstractContextManager[tuple[Helpdesk, SyncTables]]:
+        return open_run(self.settings, self._runtime, self.environment.clock)
 
     def _attempt(self, fails: bool, work: Callable[[], T]) -> T | None:
         try:

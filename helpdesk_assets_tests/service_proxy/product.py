@@ -136,8 +136,9 @@ class Product:
             closing(connect(self.settings, sleep=sleep, rng=lambda: 0.5)) as warehouse,
             closing(make_helpdesk(self.settings, runtime)) as helpdesk,
         ):
-            yield helpdesk, SyncTables.from_settings(
-                warehouse, self.settings, clocks=quick_waits()
+            yield (
+                helpdesk,
+                SyncTables.from_settings(warehouse, self.settings, clocks=quick_waits(self.clock)),
             )
 
 
