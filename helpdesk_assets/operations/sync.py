@@ -189,6 +189,7 @@ def run_sync(
     purpose: str = "sync",
     on_page: Callable[[Progress], None] = lambda _: None,
     on_phase: Callable[[str], None] = lambda _: None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
     monotonic: Callable[[], float] = time.monotonic,
 ) -> SyncReport:
     """Run one sync from fetch to commit.
@@ -202,6 +203,7 @@ def run_sync(
         purpose: what it is for those who wait for it.
         on_page: called after every page.
         on_phase: called with `fetch`, `store`, `missed`, `merge` and `close` as each is done.
+        now: this machine's clock, for the webhooks that wait.
         monotonic: seconds, for the report.
 
     Raises:
@@ -218,7 +220,7 @@ def run_sync(
         seconds[phase], mark = monotonic() - mark, monotonic()
         on_phase(phase)
 
-    drain_first(helpdesk, warehouse, policy.drains, run_id=run_id)
+    drain_first(helpdesk, warehouse, policy.drains, run_id=run_id, now=now)
     seconds["drain"], mark = monotonic() - mark, monotonic()
     with Spool(warehouse.small_batch_bytes) as spool:
         batch = fetch_batch(

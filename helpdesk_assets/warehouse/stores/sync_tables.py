@@ -101,14 +101,17 @@ class SyncTables(WebhookInbox):
         self.small_batch_bytes = small_batch_bytes
 
     @classmethod
-    def from_settings(cls, client: BigQueryClient, settings: Settings) -> SyncTables:
-        """Bind the tables as the settings say."""
+    def from_settings(
+        cls, client: BigQueryClient, settings: Settings, *, clocks: Clocks | None = None
+    ) -> SyncTables:
+        """Bind the tables as the settings say; `clocks` are time and chance, for the lease."""
         return cls(
             client,
             sync_name=settings.sync_name,
             small_batch_bytes=settings.bigquery_small_batch_bytes,
             history_days=settings.history_days,
             listing_delay=settings.listing_delay,
+            clocks=clocks,
             open_appender=partial(open_appender, settings, client, deadline=APPEND_SECONDS),
         )
 
