@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -52,7 +52,11 @@ TROUBLES = (
     "lost", "put back", "other account", "old batch", "unseen", "in the trash", "doubled", "held",
     "clocks", "two writers", "drain killed", "drain beside",
 )  # fmt: skip
-LEDGERS = {("missed",): (False,), ("drain killed",): (True,), ("drain beside",): (True,)}
+LEDGERS: Mapping[tuple[str, ...], tuple[bool, ...]] = {
+    ("missed",): (False,),
+    ("drain killed",): (True,),
+    ("drain beside",): (True,),
+}
 which = st.lists(st.integers(0, 7), min_size=1, max_size=4)
 asks = st.sampled_from((RequestedMode.AUTO, RequestedMode.AUTO, RequestedMode.FULL))
 waits = st.sampled_from(WAITS)

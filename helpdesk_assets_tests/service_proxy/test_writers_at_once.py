@@ -118,6 +118,10 @@ def test_two_receivers_beside_a_sync_double_nothing(product: Product) -> None:
     """A vendor that gets no answer posts again, and the other receiver may get it."""
     product.sync()
     made = told_tickets(product, heard=False)
-    works = [product.sync, lambda: product.receive(made), lambda: product.receive(made)]
+    works: list[Callable[[], object]] = [
+        product.sync,
+        lambda: product.receive(made),
+        lambda: product.receive(made),
+    ]
     assert_whole(product, run_at_once(product.clock, works))
     assert product.drain().waiting == 0

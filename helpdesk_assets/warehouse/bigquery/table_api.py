@@ -234,7 +234,7 @@ class TableApi:
         self._tables.pop(table.table_id, None)
         with self.translate_errors(f"{action} {table.table_id}"):
             self._client.update_table(
-                bigquery.Table.from_api_repr(body),
+                type(table).from_api_repr(body),
                 list(names),
                 retry=self._retry(),
                 timeout=self._deadlines.request,
