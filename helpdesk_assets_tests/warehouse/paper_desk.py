@@ -36,6 +36,7 @@ from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest
 from helpdesk_assets.warehouse.stores.run_log import newest_runs
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets.warehouse.table_spec import ColumnType, JobUsage, TableSpec
+from helpdesk_assets.warehouse.webhook_tables import EVENT_DAYS
 from helpdesk_assets_tests.batches import NOON, SMALL
 from helpdesk_assets_tests.warehouse.billed_bytes import Bill, PriceList, TableOnPaper
 
@@ -88,7 +89,7 @@ def desk(
         tables.TICKET_INVENTORY: {day(7 * ago): float(tickets) for ago in range(SWEEPS)},
         tables.INVENTORY_DIFFERENCES: {month(ago): 200.0 for ago in range(12)},
         **{
-            spec: {day(ago): events_a_day for ago in range(tables.EVENT_DAYS)}
+            spec: {day(ago): events_a_day for ago in range(EVENT_DAYS)}
             for spec in (tables.WEBHOOK_EVENTS, tables.WEBHOOK_OUTCOMES)
         },
     }

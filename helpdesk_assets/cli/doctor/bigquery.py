@@ -27,7 +27,7 @@ from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
-from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
+from helpdesk_assets.warehouse.bigquery.deadlines import Deadlines
 from helpdesk_assets.warehouse.merge.schema import Schema, missing_columns
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements import history_view

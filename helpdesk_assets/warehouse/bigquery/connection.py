@@ -13,8 +13,8 @@ from google.cloud import bigquery
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.access import client_options, credentials, storage_address
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.bigquery.deadlines import Deadlines
 from helpdesk_assets.warehouse.bigquery.job_options import load_defaults, query_defaults
-from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
 from helpdesk_assets.warehouse.query import Dataset
 
 if TYPE_CHECKING:
