@@ -7,9 +7,13 @@ from datetime import datetime
 from helpdesk_assets.model.judging import Judging
 from helpdesk_assets.model.run_history import known_runs
 from helpdesk_assets.model.state import RunRecord
+from helpdesk_assets.model.webhook_events import WaitingEvents
 from helpdesk_assets.model.webhooks import WebhookDay, WebhookPolicy
+from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.merge.schema import Schema
 from helpdesk_assets.warehouse.statements import batch
+from helpdesk_assets.warehouse.statements.pending_events import count_pending
 from helpdesk_assets.warehouse.stores.merge_requests import MergeRequests
 from helpdesk_assets.warehouse.stores.run_log import RunLog
 from helpdesk_assets.warehouse.stores.state import StateTable
@@ -54,3 +58,10 @@ class SyncReports:
     ) -> tuple[WebhookDay, ...]:
         """Return how webhooks did on each day since then; empty if nothing is judged."""
         return read_days(self._client, self._state.read(), since, judging, run_id=run_id)
+
+    def waiting_events(self, since: datetime) -> WaitingEvents:
+        """Count the events since then that nobody has merged. Makes no table."""
+        has_outcomes = Schema(self._client).exists(tables.WEBHOOK_OUTCOMES)
+        query = count_pending(self._client.dataset, since, has_outcomes=has_outcomes)
+        row = next(self._client.run(query, run_id="status", step="waiting").rows)
+        return WaitingEvents(int(row["events"]), row["oldest"])
