@@ -1,4 +1,4 @@
-"""Every command with its options and its help. The bodies are in the other modules.
+"""The commands with their options and their help. The bodies are in the other modules.
 
 A command imports its body when it runs. Imports at the top of this module slow down `--help`.
 """
@@ -6,19 +6,14 @@ A command imports its body when it runs. Imports at the top of this module slow 
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
 import click
 
+from helpdesk_assets.cli.local_commands import demo, simulate, warehouse
 from helpdesk_assets.cli.root import Root, verbose_option
 from helpdesk_assets.cli.times import parse_ids, parse_time
-from helpdesk_assets.providers.registry import PROVIDERS
 
-SIMULATOR_PORT = 8420
-WAREHOUSE_PORT = 9050
 WEBHOOKS_PORT = 8430
-TICKETS: dict[str, Any] = {"default": 5000, "show_default": True, "help": "Number of tickets."}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON only.")
 
@@ -235,99 +230,6 @@ def drain(watch: bool, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-@root.command(cls=click.Command)
-@click.option("--port", type=click.IntRange(0, 65535), default=SIMULATOR_PORT, show_default=True)
-@click.option("--tickets", type=click.IntRange(min=1), **TICKETS)
-@click.option("--seed", type=int, default=1, show_default=True, help="Same seed, same tickets.")
-@click.option(
-    "--start",
-    metavar="TIME",
-    callback=parse_time,
-    help="Initial time of its clock; the current time if left out.",
-)
-@click.option(
-    "--history-until",
-    metavar="TIME",
-    callback=parse_time,
-    help="End of the tickets' generated history. The same time gives the same history.",
-)
-@click.option(
-    "--dialect",
-    type=click.Choice(PROVIDERS),
-    default="rest",
-    show_default=True,
-    help="The provider whose API it offers.",
-)
-@click.option(
-    "--webhooks-to", metavar="URL", help="Send a signed webhook for each change to this URL."
-)
-@click.option(
-    "--webhooks-secret",
-    envvar="WEBHOOK_SECRETS",
-    show_envvar=True,
-    default="",
-    help="Secrets; the first one signs.",
-)
-@click.option(
-    "--journal",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Keep changes of tickets in this file, and begin with those in it.",
-)
-@verbose_option
-def simulate(
-    port: int,
-    tickets: int,
-    seed: int,
-    start: datetime | None,
-    history_until: datetime | None,
-    dialect: str,
-    webhooks_to: str | None,
-    webhooks_secret: str,
-    journal: Path | None,
-) -> None:
-    """Run the simulated helpdesk in the foreground."""
-    from helpdesk_assets.cli.local import serve_helpdesk
-
-    serve_helpdesk(
-        port=port,
-        tickets=tickets,
-        seed=seed,
-        start=start,
-        history_until=history_until,
-        dialect=dialect,
-        webhooks_to=webhooks_to,
-        webhooks_secret=webhooks_secret,
-        journal=journal,
-    )
-
-
-@root.command(cls=click.Command)
-@click.option("--port", type=click.IntRange(0, 65535), default=WAREHOUSE_PORT, show_default=True)
-@click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(".local/warehouse"),
-    show_default=True,
-    help="Where to keep its tables.",
-)
-@verbose_option
-def warehouse(port: int, data_dir: Path) -> None:
-    """Run the local BigQuery in the foreground."""
-    from helpdesk_assets.cli.local import serve_warehouse
-
-    serve_warehouse(port=port, data_dir=data_dir)
-
-
-@root.command(cls=click.Command)
-@click.option("--tickets", type=click.IntRange(min=100), **TICKETS)
-@verbose_option
-def demo(tickets: int) -> None:
-    """Lose webhooks on this machine, and watch the sync find them."""
-    from helpdesk_assets.cli.local import start_demo
-
-    start_demo(tickets=tickets)
-
-
 @root.group()
 def alerts() -> None:
     """Notify people of failed checks and runs (ALERT_URLS)."""
@@ -341,3 +243,7 @@ def test() -> None:
 
     if not send_sample():
         raise click.exceptions.Exit(1)
+
+
+for command in (simulate, warehouse, demo):
+    root.add_command(command)

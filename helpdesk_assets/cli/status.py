@@ -10,10 +10,12 @@ from typing import Any
 import click
 
 from helpdesk_assets.cli.connections import open_tables
+from helpdesk_assets.cli.waiting import read_waiting
 from helpdesk_assets.formatting import format_age, format_iso, format_time
 from helpdesk_assets.model.lease import LeaseRecord
 from helpdesk_assets.model.run_history import known_runs
 from helpdesk_assets.model.state import Checkpoint, RunRecord, SyncState
+from helpdesk_assets.model.webhook_events import WaitingEvents
 from helpdesk_assets.model.webhooks import JudgedBy, WebhookCounts
 from helpdesk_assets.operations.ground import full_load_reason
 from helpdesk_assets.settings import Settings, load_settings
@@ -28,6 +30,7 @@ class Status:
 
     `ground_reason` is what is wrong with the tables; the next run reads everything then.
     `writer` is who writes tickets just now; nobody if None.
+    `waiting`: the webhooks that a drain has to merge, None without a receiver.
     `missed`: how many missed updates were recorded lately, None if nothing is known of webhooks.
     """
 
@@ -37,6 +40,7 @@ class Status:
     now: datetime
     ground_reason: str | None = None
     writer: LeaseRecord | None = None
+    waiting: WaitingEvents | None = None
 
     @property
     def runs(self) -> tuple[RunRecord, ...]:
@@ -56,21 +60,25 @@ def show_status(*, as_json: bool) -> None:
             f"{settings.bigquery_project}.{settings.bigquery_dataset}. "
             "Run `helpdesk-assets sync`; the first run reads every ticket."
         )
+        if status.waiting and status.waiting.count:
+            click.echo(f"Waiting for it: {status.waiting.describe(status.now)}.")
     else:
         _print(status, status.state)
 
 
 def read_status(settings: Settings) -> Status:
     """Read the status from the warehouse."""
+    now = datetime.now(UTC)
     with open_tables(settings) as tables:
         state = tables.read_state()
         # Before a run has closed, the ledger may not exist yet, only a checkpoint.
         missed = tables.missed_in_last_hours(HOURS) if state and state.version else 0
         ground_reason = full_load_reason(state, tables.ground())
         writer = tables.writer()
+        waiting = read_waiting(tables, now)
     is_known = missed > 0 or (state is not None and state.facts.webhooks.is_judged)
     known = missed if is_known else None
-    return Status(settings.sync_name, state, known, datetime.now(UTC), ground_reason, writer)
+    return Status(settings.sync_name, state, known, now, ground_reason, writer, waiting)
 
 
 def to_json_object(status: Status) -> dict[str, Any]:
@@ -86,6 +94,7 @@ def to_json_object(status: Status) -> dict[str, Any]:
         "rows": state.facts.rows if state else None,
         "tables_changed": status.ground_reason,
         "writer": status.writer.holder if status.writer else None,
+        "webhooks_waiting": _waiting(status.waiting) if status.waiting else None,
         "missed_last_24_hours": status.missed,
         "webhooks": state.facts.webhooks.text if state else None,
         "checkpoint": _checkpoint(state.checkpoint) if state and state.checkpoint else None,
@@ -106,6 +115,10 @@ def _run(run: RunRecord) -> dict[str, Any]:
     }
 
 
+def _waiting(waiting: WaitingEvents) -> dict[str, Any]:
+    return {"events": waiting.count, "oldest": format_iso(waiting.oldest)}
+
+
 def _checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
     return {
         "tickets": checkpoint.rows,
@@ -124,6 +137,8 @@ def _print(status: Status, state: SyncState) -> None:
     facts.add_row("watermark", _watermark(state, status.now))
     if status.writer:
         facts.add_row("writer", status.writer.describe(status.now))
+    if status.waiting:
+        facts.add_row("waiting", status.waiting.describe(status.now))
     if checkpoint := state.checkpoint:
         share = "" if checkpoint.share is None else f" ({checkpoint.share:.0%} of the window)"
         stored_text = (

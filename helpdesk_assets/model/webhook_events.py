@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from helpdesk_assets.formatting import format_age, pluralized
 from helpdesk_assets.model.tickets import Ticket
 
 # A deletion counts as read until its event came, but not for long: it must not undo a later
@@ -148,6 +149,21 @@ class EventOutcome:
             "merged_at": self.merged_at,
             "_run_id": self.run_id,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingEvents:
+    """How many events have no outcome, and when the first of them arrived."""
+
+    count: int = 0
+    oldest: datetime | None = None
+
+    def describe(self, now: datetime) -> str:
+        """Return it for people, such as `12 webhooks, the oldest came 3 min ago`."""
+        if self.oldest is None:
+            return "none"
+        age = format_age(now - self.oldest, "ago")
+        return f"{pluralized(self.count, 'webhook')}, the oldest came {age}"
 
 
 def ticket_to_text(ticket: Ticket) -> str:

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from helpdesk_assets.errors import DataRefused, FirstSyncNeeded, HelpdeskAssetsError
 from helpdesk_assets.model.webhook_events import Outcome, ReadTicket, WebhookEvent
 from helpdesk_assets.operations.account import check_account
+from helpdesk_assets.operations.event_chunks import chunks
 from helpdesk_assets.operations.event_verdicts import (
-    Clocks,
+    EventClocks,
     Verdict,
+    after_merge,
     needs_fetch,
     told_ids,
     verdicts,
@@ -184,7 +186,9 @@ class _Drain:
         mark = self._warehouse.events_mark()
         since = self._now() - EVERYTHING if everything else _yesterday(self._now())
         pending = self._warehouse.pending_events(since, run_id=self._run_id)
-        for number, chunk in enumerate(chunks(pending, self._policy)):
+        policy = self._policy
+        in_chunks = chunks(pending, policy.chunk_events, policy.chunk_bytes)
+        for number, chunk in enumerate(in_chunks):
             if number == 0:
                 self._begin()
             self._merge(chunk)
@@ -222,7 +226,7 @@ class _Drain:
     def _merge(self, events: Sequence[WebhookEvent]) -> None:
         """Merge one chunk, then record what became of its events."""
         answers = self._fetch.fetch(each.ticket_id for each in events if needs_fetch(each))
-        clocks = Clocks(self._now(), self._helpdesk.served_at, self._policy.listing_delay)
+        clocks = EventClocks(self._now(), self._helpdesk.served_at, self._policy.listing_delay)
         found = verdicts(events, answers, clocks)
         told = told_ids(found)
         known = self._warehouse.known_tickets(told, run_id=self._run_id) if told else frozenset()
@@ -230,7 +234,7 @@ class _Drain:
         refused = self._merge_versions(
             newest_versions(each.read for each in settled if each.read is not None)
         )
-        settled = [_after_merge(each, refused) for each in settled]
+        settled = [after_merge(each, refused) for each in settled]
         merged_at = self._now()
         outcomes = (each.to_outcome(merged_at, self._run_id) for each in settled)
         self._warehouse.record_outcomes([each for each in outcomes if each is not None])
@@ -276,34 +280,6 @@ class _Drain:
             left=report.left + outcomes.count(None),
             problems=(*report.problems, *reasons)[:MAX_NAMED],
         )
-
-
-def chunks(events: Iterable[WebhookEvent], policy: DrainPolicy) -> Iterator[list[WebhookEvent]]:
-    """Yield the events in chunks of bounded size, all events of a ticket in one chunk.
-
-    They come ticket by ticket. A ticket with more events than a chunk takes is split all the same.
-    """
-    chunk: list[WebhookEvent] = []
-    size = 0
-    for event in events:
-        is_full = len(chunk) >= policy.chunk_events or size >= policy.chunk_bytes
-        is_too_full = len(chunk) >= 2 * policy.chunk_events or size >= 2 * policy.chunk_bytes
-        if chunk and (is_too_full or (is_full and chunk[-1].ticket_id != event.ticket_id)):
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(event)
-        size += len(event.ticket.raw_json) if event.ticket else 0
-    if chunk:
-        yield chunk
-
-
-def _after_merge(verdict: Verdict, refused: dict[str, str | None]) -> Verdict:
-    if verdict.read is None or verdict.event.ticket_id not in refused:
-        return verdict
-    reason = refused[verdict.event.ticket_id]
-    if reason is None:
-        return replace(verdict, read=None, outcome=None)
-    return verdict.refused(Outcome.NOT_STORED, reason)
 
 
 def _drained(mark: str, *, everything: bool) -> str:

@@ -28,7 +28,7 @@ NOT_READABLE = "The stored ticket of this event cannot be read."
 
 
 @dataclass(frozen=True, slots=True)
-class Clocks:
+class EventClocks:
     """What time it is, and how long the helpdesk may take to show a new ticket.
 
     `served_at`: the helpdesk's clock at its latest answer, None without one.
@@ -92,7 +92,7 @@ def needs_fetch(event: WebhookEvent) -> bool:
 
 
 def verdicts(
-    events: Sequence[WebhookEvent], answers: Mapping[str, Answer], clocks: Clocks
+    events: Sequence[WebhookEvent], answers: Mapping[str, Answer], clocks: EventClocks
 ) -> list[Verdict]:
     """Return what becomes of each event, before it is known which tickets the table has."""
     return [_verdict(event, answers.get(event.ticket_id), clocks) for event in events]
@@ -126,7 +126,20 @@ def with_known(found: Sequence[Verdict], unknown: Collection[str]) -> list[Verdi
     return settled
 
 
-def _verdict(event: WebhookEvent, answer: Answer | None, clocks: Clocks) -> Verdict:
+def after_merge(verdict: Verdict, refused: Mapping[str, str | None]) -> Verdict:
+    """Return what becomes of the event once its ticket is merged, or refused for a reason.
+
+    A reason None: it was not tried alone, so the event waits.
+    """
+    if verdict.read is None or verdict.event.ticket_id not in refused:
+        return verdict
+    reason = refused[verdict.event.ticket_id]
+    if reason is None:
+        return replace(verdict, read=None, outcome=None)
+    return verdict.refused(Outcome.NOT_STORED, reason)
+
+
+def _verdict(event: WebhookEvent, answer: Answer | None, clocks: EventClocks) -> Verdict:
     plain = Verdict(event)
     if event.ticket is not None:
         ticket = not_after(event.ticket, clocks.latest(event.received_at))
@@ -152,7 +165,7 @@ def _verdict(event: WebhookEvent, answer: Answer | None, clocks: Clocks) -> Verd
     )
 
 
-def _deletion(event: WebhookEvent, clocks: Clocks) -> ReadTicket:
+def _deletion(event: WebhookEvent, clocks: EventClocks) -> ReadTicket:
     """Return the tombstone of an event that only says that its ticket is deleted."""
     received_at = event.received_at
     # Without a time of its own, by the helpdesk's clock: an edit just before is dated by it.

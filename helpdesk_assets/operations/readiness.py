@@ -21,7 +21,7 @@ from helpdesk_assets.warehouse.write_access import DatasetReport, TableTraits
 log = logging.getLogger(__name__)
 
 
-class Severity(StrEnum):
+class Consequence(StrEnum):
     """What a finding means for a run: nothing, a line of `doctor`, a warning, or its end."""
 
     FINE = "fine"
@@ -31,11 +31,11 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ReadinessFinding:
     """What one question found. `text` says what is so, and what to do if it is not fine."""
 
     what: str
-    severity: Severity
+    consequence: Consequence
     text: str
 
 
@@ -67,15 +67,15 @@ def expect_fit(report: DatasetReport) -> None:
         WarehouseRefused: says what is wrong, and what to do.
     """
     found = findings(report)
-    refused = [each.text for each in found if each.severity is Severity.REFUSED]
+    refused = [each.text for each in found if each.consequence is Consequence.REFUSED]
     if refused:
         raise WarehouseRefused(f"{' '.join(refused)} Nothing was read or written.")
     for finding in found:
-        if finding.severity is Severity.WARNING:
+        if finding.consequence is Consequence.WARNING:
             log.warning("%s", finding.text)
 
 
-def findings(report: DatasetReport) -> tuple[Finding, ...]:
+def findings(report: DatasetReport) -> tuple[ReadinessFinding, ...]:
     """Return the answer to each question that metadata can answer, in a fixed order."""
     return (
         _location(report),
@@ -89,24 +89,26 @@ def findings(report: DatasetReport) -> tuple[Finding, ...]:
     )
 
 
-def _location(report: DatasetReport) -> Finding:
+def _location(report: DatasetReport) -> ReadinessFinding:
     what, wanted = "location", report.wanted_location
     if report.dataset is None:
-        return Finding(what, Severity.FINE, f"{report.name} does not exist yet; a sync creates it")
+        return ReadinessFinding(
+            what, Consequence.FINE, f"{report.name} does not exist yet; a sync creates it"
+        )
     held = report.dataset.location
     if wanted and held and wanted.casefold() != held.casefold():
-        return Finding(
+        return ReadinessFinding(
             what,
-            Severity.REFUSED,
+            Consequence.REFUSED,
             f"Dataset {report.name} is in {held}, and BIGQUERY_LOCATION is {wanted}: no job that "
             f"runs in {wanted} finds it. Set BIGQUERY_LOCATION to {held} or leave it empty, or "
             "set BIGQUERY_DATASET to another dataset.",
         )
     asked = f"BIGQUERY_LOCATION is {wanted}" if wanted else "BIGQUERY_LOCATION is not set"
-    return Finding(what, Severity.FINE, f"{held or 'not reported'}; {asked}")
+    return ReadinessFinding(what, Consequence.FINE, f"{held or 'not reported'}; {asked}")
 
 
-def _default_lifetimes(report: DatasetReport) -> Finding:
+def _default_lifetimes(report: DatasetReport) -> ReadinessFinding:
     what, traits = "default expirations", report.dataset
     parts = []
     if traits and traits.table_lifetime:
@@ -114,17 +116,17 @@ def _default_lifetimes(report: DatasetReport) -> Finding:
     if traits and traits.partition_lifetime:
         parts.append(f"partitions after {_days(traits.partition_lifetime)}")
     if not parts:
-        return Finding(what, Severity.FINE, "none")
-    return Finding(
+        return ReadinessFinding(what, Consequence.FINE, "none")
+    return ReadinessFinding(
         what,
-        Severity.NOTE,
+        Consequence.NOTE,
         f"The dataset drops new {' and '.join(parts)}. Tables of a sync are made to stay, and "
         "tables that others make there are not. Take the defaults away, or set BIGQUERY_DATASET "
         "to a dataset without them.",
     )
 
 
-def _lifetimes(report: DatasetReport) -> Finding:
+def _lifetimes(report: DatasetReport) -> ReadinessFinding:
     what = "expirations of tables"
     doomed = [
         *(f"{each.name} on {format_time(each.expires)}" for each in report.tables if each.expires),
@@ -135,9 +137,9 @@ def _lifetimes(report: DatasetReport) -> Finding:
         ),
     ]
     if doomed:
-        return Finding(
+        return ReadinessFinding(
             what,
-            Severity.NOTE,
+            Consequence.NOTE,
             f"BigQuery is to drop {', '.join(doomed)}; the next run takes that away. Find out who "
             "sets it.",
         )
@@ -146,15 +148,15 @@ def _lifetimes(report: DatasetReport) -> Finding:
         for each in report.tables
         if each.partition_lifetime
     ]
-    return Finding(what, Severity.FINE, ", ".join(chosen) or "none")
+    return ReadinessFinding(what, Consequence.FINE, ", ".join(chosen) or "none")
 
 
-def _collation(report: DatasetReport) -> Finding:
+def _collation(report: DatasetReport) -> ReadinessFinding:
     columns = [f"{each.name}.{name}" for each in report.tables for name in each.ignoring_case]
     if report.dataset and report.dataset.collation:
-        return Finding(
+        return ReadinessFinding(
             "collation",
-            Severity.REFUSED,
+            Consequence.REFUSED,
             f"Dataset {report.name} has the default collation {report.dataset.collation}, so ids "
             "that differ only in upper and lower case would be one ticket. Run `ALTER SCHEMA ... "
             "SET DEFAULT COLLATE ''` for it, or set BIGQUERY_DATASET to another dataset.",
@@ -169,7 +171,7 @@ def _collation(report: DatasetReport) -> Finding:
     )
 
 
-def _kinds(report: DatasetReport) -> Finding:
+def _kinds(report: DatasetReport) -> ReadinessFinding:
     return _refuse_any(
         "kinds of tables",
         [f"{each.name} (a {each.kind})" for each in report.tables if each.kind != "TABLE"],
@@ -178,7 +180,7 @@ def _kinds(report: DatasetReport) -> Finding:
     )
 
 
-def _filters(report: DatasetReport) -> Finding:
+def _filters(report: DatasetReport) -> ReadinessFinding:
     return _refuse_any(
         "partition filters",
         _names(report.tables, lambda each: each.needs_filter),
@@ -188,20 +190,20 @@ def _filters(report: DatasetReport) -> Finding:
     )
 
 
-def _streams(report: DatasetReport) -> Finding:
+def _streams(report: DatasetReport) -> ReadinessFinding:
     names = _names(report.tables, lambda each: each.is_streamed_into)
     if not names:
-        return Finding("streaming buffers", Severity.FINE, "empty")
-    return Finding(
+        return ReadinessFinding("streaming buffers", Consequence.FINE, "empty")
+    return ReadinessFinding(
         "streaming buffers",
-        Severity.WARNING,
+        Consequence.WARNING,
         f"Somebody streams rows into {', '.join(names)} by insertAll (`insert_rows`). For up to 90 "
         "minutes BigQuery refuses every MERGE that would touch such a row; what was refused "
         "succeeds later. Let the other program write by statements or by the Storage Write API.",
     )
 
 
-def _change_data_capture(report: DatasetReport) -> Finding:
+def _change_data_capture(report: DatasetReport) -> ReadinessFinding:
     return _refuse_any(
         "change data capture",
         _names(report.tables, lambda each: each.applies_changes),
@@ -212,11 +214,11 @@ def _change_data_capture(report: DatasetReport) -> Finding:
     )
 
 
-def _refuse_any(what: str, names: Iterable[str], text: str, *, fine: str) -> Finding:
+def _refuse_any(what: str, names: Iterable[str], text: str, *, fine: str) -> ReadinessFinding:
     listed = ", ".join(names)
     if listed:
-        return Finding(what, Severity.REFUSED, text.format(listed))
-    return Finding(what, Severity.FINE, fine)
+        return ReadinessFinding(what, Consequence.REFUSED, text.format(listed))
+    return ReadinessFinding(what, Consequence.FINE, fine)
 
 
 def _names(tables: Iterable[TableTraits], has: Callable[[TableTraits], bool]) -> list[str]:

@@ -24,7 +24,7 @@ from helpdesk_assets.receiver.event_store import EventStore
 from helpdesk_assets.receiver.refusals import RefusalSink
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.connection import connect, open_appender
-from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
+from helpdesk_assets.warehouse.bigquery.deadlines import Deadlines
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 
 # In seconds; shorter than the sync's, because a vendor waits for the answer and will retry.

@@ -30,9 +30,9 @@ from helpdesk_assets.model.state import (
     RunRecord,
     SyncState,
 )
-from helpdesk_assets.model.webhook_events import EventOutcome, ReadTicket, WebhookEvent
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.spool import Spool
+from helpdesk_assets.warehouse.event_inbox import EventInbox
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport, TableFacts
 from helpdesk_assets.warehouse.write_access import WriteAccess
 
@@ -135,7 +135,7 @@ class InventoryStore(Protocol):
         ...
 
 
-class Warehouse(Protocol):
+class Warehouse(EventInbox, Protocol):
     """Where one sync keeps tickets, their versions, the ledger of missed updates and its state.
 
     Every method that writes is safe to repeat. The guards are the warehouse's: a version is stored
@@ -314,54 +314,6 @@ class Warehouse(Protocol):
 
     def has_closed(self) -> bool:
         """Return whether a run of any sync of the dataset has closed; costs no query."""
-        ...
-
-    def has_webhook_events(self) -> bool:
-        """Return whether a receiver has ever appended an event; costs no query."""
-        ...
-
-    def events_mark(self) -> str | None:
-        """Return a mark of the stored events, which each further one changes; costs no query.
-
-        None if the tables' metadata cannot tell whether one was appended just now.
-        """
-        ...
-
-    def drained_mark(self) -> str | None:
-        """Return what `note_drained` noted last; None: nothing. Costs no query."""
-        ...
-
-    def note_drained(self, mark: str) -> None:
-        """Note that no event waits, as a text of letters in lower case, digits and dashes."""
-        ...
-
-    def pending_events(self, since: datetime, *, run_id: str) -> Iterator[WebhookEvent]:
-        """Yield the events without an outcome, each once, as they are needed.
-
-        They come ticket by ticket, in the order in which the tickets' first events arrived, and
-        those of a ticket in order of arrival. One whose stored ticket cannot be read comes as
-        `EventKind.TICKET` without a ticket.
-
-        Args:
-            since: events that arrived before are left out.
-            run_id: the run on whose behalf they are read.
-        """
-        ...
-
-    def known_tickets(self, ids: Collection[str], *, run_id: str) -> frozenset[str]:
-        """Return those of the tickets that have a row, deleted or not."""
-        ...
-
-    def merge_webhooks(self, read: Sequence[ReadTicket], *, run_id: str) -> MergeReport:
-        """Bring the tickets table up to date with these versions, at most one for each ticket.
-
-        Raises:
-            DataRefused: one of them cannot be stored as it is; nothing was written.
-        """
-        ...
-
-    def record_outcomes(self, outcomes: Sequence[EventOutcome]) -> None:
-        """Append what became of events; returns once that is durable."""
         ...
 
     def inventories(self) -> InventoryStore:

@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets_tests.cli.conftest import TICKETS, Run
 from helpdesk_assets_tests.warehouse.stores.test_checkpoints import BEGUN
+from helpdesk_assets_tests.webhook_events import store_events
 
 
 def test_before_the_first_run(environment: Settings, run: Run) -> None:
@@ -29,6 +31,7 @@ def test_before_the_first_run(environment: Settings, run: Run) -> None:
         "writer": None,
         "missed_last_24_hours": None,
         "webhooks": None,
+        "webhooks_waiting": None,
         "checkpoint": None,
         "runs": [],
     }
@@ -100,3 +103,18 @@ def test_judged_runs_count_what_was_missed(
     )  # fmt: skip
     assert [each["missed"] for each in status["runs"]] == [0, None]
     assert "0 recorded in the last 24 h" in run("status").stdout
+
+
+def test_webhooks_that_wait_are_shown_with_their_age(
+    environment: Settings, warehouse: BigQueryClient, simulator: SimulatedHelpdesk, run: Run
+) -> None:
+    assert json.loads(run("status", "--json").stdout)["webhooks_waiting"] is None
+    changes = simulator.change(3)
+    store_events(warehouse, changes, delay=1.0)
+    assert "Waiting for it: 3 webhooks, the oldest came" in run("status").stdout
+    run("sync")
+    drained = json.loads(run("status", "--json").stdout)["webhooks_waiting"]
+    assert drained == {"events": 0, "oldest": None}
+    store_events(warehouse, simulator.change(1), delay=1.0)
+    assert "1 webhook, the oldest came" in run("status").stdout
+    assert "waiting webhooks: 1 webhook, the oldest came" in run("doctor").stdout

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from helpdesk_assets.operations.readiness import Severity, expect_ready, findings
+from helpdesk_assets.operations.readiness import Consequence, expect_ready, findings
 from helpdesk_assets_tests.contract.subject import Subject, ticket
 
 
 def test_new_dataset_is_fine(subject: Subject) -> None:
     report = subject.warehouse.write_access().report()
-    assert {each.severity for each in findings(report)} == {Severity.FINE}
+    assert {each.consequence for each in findings(report)} == {Consequence.FINE}
 
 
 def test_asking_leaves_the_dataset_as_it_is(subject: Subject) -> None:

@@ -25,5 +25,6 @@ def test_every_named_test_exists(page: Path) -> None:
         assert name in functions, f"{page.name} names {path}::{name}"
 
 
-def test_reliability_names_tests() -> None:
-    assert len(NAMED.findall((ROOT / "docs" / "reliability.md").read_text())) > 50
+@pytest.mark.parametrize(("page", "most_of_them"), [("reliability.md", 50), ("bigquery.md", 30)])
+def test_page_names_its_tests(page: str, most_of_them: int) -> None:
+    assert len(NAMED.findall((ROOT / "docs" / page).read_text())) > most_of_them

@@ -18,7 +18,8 @@ from helpdesk_assets.errors import (
 )
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.webhook_events import EventKind
-from helpdesk_assets.operations.drain import DrainReport, chunks, drain, may_wait
+from helpdesk_assets.operations.drain import DrainReport, drain, may_wait
+from helpdesk_assets.operations.event_chunks import chunks
 from helpdesk_assets.providers.parsing.tombstones import tombstone
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.base import ManualState
@@ -268,21 +269,19 @@ def test_backlog_is_merged_in_chunks_oldest_first(desk: Desk) -> None:
     assert (report.merged, report.chunks) == (10, 3)
 
 
-def test_chunk_holds_all_events_of_a_ticket(desk: Desk) -> None:
+def test_chunk_holds_all_events_of_a_ticket() -> None:
     events = [event(version(ticket_id)) for ticket_id in "aabbbcdd"]
-    policy = replace(desk.policy, chunk_events=3)
-    assert ["".join(each.ticket_id for each in chunk) for chunk in chunks(events, policy)] == [
+    assert ["".join(each.ticket_id for each in chunk) for chunk in chunks(events, 3, 10**6)] == [
         "aabbb",
         "cdd",
     ]
     endless = [event(version("a")) for _ in range(14)]
-    assert [len(chunk) for chunk in chunks(endless, policy)] == [6, 6, 2]
+    assert [len(chunk) for chunk in chunks(endless, 3, 10**6)] == [6, 6, 2]
 
 
-def test_chunk_ends_by_the_size_of_its_tickets(desk: Desk) -> None:
-    policy = replace(desk.policy, chunk_bytes=1_000)
+def test_chunk_ends_by_the_size_of_its_tickets() -> None:
     events = [event(version(str(number), body="x" * 400)) for number in range(6)]
-    assert [len(chunk) for chunk in chunks(events, policy)] == [3, 3]
+    assert [len(chunk) for chunk in chunks(events, 100, 1_000)] == [3, 3]
 
 
 def test_second_drain_without_events_reads_nothing(desk: Desk) -> None:

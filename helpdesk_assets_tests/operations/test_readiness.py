@@ -9,7 +9,12 @@ import pytest
 
 from helpdesk_assets.errors import WarehouseRefused
 from helpdesk_assets.model.state import SyncState
-from helpdesk_assets.operations.readiness import Finding, Severity, expect_ready, findings
+from helpdesk_assets.operations.readiness import (
+    Consequence,
+    ReadinessFinding,
+    expect_ready,
+    findings,
+)
 from helpdesk_assets.warehouse.write_access import DatasetReport, DatasetTraits, TableTraits
 from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset
 from helpdesk_assets_tests.in_memory.warehouse import InMemoryWarehouse
@@ -25,8 +30,8 @@ def _report(*tables: TableTraits, wanted: str | None = None, **traits: object) -
     return DatasetReport("acme.helpdesk_data", wanted, dataset, tables)
 
 
-def _not_fine(report: DatasetReport) -> list[Finding]:
-    return [each for each in findings(report) if each.severity is not Severity.FINE]
+def _not_fine(report: DatasetReport) -> list[ReadinessFinding]:
+    return [each for each in findings(report) if each.consequence is not Consequence.FINE]
 
 
 @pytest.mark.parametrize(
@@ -44,65 +49,70 @@ def test_nothing_is_said_of_an_ordinary_dataset(report: DatasetReport) -> None:
 
 
 @pytest.mark.parametrize(
-    ("report", "what", "severity", "text"),
+    ("report", "what", "consequence", "text"),
     [
-        (_report(wanted="US"), "location", Severity.REFUSED, "is in EU, and BIGQUERY_LOCATION is"),
-        (_report(collation="und:ci"), "collation", Severity.REFUSED, "SET DEFAULT COLLATE ''"),
+        (
+            _report(wanted="US"),
+            "location",
+            Consequence.REFUSED,
+            "is in EU, and BIGQUERY_LOCATION is",
+        ),
+        (_report(collation="und:ci"), "collation", Consequence.REFUSED, "SET DEFAULT COLLATE ''"),
         (
             _report(replace(TICKETS, ignoring_case=("ticket_id",))),
             "collation",
-            Severity.REFUSED,
+            Consequence.REFUSED,
             "the same in tickets.ticket_id",
         ),
         (
             _report(replace(TICKETS, kind="EXTERNAL")),
             "kinds of tables",
-            Severity.REFUSED,
+            Consequence.REFUSED,
             "tickets (a EXTERNAL)",
         ),
         (
             _report(replace(TICKETS, needs_filter=True)),
             "partition filters",
-            Severity.REFUSED,
+            Consequence.REFUSED,
             "require_partition_filter = FALSE",
         ),
         (
             _report(replace(TICKETS, applies_changes=True)),
             "change data capture",
-            Severity.REFUSED,
+            Consequence.REFUSED,
             "takes no MERGE",
         ),
         (
             _report(replace(TICKETS, is_streamed_into=True)),
             "streaming buffers",
-            Severity.WARNING,
+            Consequence.WARNING,
             "Storage Write API",
         ),
         (
             _report(table_lifetime=SIXTY, partition_lifetime=SIXTY),
             "default expirations",
-            Severity.NOTE,
+            Consequence.NOTE,
             "tables after 60 days and partitions after 60 days",
         ),
         (
             _report(replace(TICKETS, partition_lifetime=SIXTY)),
             "expirations of tables",
-            Severity.NOTE,
+            Consequence.NOTE,
             "partitions of tickets after 60 days; the next run takes that away",
         ),
         (
             _report(TableTraits("sync_state", expires=SOON)),
             "expirations of tables",
-            Severity.NOTE,
+            Consequence.NOTE,
             "sync_state on 2026-12-01 00:00:00Z",
         ),
     ],
 )
 def test_each_trait_has_one_finding(
-    report: DatasetReport, what: str, severity: Severity, text: str
+    report: DatasetReport, what: str, consequence: Consequence, text: str
 ) -> None:
     (found,) = _not_fine(report)
-    assert (found.what, found.severity) == (what, severity)
+    assert (found.what, found.consequence) == (what, consequence)
     assert text in found.text
 
 

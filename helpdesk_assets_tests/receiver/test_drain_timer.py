@@ -63,7 +63,7 @@ def eventually(is_so: Callable[[], bool]) -> None:
         wait.wait(0.002)
 
 
-def test_it_drains_what_was_left_and_then_only_what_is_new() -> None:
+def test_what_was_left_is_drained_then_what_is_new() -> None:
     drain = FakeDrain()
     with started(drain) as timer:
         drain.wait_for(1)

@@ -57,7 +57,7 @@ def test_bad_event_is_refused_and_the_others_stored(
     assert {each.event_id for each in stored_events(warehouse)} == {"e1", "e3"}
 
 
-def test_refusal_is_a_row_and_a_bad_one_is_given_up(
+def test_refusal_is_stored_and_a_bad_one_is_given_up(
     owner: Dependencies, warehouse: BigQueryClient
 ) -> None:
     owner.store.append_refusals([REFUSED, replace(REFUSED, type="\ud800")])

@@ -230,6 +230,11 @@ def _may_hold(condition: exp.Expr, scan: _Scan, start: datetime, values: Mapping
             return all(_may_hold(each, scan, start, values) for each in condition.flatten())
         case exp.Is():
             return not _is_partition(condition.this, spec)
+        case exp.Between():
+            first, last = (_constant(condition.args[each], values) for each in ("low", "high"))
+            if first is None or last is None or not _is_partition(condition.this, spec):
+                return True
+            return start <= last and (end_of(start, spec.partition_unit) or END_OF_TIME) > first
         case exp.GTE() | exp.GT() | exp.LT() | exp.LTE() | exp.EQ():
             constant = _constant(condition.expression, values)
             if constant is None or not _is_partition(condition.this, spec):

@@ -15,6 +15,7 @@ from helpdesk_assets_tests.warehouse.billed_bytes import Bill
 from helpdesk_assets_tests.warehouse.paper_desk import (
     PaperDesk,
     batch_of,
+    brought,
     desk,
     of_everything,
     pending,
@@ -68,6 +69,7 @@ def _over(
 
 
 WRITING = ("raw_ticket_changes", "missed_updates", "tickets", "closing")
+SHOWING = ("sync_runs", "missed_updates", "webhook_events")
 LOADING = ("raw_ticket_changes", "tickets", "closing")
 COMMANDS = (
     Command(
@@ -100,7 +102,7 @@ COMMANDS = (
         lambda n: _over(n, lambda d: d.reconcile(), staged=n),
         ("ticket_inventory", "sizes", "inventory_differences", "counting"),
     ),
-    Command("status", lambda n: _over(n, lambda d: d.status()), ("sync_runs", "missed_updates")),
+    Command("status", lambda n: _over(n, lambda d: d.status()), SHOWING),
 )
 QUIET, CHANGED, FIRST, FULL, REPAIR, SWEEP, STATUS = COMMANDS
 
@@ -118,11 +120,17 @@ def unbounded_month(tickets: int) -> Bill:
 
 
 def drains(rate: float, tickets: int, *, seconds: int = DRAIN_SECONDS) -> Bill:
-    """Return what draining so many events a second bills in a month."""
+    """Return what draining so many events a second bills in a month.
+
+    From hints to events that bring their ticket, which is read by a query of its own.
+    """
     paper = PaperDesk(desk(tickets, events_a_day=rate * DAY_SECONDS))
-    look = total(paper.bills([pending(paper.dataset)]))
     waiting = max(1, round(rate * seconds))
     merges = ceil(waiting / CHUNK)
+    looking, reading = paper.bills(
+        [pending(paper.dataset), brought(paper.dataset, ceil(waiting / merges))]
+    )
+    look = looking + Bill(0, reading.high) * merges
     merge = total(paper.bills(paper.merge_webhooks(round(waiting / merges))))
     return (look + merge * merges) * (MONTH_SECONDS / seconds)
 

@@ -25,21 +25,34 @@ from helpdesk_assets.warehouse.bigquery.client import BigQueryClient, QueryResul
 from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
 from helpdesk_assets.warehouse.merge.schema import fields
 from helpdesk_assets.warehouse.merge.writer import TableWriter
-from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
+from helpdesk_assets.warehouse.query import Dataset, Query
 from helpdesk_assets.warehouse.statements import inventory_diff
 from helpdesk_assets.warehouse.statements.batch import missed_since
 from helpdesk_assets.warehouse.statements.batch_counts import batch_counts_query
 from helpdesk_assets.warehouse.statements.missed_by_table import missed_by_table
+from helpdesk_assets.warehouse.statements.pending_events import (
+    brought_tickets,
+    count_pending,
+    pending_events,
+)
 from helpdesk_assets.warehouse.statements.sync_state import commit_statement
 from helpdesk_assets.warehouse.stores.inventories import InventoryTables
 from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest
 from helpdesk_assets.warehouse.stores.run_log import newest_runs
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
-from helpdesk_assets.warehouse.table_spec import ColumnType, JobUsage, TableSpec
+from helpdesk_assets.warehouse.table_spec import JobUsage, TableSpec
+from helpdesk_assets.warehouse.webhook_tables import EVENT_DAYS
 from helpdesk_assets_tests.batches import NOON, SMALL
 from helpdesk_assets_tests.warehouse.billed_bytes import Bill, PriceList, TableOnPaper
 
-TEXTS = {"raw_json": 3_500, "subject": 60, "_content_hash": 32, "_run_id": 32, "reason": 40}
+TEXTS = {
+    "raw_json": 3_500,
+    "ticket": 5_000,
+    "subject": 60,
+    "_content_hash": 32,
+    "_run_id": 32,
+    "reason": 40,
+}
 STATE_TEXTS = {"facts": 4_000, "recent_runs": 20_000, "reading": 12_000, "unfinished": 0}
 STAGING = "raw_ticket_changes__stg_20261101T120000Z_r1_0"
 CHANGED_A_DAY = 0.004
@@ -88,7 +101,7 @@ def desk(
         tables.TICKET_INVENTORY: {day(7 * ago): float(tickets) for ago in range(SWEEPS)},
         tables.INVENTORY_DIFFERENCES: {month(ago): 200.0 for ago in range(12)},
         **{
-            spec: {day(ago): events_a_day for ago in range(tables.EVENT_DAYS)}
+            spec: {day(ago): events_a_day for ago in range(EVENT_DAYS)}
             for spec in (tables.WEBHOOK_EVENTS, tables.WEBHOOK_OUTCOMES)
         },
     }
@@ -231,9 +244,10 @@ class PaperDesk:
         return self._take()
 
     def status(self) -> list[Query]:
-        """Look up the last runs and what was missed, as `status` does."""
+        """Look up the last runs, what was missed and what waits, as `status` does."""
         dataset = self._client.dataset
-        return [newest_runs(dataset, "tickets", 10), missed_since(dataset, 24)]
+        waiting = count_pending(dataset, day(EVENT_DAYS), has_outcomes=True)
+        return [newest_runs(dataset, "tickets", 10), missed_since(dataset, 24), waiting]
 
     def merge_webhooks(self, events: int) -> list[Query]:
         """Merge the tickets that so many events bring."""
@@ -278,18 +292,11 @@ def _rows(manifest: Manifest) -> Spool:
 
 
 def pending(dataset: Dataset) -> Query:
-    """Select the events of two days that have no outcome, as a drain looks for them."""
-    events, outcomes = (
-        dataset.table(spec.name) for spec in (tables.WEBHOOK_EVENTS, tables.WEBHOOK_OUTCOMES)
-    )
-    sql = f"""\
-SELECT E.ticket_id, E.event_id
-FROM {events} AS E
-LEFT JOIN (
-  SELECT ticket_id, event_id
-  FROM {outcomes}
-  WHERE received_at >= @since
-) AS O
-ON O.ticket_id = E.ticket_id AND O.event_id = E.event_id
-WHERE E.received_at >= @since AND O.event_id IS NULL"""
-    return Query(sql, (Parameter("since", ColumnType.TIMESTAMP, day(1)),))
+    """Return how a drain of every few minutes looks for what waits."""
+    return pending_events(dataset, day(1))
+
+
+def brought(dataset: Dataset, waiting: int) -> Query:
+    """Return how it reads what so many events of the last minutes bring."""
+    keys = [(f"42137{number:012d}", f"e{number}") for number in range(waiting)]
+    return brought_tickets(dataset, keys, NOON - timedelta(minutes=5), NOON)

@@ -11,6 +11,7 @@ from functools import partial
 from helpdesk_assets.cli.connections import is_listening
 from helpdesk_assets.cli.doctor.report import DiagnosticResult, DiagnosticStatus, run_check, skipped
 from helpdesk_assets.cli.doctor.write_access import check_write_access, try_writing
+from helpdesk_assets.cli.waiting import read_waiting
 from helpdesk_assets.cli.watermark import is_far_ahead
 from helpdesk_assets.errors import (
     HelpdeskAssetsError,
@@ -27,7 +28,7 @@ from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
-from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
+from helpdesk_assets.warehouse.bigquery.deadlines import Deadlines
 from helpdesk_assets.warehouse.merge.schema import Schema, missing_columns
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements import history_view
@@ -91,6 +92,7 @@ def _check_warehouse(warehouse: BigQueryClient, settings: Settings) -> Iterator[
     yield run_check("writer of tickets", lambda: _writer(sync_tables))
     yield run_check(f"view {history_view.NAME}", lambda: _view(warehouse))
     yield run_check("webhooks", lambda: _webhooks(warehouse, settings))
+    yield run_check("waiting webhooks", lambda: _waiting(sync_tables))
     yield run_check("right to create, change and drop a table", lambda: try_writing(warehouse))
 
 
@@ -170,6 +172,12 @@ def _state_row(warehouse: BigQueryClient, sync_name: str) -> str:
 def _writer(sync_tables: SyncTables) -> str:
     writer = sync_tables.writer()
     return writer.describe(datetime.now(UTC)) if writer else "nobody just now"
+
+
+def _waiting(sync_tables: SyncTables) -> str:
+    now = datetime.now(UTC)
+    waiting = read_waiting(sync_tables, now)
+    return "no receiver has stored any yet" if waiting is None else waiting.describe(now)
 
 
 def _view(warehouse: BigQueryClient) -> str:

@@ -9,17 +9,17 @@ import uuid
 from collections.abc import Iterator, Sequence
 
 from helpdesk_assets.cli.doctor.report import DiagnosticResult, DiagnosticStatus, run_check
-from helpdesk_assets.operations.readiness import Severity, findings
+from helpdesk_assets.operations.readiness import Consequence, findings
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.stores.write_access import DatasetWriteAccess
 from helpdesk_assets.warehouse.table_spec import TableSpec
 from helpdesk_assets.warehouse.write_access import DatasetReport, DatasetTraits
 
 STATUS = {
-    Severity.FINE: DiagnosticStatus.OK,
-    Severity.NOTE: DiagnosticStatus.WARNING,
-    Severity.WARNING: DiagnosticStatus.WARNING,
-    Severity.REFUSED: DiagnosticStatus.FAILED,
+    Consequence.FINE: DiagnosticStatus.OK,
+    Consequence.NOTE: DiagnosticStatus.WARNING,
+    Consequence.WARNING: DiagnosticStatus.WARNING,
+    Consequence.REFUSED: DiagnosticStatus.FAILED,
 }
 
 
@@ -36,7 +36,7 @@ def check_write_access(
     yield run_check("metadata", read)
     for report in reports:
         for finding in findings(report):
-            yield DiagnosticResult(finding.what, STATUS[finding.severity], finding.text)
+            yield DiagnosticResult(finding.what, STATUS[finding.consequence], finding.text)
         if report.dataset:
             yield from _facts(report.dataset)
 

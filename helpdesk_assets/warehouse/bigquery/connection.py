@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.access import client_options, credentials, storage_address
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.bigquery.deadlines import Deadlines
 from helpdesk_assets.warehouse.bigquery.job_options import load_defaults, query_defaults
-from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
 from helpdesk_assets.warehouse.query import Dataset
 
 if TYPE_CHECKING:

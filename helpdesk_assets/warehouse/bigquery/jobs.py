@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from helpdesk_assets.errors import HelpdeskAssetsError, WarehouseUnavailable
+from helpdesk_assets.warehouse.bigquery.deadlines import Deadlines
 from helpdesk_assets.warehouse.bigquery.error_kinds import is_transient
 from helpdesk_assets.warehouse.bigquery.errors import to_error
 from helpdesk_assets.warehouse.bigquery.job_ids import JobName, console_url
 from helpdesk_assets.warehouse.bigquery.one_job import Clock, JobFailed, OneJob, Service
-from helpdesk_assets.warehouse.bigquery.table_api import Deadlines, TableApi
+from helpdesk_assets.warehouse.bigquery.table_api import TableApi
 from helpdesk_assets.warehouse.query import Dataset
 from helpdesk_assets.warehouse.table_spec import JobUsage
 

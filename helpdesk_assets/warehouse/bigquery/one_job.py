@@ -17,9 +17,9 @@ from google.api_core import exceptions as google
 from google.api_core.retry import Retry
 
 from helpdesk_assets.errors import WarehouseUnavailable
+from helpdesk_assets.warehouse.bigquery.deadlines import Deadlines
 from helpdesk_assets.warehouse.bigquery.error_kinds import is_answer_lost
 from helpdesk_assets.warehouse.bigquery.errors import CLIENT_ERRORS, Target, to_error
-from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
 
 if TYPE_CHECKING:
     from google.cloud import bigquery

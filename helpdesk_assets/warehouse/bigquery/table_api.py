@@ -1,6 +1,5 @@
-"""Calls to BigQuery that start no job: datasets, tables, and rows read directly from a table.
+"""Calls to BigQuery that start no job, about tables and their rows.
 
-Each call has a timeout and a deadline for its retries, and fails with one of the package's errors.
 Table metadata is cached. Must not know tickets or keys.
 """
 
@@ -9,16 +8,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from google.api_core import exceptions as google
-from google.api_core.retry import Retry
 
 from helpdesk_assets.errors import WarehouseRefused
-from helpdesk_assets.warehouse.bigquery.error_kinds import is_answer_lost
-from helpdesk_assets.warehouse.bigquery.errors import CLIENT_ERRORS, Target, to_error
+from helpdesk_assets.warehouse.bigquery.dataset_api import DatasetApi
+from helpdesk_assets.warehouse.bigquery.deadlines import Deadlines
 from helpdesk_assets.warehouse.query import Dataset
 from helpdesk_assets.warehouse.table_spec import TableFacts
 
@@ -26,27 +22,8 @@ if TYPE_CHECKING:
     from google.cloud import bigquery
 
 
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """Limits in seconds: one HTTP request, one API call with its retries, one job to its end."""
-
-    request: float
-    call: float
-    job: float
-
-
-# An hour: BigQuery ends a job that exceeds it, and the first load of millions of tickets on a small
-# reservation takes long.
-BIGQUERY_DEADLINES = Deadlines(request=60.0, call=120.0, job=3600.0)
-# An emulator that is silent for longer is stuck; google's default of ten minutes helps no one.
-EMULATOR_DEADLINES = Deadlines(request=30.0, call=30.0, job=120.0)
-
-
-class TableApi:
-    """One dataset and the calls on it that start no job.
-
-    Every method raises a `HelpdeskAssetsError` if BigQuery refuses or does not answer.
-    """
+class TableApi(DatasetApi):
+    """The calls on a dataset and its tables that start no job."""
 
     def __init__(
         self,
@@ -58,34 +35,12 @@ class TableApi:
         deadlines: Deadlines | None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._client = client
-        self.dataset = dataset
-        self.is_emulator = is_emulator
-        self.wanted_location = location
-        self._deadlines = deadlines or (EMULATOR_DEADLINES if is_emulator else BIGQUERY_DEADLINES)
+        super().__init__(
+            client, dataset, location=location, is_emulator=is_emulator, deadlines=deadlines
+        )
         self._tables: dict[str, bigquery.Table] = {}
         self._asked_at: dict[str, float] = {}
         self._monotonic = monotonic
-        endpoint = str(getattr(client._connection, "API_BASE_URL", ""))  # noqa: SLF001
-        paying = str(getattr(client, "project", "") or dataset.project)
-        self.target = Target(
-            dataset.project, dataset.name, location, endpoint, is_emulator, paying_project=paying
-        )
-
-    def __repr__(self) -> str:
-        return (
-            f"BigQueryClient({self.dataset.project}.{self.dataset.name} at {self.target.endpoint})"
-        )
-
-    @property
-    def location(self) -> str | None:
-        """The dataset's location, None until it is known."""
-        return self.target.location
-
-    @property
-    def credentials(self) -> Any:
-        """What the client proves itself with, for google's other clients."""
-        return self._client._credentials  # noqa: SLF001
 
     def list_rows(
         self,
@@ -251,75 +206,7 @@ class TableApi:
                 timeout=self._deadlines.request,
             )
 
-    def list_tables(self) -> Iterator[Any]:
-        """List the tables and views of the dataset."""
-        with self.translate_errors("listing tables"):
-            yield from self._client.list_tables(
-                f"{self.dataset.project}.{self.dataset.name}",
-                retry=self._retry(),
-                timeout=self._deadlines.request,
-            )
-
-    def ensure_dataset(self) -> None:
-        """Create the dataset if it does not exist.
-
-        On the real service an administrator has usually created it: the permission to write into
-        a dataset does not include creating one.
-        """
-        if self.get_dataset() is not None:
-            return
-        from google.cloud import bigquery
-
-        wanted = bigquery.Dataset(self._dataset_id)
-        if self.location is not None:  # an explicit null is an internal error to bqemulator
-            wanted.location = self.location
-        with self.translate_errors(f"creating dataset {self.dataset.name}"):
-            made = self._client.create_dataset(
-                wanted, exists_ok=True, retry=self._retry(), timeout=self._deadlines.request
-            )
-        self._learn_location(made)
-
-    def get_dataset(self) -> bigquery.Dataset | None:
-        """Return the dataset's metadata, None if there is no such dataset."""
-        with self.translate_errors(f"looking for dataset {self.dataset.name}"):
-            try:
-                found = self._client.get_dataset(
-                    self._dataset_id, retry=self._retry(), timeout=self._deadlines.request
-                )
-            except google.NotFound:
-                return None
-        self._learn_location(found)
-        return found
-
-    def _learn_location(self, found: bigquery.Dataset) -> None:
-        if self.location is None:
-            self.target = replace(self.target, location=found.location)
-
-    @property
-    def _dataset_id(self) -> str:
-        return f"{self.dataset.project}.{self.dataset.name}"
-
     def _encryption(self) -> bigquery.EncryptionConfiguration | None:
         """Return the key that jobs write with, which new tables are to have as well."""
         config = self._client.default_load_job_config
         return None if config is None else config.destination_encryption_configuration
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()  # type: ignore[no-untyped-call]
-
-    @contextmanager
-    def translate_errors(self, action: str) -> Iterator[None]:
-        """Raise the package's errors for google's; `action` completes "failed while …"."""
-        try:
-            yield
-        except CLIENT_ERRORS as error:
-            raise to_error(error, action, self.target) from error
-
-    def _retry(self) -> Retry:
-        from google.cloud import bigquery
-
-        # Every call here may be made twice. google's own predicate misses a 504 without a reason.
-        return bigquery.DEFAULT_RETRY.with_predicate(is_answer_lost).with_timeout(
-            self._deadlines.call
-        )

@@ -68,6 +68,37 @@ ORDER BY
     )
 
 
+def count_pending(dataset: Dataset, since: datetime, *, has_outcomes: bool) -> Query:
+    """Count the events without an outcome, and say when the first of them arrived.
+
+    Args:
+        dataset: where the tables are.
+        since: events that arrived before are left out.
+        has_outcomes: whether there is a table of outcomes.
+    """
+    sql = f"""\
+SELECT COUNT(*) AS events, MIN(E.received_at) AS oldest
+FROM (
+  SELECT ticket_id, event_id, MIN(received_at) AS received_at
+  FROM {dataset.table(tables.WEBHOOK_EVENTS.name)}
+  WHERE received_at >= @since
+  GROUP BY ticket_id, event_id
+) AS E"""
+    parameters = [Parameter("since", ColumnType.TIMESTAMP, since)]
+    if has_outcomes:
+        sql += f"""
+LEFT JOIN (
+  SELECT DISTINCT ticket_id, event_id
+  FROM {dataset.table(tables.WEBHOOK_OUTCOMES.name)}
+  WHERE received_at >= @outcomes_since
+) AS O
+ON O.ticket_id = E.ticket_id AND O.event_id = E.event_id
+WHERE O.event_id IS NULL"""
+        before = since - SENT_AGAIN_WITHIN
+        parameters.append(Parameter("outcomes_since", ColumnType.TIMESTAMP, before))
+    return Query(sql, tuple(parameters))
+
+
 def brought_tickets(
     dataset: Dataset, keys: Sequence[tuple[str, str]], first: datetime, last: datetime
 ) -> Query:

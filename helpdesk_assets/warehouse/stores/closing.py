@@ -12,9 +12,10 @@ from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.schema import Schema
 from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.merge.writer import TableWriter
+from helpdesk_assets.warehouse.statements.batch_counts import batch_counts_query
 from helpdesk_assets.warehouse.stores.merge_requests import MergeRequests
 from helpdesk_assets.warehouse.stores.run_log import RunLog
-from helpdesk_assets.warehouse.stores.state import StateTable
+from helpdesk_assets.warehouse.stores.state import StateTable, rows_gone
 from helpdesk_assets.warehouse.table_spec import MergeReport
 
 # Each write to the run log costs a query job. Until the next one the state row remembers the runs;
@@ -108,3 +109,18 @@ class RunCloser:
 def log_is_due(mode: Mode, version: int) -> bool:
     """Return whether a run that closes as this version of the state row writes the run log."""
     return mode is Mode.FULL or version % RUNS_PER_LOG_WRITE == 0
+
+
+def count_batch(client: BigQueryClient, manifest: Manifest) -> RunCounts:
+    """Count the batch's tickets: inserted, updated, unchanged and rejected, nothing else."""
+    counted = batch_counts_query(client.dataset, manifest)
+    outcome = client.run(counted, run_id=manifest.run_id, step="count")
+    row = next(outcome.rows)
+    if row["absent"] or row["batch_rows"] < manifest.rows:
+        raise rows_gone(manifest)
+    return RunCounts(
+        inserted=int(row["inserted"]),
+        updated=int(row["updated"]),
+        unchanged=int(row["unchanged"]),
+        rejected=int(row["rejected"]),
+    )

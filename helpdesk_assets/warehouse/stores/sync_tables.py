@@ -15,12 +15,10 @@ from typing import TYPE_CHECKING
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.estimates import StatementEstimate
-from helpdesk_assets.model.judging import Judging
 from helpdesk_assets.model.lease import LeaseRecord, Predecessor
-from helpdesk_assets.model.run_history import known_runs
-from helpdesk_assets.model.state import Checkpoint, RepeatedRows, RunCounts, RunRecord, SyncState
+from helpdesk_assets.model.state import Checkpoint, RepeatedRows, RunCounts, SyncState
 from helpdesk_assets.model.webhook_events import ReadTicket
-from helpdesk_assets.model.webhooks import WebhookDay, WebhookPolicy
+from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.settings import MIN_LISTING_DELAY, Settings
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
@@ -31,9 +29,8 @@ from helpdesk_assets.warehouse.bigquery.jobs_of_others import end_jobs_of
 from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.statements import batch
-from helpdesk_assets.warehouse.statements.batch_counts import batch_counts_query
 from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
-from helpdesk_assets.warehouse.stores.closing import RunCloser
+from helpdesk_assets.warehouse.stores.closing import RunCloser, count_batch
 from helpdesk_assets.warehouse.stores.estimates import RunEstimator
 from helpdesk_assets.warehouse.stores.inventories import InventoryTables
 from helpdesk_assets.warehouse.stores.lease_table import LeaseTable
@@ -42,9 +39,9 @@ from helpdesk_assets.warehouse.stores.manual_state import write_manual_state
 from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest, MergeRequests
 from helpdesk_assets.warehouse.stores.repeated_rows import remove_repeated_rows
 from helpdesk_assets.warehouse.stores.run_log import RunLog
-from helpdesk_assets.warehouse.stores.state import StateTable, rows_gone
+from helpdesk_assets.warehouse.stores.state import StateTable
+from helpdesk_assets.warehouse.stores.sync_reports import SyncReports
 from helpdesk_assets.warehouse.stores.views import ensure_views
-from helpdesk_assets.warehouse.stores.webhook_history import read_days
 from helpdesk_assets.warehouse.stores.webhook_inbox import WebhookInbox
 from helpdesk_assets.warehouse.stores.write_access import DatasetWriteAccess
 from helpdesk_assets.warehouse.stores.writer_lease import WriterLease
@@ -57,7 +54,7 @@ if TYPE_CHECKING:
 APPEND_SECONDS = 60.0
 
 
-class SyncTables(WebhookInbox):
+class SyncTables(WebhookInbox, SyncReports):
     """The dataset of one sync. Making one sends no request."""
 
     def __init__(
@@ -82,7 +79,7 @@ class SyncTables(WebhookInbox):
             clocks: time and chance, for the lease.
             open_appender: opens what appends rows; None: no outcome of an event can be recorded.
         """
-        super().__init__(client, open_appender)
+        WebhookInbox.__init__(self, client, open_appender)
         self._dataset = client.dataset
         self._staging = Staging(client)
         self._writer = TableWriter(client, small_batch_bytes=small_batch_bytes)
@@ -91,6 +88,7 @@ class SyncTables(WebhookInbox):
         self._runs = RunLog(client, sync_name)
         self._history_days = history_days
         self.requests = MergeRequests(client, self._state, listing_delay)
+        SyncReports.__init__(self, client, self._state, self._runs, self.requests)
         self._lease = WriterLease(
             LeaseTable(client), sync_name=sync_name, fence_off=self._fence_off, clocks=clocks
         )
@@ -288,33 +286,12 @@ class SyncTables(WebhookInbox):
 
     def count_batch(self, manifest: Manifest) -> RunCounts:
         """Count the batch's tickets: inserted, updated, unchanged and rejected, nothing else."""
-        counted = batch_counts_query(self._dataset, manifest)
-        outcome = self._client.run(counted, run_id=manifest.run_id, step="count")
-        row = next(outcome.rows)
-        if row["absent"] or row["batch_rows"] < manifest.rows:
-            raise rows_gone(manifest)
-        return RunCounts(
-            inserted=int(row["inserted"]),
-            updated=int(row["updated"]),
-            unchanged=int(row["unchanged"]),
-            rejected=int(row["rejected"]),
-        )
+        return count_batch(self._client, manifest)
 
     def drop_staging(self, manifest: Manifest) -> None:
         """Remove what the batch has staged."""
         if manifest.staging is not None:
             self._staging.drop(manifest.staging)
-
-    def last_advances(self, limit: int) -> tuple[RunRecord, ...]:
-        """Return the last moves of the watermark, newest first.
-
-        They are the log's rows, and those that only the state row remembers.
-        """
-        state = self.read_state()
-        known = {(run.version, run.run_id): run for run in known_runs(state)} if state else {}
-        known |= {(run.version, run.run_id): run for run in self._runs.newest(limit)}
-        newest = sorted(known.values(), key=lambda run: (run.closed_at, run.version), reverse=True)
-        return tuple(newest[:limit])
 
     def set_manually(self, manual_state: ManualState, expected: SyncState | None) -> SyncState:
         """Write the state row as a person wants it, and a row of the log.
@@ -327,20 +304,3 @@ class SyncTables(WebhookInbox):
         state = write_manual_state(self._client, self._sync_name, manual_state, expected)
         self._runs.write_or_warn(state)
         return state
-
-    def missed_in_last_hours(self, hours: int) -> int:
-        """Count the missed updates recorded in the last hours."""
-        outcome = self._client.run(
-            batch.missed_since(self._dataset, hours), run_id="status", step="missed"
-        )
-        return next(int(row["missed"]) for row in outcome.rows)
-
-    def judging(self, webhooks: WebhookPolicy) -> Judging:
-        """Return what a run would judge of webhooks now. Costs no query job."""
-        return self.requests.judging(webhooks)
-
-    def webhook_days(
-        self, since: datetime, judging: Judging, *, run_id: str
-    ) -> tuple[WebhookDay, ...]:
-        """Return how webhooks did on each day since then; empty if nothing is judged."""
-        return read_days(self._client, self.read_state(), since, judging, run_id=run_id)

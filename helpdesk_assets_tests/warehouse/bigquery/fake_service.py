@@ -15,7 +15,7 @@ from google.api_core import exceptions as google
 from google.cloud import bigquery
 
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
-from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
+from helpdesk_assets.warehouse.bigquery.deadlines import Deadlines
 from helpdesk_assets.warehouse.query import Dataset
 
 DEADLINES = Deadlines(request=60.0, call=120.0, job=900.0)

@@ -9,7 +9,7 @@ from google.auth.credentials import AnonymousCredentials
 from helpdesk_assets.errors import SettingsError, WarehouseUnavailable
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.connection import connect
-from helpdesk_assets.warehouse.bigquery.table_api import Deadlines
+from helpdesk_assets.warehouse.bigquery.deadlines import Deadlines
 
 
 def settings(host: str) -> Settings:

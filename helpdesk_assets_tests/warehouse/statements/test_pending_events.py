@@ -6,7 +6,11 @@ import json
 from datetime import timedelta
 
 from helpdesk_assets.warehouse.statements.delivered_events import event_tables
-from helpdesk_assets.warehouse.statements.pending_events import brought_tickets, pending_events
+from helpdesk_assets.warehouse.statements.pending_events import (
+    brought_tickets,
+    count_pending,
+    pending_events,
+)
 from helpdesk_assets_tests.batches import NOON
 from helpdesk_assets_tests.warehouse.statements.test_batch import DATASET, sql, values
 
@@ -48,6 +52,36 @@ def test_waiting_events_are_found_without_what_they_bring() -> None:
         """
     )
     assert values(query) == {"since": NOON, "outcomes_since": NOON - timedelta(days=7)}
+
+
+def test_waiting_events_are_counted_by_their_keys_alone() -> None:
+    query = count_pending(DATASET, NOON, has_outcomes=True)
+    counted = sql(
+        """
+        SELECT COUNT(*) AS events, MIN(E.received_at) AS oldest
+        FROM (
+          SELECT ticket_id, event_id, MIN(received_at) AS received_at
+          FROM `acme.desk.webhook_events`
+          WHERE received_at >= @since
+          GROUP BY ticket_id, event_id
+        ) AS E
+        """
+    )
+    without_merged = sql(
+        """
+        LEFT JOIN (
+          SELECT DISTINCT ticket_id, event_id
+          FROM `acme.desk.webhook_outcomes`
+          WHERE received_at >= @outcomes_since
+        ) AS O
+        ON O.ticket_id = E.ticket_id AND O.event_id = E.event_id
+        WHERE O.event_id IS NULL
+        """
+    )
+    assert query.sql == f"{counted}\n{without_merged}"
+    assert values(query) == {"since": NOON, "outcomes_since": NOON - timedelta(days=7)}
+    before_any_drain = count_pending(DATASET, NOON, has_outcomes=False)
+    assert (before_any_drain.sql, values(before_any_drain)) == (counted, {"since": NOON})
 
 
 def test_what_they_bring_is_read_of_few_partitions() -> None:

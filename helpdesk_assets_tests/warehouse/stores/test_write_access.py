@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from helpdesk_assets.operations.readiness import Severity, findings
+from helpdesk_assets.operations.readiness import Consequence, findings
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
@@ -41,7 +41,9 @@ def _severities(service: TableSaying, dataset: BigQueryClient, says: dict[str, A
     service.says = says
     dataset.get_table("tickets", fresh=True)
     found = findings(DatasetWriteAccess(dataset).report())
-    return {f"{each.what}: {each.severity}" for each in found if each.severity != Severity.FINE}
+    return {
+        f"{each.what}: {each.consequence}" for each in found if each.consequence != Consequence.FINE
+    }
 
 
 @pytest.mark.parametrize(
