@@ -34,7 +34,7 @@ from helpdesk_assets.warehouse.stores.closing import RunCloser, count_batch
 from helpdesk_assets.warehouse.stores.estimates import RunEstimator
 from helpdesk_assets.warehouse.stores.inventories import InventoryTables
 from helpdesk_assets.warehouse.stores.lease_table import LeaseTable
-from helpdesk_assets.warehouse.stores.lease_waiting import Clocks
+from helpdesk_assets.warehouse.stores.lease_waiting import Clocks, Sightings
 from helpdesk_assets.warehouse.stores.manual_state import write_manual_state
 from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest, MergeRequests
 from helpdesk_assets.warehouse.stores.repeated_rows import remove_repeated_rows
@@ -66,6 +66,7 @@ class SyncTables(WebhookInbox, SyncReports):
         history_days: int | None = None,
         listing_delay: timedelta = MIN_LISTING_DELAY,
         clocks: Clocks | None = None,
+        sightings: Sightings | None = None,
         open_appender: Callable[[], RowAppender] | None = None,
     ) -> None:
         """Bind the tables to a dataset.
@@ -77,6 +78,7 @@ class SyncTables(WebhookInbox, SyncReports):
             history_days: how long ticket versions are kept; 0: for ever, None: as the table has it.
             listing_delay: how long the helpdesk's lists may show a deleted ticket.
             clocks: time and chance, for the lease.
+            sightings: what was seen of other writers; None: nothing yet.
             open_appender: opens what appends rows; None: no outcome of an event can be recorded.
         """
         WebhookInbox.__init__(self, client, open_appender)
@@ -90,7 +92,11 @@ class SyncTables(WebhookInbox, SyncReports):
         self.requests = MergeRequests(client, self._state, listing_delay)
         SyncReports.__init__(self, client, self._state, self._runs, self.requests)
         self._lease = WriterLease(
-            LeaseTable(client), sync_name=sync_name, fence_off=self._fence_off, clocks=clocks
+            LeaseTable(client),
+            sync_name=sync_name,
+            fence_off=self._fence_off,
+            clocks=clocks,
+            sightings=sightings,
         )
         self._closer = RunCloser(client, self._state, self._runs, self.requests, self._writer)
         self._estimator = RunEstimator(
@@ -100,9 +106,14 @@ class SyncTables(WebhookInbox, SyncReports):
 
     @classmethod
     def from_settings(
-        cls, client: BigQueryClient, settings: Settings, *, clocks: Clocks | None = None
+        cls,
+        client: BigQueryClient,
+        settings: Settings,
+        *,
+        clocks: Clocks | None = None,
+        sightings: Sightings | None = None,
     ) -> SyncTables:
-        """Bind the tables as the settings say; `clocks` are time and chance, for the lease."""
+        """Bind the tables as the settings say; the others as of `__init__`."""
         return cls(
             client,
             sync_name=settings.sync_name,
@@ -110,6 +121,7 @@ class SyncTables(WebhookInbox, SyncReports):
             history_days=settings.history_days,
             listing_delay=settings.listing_delay,
             clocks=clocks,
+            sightings=sightings,
             open_appender=partial(open_appender, settings, client, deadline=APPEND_SECONDS),
         )
 
