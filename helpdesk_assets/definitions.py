@@ -8,6 +8,7 @@ import dagster as dg
 
 from helpdesk_assets.defs.alerts.run_reports import AlertScope
 from helpdesk_assets.defs.alerts.sensor import AlertsResource, alert_sensors
+from helpdesk_assets.defs.assets.drained_webhooks import drained_webhooks
 from helpdesk_assets.defs.assets.factory import IO_MANAGER_KEY
 from helpdesk_assets.defs.assets.missed_updates import missed_updates
 from helpdesk_assets.defs.assets.raw_ticket_changes import raw_ticket_changes
@@ -23,10 +24,12 @@ from helpdesk_assets.defs.resources.helpdesk import HelpdeskResource
 from helpdesk_assets.defs.resources.watermark import WatermarkResource
 from helpdesk_assets.defs.schedules import (
     daily_webhook_health,
+    every_five_minutes,
     every_two_hours,
     helpdesk_backfill,
     helpdesk_reconcile,
     helpdesk_sync,
+    webhook_drain,
     webhook_health_job,
     weekly_reconciliation,
 )
@@ -37,18 +40,19 @@ assets = [
     missed_updates,
     tickets_table,
     sync_watermark,
+    drained_webhooks,
     webhook_health,
     ticket_inventory,
     ticket_backfill,
 ]
 checks = [sync_checks]
-jobs = [helpdesk_sync, webhook_health_job, helpdesk_reconcile, helpdesk_backfill]
+jobs = [helpdesk_sync, webhook_drain, webhook_health_job, helpdesk_reconcile, helpdesk_backfill]
 
 defs = dg.Definitions(
     assets=assets,
     asset_checks=checks,
     jobs=jobs,
-    schedules=[every_two_hours, daily_webhook_health, weekly_reconciliation],
+    schedules=[every_two_hours, every_five_minutes, daily_webhook_health, weekly_reconciliation],
     sensors=alert_sensors(AlertScope.of([*assets, *checks], jobs)),
     resources={
         "alerts": AlertsResource(),

@@ -121,6 +121,10 @@ class WriterBusy(RetryableError):
     """Another process writes the dataset's tickets, and had not finished when the wait was over."""
 
 
+class FirstSyncNeeded(RetryableError):
+    """The table tickets is lost or an older sync's: a sync has to come before webhooks."""
+
+
 class AlertNotDelivered(RetryableError):
     """A channel could not take a message: no connection, a limit, or a failure on its side."""
 

@@ -16,12 +16,16 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+import orjson
+
 from helpdesk_assets.extract.checkpoint import CHECKPOINT_EVERY
 from helpdesk_assets.extract.plan import RequestedMode, SyncRequest
 from helpdesk_assets.extract.progress import Progress
 from helpdesk_assets.local.simulator.admin_answers import TrueTicket
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.model.state import SyncState
+from helpdesk_assets.model.webhook_events import WebhookEvent
+from helpdesk_assets.operations.drain import DrainPolicy, DrainReport, drain
 from helpdesk_assets.operations.preview import SyncPreview, preview_sync
 from helpdesk_assets.operations.reconcile import ReconcilePolicy, ReconcileReport, reconcile
 from helpdesk_assets.operations.repair import CHUNK_SIZE, RepairReport, repair_tickets
@@ -32,6 +36,7 @@ from helpdesk_assets.providers.parsing.field_map import FieldMap
 from helpdesk_assets.providers.parsing.tickets import TicketReader
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import Settings
+from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.base import ManualState, Warehouse
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
@@ -151,6 +156,27 @@ class Harness:
                 run_id=uuid.uuid4().hex,
             )
 
+    def drain(self, *, everything: bool = True, **changed: Any) -> DrainReport:
+        """One drain; `changed` overrides settings for it."""
+        settings = self.settings.model_copy(update=changed)
+        with (
+            self.connected(settings) as warehouse,
+            closing(make_helpdesk(settings, self._runtime)) as helpdesk,
+        ):
+            return drain(
+                helpdesk,
+                warehouse,
+                run_id=uuid.uuid4().hex,
+                everything=everything,
+                policy=DrainPolicy.from_settings(settings),
+                now=self._runtime.now,
+            )
+
+    def append(self, *events: WebhookEvent) -> None:
+        """What our receiver does with these events."""
+        with spooled_events(*events) as spool:
+            self.backend.append(tables.WEBHOOK_EVENTS, spool)
+
     def repair(
         self,
         ids: Iterable[str],
@@ -220,8 +246,7 @@ class Harness:
             seen = warehouse.read_state()
             version = (seen.version if seen else 0) + 1
             manual_state = ManualState(to, None, version, uuid.uuid4().hex, "set")
-            with warehouse.lease("watermark", run_id=manual_state.run_id):
-                return warehouse.set_manually(manual_state, seen)
+            return warehouse.set_manually(manual_state, seen)
 
     def sync_and_verify(self) -> SyncReport:
         """Faults have stopped, the helpdesk is quiet, and one ordinary run makes all equal.
@@ -366,6 +391,14 @@ def open_in_memory(
     )
     with SimulatedHelpdesk(tickets=tickets, start=start, dialect=vendor.name, cap=cap) as simulator:
         yield Harness(simulator, settings.model_copy(update=changed), InMemoryBackend(), vendor)
+
+
+def spooled_events(*events: WebhookEvent) -> Spool:
+    """Return these events as rows."""
+    spool = Spool(1_000_000)
+    for event in events:
+        spool.append(orjson.dumps(event.row(), option=orjson.OPT_UTC_Z))
+    return spool
 
 
 def as_stored(value: Any) -> Any:

@@ -10,7 +10,6 @@ _TABLES = {
     "repeated_keys": ("tickets", "the newest version of each ticket"),
     "repeated_versions": ("raw_ticket_changes", "the first of each version"),
     "repeated_misses": ("missed_updates", "the first of each change"),
-    "repeated_events": ("webhook_events", "the first of each event"),
 }
 _CAUSE = (
     "BigQuery enforces no keys and lets two MERGEs insert the same key at the same moment: a "
@@ -20,7 +19,7 @@ _CAUSE = (
 
 
 def one_row_per_ticket(evidence: Evidence) -> CheckResult:
-    """Whether no ticket, version, missed update or event has two rows.
+    """Whether no ticket, version or missed update has two rows.
 
     A warning if the run has removed the rows that it counted, else an error.
     """

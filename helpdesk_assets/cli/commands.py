@@ -217,6 +217,24 @@ def webhooks(host: str, port: int, insecure: bool) -> None:
     serve_webhooks(host=host, port=port, insecure=insecure)
 
 
+@root.command()
+@click.option("--watch", is_flag=True, help="Drain every WEBHOOK_DRAIN_SECONDS until stopped.")
+@json_option
+@verbose_option
+def drain(watch: bool, as_json: bool) -> None:
+    """Merge the webhooks that wait into the table.
+
+    Each sync does so first, and so do Dagster and a running receiver every five minutes.
+    Exit 1 if the helpdesk does not answer for some of them.
+    """
+    from helpdesk_assets.cli.drain import drain_once, drain_repeatedly
+
+    if watch:
+        drain_repeatedly(as_json=as_json)
+    elif not drain_once(as_json=as_json):
+        raise click.exceptions.Exit(1)
+
+
 @root.command(cls=click.Command)
 @click.option("--port", type=click.IntRange(0, 65535), default=SIMULATOR_PORT, show_default=True)
 @click.option("--tickets", type=click.IntRange(min=1), **TICKETS)

@@ -28,8 +28,9 @@ from helpdesk_assets.model.judging import Judging
 from helpdesk_assets.model.reconciliation import DifferenceKind, DifferenceOutcome
 from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.model.webhooks import JudgedBy, MissedUpdate, WebhookCounts, WebhookDay
+from helpdesk_assets.operations.drain import DrainReport
 from helpdesk_assets.operations.reconcile import ReconcileReport
-from helpdesk_assets.warehouse.table_spec import MergeReport
+from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport
 
 Metadata = dict[str, Any]
 
@@ -41,6 +42,7 @@ SYNC_WATERMARK = "sync_watermark"
 WEBHOOK_HEALTH = "webhook_health"
 TICKET_INVENTORY = "ticket_inventory"
 TICKET_BACKFILL = "ticket_backfill"
+DRAINED_WEBHOOKS = "drained_webhooks"
 ASSET_NAMES = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS_TABLE, SYNC_WATERMARK)
 
 BATCH_ID = "batch_id"
@@ -276,3 +278,19 @@ def _to_metadata_value(value: Any) -> Any:
 
 def _is_missed(value: Any) -> bool:
     return isinstance(value, tuple) and all(isinstance(row, MissedUpdate) for row in value)
+
+
+def drained(report: DrainReport, use: JobUsage) -> Metadata:
+    """Metadata of a drain. All but `fetched` count events of webhooks."""
+    return {
+        "waiting": report.waiting,
+        "merged": report.merged,
+        "fetched": report.fetched,
+        "unknown": report.unknown,
+        "not_stored": report.not_stored,
+        "left": report.left,
+        "oldest": timestamp(report.oldest),
+        "seconds": report.seconds,
+        "query_jobs": use.query_jobs,
+        "bytes_billed": use.bytes_billed,
+    }

@@ -6,13 +6,17 @@ import dagster as dg
 
 from helpdesk_assets.defs import metadata
 from helpdesk_assets.defs.assets.factory import TEAM
+from helpdesk_assets.defs.resources.bigquery import HelpdeskBigQuery
 from helpdesk_assets.defs.run_guard import (
     ACTIVE_STATUSES,
     MAX_RUN_DURATION,
     QUEUED_STATUSES,
+    SYNC_KEYS,
     runs_in_progress,
 )
 from helpdesk_assets.defs.sync_identity import SYNC_TAG, own_sync
+from helpdesk_assets.errors import HelpdeskAssetsError
+from helpdesk_assets.operations.drain import may_wait
 
 # In process, because the steps are a chain and each takes less time than starting a process.
 helpdesk_sync = dg.define_asset_job(
@@ -39,6 +43,50 @@ def every_two_hours(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg
     ):
         run = record.dagster_run
         return dg.SkipReason(f"Run {run.run_id} ({run.job_name}) is already {run.status.value}.")
+    sync = own_sync()
+    return dg.RunRequest(
+        run_key=context.scheduled_execution_time.isoformat(),
+        tags={SYNC_TAG: sync} if sync else None,
+    )
+
+
+webhook_drain = dg.define_asset_job(
+    "webhook_drain",
+    selection=dg.AssetSelection.assets(metadata.DRAINED_WEBHOOKS),
+    executor_def=dg.in_process_executor,
+    description="Merge the webhooks that wait.",
+    tags={"team": TEAM, "dagster/max_runtime": 3600},
+)
+
+
+@dg.schedule(
+    cron_schedule="*/5 * * * *",
+    job=webhook_drain,
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every five minutes, if a receiver has appended events and no run is under way.",
+)
+def every_five_minutes(
+    context: dg.ScheduleEvaluationContext, bigquery: HelpdeskBigQuery
+) -> dg.RunRequest | dg.SkipReason:
+    """Requests a drain, unless nothing waits by the tables' metadata, or a run is under way.
+
+    Without this, an instance would have 288 runs a day that did nothing.
+    """
+    keys = SYNC_KEYS | {dg.AssetKey(metadata.DRAINED_WEBHOOKS)}
+    for record in runs_in_progress(
+        context.instance, (*QUEUED_STATUSES, *ACTIVE_STATUSES), datetime.now(UTC), keys=keys
+    ):
+        run = record.dagster_run
+        return dg.SkipReason(f"Run {run.run_id} ({run.job_name}) is already {run.status.value}.")
+    try:
+        with bigquery.sync_tables() as sync_tables:
+            waits = may_wait(sync_tables, everything=False)
+    except HelpdeskAssetsError as error:
+        # The sync fails of it as well, and tells.
+        return dg.SkipReason(str(error))
+    if not waits:
+        return dg.SkipReason("No webhook waits.")
     sync = own_sync()
     return dg.RunRequest(
         run_key=context.scheduled_execution_time.isoformat(),

@@ -57,8 +57,7 @@ class RunCounts:
             none: somebody put rows back.
         history_rows: rows of raw_ticket_changes.
         repeated_versions: rows of raw_ticket_changes beyond the first of their key, of the last
-            days; `repeated_misses` are those of missed_updates, `repeated_events` those of
-            webhook_events.
+            days; `repeated_misses` are those of missed_updates.
         repeated: what the run did about repeated rows, by table, after it had counted them.
     """
 
@@ -83,7 +82,6 @@ class RunCounts:
     history_rows: int = 0
     repeated_versions: int = 0
     repeated_misses: int = 0
-    repeated_events: int = 0
     repeated: tuple[RepeatedRows, ...] = ()
 
     @property

@@ -105,6 +105,14 @@ class WebhookEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadTicket:
+    """A version to merge, and the helpdesk's clock when the ticket was so."""
+
+    ticket: Ticket
+    read_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class EventOutcome:
     """What became of one event.
 

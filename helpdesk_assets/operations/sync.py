@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +21,8 @@ from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.operations.account import check_account
+from helpdesk_assets.operations.drain import DrainPolicy
+from helpdesk_assets.operations.drain_first import drain_first
 from helpdesk_assets.operations.planning import plans_of, read_state_and_ground
 from helpdesk_assets.operations.readiness import expect_ready
 from helpdesk_assets.operations.repeated_rows import heal_repeated_rows
@@ -40,16 +42,18 @@ class SyncPolicy:
 
     Attributes:
         webhooks: what is expected of webhooks, and how far windows overlap at least.
+        drains: how much of the waiting webhooks is merged first.
         checkpoint_every: how often a long run saves a checkpoint.
     """
 
     webhooks: WebhookPolicy
+    drains: DrainPolicy = field(default_factory=DrainPolicy)
     checkpoint_every: timedelta = CHECKPOINT_EVERY
 
     @classmethod
     def from_settings(cls, settings: Settings) -> SyncPolicy:
         """Take the policy from settings."""
-        return cls(settings.webhooks)
+        return cls(settings.webhooks, DrainPolicy.from_settings(settings))
 
     def lookback(self, capabilities: Capabilities) -> timedelta:
         """Return how far a window reaches back behind the watermark."""
@@ -67,7 +71,7 @@ class SyncReport:
         merged: what was written into tickets.
         facts: what the warehouse counted when the run committed.
         state: the state row afterwards.
-        seconds: by phase: fetch, store, missed, merge, close.
+        seconds: by phase: drain, fetch, store, missed, merge, close.
         query_jobs: query jobs of this run.
         load_jobs: load jobs of this run.
     """
@@ -197,7 +201,8 @@ def run_sync(
         run_id: names the run in every table.
         purpose: what it is for those who wait for it.
         on_page: called after every page.
-        on_phase: called with `fetch`, `store`, `missed`, `merge` and `close` as each is done.
+        on_phase: called with `drain`, `fetch`, `store`, `missed`, `merge` and `close` as each is
+            done.
         monotonic: seconds, for the report.
 
     Raises:
@@ -214,6 +219,8 @@ def run_sync(
         seconds[phase], mark = monotonic() - mark, monotonic()
         on_phase(phase)
 
+    drain_first(helpdesk, warehouse, policy.drains, run_id=run_id)
+    done("drain")
     with Spool(warehouse.small_batch_bytes) as spool:
         batch = fetch_batch(
             helpdesk, warehouse, spool, sync_request, policy, run_id=run_id, on_page=on_page

@@ -32,6 +32,7 @@ from helpdesk_assets.receiver.admission import (
 )
 from helpdesk_assets.receiver.connections import OpenConnections, connection_limit
 from helpdesk_assets.receiver.intake import Intake
+from helpdesk_assets.receiver.merging import merging
 from helpdesk_assets.receiver.protocol import bounded_protocol
 from helpdesk_assets.receiver.rejections import (
     RETRY_AFTER_SECONDS,
@@ -265,4 +266,8 @@ def create_app(
     """
     if settings is None:
         settings, read_again = load_settings(), load_settings
-    return build_app(open_dependencies(settings, insecure=insecure, read_again=read_again))
+    return build_app(
+        open_dependencies(
+            settings, insecure=insecure, read_again=read_again, merge=merging(settings)
+        )
+    )

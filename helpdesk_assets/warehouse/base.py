@@ -16,13 +16,6 @@ from helpdesk_assets.extract.checkpoint import CheckpointStore
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest
 from helpdesk_assets.model.estimates import StatementEstimate
-from helpdesk_assets.model.reconciliation import (
-    DifferenceCount,
-    DifferenceKind,
-    InventoryPart,
-    InventorySnapshot,
-    RowCounts,
-)
 from helpdesk_assets.model.state import (
     Checkpoint,
     RepeatedRows,
@@ -30,8 +23,10 @@ from helpdesk_assets.model.state import (
     RunRecord,
     SyncState,
 )
+from helpdesk_assets.model.webhook_events import EventOutcome, ReadTicket, WebhookEvent
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.spool import Spool
+from helpdesk_assets.warehouse.inventory_store import InventoryStore
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport, TableFacts
 from helpdesk_assets.warehouse.write_access import WriteAccess
 
@@ -45,19 +40,6 @@ class ManualState:
     version: int
     run_id: str
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cutoffs:
-    """Up to when a reconciliation compares, by the helpdesk's clock.
-
-    Rows changed after `stable_until` may have changed while the inventory was read. Tickets
-    changed after `synced_until` are left to the next sync. `statements.inventory_diff` says how
-    each is used.
-    """
-
-    stable_until: datetime
-    synced_until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,56 +64,6 @@ class ClosedRun:
     merged: MergeReport
     counts: RunCounts
     state: SyncState
-
-
-class InventoryStore(Protocol):
-    """The snapshots of a reconciliation and the differences found in them."""
-
-    def unfinished(self) -> InventoryPart | None:
-        """Return where the last inventory was interrupted, None if nothing is kept of any."""
-        ...
-
-    def begin_parts(self, staging: str) -> None:
-        """Create the table of an inventory that is stored in parts."""
-        ...
-
-    def save_part(self, part: InventoryPart, entries: Spool) -> None:
-        """Store entries read since the last part, then where to go on from.
-
-        Raises:
-            BatchGone: the earlier parts are gone.
-        """
-        ...
-
-    def store(self, snapshot: InventorySnapshot, entries: Spool) -> RowCounts:
-        """Store the snapshot's entries; return how many tickets it and the table have.
-
-        Args:
-            snapshot: the whole inventory.
-            entries: those of its entries that no part has stored.
-
-        Raises:
-            BatchGone: the parts are gone.
-        """
-        ...
-
-    def compare(self, snapshot: InventorySnapshot, cutoffs: Cutoffs) -> None:
-        """Record every difference between the snapshot and the tickets table."""
-        ...
-
-    def found(
-        self, snapshot: InventorySnapshot, kinds: tuple[DifferenceKind, ...]
-    ) -> Iterator[str]:
-        """Yield the ids of tickets that differ in one of these ways, as they are needed."""
-        ...
-
-    def record_outcomes(self, snapshot: InventorySnapshot, *, deletions_verified: bool) -> None:
-        """Record what became of each difference, by what the tickets table holds now."""
-        ...
-
-    def difference_counts(self, snapshot: InventorySnapshot) -> tuple[DifferenceCount, ...]:
-        """Count the differences by kind and outcome."""
-        ...
 
 
 class Warehouse(Protocol):
@@ -309,6 +241,58 @@ class Warehouse(Protocol):
             created_by: tickets created later are left out.
             run_id: the run on whose behalf they are read.
         """
+        ...
+
+    def has_closed(self) -> bool:
+        """Return whether a run of any sync of the dataset has closed; costs no query."""
+        ...
+
+    def has_webhook_events(self) -> bool:
+        """Return whether a receiver has ever appended an event; costs no query."""
+        ...
+
+    def events_mark(self) -> str | None:
+        """Return a mark of the stored events, which each further one changes; costs no query.
+
+        None if the tables' metadata cannot tell whether one was appended just now.
+        """
+        ...
+
+    def drained_mark(self) -> str | None:
+        """Return what `note_drained` noted last; None: nothing. Costs no query."""
+        ...
+
+    def note_drained(self, mark: str) -> None:
+        """Note that no event waits, as a text of letters in lower case, digits and dashes."""
+        ...
+
+    def pending_events(self, since: datetime, *, run_id: str) -> Iterator[WebhookEvent]:
+        """Yield the events without an outcome, each once, as they are needed.
+
+        They come ticket by ticket, in the order in which the tickets' first events arrived, and
+        those of a ticket in order of arrival. One whose stored ticket cannot be read comes as
+        `EventKind.TICKET` without a ticket.
+
+        Args:
+            since: events that arrived before are left out.
+            run_id: the run on whose behalf they are read.
+        """
+        ...
+
+    def known_tickets(self, ids: Collection[str], *, run_id: str) -> frozenset[str]:
+        """Return those of the tickets that have a row, deleted or not."""
+        ...
+
+    def merge_webhooks(self, read: Sequence[ReadTicket], *, run_id: str) -> MergeReport:
+        """Bring the tickets table up to date with these versions, at most one for each ticket.
+
+        Raises:
+            DataRefused: one of them cannot be stored as it is; nothing was written.
+        """
+        ...
+
+    def record_outcomes(self, outcomes: Sequence[EventOutcome]) -> None:
+        """Append what became of events; returns once that is durable."""
         ...
 
     def inventories(self) -> InventoryStore:

@@ -166,7 +166,7 @@ def _clock_bound() -> list[Change]:
     return [(BatchFetcher, "_covered_until", lambda _self, _plan, last: last.until)]
 
 
-def one_writer() -> list[Change]:
+def _one_writer() -> list[Change]:
     """Everybody writes when they like."""
 
     @contextmanager
@@ -200,6 +200,7 @@ GUARDS: Mapping[str, Guard] = {
     "later reading": Guard("held", _later_reading),
     "repeated rows": Guard("doubled", _repeated_rows),
     "bound of a clock ahead": Guard("clocks", _clock_bound),
+    "one writer": Guard("two writers", _one_writer),
 }
 
 

@@ -33,6 +33,7 @@ PROMISES = {
     "later reading": "promise 1",
     "repeated rows": "promise 3|promise 9",
     "bound of a clock ahead": "promise 4",
+    "one writer": "promise 3",
 }
 
 

@@ -27,7 +27,6 @@ def test_removed_rows_warn_with_number_and_writers() -> None:
         "repeated_keys": 2,
         "repeated_versions": 0,
         "repeated_misses": 0,
-        "repeated_events": 0,
         "repeated_rows_removed": 2,
         "table_rows": 40,
     }
@@ -43,10 +42,10 @@ def test_rows_that_stay_are_an_error() -> None:
 
 
 def test_one_unhealed_table_among_others_is_an_error() -> None:
-    facts = replace(FACTS, repeated_keys=2, repeated_events=1, repeated=(HEALED,))
+    facts = replace(FACTS, repeated_keys=2, repeated_misses=1, repeated=(HEALED,))
     result = judged(facts)
     assert (result.passed, result.severity) == (False, Severity.ERROR)
-    assert "1 row of webhook_events was beyond the first" in result.description
+    assert "1 row of missed_updates was beyond the first" in result.description
 
 
 def test_counts_of_an_earlier_run_claim_no_removal() -> None:

@@ -11,11 +11,14 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
+import orjson
+
 from helpdesk_assets.extract.batch_writer import BatchWriter
 from helpdesk_assets.model.batch import Manifest, batch_staging_name
 from helpdesk_assets.model.reconciliation import InventorySnapshot
 from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.model.tickets import Page, Ticket, Window
+from helpdesk_assets.model.webhook_events import EventKind, WebhookEvent
 from helpdesk_assets.model.webhooks import LedgerSource, WebhookPolicy
 from helpdesk_assets.naming import batch_id
 from helpdesk_assets.operations.write_batch import write_batch
@@ -36,6 +39,23 @@ def ticket(ticket_id: str, minutes_ago: float = 60, **columns: Any) -> Ticket:
     """Make a version that changed so long before noon."""
     body = columns.pop("body", "x")
     return replace(fake_helpdesk.ticket(ticket_id, minutes_ago, body=body), **columns)
+
+
+def event(change: Ticket, **changed: Any) -> WebhookEvent:
+    """Make the event of a change, a minute after it unless `changed` says otherwise."""
+    came = changed.get("received_at", change.modified_time + timedelta(minutes=1))
+    plain = WebhookEvent(
+        f"event{next(_numbers)}",
+        change.ticket_id,
+        "ticket.updated",
+        EventKind.TICKET,
+        "paper",
+        came,
+        change.modified_time,
+        change,
+        came,
+    )
+    return replace(plain, **changed)
 
 
 @dataclass
@@ -121,21 +141,19 @@ class Subject:
 
     def hear(self, change: Ticket, *, delay: timedelta) -> None:
         """Store the event of a change that came so long after it."""
-        came = (change.modified_time + delay).isoformat()
-        row = {
-            "event_id": f"event{next(_numbers)}",
-            "ticket_id": change.ticket_id,
-            "type": "ticket.updated",
-            "modifiedTime": change.modified_time.isoformat(),
-            "deleted": change.deleted_time is not None,
-            "received_at": came,
-            "committed_at": came,
-            "helpdesk": "paper",
-            "_run_id": "receiver",
-        }
+        came = change.modified_time + delay
+        self.append(event(change, received_at=came, ticket=None, kind=EventKind.HINT))
+
+    def append(self, *events: WebhookEvent) -> None:
+        """Append events as a receiver does, each once more if it is there already."""
         with Spool(1_000_000) as spool:
-            spool.append(json.dumps(row).encode())
-            self.backend.merge(tables.WEBHOOK_EVENTS, spool)
+            for each in events:
+                spool.append(orjson.dumps(each.row(), option=orjson.OPT_UTC_Z))
+            self.backend.append(tables.WEBHOOK_EVENTS, spool)
+
+    def pending(self, since: datetime = NOON - timedelta(days=35)) -> list[WebhookEvent]:
+        """Return the events that wait."""
+        return list(self.warehouse.pending_events(since, run_id=f"run{next(_numbers)}"))
 
     def snapshot(self, listed: Iterable[tuple[str, datetime | None, bool]]) -> InventorySnapshot:
         """Store what a helpdesk lists at noon: id, modified time, and whether it is gone."""

@@ -17,7 +17,6 @@ from helpdesk_assets_tests.contract.subject import POLICY, Subject, ticket
 INSERT_ONLY = {
     tables.RAW_TICKET_CHANGES.name: "repeated_versions",
     tables.MISSED_UPDATES.name: "repeated_misses",
-    tables.WEBHOOK_EVENTS.name: "repeated_events",
 }
 
 
@@ -97,7 +96,7 @@ def test_table_that_only_grows_keeps_the_first_row(subject: Subject, table: str)
 
 
 def tables_time(table: str) -> str:
-    (spec,) = (each for each in (*tables.SYNC_TABLES, tables.WEBHOOK_EVENTS) if each.name == table)
+    (spec,) = (each for each in tables.SYNC_TABLES if each.name == table)
     return str(spec.partition_by)
 
 

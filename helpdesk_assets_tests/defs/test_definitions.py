@@ -34,6 +34,7 @@ def test_asset_graph() -> None:
         "tickets_table": ["missed_updates"],
         "sync_watermark": ["tickets_table"],
         "webhook_health": ["missed_updates"],
+        "drained_webhooks": [],
         "ticket_backfill": [],
         "ticket_inventory": ["sync_watermark"],
     }
@@ -71,6 +72,19 @@ def test_sync_schedule() -> None:
     assert schedule.cron_schedule == "0 */2 * * *"
     assert schedule.execution_timezone == "UTC"
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+
+
+def test_webhooks_are_drained_every_five_minutes() -> None:
+    job = defs.resolve_job_def("webhook_drain")
+    assert [node.name for node in job.graph.nodes_in_topological_order] == ["drained_webhooks"]
+    schedule = defs.resolve_schedule_def("every_five_minutes")
+    assert (schedule.job_name, schedule.cron_schedule) == (job.name, "*/5 * * * *")
+    assert schedule.execution_timezone == "UTC"
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+    asset = defs.resolve_asset_graph().get(dg.AssetKey("drained_webhooks"))
+    # One writer at a time, and no part of "Materialize all".
+    assert asset.pools == {"helpdesk_sync"}
+    assert asset.group_name == "webhooks"
 
 
 def test_webhook_health_is_a_separate_job() -> None:

@@ -22,9 +22,10 @@ from helpdesk_assets.warehouse.statements.judging_window import judging_window
 from helpdesk_assets.warehouse.statements.run_counts import FUTURE_TOLERANCE, MISSED_SAMPLE
 from helpdesk_assets.warehouse.stores.state import rows_gone
 from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset
-from helpdesk_assets_tests.in_memory.ledger import is_unsubscribed, listening_since
+from helpdesk_assets_tests.in_memory.ledger import is_unsubscribed
 from helpdesk_assets_tests.in_memory.newer_wins import Row
 from helpdesk_assets_tests.in_memory.repeated_rows import count_repeated
+from helpdesk_assets_tests.in_memory.webhook_inbox import delivered_events, listening_since
 
 
 def count_batch(dataset: InMemoryDataset, manifest: Manifest) -> RunCounts:
@@ -98,7 +99,7 @@ def count_run(
         key=lambda each: (-each.lag_seconds, each.ticket_id),
     )
     times = [row["modifiedTime"] for row in rows if row["modifiedTime"] is not None]
-    repeated = count_repeated(dataset, manifest, has_events=judging.is_by_events)
+    repeated = count_repeated(dataset, manifest)
     return replace(
         counted,
         batch_tickets=len({row["ticket_id"] for row in batch}),
@@ -123,7 +124,6 @@ def count_run(
         repeated_keys=repeated["repeated_keys"],
         repeated_versions=repeated["repeated_versions"],
         repeated_misses=repeated["repeated_misses"],
-        repeated_events=repeated.get("repeated_events", 0),
     )
 
 
@@ -180,21 +180,20 @@ def _count_webhooks(
         return WebhookCounts()
     bounds, policy = judging_window(manifest, judging), judging.policy
     heard, latencies = [], []
-    for event in dataset.rows(tables.WEBHOOK_EVENTS):
-        received, version = event["received_at"], event["modifiedTime"]
-        if received < bounds.reads_from:
-            continue
+    for event in delivered_events(dataset, bounds.reads_from):
+        received, version = event["received_at"], event["version"]
         is_believed = version is not None and version <= manifest.served_at
         heard.append(max(received, version) if is_believed else received)
         if heard[-1] > bounds.counted_after and version is not None:
             latencies.append(max(0.0, (event["committed_at"] - version).total_seconds()))
     last = max(heard, default=None)
+    listening = listening_since(dataset, bounds.reads_from)
     changes = {
         (row["ticket_id"], row["modifiedTime"])
         for row in dataset.rows(tables.RAW_TICKET_CHANGES)
         if row["_fetched_at"] >= bounds.reads_from
         and row["modifiedTime"] > bounds.heard_after
-        and row["modifiedTime"] >= listening_since(dataset)
+        and (listening is None or row["modifiedTime"] >= listening)
         and not is_unsubscribed(row, policy)
     }
     ripe = [at for _, at in changes if at <= bounds.delivered_by]

@@ -15,6 +15,7 @@ from helpdesk_assets.warehouse.statements.judging_window import JudgingWindow, j
 from helpdesk_assets.warehouse.statements.missed_updates import DELETION_TOLERANCE
 from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset
 from helpdesk_assets_tests.in_memory.newer_wins import Row
+from helpdesk_assets_tests.in_memory.webhook_inbox import delivered_events, listening_since
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -39,27 +40,27 @@ class _Version:
         One without a version is about the newest change before it. So a version that was to be
         judged before it came is only delivered by it if it came in time.
         """
-        brought = event["modifiedTime"] or event["received_at"]
+        brought = event["version"] or event["received_at"]
         is_both_ends = self.is_end and bool(event["deleted"])
         if brought < self.modified and not (
             is_both_ends and self.modified - brought <= DELETION_TOLERANCE
         ):
             return False
-        if event["modifiedTime"] is not None or not (self.is_open or self.is_past):
+        if event["version"] is not None or not (self.is_open or self.is_past):
             return True
         return self.is_past and event["committed_at"] - self.modified <= grace
 
     def is_own(self, event: Row) -> bool:
         """Return whether the event is this version's own, not that of a newer one."""
         is_both_ends = self.is_end and bool(event["deleted"])
-        return event["modifiedTime"] in (None, self.modified) or is_both_ends
+        return event["version"] in (None, self.modified) or is_both_ends
 
 
 def judging(
     dataset: InMemoryDataset, manifest: Manifest, policy: WebhookPolicy, state: SyncState | None
 ) -> Judging:
     """Return what a run judges."""
-    has_events = bool(dataset.rows(tables.WEBHOOK_EVENTS))
+    has_events = bool(delivered_events(dataset, EPOCH))
     return judging_of_run(policy, manifest, state, has_events=has_events)
 
 
@@ -90,9 +91,8 @@ def by_events(dataset: InMemoryDataset, manifest: Manifest, judging: Judging) ->
     """Yield changes that no event delivered in time, and events that polling missed."""
     bounds, policy = judging_window(manifest, judging), judging.policy
     events: dict[str, list[Row]] = {}
-    for event in dataset.rows(tables.WEBHOOK_EVENTS):
-        if event["received_at"] >= bounds.reads_from:
-            events.setdefault(event["ticket_id"], []).append(event)
+    for event in delivered_events(dataset, bounds.reads_from):
+        events.setdefault(event["ticket_id"], []).append(event)
     versions: dict[tuple[str, datetime], list[_Version]] = {}
     for version in _versions(dataset, manifest, judging, bounds):
         if version.modified <= bounds.delivered_by:
@@ -147,7 +147,7 @@ def _missing(dataset: InMemoryDataset, manifest: Manifest, judging: Judging) -> 
 def _versions(
     dataset: InMemoryDataset, manifest: Manifest, judging: Judging, bounds: JudgingWindow
 ) -> Iterator[_Version]:
-    policy, listening = judging.policy, listening_since(dataset)
+    policy, listening = judging.policy, listening_since(dataset, bounds.reads_from) or EPOCH
     for row in dataset.rows(tables.RAW_TICKET_CHANGES):
         if (
             row["_fetched_at"] >= bounds.stored_since
@@ -164,12 +164,6 @@ def _versions(
         if row["reason"] == LedgerReason.MISSED and row["detected_at"] >= bounds.open_since:
             key = row["ticket_id"], row["modifiedTime"], row["_content_hash"]
             yield _Version(*key, is_open=True)
-
-
-def listening_since(dataset: InMemoryDataset) -> datetime:
-    """Return when the first event ever came; without any, every change is to be heard of."""
-    received = [row["received_at"] for row in dataset.rows(tables.WEBHOOK_EVENTS)]
-    return min(received, default=EPOCH)
 
 
 def _version(row: Row, policy: WebhookPolicy) -> _Version:
@@ -238,7 +232,7 @@ def _not_polled(
         if held is not None and held["deletedTime"] is not None:
             continue
         for event in found:
-            version = event["modifiedTime"]
+            version = event["version"]
             if version is None or event["deleted"] or not bounds.settled:
                 continue
             if bounds.since < version <= bounds.settled and (

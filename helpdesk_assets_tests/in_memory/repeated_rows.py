@@ -22,14 +22,11 @@ from helpdesk_assets_tests.in_memory.newer_wins import Row
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def count_repeated(
-    dataset: InMemoryDataset, manifest: Manifest, *, has_events: bool
-) -> dict[str, int]:
+def count_repeated(dataset: InMemoryDataset, manifest: Manifest) -> dict[str, int]:
     """Count by field of `RunCounts`."""
     return {
         each.counted_as: sum(len(rows) - 1 for rows in _by_key(dataset, each, manifest))
         for each in COUNTED_TABLES
-        if has_events or each.spec is not tables.WEBHOOK_EVENTS
     }
 
 
@@ -71,10 +68,9 @@ def _by_key(dataset: InMemoryDataset, counted: CountedTable, manifest: Manifest)
 
 def _kept(spec: TableSpec, rows: list[Row]) -> Row:
     if spec is not tables.TICKETS:
-        first = {tables.RAW_TICKET_CHANGES.name: ("_fetched_at", "_seq")}.get(
-            spec.name,
-            ("detected_at", "reason") if spec is tables.MISSED_UPDATES else ("received_at",),
-        )
+        first = ("detected_at", "reason")
+        if spec is tables.RAW_TICKET_CHANGES:
+            first = ("_fetched_at", "_seq")
         return min(rows, key=lambda row: [row[name] for name in first])
     order = ("modifiedTime", "deletedTime", "_synced_at")
     newest = max(rows, key=lambda row: [row[name] or NEVER for name in order])

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from helpdesk_assets.errors import BatchGone, ConcurrentUpdate, WarehouseRefused, WriterBusy
+from helpdesk_assets.errors import BatchGone, ConcurrentUpdate, WriterBusy
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest, Mode
 from helpdesk_assets.model.estimates import StatementEstimate
@@ -21,6 +21,7 @@ from helpdesk_assets.model.state import (
     RunRecord,
     SyncState,
 )
+from helpdesk_assets.model.webhook_events import ReadTicket
 from helpdesk_assets.model.webhooks import JudgedBy, WebhookPolicy
 from helpdesk_assets.settings import MIN_LISTING_DELAY
 from helpdesk_assets.spool import Spool
@@ -42,10 +43,11 @@ from helpdesk_assets_tests.in_memory.inventories import InMemoryInventories
 from helpdesk_assets_tests.in_memory.lease import InMemoryLeaseCell
 from helpdesk_assets_tests.in_memory.newer_wins import Row
 from helpdesk_assets_tests.in_memory.repeated_rows import remove_repeated
+from helpdesk_assets_tests.in_memory.webhook_inbox import InMemoryInbox
 from helpdesk_assets_tests.in_memory.write_access import InMemoryWriteAccess
 
 
-class InMemoryWarehouse:
+class InMemoryWarehouse(InMemoryInbox):
     """A `Warehouse`. It adopts no older table and runs no job."""
 
     use = JobUsage()
@@ -59,7 +61,7 @@ class InMemoryWarehouse:
         listing_delay: timedelta = MIN_LISTING_DELAY,
         clocks: Clocks | None = None,
     ) -> None:
-        self._dataset = dataset
+        super().__init__(dataset)
         self._lease = WriterLease(
             InMemoryLeaseCell(dataset),
             sync_name=sync_name,
@@ -163,7 +165,7 @@ class InMemoryWarehouse:
         if manifest.staging is None:
             return self._dataset.merge(spec, read_rows(spool, spec), since=since)
         if manifest.staging not in stagings:
-            raise WarehouseRefused(f"There is no table {manifest.staging}.")
+            raise batch_gone(manifest)
         return self._dataset.merge(spec, stagings[manifest.staging], since=since)
 
     def merge_missed(self, manifest: Manifest, webhooks: WebhookPolicy) -> MergeReport:
@@ -190,6 +192,10 @@ class InMemoryWarehouse:
         read = [_with_times(row, manifest, delay) for row in self._dataset.batch(manifest)]
         rows = [row | stamps for row in _apply_tombstones(read)]
         return self._dataset.merge(spec, rows, forced=manifest.forced)
+
+    def merge_webhooks(self, read: Sequence[ReadTicket], *, run_id: str) -> MergeReport:
+        self._lease.check()
+        return super().merge_webhooks(read, run_id=run_id)
 
     def count_batch(self, manifest: Manifest) -> RunCounts:
         return counts.count_batch(self._dataset, manifest)

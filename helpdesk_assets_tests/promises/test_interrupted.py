@@ -137,7 +137,7 @@ def test_second_of_two_concurrent_first_loads_fails(make_harness: MakeHarness) -
     done: list[SyncReport] = []
 
     def overtake(phase: str) -> None:
-        if phase == "store" and not done:
+        if phase == "fetch" and not done:
             done.append(harness.sync())
 
     with pytest.raises(BatchGone, match="nothing is lost"):

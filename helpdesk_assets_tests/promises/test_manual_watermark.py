@@ -68,7 +68,7 @@ def test_concurrent_run_advances_nothing_and_loses_nothing(harness: Harness) -> 
     oldest = min(ticket.modified_time for ticket in harness.simulator.truth())
 
     def meddle(phase: str) -> None:
-        if phase == "merge":
+        if phase == "fetch":
             harness.set_watermark(oldest)
 
     with pytest.raises(ConcurrentUpdate):

@@ -128,7 +128,7 @@ def test_one_of_two_concurrent_runs_fails(harness: Harness) -> None:
     harness.simulator.change(4, spread_seconds=4)
 
     def overtake(phase: str) -> None:
-        if phase == "merge":
+        if phase == "fetch":
             harness.sync()
 
     with pytest.raises(ConcurrentUpdate, match="run the sync again"):

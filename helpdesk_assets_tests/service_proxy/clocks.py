@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 # In real seconds.
@@ -18,6 +19,10 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """Return the present time."""
+        ...
+
+    def note_call(self) -> None:
+        """A client has called."""
         ...
 
     def hang(self, next_event: float) -> None:
@@ -40,6 +45,9 @@ class ManualClock:
     def now(self) -> float:
         with self._moved:
             return self._now
+
+    def note_call(self) -> None:
+        """Calls do not move it."""
 
     def advance(self, seconds: float) -> None:
         self.jump(self.now() + seconds)
@@ -64,6 +72,9 @@ class ScaledClock:
     def now(self) -> float:
         return (time.monotonic() - self._began) * self._speed
 
+    def note_call(self) -> None:
+        """Calls do not move it."""
+
     def hang(self, next_event: float) -> None:
         ahead = (next_event - self.now()) / self._speed
         time.sleep(min(max(ahead, 0.0), LONGEST_POLL))
@@ -79,8 +90,8 @@ class JumpingClock:
     that their statements overlap whenever nothing keeps them apart.
 
     Args:
-        patience: after how many real seconds time moves although a client does not poll, such as
-            one that waits for the other.
+        patience: after how many real seconds without a call time moves although a client does not
+            poll, such as one that waits for the other.
     """
 
     def __init__(self, patience: float = 0.3) -> None:
@@ -88,11 +99,18 @@ class JumpingClock:
         self._patience = patience
         self._clients = 1
         self._waiting = 0
+        self._called = 0
         self._moved = threading.Condition()
 
     def now(self) -> float:
         with self._moved:
             return self._now
+
+    def note_call(self) -> None:
+        """Who calls is busy, and about to poll."""
+        with self._moved:
+            self._called += 1
+            self._moved.notify_all()
 
     def set_clients(self, count: int) -> None:
         """Say how many clients there are from now on."""
@@ -112,7 +130,7 @@ class JumpingClock:
             self._waiting += 1
             self._moved.notify_all()
             try:
-                self._moved.wait_for(lambda: self._all_wait() or self._now > began, self._patience)
+                self._wait(lambda: self._all_wait() or self._now > began)
             finally:
                 self._waiting -= 1
             if self._now == began:
@@ -123,6 +141,13 @@ class JumpingClock:
         with self._moved:
             self._now = max(self._now, to)
             self._moved.notify_all()
+
+    def _wait(self, enough: Callable[[], bool]) -> None:
+        """Wait for that, or until nobody has called for a while."""
+        called = -1
+        while not enough() and called != self._called:
+            called = self._called
+            self._moved.wait_for(enough, self._patience)
 
     def _all_wait(self) -> bool:
         return self._waiting >= self._clients

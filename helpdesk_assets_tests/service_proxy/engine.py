@@ -8,7 +8,7 @@ page on DML: "DML concurrency"). Everything else runs at once.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,7 @@ from helpdesk_assets_tests.service_proxy.stand_in import StandIn
 RUN_AT_ONCE = 2
 WAIT_AT_MOST = 20
 # Told the text, and the parameters in the API's format; returns the bytes that are billed.
-Price = Callable[[str, list[Mapping[str, Any]]], int]
+Price = Callable[[str, Sequence[Mapping[str, Any]]], int]
 # Returns why the service refuses a statement, None if it does not.
 Check = Callable[[Job], Refusal | None]
 

@@ -94,6 +94,7 @@ class ServiceProxy(ReverseProxy):
 
     def answer(self, call: Call, forward: Callable[[], Reply]) -> Reply | None:
         path = unquote(urlsplit(call.path).path)
+        self.clock.note_call()
         self.settle()
         if call.method == "POST" and _JOBS.search(path) and not _UPLOAD.search(path):
             return self._insert(call)

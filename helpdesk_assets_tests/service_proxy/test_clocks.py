@@ -61,6 +61,20 @@ def test_time_moves_when_the_other_client_leaves() -> None:
     assert clock.now() == 3.0
 
 
+def test_client_that_calls_is_waited_for() -> None:
+    clock = JumpingClock(patience=0.2)
+    clock.set_clients(2)
+    first = threading.Thread(target=clock.hang, args=(3.0,))
+    first.start()
+    for _ in range(6):
+        first.join(0.1)
+        assert clock.now() == 0.0
+        clock.note_call()
+    clock.hang(5.0)
+    first.join(10)
+    assert clock.now() > 0.0
+
+
 def test_patience_ends_for_a_client_that_does_not_poll() -> None:
     clock = JumpingClock(patience=0.01)
     clock.set_clients(2)

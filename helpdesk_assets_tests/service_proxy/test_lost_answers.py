@@ -12,6 +12,8 @@ from helpdesk_assets_tests.service_proxy.engine import RUN_AT_ONCE, WAIT_AT_MOST
 from helpdesk_assets_tests.service_proxy.faults import ServiceFault
 from helpdesk_assets_tests.service_proxy.product import Product, open_product
 
+pytestmark = pytest.mark.slow
+
 TICKETS = 12
 UNKNOWN = (
     ServiceFault.ANSWER_LOST,

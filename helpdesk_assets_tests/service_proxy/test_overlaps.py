@@ -99,6 +99,7 @@ def test_update_beside_an_insert_does_not_conflict(service: Service) -> None:
     assert service.rows() == [("a", 1), ("b", 1)]
 
 
+@pytest.mark.slow
 def test_long_statement_beside_a_busy_writer_never_commits(service: Service) -> None:
     service.store("a", 0)
     service.proxy.engine.durations = lambda sql: 3.0 if "99 AS value" in sql else 1.0

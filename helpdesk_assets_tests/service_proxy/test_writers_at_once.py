@@ -15,6 +15,8 @@ from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE
 from helpdesk_assets_tests.service_proxy.at_once import run_at_once
 from helpdesk_assets_tests.service_proxy.product import Product, open_product
 
+pytestmark = pytest.mark.slow
+
 TICKETS = 12
 
 

@@ -85,12 +85,12 @@ class LedgerCases:
                 "event_id": f"event {next(self._numbers)}",
                 "ticket_id": ticket_id,
                 "type": "ticket.updated",
+                "kind": "deletion" if deleted else "hint",
                 "modifiedTime": None if version is None else at(version).isoformat(),
                 "deleted": deleted,
                 "helpdesk": "rest",
                 "received_at": at(received).isoformat(),
                 "committed_at": at(received if committed is None else committed).isoformat(),
-                "_run_id": "receiver",
             }
         )
 

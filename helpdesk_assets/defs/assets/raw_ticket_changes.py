@@ -20,6 +20,7 @@ from helpdesk_assets.errors import UserError
 from helpdesk_assets.extract.plan import RequestedMode, SyncRequest
 from helpdesk_assets.extract.progress import Progress
 from helpdesk_assets.model.batch import Manifest
+from helpdesk_assets.operations.drain_first import drain_first
 from helpdesk_assets.operations.sync import SyncPolicy, fetch_batch
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
@@ -101,7 +102,9 @@ def fetch(
     attempt: int,
     log: Callable[[str], None],
 ) -> tuple[Manifest, MergeRequest]:
-    """Reads one batch into a spool. The IO manager closes the spool, unless this call fails.
+    """Merges waiting webhooks, then reads one batch into a spool.
+
+    The IO manager closes the spool, unless this call fails.
 
     Args:
         helpdesk: The helpdesk to read.
@@ -117,13 +120,15 @@ def fetch(
     settings = bigquery.settings()
     spool = Spool(settings.bigquery_small_batch_bytes)
     try:
+        policy = SyncPolicy.from_settings(settings)
         with helpdesk.open() as source, bigquery.sync_tables() as sync_tables:
+            drain_first(source, sync_tables, policy.drains, run_id=run_id)
             batch = fetch_batch(
                 source,
                 sync_tables,
                 spool,
                 sync_request,
-                SyncPolicy.from_settings(settings),
+                policy,
                 run_id=run_id,
                 attempt=attempt,
                 on_page=lambda progress: log_progress(progress, log),

@@ -1,7 +1,7 @@
 """The ledger `missed_updates` judged by the events of our receiver, as SQL.
 
-An event is stored once its ticket is durable, so the ledger also shows which changes came late and
-which events arrived for a change that polling did not return.
+An event is stored when it arrives, so the ledger also shows which changes came late and which
+events arrived for a change that polling did not return.
 
 An event delivers a change if it carries that version or a newer one and was committed within the
 grace period after the change. A newer version that came later proves nothing about the older
@@ -21,6 +21,7 @@ from helpdesk_assets.model.judging import Judging
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.statements.batch import batch
+from helpdesk_assets.warehouse.statements.delivered_events import event_tables
 from helpdesk_assets.warehouse.statements.judging_window import (
     JudgingWindow,
     judging_window,
@@ -36,8 +37,8 @@ from helpdesk_assets.warehouse.table_spec import ColumnType
 DELETION_TOLERANCE = timedelta(minutes=10)
 
 # For each version, the commit times of its own event and of any event that delivered it in time.
-# An event without a version refers to the newest change before it. For a change already judged, it
-# counts only if it arrived within the grace period.
+# An event without a version covers the ticket's changes up to its arrival, and refers to the newest
+# of them. For a change already judged, it counts only if it arrived within the grace period.
 JUDGED = """\
   SELECT
     V.ticket_id,
@@ -95,12 +96,15 @@ def missed_by_events(dataset: Dataset, manifest: Manifest, judging: Judging) -> 
     raw = dataset.table(tables.RAW_TICKET_CHANGES.name)
     tickets = dataset.table(tables.TICKETS.name)
     sql = f"""\
-WITH events AS (
-{_events(dataset)}
-),
-first_event AS (
-  SELECT MIN(received_at) AS received_at
-  FROM {dataset.table(tables.WEBHOOK_EVENTS.name)}
+WITH {event_tables(dataset)},
+events AS (
+  SELECT
+    ticket_id,
+    version,
+    IFNULL(version, received_at) AS covers_until,
+    is_deletion,
+    committed_at
+  FROM delivered
 ),
 versions AS (
   SELECT
@@ -166,19 +170,6 @@ WHERE IF(J.is_open, COALESCE(J.own_event_at, J.in_time_at) IS NOT NULL, J.in_tim
             Parameter("run_id", ColumnType.STRING, manifest.run_id),
         ),
     )
-
-
-def _events(dataset: Dataset) -> str:
-    """Select the events. One without a version covers the ticket's changes up to its arrival."""
-    return f"""\
-  SELECT
-    ticket_id,
-    modifiedTime AS version,
-    IFNULL(modifiedTime, received_at) AS covers_until,
-    IFNULL(deleted, FALSE) AS is_deletion,
-    committed_at
-  FROM {dataset.table(tables.WEBHOOK_EVENTS.name)}
-  WHERE received_at >= @reads_from"""
 
 
 def _versions_missing_from_tickets(

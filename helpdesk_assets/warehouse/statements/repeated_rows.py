@@ -67,10 +67,9 @@ VERSIONS = CountedTable(
 MISSES = CountedTable(
     tables.MISSED_UPDATES, "repeated_misses", ("B.`detected_at`", "B.`reason`"), "detected_at"
 )
-EVENTS = CountedTable(
-    tables.WEBHOOK_EVENTS, "repeated_events", ("B.`received_at`", "B.`committed_at`"), "received_at"
-)
-COUNTED_TABLES = (TICKETS, VERSIONS, MISSES, EVENTS)
+# Not webhook_events and webhook_outcomes: rows are appended there at least once, and whoever reads
+# them takes the first of each event.
+COUNTED_TABLES = (TICKETS, VERSIONS, MISSES)
 
 
 def counted_since(manifest: Manifest) -> datetime:
@@ -86,18 +85,17 @@ def counted_since(manifest: Manifest) -> datetime:
     return first.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def repeated_counts(dataset: Dataset, manifest: Manifest, *, has_events: bool) -> tuple[str, Query]:
+def repeated_counts(dataset: Dataset, manifest: Manifest) -> tuple[str, Query]:
     """Count rows beyond the first of their key in all tables but tickets, as one row `R`.
 
     Args:
         dataset: where the tables are.
         manifest: the run.
-        has_events: webhook_events exists and is read by the run.
 
     Returns:
         The fields of the JSON, and the query that they are read from.
     """
-    counted = (VERSIONS, MISSES, *((EVENTS,) if has_events else ()))
+    counted = (VERSIONS, MISSES)
     names = [each.counted_as for each in counted]
     fields = "".join(f",\n  R.{name} AS {name}" for name in names)
     columns = ",\n".join(_count(dataset, each) for each in counted)

@@ -37,7 +37,7 @@ from helpdesk_assets.warehouse.table_spec import ColumnType
 FUTURE_TOLERANCE = timedelta(minutes=15)
 MISSED_SAMPLE = 100
 _GROUND = ("batch_tickets", "absent", "rows_lost", "behind", "history_rows")
-_REPEATED = ("repeated_versions", "repeated_misses", "repeated_events")
+_REPEATED = ("repeated_versions", "repeated_misses")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -70,7 +70,7 @@ def run_counts_query(
     webhook_fields = ",\n".join(
         f"    E.{each.name} AS {each.name}" for each in fields(WebhookCounts)
     )
-    repeated_fields, repeated = repeated_counts(dataset, manifest, has_events=judging.is_by_events)
+    repeated_fields, repeated = repeated_counts(dataset, manifest)
     tickets = dataset.table(tables.TICKETS.name)
     missed = dataset.table(tables.MISSED_UPDATES.name)
     history = dataset.table(tables.RAW_TICKET_CHANGES.name)

@@ -13,6 +13,7 @@ from helpdesk_assets.model.webhooks import JudgedBy
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.statements.batch import batch
+from helpdesk_assets.warehouse.statements.delivered_events import event_tables
 from helpdesk_assets.warehouse.statements.judging_window import judging_window, unsubscribed_as_sql
 from helpdesk_assets.warehouse.table_spec import ColumnType
 
@@ -138,20 +139,14 @@ def _counts_by_events(dataset: Dataset, manifest: Manifest, judging: Judging) ->
     """
     bounds = judging_window(manifest, judging)
     unsubscribed, words = unsubscribed_as_sql("R", judging.policy.unsubscribed)
-    webhook_events = dataset.table(tables.WEBHOOK_EVENTS.name)
     sql = f"""\
-WITH events AS (
+WITH {event_tables(dataset)},
+events AS (
   SELECT
-    GREATEST(received_at,
-      IF(modifiedTime <= @served_at, modifiedTime, received_at)) AS event_at,
-    IF(modifiedTime IS NULL, NULL,
-      GREATEST(0, TIMESTAMP_DIFF(committed_at, modifiedTime, MILLISECOND) / 1000)) AS latency
-  FROM {webhook_events}
-  WHERE received_at >= @reads_from
-),
-first_event AS (
-  SELECT MIN(received_at) AS received_at
-  FROM {webhook_events}
+    GREATEST(received_at, IF(version <= @served_at, version, received_at)) AS event_at,
+    IF(version IS NULL, NULL,
+      GREATEST(0, TIMESTAMP_DIFF(committed_at, version, MILLISECOND) / 1000)) AS latency
+  FROM delivered
 ),
 event_counts AS (
   SELECT

@@ -1,6 +1,6 @@
 """Delivered, late and missed changes by day: one query, and the reading of its rows.
 
-Days are days of the change, in UTC. "Delivered": with our receiver, an event stored the change, on
+Days are days of the change, in UTC. "Delivered": with our receiver, an event brought the change, on
 time or late; without it, a run that judged by the table found the change already in `tickets`. The
 ledger records only misses, so delivered changes are those that are not in it. What a load read, or
 a run that judged nothing, was delivered by nobody.
@@ -15,6 +15,7 @@ from typing import Any
 from helpdesk_assets.model.webhooks import MISSED_REASONS, WebhookDay
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
+from helpdesk_assets.warehouse.statements.delivered_events import event_tables
 from helpdesk_assets.warehouse.table_spec import ColumnType
 
 # Polling sees a change within this time. What it finds later, the ledger has or nobody judged.
@@ -32,8 +33,7 @@ def days_by_events(dataset: Dataset, since: datetime) -> Query:
         dataset: where the tables are.
         since: the first day, UTC.
     """
-    webhook_events = dataset.table(tables.WEBHOOK_EVENTS.name)
-    delivered = f"""\
+    delivered = """\
   SELECT
     DATE(changed) AS day,
     COUNT(*) AS changes,
@@ -43,20 +43,17 @@ def days_by_events(dataset: Dataset, since: datetime) -> Query:
   FROM (
     SELECT
       ticket_id,
-      IFNULL(modifiedTime, received_at) AS changed,
-      MIN(IF(modifiedTime IS NULL, NULL,
-        GREATEST(0, TIMESTAMP_DIFF(committed_at, modifiedTime, MILLISECOND) / 1000))) AS latency
-    FROM {webhook_events}
-    WHERE received_at >= @reads_from
+      IFNULL(version, received_at) AS changed,
+      MIN(IF(version IS NULL, NULL,
+        GREATEST(0, TIMESTAMP_DIFF(committed_at, version, MILLISECOND) / 1000))) AS latency
+    FROM delivered
     GROUP BY ticket_id, changed
   )
   GROUP BY day"""
     sql = f"""\
+WITH {event_tables(dataset)},
 {_days(dataset, delivered)}
-CROSS JOIN (
-  SELECT MIN(received_at) AS received_at
-  FROM {webhook_events}
-) AS F
+CROSS JOIN first_event AS F
 WHERE day >= DATE(@since)
   AND (F.received_at IS NULL OR day >= DATE(F.received_at))
 ORDER BY day"""
@@ -104,7 +101,7 @@ def days_by_table(
   )
   GROUP BY day"""
     sql = f"""\
-{_days(dataset, delivered)}
+WITH {_days(dataset, delivered)}
 WHERE day >= DATE(@since)
 ORDER BY day"""
     return Query(
@@ -121,7 +118,7 @@ ORDER BY day"""
 def _days(dataset: Dataset, delivered: str) -> str:
     """Join delivered changes by day with the ledger's."""
     return f"""\
-WITH ledger AS (
+ledger AS (
   SELECT
     DATE(modifiedTime) AS day,
     COUNTIF(reason IN UNNEST(@missed_reasons)) AS missed,
@@ -130,7 +127,7 @@ WITH ledger AS (
   WHERE detected_at >= @reads_from
   GROUP BY day
 ),
-delivered AS (
+by_day AS (
 {delivered}
 )
 SELECT
@@ -141,7 +138,7 @@ SELECT
   D.latency_p50,
   D.latency_p95,
   D.latency_p99
-FROM delivered AS D
+FROM by_day AS D
 FULL JOIN ledger AS L
 USING (day)"""
 

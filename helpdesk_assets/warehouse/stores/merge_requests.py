@@ -31,6 +31,8 @@ from helpdesk_assets.warehouse.statements import batch
 from helpdesk_assets.warehouse.statements.missed_by_table import missed_by_table
 from helpdesk_assets.warehouse.statements.missed_updates import missed_by_events
 from helpdesk_assets.warehouse.stores.state import StateTable
+from helpdesk_assets.warehouse.stores.webhook_history import has_delivered_event
+from helpdesk_assets.warehouse.stores.webhook_inbox import ensure_event_tables
 from helpdesk_assets.warehouse.table_spec import MergeReport, TableSpec
 
 
@@ -124,7 +126,11 @@ class MergeRequests:
         self._state = state
 
     def changes(self, manifest: Manifest, spool: Spool) -> MergeRequest:
-        """Take the spool's rows or, if all that was read is staged already, the staging table's."""
+        """Take the spool's rows or, if all that was read is staged already, the staging table's.
+
+        Raises:
+            BatchGone: another run has resumed from the staging table meanwhile, and closed.
+        """
         since = batch.stored_since(manifest)
         bounds = PartitionBounds.since("_fetched_at", since) if since else None
         keys = manifest.listed_tickets
@@ -132,6 +138,8 @@ class MergeRequests:
             return MergeRequest(spool, bounds, keys, staging=manifest.staging)
         if manifest.staging is None:
             return MergeRequest(None)
+        if not self._staging.exists(manifest.staging):
+            raise batch_gone(manifest)
         staged = self._dataset.table(manifest.staging)
         source = Query(table_source(staged, tables.RAW_TICKET_CHANGES.columns))
         return MergeRequest(source, bounds, keys, has_rows=True, staging=manifest.staging)
@@ -176,7 +184,7 @@ class MergeRequests:
         """Return what a run judges of webhooks. Reads tables, which costs no query job."""
         found = self.expected_judging(manifest, webhooks)
         if found.is_by_events:
-            self._schema.ensure(tables.WEBHOOK_EVENTS)
+            ensure_event_tables(self._schema)
         return found
 
     def expected_judging(self, manifest: Manifest, webhooks: WebhookPolicy) -> Judging:
@@ -201,11 +209,7 @@ class MergeRequests:
         return judging(webhooks, has_events=self._has_events(webhooks))
 
     def _has_events(self, webhooks: WebhookPolicy) -> bool:
-        events = tables.WEBHOOK_EVENTS
-        if not depends_on_events(webhooks) or not self._schema.exists(events):
-            return False
-        rows = self._client.list_rows(events.name, columns=["event_id"], max_results=1)
-        return next(rows, None) is not None
+        return depends_on_events(webhooks) and has_delivered_event(self._client, self._schema)
 
     def expect_batch(self, manifest: Manifest) -> None:
         """Fail if the batch's staging table is gone and its run has not committed."""

@@ -6,9 +6,11 @@ the same writer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
 
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest
@@ -17,17 +19,18 @@ from helpdesk_assets.model.judging import Judging
 from helpdesk_assets.model.lease import LeaseRecord, Predecessor
 from helpdesk_assets.model.run_history import known_runs
 from helpdesk_assets.model.state import Checkpoint, RepeatedRows, RunCounts, RunRecord, SyncState
+from helpdesk_assets.model.webhook_events import ReadTicket
 from helpdesk_assets.model.webhooks import WebhookDay, WebhookPolicy
 from helpdesk_assets.settings import MIN_LISTING_DELAY, Settings
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.base import ClosedRun, Ground, ManualState
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.bigquery.connection import open_appender
 from helpdesk_assets.warehouse.bigquery.jobs_of_others import end_jobs_of
-from helpdesk_assets.warehouse.merge.schema import Schema, is_json_as_text
 from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.merge.writer import TableWriter
-from helpdesk_assets.warehouse.statements import batch, history_view
+from helpdesk_assets.warehouse.statements import batch
 from helpdesk_assets.warehouse.statements.batch_counts import batch_counts_query
 from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
 from helpdesk_assets.warehouse.stores.closing import RunCloser
@@ -40,13 +43,21 @@ from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest, MergeR
 from helpdesk_assets.warehouse.stores.repeated_rows import remove_repeated_rows
 from helpdesk_assets.warehouse.stores.run_log import RunLog
 from helpdesk_assets.warehouse.stores.state import StateTable, rows_gone
+from helpdesk_assets.warehouse.stores.views import ensure_views
 from helpdesk_assets.warehouse.stores.webhook_history import read_days
+from helpdesk_assets.warehouse.stores.webhook_inbox import WebhookInbox
 from helpdesk_assets.warehouse.stores.write_access import DatasetWriteAccess
 from helpdesk_assets.warehouse.stores.writer_lease import WriterLease
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport, TableSpec
 
+if TYPE_CHECKING:
+    from helpdesk_assets.warehouse.bigquery.appender import RowAppender
 
-class SyncTables:
+# Nobody waits for an outcome as a vendor waits for an answer.
+APPEND_SECONDS = 60.0
+
+
+class SyncTables(WebhookInbox):
     """The dataset of one sync. Making one sends no request."""
 
     def __init__(
@@ -58,6 +69,7 @@ class SyncTables:
         history_days: int | None = None,
         listing_delay: timedelta = MIN_LISTING_DELAY,
         clocks: Clocks | None = None,
+        open_appender: Callable[[], RowAppender] | None = None,
     ) -> None:
         """Bind the tables to a dataset.
 
@@ -68,10 +80,10 @@ class SyncTables:
             history_days: how long ticket versions are kept; 0: for ever, None: as the table has it.
             listing_delay: how long the helpdesk's lists may show a deleted ticket.
             clocks: time and chance, for the lease.
+            open_appender: opens what appends rows; None: no outcome of an event can be recorded.
         """
-        self._client = client
+        super().__init__(client, open_appender)
         self._dataset = client.dataset
-        self._schema = Schema(client)
         self._staging = Staging(client)
         self._writer = TableWriter(client, small_batch_bytes=small_batch_bytes)
         self._sync_name = sync_name
@@ -97,6 +109,7 @@ class SyncTables:
             small_batch_bytes=settings.bigquery_small_batch_bytes,
             history_days=settings.history_days,
             listing_delay=settings.listing_delay,
+            open_appender=partial(open_appender, settings, client, deadline=APPEND_SECONDS),
         )
 
     @property
@@ -208,12 +221,7 @@ class SyncTables:
         self.claim(account)
         if self._history_days is not None:
             self._schema.set_partition_expiry(tables.RAW_TICKET_CHANGES, self._history_days)
-        self._schema.ensure_view(history_view.NAME, self._history_view(), history_view.DESCRIPTION)
-
-    def _history_view(self) -> str:
-        held = self._schema.columns(tables.TICKETS)
-        raw_json = next(each for each in tables.TICKETS.columns if each.name == "raw_json")
-        return history_view.view_query(self._dataset, json_as_text=is_json_as_text(raw_json, held))
+        ensure_views(self._schema, self._dataset)
 
     def merge_changes(self, manifest: Manifest, spool: Spool) -> MergeReport:
         """Store the batch's versions."""
@@ -228,6 +236,11 @@ class SyncTables:
     def merge_tickets(self, manifest: Manifest) -> MergeReport:
         """Bring the tickets table up to date with the batch."""
         return self._write(tables.TICKETS, self.requests.tickets(manifest), manifest)
+
+    def merge_webhooks(self, read: Sequence[ReadTicket], *, run_id: str) -> MergeReport:
+        """Bring the tickets table up to date with what webhooks brought."""
+        self._lease.check()
+        return super().merge_webhooks(read, run_id=run_id)
 
     def _write(self, spec: TableSpec, request: MergeRequest, manifest: Manifest) -> MergeReport:
         self._lease.check()

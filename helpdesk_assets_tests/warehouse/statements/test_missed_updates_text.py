@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from helpdesk_assets.model.webhooks import Unsubscribed
 from helpdesk_assets.warehouse.query import Query
+from helpdesk_assets.warehouse.statements.delivered_events import event_tables
 from helpdesk_assets.warehouse.statements.judging_window import unsubscribed_as_sql
 from helpdesk_assets.warehouse.statements.missed_by_table import missed_by_table
 from helpdesk_assets.warehouse.statements.missed_updates import missed_by_events
@@ -79,19 +80,15 @@ def test_deletion_known_to_the_table_is_not_missed() -> None:
 
 
 BY_EVENTS = """
-WITH events AS (
+WITH <event tables>,
+events AS (
   SELECT
     ticket_id,
-    modifiedTime AS version,
-    IFNULL(modifiedTime, received_at) AS covers_until,
-    IFNULL(deleted, FALSE) AS is_deletion,
+    version,
+    IFNULL(version, received_at) AS covers_until,
+    is_deletion,
     committed_at
-  FROM `acme.desk.webhook_events`
-  WHERE received_at >= @reads_from
-),
-first_event AS (
-  SELECT MIN(received_at) AS received_at
-  FROM `acme.desk.webhook_events`
+  FROM delivered
 ),
 versions AS (
   SELECT
@@ -227,7 +224,7 @@ WHERE E.version > @since
   AND NOT E.is_deletion
   AND K.deletedTime IS NULL
   AND (P.newest IS NULL OR P.newest < E.version)
-"""
+""".replace("<event tables>", event_tables(DATASET))
 
 
 def test_by_events_changes_without_a_timely_event_are_missed() -> None:

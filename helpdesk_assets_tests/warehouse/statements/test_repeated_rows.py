@@ -12,7 +12,7 @@ from helpdesk_assets.model.tickets import Window
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.statements.repeated_rows import (
     COUNTED_TABLES,
-    EVENTS,
+    MISSES,
     TICKETS,
     VERSIONS,
     CountedTable,
@@ -86,23 +86,23 @@ def test_versions_are_read_and_deleted_within_the_same_days() -> None:
 
 
 def test_repeated_keys_come_with_their_writers() -> None:
-    assert find_repeated(DATASET, EVENTS, DAY).sql == sql(
+    assert find_repeated(DATASET, MISSES, DAY).sql == sql(
         """
         SELECT
           B.`ticket_id`,
           COUNT(*) AS row_count,
           MIN(IFNULL(CONCAT('run ', B.`_run_id`), 'another program or a person')) AS one_writer,
           MAX(IFNULL(CONCAT('run ', B.`_run_id`), 'another program or a person')) AS other_writer
-        FROM `acme.desk.webhook_events` AS B
-        WHERE B.`ticket_id` IS NOT NULL AND B.`received_at` >= @repeated_since
-        GROUP BY B.`ticket_id`, B.`event_id`
+        FROM `acme.desk.missed_updates` AS B
+        WHERE B.`ticket_id` IS NOT NULL AND B.`detected_at` >= @repeated_since
+        GROUP BY B.`ticket_id`, B.`modifiedTime`
         HAVING COUNT(*) > 1
         """
     )
 
 
 def test_counts_read_keys_of_few_days() -> None:
-    fields, query = repeated_counts(DATASET, SMALL, has_events=False)
+    fields, query = repeated_counts(DATASET, SMALL)
     assert fields == (
         ",\n  R.repeated_versions AS repeated_versions,\n  R.repeated_misses AS repeated_misses"
     )

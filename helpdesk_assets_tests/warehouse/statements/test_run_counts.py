@@ -15,6 +15,7 @@ from helpdesk_assets.model.tickets import Window
 from helpdesk_assets.model.webhooks import JudgedBy, Unsubscribed, WebhookCounts
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.statements.batch_counts import batch_counts
+from helpdesk_assets.warehouse.statements.delivered_events import event_tables
 from helpdesk_assets.warehouse.statements.ground_counts import behind
 from helpdesk_assets.warehouse.statements.repeated_rows import repeated_counts
 from helpdesk_assets.warehouse.statements.run_counts import run_counts_query
@@ -58,7 +59,6 @@ SELECT TO_JSON_STRING(STRUCT(
   H.history_rows AS history_rows,
   R.repeated_versions AS repeated_versions,
   R.repeated_misses AS repeated_misses,
-  R.repeated_events AS repeated_events,
   STRUCT(
     E.judged_by AS judged_by,
     E.not_judged AS not_judged,
@@ -188,18 +188,13 @@ CROSS JOIN (
     UNIX_MICROS(@loaded_until) AS loaded_until,
     N.*
   FROM (
-    WITH events AS (
+    WITH <event tables>,
+    events AS (
       SELECT
-        GREATEST(received_at,
-          IF(modifiedTime <= @served_at, modifiedTime, received_at)) AS event_at,
-        IF(modifiedTime IS NULL, NULL,
-          GREATEST(0, TIMESTAMP_DIFF(committed_at, modifiedTime, MILLISECOND) / 1000)) AS latency
-      FROM `acme.desk.webhook_events`
-      WHERE received_at >= @reads_from
-    ),
-    first_event AS (
-      SELECT MIN(received_at) AS received_at
-      FROM `acme.desk.webhook_events`
+        GREATEST(received_at, IF(version <= @served_at, version, received_at)) AS event_at,
+        IF(version IS NULL, NULL,
+          GREATEST(0, TIMESTAMP_DIFF(committed_at, version, MILLISECOND) / 1000)) AS latency
+      FROM delivered
     ),
     event_counts AS (
       SELECT
@@ -255,7 +250,7 @@ CROSS JOIN (
   ) AS N
 ) AS E
 """
-BY_EVENTS = FACTS[FACTS.index("    WITH events AS (") : FACTS.rindex("  ) AS N\n")]
+BY_EVENTS = FACTS[FACTS.index("    WITH <event tables>") : FACTS.rindex("  ) AS N\n")]
 NO_EVENTS = """\
       0 AS late,
       0 AS not_subscribed,
@@ -289,12 +284,12 @@ NOT_JUDGED = f"""\
 
 
 def without_events(counts: str) -> str:
-    text = FACTS.replace(BY_EVENTS, counts)
-    return text.replace(",\n  R.repeated_events AS repeated_events", "")
+    return FACTS.replace(BY_EVENTS, counts)
 
 
-def with_repeated(text: str, *, has_events: bool) -> str:
-    _, repeated = repeated_counts(DATASET, LARGE, has_events=has_events)
+def with_repeated(text: str) -> str:
+    _, repeated = repeated_counts(DATASET, LARGE)
+    text = text.replace("<event tables>", indent(event_tables(DATASET), "    ").lstrip())
     return text.replace("<repeated rows>", indent(repeated.sql, "  ").lstrip())
 
 
@@ -341,7 +336,7 @@ def test_repeated_batch_is_whole_if_nothing_would_be_written() -> None:
 
 def test_run_counts_are_one_row() -> None:
     query = run_counts_query(DATASET, LARGE, EVENTS, SEEN)
-    assert query.sql == with_repeated(sql(FACTS), has_events=True)
+    assert query.sql == with_repeated(sql(FACTS))
     assert values(query) == {
         "initial_watermark": NOON - timedelta(hours=2),
         "lag_since": NOON - timedelta(hours=2),
@@ -367,7 +362,7 @@ def test_run_counts_are_one_row() -> None:
 
 def test_by_table_the_batch_is_counted_and_no_event() -> None:
     query = run_counts_query(DATASET, LARGE, TABLE, SEEN)
-    assert query.sql == with_repeated(sql(without_events(BY_TABLE)), has_events=False)
+    assert query.sql == with_repeated(sql(without_events(BY_TABLE)))
     names = [parameter.name for parameter in query.parameters]
     assert len(names) == len(set(names))
     assert values(query)["judged_by"] == "table"
@@ -375,7 +370,7 @@ def test_by_table_the_batch_is_counted_and_no_event() -> None:
 
 def test_unjudged_run_counts_no_change() -> None:
     query = run_counts_query(DATASET, LARGE, UNJUDGED, SEEN)
-    assert query.sql == with_repeated(sql(without_events(NOT_JUDGED)), has_events=False)
+    assert query.sql == with_repeated(sql(without_events(NOT_JUDGED)))
     assert (values(query)["judged_by"], values(query)["not_judged"]) == ("nothing", "switched_off")
 
 

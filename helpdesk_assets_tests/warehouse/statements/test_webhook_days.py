@@ -8,6 +8,7 @@ from helpdesk_assets.model.judging import UNJUDGED
 from helpdesk_assets.model.tickets import Window
 from helpdesk_assets.model.webhooks import WebhookDay
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.statements.delivered_events import event_tables
 from helpdesk_assets.warehouse.statements.webhook_days import days_by_events, days_by_table
 from helpdesk_assets_tests.batches import NOON
 from helpdesk_assets_tests.warehouse.ledger_cases import (
@@ -23,7 +24,7 @@ MIDNIGHT = NOON - timedelta(hours=12)
 DAY = 24 * 60.0
 
 BY_DAY = """
-WITH ledger AS (
+WITH <event tables>ledger AS (
   SELECT
     DATE(modifiedTime) AS day,
     COUNTIF(reason IN UNNEST(@missed_reasons)) AS missed,
@@ -32,7 +33,7 @@ WITH ledger AS (
   WHERE detected_at >= @reads_from
   GROUP BY day
 ),
-delivered AS (
+by_day AS (
 <delivered>
 )
 SELECT
@@ -43,7 +44,7 @@ SELECT
   D.latency_p50,
   D.latency_p95,
   D.latency_p99
-FROM delivered AS D
+FROM by_day AS D
 FULL JOIN ledger AS L
 USING (day)
 <since>
@@ -59,19 +60,15 @@ HEARD = """\
   FROM (
     SELECT
       ticket_id,
-      IFNULL(modifiedTime, received_at) AS changed,
-      MIN(IF(modifiedTime IS NULL, NULL,
-        GREATEST(0, TIMESTAMP_DIFF(committed_at, modifiedTime, MILLISECOND) / 1000))) AS latency
-    FROM `acme.desk.webhook_events`
-    WHERE received_at >= @reads_from
+      IFNULL(version, received_at) AS changed,
+      MIN(IF(version IS NULL, NULL,
+        GREATEST(0, TIMESTAMP_DIFF(committed_at, version, MILLISECOND) / 1000))) AS latency
+    FROM delivered
     GROUP BY ticket_id, changed
   )
   GROUP BY day"""
 SINCE_FIRST_EVENT = """\
-CROSS JOIN (
-  SELECT MIN(received_at) AS received_at
-  FROM `acme.desk.webhook_events`
-) AS F
+CROSS JOIN first_event AS F
 WHERE day >= DATE(@since)
   AND (F.received_at IS NULL OR day >= DATE(F.received_at))"""
 FOUND_THERE = """\
@@ -104,8 +101,9 @@ FOUND_THERE = """\
 
 def test_with_events_delivered_counts_events() -> None:
     query = days_by_events(DATASET, MIDNIGHT)
+    by_day = BY_DAY.replace("<event tables>", f"{event_tables(DATASET)},\n")
     assert query.sql == sql(
-        BY_DAY.replace("<delivered>", HEARD).replace("<since>", SINCE_FIRST_EVENT)
+        by_day.replace("<delivered>", HEARD).replace("<since>", SINCE_FIRST_EVENT)
     )
     assert values(query) == {
         "since": MIDNIGHT,
@@ -116,7 +114,7 @@ def test_with_events_delivered_counts_events() -> None:
 
 def test_without_events_delivered_counts_rows_found_stored() -> None:
     query = days_by_table(DATASET, MIDNIGHT, GRACE, ["run-1"])
-    day = BY_DAY.replace("<delivered>", FOUND_THERE)
+    day = BY_DAY.replace("<event tables>", "").replace("<delivered>", FOUND_THERE)
     assert query.sql == sql(day.replace("<since>", "WHERE day >= DATE(@since)"))
     named = {"grace": 300, "seen_within": 86_400, "recent_runs": ("run-1",)}
     assert values(query).items() >= named.items()
