@@ -96,6 +96,7 @@ def to_json_object(preview: SyncPreview, tariff: Tariff) -> dict[str, Any]:
         "bytes_billed": 0 if tariff.is_local else preview.bytes_billed,
         "dollars": 0.0 if tariff.is_local else preview.dollars(tariff.price_per_tib),
         "is_lower_bound": preview.is_lower_bound,
+        "webhooks_may_wait": preview.webhooks_may_wait,
     }
 
 
@@ -112,6 +113,10 @@ def summary(preview: SyncPreview, tariff: Tariff) -> Table:
     table.add_row("API calls", _count(preview, preview.calls, "by the size of a page"))
     for each in preview.statements:
         table.add_row(f"  {each.step}", _reads(each, tariff))
+    if preview.webhooks_may_wait:
+        table.add_row(
+            "webhooks", "some may wait; the sync merges them first, which is not in the price"
+        )
     table.add_row("price", _price(preview, tariff))
     return table
 

@@ -22,7 +22,7 @@ from helpdesk_assets.model.reconciliation import (
 from helpdesk_assets.model.tickets import InventoryPage
 from helpdesk_assets.providers.base import Capabilities, Helpdesk
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.warehouse.base import Cutoffs, InventoryStore
+from helpdesk_assets.warehouse.inventory_store import Cutoffs, InventoryStore
 
 log = logging.getLogger(__name__)
 

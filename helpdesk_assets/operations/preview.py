@@ -24,6 +24,7 @@ from helpdesk_assets.model.state import SyncState
 from helpdesk_assets.model.tickets import ApiUsage, Window
 from helpdesk_assets.naming import batch_id
 from helpdesk_assets.operations.account import check_account
+from helpdesk_assets.operations.drain import may_wait
 from helpdesk_assets.operations.planning import Plans, plans_of, read_state_and_ground
 from helpdesk_assets.operations.readiness import expect_fit
 from helpdesk_assets.operations.sync import SyncPolicy
@@ -48,6 +49,8 @@ class SyncPreview:
         tickets: rows that the helpdesk gives; None if nobody can say.
         calls: calls to the helpdesk; None if nobody can say.
         statements: what each statement would read, in their order.
+        webhooks_may_wait: webhooks may wait, which the sync would merge first, by statements that
+            are not among these.
     """
 
     mode: Mode
@@ -58,6 +61,7 @@ class SyncPreview:
     tickets: int | None
     calls: int | None
     statements: tuple[StatementEstimate, ...]
+    webhooks_may_wait: bool = False
 
     @property
     def is_lower_bound(self) -> bool:
@@ -124,6 +128,7 @@ def preview_sync(
                 tickets=rows,
                 calls=None if rows is None else _expected_calls(helpdesk, plan, rows),
                 statements=warehouse.estimate(unread, spool, policy.webhooks),
+                webhooks_may_wait=may_wait(warehouse, everything=True),
             )
         return SyncPreview(
             mode=manifest.mode,
@@ -134,6 +139,7 @@ def preview_sync(
             tickets=manifest.rows,
             calls=helpdesk.use.calls - used,
             statements=warehouse.estimate(manifest, spool, policy.webhooks),
+            webhooks_may_wait=may_wait(warehouse, everything=True),
         )
 
 

@@ -20,7 +20,7 @@ from helpdesk_assets.naming import batch_id
 from helpdesk_assets.providers.parsing.tombstones import tombstone
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.base import Cutoffs
+from helpdesk_assets.warehouse.inventory_store import Cutoffs
 from helpdesk_assets_tests.batches import NOON
 from helpdesk_assets_tests.contract.subject import Subject, ticket
 

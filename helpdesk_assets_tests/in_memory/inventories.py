@@ -17,7 +17,7 @@ from helpdesk_assets.model.reconciliation import (
 )
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.base import Cutoffs
+from helpdesk_assets.warehouse.inventory_store import Cutoffs
 from helpdesk_assets.warehouse.statements.inventory_diff import FUTURE_TOLERANCE, NAMED_TICKETS
 from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, read_rows
 from helpdesk_assets_tests.in_memory.newer_wins import Row

@@ -182,3 +182,16 @@ def test_old_rows_of_a_run_are_read_in_both(harness: Harness) -> None:
     expect_told(preview, report)
     assert (report.stored.changed, report.merged.changed) == (0, 0)
     assert "tickets" not in [each.step for each in preview.statements]
+
+
+def test_waiting_webhooks_are_told_and_left_waiting(harness: Harness) -> None:
+    harness.sync()
+    assert not harness.preview().webhooks_may_wait
+    (change,) = harness.simulator.change(1)
+    harness.deliver_to_receiver([change])
+    for mode in (RequestedMode.AUTO, FULL):
+        assert harness.preview(mode).webhooks_may_wait
+    assert harness.rows("webhook_outcomes") == []
+    harness.simulator.advance(SECONDS_PAST_GRACE)
+    harness.sync()
+    harness.assert_equal()

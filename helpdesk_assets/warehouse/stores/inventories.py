@@ -19,8 +19,8 @@ from helpdesk_assets.model.reconciliation import (
 )
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.base import Cutoffs
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient, QueryResult
+from helpdesk_assets.warehouse.inventory_store import Cutoffs
 from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
 from helpdesk_assets.warehouse.merge.staging import Staging, created_at
 from helpdesk_assets.warehouse.merge.statement import table_source
@@ -30,7 +30,7 @@ from helpdesk_assets.warehouse.statements import inventory_diff
 
 
 class InventoryTables:
-    """The `warehouse.base.InventoryStore` of one dataset."""
+    """The `warehouse.inventory_store.InventoryStore` of one dataset."""
 
     def __init__(self, client: BigQueryClient, writer: TableWriter) -> None:
         self._client = client

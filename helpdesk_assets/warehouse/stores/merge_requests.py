@@ -131,6 +131,12 @@ class MergeRequests:
         Raises:
             BatchGone: another run has resumed from the staging table meanwhile, and closed.
         """
+        is_read_there = manifest.staging is not None and not spool.rows
+        if is_read_there and not self._staging.exists(str(manifest.staging)):
+            raise batch_gone(manifest)
+        return self._changes(manifest, spool)
+
+    def _changes(self, manifest: Manifest, spool: Spool) -> MergeRequest:
         since = batch.stored_since(manifest)
         bounds = PartitionBounds.since("_fetched_at", since) if since else None
         keys = manifest.listed_tickets
@@ -138,8 +144,6 @@ class MergeRequests:
             return MergeRequest(spool, bounds, keys, staging=manifest.staging)
         if manifest.staging is None:
             return MergeRequest(None)
-        if not self._staging.exists(manifest.staging):
-            raise batch_gone(manifest)
         staged = self._dataset.table(manifest.staging)
         source = Query(table_source(staged, tables.RAW_TICKET_CHANGES.columns))
         return MergeRequest(source, bounds, keys, has_rows=True, staging=manifest.staging)
@@ -199,7 +203,7 @@ class MergeRequests:
         """Return the requests of a batch of which nothing is stored yet, in their order."""
         has_rows = manifest.rows > 0
         return (
-            (tables.RAW_TICKET_CHANGES, self.changes(manifest, spool)),
+            (tables.RAW_TICKET_CHANGES, self._changes(manifest, spool)),
             (tables.MISSED_UPDATES, self._missed(manifest, judging, has_rows=has_rows)),
             (tables.TICKETS, self._tickets(manifest, has_rows=has_rows)),
         )

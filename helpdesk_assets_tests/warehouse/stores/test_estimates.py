@@ -90,9 +90,9 @@ def test_dry_run_asks_and_changes_nothing(harness: Harness) -> None:
     harness.simulator.advance(SECONDS_PAST_GRACE)
     expect_only_questions(harness, dry_runs=4)
     expect_only_questions(harness, dry_runs=4, bigquery_small_batch_bytes=1)
-    expect_only_questions(harness, dry_runs=3, webhooks_enabled=False)
 
 
+@pytest.mark.slow
 def test_dry_run_leaves_table_defaults_to_the_sync(harness: Harness) -> None:
     """A sync takes away what would let rows vanish, and sets how long versions are kept."""
     harness.sync()
