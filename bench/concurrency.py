@@ -36,7 +36,7 @@ MAX_BARE_RATIO = 1.5
 def main() -> int:
     """Print the measurements; returns 1 if a limit is exceeded."""
     with embedded_services(TICKETS) as admin_client:
-        pages = _windows(admin_client)
+        pages = page_windows(admin_client)
         _fetch(pages)  # fills the helpdesk's cache, so that it generates no tickets while measured
         admin_client.fault("latency", seconds=SECONDS_PER_CALL)
         sequential = _sync(admin_client, 1)
@@ -72,7 +72,7 @@ def _sync(admin_client: AdminClient, concurrency: int) -> SyncReport:
     return report
 
 
-def _windows(admin_client: AdminClient) -> list[str]:
+def page_windows(admin_client: AdminClient) -> list[str]:
     """Return the pages of a full read as windows of the search."""
     times = sorted(ticket.modified_time for ticket in admin_client.truth())
     edges = [*times[::PAGE], times[-1]]
