@@ -54,7 +54,7 @@ def open_connections(
 def open_tables(settings: Settings, sightings: Sightings | None = None) -> Iterator[SyncTables]:
     """Open the tables of the sync that SYNC_NAME names."""
     with open_warehouse(settings) as warehouse:
-        yield SyncTables.from_settings(warehouse, settings, sightings)
+        yield SyncTables.from_settings(warehouse, settings, sightings=sightings)
 
 
 @contextmanager

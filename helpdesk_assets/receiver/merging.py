@@ -29,7 +29,7 @@ def merging(settings: Settings) -> Merge:
             try:
                 report = drain(
                     helpdesk,
-                    SyncTables.from_settings(warehouse, settings, sightings),
+                    SyncTables.from_settings(warehouse, settings, sightings=sightings),
                     run_id=uuid.uuid4().hex,
                     everything=False,
                     policy=policy,
