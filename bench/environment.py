@@ -75,7 +75,7 @@ def warehouse_cpu() -> float:
 
 
 def warehouse_jobs() -> Counter[str]:
-    """Return how many jobs the local warehouse has run so far, by kind (`query`, `load`, `copy`)."""
+    """Return how many jobs the local warehouse has run, by kind (`query`, `load`, `copy`)."""
     url = os.environ["BIGQUERY_EMULATOR_HOST"]
     url += f"/bigquery/v2/projects/{os.environ['BIGQUERY_PROJECT']}/jobs"
     kinds: Counter[str] = Counter()
