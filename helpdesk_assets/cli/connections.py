@@ -16,6 +16,7 @@ from helpdesk_assets.errors import WarehouseUnavailable
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.stores.lease_waiting import Sightings
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 
 _CONNECT_TIMEOUT_SECONDS = 3.0
@@ -30,23 +31,30 @@ class Connections:
 
 
 @contextmanager
-def open_connections(settings: Settings) -> Iterator[Connections]:
-    """Open both ends of the sync; only the local warehouse is checked at once."""
+def open_connections(
+    settings: Settings, sightings: Sightings | None = None
+) -> Iterator[Connections]:
+    """Open both ends of the sync; only the local warehouse is checked at once.
+
+    Args:
+        settings: which helpdesk and which dataset.
+        sightings: what was seen of other writers before; None: nothing.
+    """
     from helpdesk_assets.providers.registry import make_helpdesk
 
     with (
         closing(make_helpdesk(settings)) as helpdesk,
-        open_tables(settings) as tables,
+        open_tables(settings, sightings) as tables,
         rare_collections(),
     ):
         yield Connections(helpdesk, tables)
 
 
 @contextmanager
-def open_tables(settings: Settings) -> Iterator[SyncTables]:
+def open_tables(settings: Settings, sightings: Sightings | None = None) -> Iterator[SyncTables]:
     """Open the tables of the sync that SYNC_NAME names."""
     with open_warehouse(settings) as warehouse:
-        yield SyncTables.from_settings(warehouse, settings)
+        yield SyncTables.from_settings(warehouse, settings, sightings=sightings)
 
 
 @contextmanager

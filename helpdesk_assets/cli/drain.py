@@ -16,6 +16,7 @@ from helpdesk_assets.errors import RetryableError, SettingsError
 from helpdesk_assets.formatting import format_time
 from helpdesk_assets.operations.drain import DrainPolicy, DrainReport, drain
 from helpdesk_assets.settings import Settings, load_settings
+from helpdesk_assets.warehouse.stores.lease_waiting import Sightings
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -42,10 +43,10 @@ def drain_repeatedly(*, as_json: bool, sleep: Callable[[float], None] = time.sle
     if not seconds:
         raise SettingsError("WEBHOOK_DRAIN_SECONDS is 0. Set it to the seconds between two drains.")
     click.echo(f"Draining every {seconds} s. Ctrl-C stops it.", err=True)
-    everything = True
+    everything, sightings = True, Sightings()
     while True:
         try:
-            report = _drain(settings, everything=everything, wait=timedelta(0))
+            report = _drain(settings, everything=everything, wait=timedelta(0), sightings=sightings)
         except RetryableError as error:
             click.echo(f"{error} The next drain tries again.", err=True)
         else:
@@ -90,8 +91,14 @@ def summary(report: DrainReport) -> Table:
     return table
 
 
-def _drain(settings: Settings, *, everything: bool, wait: timedelta | None) -> DrainReport:
-    with open_connections(settings) as connections:
+def _drain(
+    settings: Settings,
+    *,
+    everything: bool,
+    wait: timedelta | None,
+    sightings: Sightings | None = None,
+) -> DrainReport:
+    with open_connections(settings, sightings) as connections:
         return drain(
             connections.helpdesk,
             connections.tables,

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 import msgspec
 
@@ -22,6 +22,9 @@ from helpdesk_assets.naming import short_run_id
 # Without a sign of life for so long, a holder counts as gone.
 LEASE_TTL = timedelta(seconds=120)
 RENEW_EVERY = timedelta(seconds=30)
+# Each holder that cannot fence off its predecessors joins them, and BigQuery takes descriptions of
+# at most 16,384 characters. A job of one before these has ended by its own time limit, or soon.
+MAX_PREDECESSORS = 50
 
 _RANDOM = secrets.token_hex(8)
 _ENDED = frozenset("ZXx")
@@ -71,6 +74,8 @@ class HolderProcess:
         if own != its or not all(own) or not self.started:
             return False
         state, started = _stat(self.pid)
+        if not state:
+            return not _is_used(self.pid)
         return state in _ENDED or started != self.started
 
 
@@ -79,6 +84,17 @@ def _stat(pid: int) -> tuple[str, str]:
     # The program's name is in brackets, and may have brackets and spaces of its own.
     fields = _text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
     return (fields[0], fields[19]) if len(fields) > 19 else ("", "")
+
+
+def _is_used(pid: int) -> bool:
+    """Return whether any process has this id; /proc may hide those of other users."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def _text(path: Path) -> str:
@@ -122,7 +138,7 @@ class LeaseRecord:
     run_id: str
     sync_name: str
     process: HolderProcess
-    since: datetime
+    since: Annotated[datetime, msgspec.Meta(tz=True)]
     renewals: int = 0
     released: bool = False
     predecessors: tuple[Predecessor, ...] = ()
@@ -136,7 +152,7 @@ class LeaseRecord:
         """Read what `to_text` wrote; None for anything else, which nobody holds."""
         try:
             return msgspec.json.decode(text or "", type=cls)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeError):
             return None
 
     @property

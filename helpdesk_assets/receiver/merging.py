@@ -12,6 +12,7 @@ from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.receiver.wiring import Merge
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.connection import connect
+from helpdesk_assets.warehouse.stores.lease_waiting import Sightings
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 
 
@@ -21,14 +22,14 @@ def merging(settings: Settings) -> Merge:
     Args:
         settings: the settings of warehouse and webhooks.
     """
-    policy = DrainPolicy.from_settings(settings)
+    policy, sightings = DrainPolicy.from_settings(settings), Sightings()
 
     def merge(helpdesk: Helpdesk) -> int:
         with closing(connect(settings)) as warehouse:
             try:
                 report = drain(
                     helpdesk,
-                    SyncTables.from_settings(warehouse, settings),
+                    SyncTables.from_settings(warehouse, settings, sightings=sightings),
                     run_id=uuid.uuid4().hex,
                     everything=False,
                     policy=policy,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -50,6 +51,18 @@ def test_events_wait_with_what_they_bring(subject: Subject) -> None:
     gone = replace(bringing, event_id="gone", kind=EventKind.DELETION, ticket=None)
     subject.append(bringing, named, gone)
     assert subject.pending() == [bringing, gone, named]
+
+
+@pytest.mark.parametrize("absent", [None, ""])
+def test_rows_without_ids_are_no_events(subject: Subject, absent: Any) -> None:
+    """Somebody else may write into the table; such a row must not stop every drain."""
+    whole = hint(ticket("1", 40))
+    subject.append(
+        replace(hint(ticket("2", 50)), event_id=absent),
+        replace(event(ticket("3", 50)), ticket_id=absent),
+        whole,
+    )
+    assert subject.pending() == [whole]
 
 
 def test_events_come_by_ticket_in_order_of_arrival(subject: Subject) -> None:

@@ -61,7 +61,11 @@ class InMemoryInbox:
             for row in self._dataset.rows(tables.WEBHOOK_OUTCOMES)
             if row["received_at"] >= since_outcomes
         }
-        pending = [row for row in first_arrivals(self._dataset, since) if _key(row) not in known]
+        pending = [
+            row
+            for row in first_arrivals(self._dataset, since)
+            if all(_key(row)) and _key(row) not in known
+        ]
         first: dict[str, datetime] = {}
         for row in pending:
             at = first.get(row["ticket_id"], row["received_at"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from contextlib import closing
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +20,9 @@ from helpdesk_assets.receiver.merging import merging
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.stores import writer_lease
 from helpdesk_assets_tests.backends import connected
+from helpdesk_assets_tests.leases import held_elsewhere
 from helpdesk_assets_tests.receiver.receiver_process import served
 from helpdesk_assets_tests.receiver.webhook_posts import Sender, rest_event
 
@@ -70,6 +73,31 @@ def test_merge_waits_for_no_other_writer(
             assert merging(settings)(helpdesk) > 0
             assert subjects(warehouse)[changed.ticket_id] != "by webhook"
         assert merging(settings)(helpdesk) == 0
+    assert subjects(warehouse)[changed.ticket_id] == "by webhook"
+
+
+def test_merges_take_over_from_a_dead_writer(
+    settings: Settings,
+    simulator: SimulatedHelpdesk,
+    warehouse: BigQueryClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Though each of them asks once and waits for nobody."""
+    synced(settings)
+    (changed,) = simulator.change(1, fields={"subject": "by webhook"})
+    monkeypatch.setattr(writer_lease, "LEASE_TTL", timedelta(microseconds=1))
+    with (
+        served(create_app(settings)) as url,
+        closing(Sender(url)) as sender,
+        closing(make_helpdesk(settings)) as helpdesk,
+        connected(settings) as other,
+        held_elsewhere(other, "dead"),
+    ):
+        assert changed.raw_ticket is not None
+        assert sender.send(rest_event(changed.raw_ticket, "e")).status_code == 200
+        merge = merging(settings)
+        assert merge(helpdesk) > 0
+        assert merge(helpdesk) == 0
     assert subjects(warehouse)[changed.ticket_id] == "by webhook"
 
 

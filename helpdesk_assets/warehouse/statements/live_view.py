@@ -53,7 +53,7 @@ def _waiting(dataset: Dataset) -> str:
     """Select the waiting events with the fields of their ticket; a deletion without one has few."""
     text = ",\n".join(f"    JSON_VALUE(E.ticket, '$.{name}') AS {name}" for name in _CONTENT)
     times = ",\n".join(
-        f"    CAST(JSON_VALUE(E.ticket, '$.{field}') AS TIMESTAMP) AS {name}"
+        f"    SAFE_CAST(JSON_VALUE(E.ticket, '$.{field}') AS TIMESTAMP) AS {name}"
         for name, field in (("createdTime", "created_time"), ("modifiedTime", "modified_time"))
     )
     return f"""\
@@ -63,7 +63,7 @@ def _waiting(dataset: Dataset) -> str:
 {text},
 {times},
     LEAST(
-      CAST(JSON_VALUE(E.ticket, '$.deleted_time') AS TIMESTAMP),
+      SAFE_CAST(JSON_VALUE(E.ticket, '$.deleted_time') AS TIMESTAMP),
       GREATEST(E.received_at, CURRENT_TIMESTAMP())
     ) AS deletedTime,
     JSON_VALUE(E.ticket, '$.raw_json') AS raw_json,
@@ -118,7 +118,7 @@ LEAST(
   FROM (
     SELECT *
     FROM waiting
-    WHERE NOT is_tombstone
+    WHERE NOT is_tombstone AND modifiedTime IS NOT NULL
     QUALIFY ROW_NUMBER() OVER (
       PARTITION BY ticket_id
       ORDER BY modifiedTime DESC, received_at DESC, event_id DESC

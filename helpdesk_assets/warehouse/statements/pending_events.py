@@ -22,7 +22,8 @@ SENT_AGAIN_WITHIN = timedelta(days=7)
 def pending_events(dataset: Dataset, since: datetime) -> Query:
     """Select the events without an outcome, all but what they bring, each once.
 
-    Ticket by ticket, in the order in which their first events arrived.
+    Ticket by ticket, in the order in which their first events arrived. A row of somebody else's
+    without its ids is no event: nothing could be fetched for it, nor any outcome be found again.
 
     Args:
         dataset: where the tables are.
@@ -41,7 +42,7 @@ SELECT
 FROM (
   SELECT event_id, ticket_id, type, kind, modifiedTime, received_at, committed_at, helpdesk
   FROM {dataset.table(tables.WEBHOOK_EVENTS.name)}
-  WHERE received_at >= @since
+  WHERE received_at >= @since AND LENGTH(ticket_id) > 0 AND LENGTH(event_id) > 0
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY ticket_id, event_id
     ORDER BY received_at, committed_at

@@ -30,6 +30,28 @@ class Clocks:
     rng: Callable[[], float] = random.random
 
 
+class Sightings:
+    """What a holder elsewhere wrote last, and since when that is known.
+
+    Whoever asks now and then and never waits keeps it in between: else no silence would ever be
+    long enough.
+    """
+
+    def __init__(self) -> None:
+        self._seen: tuple[LeaseRecord, float] | None = None
+
+    def silence(self, found: LeaseRecord, now: float) -> timedelta:
+        """Return for how long the holder is known to have written nothing else.
+
+        Args:
+            found: what it wrote last.
+            now: seconds of this machine's monotonic clock.
+        """
+        if self._seen is None or self._seen[0] != found:
+            self._seen = found, now
+        return timedelta(seconds=now - self._seen[1])
+
+
 class WaitingLine:
     """Waits for a holder with growing pauses, and says so now and then."""
 

@@ -13,6 +13,7 @@ the warehouse counts at that moment, so reading it back gives a run's whole outc
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -78,7 +79,8 @@ class StateTable:
     def fence_off(self, gone: Sequence[Predecessor], run_id: str) -> None:
         """Let none of these earlier holders of the lease close, nor save a checkpoint."""
         statement = fence_statement(self._client.dataset, sorted({each.sync_name for each in gone}))
-        self._client.run(statement, run_id=run_id, step="fence")
+        # A step of its own each time: a run that takes over twice has to fence twice.
+        self._client.run(statement, run_id=run_id, step=f"fence_{secrets.token_hex(4)}")
 
     def _own_rows(self) -> list[SyncState]:
         if self._client.get_table(tables.SYNC_STATE.name) is None:

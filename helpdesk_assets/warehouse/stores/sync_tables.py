@@ -37,7 +37,7 @@ from helpdesk_assets.warehouse.stores.closing import RunCloser
 from helpdesk_assets.warehouse.stores.estimates import RunEstimator
 from helpdesk_assets.warehouse.stores.inventories import InventoryTables
 from helpdesk_assets.warehouse.stores.lease_table import LeaseTable
-from helpdesk_assets.warehouse.stores.lease_waiting import Clocks
+from helpdesk_assets.warehouse.stores.lease_waiting import Clocks, Sightings
 from helpdesk_assets.warehouse.stores.manual_state import write_manual_state
 from helpdesk_assets.warehouse.stores.merge_requests import MergeRequest, MergeRequests
 from helpdesk_assets.warehouse.stores.repeated_rows import remove_repeated_rows
@@ -69,6 +69,7 @@ class SyncTables(WebhookInbox):
         history_days: int | None = None,
         listing_delay: timedelta = MIN_LISTING_DELAY,
         clocks: Clocks | None = None,
+        sightings: Sightings | None = None,
         open_appender: Callable[[], RowAppender] | None = None,
     ) -> None:
         """Bind the tables to a dataset.
@@ -80,6 +81,7 @@ class SyncTables(WebhookInbox):
             history_days: how long ticket versions are kept; 0: for ever, None: as the table has it.
             listing_delay: how long the helpdesk's lists may show a deleted ticket.
             clocks: time and chance, for the lease.
+            sightings: what was seen of other writers; None: nothing yet.
             open_appender: opens what appends rows; None: no outcome of an event can be recorded.
         """
         super().__init__(client, open_appender)
@@ -92,7 +94,11 @@ class SyncTables(WebhookInbox):
         self._history_days = history_days
         self.requests = MergeRequests(client, self._state, listing_delay)
         self._lease = WriterLease(
-            LeaseTable(client), sync_name=sync_name, fence_off=self._fence_off, clocks=clocks
+            LeaseTable(client),
+            sync_name=sync_name,
+            fence_off=self._fence_off,
+            clocks=clocks,
+            sightings=sightings,
         )
         self._closer = RunCloser(client, self._state, self._runs, self.requests, self._writer)
         self._estimator = RunEstimator(
@@ -102,9 +108,14 @@ class SyncTables(WebhookInbox):
 
     @classmethod
     def from_settings(
-        cls, client: BigQueryClient, settings: Settings, *, clocks: Clocks | None = None
+        cls,
+        client: BigQueryClient,
+        settings: Settings,
+        *,
+        clocks: Clocks | None = None,
+        sightings: Sightings | None = None,
     ) -> SyncTables:
-        """Bind the tables as the settings say; `clocks` are time and chance, for the lease."""
+        """Bind the tables as the settings say; `clocks` and `sightings` are for the lease."""
         return cls(
             client,
             sync_name=settings.sync_name,
@@ -112,6 +123,7 @@ class SyncTables(WebhookInbox):
             history_days=settings.history_days,
             listing_delay=settings.listing_delay,
             clocks=clocks,
+            sightings=sightings,
             open_appender=partial(open_appender, settings, client, deadline=APPEND_SECONDS),
         )
 

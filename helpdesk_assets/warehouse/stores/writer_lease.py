@@ -22,13 +22,14 @@ from datetime import datetime, timedelta
 from helpdesk_assets.errors import HelpdeskAssetsError, LeaseLost
 from helpdesk_assets.model.lease import (
     LEASE_TTL,
+    MAX_PREDECESSORS,
     RENEW_EVERY,
     HolderProcess,
     LeaseRecord,
     Predecessor,
 )
 from helpdesk_assets.warehouse.stores.lease_cell import LeaseCell, StoredLease
-from helpdesk_assets.warehouse.stores.lease_waiting import Clocks, WaitingLine
+from helpdesk_assets.warehouse.stores.lease_waiting import Clocks, Sightings, WaitingLine
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class WriterLease:
         sync_name: str,
         fence_off: Callable[[tuple[Predecessor, ...], str], None],
         clocks: Clocks | None = None,
+        sightings: Sightings | None = None,
         renew_every: timedelta | None = RENEW_EVERY,
     ) -> None:
         """Bind the lease to its cell. Sends no request.
@@ -78,6 +80,7 @@ class WriterLease:
             fence_off: makes sure that nothing of these earlier holders is written any more; the
                 second argument is the run on whose behalf.
             clocks: time and chance.
+            sightings: what was seen of other holders; None: nothing yet.
             renew_every: how often a thread renews it; None: whoever holds it does.
         """
         self._cell = cell
@@ -87,8 +90,7 @@ class WriterLease:
         self._renew_every = renew_every
         self._lock = threading.Lock()
         self._holding: _Holding | None = None
-        # What a holder elsewhere wrote last, and since when it is known.
-        self._seen: tuple[LeaseRecord, float] | None = None
+        self._sightings = sightings or Sightings()
 
     @property
     def is_held(self) -> bool:
@@ -117,19 +119,18 @@ class WriterLease:
             yield
             return
         holding = self._take(purpose, run_id, DEFAULT_WAIT if wait is None else wait)
-        self._begin(holding)
         try:
+            # Not released if this fails: whoever comes next has to fence them off.
+            self._begin(holding)
             self._fence_off_predecessors(holding)
-        except BaseException:
-            # Not released: whoever comes next has to fence them off.
-            self._end(holding)
-            _held_here.discard(holding.record.nonce)
-            raise
-        try:
-            yield
+            try:
+                yield
+            finally:
+                self._end(holding)
+                self._release(holding)
         finally:
+            # Whatever interrupts the above: this process must not wait for itself.
             self._end(holding)
-            self._release(holding)
             _held_here.discard(holding.record.nonce)
 
     def check(self) -> None:
@@ -211,10 +212,7 @@ class WriterLease:
             return found.nonce not in _held_here
         if found.process.has_ended(here):
             return True
-        now = self._clocks.monotonic()
-        if self._seen is None or self._seen[0] != found:
-            self._seen = found, now
-        return now - self._seen[1] >= LEASE_TTL.total_seconds()
+        return self._sightings.silence(found, self._clocks.monotonic()) >= LEASE_TTL
 
     def _begin(self, holding: _Holding) -> None:
         self._holding = holding
@@ -272,7 +270,8 @@ class WriterLease:
     # Giving it back
 
     def _end(self, holding: _Holding) -> None:
-        self._holding = None
+        if self._holding is holding:
+            self._holding = None
         holding.ended.set()
 
     def _release(self, holding: _Holding) -> None:
@@ -297,4 +296,5 @@ class WriterLease:
 def _predecessors(found: LeaseRecord | None) -> tuple[Predecessor, ...]:
     if found is None or found.released:
         return ()
-    return (*found.predecessors, Predecessor(found.run_id, found.sync_name))
+    gone = dict.fromkeys((*found.predecessors, Predecessor(found.run_id, found.sync_name)))
+    return tuple(gone)[-MAX_PREDECESSORS:]

@@ -8,10 +8,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
 
+import orjson
+
 from helpdesk_assets.model.webhook_events import EventKind
 from helpdesk_assets.operations.drain import DrainPolicy, drain
 from helpdesk_assets.providers.parsing.tombstones import tombstone
 from helpdesk_assets.settings import Settings
+from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.query import Query
@@ -82,3 +85,23 @@ def _named(ticket: Any, ticket_id: str) -> Any:
 
 def _kind(ticket: Any) -> dict[str, Any]:
     return {"kind": EventKind.DELETION, "ticket": None} if ticket.tombstone else {}
+
+
+def test_view_survives_what_nobody_can_read(
+    warehouse: BigQueryClient, warehouse_settings: Settings
+) -> None:
+    """Somebody else may write into the table of events."""
+    backend = BigQueryBackend(warehouse)
+    came = datetime.now(UTC) - timedelta(minutes=1)
+    texts = ['{"modified_time": "noon", "tombstone": false}', "{}", "[]", '"x"']
+    good = event(version("good", 10), received_at=came)
+    lines = [good.row()]
+    for number, text in enumerate(texts):
+        bad = event(version(f"bad{number}", 10), received_at=came)
+        lines.append({**bad.row(), "ticket": text})
+    with backend.connected(warehouse_settings) as sync_tables, Spool(1_000_000) as spool:
+        for line in lines:
+            spool.append(orjson.dumps(line, option=orjson.OPT_UTC_Z))
+        backend.append(tables.WEBHOOK_EVENTS, spool)
+        sync_tables.prepare()
+        assert set(rows(warehouse, live_view.NAME)) == {"good"}

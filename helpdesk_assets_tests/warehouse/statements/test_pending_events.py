@@ -27,7 +27,7 @@ def test_waiting_events_are_found_without_what_they_bring() -> None:
         FROM (
           SELECT event_id, ticket_id, type, kind, modifiedTime, received_at, committed_at, helpdesk
           FROM `acme.desk.webhook_events`
-          WHERE received_at >= @since
+          WHERE received_at >= @since AND LENGTH(ticket_id) > 0 AND LENGTH(event_id) > 0
           QUALIFY ROW_NUMBER() OVER (
             PARTITION BY ticket_id, event_id
             ORDER BY received_at, committed_at

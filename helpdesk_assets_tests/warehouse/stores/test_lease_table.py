@@ -14,7 +14,7 @@ from unittest import mock
 import pytest
 
 from helpdesk_assets.errors import CredentialsRefused, LeaseLost, WarehouseUnavailable
-from helpdesk_assets.model.lease import HolderProcess, LeaseRecord
+from helpdesk_assets.model.lease import HolderProcess, LeaseRecord, Predecessor
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.jobs_of_others import end_jobs_of
@@ -85,6 +85,20 @@ def test_label_of_another_hand_costs_nobody_the_lease(
         lease_of(sync_tables).renew()
         assert lease_of(sync_tables).writer() is not None
     assert sync_tables.writer() is None
+
+
+def test_run_that_takes_over_twice_fences_twice(
+    warehouse: BigQueryClient, sync_tables: SyncTables
+) -> None:
+    """The same statement of the same run must not find the job of the first time."""
+    sync_tables.prepare()
+    state = StateTable(warehouse, "tickets")
+    with mock.patch.object(warehouse, "run", wraps=warehouse.run) as ran:
+        for fences in (1, 2):
+            state.fence_off([Predecessor("dead", "tickets")], "run")
+            assert state.fence() == fences
+    first, second = (call.kwargs["step"] for call in ran.mock_calls)
+    assert first != second
 
 
 def test_killed_process_is_replaced_at_once(

@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 
 from helpdesk_assets.errors import LeaseLost, WarehouseUnavailable, WriterBusy
-from helpdesk_assets.model.lease import HolderProcess, LeaseRecord, Predecessor
+from helpdesk_assets.model import lease as lease_record
+from helpdesk_assets.model.lease import LEASE_TTL, HolderProcess, LeaseRecord, Predecessor
 from helpdesk_assets.warehouse.stores.lease_cell import StoredLease
+from helpdesk_assets.warehouse.stores.lease_waiting import Sightings
 from helpdesk_assets.warehouse.stores.writer_lease import TRUSTED_FOR, WriterLease
 from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset
 from helpdesk_assets_tests.in_memory.lease import InMemoryLeaseCell
@@ -59,12 +61,15 @@ class Desk:
             self.fenced.append(gone)
         )
 
-    def lease(self, renew_every: timedelta | None = None) -> WriterLease:
+    def lease(
+        self, renew_every: timedelta | None = None, *, sightings: Sightings | None = None
+    ) -> WriterLease:
         return WriterLease(
             self.cell,
             sync_name="tickets",
             fence_off=lambda gone, run_id: self.fence_off(gone, run_id),
             clocks=self.time.clocks,
+            sightings=sightings,
             renew_every=renew_every,
         )
 
@@ -262,7 +267,83 @@ def test_only_the_same_machine_can_tell_a_death(changed: dict[str, Any]) -> None
     assert not replace(dead, boot="", namespace="").has_ended(unknown)
 
 
-@pytest.mark.parametrize("text", [None, "", "Empty.", "{", '{"nonce": 1}', "[]"])
+def test_hidden_process_counts_as_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """/proc may be mounted so that it shows a user only his own processes."""
+    monkeypatch.setattr(lease_record, "_stat", lambda _pid: ("", ""))
+    here = replace(HolderProcess.current(), started="1")
+    assert not replace(here, pid=1).has_ended(here)
+    for pid, has_ended in ((2**22 + 1, True), (2**80, False)):
+        assert replace(here, pid=pid).has_ended(here) is has_ended
+
+
+@pytest.mark.parametrize("failed", ["start", "fence", "release"])
+def test_interrupted_holder_keeps_nobody_waiting(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, failed: str
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    lease = desk.lease(timedelta(hours=1))
+    desk.fail_while_held("before")
+    with monkeypatch.context() as patched:
+        if failed == "start":
+            patched.setattr(threading.Thread, "start", interrupt)
+        elif failed == "fence":
+            patched.setattr(desk, "fence_off", interrupt)
+        with pytest.raises(KeyboardInterrupt), lease.hold("sync", run_id="1"):
+            patched.setattr(desk.cell, "write", interrupt)
+    assert not lease.is_held
+    assert is_free(desk)
+
+
+def test_failing_takeovers_never_outgrow_the_description(desk: Desk) -> None:
+    """BigQuery takes 16,384 characters; one more would keep everybody from writing for good."""
+
+    def fail(_gone: tuple[Predecessor, ...], _run_id: str) -> None:
+        raise WarehouseUnavailable("BigQuery did not answer.")
+
+    noted, desk.fence_off = desk.fence_off, fail
+    desk.fail_while_held("dead")
+    for number in range(300):
+        with pytest.raises(WarehouseUnavailable), desk.lease().hold("sync", run_id=f"{number:036}"):
+            pytest.fail("held without a fence")
+    record = desk.cell.read().record
+    assert record is not None
+    assert len(record.to_text()) < 10_000
+    desk.fence_off = noted
+    assert is_free(desk)
+    assert desk.fenced[0][-1].run_id == f"{299:036}"
+
+
+def test_who_never_waits_takes_over_from_the_dead(desk: Desk) -> None:
+    desk.put(replace(HolderProcess.current(), token="another", host="elsewhere"))
+    sightings = Sightings()
+
+    def drain() -> bool:
+        lease = desk.lease(sightings=sightings)
+        with suppress(WriterBusy), lease.hold("webhooks", run_id="1", wait=NOW):
+            return True
+        return False
+
+    assert not drain()
+    desk.time.seconds += LEASE_TTL.total_seconds() - 1
+    assert not drain()
+    desk.time.seconds += 1
+    assert drain()
+
+
+WITHOUT_ZONE = (
+    LeaseRecord(
+        "n", "sync", "a", "tickets", HolderProcess.current(), datetime(2026, 11, 23, tzinfo=UTC)
+    )
+    .to_text()
+    .replace("T00:00:00Z", "T00:00:00")
+)
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "Empty.", "{", '{"nonce": 1}', "[]", "\ud800", WITHOUT_ZONE]
+)
 def test_other_descriptions_name_no_holder(text: str | None) -> None:
     assert LeaseRecord.from_text(text) is None
 
