@@ -50,6 +50,10 @@ class CredentialsRefused(UserError):
     """The helpdesk answered 401 or 403, or BigQuery denied a right."""
 
 
+class RightMissing(CredentialsRefused):
+    """The helpdesk answered 403: a right is missing, perhaps to one ticket alone."""
+
+
 class WarehouseRefused(UserError):
     """BigQuery refused a request: a right, a dataset, a location or a daily quota."""
 

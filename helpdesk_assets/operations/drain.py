@@ -221,7 +221,11 @@ class _Drain:
 
     def _merge(self, events: Sequence[WebhookEvent]) -> None:
         """Merge one chunk, then record what became of its events."""
-        answers = self._fetch.fetch(each.ticket_id for each in events if needs_fetch(each))
+        # The newest first: tickets that always fail are the oldest, and some of them in a row look
+        # like an outage, which ends the fetching.
+        answers = self._fetch.fetch(
+            each.ticket_id for each in reversed(events) if needs_fetch(each)
+        )
         clocks = Clocks(self._now(), self._helpdesk.served_at, self._policy.listing_delay)
         found = verdicts(events, answers, clocks)
         told = told_ids(found)

@@ -19,6 +19,7 @@ from helpdesk_assets.model.webhook_events import (
 )
 from helpdesk_assets.operations.newest_versions import as_told, not_after
 from helpdesk_assets.operations.ticket_fetch import Absent, Answer, Unreadable
+from helpdesk_assets.providers.parsing.exact_json import storable_text
 from helpdesk_assets.providers.parsing.tombstones import tombstone
 
 MAX_REASON_CHARS = 500
@@ -63,7 +64,9 @@ class Verdict:
 
     def refused(self, outcome: Outcome, reason: str) -> Verdict:
         """Return the verdict that nothing is merged for the event."""
-        return replace(self, read=None, outcome=outcome, reason=reason[:MAX_REASON_CHARS])
+        return replace(
+            self, read=None, outcome=outcome, reason=storable_text(reason)[:MAX_REASON_CHARS]
+        )
 
     def to_outcome(self, merged_at: datetime, run_id: str) -> EventOutcome | None:
         """Return what is stored of it; None if it still waits."""

@@ -16,6 +16,7 @@ from helpdesk_assets.errors import (
     DataRefused,
     EndpointFailed,
     HelpdeskAssetsError,
+    RightMissing,
 )
 from helpdesk_assets.model.webhook_events import ReadTicket
 from helpdesk_assets.providers.base import Helpdesk
@@ -136,7 +137,8 @@ class TicketFetch:
             self.error = self.error or error
             self._failures += 1
             # Of one ticket, or of the endpoint; anything else is of the account and stays.
-            if not isinstance(error, EndpointFailed) or self._failures >= OUTAGE_AFTER:
+            is_of_one = isinstance(error, EndpointFailed | RightMissing)
+            if not is_of_one or self._failures >= OUTAGE_AFTER:
                 self._has_stopped = True
             return
         self.fetched += 1

@@ -245,13 +245,31 @@ def test_outage_keeps_hints_waiting_and_merges_the_rest(desk: Desk, error: Excep
     assert desk.drain().merged == 1
 
 
+def test_reason_is_stored_whatever_a_ticket_holds(desk: Desk) -> None:
+    """Half a character in it would have BigQuery refuse the outcome, and fail every drain."""
+    desk.appended(hint(version("1")))
+    desk.helpdesk.tickets["1"] = TicketUnreadable("createdTime is \ud83d", "1")
+    assert desk.drain().not_stored == 1
+    (row,) = desk.backend.rows(tables.WEBHOOK_OUTCOMES.name)
+    assert row["reason"].encode()
+
+
+def test_tickets_that_always_fail_hold_up_no_later_ones(desk: Desk) -> None:
+    failing, well = [str(number) for number in range(10)], [str(number) for number in range(10, 30)]
+    desk.helpdesk.tickets = dict.fromkeys(failing, EndpointFailed("500"))
+    desk.helpdesk.holds(*map(version, well))
+    for number, ticket_id in enumerate([*failing, *well]):
+        desk.appended(hint(version(ticket_id, 50 - number), event_id=ticket_id))
+    assert (desk.drain().merged, sorted(desk.outcomes())) == (20, well)
+
+
 def test_hints_beyond_the_budget_wait_for_the_next(desk: Desk) -> None:
     for number in range(5):
         desk.appended(hint(version(str(number), 50 - number)))
         desk.helpdesk.holds(version(str(number)))
     report = desk.drain(most_fetches=2)
     assert (report.merged, report.left, report.fetched, report.error) == (2, 3, 2, None)
-    assert {row["ticket_id"] for row in desk.backend.rows("tickets")} == {"0", "1"}
+    assert {row["ticket_id"] for row in desk.backend.rows("tickets")} == {"3", "4"}
     assert desk.drain().left == 0
 
 

@@ -13,6 +13,7 @@ from helpdesk_assets.errors import (
     CredentialsRefused,
     EndpointFailed,
     RateLimitExhausted,
+    RightMissing,
     TicketUnreadable,
 )
 from helpdesk_assets.model.tickets import Ticket
@@ -59,14 +60,15 @@ def test_helpdesk_without_a_clock_is_dated_by_ours() -> None:
     assert fetch.fetch(["1"]) == {"1": ReadTicket(version("1"), later)}
 
 
-def test_one_failing_ticket_does_not_stop_the_others() -> None:
+@pytest.mark.parametrize("error", [DOWN, RightMissing("403")])
+def test_one_failing_ticket_does_not_stop_the_others(error: Exception) -> None:
     helpdesk = PaperDesk()
     helpdesk.holds(*map(version, names(20)))
     for failing in names(20)[::2]:
-        helpdesk.tickets[failing] = DOWN
+        helpdesk.tickets[failing] = error
     fetch = fetch_of(helpdesk)
     assert sorted(fetch.fetch(names(20))) == sorted(names(20)[1::2])
-    assert fetch.error is DOWN
+    assert fetch.error is error
 
 
 def test_outage_ends_the_fetching() -> None:

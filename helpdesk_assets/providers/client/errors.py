@@ -13,7 +13,12 @@ from email.utils import parsedate_to_datetime
 
 import requests
 
-from helpdesk_assets.errors import CredentialsRefused, EndpointFailed, HelpdeskAssetsError
+from helpdesk_assets.errors import (
+    CredentialsRefused,
+    EndpointFailed,
+    HelpdeskAssetsError,
+    RightMissing,
+)
 
 EXCERPT_CHARS = 200
 TOO_MANY_REQUESTS = 429
@@ -110,7 +115,7 @@ def error_for_status(
             "set a valid HELPDESK_API_TOKEN."
         )
     if status == 403:
-        return CredentialsRefused(
+        return RightMissing(
             f"The helpdesk answered 403 to GET {path}: the account of HELPDESK_API_TOKEN lacks "
             "the right to read this; give it that right or set another token."
         )

@@ -15,6 +15,7 @@ from helpdesk_assets.errors import (
     CredentialsRefused,
     HelpdeskAssetsError,
     RateLimitExhausted,
+    RightMissing,
     SettingsError,
 )
 from helpdesk_assets.providers.client import errors
@@ -214,7 +215,8 @@ def parse_error(reply: Reply) -> HelpdeskAssetsError | None:
         "that ZOHO_REFRESH_TOKEN was made in"
     )
     detail = f" ({code})" if code in messages else ""
-    return CredentialsRefused(
+    kind = RightMissing if reply.status == 403 else CredentialsRefused
+    return kind(
         f"Zoho Desk answered {reply.status}{detail} to GET {reply.path}: "
         f"{messages.get(code, unknown)}."
     )

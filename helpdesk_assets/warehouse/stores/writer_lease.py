@@ -157,10 +157,10 @@ class WriterLease:
         if holding is None:
             return
         with self._lock:
-            if not holding.taken_by:
-                sent = self._moment()
-                record = replace(holding.record, renewals=holding.record.renewals + 1)
-                if self._write(holding, record):
+            # Its end may have come while this waited for the lock.
+            if not holding.taken_by and not holding.ended.is_set():
+                sent, renewals = self._moment(), holding.record.renewals + 1
+                if self._write(holding, replace(holding.record, renewals=renewals)):
                     holding.confirmed = sent
         if holding.taken_by:
             raise self._lost(holding)
@@ -207,10 +207,10 @@ class WriterLease:
 
     def _is_gone(self, found: LeaseRecord) -> bool:
         """Return whether the holder has ended, or has given no sign of life for too long."""
-        here = HolderProcess.current()
-        if found.process.token == here.token:
+        here, process = HolderProcess.current(), found.process
+        if process.token == here.token:
             return found.nonce not in _held_here
-        if found.process.has_ended(here):
+        if process.has_ended(here):
             return True
         return self._sightings.silence(found, self._clocks.monotonic()) >= LEASE_TTL
 
@@ -296,5 +296,5 @@ class WriterLease:
 def _predecessors(found: LeaseRecord | None) -> tuple[Predecessor, ...]:
     if found is None or found.released:
         return ()
-    gone = dict.fromkeys((*found.predecessors, Predecessor(found.run_id, found.sync_name)))
-    return tuple(gone)[-MAX_PREDECESSORS:]
+    gone = Predecessor(found.run_id, found.sync_name)
+    return (*found.predecessors, gone)[-MAX_PREDECESSORS:]

@@ -214,6 +214,36 @@ def test_thread_renews_until_the_end(desk: Desk) -> None:
     assert is_free(desk)
 
 
+class LateLock:
+    """A lock before which something else happens first."""
+
+    def __init__(self, first: Callable[[], object]) -> None:
+        self._first = [first]
+
+    def __enter__(self) -> None:
+        while self._first:
+            self._first.pop()()
+
+    def __exit__(self, *_: object) -> None:
+        """Nobody else wants it."""
+
+
+def test_renewal_during_the_release_loses_nothing(desk: Desk) -> None:
+    lease, next_holder = desk.lease(), ExitStack()
+
+    def give_back() -> None:
+        holding.close()
+        next_holder.enter_context(desk.lease().hold("repair", run_id="2"))
+
+    with ExitStack() as holding, next_holder:
+        holding.enter_context(lease.hold("sync", run_id="1"))
+        lease._lock = LateLock(give_back)  # type: ignore[assignment]
+        lease.renew()
+        writer = lease.writer()
+        assert writer is not None
+        assert (writer.run_id, writer.renewals) == ("2", 0)
+
+
 def _renewing() -> list[threading.Thread]:
     return [each for each in threading.enumerate() if each.name == "writer lease"]
 
