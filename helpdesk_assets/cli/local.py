@@ -9,15 +9,14 @@ import errno
 import os
 import signal
 import socket
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
+from helpdesk_assets.cli.root import exit_on_signal
 from helpdesk_assets.errors import SettingsError
 
 HOST = "127.0.0.1"
@@ -93,17 +92,12 @@ def serve_warehouse(*, port: int, data_dir: Path) -> None:
 
 def start_demo(*, tickets: int) -> None:
     """Run the demo; exit with 1 if a result is unexpected."""
-    signal.signal(signal.SIGTERM, _exit_on_signal)
+    signal.signal(signal.SIGTERM, exit_on_signal)
     with _require_local_extra():
         from helpdesk_assets.local.demo.run import run_demo
 
         if not run_demo(tickets):
             raise click.exceptions.Exit(1)
-
-
-def _exit_on_signal(number: int, _frame: object) -> NoReturn:
-    """Raise SystemExit, so that context managers stop what they started."""
-    sys.exit(128 + number)
 
 
 @contextmanager

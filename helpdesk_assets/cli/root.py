@@ -7,9 +7,12 @@ see its traceback. Must not know any command, and imports little: click, and no 
 from __future__ import annotations
 
 import errno
+import signal
 import sys
-from collections.abc import Callable
-from typing import Any, TypeVar
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn, TypeVar
 
 import click
 
@@ -28,7 +31,30 @@ class BigQueryCommand(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, with google's client imported without pandas."""
         import_google_alone()
-        return super().invoke(ctx)
+        with _cleared_up_after_sigterm():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _cleared_up_after_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does: jobs are cancelled, the right to write given back.
+
+    Else every deployment would keep the next writer on another machine waiting.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, exit_on_signal)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def exit_on_signal(number: int, _frame: object) -> NoReturn:
+    """Raise SystemExit, so that context managers stop what they started."""
+    sys.exit(128 + number)
 
 
 class Group(click.Group):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -30,7 +32,7 @@ def drains(monkeypatch: pytest.MonkeyPatch, *found: DrainReport | Exception) -> 
     asked: list[bool] = []
     reports = iter(found)
 
-    def drained(settings: Settings, *, everything: bool, wait: Any) -> DrainReport:
+    def drained(settings: Settings, *, everything: bool, wait: Any, **_: Any) -> DrainReport:
         asked.append(everything)
         report = next(reports)
         if isinstance(report, Exception):
@@ -98,3 +100,42 @@ def test_watching_needs_an_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEBHOOK_DRAIN_SECONDS", "0")
     with pytest.raises(SettingsError, match="WEBHOOK_DRAIN_SECONDS"):
         drain.drain_repeatedly(as_json=False)
+
+
+def test_sigterm_ends_a_drain_in_good_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deployment sends it: jobs are to be cancelled, and the right to write given back."""
+    ended: list[bool] = []
+
+    def drained(*_: Any, **__: Any) -> DrainReport:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return DrainReport()
+        finally:
+            ended.append(True)
+
+    monkeypatch.setattr(drain, "_drain", drained)
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        assert run(["--watch"]).exit_code == 143
+        assert ended == [True]
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_watching_drain_remembers_other_writers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would never take over from one that died on another machine."""
+    handed: list[Any] = []
+
+    def drained(*_: Any, **how: Any) -> DrainReport:
+        handed.append(how["sightings"])
+        return DrainReport()
+
+    def sleep(_seconds: float) -> None:
+        if len(handed) == 2:
+            raise Stopped
+
+    monkeypatch.setattr(drain, "_drain", drained)
+    with pytest.raises(Stopped):
+        drain.drain_repeatedly(as_json=True, sleep=sleep)
+    assert handed[0] is handed[1] is not None
