@@ -27,20 +27,30 @@ class ProcessUsage:
 
 
 @contextmanager
-def embedded_services(tickets: int) -> Iterator[AdminClient]:
-    """Start a simulated helpdesk and a local warehouse, and set the environment to use them."""
-    with start_environment(tickets, datetime.now(UTC) - timedelta(hours=1)) as environment:
+def embedded_services(tickets: int, age: timedelta = timedelta(hours=1)) -> Iterator[AdminClient]:
+    """Start a simulated helpdesk and a local warehouse, and set the environment to use them.
+
+    The helpdesk's clock is behind by `age`, which is how far it can be advanced.
+    """
+    with start_environment(tickets, datetime.now(UTC) - age) as environment:
         yield environment.admin_client
 
 
 def run(command: Sequence[str]) -> ProcessUsage:
     """Run a command to its end and return its usage, without that of other processes."""
     started = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    environment = dict(os.environ)
+    # Installed packages are compiled once, and so are ours then.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment
+    )
+    errors = process.stderr.read() if process.stderr else b""
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"{' '.join(command)} failed with exit code {process.returncode}")
+        end = errors.decode(errors="replace")[-2000:]
+        raise SystemExit(f"{' '.join(command)} failed with {process.returncode}: {end}")
     return ProcessUsage(
         time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
     )

@@ -26,6 +26,7 @@ from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.model.state import SyncState
 from helpdesk_assets.model.webhook_events import WebhookEvent
 from helpdesk_assets.operations.drain import DrainPolicy, DrainReport, drain
+from helpdesk_assets.operations.preview import SyncPreview, preview_sync
 from helpdesk_assets.operations.reconcile import ReconcilePolicy, ReconcileReport, reconcile
 from helpdesk_assets.operations.repair import CHUNK_SIZE, RepairReport, repair_tickets
 from helpdesk_assets.operations.sync import SyncPolicy, SyncReport, run_sync
@@ -159,6 +160,23 @@ class Harness:
         with spooled_events(*events) as spool:
             self.backend.append(tables.WEBHOOK_EVENTS, spool)
 
+    def preview(
+        self, requested_mode: RequestedMode = RequestedMode.AUTO, **changed: Any
+    ) -> SyncPreview:
+        """What one run would do; `changed` overrides settings for it."""
+        settings = self.settings.model_copy(update=changed)
+        with (
+            self.connected(settings) as warehouse,
+            closing(make_helpdesk(settings, self._runtime)) as helpdesk,
+        ):
+            return preview_sync(
+                helpdesk,
+                warehouse,
+                SyncRequest(requested_mode),
+                SyncPolicy.from_settings(settings),
+                run_id=uuid.uuid4().hex,
+            )
+
     def repair(
         self,
         ids: Iterable[str],
@@ -191,6 +209,7 @@ class Harness:
         dry_run: bool = False,
         run_id: str | None = None,
         attempt: int = 0,
+        save_every: timedelta = CHECKPOINT_EVERY,
         **changed: Any,
     ) -> ReconcileReport:
         """One reconciliation; `changed` overrides settings for it."""
@@ -202,7 +221,9 @@ class Harness:
             return reconcile(
                 helpdesk,
                 warehouse,
-                ReconcilePolicy.from_settings(settings, dry_run=dry_run),
+                replace(
+                    ReconcilePolicy.from_settings(settings, dry_run=dry_run), save_every=save_every
+                ),
                 run_id=run_id or uuid.uuid4().hex,
                 attempt=attempt,
             )

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Self
 
 import requests
 
@@ -140,9 +141,18 @@ class Judge(LocalProcess):
         listen = f"{HOST}:{port}"
         self.endpoint = f"http://{listen}"
         # It judges statements, and appends are none.
-        self.grpc = PortForwarder.beside(port, upstream)
+        self._grpc = PortForwarder.beside(port, upstream)
         command = [judge_program(os.environ), "-listen", listen, "-upstream", upstream]
         super().__init__(JUDGE, command, lambda: bool(self.verdicts()), directory / "googlesql.log")
+
+    def __enter__(self) -> Self:
+        self._grpc.__enter__()
+        super().__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__(*_)
+        self._grpc.__exit__()
 
     def verdicts(self) -> Verdicts:
         answer = requests.get(f"{self.endpoint}/verdicts", timeout=10).json()
@@ -164,7 +174,7 @@ def open_warehouse(kind: WarehouseKind, directory: Path) -> Iterator[str]:
         if kind is not WarehouseKind.GOOGLESQL:
             yield embedded.endpoint
             return
-        with Judge(embedded.endpoint, directory) as judge, judge.grpc:
+        with Judge(embedded.endpoint, directory) as judge:
             yield judge.endpoint
             unjudged = judge.verdicts().unjudged
             assert not unjudged, f"{len(unjudged)} unseen by GoogleSQL, the first: {unjudged[0]}"

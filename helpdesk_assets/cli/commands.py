@@ -36,10 +36,18 @@ def root() -> None:
     is_flag=True,
     help="Take over a dataset that another account of a helpdesk has filled: says what it does.",
 )
+@click.option("--dry-run", is_flag=True, help="Say what it would read and cost; write nothing.")
 @json_option
 @verbose_option
-def sync(full: bool, adopt_account: bool, as_json: bool) -> None:
+def sync(full: bool, adopt_account: bool, dry_run: bool, as_json: bool) -> None:
     """Run one sync, without Dagster."""
+    if dry_run:
+        if adopt_account:
+            raise click.UsageError("--dry-run writes nothing; leave out --adopt-account.")
+        from helpdesk_assets.cli.preview import preview_once
+
+        preview_once(full=full, as_json=as_json)
+        return
     from helpdesk_assets.cli.sync import sync_once
 
     sync_once(full=full, adopt_account=adopt_account, as_json=as_json)

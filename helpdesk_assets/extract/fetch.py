@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from helpdesk_assets.errors import EndpointFailed
 from helpdesk_assets.extract.batch_writer import BatchWriter
 from helpdesk_assets.extract.checkpoint import Checkpointer, CheckpointPolicy
-from helpdesk_assets.extract.plan import Plan
+from helpdesk_assets.extract.plan import AllToBeRead, Plan
 from helpdesk_assets.extract.progress import Progress, ProgressTracker
 from helpdesk_assets.model.batch import Manifest, Mode, NewestSeen
 from helpdesk_assets.model.tickets import ApiUsage, Page, Window
@@ -45,6 +45,7 @@ class BatchFetcher:
         run_id: str,
         attempt: int = 0,
         checkpoint_policy: CheckpointPolicy | None = None,
+        may_read_all: bool = True,
         on_page: Callable[[Progress], None] = lambda _: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
@@ -58,6 +59,7 @@ class BatchFetcher:
             run_id: names the batch.
             attempt: names it too.
             checkpoint_policy: where and how often checkpoints are saved.
+            may_read_all: False: raise `AllToBeRead` before every ticket is read.
             on_page: called after every page.
             now: this machine's clock, for names and order.
             monotonic: seconds, for progress.
@@ -69,6 +71,7 @@ class BatchFetcher:
         self._now = now
         self._attempt = attempt
         self._checkpoint_policy = checkpoint_policy
+        self._may_read_all = may_read_all
         self._on_page = on_page
         self._monotonic = monotonic
         self._rng = rng or random.Random(0)  # noqa: S311 - a sample, no secret
@@ -85,6 +88,7 @@ class BatchFetcher:
 
         Raises:
             EndpointFailed: the listing failed as well, or a range could not be read.
+            AllToBeRead: every ticket would have to be read, and may not be.
             CredentialsRefused, PositionLost, TicketUnreadable, WindowTooDense: see
                 `Helpdesk.changes`.
         """
@@ -140,6 +144,7 @@ class BatchFetcher:
         )
 
     def _read_changes(self, plan: Plan) -> tuple[Plan, Page]:
+        self._expect_leave(plan)
         resume = plan.checkpoint.resume if plan.checkpoint else None
         pages = self._helpdesk.changes(plan.since, plan.until, plan.cursor, resume)
         last = self._consume(pages)
@@ -151,6 +156,7 @@ class BatchFetcher:
             plan = replace(
                 plan, mode=Mode.FULL, since=None, cursor=None, reason=reason, newest=None
             )
+            self._expect_leave(plan)
             self._checkpointer.plan = plan
             last = self._consume(self._helpdesk.changes(None))
         return plan, last
@@ -169,7 +175,6 @@ class BatchFetcher:
         Pages that shift while tickets change silently skip old ones, so the watermark moves only if
         the listing's order is stable.
         """
-        last = self._consume(self._helpdesk.listing())
         plan = replace(
             plan,
             mode=Mode.FULL,
@@ -178,7 +183,12 @@ class BatchFetcher:
             advances_watermark=self._helpdesk.capabilities.listing_is_stable,
             fallback=True,
         )
-        return plan, last
+        self._expect_leave(plan)
+        return plan, self._consume(self._helpdesk.listing())
+
+    def _expect_leave(self, plan: Plan) -> None:
+        if plan.mode is Mode.FULL and not self._may_read_all:
+            raise AllToBeRead(plan)
 
     def _consume(self, pages: Iterator[Page]) -> Page:
         last = None

@@ -90,6 +90,18 @@ class Plan:
     newest: NewestSeen | None = None
 
 
+class AllToBeRead(Exception):
+    """Every ticket would have to be read, and only changes were to be.
+
+    `plan` is what a run would read.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        """Carry the plan."""
+        super().__init__(plan.reason)
+        self.plan = plan
+
+
 def plan_run(
     state: SyncState | None,
     sync_request: SyncRequest,

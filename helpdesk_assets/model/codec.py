@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from helpdesk_assets.model.batch import Manifest
+from helpdesk_assets.model.reconciliation import InventoryPart
 from helpdesk_assets.model.state import Checkpoint, RunCounts
 
 
@@ -43,6 +44,19 @@ def to_text(checkpoint: Checkpoint) -> str:
 def from_text(text: str | None) -> Checkpoint | None:
     """The checkpoint that `to_text` wrote; None without one."""
     return msgspec.json.decode(text, type=Checkpoint) if text else None
+
+
+def part_to_text(part: InventoryPart) -> str:
+    """The position of an unfinished inventory, as its table keeps it."""
+    return msgspec.json.encode(part).decode()
+
+
+def part_from_text(text: str | None) -> InventoryPart | None:
+    """The position that `part_to_text` wrote; None if the text is none."""
+    try:
+        return msgspec.json.decode(text, type=InventoryPart) if text else None
+    except msgspec.MsgspecError:
+        return None
 
 
 def _to_plain(value: Any) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from helpdesk_assets.naming import staging_name
+
 
 class DifferenceKind(StrEnum):
     """How a ticket differs.
@@ -56,6 +58,8 @@ class InventorySnapshot:
         pages: answers received.
         total: how many tickets the helpdesk reported, if it does.
         unreadable: listed tickets without a readable time.
+        staging: the table of those entries that were stored while the rest was read; None if none
+            were.
     """
 
     sweep_id: str
@@ -66,6 +70,26 @@ class InventorySnapshot:
     pages: int
     total: int | None = None
     unreadable: int = 0
+    staging: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryPart:
+    """How far an inventory has come, whose entries up to here are stored.
+
+    Attributes:
+        snapshot: what was read so far; it has a `staging`.
+        resume: the provider's opaque token to go on from here.
+        saved_at: when it was stored, by this machine's clock.
+        provider: the provider's name.
+        account: the digest of the account that is read.
+    """
+
+    snapshot: InventorySnapshot
+    resume: str
+    saved_at: datetime
+    provider: str
+    account: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +108,8 @@ class DifferenceCount:
     outcome: DifferenceOutcome
     count: int
     ticket_ids: tuple[str, ...] = ()
+
+
+def inventory_staging_name(sweep_id: str) -> str:
+    """The table that an inventory's parts are stored in."""
+    return staging_name("ticket_inventory", sweep_id)

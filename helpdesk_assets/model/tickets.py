@@ -128,9 +128,13 @@ class InventoryPage:
             An inventory with fewer ids was cut short.
         unreadable: ids of listed tickets without a readable time. Their state is unknown, so they
             are neither in `entries` nor absent.
+        resume: a token to continue an interrupted call: passed to `inventory`, it reads what the
+            pages up to this one have left, and what changed since. None: this page gives none, and
+            that of an earlier page still holds.
     """
 
     entries: tuple[InventoryEntry, ...]
     served_at: datetime
     total: int | None = None
     unreadable: tuple[str, ...] = ()
+    resume: str | None = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 from helpdesk_assets.errors import FirstSyncNeeded, RetryableError
 from helpdesk_assets.operations.drain import DrainPolicy, drain
@@ -13,7 +15,12 @@ log = logging.getLogger(__name__)
 
 
 def drain_first(
-    helpdesk: Helpdesk, warehouse: Warehouse, policy: DrainPolicy, *, run_id: str
+    helpdesk: Helpdesk,
+    warehouse: Warehouse,
+    policy: DrainPolicy,
+    *,
+    run_id: str,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
     """Merge the webhooks that wait, so that the run judges and compares what they brought.
 
@@ -25,12 +32,13 @@ def drain_first(
         warehouse: where to.
         policy: how much is merged.
         run_id: names the run in every table.
+        now: this machine's clock.
 
     Raises:
         UserError: a person has to change something, which would stop the sync as well.
     """
     try:
-        report = drain(helpdesk, warehouse, run_id=run_id, everything=True, policy=policy)
+        report = drain(helpdesk, warehouse, run_id=run_id, everything=True, policy=policy, now=now)
     except FirstSyncNeeded as error:
         log.info("%s", error)
     except RetryableError as error:

@@ -54,16 +54,25 @@ def expect_ready(warehouse: Warehouse, state: SyncState | None, *, run_id: str) 
         HelpdeskAssetsError: the statement that tried it was refused.
     """
     access = warehouse.write_access()
-    found = findings(access.report())
+    expect_fit(access.report())
+    access.keep_rows()
+    if state is None:
+        access.try_writing(run_id=run_id)
+
+
+def expect_fit(report: DatasetReport) -> None:
+    """Fail if metadata says that the dataset would not take or keep rows; warn of what may pass.
+
+    Raises:
+        WarehouseRefused: says what is wrong, and what to do.
+    """
+    found = findings(report)
     refused = [each.text for each in found if each.consequence is Consequence.REFUSED]
     if refused:
         raise WarehouseRefused(f"{' '.join(refused)} Nothing was read or written.")
     for finding in found:
         if finding.consequence is Consequence.WARNING:
             log.warning("%s", finding.text)
-    access.keep_rows()
-    if state is None:
-        access.try_writing(run_id=run_id)
 
 
 def findings(report: DatasetReport) -> tuple[ReadinessFinding, ...]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from helpdesk_assets.errors import UserError
+from helpdesk_assets.extract.checkpoint import CHECKPOINT_EVERY
 from helpdesk_assets.model.reconciliation import (
     REPAIRED_BY_FETCH,
     DifferenceCount,
@@ -28,7 +29,12 @@ from helpdesk_assets.model.state import SyncState
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.naming import batch_id
 from helpdesk_assets.operations.account import check_account
-from helpdesk_assets.operations.inventory import cutoffs_of, read_inventory, refusal_reason
+from helpdesk_assets.operations.inventory import (
+    PartPolicy,
+    cutoffs_of,
+    read_inventory,
+    refusal_reason,
+)
 from helpdesk_assets.operations.readiness import expect_ready
 from helpdesk_assets.operations.repair import RepairReport, repair_tickets
 from helpdesk_assets.providers.base import Helpdesk
@@ -50,6 +56,7 @@ class ReconcilePolicy:
         concurrency: concurrent calls for single tickets.
         max_delete_share: share of live rows that may be marked as deleted at once, 0 to 1.
         dry_run: record differences and repair nothing.
+        save_every: how often a long reading stores a part of the inventory.
     """
 
     webhooks: WebhookPolicy
@@ -57,6 +64,7 @@ class ReconcilePolicy:
     concurrency: int = 8
     max_delete_share: float = 0.01
     dry_run: bool = False
+    save_every: timedelta = CHECKPOINT_EVERY
 
     @classmethod
     def from_settings(cls, settings: Settings, *, dry_run: bool = False) -> ReconcilePolicy:
@@ -140,7 +148,8 @@ def reconcile(
 ) -> ReconcileReport:
     """Take a snapshot of the inventory, compare it with the table, and repair what differs.
 
-    It may be killed at any point: the next reconciliation starts over and finds what is left.
+    It may be killed at any point. Within a day the next reconciliation goes on with the inventory
+    where it was interrupted; it finds what is left to be repaired.
 
     Args:
         helpdesk: where the inventory and single tickets come from.
@@ -157,6 +166,7 @@ def reconcile(
         AccountMismatch: the dataset holds the tickets of another account.
         WarehouseRefused: the dataset would not take or keep what is written.
         WriterBusy: somebody else wrote tickets for longer than one waits.
+        BatchGone: the parts of the inventory are gone; the next one starts over.
         EndpointFailed, CredentialsRefused: as `Helpdesk.inventory` and `Helpdesk.ticket`.
     """
     started, calls, used = monotonic(), helpdesk.use.calls, warehouse.use
@@ -168,7 +178,8 @@ def reconcile(
     store = warehouse.inventories()
     with Spool(warehouse.small_batch_bytes) as entries:
         sweep_id = batch_id(now(), run_id, attempt)
-        snapshot = read_inventory(helpdesk, entries, sweep_id, run_id, on_page)
+        parts = PartPolicy(store, policy.save_every)
+        snapshot = read_inventory(helpdesk, entries, sweep_id, run_id, on_page, parts)
         cutoffs = cutoffs_of(snapshot, watermark, helpdesk.capabilities, policy.listing_delay)
         # Nobody writes a batch half while the two are compared.
         with warehouse.lease(PURPOSE, run_id=run_id):

@@ -10,28 +10,27 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
 from helpdesk_assets.errors import PositionLost
-from helpdesk_assets.extract.checkpoint import CHECKPOINT_EVERY, RESUME_WITHIN, CheckpointPolicy
+from helpdesk_assets.extract.checkpoint import CHECKPOINT_EVERY, CheckpointPolicy
 from helpdesk_assets.extract.fetch import Batch, BatchFetcher
-from helpdesk_assets.extract.plan import SyncRequest, lookback, plan_run
+from helpdesk_assets.extract.plan import SyncRequest, lookback
 from helpdesk_assets.extract.progress import Progress
 from helpdesk_assets.model.batch import Manifest
-from helpdesk_assets.model.state import Checkpoint, RunCounts, SyncState
+from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.operations.account import check_account
 from helpdesk_assets.operations.drain import DrainPolicy
 from helpdesk_assets.operations.drain_first import drain_first
-from helpdesk_assets.operations.ground import full_load_reason
+from helpdesk_assets.operations.planning import plans_of, read_state_and_ground
 from helpdesk_assets.operations.readiness import expect_ready
 from helpdesk_assets.operations.repeated_rows import heal_repeated_rows
 from helpdesk_assets.operations.write_batch import write_and_close
 from helpdesk_assets.providers.base import Capabilities, Helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.spool import Spool
-from helpdesk_assets.warehouse.base import Ground, Warehouse
+from helpdesk_assets.warehouse.base import Warehouse
 from helpdesk_assets.warehouse.table_spec import MergeReport
 
 log = logging.getLogger(__name__)
@@ -146,18 +145,9 @@ def fetch_batch(
     """
     account = check_account(warehouse, helpdesk.capabilities)
     warehouse.check_columns()
-    state, ground = _resumable_state(warehouse), warehouse.ground()
+    state, ground = read_state_and_ground(warehouse)
     expect_ready(warehouse, state, run_id=run_id)
-    # A damaged row is no first run, even if its version cannot be read.
-    has_closed = state is not None and (state.version > 0 or bool(state.damaged))
-    plan = partial(
-        plan_run,
-        sync_request=sync_request,
-        adopted=None if has_closed else warehouse.adopted_until(),
-        overlap=policy.webhooks.lookback,
-        capabilities=helpdesk.capabilities,
-        full_reason=_reason_for_full_load(state, ground),
-    )
+    plans = plans_of(warehouse, state, ground, sync_request, policy.webhooks, helpdesk.capabilities)
     fetch = BatchFetcher(
         helpdesk,
         spool,
@@ -169,10 +159,10 @@ def fetch_batch(
         on_page=on_page,
     )
     try:
-        batch = fetch.run(plan(state))
+        batch = fetch.run(plans.plan)
     except PositionLost as error:
         log.warning("%s Starting over.", error)
-        batch = fetch.run(plan(replace(state, checkpoint=None) if state else None))
+        batch = fetch.run(plans.anew)
     warehouse.prepare(account.digest)
     # Of the table that was judged, though it may have been replaced since: the next run shall see.
     tickets = ground.tickets or warehouse.ground().tickets
@@ -189,30 +179,6 @@ def fetch_batch(
     return replace(batch, manifest=manifest)
 
 
-def _resumable_state(warehouse: Warehouse) -> SyncState | None:
-    """Return the state row, without a checkpoint whose rows have expired."""
-    state = warehouse.read_state()
-    if state and state.checkpoint and not _can_resume(state.checkpoint, warehouse):
-        log.warning("The interrupted run's rows have expired; fetching them again.")
-        return replace(state, checkpoint=None)
-    return state
-
-
-def _reason_for_full_load(state: SyncState | None, ground: Ground) -> str | None:
-    """Return why everything is to be read again, and warn of what somebody has changed."""
-    reason = full_load_reason(state, ground)
-    if reason is not None:
-        log.warning("Changes may be missing: %s. Reading everything.", reason)
-    if state and state.cursor != state.own_cursor:
-        log.warning("The cursor in sync_state is not the last run's; reading from the watermark.")
-    return reason
-
-
-def _can_resume(checkpoint: Checkpoint, warehouse: Warehouse) -> bool:
-    is_recent = datetime.now(UTC) - checkpoint.saved_at < RESUME_WITHIN
-    return is_recent and warehouse.can_resume(checkpoint)
-
-
 def run_sync(
     helpdesk: Helpdesk,
     warehouse: Warehouse,
@@ -223,6 +189,7 @@ def run_sync(
     purpose: str = "sync",
     on_page: Callable[[Progress], None] = lambda _: None,
     on_phase: Callable[[str], None] = lambda _: None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
     monotonic: Callable[[], float] = time.monotonic,
 ) -> SyncReport:
     """Run one sync from fetch to commit.
@@ -236,6 +203,7 @@ def run_sync(
         purpose: what it is for those who wait for it.
         on_page: called after every page.
         on_phase: called with `fetch`, `store`, `missed`, `merge` and `close` as each is done.
+        now: this machine's clock, for the webhooks that wait.
         monotonic: seconds, for the report.
 
     Raises:
@@ -252,7 +220,7 @@ def run_sync(
         seconds[phase], mark = monotonic() - mark, monotonic()
         on_phase(phase)
 
-    drain_first(helpdesk, warehouse, policy.drains, run_id=run_id)
+    drain_first(helpdesk, warehouse, policy.drains, run_id=run_id, now=now)
     seconds["drain"], mark = monotonic() - mark, monotonic()
     with Spool(warehouse.small_batch_bytes) as spool:
         batch = fetch_batch(

@@ -108,13 +108,14 @@ class BaseAdapter(ABC):
             clock_lead=lambda: self.clock_lead,
         )
 
-    def _pages_with_catch_up(self, fetch: FetchPage) -> Iterator[Page]:
+    def _pages_with_catch_up(self, fetch: FetchPage, resume: str | None) -> Iterator[Page]:
         """Yield everything that `fetch` returns, then what has changed since the start.
 
-        A ticket that changes during paging leaves the span that it would have been read with.
+        A ticket that changes during paging leaves the span that it would have been read with. What
+        has changed is read again by a resumed call, so those pages give no token of their own.
         """
         capabilities, covered_until = self._capabilities, None
-        for page in self._pager(fetch).pages(None, None):
+        for page in self._pager(fetch).pages(None, None, resume):
             covered_until = covered_until or page.until
             yield page
         catch_up = TimePager(
@@ -125,7 +126,8 @@ class BaseAdapter(ABC):
             follow_new=True,
         )
         behind = None if covered_until is None else covered_until - self.clock_lead
-        yield from catch_up.pages(behind, None)
+        for page in catch_up.pages(behind, None):
+            yield replace(page, resume=None)
 
     def _with_details(self, page: Page) -> Page:
         """Return the page with its tickets fetched by id, if list rows are not complete."""

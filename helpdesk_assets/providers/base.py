@@ -129,7 +129,7 @@ class Helpdesk(Protocol):
         """
         ...
 
-    def inventory(self) -> Iterator[InventoryPage]:
+    def inventory(self, resume: str | None = None) -> Iterator[InventoryPage]:
         """Yield the id and modified time of every ticket, in the helpdesk's cheapest way.
 
         Deleted tickets are included as far as the helpdesk reports them without a call for each.
@@ -138,7 +138,13 @@ class Helpdesk(Protocol):
         their `modified_time` may be outdated; tickets created, or deleted and restored, during the
         call may be. There is at least one page; failed calls are retried.
 
-        Raises the errors of `listing`.
+        Args:
+            resume: `InventoryPage.resume` of an interrupted call, to read what that call left and
+                what has changed since. Both calls together are one inventory.
+
+        Raises:
+            PositionLost: `resume` cannot be read; nothing that can be resumed was yielded.
+            HelpdeskAssetsError: the errors of `listing`.
         """
         ...
 

@@ -6,7 +6,7 @@ here knows SQL, a client or a table.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,12 +15,7 @@ from typing import Protocol
 from helpdesk_assets.extract.checkpoint import CheckpointStore
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest
-from helpdesk_assets.model.reconciliation import (
-    DifferenceCount,
-    DifferenceKind,
-    InventorySnapshot,
-    RowCounts,
-)
+from helpdesk_assets.model.estimates import StatementEstimate
 from helpdesk_assets.model.state import (
     Checkpoint,
     RepeatedRows,
@@ -31,6 +26,7 @@ from helpdesk_assets.model.state import (
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse.event_inbox import EventInbox
+from helpdesk_assets.warehouse.inventory_store import InventoryStore
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport, TableFacts
 from helpdesk_assets.warehouse.write_access import WriteAccess
 
@@ -44,19 +40,6 @@ class ManualState:
     version: int
     run_id: str
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cutoffs:
-    """Up to when a reconciliation compares, by the helpdesk's clock.
-
-    Rows changed after `stable_until` may have changed while the inventory was read. Tickets
-    changed after `synced_until` are left to the next sync. `statements.inventory_diff` says how
-    each is used.
-    """
-
-    stable_until: datetime
-    synced_until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,32 +64,6 @@ class ClosedRun:
     merged: MergeReport
     counts: RunCounts
     state: SyncState
-
-
-class InventoryStore(Protocol):
-    """The snapshots of a reconciliation and the differences found in them."""
-
-    def store(self, snapshot: InventorySnapshot, entries: Spool) -> RowCounts:
-        """Store the snapshot's entries; return how many tickets it and the table have."""
-        ...
-
-    def compare(self, snapshot: InventorySnapshot, cutoffs: Cutoffs) -> None:
-        """Record every difference between the snapshot and the tickets table."""
-        ...
-
-    def found(
-        self, snapshot: InventorySnapshot, kinds: tuple[DifferenceKind, ...]
-    ) -> Iterator[str]:
-        """Yield the ids of tickets that differ in one of these ways, as they are needed."""
-        ...
-
-    def record_outcomes(self, snapshot: InventorySnapshot, *, deletions_verified: bool) -> None:
-        """Record what became of each difference, by what the tickets table holds now."""
-        ...
-
-    def difference_counts(self, snapshot: InventorySnapshot) -> tuple[DifferenceCount, ...]:
-        """Count the differences by kind and outcome."""
-        ...
 
 
 class Warehouse(EventInbox, Protocol):
@@ -196,6 +153,18 @@ class Warehouse(EventInbox, Protocol):
 
     def checkpoint_store(self, run_id: str) -> CheckpointStore:
         """Return where that run saves its checkpoints."""
+        ...
+
+    def estimate(
+        self, manifest: Manifest, spool: Spool, webhooks: WebhookPolicy
+    ) -> tuple[StatementEstimate, ...]:
+        """Return what the statements of a run would read, in their order; writes nothing.
+
+        Args:
+            manifest: the batch, of which nothing is stored yet.
+            spool: its rows, as far as they are known.
+            webhooks: what is expected of webhooks.
+        """
         ...
 
     def merge_changes(self, manifest: Manifest, spool: Spool) -> MergeReport:

@@ -255,5 +255,6 @@ ACCOUNT_LABEL = "helpdesk_account"
 SYNC_TABLES = (RAW_TICKET_CHANGES, MISSED_UPDATES, TICKETS, SYNC_STATE, SYNC_RUNS)
 # The tables that a reconciliation creates as well.
 RECONCILIATION_TABLES = (TICKET_INVENTORY, INVENTORY_DIFFERENCES)
-# The tables that a large batch may be staged for.
-STAGED_TABLES = tuple(spec.name for spec in (*SYNC_TABLES, *RECONCILIATION_TABLES))
+# The tables that a large batch may be staged for. A reconciliation tidies its own.
+STAGED_BY_SYNCS = tuple(spec.name for spec in SYNC_TABLES)
+STAGED_TABLES = (*STAGED_BY_SYNCS, *(spec.name for spec in RECONCILIATION_TABLES))

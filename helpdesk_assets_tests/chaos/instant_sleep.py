@@ -11,6 +11,11 @@ from google.api_core.retry import retry_base, retry_unary
 from google.resumable_media.requests import _request_helpers
 
 from helpdesk_assets.warehouse.bigquery.connection import WarehouseRuntime
+from helpdesk_assets.warehouse.stores.lease_waiting import Clocks
+from helpdesk_assets_tests.service_proxy.clocks import JumpingClock
+
+# A writer that waits for another one looks again after so many real seconds.
+PAUSE = 0.01
 
 
 class FakeTime:
@@ -32,6 +37,23 @@ def quick_runtime() -> WarehouseRuntime:
     """Waits of our own client that take no time."""
     quick = FakeTime()
     return WarehouseRuntime(sleep=quick.sleep, monotonic=quick.monotonic, rng=lambda: 0.5)
+
+
+def quick_waits(clock: JumpingClock | None = None) -> Clocks:
+    """Short pauses for who waits for a lease.
+
+    Time is the real one: a holder is alive however often others look.
+
+    Args:
+        clock: the service's, which goes on while everybody waits.
+    """
+
+    def sleep(seconds: float) -> None:
+        if clock is not None:
+            clock.hang(clock.now() + seconds)
+        time.sleep(PAUSE)
+
+    return Clocks(sleep=sleep)
 
 
 @contextmanager

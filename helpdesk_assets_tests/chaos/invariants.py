@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from helpdesk_assets_tests.chaos.expected_ledger import MUST, ExpectedLedger
@@ -28,6 +28,8 @@ class Invariants:
         self._interference = interference
         self._newest: dict[str, datetime] = {}
         self._watermark: datetime | None = None
+        # Ids of the events that a receiver has answered with 200.
+        self.acknowledged: set[str] = set()
         # Maximum delay with which polling sees a change, covered by the windows' overlap.
         self.lag = timedelta(0)
 
@@ -93,6 +95,35 @@ class Invariants:
             f"{_some(late)}"
         )
 
+    def check_after_drain(self, before: int) -> None:
+        """Check that tickets has what webhooks brought, of those answered before that moment."""
+        if self._interference.is_open or self._interference.needs_full_load:
+            return
+        stored = self._rows_by_id("tickets", ("ticket_id",))
+        times = {key[0]: row["modifiedTime"] for key, row in stored.items()}
+        told = {
+            each.ticket_id: each.version
+            for each in sorted(self._expected_ledger.delivered, key=lambda each: each.version)
+            if not each.is_deletion and each.order < before
+        }
+        late = {
+            ticket_id: (version, times.get(ticket_id))
+            for ticket_id, version in told.items()
+            if (times.get(ticket_id) or datetime.min.replace(tzinfo=UTC)) < version
+        }
+        assert not late, f"promise 1: drained, and by ticket are told and stored: {_some(late)}"
+
+    def _events_are_stored(self) -> None:
+        """What was acknowledged is stored, and something has become of it."""
+        if not self.acknowledged or self._expected_ledger.is_tampered:
+            return
+        events = {row["event_id"] for row in self._rows("webhook_events")}
+        settled = {row["event_id"] for row in self._rows("webhook_outcomes")}
+        assert self.acknowledged <= events, (
+            f"promise 5: acknowledged and not stored: {_some(self.acknowledged - events)}"
+        )
+        assert events <= settled, f"promise 1: still waiting: {_some(events - settled)}"
+
     def check_after_sync(self, judged_until: datetime) -> None:
         """Check promises 1 and 5."""
         self.check_always()
@@ -114,6 +145,7 @@ class Invariants:
         } - living
         alive = {ticket_id for ticket_id in ended if stored[ticket_id]["deletedTime"] is None}
         assert not alive, f"promise 1: webhooks said that {alive} have gone, the table does not"
+        self._events_are_stored()
         self._ledger_is_right(judged_until)
 
     def _ledger_is_right(self, judged_until: datetime) -> None:

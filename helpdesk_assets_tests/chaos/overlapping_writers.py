@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Who writes beside a sync: first those that write the same tickets at the same time.
 SURELY_OVERLAPPING = ("repair", "sync", "full sync")
-OTHERS = (*SURELY_OVERLAPPING, "backfill", "reconciliation")
+OTHERS = (*SURELY_OVERLAPPING, "drain", "backfill", "reconciliation")
 
 
 class OverlappingWriters(RuleBasedStateMachine):
@@ -45,6 +45,9 @@ class OverlappingWriters(RuleBasedStateMachine):
                 scenario.write_at_once(lambda: scenario.run(RequestedMode.FULL, fails=True))
             case "repair":
                 scenario.write_at_once(lambda: scenario.repair(ids))
+            case "drain":
+                scenario.deliver(range(len(scenario.pending)))
+                scenario.write_at_once(lambda: scenario.drain(fails=True))
             case "backfill":
                 scenario.write_at_once(lambda: scenario.backfill(timedelta(seconds=5000)))
             case "reconciliation":

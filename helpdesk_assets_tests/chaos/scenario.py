@@ -11,7 +11,7 @@ import signal
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -30,8 +30,10 @@ from helpdesk_assets.operations.backfill import backfill
 from helpdesk_assets.operations.reconcile import ReconcilePolicy, reconcile
 from helpdesk_assets.operations.repair import repair_tickets
 from helpdesk_assets.operations.sync import SyncPolicy, SyncReport
+from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
+from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets_tests.backends import BigQueryBackend
 from helpdesk_assets_tests.chaos.environment import Environment
 from helpdesk_assets_tests.chaos.expected_ledger import DeliveredWebhook, ExpectedLedger, RunSpan
@@ -39,6 +41,7 @@ from helpdesk_assets_tests.chaos.interference import Interference
 from helpdesk_assets_tests.chaos.invariants import Invariants
 from helpdesk_assets_tests.chaos.killable_run import (
     KillableRun,
+    drain_once,
     open_run,
     run_once,
     run_until_killed,
@@ -141,6 +144,10 @@ class Scenario:
             self._webhook_client = opened.enter_context(
                 WebhookClient(self.settings, lambda: self.simulator.clock().now)
             )
+            # Another one, which a load balancer might ask as well.
+            self._second_client = opened.enter_context(
+                WebhookClient(self.settings, lambda: self.simulator.clock().now)
+            )
             # From the first webhook on, the ledger expects webhooks.
             self._record_webhooks("created", self.simulator.create(1))
             self.deliver([0])
@@ -239,7 +246,7 @@ class Scenario:
             return
         self.counts["other hands: re-execution"] += 1
         manifest = self.manifests[-1 - back % len(self.manifests)]
-        with self._record_run(), open_run(self.settings, self._runtime) as (_, sync_tables):
+        with self._record_run(), self._open_run() as (_, sync_tables):
             webhooks = self.settings.webhooks
 
             def steps() -> tuple[RunCounts, SyncState | None]:
@@ -287,8 +294,13 @@ class Scenario:
             self.harness.deliver(
                 webhook.ticket for webhook in pending if webhook.ticket is not None
             )
+        self._record_delivered(pending)
+
+    def _record_delivered(self, pending: Sequence[PendingWebhook]) -> None:
         at = self.simulator.clock().now
         known = self._known()
+        if self.kind.by_events:
+            self.checks.acknowledged.update(webhook.event["id"] for webhook in pending)
         for webhook in pending:
             # A deletion of a ticket that the table never had is answered, and is merged by nobody.
             if webhook.is_deletion and webhook.ticket_id not in known:
@@ -339,6 +351,7 @@ class Scenario:
                     SyncRequest(requested_mode, since, until),
                     self._runtime,
                     checkpoint_every=checkpoint_every,
+                    clock=self.environment.clock,
                     on_phase=on_phase,
                 ),
             )
@@ -346,10 +359,40 @@ class Scenario:
             self._record_success(report)
         return report
 
-    def write_at_once(self, others: Callable[[], object]) -> None:
-        """Run beside another writer; either may be refused, and then says so."""
+    def drain(self, *, everything: bool = True, fails: bool = False) -> None:
+        """Merge the webhooks that wait; all that were answered must be in the table then."""
+        self.counts["drains"] += 1
+        order = self._next_order()
+        report = self._attempt(
+            fails or self.interference.is_open,
+            lambda: drain_once(
+                self.settings, self._runtime, self.environment.clock, everything=everything
+            ),
+        )
+        if report is None or report.error is not None:
+            assert fails or self.interference.is_open, f"promise 6: nothing failed: {report}"
+        elif everything:
+            self.checks.check_after_drain(before=order)
+
+    def receive_at_once(self) -> None:
+        """Two receivers get the webhooks in flight, each all of them, while a run works."""
+        pending, self.pending = self.pending, []
+        if not (pending and self.kind.by_events):
+            return
+        self.environment.proxy.clear()
+        statuses: list[int] = []
+
+        def post(client: WebhookClient) -> None:
+            statuses.extend(client.post([webhook.event for webhook in pending]))
+
+        self.write_at_once(lambda: post(self._webhook_client), lambda: post(self._second_client))
+        assert set(statuses) == {200}, f"nothing was in the way, and the answers {statuses}"
+        self._record_delivered(pending)
+
+    def write_at_once(self, *others: Callable[[], object]) -> None:
+        """Run beside other writers; any may be refused, and then says so."""
         self.counts["runs at once"] += 1
-        works = [lambda: self.run(fails=True), others]
+        works = [lambda: self.run(fails=True), *others]
         for error in run_at_once(self.environment.clock, works):
             if error is not None and not isinstance(error, HelpdeskAssetsError):
                 raise error
@@ -357,7 +400,7 @@ class Scenario:
     def repair(self, ids: Sequence[str]) -> None:
         """Repair tickets by id, as a person does who suspects they are wrong."""
         self.counts["repairs"] += 1
-        with self._record_run(), open_run(self.settings, self._runtime) as (helpdesk, sync_tables):
+        with self._record_run(), self._open_run() as (helpdesk, sync_tables):
             repair_tickets(
                 helpdesk,
                 sync_tables,
@@ -369,7 +412,7 @@ class Scenario:
     def reconcile(self, *, fails: bool = False) -> None:
         """Reconcile: removed tickets may be marked as deleted, live ones must not."""
         self.counts["reconciliations"] += 1
-        with self._record_run(), open_run(self.settings, self._runtime) as (helpdesk, sync_tables):
+        with self._record_run(), self._open_run() as (helpdesk, sync_tables):
             has_begun = self.expected_ledger.loaded_until is not None
             self._attempt(
                 fails or not has_begun,
@@ -386,7 +429,7 @@ class Scenario:
     def backfill(self, back: timedelta) -> None:
         self.counts["backfills"] += 1
         now = self.simulator.clock().now
-        with self._record_run(), open_run(self.settings, self._runtime) as (helpdesk, sync_tables):
+        with self._record_run(), self._open_run() as (helpdesk, sync_tables):
             backfill(
                 helpdesk,
                 sync_tables,
@@ -395,6 +438,9 @@ class Scenario:
                 SyncPolicy.from_settings(self.settings),
                 run_id=uuid.uuid4().hex,
             )
+
+    def _open_run(self) -> AbstractContextManager[tuple[Helpdesk, SyncTables]]:
+        return open_run(self.settings, self._runtime, self.environment.clock)
 
     def _attempt(self, fails: bool, work: Callable[[], T]) -> T | None:
         try:
@@ -414,8 +460,9 @@ class Scenario:
         call: int | None = None,
         moment: str = "before",
         jobs: bool = False,
+        is_drain: bool = False,
     ) -> None:
-        """Run in a separate process that is killed.
+        """Run, or drain, in a separate process that is killed.
 
         The process dies after a phase, or before or after its n-th call of the warehouse, or after
         the n-th call that starts a job. If it never gets there, it ends like any run.
@@ -427,6 +474,7 @@ class Scenario:
             ALWAYS if self.kind.checkpoints else CHECKPOINT_EVERY,
             phase,
             self.environment.guards,
+            is_drain,
         )
         process = self.environment.forks.Process(target=run_until_killed, args=(order,))
         is_named = threading.Event()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -21,6 +21,7 @@ from helpdesk_assets_tests.chaos.fault_proxy import KINDS, Fault
 from helpdesk_assets_tests.chaos.other_hands import OtherHands
 from helpdesk_assets_tests.chaos.overlapping_writers import SURELY_OVERLAPPING, OverlappingWriters
 from helpdesk_assets_tests.chaos.scenario import Scenario, ScenarioOptions
+from helpdesk_assets_tests.chaos.waiting_webhooks import JOBS, WaitingWebhooks
 
 PHASES = ("fetch", "store", "missed", "merge", "close")
 # After it, a run has read and not begun to write: another one need not wait for it.
@@ -49,14 +50,19 @@ HELPDESK_FAULTS: dict[str, dict[str, Any]] = {
 TROUBLES = (
     "stale", "cut", "hidden", "twice", "missed", "killed", "failed", "repeated",
     "lost", "put back", "other account", "old batch", "unseen", "in the trash", "doubled", "held",
-    "clocks", "two writers",
+    "clocks", "two writers", "drain killed", "drain beside",
 )  # fmt: skip
+LEDGERS: Mapping[tuple[str, ...], tuple[bool, ...]] = {
+    ("missed",): (False,),
+    ("drain killed",): (True,),
+    ("drain beside",): (True,),
+}
 which = st.lists(st.integers(0, 7), min_size=1, max_size=4)
 asks = st.sampled_from((RequestedMode.AUTO, RequestedMode.AUTO, RequestedMode.FULL))
 waits = st.sampled_from(WAITS)
 
 
-class Chaos(OtherHands, OverlappingWriters):
+class Chaos(OtherHands, OverlappingWriters, WaitingWebhooks):
     """One scenario; `machine_for` makes a state machine of it."""
 
     environment: Environment
@@ -136,6 +142,11 @@ class Chaos(OtherHands, OverlappingWriters):
                 scenario.check()
             case "two writers":
                 self.write_new_tickets_at_once(SURELY_OVERLAPPING[at % len(SURELY_OVERLAPPING)], 2)
+            case "drain killed":
+                self.kill_a_drain_after_a_job(2, JOBS)
+            case "drain beside":
+                self.write_new_tickets_at_once("drain", 2)
+                self.receive_twice_beside_a_run(2)
             case "cut" | "repeated":
                 for _ in range(4):
                     scenario.record_changed(scenario.simulator.create(1), "created")
@@ -479,8 +490,8 @@ class Chaos(OtherHands, OverlappingWriters):
 
 def machine_for(environment: Environment, troubles: Sequence[str] = TROUBLES) -> type[Chaos]:
     """Return a machine for scenarios that contain one of these troubles."""
-    # Events show what was missed also after the merge; the table alone does not.
-    ledgers = (False,) if tuple(troubles) == ("missed",) else (True, False)
+    # Events show what was missed also after the merge; the table alone does not. Only events wait.
+    ledgers = LEDGERS.get(tuple(troubles), (True, False))
     begin = initialize(
         tickets=st.integers(2, 7),
         by_events=st.sampled_from(ledgers),

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-from helpdesk_assets.model.reconciliation import DifferenceKind, DifferenceOutcome
+import pytest
+
+from helpdesk_assets.errors import BatchGone
+from helpdesk_assets.model.reconciliation import (
+    DifferenceKind,
+    DifferenceOutcome,
+    InventoryPart,
+    InventorySnapshot,
+    inventory_staging_name,
+)
+from helpdesk_assets.naming import batch_id
 from helpdesk_assets.providers.parsing.tombstones import tombstone
+from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.base import Cutoffs
+from helpdesk_assets.warehouse.inventory_store import Cutoffs
 from helpdesk_assets_tests.batches import NOON
 from helpdesk_assets_tests.contract.subject import Subject, ticket
 
@@ -80,3 +92,87 @@ def test_inventories_expire_and_their_differences_stay() -> None:
     assert tables.TICKET_INVENTORY.partition_days == 16
     assert tables.TICKET_INVENTORY.partition_by == "listed_at"
     assert tables.INVENTORY_DIFFERENCES.partition_days is None
+
+
+def part_of(minute: int, resume: str = "here") -> InventoryPart:
+    """Make a part of an inventory that began at this minute of the last hour."""
+    began = datetime.now(UTC) - timedelta(hours=1) + timedelta(minutes=minute)
+    sweep_id = batch_id(began, "mender", 0)
+    staging = inventory_staging_name(sweep_id)
+    snapshot = InventorySnapshot(sweep_id, "mender", NOON, NOON, 2, 1, total=3, staging=staging)
+    return InventoryPart(snapshot, resume, datetime.now(UTC), "paper", "a1b2")
+
+
+def entries_of(part: InventoryPart, *listed: tuple[str, int, bool]) -> Spool:
+    """Return rows of the inventory: id, minutes before noon, and whether it is gone."""
+    spool = Spool(1_000_000)
+    for name, minutes, gone in listed:
+        row = {
+            "sweep_id": part.snapshot.sweep_id,
+            "ticket_id": name,
+            "modifiedTime": (NOON - timedelta(minutes=minutes)).isoformat(),
+            "gone": gone,
+            "listed_at": NOON.isoformat(),
+        }
+        spool.append(json.dumps(row).encode())
+    return spool
+
+
+def test_parts_are_one_inventory_with_the_latest_entries(subject: Subject) -> None:
+    store, part = subject.warehouse.inventories(), part_of(1)
+    assert store.unfinished() is None
+    store.begin_parts(str(part.snapshot.staging))
+    assert store.unfinished() is None
+    with entries_of(part, ("1", 60, False), ("2", 60, False)) as first:
+        store.save_part(part, first)
+    assert store.unfinished() == part
+    later = replace(part, resume="there")
+    with entries_of(part, ("2", 60, True), ("3", 60, False)) as second:
+        store.save_part(later, second)
+    assert store.unfinished() == later
+    with entries_of(part, ("1", 30, False), ("3", 90, False)) as rest:
+        assert store.store(part.snapshot, rest).listed == 3
+    rows = subject.backend.rows("ticket_inventory")
+    minutes = {row["ticket_id"]: (NOON - row["modifiedTime"]).seconds // 60 for row in rows}
+    assert minutes == {"1": 30, "2": 60, "3": 60}
+    assert {row["ticket_id"] for row in rows if row["gone"]} == {"2"}
+    assert store.unfinished() is None
+    assert subject.backend.stagings() == []
+
+
+def test_last_interrupted_inventory_is_gone_on_with(subject: Subject) -> None:
+    store, newest = subject.warehouse.inventories(), part_of(20)
+    for part in (newest, part_of(10)):
+        store.begin_parts(str(part.snapshot.staging))
+        with entries_of(part, ("1", 60, False)) as entries:
+            store.save_part(part, entries)
+    begun = part_of(30).snapshot.staging
+    store.begin_parts(str(begun))
+    assert store.unfinished() == newest
+
+
+@pytest.mark.parametrize("rest", [(), (("2", 60, False),)], ids=["no rest", "rest"])
+def test_lost_parts_are_no_whole_inventory(
+    subject: Subject, rest: tuple[tuple[str, int, bool], ...]
+) -> None:
+    store, part = subject.warehouse.inventories(), part_of(1)
+    store.begin_parts(str(part.snapshot.staging))
+    with entries_of(part, ("1", 60, False)) as first:
+        store.save_part(part, first)
+    subject.backend.drop_staging(str(part.snapshot.staging))
+    assert store.unfinished() is None
+    with entries_of(part, *rest) as entries:
+        with pytest.raises(BatchGone):
+            store.store(part.snapshot, entries)
+        if rest:
+            with pytest.raises(BatchGone):
+                store.save_part(part, entries)
+
+
+def test_whole_inventory_in_parts_needs_no_rest(subject: Subject) -> None:
+    store, part = subject.warehouse.inventories(), part_of(1)
+    store.begin_parts(str(part.snapshot.staging))
+    with entries_of(part, ("1", 60, False)) as first:
+        store.save_part(part, first)
+    with entries_of(part) as nothing:
+        assert store.store(part.snapshot, nothing).listed == 1

@@ -104,7 +104,8 @@ class FakeHelpdesk:
     def listing(self) -> Iterator[Page]:
         yield from self._play(self.listing_script)
 
-    def inventory(self) -> Iterator[InventoryPage]:
+    def inventory(self, resume: str | None = None) -> Iterator[InventoryPage]:
+        self.resumed.append(resume)
         for entry in self.inventory_script:
             self.calls += 1
             if isinstance(entry, Exception):

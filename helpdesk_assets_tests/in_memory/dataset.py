@@ -10,6 +10,7 @@ from typing import Any
 
 from helpdesk_assets.errors import HelpdeskAssetsError, NullKey
 from helpdesk_assets.model.batch import Manifest
+from helpdesk_assets.model.reconciliation import InventoryPart
 from helpdesk_assets.model.state import RunRecord, SyncState
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
@@ -39,6 +40,7 @@ class InMemoryDataset:
         self.created: dict[str, datetime] = {}
         self.labels: dict[str, str] = {}
         self.stagings: dict[str, list[Row]] = {}
+        self.parts: dict[str, InventoryPart] = {}
         self.states: dict[str, SyncState] = {}
         self.log: dict[tuple[int, str], RunRecord] = {}
         self.report = DatasetReport("in.memory", dataset=DatasetTraits())

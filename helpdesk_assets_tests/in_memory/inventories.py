@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from helpdesk_assets.errors import BatchGone
 from helpdesk_assets.model.reconciliation import (
     REPAIRED_BY_FETCH,
     DifferenceCount,
     DifferenceKind,
     DifferenceOutcome,
+    InventoryPart,
     InventorySnapshot,
     RowCounts,
 )
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.base import Cutoffs
+from helpdesk_assets.warehouse.inventory_store import Cutoffs
 from helpdesk_assets.warehouse.statements.inventory_diff import FUTURE_TOLERANCE, NAMED_TICKETS
 from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, read_rows
 from helpdesk_assets_tests.in_memory.newer_wins import Row
@@ -27,10 +29,37 @@ class InMemoryInventories:
     def __init__(self, dataset: InMemoryDataset) -> None:
         self._dataset = dataset
 
+    def unfinished(self) -> InventoryPart | None:
+        """Return where the last inventory was interrupted."""
+        kept = self._dataset.parts.items()
+        parts = (part for name, part in sorted(kept) if name in self._dataset.stagings)
+        return max(parts, key=lambda part: str(part.snapshot.staging), default=None)
+
+    def begin_parts(self, staging: str) -> None:
+        """Create the table of an inventory that is stored in parts."""
+        self._dataset.stagings[staging] = []
+
+    def save_part(self, part: InventoryPart, entries: Spool) -> None:
+        """Append entries, then note where to go on from."""
+        staging = str(part.snapshot.staging)
+        self._append(staging, entries)
+        self._dataset.parts[staging] = part
+
+    def _append(self, staging: str, entries: Spool) -> list[Row]:
+        if staging not in self._dataset.stagings:
+            raise BatchGone(f"{staging} is gone. Run again: it starts over.")
+        held = self._dataset.stagings[staging]
+        held.extend(read_rows(entries, tables.TICKET_INVENTORY))
+        return held
+
     def store(self, snapshot: InventorySnapshot, entries: Spool) -> RowCounts:
         """Store the snapshot's entries; return how many tickets it and the table have."""
-        spec = tables.TICKET_INVENTORY
-        self._dataset.merge(spec, read_rows(entries, spec))
+        spec, staging = tables.TICKET_INVENTORY, snapshot.staging
+        if staging is None:
+            self._dataset.merge(spec, read_rows(entries, spec))
+        else:
+            self._dataset.merge(spec, self._append(staging, entries))
+            del self._dataset.stagings[staging]
         alive = [row for row in self._dataset.rows(tables.TICKETS) if row["deletedTime"] is None]
         return RowCounts(len(self._listed(snapshot)), len(alive))
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from helpdesk_assets.errors import BatchGone, ConcurrentUpdate, WriterBusy
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest, Mode
+from helpdesk_assets.model.estimates import StatementEstimate
 from helpdesk_assets.model.lease import Predecessor
 from helpdesk_assets.model.run_history import MAX_RECENT_RUNS, known_runs
 from helpdesk_assets.model.state import (
@@ -37,6 +38,7 @@ from helpdesk_assets.warehouse.stores.writer_lease import WriterLease
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport
 from helpdesk_assets_tests.in_memory import counts, ledger
 from helpdesk_assets_tests.in_memory.dataset import InMemoryDataset, read_rows
+from helpdesk_assets_tests.in_memory.estimates import estimates
 from helpdesk_assets_tests.in_memory.inventories import InMemoryInventories
 from helpdesk_assets_tests.in_memory.lease import InMemoryLeaseCell
 from helpdesk_assets_tests.in_memory.newer_wins import Row
@@ -146,6 +148,13 @@ class InMemoryWarehouse(InMemoryInbox):
 
     def checkpoint_store(self, run_id: str) -> InMemoryCheckpoints:
         return InMemoryCheckpoints(self._dataset, self, run_id)
+
+    def estimate(
+        self, manifest: Manifest, spool: Spool, webhooks: WebhookPolicy
+    ) -> tuple[StatementEstimate, ...]:
+        state = self.read_state()
+        judging = ledger.judging(self._dataset, manifest, webhooks, state)
+        return estimates(self._dataset, manifest, judging, state)
 
     def merge_changes(self, manifest: Manifest, spool: Spool) -> MergeReport:
         self._lease.check()

@@ -23,6 +23,7 @@ from helpdesk_assets_tests.service_proxy.stand_in import StandIn, StandInRefused
 _DATASET = re.compile(r"/projects/([^/]+)/datasets(?:/([^/?]+))?$")
 _TABLE = re.compile(r"/projects/([^/]+)/datasets/([^/]+)/tables(?:/([^/?]+))?$")
 _KEPT = ("location", "defaultTableExpirationMs", "defaultPartitionExpirationMs", "defaultCollation")
+_SIZE = ("numRows", "numBytes")
 _UNITS = {"HOUR": timedelta(hours=1), "DAY": timedelta(days=1)}
 
 
@@ -33,12 +34,14 @@ class Datasets:
     Attributes:
         has_billing: without, no DML runs, as in the sandbox.
         streaming: names of tables that somebody streams into; no UPDATE, DELETE or MERGE may run.
+        declared: rows and bytes that tables are said to have, by name.
         now: the time by which partitions expire.
     """
 
     stand_in: StandIn
     has_billing: bool = True
     streaming: set[str] = field(default_factory=set)
+    declared: dict[str, tuple[int, int]] = field(default_factory=dict)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _datasets: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     _expirations: dict[TableName, dict[str, Any]] = field(default_factory=dict)
@@ -128,7 +131,8 @@ class Datasets:
             self._expirations[table] = self._inherited(table, body)
         elif call.method in ("PATCH", "PUT"):
             self._keep(table, body)
-        return _with(reply, self._expirations.get(table, {}))
+        size = dict(zip(_SIZE, map(str, self.declared.get(name, ())), strict=False))
+        return _with(reply, self._expirations.get(table, {}) | size)
 
     def _inherited(self, table: TableName, body: dict[str, Any]) -> dict[str, Any]:
         """Return a new table's expirations, its own or else the dataset's.

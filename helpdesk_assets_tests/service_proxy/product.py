@@ -10,14 +10,16 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import SecretStr
 
 from helpdesk_assets.extract.plan import RequestedMode, SyncRequest
+from helpdesk_assets.local.simulator.admin_answers import TrueTicket
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.operations.backfill import backfill
+from helpdesk_assets.operations.drain import DrainPolicy, DrainReport, drain
 from helpdesk_assets.operations.reconcile import ReconcilePolicy, reconcile
 from helpdesk_assets.operations.repair import repair_tickets
 from helpdesk_assets.operations.sync import SyncPolicy, SyncReport, run_sync
@@ -28,16 +30,19 @@ from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
-from helpdesk_assets_tests.chaos.instant_sleep import instant_sleep
+from helpdesk_assets_tests.chaos.instant_sleep import instant_sleep, quick_waits
 from helpdesk_assets_tests.chaos.killable_run import runtime_of
+from helpdesk_assets_tests.chaos.webhook_client import WebhookClient
 from helpdesk_assets_tests.datasets import fresh_dataset
 from helpdesk_assets_tests.service_proxy.clocks import JumpingClock
 from helpdesk_assets_tests.service_proxy.durations import lognormal
+from helpdesk_assets_tests.service_proxy.engine import Price
 from helpdesk_assets_tests.service_proxy.jobs import Job
 from helpdesk_assets_tests.service_proxy.keys import KEYS
 from helpdesk_assets_tests.service_proxy.proxy import ServiceProxy
 
 SEED = 13
+SECRET = SecretStr("a-secret-of-more-than-sixteen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,14 @@ class Product:
     def sync(self, mode: RequestedMode = RequestedMode.AUTO) -> SyncReport:
         with self._opened() as (helpdesk, found):
             policy = SyncPolicy.from_settings(self.settings)
-            return run_sync(helpdesk, found, SyncRequest(mode), policy, run_id=uuid.uuid4().hex)
+            return run_sync(
+                helpdesk,
+                found,
+                SyncRequest(mode),
+                policy,
+                run_id=uuid.uuid4().hex,
+                now=self._now,
+            )
 
     def repair(self, ids: Sequence[str]) -> object:
         with self._opened() as (helpdesk, found):
@@ -78,6 +90,23 @@ class Product:
             return backfill(
                 helpdesk, found, now - back, now, policy, run_id=uuid.uuid4().hex, now=lambda: now
             )
+
+    def drain(self) -> DrainReport:
+        with self._opened() as (helpdesk, found):
+            policy = DrainPolicy.from_settings(self.settings)
+            now = self._now
+            return drain(
+                helpdesk, found, run_id=uuid.uuid4().hex, everything=True, policy=policy, now=now
+            )
+
+    def receive(self, tickets: Sequence[TrueTicket]) -> None:
+        """Post a webhook about each to a receiver of its own, which brings the ticket."""
+        with WebhookClient(self.settings, self._now) as receiver:
+            statuses = receiver.post([event_of(ticket) for ticket in tickets])
+        assert set(statuses) == {200}
+
+    def _now(self) -> datetime:
+        return self.simulator.clock().now
 
     def doubled(self) -> dict[str, int]:
         """Return how many keys ever had several rows, by table, without those that had none."""
@@ -107,29 +136,61 @@ class Product:
             closing(connect(self.settings, sleep=sleep, rng=lambda: 0.5)) as warehouse,
             closing(make_helpdesk(self.settings, runtime)) as helpdesk,
         ):
-            yield helpdesk, SyncTables.from_settings(warehouse, self.settings)
+            yield (
+                helpdesk,
+                SyncTables.from_settings(warehouse, self.settings, clocks=quick_waits(self.clock)),
+            )
 
 
 @contextmanager
-def open_product(endpoint: str, tickets: int, **changed: Any) -> Iterator[Product]:
-    """Open a helpdesk and an empty dataset; `changed` are settings."""
+def open_product(
+    endpoint: str,
+    tickets: int,
+    *,
+    start: datetime | None = None,
+    price: Price | None = None,
+    **changed: Any,
+) -> Iterator[Product]:
+    """Open a helpdesk and an empty dataset.
+
+    Args:
+        endpoint: the stand-in.
+        tickets: how many there are.
+        start: the helpdesk's time.
+        price: what a statement bills.
+        **changed: settings.
+    """
     clock = JumpingClock()
     durations: Callable[[str], float] = lognormal(random.Random(SEED))
     with (
         instant_sleep(),
         fresh_dataset(endpoint) as settings,
-        SimulatedHelpdesk(tickets=tickets, frozen=True) as simulator,
+        SimulatedHelpdesk(tickets=tickets, start=start, frozen=True) as simulator,
         closing(connect(settings)) as direct,
-        ServiceProxy(endpoint, clock, durations=durations, keys=KEYS, watches_keys=True) as proxy,
+        ServiceProxy(
+            endpoint, clock, durations=durations, keys=KEYS, price=price, watches_keys=True
+        ) as proxy,
     ):
         direct.ensure_dataset()
         update = {
             "helpdesk_base_url": simulator.base_url,
             "helpdesk_api_token": SecretStr(simulator.token),
             "bigquery_emulator_host": proxy.endpoint,
+            "webhook_secrets": SECRET,
             **changed,
         }
         product = Product(simulator, settings.model_copy(update=update), proxy, clock, direct)
         yield product
         # Nothing may come into a dataset that is dropped.
         proxy.finish()
+
+
+def event_of(ticket: TrueTicket) -> dict[str, Any]:
+    """Return the webhook about a change, as the helpdesk sends it."""
+    return {
+        "id": uuid.uuid4().hex,
+        "type": "ticket.updated",
+        "ticketId": ticket.ticket_id,
+        "modifiedTime": ticket.modified_time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "ticket": ticket.raw_ticket,
+    }

@@ -11,6 +11,8 @@ import pytest
 
 from helpdesk_assets.errors import HelpdeskAssetsError
 from helpdesk_assets.extract.plan import RequestedMode
+from helpdesk_assets.local.simulator.admin_answers import TrueTicket
+from helpdesk_assets_tests.chaos.guards import without
 from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE
 from helpdesk_assets_tests.service_proxy.at_once import run_at_once
 from helpdesk_assets_tests.service_proxy.product import Product, open_product
@@ -30,6 +32,15 @@ def new_ids(product: Product) -> list[str]:
     """Let time pass and tickets be made; return their ids."""
     product.simulator.advance(SECONDS_PAST_GRACE)
     return [ticket.ticket_id for ticket in product.simulator.create(3)]
+
+
+def told_tickets(product: Product, *, heard: bool = True) -> list[TrueTicket]:
+    """Let time pass and tickets be made, of which webhooks tell; return them."""
+    product.simulator.advance(SECONDS_PAST_GRACE)
+    made = product.simulator.create(3)
+    if heard:
+        product.receive(made)
+    return made
 
 
 def assert_whole(product: Product, errors: list[Exception | None]) -> None:
@@ -77,3 +88,40 @@ def test_two_repairs_of_one_ticket_at_once_store_it_once(product: Product) -> No
     ids = new_ids(product)
     errors = run_at_once(product.clock, [lambda: product.repair(ids), lambda: product.repair(ids)])
     assert_whole(product, errors)
+
+
+def test_sync_beside_a_drain_doubles_nothing(product: Product) -> None:
+    """The same new tickets wait as webhooks, which both would merge, and are in the window."""
+    product.sync()
+    told_tickets(product)
+    errors = run_at_once(product.clock, [product.sync, product.drain])
+    assert_whole(product, errors)
+
+
+def test_drain_beside_a_sync_doubles_without_the_lease(product: Product) -> None:
+    """The service would do so: what keeps them apart is the lease alone."""
+    product.sync()
+    told_tickets(product)
+    with without("one writer"):
+        run_at_once(product.clock, [product.sync, product.drain])
+    assert product.doubled()
+
+
+def test_two_drains_at_once_merge_each_event_once(product: Product) -> None:
+    product.sync()
+    told_tickets(product)
+    errors = run_at_once(product.clock, [product.drain, product.drain])
+    assert_whole(product, errors)
+
+
+def test_two_receivers_beside_a_sync_double_nothing(product: Product) -> None:
+    """A vendor that gets no answer posts again, and the other receiver may get it."""
+    product.sync()
+    made = told_tickets(product, heard=False)
+    works: list[Callable[[], object]] = [
+        product.sync,
+        lambda: product.receive(made),
+        lambda: product.receive(made),
+    ]
+    assert_whole(product, run_at_once(product.clock, works))
+    assert product.drain().waiting == 0

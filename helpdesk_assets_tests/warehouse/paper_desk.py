@@ -20,8 +20,8 @@ from helpdesk_assets.model.tickets import Window
 from helpdesk_assets.model.webhooks import JudgedBy, LedgerSource, WebhookPolicy
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.base import Cutoffs
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient, QueryResult
+from helpdesk_assets.warehouse.inventory_store import Cutoffs
 from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
 from helpdesk_assets.warehouse.merge.schema import fields
 from helpdesk_assets.warehouse.merge.writer import TableWriter

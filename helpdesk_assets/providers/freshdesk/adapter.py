@@ -157,7 +157,7 @@ class FreshdeskAdapter(BaseAdapter):
         """See `Helpdesk.listing`; it reads the same lists from the beginning."""
         return self.changes(None)
 
-    def inventory(self) -> Iterator[InventoryPage]:
+    def inventory(self, resume: str | None = None) -> Iterator[InventoryPage]:
         """See `Helpdesk.inventory`.
 
         It reads the same lists with nothing embedded, which would cost extra. Deleted tickets and
@@ -165,7 +165,10 @@ class FreshdeskAdapter(BaseAdapter):
         """
         for list_filter in (None, *DELETION_FILTERS):
             fetch = partial(self._fetch, _TicketList(list_filter, (), self._stub_reader))
-            yield from map(to_inventory_page, self._pages_with_catch_up(fetch))
+            position = None if list_filter else resume
+            for page in self._pages_with_catch_up(fetch, position):
+                # The short lists are read anew by a resumed call.
+                yield to_inventory_page(replace(page, resume=None) if list_filter else page)
 
     def _complete_list(self, list_filter: str | None) -> _TicketList:
         """Return a list with everything embedded that is stored.

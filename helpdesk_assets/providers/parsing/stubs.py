@@ -65,4 +65,5 @@ def to_inventory_page(page: Page, total: int | None = None) -> InventoryPage:
         served_at=page.served_at,
         total=total,
         unreadable=tuple(bad.ticket_id for bad in page.bad),
+        resume=page.resume,
     )

@@ -154,25 +154,24 @@ class RequestTrackerAdapter(BaseAdapter):
                 parsed.tickets, answer.served_at, covered_until or answer.served_at, bad=parsed.bad
             )
 
-    def inventory(self) -> Iterator[InventoryPage]:
+    def inventory(self, resume: str | None = None) -> Iterator[InventoryPage]:
         """See `Helpdesk.inventory`.
 
         It pages by ascending id with one other field. The transactions that removed tickets come
         last, so that a ticket deleted meanwhile is in one of them.
         """
         total: int | None = None
-        for answer in self._by_id("LastUpdated"):
-            total = answer.total if total is None else total
-            parsed = self._stub_reader.page(answer.rows)
-            page = Page(parsed.tickets, answer.served_at, answer.served_at, bad=parsed.bad)
-            yield to_inventory_page(page, total)
+        for answer in self._by_id("LastUpdated", sql.last_id(resume)):
+            total = answer.total if total is None and resume is None else total
+            parsed, at = self._stub_reader.page(answer.rows), answer.served_at
+            last = _last_id(answer.rows) if answer.next_token else None
+            yield to_inventory_page(Page(parsed.tickets, at, at, None, parsed.bad, last), total)
         # Without time bounds, so the user's zone is not needed.
         for page in self._deletions.stubs(sql.deletions(None, None, sql.UTC_ZONE)):
             yield to_inventory_page(page, total)
 
-    def _by_id(self, fields: str) -> Iterator[ListPage[Any]]:
-        """Yield every ticket by ascending id; `total` of the first page is their number."""
-        last: str | None = "0"
+    def _by_id(self, fields: str, last: str | None = "0") -> Iterator[ListPage[Any]]:
+        """Yield tickets by ascending id after `last`; the first `total` is their number."""
         while last is not None:
             answer = self._retry(partial(self._search, f"id > {last}", ["id"], fields=fields))
             yield answer

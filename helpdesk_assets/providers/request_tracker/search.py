@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from helpdesk_assets.errors import PositionLost
 from helpdesk_assets.model.tickets import utc
 from helpdesk_assets.providers.paging.by_time import END_OF_TIME, EPOCH
 from helpdesk_assets.providers.request_tracker.local_times import at_or_after, at_or_before
@@ -61,6 +62,21 @@ def deletions(since: datetime | None, until: datetime | None, zone: ZoneInfo) ->
 def merges_of(ticket_id: str) -> str:
     """Search for the transactions that merged one ticket."""
     return f"{ON_TICKETS} AND {MERGE} AND ObjectId = {ticket_id}"
+
+
+def last_id(resume: str | None) -> str:
+    """Return the id that a list by ascending ids goes on after; 0 at its beginning.
+
+    Raises:
+        PositionLost: the text is no id.
+    """
+    if resume is None:
+        return "0"
+    if not (resume.isascii() and resume.isdecimal()):
+        raise PositionLost(
+            f"The position of the interrupted inventory cannot be read: {resume[:80]!r}."
+        )
+    return resume
 
 
 def _within(field: str, start: datetime, end: datetime, zone: ZoneInfo) -> str:

@@ -104,7 +104,7 @@ class RestAdapter(BaseAdapter):
             parsed = self._parse_listed(answer.rows)
             yield Page(parsed.tickets, answer.served_at, until, bad=parsed.bad)
 
-    def inventory(self) -> Iterator[InventoryPage]:
+    def inventory(self, resume: str | None = None) -> Iterator[InventoryPage]:
         """See `Helpdesk.inventory`.
 
         It uses the search: the listing's rows may lack times, and a ticket that changes during
@@ -114,7 +114,7 @@ class RestAdapter(BaseAdapter):
         def fetch(start: datetime, end: datetime, token: str | None) -> ListPage[Ticket]:
             return self._retry(partial(self._search_page, self._stub_reader, start, end, token))
 
-        return map(to_inventory_page, self._pages_with_catch_up(fetch))
+        return map(to_inventory_page, self._pages_with_catch_up(fetch, resume))
 
     def _search_page(
         self, reader: TicketReader, start: datetime, end: datetime, token: str | None

@@ -127,14 +127,14 @@ class ZendeskAdapter(BaseAdapter):
         """
         return self.changes(None)
 
-    def inventory(self) -> Iterator[InventoryPage]:
+    def inventory(self, resume: str | None = None) -> Iterator[InventoryPage]:
         """See `Helpdesk.inventory`.
 
         It reads the export, whose pages have ten times the rows of the list's. A ticket that
         changes moves to the export's end and is absent for a minute, so the export is read further
         after that minute.
         """
-        position = ExportPosition(None)
+        position = ExportPosition.from_text(resume) if resume else ExportPosition(None)
         yield from map(
             to_inventory_page, self._export_pages(self._stub_reader, EPOCH, None, position)
         )

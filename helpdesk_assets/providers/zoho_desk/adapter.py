@@ -117,7 +117,7 @@ class ZohoDeskAdapter(BaseAdapter):
             # `changes` cannot resume from a position in another order.
             yield replace(page, resume=None)
 
-    def inventory(self) -> Iterator[InventoryPage]:
+    def inventory(self, resume: str | None = None) -> Iterator[InventoryPage]:
         """See `Helpdesk.inventory`.
 
         It reads the search in the order of creation, whose rows cost as much as those of any list
@@ -129,11 +129,12 @@ class ZohoDeskAdapter(BaseAdapter):
         def fetch(start: datetime, end: datetime, token: str | None) -> ListPage[Ticket]:
             nonlocal total
             answer = self._search.page(CREATED, self._stub_reader, start, end, token)
-            # The first call covers all tickets, and no other runs beside it.
-            total = answer.total if total is None else total
+            # The first call covers all tickets, and no other runs beside it; a resumed one covers
+            # what is left.
+            total = answer.total if total is None and resume is None else total
             return answer
 
-        for page in self._pager_by(CREATED, fetch).pages(None, None):
+        for page in self._pager_by(CREATED, fetch).pages(None, None, resume):
             yield to_inventory_page(page, total)
         for page in self._recycle_bin.stubs() if self._has_recycle_bin else ():
             yield to_inventory_page(page, total)

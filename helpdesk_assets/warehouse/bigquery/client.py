@@ -9,9 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Any
-
-from google.cloud import bigquery
+from typing import IO, TYPE_CHECKING, Any
 
 from helpdesk_assets.warehouse.bigquery.job_ids import JobName, label
 from helpdesk_assets.warehouse.bigquery.jobs import JobApi
@@ -20,6 +18,11 @@ from helpdesk_assets.warehouse.bigquery.upload_chunks import limit_upload_chunks
 from helpdesk_assets.warehouse.query import Parameter, Query
 from helpdesk_assets.warehouse.table_spec import JobUsage
 
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+# google's client sends an unset limit as the text "None".
+NO_LIMIT = 1 << 60
 _DML_VERBS = ("MERGE", "INSERT", "UPDATE", "DELETE")
 
 
@@ -71,6 +74,8 @@ class BigQueryClient(JobApi):
         Raises:
             HelpdeskAssetsError: BigQuery refused, or kept failing.
         """
+        from google.cloud import bigquery
+
         config = bigquery.QueryJobConfig(
             query_parameters=[to_google(parameter) for parameter in query.parameters],
             labels=self._labels(run_id, step, labels),
@@ -100,6 +105,36 @@ class BigQueryClient(JobApi):
         job = self.run_job(start, name, content, look_first=is_change and attempt > 0)
         return self._to_result(job)
 
+    def estimate(self, query: Query) -> int:
+        """Return how many bytes a statement would process. It does not run, and costs nothing.
+
+        Raises:
+            HelpdeskAssetsError: BigQuery refused the statement, or kept failing.
+        """
+        from google.cloud import bigquery
+
+        config = bigquery.QueryJobConfig(
+            query_parameters=[to_google(parameter) for parameter in query.parameters],
+            use_legacy_sql=False,
+            dry_run=True,
+            use_query_cache=False,
+        )
+        # Against what may be the client's defaults: the answer is wanted all the same, and now.
+        config.maximum_bytes_billed = NO_LIMIT
+        config.priority = bigquery.QueryPriority.INTERACTIVE
+        if self.location is None:
+            self.get_dataset()  # outside US a table is only found with its location
+        with self.translate_errors("asking what a statement would read"):
+            job = self._client.query(
+                query.sql,
+                job_config=config,
+                location=self.location,
+                retry=self._retry(),
+                timeout=self._deadlines.request,
+                job_retry=None,
+            )
+            return int(job.total_bytes_processed or 0)
+
     def load(
         self,
         stream: IO[bytes],
@@ -126,6 +161,8 @@ class BigQueryClient(JobApi):
         Raises:
             HelpdeskAssetsError: BigQuery refused, or kept failing.
         """
+        from google.cloud import bigquery
+
         config = bigquery.LoadJobConfig(
             schema=list(schema),
             source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
@@ -202,6 +239,8 @@ def to_google(
     parameter: Parameter,
 ) -> bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter:
     """Convert a parameter for google's client."""
+    from google.cloud import bigquery
+
     name, kind, value = parameter.name, str(parameter.type), parameter.value
     if isinstance(value, tuple):
         return bigquery.ArrayQueryParameter(name, kind, list(value))

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from google.cloud import bigquery
-
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.access import client_options, credentials, storage_address
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
@@ -18,9 +16,9 @@ from helpdesk_assets.warehouse.bigquery.job_options import load_defaults, query_
 from helpdesk_assets.warehouse.query import Dataset
 
 if TYPE_CHECKING:
-    from helpdesk_assets.warehouse.bigquery.appender import RowAppender
+    from google.cloud.bigquery import Client
 
-Client = bigquery.Client
+    from helpdesk_assets.warehouse.bigquery.appender import RowAppender
 
 
 class WarehouseRuntime(TypedDict, total=False):
@@ -84,6 +82,8 @@ def open_client(settings: Settings) -> Client:
     Raises:
         SettingsError: there are no credentials, or tickets would travel where they may not.
     """
+    from google.cloud.bigquery import Client
+
     options = client_options(settings)
     return Client(
         project=settings.paying_project,

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.api_core import exceptions as google
 from google.api_core.retry import Retry
-from google.cloud import bigquery
 
 from helpdesk_assets.warehouse.bigquery.deadlines import (
     BIGQUERY_DEADLINES,
@@ -23,6 +22,9 @@ from helpdesk_assets.warehouse.bigquery.deadlines import (
 from helpdesk_assets.warehouse.bigquery.error_kinds import is_answer_lost
 from helpdesk_assets.warehouse.bigquery.errors import CLIENT_ERRORS, Target, to_error
 from helpdesk_assets.warehouse.query import Dataset
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
 
 
 class DatasetApi:
@@ -74,6 +76,8 @@ class DatasetApi:
         """
         if self.get_dataset() is not None:
             return
+        from google.cloud import bigquery
+
         wanted = bigquery.Dataset(self._dataset_id)
         if self.location is not None:  # an explicit null is an internal error to bqemulator
             wanted.location = self.location
@@ -117,6 +121,8 @@ class DatasetApi:
             raise to_error(error, action, self.target) from error
 
     def _retry(self) -> Retry:
+        from google.cloud import bigquery
+
         # Every call here may be made twice. google's own predicate misses a 504 without a reason.
         return bigquery.DEFAULT_RETRY.with_predicate(is_answer_lost).with_timeout(
             self._deadlines.call

@@ -10,9 +10,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
-
-from google.cloud import bigquery
+from typing import TYPE_CHECKING, Any
 
 from helpdesk_assets.errors import HelpdeskAssetsError, WarehouseUnavailable
 from helpdesk_assets.warehouse.bigquery.deadlines import Deadlines
@@ -23,6 +21,9 @@ from helpdesk_assets.warehouse.bigquery.one_job import Clock, JobFailed, OneJob,
 from helpdesk_assets.warehouse.bigquery.table_api import TableApi
 from helpdesk_assets.warehouse.query import Dataset
 from helpdesk_assets.warehouse.table_spec import JobUsage
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
 
 # 8 tries, at most 1 + 2 + ... + 32 + 32 seconds apart: longer than BigQuery's own queue of
 # statements for one table usually lasts, shorter than a run's patience.

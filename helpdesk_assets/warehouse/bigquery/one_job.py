@@ -11,16 +11,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.api_core import exceptions as google
 from google.api_core.retry import Retry
-from google.cloud import bigquery
 
 from helpdesk_assets.errors import WarehouseUnavailable
 from helpdesk_assets.warehouse.bigquery.deadlines import Deadlines
 from helpdesk_assets.warehouse.bigquery.error_kinds import is_answer_lost
 from helpdesk_assets.warehouse.bigquery.errors import CLIENT_ERRORS, Target, to_error
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
 
 log = logging.getLogger(__name__)
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.api_core import exceptions as google
-from google.cloud import bigquery
 
 from helpdesk_assets.errors import WarehouseRefused
 from helpdesk_assets.warehouse.bigquery.dataset_api import DatasetApi
 from helpdesk_assets.warehouse.bigquery.deadlines import Deadlines
 from helpdesk_assets.warehouse.query import Dataset
 from helpdesk_assets.warehouse.table_spec import TableFacts
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
 
 
 class TableApi(DatasetApi):
@@ -187,7 +189,7 @@ class TableApi(DatasetApi):
         self._tables.pop(table.table_id, None)
         with self.translate_errors(f"{action} {table.table_id}"):
             self._client.update_table(
-                bigquery.Table.from_api_repr(body),
+                type(table).from_api_repr(body),
                 list(names),
                 retry=self._retry(),
                 timeout=self._deadlines.request,

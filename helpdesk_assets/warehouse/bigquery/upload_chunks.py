@@ -7,12 +7,12 @@ only this module touches it, and a test fails if it moves.
 
 from __future__ import annotations
 
-from google.cloud.bigquery import client
-
 # The protocol requires a multiple of 256 KiB. 200,000 tickets take 50 requests.
 CHUNK_BYTES = 16 * 1024 * 1024
 
 
 def limit_upload_chunks() -> None:
     """Set the chunk size to `CHUNK_BYTES` for the whole process."""
+    from google.cloud.bigquery import client
+
     client._DEFAULT_CHUNKSIZE = CHUNK_BYTES  # noqa: SLF001 - see above

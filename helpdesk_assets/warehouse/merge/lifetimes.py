@@ -9,13 +9,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from google.cloud import bigquery
+from typing import TYPE_CHECKING
 
 from helpdesk_assets.errors import UserError, WarehouseRefused
 from helpdesk_assets.formatting import format_time
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.table_spec import MergePolicy, TableSpec
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
 
 log = logging.getLogger(__name__)
 

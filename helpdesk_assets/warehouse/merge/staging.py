@@ -11,8 +11,6 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
-from google.cloud import bigquery
-
 from helpdesk_assets.errors import BatchGone, WarehouseUnavailable
 from helpdesk_assets.naming import TIMESTAMP_FORMAT
 from helpdesk_assets.spool import Spool
@@ -24,6 +22,7 @@ STAGING_TTL = timedelta(hours=24)
 # An extraction that was interrupted on a Friday resumes after the weekend. Counted from the last
 # rows that were added, since an extraction may take long.
 CHECKPOINT_TTL = timedelta(days=4)
+DESCRIBE_TRIES = 3
 MIN_CHECKPOINT_TTL = CHECKPOINT_TTL - timedelta(hours=1)
 
 _NAME = re.compile(r"(?P<table>.+)__stg_(?P<stamp>\d{8}T\d{6}Z)_[a-z0-9]{1,8}_\d+")
@@ -121,17 +120,34 @@ class Staging:
         """
         found = self._warehouse.get_table(name, fresh=True)
         if found is None:
-            raise BatchGone(
-                f"Staging table {name} no longer exists, so the rows stored for this extraction "
-                "are gone. Run again: it starts over, and nothing is lost."
-            )
+            raise _gone(name)
         now = self._now()
         if found.expires is not None and found.expires < now + MIN_CHECKPOINT_TTL:
             found.expires = now + CHECKPOINT_TTL
             self._warehouse.update_expiry(found)
         self._warehouse.load(spool.stream(), name, fields(columns), run_id=run_id, step=step)
 
+    def describe(self, name: str, text: str) -> None:
+        """Write a text beside the rows of a table; no query job.
+
+        Raises:
+            BatchGone: the table has expired or was dropped.
+            WarehouseUnavailable: others change the table at every moment.
+        """
+        for _ in range(DESCRIBE_TRIES):
+            found = self._warehouse.get_table(name, fresh=True)
+            if found is None:
+                raise _gone(name)
+            found.description = text
+            if self._warehouse.swap_description(found) is not None:
+                return
+        raise WarehouseUnavailable(
+            f"Others kept changing table {name} while its description was written. Run again."
+        )
+
     def _create(self, name: str, columns: Sequence[Column], ttl: timedelta) -> None:
+        from google.cloud import bigquery
+
         table = bigquery.Table(self._warehouse.dataset.table_id(name), fields(columns))
         table.expires = self._now() + ttl
         table.labels = {"app": "helpdesk-assets"}
@@ -185,3 +201,10 @@ def _check_count(name: str, *, sent: int, loaded: int) -> None:
             f"Loading {name}: {sent} rows were sent and {loaded} arrived. Nothing was merged. "
             "Run again."
         )
+
+
+def _gone(name: str) -> BatchGone:
+    return BatchGone(
+        f"Staging table {name} no longer exists, so the rows stored for this extraction are gone. "
+        "Run again: it starts over, and nothing is lost."
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from helpdesk_assets.naming import batch_id, staging_name
@@ -23,17 +23,19 @@ from helpdesk_assets.warehouse.merge.inline import (
     listed_key,
 )
 from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
-from helpdesk_assets.warehouse.merge.schema import Schema, is_json_as_text
+from helpdesk_assets.warehouse.merge.schema import Schema
 from helpdesk_assets.warehouse.merge.staging import Staging
-from helpdesk_assets.warehouse.merge.statement import (
-    first_load_statement,
-    merge_statement,
-    table_source,
+from helpdesk_assets.warehouse.merge.statement import table_source
+from helpdesk_assets.warehouse.merge.table_check import is_json_as_text
+from helpdesk_assets.warehouse.merge.write_statements import (
+    TableWrite,
+    WriteStatements,
+    order_of,
+    target_columns,
 )
-from helpdesk_assets.warehouse.query import Parameter, Query
+from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.table_spec import (
     Column,
-    ColumnType,
     JobUsage,
     MergePolicy,
     MergeReport,
@@ -43,28 +45,6 @@ from helpdesk_assets.warehouse.table_spec import (
 # Below about 1 GB twelve unpruned MERGEs a day cost cents, and wrong bounds cause duplicate rows.
 # Listed keys can cause none, and are always used.
 PRUNE_ABOVE_BYTES = 1 << 30
-# A receiver lives for weeks, in which an empty table becomes a large one.
-SIZE_SECONDS = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Write:
-    """One write.
-
-    `json_as_text`: columns that are JSON in the source and text in the table. `keys`: all values of
-    `listed_key`, if they are known. `has_rows`: the source is known to have some.
-    """
-
-    spec: TableSpec
-    source_columns: tuple[Column, ...]
-    json_as_text: tuple[str, ...]
-    job: JobName
-    partition_bounds: PartitionBounds | None
-    keys: tuple[str, ...]
-    has_rows: bool
-    has_tombstones: bool
-    has_alive_at: bool
-    forced: bool
 
 
 class TableWriter:
@@ -87,7 +67,7 @@ class TableWriter:
         self._schema = Schema(warehouse)
         self._staging = Staging(warehouse, now=now)
         self._small_batch_bytes = small_batch_bytes
-        self._prune_above_bytes = prune_above_bytes
+        self._statements = WriteStatements(warehouse, prune_above_bytes)
         self._now = now
         self._monotonic = monotonic
 
@@ -134,56 +114,116 @@ class TableWriter:
             SchemaMismatch: a column has a different type in the table; nothing was written.
         """
         started, used = self._monotonic(), self._warehouse.use
+        expected = spec.columns if columns is None else tuple(columns)
+        self._schema.ensure(spec, _union(spec.columns, target_columns(spec, expected)))
+        job = JobName(run_id, step, attempt)
+        write = self._describe(
+            spec,
+            source,
+            columns,
+            partition_bounds,
+            keys,
+            has_rows=has_rows,
+            has_tombstones=has_tombstones,
+            forced=forced,
+        )
+        if isinstance(source, Query):
+            outcome = self._run(job, write, source)
+        elif source.rows == 0:
+            outcome = None
+        elif staging is None and self._is_small(source):
+            outcome = self._run(job, *_inline(write, source))
+        else:
+            name = staging or self._staging_name(spec, job)
+            outcome = self._through_staging(job, write, source, name, keep=keep_staging)
+        use = self._warehouse.use.since(used)
+        return _report(spec, outcome, use, self._monotonic() - started)
+
+    def statement(
+        self,
+        spec: TableSpec,
+        source: Spool | Query,
+        *,
+        run_id: str,
+        staging: str | None = None,
+        partition_bounds: PartitionBounds | None = None,
+        keys: Collection[str] = (),
+        has_rows: bool = False,
+        has_tombstones: bool = False,
+        forced: bool = False,
+    ) -> Query | None:
+        """Return the statement that `merge` would send first with these arguments; sends nothing.
+
+        None: there are no rows to write. A batch that is too large for the statement is read from
+        its staging table, which need not exist.
+        """
+        write = self._describe(
+            spec,
+            source,
+            None,
+            partition_bounds,
+            keys,
+            has_rows=has_rows,
+            has_tombstones=has_tombstones,
+            forced=forced,
+        )
+        if isinstance(source, Query):
+            return self._statements.first(write, source)
+        if source.rows == 0:
+            return None
+        if staging is None and self._is_small(source):
+            return self._statements.first(*_inline(write, source))
+        name = staging or self._staging_name(spec, JobName(run_id, spec.name))
+        return self._statements.first(write, self._staged(write, name))
+
+    def _describe(
+        self,
+        spec: TableSpec,
+        source: Spool | Query,
+        columns: Sequence[Column] | None,
+        partition_bounds: PartitionBounds | None,
+        keys: Collection[str],
+        *,
+        has_rows: bool,
+        has_tombstones: bool,
+        forced: bool,
+    ) -> TableWrite:
+        """Return the write that these arguments of `merge` ask for."""
         source_columns = tuple(spec.columns if columns is None else columns)
-        self._schema.ensure(spec, _union(spec.columns, _target_columns(spec, source_columns)))
         actual = self._schema.columns(spec)
-        as_text = tuple(column.name for column in source_columns if is_json_as_text(column, actual))
-        write = _Write(
+        # Without `columns`, a query is expected to return all that the spec reads.
+        is_whole = isinstance(source, Query) and columns is None
+        is_alive_at_given = spec.alive_at_column in {column.name for column in source_columns}
+        return TableWrite(
             spec,
             source_columns,
-            as_text,
-            JobName(run_id, step, attempt),
+            tuple(column.name for column in source_columns if is_json_as_text(column, actual)),
             partition_bounds,
             keys_to_list(keys) if listed_key(spec) else (),
             has_rows or isinstance(source, Spool),
             has_tombstones,
-            # Without `columns`, a query is expected to return all that the spec reads.
-            has_alive_at=spec.alive_at_column in {column.name for column in source_columns}
-            or (isinstance(source, Query) and columns is None and bool(spec.alive_at_column)),
-            forced=forced,
+            is_alive_at_given or (is_whole and bool(spec.alive_at_column)),
+            forced,
+            tuple(spec.newest_first) if is_whole else order_of(spec, source_columns),
         )
-        if isinstance(source, Query):
-            order = spec.newest_first if columns is None else _order(spec, source_columns)
-            outcome = self._run(write, source, order)
-        elif source.rows == 0:
-            outcome = None
-        elif staging is None and self._is_small(source):
-            rows = inline_rows(spec, source_columns, source, json_as_text=as_text)
-            outcome = self._run(
-                replace(write, json_as_text=(), keys=rows.keys),
-                rows.query,
-                _order(spec, source_columns),
-            )
-        else:
-            batch = batch_id(self._now(), run_id, attempt)
-            name = staging or staging_name(spec.name, batch)
-            outcome = self._through_staging(write, source, name, keep=keep_staging)
-        use = self._warehouse.use.since(used)
-        return _report(spec, outcome, use, self._monotonic() - started)
 
     def _is_small(self, source: Spool) -> bool:
         return source.size <= self._small_batch_bytes and fits_a_request(source)
 
+    def _staging_name(self, spec: TableSpec, job: JobName) -> str:
+        return staging_name(spec.name, batch_id(self._now(), job.run_id, job.attempt))
+
+    def _staged(self, write: TableWrite, name: str) -> Query:
+        return Query(table_source(self._warehouse.dataset.table(name), write.source_columns))
+
     def _through_staging(
-        self, write: _Write, spool: Spool, name: str, *, keep: bool
+        self, job: JobName, write: TableWrite, spool: Spool, name: str, *, keep: bool
     ) -> QueryResult:
-        job, source_columns = write.job, write.source_columns
         self._staging.load(
-            name, source_columns, spool, run_id=job.run_id, step=job.step, attempt=job.attempt
+            name, write.source_columns, spool, run_id=job.run_id, step=job.step, attempt=job.attempt
         )
-        source = Query(table_source(self._warehouse.dataset.table(name), source_columns))
         try:
-            outcome = self._run(write, source, _order(write.spec, source_columns))
+            outcome = self._run(job, write, self._staged(write, name))
         except BaseException:
             self._staging.drop(name)
             raise
@@ -191,95 +231,31 @@ class TableWriter:
             self._staging.drop(name)
         return outcome
 
-    def _run(self, write: _Write, source: Query, order: Sequence[str]) -> QueryResult:
-        spec = write.spec
-        columns = [each.name for each in _target_columns(spec, write.source_columns)]
-        target = self._warehouse.dataset.table(spec.name)
-        if write.has_rows and self._is_empty(spec):
-            sql = first_load_statement(
-                spec,
-                target,
-                source.sql,
-                columns,
-                order=order,
-                json_as_text=write.json_as_text,
-                has_tombstones=write.has_tombstones,
-            )
-            outcome = self._send(write, Query(sql, source.parameters))
+    def _run(self, job: JobName, write: TableWrite, source: Query) -> QueryResult:
+        filling = self._statements.first_load(write, source)
+        if filling is not None:
+            outcome = self._send(job, write.spec, filling)
             if outcome.changed:
                 return replace(outcome, inserted=outcome.changed, updated=0)
-        bounds = self._bounds(spec, write.partition_bounds)
-        sql = merge_statement(
-            spec,
-            target,
-            source.sql,
-            columns,
-            order=order,
-            json_as_text=write.json_as_text,
-            partition_bounds=bounds,
-            key_listed=listed_key(spec) if write.keys else None,
-            has_tombstones=write.has_tombstones,
-            has_alive_at=write.has_alive_at,
-            forced=write.forced,
-        )
-        keys = (Parameter("keys", ColumnType.STRING, write.keys),) if write.keys else ()
-        constants = (*keys, *(bounds.parameters() if bounds else ()))
-        return self._send(write, Query(sql, (*source.parameters, *constants)))
+        return self._send(job, write.spec, self._statements.merge(write, source))
 
-    def _send(self, write: _Write, query: Query) -> QueryResult:
-        job = write.job
+    def _send(self, job: JobName, spec: TableSpec, query: Query) -> QueryResult:
         return self._warehouse.run(
             query,
             run_id=job.run_id,
             step=job.step,
             attempt=job.attempt,
-            labels={"table": write.spec.name},
+            labels={"table": spec.name},
         )
 
-    def _is_empty(self, spec: TableSpec) -> bool:
-        """Return whether the table seems to be empty. Only the statement itself can be sure."""
-        table = self._warehouse.get_table(spec.name, max_age=SIZE_SECONDS)
-        if table is not None and not table.num_rows:
-            table = self._warehouse.get_table(spec.name, fresh=True)
-        return table is not None and table.num_rows == 0 and table.streaming_buffer is None
 
-    def _bounds(
-        self, spec: TableSpec, partition_bounds: PartitionBounds | None
-    ) -> PartitionBounds | None:
-        """Widen the bounds to whole partitions; None if they are not worth their risk."""
-        if partition_bounds is None or partition_bounds.is_exact:
-            return partition_bounds
-        table = self._warehouse.get_table(spec.name, max_age=SIZE_SECONDS)
-        if table is None or table.time_partitioning is None:
-            return None
-        partitioning = table.time_partitioning
-        big = int(table.num_bytes or 0) >= self._prune_above_bytes
-        if not big or partitioning.field != partition_bounds.column:
-            return None
-        return partition_bounds.whole_partitions(partitioning.type_)
-
-
-def _target_columns(spec: TableSpec, source_columns: Iterable[Column]) -> tuple[Column, ...]:
-    """Return the columns to write: all but those that only order or guard the source's rows."""
-    own = {column.name for column in spec.columns}
-    others = {*spec.newest_first, spec.tombstone_flag, spec.alive_at_column}
-    return tuple(c for c in source_columns if c.name in own or c.name not in others)
+def _inline(write: TableWrite, spool: Spool) -> tuple[TableWrite, Query]:
+    rows = inline_rows(write.spec, write.source_columns, spool, json_as_text=write.json_as_text)
+    return write.of_inline_rows(rows.keys), rows.query
 
 
 def _union(first: Iterable[Column], second: Iterable[Column]) -> tuple[Column, ...]:
     return tuple({column.name: column for column in (*first, *second)}.values())
-
-
-def _order(spec: TableSpec, source_columns: Iterable[Column]) -> tuple[str, ...]:
-    """Return the spec's order as far as the batch has its columns.
-
-    If one is missing, the content hash replaces it, so that a repeat chooses the same row.
-    """
-    names = {column.name for column in source_columns}
-    order = tuple(name for name in spec.newest_first if name in names)
-    if len(order) < len(spec.newest_first) and spec.content_hash_column in names:
-        order += (str(spec.content_hash_column),)
-    return order
 
 
 def _report(

@@ -20,7 +20,7 @@ from helpdesk_assets.model.reconciliation import (
     InventorySnapshot,
 )
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.base import Cutoffs
+from helpdesk_assets.warehouse.inventory_store import Cutoffs
 from helpdesk_assets.warehouse.query import Dataset, Parameter, Query
 from helpdesk_assets.warehouse.table_spec import ColumnType
 

@@ -98,12 +98,17 @@ class RunCloser:
 
     def _drop_orphans(self) -> None:
         self._staging.drop_orphans(
-            BATCH_TTL, of_tables=tables.STAGED_TABLES, retained=self._state.stagings_in_use()
+            BATCH_TTL, of_tables=tables.STAGED_BY_SYNCS, retained=self._state.stagings_in_use()
         )
 
     def _log_if_due(self, manifest: Manifest, state: SyncState, attempt: int) -> None:
-        if manifest.mode is Mode.FULL or state.version % RUNS_PER_LOG_WRITE == 0:
+        if log_is_due(manifest.mode, state.version):
             self._runs.write_or_warn(state, attempt=attempt)
+
+
+def log_is_due(mode: Mode, version: int) -> bool:
+    """Return whether a run that closes as this version of the state row writes the run log."""
+    return mode is Mode.FULL or version % RUNS_PER_LOG_WRITE == 0
 
 
 def count_batch(client: BigQueryClient, manifest: Manifest) -> RunCounts:

@@ -7,41 +7,99 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from helpdesk_assets.errors import BatchGone
+from helpdesk_assets.model.codec import part_from_text, part_to_text
 from helpdesk_assets.model.reconciliation import (
     DifferenceCount,
     DifferenceKind,
     DifferenceOutcome,
+    InventoryPart,
     InventorySnapshot,
     RowCounts,
 )
 from helpdesk_assets.spool import Spool
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.base import Cutoffs
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient, QueryResult
+from helpdesk_assets.warehouse.inventory_store import Cutoffs
 from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
+from helpdesk_assets.warehouse.merge.staging import Staging, created_at
+from helpdesk_assets.warehouse.merge.statement import table_source
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements import inventory_diff
 
 
 class InventoryTables:
-    """The `warehouse.base.InventoryStore` of one dataset."""
+    """The `warehouse.inventory_store.InventoryStore` of one dataset."""
 
     def __init__(self, client: BigQueryClient, writer: TableWriter) -> None:
         self._client = client
         self._dataset = client.dataset
+        self._staging = Staging(client)
         self._writer = writer
+
+    def unfinished(self) -> InventoryPart | None:
+        """Return where the last inventory was interrupted; no query job.
+
+        Its table's description says so. Tables that nobody can go on with are dropped.
+        """
+        of_tables = (tables.TICKET_INVENTORY.name,)
+        names = [item.table_id for item in self._client.list_tables()]
+        kept = sorted(name for name in names if created_at(name, of_tables) is not None)
+        parts = (self._part_in(name) for name in reversed(kept))
+        newest = next((part for part in parts if part), None)
+        retained = (str(newest.snapshot.staging),) if newest else ()
+        self._staging.drop_orphans(of_tables=of_tables, retained=retained)
+        return newest
+
+    def _part_in(self, name: str) -> InventoryPart | None:
+        found = self._client.get_table(name, fresh=True)
+        part = part_from_text(found.description) if found else None
+        return part if part and part.snapshot.staging == name else None
+
+    def begin_parts(self, staging: str) -> None:
+        """Create the table of an inventory that is stored in parts."""
+        self._staging.begin(staging, tables.TICKET_INVENTORY.columns)
+
+    def save_part(self, part: InventoryPart, entries: Spool) -> None:
+        """Append entries to the inventory's own table, then note where to go on from.
+
+        In this order: what was appended behind the noted position is read again and does no harm.
+        """
+        staging = str(part.snapshot.staging)
+        self._append(part.snapshot, staging, entries)
+        self._staging.describe(staging, part_to_text(part))
+
+    def _append(self, snapshot: InventorySnapshot, staging: str, entries: Spool) -> None:
+        spec = tables.TICKET_INVENTORY
+        self._staging.add(staging, spec.columns, entries, run_id=snapshot.run_id, step=spec.name)
+
+    def _parts(self, snapshot: InventorySnapshot, staging: str, entries: Spool) -> Query:
+        """Return all entries of an inventory that was stored in parts, the last of them added."""
+        if entries.rows:
+            self._append(snapshot, staging, entries)
+        elif not self._staging.exists(staging):
+            raise BatchGone(
+                f"The parts of inventory {snapshot.sweep_id} were in {staging}, which is gone. Run "
+                "the reconciliation again: it starts over."
+            )
+        return Query(table_source(self._dataset.table(staging), tables.TICKET_INVENTORY.columns))
 
     def store(self, snapshot: InventorySnapshot, entries: Spool) -> RowCounts:
         """Store the snapshot's entries; return how many tickets it and the table have."""
         spec, at = tables.TICKET_INVENTORY, snapshot.listed_at
+        staging = snapshot.staging
+        source = entries if staging is None else self._parts(snapshot, staging, entries)
         self._writer.merge(
             spec,
-            entries,
+            source,
             run_id=snapshot.run_id,
             step=spec.name,
             partition_bounds=PartitionBounds.at("listed_at", at),
+            has_rows=True,
         )
+        if staging is not None:
+            self._staging.drop(staging)
         row = next(
             self._query(snapshot, inventory_diff.row_counts(self._dataset, snapshot), "sizes").rows
         )

@@ -6,13 +6,16 @@ names: the only compare-and-set that costs nothing. Must not know who may take t
 
 from __future__ import annotations
 
-from google.cloud import bigquery
+from typing import TYPE_CHECKING
 
 from helpdesk_assets.model.lease import LeaseRecord
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge.schema import Schema
 from helpdesk_assets.warehouse.stores.lease_cell import StoredLease
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
 
 
 class LeaseTable:
@@ -31,6 +34,8 @@ class LeaseTable:
         if tag is None:
             self._schema.ensure(tables.WRITER_LEASE)
             return None
+        from google.cloud import bigquery
+
         changed = bigquery.Table.from_api_repr(tag.to_api_repr())
         changed.description = record.to_text()
         written = self._client.swap_description(changed)

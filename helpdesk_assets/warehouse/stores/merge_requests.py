@@ -97,6 +97,22 @@ class MergeRequest:
             forced=self.forced,
         )
 
+    def statement(self, writer: TableWriter, spec: TableSpec, *, run_id: str) -> Query | None:
+        """Return the statement that `write` would send first, None if it would send none."""
+        if self.source is None:
+            return None
+        return writer.statement(
+            spec,
+            self.source,
+            run_id=run_id,
+            staging=self.staging,
+            partition_bounds=self.partition_bounds,
+            keys=self.keys,
+            has_rows=self.has_rows,
+            has_tombstones=self.has_tombstones,
+            forced=self.forced,
+        )
+
 
 class MergeRequests:
     """The requests of one sync, by what its tables hold now."""
@@ -136,16 +152,21 @@ class MergeRequests:
         judging = self.judging_of_run(manifest, webhooks)
         if judging.by is JudgedBy.NOTHING:
             return MergeRequest(None)
-        has_rows = self._has_rows(manifest)
+        return self._missed(manifest, judging, has_rows=self._has_rows(manifest))
+
+    def _missed(self, manifest: Manifest, judging: Judging, *, has_rows: bool) -> MergeRequest:
         if judging.is_by_events and (has_rows or manifest.rows == 0):
             return MergeRequest(missed_by_events(self._dataset, manifest, judging))
-        if not has_rows:
+        if not has_rows or judging.by is JudgedBy.NOTHING:
             return MergeRequest(None)
         return MergeRequest(missed_by_table(self._dataset, manifest, judging))
 
     def tickets(self, manifest: Manifest) -> MergeRequest:
         """Take the batch as rows of tickets."""
-        if not self._has_rows(manifest):
+        return self._tickets(manifest, has_rows=self._has_rows(manifest))
+
+    def _tickets(self, manifest: Manifest, *, has_rows: bool) -> MergeRequest:
+        if not has_rows:
             return MergeRequest(None)
         bounds = None
         if manifest.created_months:
@@ -161,12 +182,27 @@ class MergeRequests:
 
     def judging_of_run(self, manifest: Manifest, webhooks: WebhookPolicy) -> Judging:
         """Return what a run judges of webhooks. Reads tables, which costs no query job."""
-        found = judging_of_run(
-            webhooks, manifest, self._state.read(), has_events=self._has_events(webhooks)
-        )
+        found = self.expected_judging(manifest, webhooks)
         if found.is_by_events:
             ensure_event_tables(self._schema)
         return found
+
+    def expected_judging(self, manifest: Manifest, webhooks: WebhookPolicy) -> Judging:
+        """Return what a run would judge of webhooks, and leave the tables as they are."""
+        return judging_of_run(
+            webhooks, manifest, self._state.read(), has_events=self._has_events(webhooks)
+        )
+
+    def planned(
+        self, manifest: Manifest, spool: Spool, judging: Judging
+    ) -> tuple[tuple[TableSpec, MergeRequest], ...]:
+        """Return the requests of a batch of which nothing is stored yet, in their order."""
+        has_rows = manifest.rows > 0
+        return (
+            (tables.RAW_TICKET_CHANGES, self.changes(manifest, spool)),
+            (tables.MISSED_UPDATES, self._missed(manifest, judging, has_rows=has_rows)),
+            (tables.TICKETS, self._tickets(manifest, has_rows=has_rows)),
+        )
 
     def judging(self, webhooks: WebhookPolicy) -> Judging:
         """Return what a run would judge now. Reads tables, which costs no query job."""

@@ -50,7 +50,19 @@ class RunLog:
             run_id=runs[0].run_id,
             step=tables.SYNC_RUNS.name,
             attempt=attempt,
-            partition_bounds=PartitionBounds.around("closed_at", [run.closed_at for run in runs]),
+            partition_bounds=_bounds(runs),
+        )
+
+    def statement(self, state: SyncState) -> Query | None:
+        """Return the statement that `write` would send, None if it would send none."""
+        runs = known_runs(state)
+        if not runs:
+            return None
+        return TableWriter(self._client).statement(
+            tables.SYNC_RUNS,
+            runs_source(self._sync_name, runs),
+            run_id=runs[0].run_id,
+            partition_bounds=_bounds(runs),
         )
 
     def write_or_warn(self, state: SyncState, *, attempt: int = 0) -> None:
@@ -79,6 +91,10 @@ class RunLog:
                 len(runs) - len(readable),
             )
         return readable
+
+
+def _bounds(runs: Sequence[RunRecord]) -> PartitionBounds:
+    return PartitionBounds.around("closed_at", [run.closed_at for run in runs])
 
 
 def runs_source(sync_name: str, runs: Sequence[RunRecord]) -> Query:

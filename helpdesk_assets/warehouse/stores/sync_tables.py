@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.batch import Manifest
+from helpdesk_assets.model.estimates import StatementEstimate
 from helpdesk_assets.model.lease import LeaseRecord, Predecessor
 from helpdesk_assets.model.state import Checkpoint, RepeatedRows, RunCounts, SyncState
 from helpdesk_assets.model.webhook_events import ReadTicket
@@ -28,8 +29,10 @@ from helpdesk_assets.warehouse.bigquery.jobs_of_others import end_jobs_of
 from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.statements import batch
+from helpdesk_assets.warehouse.stores.adopted_table import adopted_until
 from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
 from helpdesk_assets.warehouse.stores.closing import RunCloser, count_batch
+from helpdesk_assets.warehouse.stores.estimates import RunEstimator
 from helpdesk_assets.warehouse.stores.inventories import InventoryTables
 from helpdesk_assets.warehouse.stores.lease_table import LeaseTable
 from helpdesk_assets.warehouse.stores.lease_waiting import Clocks
@@ -91,17 +94,23 @@ class SyncTables(WebhookInbox, SyncReports):
             LeaseTable(client), sync_name=sync_name, fence_off=self._fence_off, clocks=clocks
         )
         self._closer = RunCloser(client, self._state, self._runs, self.requests, self._writer)
+        self._estimator = RunEstimator(
+            client, self._state, self._runs, self.requests, self._writer, sync_name=sync_name
+        )
         self.small_batch_bytes = small_batch_bytes
 
     @classmethod
-    def from_settings(cls, client: BigQueryClient, settings: Settings) -> SyncTables:
-        """Bind the tables as the settings say."""
+    def from_settings(
+        cls, client: BigQueryClient, settings: Settings, *, clocks: Clocks | None = None
+    ) -> SyncTables:
+        """Bind the tables as the settings say; `clocks` are time and chance, for the lease."""
         return cls(
             client,
             sync_name=settings.sync_name,
             small_batch_bytes=settings.bigquery_small_batch_bytes,
             history_days=settings.history_days,
             listing_delay=settings.listing_delay,
+            clocks=clocks,
             open_appender=partial(open_appender, settings, client, deadline=APPEND_SECONDS),
         )
 
@@ -163,18 +172,8 @@ class SyncTables(WebhookInbox, SyncReports):
             self._schema.check(spec)
 
     def adopted_until(self) -> datetime | None:
-        """Return where an older sync's tickets table ends; None if there is no such table.
-
-        A table with our own columns is not adopted: a first load that died left it, and its newest
-        row says nothing about earlier changes.
-        """
-        held = {name.lower() for name in self._schema.columns(tables.TICKETS)}
-        if tables.CONTENT_HASH.name in held or "modifiedtime" not in held:
-            return None
-        outcome = self._client.run(
-            batch.newest_stored(self._dataset), run_id="adopt", step="tickets"
-        )
-        return next((row["watermark"] for row in outcome.rows), None)
+        """Return where an older sync's tickets table ends; None if there is no such table."""
+        return adopted_until(self._client, self._schema)
 
     @property
     def dataset_name(self) -> str:
@@ -238,6 +237,12 @@ class SyncTables(WebhookInbox, SyncReports):
     def _write(self, spec: TableSpec, request: MergeRequest, manifest: Manifest) -> MergeReport:
         self._lease.check()
         return request.write(self._writer, spec, run_id=manifest.run_id)
+
+    def estimate(
+        self, manifest: Manifest, spool: Spool, webhooks: WebhookPolicy
+    ) -> tuple[StatementEstimate, ...]:
+        """Return what the statements of a run would read; sends none of them."""
+        return self._estimator.estimate(manifest, spool, webhooks)
 
     def commit_run(
         self, manifest: Manifest, webhooks: WebhookPolicy, *, attempt: int = 0

@@ -5,8 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-
-from google.cloud import bigquery
+from typing import TYPE_CHECKING
 
 from helpdesk_assets.model.batch import batch_staging_name
 from helpdesk_assets.naming import batch_id
@@ -17,6 +16,9 @@ from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType, TableSpec
 from helpdesk_assets.warehouse.write_access import DatasetReport, DatasetTraits, TableTraits
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
 
 
 class DatasetWriteAccess:

@@ -11,7 +11,7 @@ from google.cloud import bigquery
 
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.settings import Settings, load_settings
-from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.bigquery.client import NO_LIMIT, BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets.warehouse.query import Query
 
@@ -63,6 +63,23 @@ def test_every_job_has_them(warehouse_settings: Settings, monkeypatch: pytest.Mo
             "table": "step",
             "run": "run",
         }
+
+
+def test_dry_run_is_asked_at_once_and_without_limit(
+    warehouse_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(connect(warehouse_settings.model_copy(update=WANTED))) as client:
+        client.ensure_dataset()
+        used, requests = client.use, Requests(client, monkeypatch)
+        assert client.estimate(Query("SELECT 1 AS one")) == 0
+        assert client.use == used
+
+    (job,) = requests.jobs
+    assert job["dryRun"] is True
+    assert job["query"]["useQueryCache"] is False
+    assert job["query"]["maximumBytesBilled"] == str(NO_LIMIT)
+    assert job["query"]["priority"] == "INTERACTIVE"
+    assert job["reservation"] == RESERVATION
 
 
 def test_nothing_is_asked_for_by_default(

@@ -16,7 +16,8 @@ from helpdesk_assets.warehouse.bigquery.client import BigQueryClient, QueryResul
 from helpdesk_assets.warehouse.merge.inline import MAX_KEYS
 from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
 from helpdesk_assets.warehouse.merge.schema import Schema
-from helpdesk_assets.warehouse.merge.writer import SIZE_SECONDS, TableWriter
+from helpdesk_assets.warehouse.merge.write_statements import SIZE_SECONDS
+from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType, MergeReport
 from helpdesk_assets_tests.warehouse.rows import (
@@ -360,11 +361,11 @@ def test_bounds_apply_only_to_large_partitioned_tables(
     write(warehouse, [parcel("a")])
     bounds = PartitionBounds.around(column, [datetime(2026, 3, 5, tzinfo=UTC)])
     small_table = TableWriter(warehouse)
-    assert small_table._bounds(PARCELS, bounds) is None
+    assert small_table._statements._bounds(PARCELS, bounds) is None
     big_table = TableWriter(warehouse, prune_above_bytes=0)
-    assert (big_table._bounds(PARCELS, bounds) is not None) == (column == "made")
+    assert (big_table._statements._bounds(PARCELS, bounds) is not None) == (column == "made")
     exact = PartitionBounds.since(column, datetime(2026, 3, 5, tzinfo=UTC))
-    assert small_table._bounds(PARCELS, exact) == exact
+    assert small_table._statements._bounds(PARCELS, exact) == exact
 
 
 def test_size_of_a_growing_table_is_asked_again(
@@ -384,8 +385,8 @@ def test_size_of_a_growing_table_is_asked_again(
     monkeypatch.setattr(warehouse, "_monotonic", lambda: clock[0])
     bounds = PartitionBounds.around("made", [datetime(2026, 3, 5, tzinfo=UTC)])
     writer = TableWriter(warehouse)
-    assert writer._bounds(PARCELS, bounds) is None
+    assert writer._statements._bounds(PARCELS, bounds) is None
     size[0] = str(26 << 30)
-    assert writer._bounds(PARCELS, bounds) is None
+    assert writer._statements._bounds(PARCELS, bounds) is None
     clock[0] += SIZE_SECONDS + 1
-    assert writer._bounds(PARCELS, bounds) == bounds
+    assert writer._statements._bounds(PARCELS, bounds) == bounds

@@ -9,7 +9,7 @@ from helpdesk_assets.model.reconciliation import (
     REPAIRED_BY_FETCH,
     InventorySnapshot,
 )
-from helpdesk_assets.warehouse.base import Cutoffs
+from helpdesk_assets.warehouse.inventory_store import Cutoffs
 from helpdesk_assets.warehouse.query import Dataset, Query
 from helpdesk_assets.warehouse.statements import inventory_diff
 
