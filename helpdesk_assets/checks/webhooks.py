@@ -126,7 +126,7 @@ def _without_events(counts: WebhookCounts) -> str:
 
 
 def webhook_latency(evidence: Evidence) -> CheckResult:
-    """Whether webhooks bring changes into the table within WEBHOOK_LATENCY_SECONDS."""
+    """Whether webhooks are stored within WEBHOOK_LATENCY_SECONDS of the change."""
     facts, thresholds = evidence.latest or RunCounts(), evidence.thresholds
     counts = facts.webhooks
     p95, is_known = counts.latency_p95, counts.judged_by is JudgedBy.EVENTS
@@ -135,7 +135,7 @@ def webhook_latency(evidence: Evidence) -> CheckResult:
     text = "95% of webhooks are fast enough, or too few came to judge."
     if slow:
         text = (
-            f"5% of webhooks took longer than {p95:.0f} s from the change to the table; the limit "
+            f"5% of webhooks were stored more than {p95:.0f} s after the change; the limit "
             f"WEBHOOK_LATENCY_SECONDS is {thresholds.latency_seconds:.0f}. Check whether the "
             f"helpdesk sends late or the receiver waits for the warehouse. {GUIDE}"
         )

@@ -205,7 +205,7 @@ def doctor() -> None:
 def webhooks(host: str, port: int, insecure: bool) -> None:
     """Receive the helpdesk's webhooks, in the foreground.
 
-    Answers 2xx only after a change is durable in BigQuery.
+    Answers 2xx only after an event is durable in BigQuery, and drains now and then.
     """
     from helpdesk_assets.cli.webhooks import serve_webhooks
 

@@ -1,4 +1,8 @@
-"""What a reconciliation needs of a warehouse: inventories, and how tickets differs from them."""
+"""The part of the seam between operations and a warehouse that is about reconciliations.
+
+`stores.inventories.InventoryTables` keeps it in BigQuery. No signature here knows SQL, a client or
+a table.
+"""
 
 from __future__ import annotations
 

@@ -29,7 +29,8 @@ from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets.warehouse.bigquery.deadlines import Deadlines
-from helpdesk_assets.warehouse.merge.schema import Schema, missing_columns
+from helpdesk_assets.warehouse.merge.schema import Schema
+from helpdesk_assets.warehouse.merge.table_check import missing_columns
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements import history_view
 from helpdesk_assets.warehouse.stores.state import StateTable

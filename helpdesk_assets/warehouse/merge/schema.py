@@ -7,24 +7,22 @@ column that a table has and its description lacks is somebody else's.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from helpdesk_assets.errors import SchemaMismatch, WarehouseUnavailable
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.merge import lifetimes
 from helpdesk_assets.warehouse.merge.column_names import check_names
+from helpdesk_assets.warehouse.merge.table_check import check_table, missing_columns, types_of
 from helpdesk_assets.warehouse.query import Query, quote
-from helpdesk_assets.warehouse.table_spec import Column, ColumnType, TableSpec
+from helpdesk_assets.warehouse.table_spec import Column, TableSpec
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
 # How often columns are added when others change the table at the same moment.
 SCHEMA_TRIES = 5
-
-# The API answers with the type names of legacy SQL, whatever names the request used.
-_STANDARD_NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 
 
 class Schema:
@@ -40,7 +38,7 @@ class Schema:
     def columns(self, spec: TableSpec) -> dict[str, str]:
         """Return the type of each column of the table by name; empty if there is no table."""
         found = self._warehouse.get_table(spec.name)
-        return {} if found is None else _types(found)
+        return {} if found is None else types_of(found)
 
     def absent(self, spec: TableSpec, columns: Sequence[Column]) -> tuple[str, ...]:
         """Return which of the columns the table lacks by name; none if there is no table."""
@@ -55,7 +53,7 @@ class Schema:
         """
         found = self._warehouse.get_table(spec.name)
         if found is not None:
-            _check_table(found, spec, spec.columns)
+            check_table(found, spec, spec.columns)
 
     def ensure_dataset(self) -> None:
         """Create the dataset if it does not exist."""
@@ -81,7 +79,7 @@ class Schema:
             # is checked all the same.
             found = self._warehouse.create_table(self._table_definition(spec, expected))
             lifetimes.undo_inherited(self._warehouse, spec, found)
-        missing = _check_table(found, spec, expected)
+        missing = check_table(found, spec, expected)
         lifetimes.keep_rows(self._warehouse, spec)
         if missing:
             self._add(spec.name, missing)
@@ -179,7 +177,7 @@ class Schema:
             # Fresh, because the request sends the whole schema: a cached one would drop the
             # columns that another run has added meanwhile.
             found = self._warehouse.get_table(name, fresh=True)
-            missing = missing_columns(name, columns, _types(found)) if found else ()
+            missing = missing_columns(name, columns, types_of(found)) if found else ()
             if found is None or not missing:
                 return
             found.schema = [*found.schema, *fields(missing)]
@@ -206,41 +204,6 @@ class Schema:
         )
 
 
-def _check_table(
-    found: bigquery.Table, spec: TableSpec, expected: Sequence[Column]
-) -> list[Column]:
-    """Return the expected columns that the table lacks, if rows can be merged into it at all."""
-    if found.table_type not in ("TABLE", None):
-        raise SchemaMismatch(
-            f"{spec.name} is a {found.table_type}, and only a table takes rows. Nothing was "
-            "written. Rename it, or set BIGQUERY_DATASET to a dataset without it, and run "
-            "again: what is missing is made anew and read from the helpdesk."
-        )
-    missing = missing_columns(spec.name, expected, _types(found))
-    keys = [each.name for each in missing if each.name in spec.key]
-    if keys:
-        raise SchemaMismatch(
-            f"Table {spec.name} has no column {' and '.join(keys)}, by which its rows are found: "
-            "each would be inserted again. Nothing was written. Name the column so in the table, "
-            "or set BIGQUERY_DATASET to a dataset without that table, and run again."
-        )
-    ours = {column.name.lower() for column in expected}
-    required = [
-        field.name
-        for field in found.schema
-        if field.mode == "REQUIRED"
-        and field.name.lower() not in ours
-        and not field.default_value_expression
-    ]
-    if required:
-        raise SchemaMismatch(
-            f"Table {spec.name}: no row of ours has {' or '.join(required)}, which the table "
-            "requires. Nothing was written. Run `ALTER TABLE ... ALTER COLUMN ... DROP NOT NULL`, "
-            "then run again."
-        )
-    return missing
-
-
 def fields(columns: Iterable[Column]) -> list[bigquery.SchemaField]:
     """Return the columns for the API.
 
@@ -252,52 +215,3 @@ def fields(columns: Iterable[Column]) -> list[bigquery.SchemaField]:
         bigquery.SchemaField(column.name, str(column.type), description=column.description)
         for column in columns
     ]
-
-
-def missing_columns(
-    table: str, expected: Sequence[Column], actual: Mapping[str, str]
-) -> list[Column]:
-    """Return the expected columns that the table lacks. Column names ignore case, as in BigQuery.
-
-    Args:
-        table: the table's name, for the error.
-        expected: the columns it should have.
-        actual: the type of each column it has, by name.
-
-    Raises:
-        SchemaMismatch: some columns exist with a different type; names each.
-    """
-    there = {name.lower(): kind for name, kind in actual.items()}
-    wrong = [
-        f"{column.name} is {there[column.name.lower()]} in the table and must be {column.type}"
-        for column in expected
-        if column.name.lower() in there and not _fits(column, there[column.name.lower()])
-    ]
-    if wrong:
-        raise SchemaMismatch(
-            f"Table {table}: {'; '.join(wrong)}. Nothing was written. Change the column in the "
-            "table (a copy with CAST under the same name) or in the asset, then run again."
-        )
-    return [column for column in expected if column.name.lower() not in there]
-
-
-def is_json_as_text(column: Column, actual: Mapping[str, str]) -> bool:
-    """Return whether a JSON column is STRING in the table, as in tables of an older sync."""
-    kinds = {name.lower(): kind for name, kind in actual.items()}
-    return column.type is ColumnType.JSON and kinds.get(column.name.lower()) == "STRING"
-
-
-def _fits(column: Column, actual: str) -> bool:
-    return actual == column.type or (column.type is ColumnType.JSON and actual == "STRING")
-
-
-def _types(table: bigquery.Table) -> dict[str, str]:
-    return {field.name: _type_of(field) for field in table.schema}
-
-
-def _type_of(field: bigquery.SchemaField) -> str:
-    """Return the type as a statement writes it: a list or a limit of length is another type."""
-    kind = _STANDARD_NAMES.get(field.field_type.upper(), field.field_type.upper())
-    if field.max_length is not None:
-        kind = f"{kind}({field.max_length})"
-    return f"ARRAY<{kind}>" if field.mode == "REPEATED" else kind

@@ -23,9 +23,10 @@ from helpdesk_assets.warehouse.merge.inline import (
     listed_key,
 )
 from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
-from helpdesk_assets.warehouse.merge.schema import Schema, is_json_as_text
+from helpdesk_assets.warehouse.merge.schema import Schema
 from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.merge.statement import table_source
+from helpdesk_assets.warehouse.merge.table_check import is_json_as_text
 from helpdesk_assets.warehouse.merge.write_statements import (
     TableWrite,
     WriteStatements,

@@ -29,6 +29,7 @@ from helpdesk_assets.warehouse.bigquery.jobs_of_others import end_jobs_of
 from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.statements import batch
+from helpdesk_assets.warehouse.stores.adopted_table import adopted_until
 from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
 from helpdesk_assets.warehouse.stores.closing import RunCloser, count_batch
 from helpdesk_assets.warehouse.stores.estimates import RunEstimator
@@ -183,18 +184,8 @@ class SyncTables(WebhookInbox, SyncReports):
             self._schema.check(spec)
 
     def adopted_until(self) -> datetime | None:
-        """Return where an older sync's tickets table ends; None if there is no such table.
-
-        A table with our own columns is not adopted: a first load that died left it, and its newest
-        row says nothing about earlier changes.
-        """
-        held = {name.lower() for name in self._schema.columns(tables.TICKETS)}
-        if tables.CONTENT_HASH.name in held or "modifiedtime" not in held:
-            return None
-        outcome = self._client.run(
-            batch.newest_stored(self._dataset), run_id="adopt", step="tickets"
-        )
-        return next((row["watermark"] for row in outcome.rows), None)
+        """Return where an older sync's tickets table ends; None if there is no such table."""
+        return adopted_until(self._client, self._schema)
 
     @property
     def dataset_name(self) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from helpdesk_assets.warehouse import tables
-from helpdesk_assets.warehouse.merge.schema import Schema, is_json_as_text
+from helpdesk_assets.warehouse.merge.schema import Schema
+from helpdesk_assets.warehouse.merge.table_check import is_json_as_text
 from helpdesk_assets.warehouse.query import Dataset
 from helpdesk_assets.warehouse.statements import history_view, live_view
 

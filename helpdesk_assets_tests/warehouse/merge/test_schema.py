@@ -10,11 +10,11 @@ from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect
-from helpdesk_assets.warehouse.merge.schema import (
-    Schema,
-    _types,
+from helpdesk_assets.warehouse.merge.schema import Schema
+from helpdesk_assets.warehouse.merge.table_check import (
     is_json_as_text,
     missing_columns,
+    types_of,
 )
 from helpdesk_assets.warehouse.table_spec import Column, ColumnType, JobUsage
 
@@ -129,7 +129,7 @@ def test_unusable_table_is_rejected_by_name(
 
 def test_limited_text_is_another_type() -> None:
     limited = bigquery.SchemaField("note", "STRING", max_length=10)
-    assert _types(bigquery.Table("p.d.t", [limited])) == {"note": "STRING(10)"}
+    assert types_of(bigquery.Table("p.d.t", [limited])) == {"note": "STRING(10)"}
 
 
 @pytest.mark.parametrize(
