@@ -33,6 +33,8 @@ STATE_EDITS = (
     'recent_runs = \'[{"mode": "catch_up"}]\'',
     "unfinished = '{}'",
 )
+# The phase after which a run has written its batch and only closes.
+WRITTEN = "merge"
 numbers = st.integers(0, 7)
 
 
@@ -162,6 +164,24 @@ class OtherHands(RuleBasedStateMachine):
         scenario.touch("restore everything")
         scenario.tampering.restore(RESTORED, in_place=True)
         scenario.reexecute(0)
+
+    @rule(which=numbers)
+    def restore_before_a_run_closes(self, which: int) -> None:
+        """Restore what a run has just written; it may not move the watermark then.
+
+        An old run's steps would not show it: the job that has closed the run answers for them.
+        """
+        scenario = self.current
+        scenario.tampering.take_copies()
+        scenario.simulator.change(ids=self._ids([which]))
+        scenario.simulator.advance(1000)
+
+        def meanwhile(done: str) -> None:
+            if done == WRITTEN:
+                scenario.touch("restore beside a run")
+                scenario.tampering.restore((TICKETS, RAW), in_place=True)
+
+        scenario.run(fails=True, on_phase=meanwhile)
 
     @rule(which=numbers)
     def put_tickets_back(self, which: int) -> None:

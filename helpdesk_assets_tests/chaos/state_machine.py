@@ -113,9 +113,10 @@ class Chaos(OtherHands, OverlappingWriters, WaitingWebhooks):
                 scenario.sync_and_verify()
             case "stale":
                 self.change_one_twice(at, 5, False)
-                # The newer webhook, and then the older one.
+                # The newer webhook, and then the older one, which one drain would never write.
                 for _ in range(2):
                     scenario.deliver([-1])
+                    scenario.drain()
                     scenario.check()
             case "lost":
                 self.lose_a_table("tickets", ("drop", "empty")[at % 2])
@@ -125,7 +126,7 @@ class Chaos(OtherHands, OverlappingWriters, WaitingWebhooks):
             case "other account":
                 self.sync_another_account(RequestedMode.AUTO)
             case "old batch":
-                self.restore_and_reexecute(at)
+                self.restore_before_a_run_closes(at)
             case "unseen":
                 self.take_rights_for_a_while(at, True, 0)
             case "in the trash":

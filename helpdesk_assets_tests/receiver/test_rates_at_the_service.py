@@ -15,7 +15,7 @@ from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets_tests.receiver.conftest import stored_events
 from helpdesk_assets_tests.receiver.receiver_process import ReceiverProcess, environment_of
-from helpdesk_assets_tests.receiver.steady_posts import steady
+from helpdesk_assets_tests.receiver.steady_posts import steady, stretch
 from helpdesk_assets_tests.receiver.webhook_posts import Sender, rest_event, whole_ticket
 from helpdesk_assets_tests.service_proxy.clocks import ScaledClock
 from helpdesk_assets_tests.service_proxy.durations import lognormal
@@ -82,11 +82,11 @@ def test_answers_come_in_time_while_a_slow_service_drains(
         before = memory_mb(receiver.process.pid)
         late = steady(receiver.url, per_second=per_second, seconds=seconds / 2, name="late")
         grown = memory_mb(receiver.process.pid) - before
-        seen = sender.health()
+        seen, stretched = sender.health(), stretch(receiver.process.pid)
         acknowledged = {"first", *early.ids, *late.ids}
         wait_until(lambda: acknowledged <= drained_ids(warehouse))
     for answers in (early, late):
-        answers.check()
+        answers.check(stretched)
     assert seen["queued"] == 0
     assert grown < GROWTH_MB
     assert {event.event_id for event in stored_events(warehouse)} == acknowledged
