@@ -131,6 +131,8 @@ class Scenario:
                 "bigquery_emulator_host": self.environment.proxy.endpoint,
             }
         )
+        # Else the service would drop the partitions of a story as soon as that is long ago.
+        self.environment.service.datasets.now = lambda: START
         self.warehouse = opened.enter_context(closing(connect(settings)))
         _empty(self.warehouse)
         self.tampering = Tampering(self.warehouse)

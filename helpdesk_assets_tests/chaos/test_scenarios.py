@@ -6,13 +6,15 @@ import pytest
 
 from helpdesk_assets_tests.chaos.environment import Environment
 from helpdesk_assets_tests.chaos.scenario_runner import run_short_profile
+from helpdesk_assets_tests.chaos.state_machine import TROUBLES
 
 
 @pytest.mark.warehouse
 @pytest.mark.timeout(600)
 @pytest.mark.slow
-def test_scenarios_keep_all_promises(environment: Environment) -> None:
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_scenarios_keep_all_promises(environment: Environment, trouble: str) -> None:
     """The scenarios are the same each time, so a failure is caused by a change of code."""
-    run_short_profile(environment)
+    run_short_profile(environment, (trouble,))
     assert environment.counts["settled"] > 0
     assert environment.counts["syncs"] > environment.counts["stories"]

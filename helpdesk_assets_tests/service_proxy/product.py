@@ -172,6 +172,8 @@ def open_product(
         ) as proxy,
     ):
         direct.ensure_dataset()
+        began = simulator.clock().now
+        proxy.datasets.now = lambda: began
         update = {
             "helpdesk_base_url": simulator.base_url,
             "helpdesk_api_token": SecretStr(simulator.token),
