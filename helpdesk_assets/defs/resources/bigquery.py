@@ -24,7 +24,7 @@ from helpdesk_assets.warehouse.bigquery.lazy_imports import import_google_alone
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 
 if TYPE_CHECKING:
-    from google.cloud.bigquery import Client
+    from helpdesk_assets.warehouse.bigquery.connection import Client
 
 
 class HelpdeskBigQuery(dg.ConfigurableResource[Any]):

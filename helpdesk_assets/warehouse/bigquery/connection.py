@@ -16,7 +16,7 @@ from helpdesk_assets.warehouse.bigquery.job_options import load_defaults, query_
 from helpdesk_assets.warehouse.query import Dataset
 
 if TYPE_CHECKING:
-    from google.cloud.bigquery import Client
+    from google.cloud.bigquery import Client as Client
 
     from helpdesk_assets.warehouse.bigquery.appender import RowAppender
 
