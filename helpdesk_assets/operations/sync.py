@@ -144,9 +144,9 @@ def fetch_batch(
         ConcurrentUpdate: another run has moved the state while a checkpoint was saved.
     """
     account = check_account(warehouse, helpdesk.capabilities)
-    warehouse.check_columns()
     state, ground = read_state_and_ground(warehouse)
     expect_ready(warehouse, state, run_id=run_id)
+    warehouse.check_columns()
     plans = plans_of(warehouse, state, ground, sync_request, policy.webhooks, helpdesk.capabilities)
     fetch = BatchFetcher(
         helpdesk,

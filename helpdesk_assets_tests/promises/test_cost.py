@@ -71,12 +71,16 @@ def test_repeated_rows_with_events_cost_two_query_jobs(harness: Harness) -> None
 
 
 def test_run_with_events_costs_no_extra_jobs(harness: Harness) -> None:
+    """Its own four jobs, and three of the drain if nobody else has merged what waits."""
     hear_an_event(harness)
-    harness.deliver_to_receiver(harness.simulator.change(40, spread_seconds=40)[3:])
-    harness.simulator.advance(SECONDS_PAST_GRACE)
-    calls, jobs = run(harness)
-    assert calls == 1
-    assert (jobs["query"] <= 4, jobs["load"]) == (True, 0)
+    for most in (7, 4):
+        harness.deliver_to_receiver(harness.simulator.change(40, spread_seconds=40)[3:])
+        harness.simulator.advance(SECONDS_PAST_GRACE)
+        if most == 4:
+            harness.drain()
+        calls, jobs = run(harness)
+        assert calls == 1
+        assert (jobs["query"] <= most, jobs["load"]) == (True, 0)
     harness.simulator.advance(SECONDS_PAST_GRACE)
     calls, jobs = run(harness)
     assert calls == 1

@@ -1,7 +1,8 @@
-"""What people are shown of a sync: its runs, and how its webhooks do."""
+"""What is read of the tables beside a run: its history, how webhooks do, which tickets live."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from helpdesk_assets.model.judging import Judging
@@ -65,3 +66,12 @@ class SyncReports:
         query = count_pending(self._client.dataset, since, has_outcomes=has_outcomes)
         row = next(self._client.run(query, run_id="status", step="waiting").rows)
         return WaitingEvents(int(row["events"]), row["oldest"])
+
+    def find_live_tickets(
+        self, ids: Sequence[str], *, created_by: datetime, run_id: str
+    ) -> list[str]:
+        """Return the tickets that have a live row and are old enough, in the order of `ids`."""
+        asked = batch.find_live_tickets(self._client.dataset, ids, created_by)
+        outcome = self._client.run(asked, run_id=run_id, step="alive")
+        alive = {row["ticket_id"] for row in outcome.rows}
+        return [ticket_id for ticket_id in ids if ticket_id in alive]

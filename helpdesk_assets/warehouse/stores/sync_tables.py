@@ -28,7 +28,6 @@ from helpdesk_assets.warehouse.bigquery.connection import open_appender
 from helpdesk_assets.warehouse.bigquery.jobs_of_others import end_jobs_of
 from helpdesk_assets.warehouse.merge.staging import Staging
 from helpdesk_assets.warehouse.merge.writer import TableWriter
-from helpdesk_assets.warehouse.statements import batch
 from helpdesk_assets.warehouse.stores.adopted_table import adopted_until
 from helpdesk_assets.warehouse.stores.checkpoints import CheckpointTable
 from helpdesk_assets.warehouse.stores.closing import RunCloser, count_batch
@@ -277,15 +276,6 @@ class SyncTables(WebhookInbox, SyncReports):
         """Keep one row of each key in every table of which the run counted repeated keys."""
         self._lease.check()
         return remove_repeated_rows(self._client, manifest, counts)
-
-    def find_live_tickets(
-        self, ids: Sequence[str], *, created_by: datetime, run_id: str
-    ) -> list[str]:
-        """Return the tickets that have a live row and are old enough, in the order of `ids`."""
-        asked = batch.find_live_tickets(self._dataset, ids, created_by)
-        outcome = self._client.run(asked, run_id=run_id, step="alive")
-        alive = {row["ticket_id"] for row in outcome.rows}
-        return [ticket_id for ticket_id in ids if ticket_id in alive]
 
     def count_batch(self, manifest: Manifest) -> RunCounts:
         """Count the batch's tickets: inserted, updated, unchanged and rejected, nothing else."""
