@@ -77,7 +77,7 @@ def merged(
         "bytes_billed": report.bytes_billed,
         "dollars_billed": dollars(report.bytes_billed, price_per_tib),
         "merge_seconds": round(report.seconds, 3),
-        "job_ids": ", ".join(report.job_ids) or None,
+        "job_ids": ", ".join(report.job_ids),
         "job": dg.MetadataValue.url(job_url) if job_url else None,
         TABLE_NAME: table_id,
     }

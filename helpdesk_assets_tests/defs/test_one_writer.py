@@ -58,6 +58,7 @@ def test_each_job_writes_with_the_lease(
     assert purpose in watched.purposes
 
 
+@pytest.mark.slow
 def test_step_that_waited_in_vain_names_the_holder(
     harness: DagsterHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,7 +107,7 @@ def test_daily_chart_costs_one_query_and_plots_completed_days(harness: DagsterHa
     moment = datetime.now(UTC) - timedelta(days=1)
     changed = [
         replace(ticket, modified_time=moment - timedelta(seconds=number))
-        for number, ticket in enumerate(harness.helpdesk.truth())
+        for number, ticket in enumerate(harness.helpdesk.truth(raw_ticket=True))
     ]
     deliver_to_receiver(harness, changed[:5], delay=3)
     job = defs.resolve_job_def("webhook_health_job")

@@ -32,12 +32,11 @@ def raw_ticket(change: TrueTicket) -> Ticket:
 def store_webhook(harness: Harness, tickets: Sequence[Ticket], at: datetime) -> None:
     """Drain webhooks that arrive at the receiver together."""
     for ticket in tickets:
-        kind = EventKind.DELETION if ticket.tombstone else EventKind.TICKET
         event = WebhookEvent(
             uuid.uuid4().hex,
             ticket.ticket_id,
             "ticket.updated",
-            kind,
+            EventKind.TICKET,
             "rest",
             at,
             ticket.modified_time,
