@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from helpdesk_assets.extract.fetch import BatchFetcher
-from helpdesk_assets.operations import sync
+from helpdesk_assets.operations import planning, sync
 from helpdesk_assets.operations.account import account_of
 from helpdesk_assets.providers.client import http
 from helpdesk_assets.providers.rest import adapter
@@ -121,7 +121,7 @@ def _listing_cut() -> list[Change]:
 
 def _ground() -> list[Change]:
     """A run reads from its watermark on, whatever has become of its tables."""
-    return [(sync, "full_load_reason", lambda *_: None)]
+    return [(planning, "full_load_reason", lambda *_: None)]
 
 
 def _versions_behind() -> list[Change]:
