@@ -6,6 +6,7 @@ Must not know rows or tables.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -36,6 +37,28 @@ _KEEPALIVE = (
 )
 # A proxy of the environment would not reach this machine's loopback.
 _NO_PROXY = (("grpc.enable_http_proxy", 0),)
+
+# By the number of gRPC's code.
+_KINDS: Mapping[int, Any] = {
+    code.value[0]: kind
+    for code, kind in (
+        (grpc.StatusCode.CANCELLED, google.Cancelled),
+        (grpc.StatusCode.INVALID_ARGUMENT, google.InvalidArgument),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, google.DeadlineExceeded),
+        (grpc.StatusCode.NOT_FOUND, google.NotFound),
+        (grpc.StatusCode.ALREADY_EXISTS, google.AlreadyExists),
+        (grpc.StatusCode.PERMISSION_DENIED, google.PermissionDenied),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, google.ResourceExhausted),
+        (grpc.StatusCode.FAILED_PRECONDITION, google.FailedPrecondition),
+        (grpc.StatusCode.ABORTED, google.Aborted),
+        (grpc.StatusCode.OUT_OF_RANGE, google.OutOfRange),
+        (grpc.StatusCode.UNIMPLEMENTED, google.MethodNotImplemented),
+        (grpc.StatusCode.INTERNAL, google.InternalServerError),
+        (grpc.StatusCode.UNAVAILABLE, google.ServiceUnavailable),
+        (grpc.StatusCode.DATA_LOSS, google.DataLoss),
+        (grpc.StatusCode.UNAUTHENTICATED, google.Unauthenticated),
+    )
+}
 
 
 class AppendChannel:
@@ -103,16 +126,14 @@ class AppendChannel:
 
 
 def _from_call(error: grpc.RpcError) -> GoogleAPICallError:
-    found: GoogleAPICallError = google.from_grpc_error(  # type: ignore[no-untyped-call]
-        error
-    )
-    return found
+    return _from_status(error.code().value[0], error.details() or "")
 
 
 def _from_status(code: int, message: str) -> GoogleAPICallError:
-    found: GoogleAPICallError = google.from_grpc_status(  # type: ignore[no-untyped-call]
-        code, message
-    )
+    # google.api_core maps no code if it was imported while grpc was hidden, as commands do for a
+    # quick start: see `lazy_imports`.
+    kind = _KINDS.get(code, google.Unknown)
+    found: GoogleAPICallError = kind(message)
     return found
 
 

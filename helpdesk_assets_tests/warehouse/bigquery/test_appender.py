@@ -354,3 +354,31 @@ def test_connecting_imports_nothing_that_appends() -> None:
         "sys.exit('helpdesk_assets.warehouse.bigquery.append_channel' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_errors_have_their_kind_whatever_was_hidden_at_import() -> None:
+    """Commands import google's client while grpc is hidden, and append later."""
+    script = (
+        "from helpdesk_assets.warehouse.bigquery.lazy_imports import import_google_alone\n"
+        "import_google_alone()\n"
+        "from helpdesk_assets.warehouse.bigquery import append_channel as c\n"
+        "print([type(c._from_status(code, 'no')).__name__ for code in range(17)])\n"
+        "channel = c.AppendChannel('127.0.0.1:1', None, is_emulator=True)\n"
+        "request = c.types.AppendRowsRequest(write_stream='s')\n"
+        "try:\n    channel.append(request, timeout=1.0)\n"
+        "except c.GoogleAPICallError as error:\n    print(type(error).__name__)\n"
+        "channel.close()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    kinds, met = done.stdout.splitlines()
+    assert kinds == str(
+        [
+            "Unknown", "Cancelled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound",
+            "AlreadyExists", "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
+            "Aborted", "OutOfRange", "MethodNotImplemented", "InternalServerError",
+            "ServiceUnavailable", "DataLoss", "Unauthenticated",
+        ]
+    )  # fmt: skip
+    assert met in ("ServiceUnavailable", "DeadlineExceeded")
