@@ -1,8 +1,10 @@
-"""Run local-bigquery with one change: PARSE_JSON takes `wide_number_mode => 'round'`.
+"""Run local-bigquery with two changes: PARSE_JSON in the mode `round`, and dry runs of MERGE.
 
-It knows the argument, but what it makes of two arguments refuses a query parameter (version 0.3.2).
-With one argument it refuses whole numbers beyond 64 bits and takes every double, and no other
-numbers are sent here. Runs in the stand-in's environment and must import nothing of the project.
+It knows PARSE_JSON's `wide_number_mode`, but what it makes of two arguments refuses a query
+parameter (version 0.3.2). With one argument it refuses whole numbers beyond 64 bits and takes every
+double, and no other numbers are sent here. A dry run has DuckDB explain the statement, which
+refuses a MERGE of several clauses that is run in another way; so here it only resolves the names.
+Runs in the stand-in's environment and must import nothing of the project.
 """
 
 from __future__ import annotations
@@ -14,11 +16,28 @@ from typing import Any
 def main() -> None:
     """Run local-bigquery with this process's arguments."""
     from local_bigquery.cli import main as serve
+    from local_bigquery.jobs import query
     from local_bigquery.sql.dialect import BigQueryDialect
 
+    vars(query)["_run"] = _without_explaining_merges(vars(query)["_run"])
     functions = BigQueryDialect.Parser.FUNCTIONS
     functions["PARSE_JSON"] = _without_round(functions["PARSE_JSON"])
     serve()
+
+
+def _without_explaining_merges(run: Callable[..., Any]) -> Callable[..., Any]:
+    from local_bigquery.jobs import query
+    from sqlglot import exp
+
+    def ran(cursor: Any, tree: Any, context: Any, *arguments: Any) -> Any:
+        _, _, dry_run, _ = arguments
+        if not (dry_run and isinstance(tree, exp.Merge)):
+            return run(cursor, tree, context, *arguments)
+        of_query = vars(query)
+        of_query["translate"](tree, context)
+        return of_query["JobStatistics2"]().replace(statementType=of_query["statement_type"](tree))
+
+    return ran
 
 
 def _without_round(parse: Callable[[Sequence[Any]], Any]) -> Callable[[Sequence[Any]], Any]:

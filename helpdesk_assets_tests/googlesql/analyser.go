@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"runtime"
 	"strings"
@@ -123,9 +124,24 @@ type parameter struct {
 }
 
 type parameterValue struct {
-	Value  *string                   `json:"value"`
+	Value  *scalarText               `json:"value"`
 	Array  []parameterValue          `json:"arrayValues"`
 	Struct map[string]parameterValue `json:"structValues"`
+}
+
+// scalarText is a value as text. google's client sends a FLOAT64 as a number and a BOOL as text.
+type scalarText string
+
+// UnmarshalJSON takes a JSON string, number or boolean.
+func (t *scalarText) UnmarshalJSON(raw []byte) error {
+	if len(raw) == 0 || raw[0] != '"' {
+		*t = scalarText(raw)
+		return nil
+	}
+	var text string
+	err := json.Unmarshal(raw, &text)
+	*t = scalarText(text)
+	return err
 }
 
 type parameterType struct {

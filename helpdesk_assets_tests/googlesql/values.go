@@ -41,7 +41,7 @@ func (a *analyser) values(asked query) error {
 			return fmt.Errorf("Invalid value for parameter @%s: %w", each.Name, err)
 		}
 		if each.Value.Value != nil {
-			texts[each.Name] = *each.Value.Value
+			texts[each.Name] = string(*each.Value.Value)
 		}
 	}
 	for _, found := range parsed.FindAllStringSubmatch(asked.SQL, -1) {
@@ -71,7 +71,7 @@ func (a *analyser) value(of parameterType, value parameterValue) error {
 	if value.Value == nil {
 		return nil
 	}
-	return a.scalar(of.Type, *value.Value)
+	return a.scalar(of.Type, string(*value.Value))
 }
 
 // scalar is nil for a text that is a value of the type.
