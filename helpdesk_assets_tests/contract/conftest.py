@@ -17,7 +17,7 @@ from helpdesk_assets_tests.leases import one_writer
 IN_MEMORY, STAND_IN = "in memory", "stand-in"
 
 # What `make test` also asks of the stand-in; the rest is in the ring that CI runs.
-QUICK = ("test_warehouse.py", "test_inventories.py", "test_lease.py")
+QUICK = ("test_warehouse.py", "test_lease.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
