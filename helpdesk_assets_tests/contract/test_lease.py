@@ -198,6 +198,9 @@ def test_two_threads_never_write_at_once(pair: Pair) -> None:
     deeds: list[str] = []
     for each in (pair.first, pair.second):
         lease_of(each)._clocks = type(pair.time.clocks)()
+    # The second stand-in answers 400 where two create one table at the same moment.
+    with pair.first.lease("sync", run_id="zero"):
+        pass
     manifests = {
         name: pair.subject.batch(ticket("new"), ticket(name), run_id=name, is_range=True)
         for name in ("one", "two")
