@@ -27,8 +27,8 @@ def rows_source(columns: Sequence[Column], *, json_as_text: Collection[str] = ()
     values = ",\n".join(
         f"  {_from_json(column, json_as_text)} AS {quote(column.name)}" for column in columns
     )
-    # Without a wide_number_mode, a number that BigQuery's JSON cannot hold exactly is refused, not
-    # rounded. Whoever creates the rows gives such numbers as text.
+    # The default mode refuses a decimal as ordinary as 0.915908. Rounding changes no value: whoever
+    # creates the rows gives numbers that no double holds exactly as text.
     rows = "UNNEST(JSON_QUERY_ARRAY(PARSE_JSON(@batch, wide_number_mode => 'round'))) AS r"
     return f"SELECT\n{values}\nFROM {rows}"
 
