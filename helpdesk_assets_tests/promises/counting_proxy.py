@@ -1,4 +1,4 @@
-"""Proxy between a run and the warehouse that counts jobs by kind."""
+"""Proxy between a run and the warehouse that counts requests, and jobs by kind."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from helpdesk_assets_tests.reverse_proxy import Call, Reply, ReverseProxy
 class CountingProxy(ReverseProxy):
     def __init__(self, target: str) -> None:
         super().__init__(target)
+        self.requests = 0
         self.jobs: Counter[str] = Counter()
 
     def answer(self, call: Call, forward: Callable[[], Reply]) -> Reply | None:
+        self.requests += 1
         if call.starts_a_job:
             self._note(call)
         return forward()

@@ -12,6 +12,8 @@ from helpdesk_assets_tests.promises.test_missed_updates_by_webhooks import hear_
 
 pytestmark = ON_BIGQUERY
 
+MAX_QUIET_REQUESTS, MAX_INCREMENTAL_REQUESTS = 22, 30
+
 
 def run(harness: Harness) -> tuple[int, Counter[str]]:
     """Run the sync once; returns its API calls and warehouse jobs."""
@@ -45,6 +47,17 @@ def test_no_changes_cost_one_call_and_one_query_job(harness: Harness) -> None:
     harness.simulator.advance(SECONDS_PAST_GRACE)
     calls, jobs = run(harness)
     assert (calls, jobs["query"], jobs["load"]) == (1, 1, 0)
+
+
+def test_run_sends_few_requests_one_after_another(harness: Harness) -> None:
+    """Each takes a tenth of a second on the service, whatever it asks."""
+    harness.sync()
+    for changes, most in ((0, MAX_QUIET_REQUESTS), (50, MAX_INCREMENTAL_REQUESTS)):
+        harness.simulator.change(changes, spread_seconds=40)
+        harness.simulator.advance(SECONDS_PAST_GRACE)
+        with CountingProxy(harness.settings.bigquery_emulator_host) as proxy:
+            harness.sync(bigquery_emulator_host=proxy.endpoint)
+        assert 0 < proxy.requests <= most
 
 
 def test_run_that_repeats_stored_rows_costs_one_query_job(harness: Harness) -> None:

@@ -23,6 +23,8 @@ _FIRST_POWER, _POWER_STEP, _LEAST_EXPONENT = -300, 8, -60
 # log10(2), as the library rounds it.
 _LOG_NUMERATOR, _LOG_SHIFT = 78913, 18
 _RECENT = 1 << 14
+# 15 digits, a point, and a sign or a leading zero.
+_SURE_CHARS = 16
 
 # A significand of 64 bits and an exponent of base 2.
 _Scaled = tuple[int, int]
@@ -46,7 +48,30 @@ def as_printed(number: float) -> float:
 
 @lru_cache(_RECENT)
 def _differs(number: float) -> bool:
-    return number != 0 and _printed(number) != Decimal(repr(number))
+    text = repr(number)
+    return not _is_surely_found(text, number) and _printed(number) != Decimal(text)
+
+
+def _is_surely_found(text: str, number: float) -> bool:
+    """Return whether the printer certainly finds the shortest decimal `text` of the number.
+
+    With 15 digits or fewer, only one decimal of that length lies among what rounds to the number,
+    and none shorter. The printer misses it only if it lies at the very edge: scaled to 64 bits,
+    half the width is more than 500 units, and the products are wrong by fewer than 5. Exact, and a
+    quarter of the printer's time.
+    """
+    if len(text) > _SURE_CHARS or "e" in text or number == 0:
+        return number == 0
+    numerator, denominator = number.as_integer_ratio()
+    size = abs(numerator)
+    if size & (size - 1) == 0:  # a power of two, of which the edge below is nearer
+        return False
+    whole, _, decimals = text.partition(".")
+    power = 10 ** len(decimals)
+    distance = abs(int(whole + decimals) * denominator - numerator * power)
+    # In parts of half a unit of the last of 53 bits.
+    shift = _FRACTION_BITS + 2 - size.bit_length()
+    return 100 * (distance << shift) <= 98 * power
 
 
 def _printed(number: float) -> Decimal:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from google.api_core import exceptions as google
@@ -41,6 +42,27 @@ class TableApi(DatasetApi):
         self._tables: dict[str, bigquery.Table] = {}
         self._asked_at: dict[str, float] = {}
         self._monotonic = monotonic
+        self._absent: set[str] | None = None
+        # Requests that may have changed rows, whatever came of them.
+        self.changes_sent = 0
+
+    @contextmanager
+    def remembering(self) -> Iterator[None]:
+        """Inside the block, ask only once for a table that does not exist.
+
+        For steps that nobody else disturbs. A table that somebody creates meanwhile is seen by the
+        next step.
+        """
+        before, self._absent = self._absent, set()
+        try:
+            yield
+        finally:
+            self._absent = before
+
+    @property
+    def is_remembering(self) -> bool:
+        """Whether what was read may be taken as it was, until a job of this client changes it."""
+        return self._absent is not None
 
     def list_rows(
         self,
@@ -94,6 +116,9 @@ class TableApi(DatasetApi):
         is_recent = self._monotonic() - asked_at <= max_age
         if not fresh and is_recent and table in self._tables:
             return self._tables[table]
+        absent = self._absent
+        if not fresh and absent is not None and table in absent:
+            return None
         with self.translate_errors(f"reading the metadata of table {table}"):
             try:
                 found = self._client.get_table(
@@ -103,6 +128,8 @@ class TableApi(DatasetApi):
                 )
             except google.NotFound:
                 self._tables.pop(table, None)
+                if absent is not None:
+                    absent.add(table)
                 return None
         self._tables[table] = found
         self._asked_at[table] = self._monotonic()
@@ -130,6 +157,9 @@ class TableApi(DatasetApi):
                 table, exists_ok=True, retry=self._retry(), timeout=self._deadlines.request
             )
         self._tables[table.table_id] = created
+        self.changes_sent += 1
+        if self._absent is not None:
+            self._absent.discard(table.table_id)
         return created
 
     def update_schema(self, table: bigquery.Table) -> bool:
@@ -198,6 +228,7 @@ class TableApi(DatasetApi):
     def drop_table(self, table: str) -> None:
         """Drop a table or view if it exists."""
         self._tables.pop(table, None)
+        self.changes_sent += 1
         with self.translate_errors(f"dropping table {table}"):
             self._client.delete_table(
                 self.dataset.table_id(table),

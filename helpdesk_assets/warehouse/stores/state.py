@@ -55,6 +55,7 @@ class StateTable:
         self._client = client
         self._sync_name = sync_name
         self._told: tuple[str, ...] = ()
+        self._remembered: tuple[object, list[SyncState]] | None = None
 
     def read(self) -> SyncState | None:
         """Return the state as it is now; None without a row or a table.
@@ -127,7 +128,15 @@ class StateTable:
         self._client.run(statement, run_id=run_id, step="adopt")
 
     def _read_all(self) -> list[SyncState]:
-        return [_state_from(row) for row in self._client.list_rows(tables.SYNC_STATE.name)]
+        """Return every row, as read last if only a job of ours can have changed one since."""
+        client = self._client
+        # Taken before the read: a job that begins or ends meanwhile makes the result too old.
+        jobs = client.changes_sent, client.use
+        if client.is_remembering and self._remembered and self._remembered[0] == jobs:
+            return self._remembered[1]
+        states = [_state_from(row) for row in client.list_rows(tables.SYNC_STATE.name)]
+        self._remembered = (jobs, states) if client.is_remembering else None
+        return states
 
     def commit_run(
         self, manifest: Manifest, judging: Judging = UNJUDGED, *, attempt: int = 0

@@ -138,7 +138,7 @@ class SyncTables(WebhookInbox, SyncReports):
     def lease(self, purpose: str, *, run_id: str, wait: timedelta | None = None) -> Iterator[None]:
         """Be the only one inside the block who writes tickets, versions and missed updates."""
         hold = self._lease.hold(purpose, run_id=run_id, wait=wait)
-        with hold, self._client.before_each_write(self._lease.check):
+        with hold, self._client.before_each_write(self._lease.check), self._client.remembering():
             yield
 
     def writer(self) -> LeaseRecord | None:
@@ -219,12 +219,13 @@ class SyncTables(WebhookInbox, SyncReports):
 
     def prepare(self, account: str = "") -> None:
         """Create missing tables and columns, the view, and the expiry of ticket versions."""
-        for spec in tables.SYNC_TABLES:
-            self._schema.ensure(spec)
-        self.claim(account)
-        if self._history_days is not None:
-            self._schema.set_partition_expiry(tables.RAW_TICKET_CHANGES, self._history_days)
-        ensure_views(self._schema, self._dataset)
+        with self._client.remembering():
+            for spec in tables.SYNC_TABLES:
+                self._schema.ensure(spec)
+            self.claim(account)
+            if self._history_days is not None:
+                self._schema.set_partition_expiry(tables.RAW_TICKET_CHANGES, self._history_days)
+            ensure_views(self._schema, self._dataset)
 
     def merge_changes(self, manifest: Manifest, spool: Spool) -> MergeReport:
         """Store the batch's versions."""
