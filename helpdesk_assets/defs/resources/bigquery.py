@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
+from helpdesk_assets.garbage import collect_rarely
 from helpdesk_assets.settings import Settings, load_settings
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets.warehouse.bigquery.connection import connect, open_client
@@ -54,9 +55,10 @@ class HelpdeskBigQuery(dg.ConfigurableResource[Any]):
     )
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """In a run of our own code location, imports google's client without pandas."""
+        """In a run of our own code location, leaves out what only other people's assets need."""
         if _is_our_location(context.run):
             import_google_alone()
+            collect_rarely()
 
     def settings(self, dataset: str | None = None) -> Settings:
         """Returns the settings with this resource's fields applied."""
