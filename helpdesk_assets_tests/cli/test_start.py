@@ -76,7 +76,9 @@ def test_version(run: Run) -> None:
 
 
 # What google's client and Dagster's integration bring along.
-UNUSED_BY_A_SYNC = ("dagster", "grpc", "numpy", "opentelemetry", "pandas", "pyarrow", "rich")
+UNUSED_BY_A_SYNC = (
+    *("dagster", "grpc", "numpy", "opentelemetry", "pandas", "pyarrow", "rich", "shapely", "tqdm"),
+)
 
 
 def test_sync_loads_no_heavy_module_that_it_does_not_use(empty_environment: Path) -> None:
