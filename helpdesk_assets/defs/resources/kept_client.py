@@ -6,6 +6,7 @@ another: each binds the client to its dataset by itself.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,13 +15,14 @@ from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.connection import open_client
 
 if TYPE_CHECKING:
-    from google.cloud.bigquery import Client
+    from helpdesk_assets.warehouse.bigquery.connection import Client
 
 
 class KeptClient:
-    """A client that is opened when it is first needed, and stays open. Not for several threads."""
+    """A client that is opened when it is first needed, and stays open. Threads may share it."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._settings: Settings | None = None
         self._client: Client | None = None
 
@@ -31,17 +33,25 @@ class KeptClient:
         After an error or other settings, the next use opens a new one: a retried step reads the
         credentials anew, as those of a new run would be.
         """
-        if self._client is None or settings != self._settings:
-            self.close()
-            self._client, self._settings = open_client(settings), settings
         try:
-            yield self._client
+            yield self._opened(settings)
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
         """Closes the client, if one is open."""
+        with self._lock:
+            self._close()
+
+    def _opened(self, settings: Settings) -> Client:
+        with self._lock:
+            if self._client is None or settings != self._settings:
+                self._close()
+                self._client, self._settings = open_client(settings), settings
+            return self._client
+
+    def _close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
             client.close()  # type: ignore[no-untyped-call]
