@@ -9,6 +9,7 @@ from __future__ import annotations
 
 def main() -> None:
     """Entry point of the command `helpdesk-assets`."""
+    import gc
     import sys
 
     _accept_any_character()
@@ -24,6 +25,7 @@ def main() -> None:
         sys.exit(f"Error: {MachineError.of(error, 'Printing')}")
     finally:
         _flush_or_forget()
+        gc.freeze()  # Python would look for cycles in all of it once more, and the process ends
 
 
 def _accept_any_character() -> None:

@@ -11,8 +11,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from helpdesk_assets.cli.garbage import rare_collections
 from helpdesk_assets.errors import WarehouseUnavailable
+from helpdesk_assets.garbage import rare_collections
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient

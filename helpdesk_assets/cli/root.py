@@ -7,6 +7,7 @@ see its traceback. Must not know any command, and imports little: click, and no 
 from __future__ import annotations
 
 import errno
+import gc
 import signal
 import sys
 import threading
@@ -17,6 +18,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from helpdesk_assets.errors import HelpdeskAssetsError, MachineError
+from helpdesk_assets.garbage import imports_kept
 from helpdesk_assets.warehouse.bigquery.lazy_imports import import_google_alone
 
 INTERRUPTED = 130
@@ -30,9 +32,14 @@ class BigQueryCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, with google's client imported without pandas."""
-        import_google_alone()
-        with _cleared_up_after_sigterm():
-            return super().invoke(ctx)
+        with imports_kept():
+            import_google_alone()
+            import helpdesk_assets.cli.connections  # noqa: F401 - here, for all of them need it
+        try:
+            with _cleared_up_after_sigterm():
+                return super().invoke(ctx)
+        finally:
+            gc.unfreeze()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ another code location or sync, or be days old, and its watermark would move over
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
@@ -31,6 +31,14 @@ _TOGETHER = (
 
 
 @dataclass(frozen=True, slots=True)
+class RunSteps:
+    """Which assets a run planned, and the metadata of those it materialised."""
+
+    planned: set[dg.AssetKey]
+    materialized: dict[dg.AssetKey, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class SyncRun:
     """A run of the sync's steps, with the runs that it re-executes.
 
@@ -38,11 +46,14 @@ class SyncRun:
         instance: Dagster's instance.
         run: The run.
         prefix: What the keys of the sync's assets begin with, if the user has given them a prefix.
+        read: What has been read of the event log, by run. A step asks for it up to five times, and
+            the steps before it have ended.
     """
 
     instance: dg.DagsterInstance
     run: dg.DagsterRun
     prefix: tuple[str, ...] = ()
+    read: dict[str, RunSteps] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, context: dg.AssetExecutionContext) -> SyncRun:
@@ -80,10 +91,10 @@ class SyncRun:
         """
         raw = self.key(metadata.RAW_TICKET_CHANGES)
         for run_id in run_lineage(self.instance, self.run):
-            planned, materialized = self._steps(run_id)
-            if metadata.MANIFEST in materialized.get(raw, {}):
-                return manifest_from_json(materialized[raw][metadata.MANIFEST])
-            if raw in planned or raw in materialized:
+            steps = self._steps(run_id)
+            if metadata.MANIFEST in steps.materialized.get(raw, {}):
+                return manifest_from_json(steps.materialized[raw][metadata.MANIFEST])
+            if raw in steps.planned or raw in steps.materialized:
                 raise UserError(
                     f"The batch of run {run_id} is not in Dagster's event log: "
                     f"{raw.to_user_string()} failed there, or its materialisation was wiped. "
@@ -95,7 +106,7 @@ class SyncRun:
         """Returns the metadata of the asset's materialisation that worked on this batch."""
         key = self.key(asset)
         for run_id in run_lineage(self.instance, self.run):
-            values = self._steps(run_id)[1].get(key)
+            values = self._steps(run_id).materialized.get(key)
             if values is not None and values.get(metadata.BATCH_ID) == batch_id:
                 return values
         return None
@@ -106,19 +117,25 @@ class SyncRun:
         steps = [self.step_metadata(asset, batch_id) or {} for asset in writers]
         return {name: sum(int(step.get(name, 0)) for step in steps) for name in metadata.JOB_COUNTS}
 
-    def _steps(self, run_id: str) -> tuple[set[dg.AssetKey], dict[dg.AssetKey, dict[str, Any]]]:
-        """Returns which assets the run planned, and the metadata of those it materialised."""
-        planned: set[dg.AssetKey] = set()
-        materialized: dict[dg.AssetKey, dict[str, Any]] = {}
-        # Dagster does not document `all_logs`.
-        for entry in self.instance.all_logs(run_id, of_type=_STEP_EVENTS):
-            materialization = entry.asset_materialization
-            if materialization is not None:
-                values = {key: value.value for key, value in materialization.metadata.items()}
-                materialized[materialization.asset_key] = values
-            elif entry.dagster_event is not None and entry.dagster_event.asset_key is not None:
-                planned.add(entry.dagster_event.asset_key)
-        return planned, materialized
+    def _steps(self, run_id: str) -> RunSteps:
+        if run_id not in self.read:
+            self.read[run_id] = _read_steps(self.instance, run_id)
+        return self.read[run_id]
+
+
+def _read_steps(instance: dg.DagsterInstance, run_id: str) -> RunSteps:
+    """Reads what a run planned and materialised from the event log."""
+    planned: set[dg.AssetKey] = set()
+    materialized: dict[dg.AssetKey, dict[str, Any]] = {}
+    # Dagster does not document `all_logs`.
+    for entry in instance.all_logs(run_id, of_type=_STEP_EVENTS):
+        materialization = entry.asset_materialization
+        if materialization is not None:
+            values = {key: value.value for key, value in materialization.metadata.items()}
+            materialized[materialization.asset_key] = values
+        elif entry.dagster_event is not None and entry.dagster_event.asset_key is not None:
+            planned.add(entry.dagster_event.asset_key)
+    return RunSteps(planned, materialized)
 
 
 def require_target(manifest: Manifest, settings: Settings) -> Manifest:

@@ -76,7 +76,9 @@ def test_version(run: Run) -> None:
 
 
 # What google's client and Dagster's integration bring along.
-UNUSED_BY_A_SYNC = ("dagster", "grpc", "numpy", "opentelemetry", "pandas", "pyarrow", "rich")
+UNUSED_BY_A_SYNC = (
+    *("dagster", "grpc", "numpy", "opentelemetry", "pandas", "pyarrow", "rich", "shapely", "tqdm"),
+)
 
 
 def test_sync_loads_no_heavy_module_that_it_does_not_use(empty_environment: Path) -> None:
@@ -88,3 +90,29 @@ def test_sync_loads_no_heavy_module_that_it_does_not_use(empty_environment: Path
 
     assert "google" in loaded
     assert loaded.isdisjoint(UNUSED_BY_A_SYNC)
+
+
+# How often Python looked through everything, and how much it never looks at again.
+COUNTING = """
+import gc, sys
+whole = []
+gc.callbacks.append(lambda phase, info: whole.append(info["generation"]))
+sys.argv = ["helpdesk-assets", "sync"]
+from helpdesk_assets.cli import main
+try: main()
+except SystemExit: pass
+print(whole.count(2), gc.get_freeze_count(), file=sys.stderr)
+"""
+
+
+def test_sync_looks_for_garbage_neither_in_imports_nor_at_exit(empty_environment: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTING],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    collected, kept = map(int, done.stderr.splitlines()[-1].split())
+
+    assert collected == 0
+    assert kept > 100_000

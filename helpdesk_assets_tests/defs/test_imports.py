@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -60,15 +61,16 @@ def run_of(module: str) -> dg.DagsterRun:
         (None, False),
     ],
 )
-def test_only_runs_of_our_location_import_google_alone(
+def test_only_runs_of_our_location_leave_out_what_others_need(
     run: dg.DagsterRun | None, alone: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls: list[bool] = []
-    monkeypatch.setattr(bigquery, "import_google_alone", lambda: calls.append(True))
+    calls: list[str] = []
+    for name in ("import_google_alone", "collect_rarely"):
+        monkeypatch.setattr(bigquery, name, partial(calls.append, name))
 
     HelpdeskBigQuery().setup_for_execution(cast(dg.InitResourceContext, SimpleNamespace(run=run)))
 
-    assert calls == [True] * alone
+    assert calls == ["import_google_alone", "collect_rarely"] * alone
 
 
 @pytest.mark.parametrize("before", ["", "import grpc, requests"])

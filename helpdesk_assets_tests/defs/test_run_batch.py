@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from helpdesk_assets.defs import run_batch
 from helpdesk_assets.defs.assets import raw_ticket_changes
 from helpdesk_assets.defs.metadata import ASSET_NAMES
 from helpdesk_assets.warehouse.stores.merge_requests import MergeRequests
@@ -166,3 +167,22 @@ def test_checks_alone_judge_the_run_that_closed_last(harness: DagsterHarness) ->
     checks = harness.evaluate_checks("read_whole")
     assert checks.success
     assert checks_of(checks)["read_whole"].passed
+
+
+def test_each_step_reads_the_event_log_once(
+    harness: DagsterHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    whole = run_batch._read_steps
+
+    def counted(instance: dg.DagsterInstance, run_id: str) -> run_batch.RunSteps:
+        read.append(run_id)
+        return whole(instance, run_id)
+
+    monkeypatch.setattr(run_batch, "_read_steps", counted)
+
+    result = harness.sync()
+
+    assert result.success
+    # The steps after the first, and the step of the checks.
+    assert read == [result.run_id] * len(ASSET_NAMES)

@@ -15,11 +15,13 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
+from helpdesk_assets.defs.resources.kept_client import KeptClient
+from helpdesk_assets.garbage import collect_rarely
 from helpdesk_assets.settings import Settings, load_settings
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
-from helpdesk_assets.warehouse.bigquery.connection import connect, open_client
+from helpdesk_assets.warehouse.bigquery.connection import bind, open_client
 from helpdesk_assets.warehouse.bigquery.lazy_imports import import_google_alone
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 
@@ -53,10 +55,24 @@ class HelpdeskBigQuery(dg.ConfigurableResource[Any]):
         "project without this address means the real BigQuery.",
     )
 
+    # Only while a run, or a tick of a schedule, holds this resource.
+    _kept: KeptClient | None = PrivateAttr(default=None)
+
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """In a run of our own code location, imports google's client without pandas."""
+        """Lets the run's steps share a client.
+
+        In a run of our own code location, leaves out what only other people's assets need.
+        """
         if _is_our_location(context.run):
             import_google_alone()
+            collect_rarely()
+        self._kept = KeptClient()
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        """Closes the client that the run's steps have shared."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
     def settings(self, dataset: str | None = None) -> Settings:
         """Returns the settings with this resource's fields applied."""
@@ -83,8 +99,12 @@ class HelpdeskBigQuery(dg.ConfigurableResource[Any]):
     def warehouse(self, dataset: str | None = None) -> Iterator[BigQueryClient]:
         """Opens the dataset of the settings, or another one of the same project."""
         settings = self.settings(dataset)
-        with self._key_file(settings), closing(connect(settings)) as warehouse:
-            yield warehouse
+        kept = self._kept
+        with (
+            self._key_file(settings),
+            kept.use(self.settings()) if kept else closing(open_client(settings)) as client,
+        ):
+            yield bind(client, settings)
 
     def _key_file(self, settings: Settings) -> AbstractContextManager[None]:
         """Puts `gcp_credentials` where google's library looks for them, as dagster-gcp does."""

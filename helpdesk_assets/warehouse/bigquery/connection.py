@@ -43,8 +43,13 @@ def connect(settings: Settings, **runtime: Unpack[WarehouseRuntime]) -> BigQuery
     Raises:
         SettingsError: there are no credentials, or tickets would travel where they may not.
     """
+    return bind(open_client(settings), settings, **runtime)
+
+
+def bind(client: Client, settings: Settings, **runtime: Unpack[WarehouseRuntime]) -> BigQueryClient:
+    """Bind an open client to the dataset that the settings name; the others as of `connect`."""
     return BigQueryClient(
-        open_client(settings),
+        client,
         Dataset(settings.bigquery_project, settings.bigquery_dataset),
         location=settings.bigquery_location,
         is_emulator=bool(settings.bigquery_emulator_host),

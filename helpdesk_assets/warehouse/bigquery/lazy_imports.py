@@ -1,8 +1,8 @@
 """Keep what is not used out of processes of our own that import google's BigQuery client.
 
-The client imports pandas, pyarrow, the Storage API and OpenTelemetry if they are installed, and
-Dagster's integration installs them everywhere. That costs each process half a second of CPU time
-and 50 MB, more than an incremental sync takes by itself.
+The client imports pandas, pyarrow, the Storage API, OpenTelemetry, and what draws progress bars and
+maps, if they are installed, and Dagster and its integration install them everywhere. That costs
+each process half a second of CPU time and 50 MB, more than an incremental sync takes by itself.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ _HIDDEN = (
     "google.cloud.bigquery_storage",
     "opentelemetry",
     "grpc",
+    "tqdm",
+    "shapely",
 )
 
 
