@@ -28,6 +28,7 @@ from helpdesk_assets.operations.event_verdicts import (
     with_known,
 )
 from helpdesk_assets.operations.newest_versions import newest_versions
+from helpdesk_assets.operations.readiness import expect_ready
 from helpdesk_assets.operations.ticket_fetch import TicketFetch
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.settings import MIN_LISTING_DELAY, Settings
@@ -141,6 +142,7 @@ def drain(
         WriterBusy: another one writes tickets, and had not finished when the wait was over.
         AccountMismatch: the dataset holds the tickets of another account.
         FirstSyncNeeded: the table tickets is lost, or not yet taken over by a sync.
+        WarehouseRefused: the dataset would not take or keep what the drain writes.
         HelpdeskAssetsError: the warehouse failed. Chunks merged before stay.
     """
     if not may_wait(warehouse, everything=everything):
@@ -221,6 +223,7 @@ class _Drain:
                 "`helpdesk-assets sync`, which takes it over; the waiting webhooks are merged "
                 "after that."
             )
+        expect_ready(warehouse, warehouse.read_state(), run_id=self._run_id)
         warehouse.prepare(account.digest)
 
     def _merge(self, events: Sequence[WebhookEvent]) -> None:

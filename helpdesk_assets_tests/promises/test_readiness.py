@@ -21,11 +21,16 @@ def _month(harness: Harness) -> object:
     return harness.sync(since=now - timedelta(days=30), until=now)
 
 
-@pytest.mark.parametrize("way", [Harness.sync, Harness.reconcile, _repair, _month])
+def _drain(harness: Harness) -> object:
+    return harness.drain()
+
+
+@pytest.mark.parametrize("way", [Harness.sync, Harness.reconcile, _repair, _month, _drain])
 def test_no_way_in_reads_the_helpdesk_first(
     harness: Harness, way: Callable[[Harness], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     harness.sync()
+    harness.deliver_to_receiver(harness.simulator.change(1))
     asked = harness.simulator.counters()
 
     def refuse(*_: object) -> DatasetReport:
