@@ -129,9 +129,7 @@ def _answer(ask: Ask, ids: dict[str, str], question: str) -> tuple[int, Any]:
     today = f"{datetime.now(ZoneInfo('America/New_York')):%Y-%m-%d}"
     times = {**ids, "today": today, "hour_ago": hour_ago}
     filled = {
-        name: value.format(**ids, today=today, hour_ago=hour_ago)
-        if isinstance(value, str)
-        else value
+        name: value.format(**times) if isinstance(value, str) else value
         for name, value in params.items()
     }
     answer = ask(user, path.format(**ids), filled)
