@@ -66,7 +66,7 @@ def connect(slept: list[float], request: pytest.FixtureRequest) -> Iterator[Conn
             "zoho_client_id": CLIENT_ID,
             "zoho_client_secret": CLIENT_SECRET,
             "zoho_refresh_token": simulator.token,
-            "zoho_token_cache": "off",
+            "helpdesk_token_cache": "off",
         }
         settings = Settings.model_validate({**given, **more})
 
@@ -508,10 +508,10 @@ def test_token_is_cached_between_runs(
     simulator: SimulatedHelpdesk, connect: Connect, tmp_path: Path
 ) -> None:
     for _ in range(3):
-        list(connect(zoho_token_cache=str(tmp_path)).changes(now(simulator)))
+        list(connect(helpdesk_token_cache=str(tmp_path)).changes(now(simulator)))
     assert simulator.counters().of("login") == 1
     simulator.advance(3600)
-    list(connect(zoho_token_cache=str(tmp_path)).changes(now(simulator)))
+    list(connect(helpdesk_token_cache=str(tmp_path)).changes(now(simulator)))
     assert simulator.counters().of("login") == 2
 
 
@@ -553,7 +553,7 @@ def test_eleventh_token_request_fails_without_sending_or_waiting(
     simulator.fault("token_ends", on="gone")
     for _ in range(12):
         with pytest.raises((CredentialsRefused, RateLimitExhausted)) as caught:
-            list(connect(zoho_token_cache=str(tmp_path)).changes(now(simulator)))
+            list(connect(helpdesk_token_cache=str(tmp_path)).changes(now(simulator)))
     assert "Run again in" in str(caught.value)
     assert simulator.counters().calls["login"] == {"200": 10}
     assert slept == []
