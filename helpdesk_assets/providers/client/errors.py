@@ -42,7 +42,19 @@ class AccountLimitReached(TransientError):
     """
 
 
-class AnswerTooSlow(TransientError):
+class CallTimedOut(TransientError):
+    """No answer came in time, by this machine's clock or a gateway's.
+
+    Attributes:
+        call: method and path, such as `GET /tickets`.
+    """
+
+    def __init__(self, message: str, call: str) -> None:
+        super().__init__(message)
+        self.call = call
+
+
+class AnswerTooSlow(CallTimedOut):
     """An answer was not complete by its deadline.
 
     It is retried fewer times than other failures, since each attempt takes minutes.
@@ -52,7 +64,8 @@ class AnswerTooSlow(TransientError):
         super().__init__(
             f"The answer of {host} to {call} was not complete within {seconds:g} s. Try again "
             "later; if pages are that slow, lower HELPDESK_PAGE_SIZE or raise "
-            "HELPDESK_TIMEOUT_SECONDS."
+            "HELPDESK_TIMEOUT_SECONDS.",
+            call,
         )
 
 
@@ -127,9 +140,10 @@ def connection_error(
             "Correct the address, or name the certificate in REQUESTS_CA_BUNDLE."
         )
     if isinstance(error, exceptions.Timeout):
-        return TransientError(
-            f"{host} ({setting}) did not answer {call} within {timeout:g} s. Try again later, or "
-            "raise HELPDESK_TIMEOUT_SECONDS."
+        return CallTimedOut(
+            f"{host} ({setting}) did not answer {call} within {timeout:g} s. Try again later; if "
+            "pages are that slow, lower HELPDESK_PAGE_SIZE or raise HELPDESK_TIMEOUT_SECONDS.",
+            call,
         )
     if isinstance(error, exceptions.ChunkedEncodingError | exceptions.ContentDecodingError):
         return truncated_body_error(call)
