@@ -71,12 +71,42 @@ FACTS: tuple[UnverifiedFact, ...] = (
         source="docs/helpdesks/rest.md, which leaves it to whoever writes the API",
     ),
     UnverifiedFact(
+        key="zendesk.cursor_never_expires",
+        question="Is a cursor of the export good for ever?",
+        unfriendly="no, after a day it is a 422",
+        friendly="yes, it is a position",
+        source="developer.zendesk.com/documentation/ticketing/managing-tickets/"
+        "using-the-incremental-export-api",
+    ),
+    UnverifiedFact(
         key="zendesk.empty_export_has_a_cursor",
         question="Does an export that finds nothing answer a cursor?",
         unfriendly="no, after_cursor is null",
         friendly="yes, one for the start time",
         source="developer.zendesk.com/api-reference/ticketing/ticket-management/"
         "incremental_exports/",
+    ),
+    UnverifiedFact(
+        key="zendesk.token_answer_is_200",
+        question="With which status does the token endpoint answer?",
+        unfriendly="201",
+        friendly="200",
+        source="developer.zendesk.com/api-reference/ticketing/oauth/grant_type_tokens/",
+    ),
+    UnverifiedFact(
+        key="zendesk.too_recent_start_is_400",
+        question="How does the export by cursor refuse a start within the last minute?",
+        unfriendly="with 422 and bare text, as was seen of the export by time",
+        friendly="with 400 and StartTimeTooRecent",
+        source="github.com/airbytehq/airbyte PR 23246; developer.zendesk.com/api-reference/"
+        "ticketing/ticket-management/incremental_exports/",
+    ),
+    UnverifiedFact(
+        key="zendesk.unknown_parameter_is_ignored",
+        question="Does an endpoint ignore a parameter that it does not know?",
+        unfriendly="no, it is a 400",
+        friendly="yes",
+        source="developer.zendesk.com/api-reference/introduction/requests/",
     ),
     UnverifiedFact(
         key="zoho_desk.archived_are_found",
