@@ -63,7 +63,9 @@ def _parse_error(auth: Auth, reply: Reply) -> HelpdeskAssetsError | None:
     if reply.status == 403:
         user = "ZENDESK_CLIENT_ID" if is_client else "HELPDESK_API_TOKEN"
         need = "be an admin" if reply.path.startswith(EXPORTS) else "have the right to read this"
-        return RightMissing(f"{answer}. The user of {user} must {need}.")
+        return RightMissing(
+            f"{answer}. If Zendesk gives no other reason, the user of {user} must {need}."
+        )
     if reply.status == CONFLICT:
         return errors.TransientError(f"{answer}. Try again later.", CONFLICT_WAIT_SECONDS)
     if reply.status in TIMEOUT_STATUSES:
