@@ -65,12 +65,17 @@ class Settings(AlertSettings, BackfillSettings):
     helpdesk_calls_per_minute: int = Field(default=0, ge=0)
     helpdesk_result_cap: int = Field(default=0, ge=0)
     helpdesk_time_zone: str = ""
+    helpdesk_token_cache: str = ""
     helpdesk_backfill_share: float = Field(default=0.25, gt=0, le=1)
+    helpdesk_reconcile_share: float = Field(default=0.5, gt=0, le=1)
 
     redact_fields: str = ""
     redact_key: SecretStr = SecretStr("")
 
+    zendesk_client_id: str = ""
+    zendesk_client_secret: SecretStr = SecretStr("")
     zendesk_exports_per_minute: int = Field(default=10, ge=1)
+    zendesk_tickets: Literal["all", "agent", "ai_agent"] = "all"
 
     zoho_accounts_url: str = ""
     zoho_org_id: str = ""
@@ -78,7 +83,6 @@ class Settings(AlertSettings, BackfillSettings):
     zoho_client_secret: SecretStr = SecretStr("")
     zoho_refresh_token: SecretStr = SecretStr("")
     zoho_jwks_url: str = ""
-    zoho_token_cache: str = ""
     zoho_recycle_bin: bool = True
 
     freshdesk_include: str = ""
@@ -208,12 +212,17 @@ class Settings(AlertSettings, BackfillSettings):
     @property
     def for_backfill(self) -> Self:
         """The same settings with the share of the helpdesk's limits that a backfill run may use."""
+        return self._with_share(self.helpdesk_backfill_share)
+
+    @property
+    def for_reconciliation(self) -> Self:
+        """The same settings with the share of the limits that a reconciliation may use."""
+        return self._with_share(self.helpdesk_reconcile_share)
+
+    def _with_share(self, share: float) -> Self:
+        limits = {name: getattr(self, name) for name in SHARED_LIMITS}
         return self.model_copy(
-            update={
-                name: max(1, int(getattr(self, name) * self.helpdesk_backfill_share))
-                for name in SHARED_LIMITS
-                if getattr(self, name)
-            }
+            update={name: max(1, int(limit * share)) for name, limit in limits.items() if limit}
         )
 
     @property

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def reconcile_once(*, dry_run: bool, as_json: bool) -> bool:
     """Reconcile once and print the report. Returns False if something is still wrong."""
-    settings = load_settings()
+    settings = load_settings().for_reconciliation
     with open_connections(settings) as connections, count_progress("tickets listed") as on_page:
         report = reconcile(
             connections.helpdesk,

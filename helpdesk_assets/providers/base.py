@@ -14,6 +14,12 @@ from typing import Protocol
 from helpdesk_assets.model.tickets import ApiUsage, InventoryPage, Page, Ticket
 
 
+class SettingWarning(str):
+    """What an adapter's `describe_settings` says of a setting that works, but not for ever."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What one helpdesk can do.

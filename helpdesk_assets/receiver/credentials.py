@@ -23,6 +23,8 @@ Result = TypeVar("Result")
 CREDENTIALS = (
     "helpdesk_user",
     "helpdesk_api_token",
+    "zendesk_client_id",
+    "zendesk_client_secret",
     "zoho_client_id",
     "zoho_client_secret",
     "zoho_refresh_token",

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from google.cloud import bigquery
 
+from helpdesk_assets.local.simulator.dialects.zendesk_tokens import CLIENT_ID
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.settings import LOCAL_HELPDESK_URL, LOCAL_WAREHOUSE_URL, Settings
 from helpdesk_assets.warehouse import tables
@@ -112,6 +113,31 @@ def test_invalid_setting(
     assert verdicts["helpdesk login"] == "skipped"
     assert advice in result.stdout
     assert "secret" not in result.output
+
+
+def test_end_of_api_tokens_is_a_warning(
+    environment: Settings, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SimulatedHelpdesk(tickets=5, dialect="zendesk") as zendesk:
+        for name, value in (
+            ("HELPDESK_PROVIDER", "zendesk"),
+            ("HELPDESK_BASE_URL", zendesk.base_url),
+            ("HELPDESK_USER", "ann@example.com"),
+        ):
+            monkeypatch.setenv(name, value)
+        old = run("doctor")
+        monkeypatch.setenv("ZENDESK_CLIENT_ID", CLIENT_ID)
+        monkeypatch.setenv("ZENDESK_CLIENT_SECRET", zendesk.token)
+        monkeypatch.setenv("HELPDESK_TOKEN_CACHE", "off")
+        new = run("doctor")
+
+    for result, verdict in ((old, "warning"), (new, "ok")):
+        verdicts = lines_of(result.stdout)
+        assert (verdicts["HELPDESK_API_TOKEN"], verdicts["helpdesk login"]) == (verdict, "ok")
+        assert result.exit_code == 0
+        assert zendesk.token not in result.output
+    assert "2027-04-30" in old.stdout
+    assert "2027-04-30" not in new.stdout
 
 
 def test_unreadable_settings(

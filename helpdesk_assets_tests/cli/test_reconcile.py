@@ -8,6 +8,8 @@ import pytest
 
 from helpdesk_assets.cli.connections import open_warehouse
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
+from helpdesk_assets.providers import registry
+from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.settings import Settings, load_settings
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets_tests.cli.conftest import TICKETS, Run
@@ -49,6 +51,24 @@ def test_dry_run_then_repair_then_no_differences(
         {"kind": "absent", "outcome": "repaired", "count": 1, "ticket_ids": [lost]}
     ]
     assert f"The table equals the {TICKETS} tickets that the helpdesk lists." in again.stdout
+
+
+def test_reconciliation_takes_its_share_of_the_limits(
+    environment: Settings, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, make = [], registry.make_helpdesk
+
+    def record(settings: Settings) -> Helpdesk:
+        opened.append(settings)
+        return make(settings)
+
+    monkeypatch.setenv("HELPDESK_CALLS_PER_MINUTE", "1000")
+    run("sync")
+    monkeypatch.setattr(registry, "make_helpdesk", record)
+    assert run("reconcile").exit_code == 0
+    monkeypatch.setenv("HELPDESK_RECONCILE_SHARE", "0.2")
+    assert run("reconcile").exit_code == 0
+    assert [one.helpdesk_calls_per_minute for one in opened] == [500, 200]
 
 
 def test_remaining_differences_exit_with_1(

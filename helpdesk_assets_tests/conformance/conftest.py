@@ -37,6 +37,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("vendor", applicable, ids=lambda vendor: vendor.name)
 
 
+@pytest.fixture(autouse=True)
+def _requests_are_as_published(held_requests: None) -> None:
+    """Hold every request of an adapter against the vendor's description."""
+
+
 class SharedHarnesses:
     """A helpdesk with a filled table per vendor.
 

@@ -12,6 +12,9 @@ import pytest
 from helpdesk_assets.alerts.findings import Finding
 from helpdesk_assets.checks.evidence import Severity
 from helpdesk_assets.defs.alerts.run_reports import AlertScope, Watcher, build_report
+from helpdesk_assets.providers.base import Helpdesk
+from helpdesk_assets.providers.registry import make_helpdesk
+from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.query import Parameter, Query
 from helpdesk_assets.warehouse.table_spec import ColumnType
@@ -74,6 +77,21 @@ def test_repairs_are_published_and_alerted(synced: DagsterHarness) -> None:
     result = reconcile(synced)
     assert checks_of(result)["inventory_matches"].passed
     assert finding(synced, result.run_id).severity is None
+
+
+def test_job_takes_its_share_of_the_limits(
+    synced: DagsterHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+
+    def record(settings: Settings) -> Helpdesk:
+        opened.append(settings.helpdesk_calls_per_minute)
+        return make_helpdesk(settings)
+
+    monkeypatch.setenv("HELPDESK_CALLS_PER_MINUTE", "1000")
+    monkeypatch.setattr("helpdesk_assets.defs.resources.helpdesk.make_helpdesk", record)
+    assert reconcile(synced).success
+    assert opened == [500]
 
 
 def test_refused_delete_share_is_an_error_until_allowed(synced: DagsterHarness) -> None:

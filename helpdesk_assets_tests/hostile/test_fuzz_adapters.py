@@ -72,7 +72,7 @@ def answering(provider: str, answers: list[bytes], *, skip_bad: bool) -> Iterato
         zoho_client_id="an-id",
         zoho_client_secret=SecretStr("a-secret"),
         zoho_refresh_token=SecretStr("a-token"),
-        zoho_token_cache="off",
+        helpdesk_token_cache="off",
     )
     said = islice(cycle(answers), MOST_CALLS)
 

@@ -16,7 +16,8 @@ from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.hostile.strategies import objects, texts, values, written
 
 SECRETS = (
-    "helpdesk_api_token", "zoho_client_secret", "zoho_refresh_token", "webhook_secrets"
+    "helpdesk_api_token", "zendesk_client_secret", "zoho_client_secret", "zoho_refresh_token",
+    "webhook_secrets",
 )  # fmt: skip
 SECRET_PREFIX = "hush-"
 # An environment holds no NUL, and no half of a surrogate pair.
@@ -62,6 +63,7 @@ def test_unsubscribed_setting_is_read_or_reported(text: str) -> None:
             name: entries.map(lambda text: SECRET_PREFIX + text) if name in SECRETS else entries
             for name in (
                 "helpdesk_base_url", "helpdesk_user", "helpdesk_api_token", "helpdesk_time_zone",
+                "zendesk_client_id", "zendesk_client_secret",
                 "zoho_accounts_url", "zoho_org_id", "zoho_client_id", "zoho_client_secret",
                 "zoho_refresh_token", "zoho_jwks_url", "freshdesk_include", "webhook_secrets",
             )
@@ -71,7 +73,7 @@ def test_unsubscribed_setting_is_read_or_reported(text: str) -> None:
 def test_adapter_is_made_or_mistake_reported_without_secrets(
     provider: str, given_: dict[str, str]
 ) -> None:
-    found = read(helpdesk_provider=provider, zoho_token_cache="off", **given_)
+    found = read(helpdesk_provider=provider, helpdesk_token_cache="off", **given_)
     if found is None:
         return
     shown = repr(found)

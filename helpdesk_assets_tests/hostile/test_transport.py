@@ -59,7 +59,7 @@ def settings_for(provider: str, url: str, accounts: str) -> Settings:
         zoho_client_id="an-id",
         zoho_client_secret=SecretStr(TOKEN),
         zoho_refresh_token=SecretStr(TOKEN),
-        zoho_token_cache="off",
+        helpdesk_token_cache="off",
     )
 
 

@@ -182,6 +182,9 @@ def test_backfill_share_scales_the_limits(harness: Harness) -> None:
     # At least one, and no limit stays no limit.
     assert shared.zendesk_exports_per_minute == 1
     assert shared.freshdesk_lists_per_minute == 0
+    half = settings.for_reconciliation
+    assert (half.helpdesk_calls_per_minute, half.helpdesk_concurrency) == (50, 4)
+    assert (half.zendesk_exports_per_minute, half.freshdesk_lists_per_minute) == (1, 0)
 
 
 def test_run_at_its_share_waits(harness: Harness) -> None:

@@ -11,8 +11,13 @@ from pydantic import SecretStr
 
 from helpdesk_assets.errors import CredentialsRefused, SettingsError
 from helpdesk_assets.providers.base import Helpdesk
+from helpdesk_assets.providers.registry import PROVIDERS
 from helpdesk_assets.receiver import wiring
-from helpdesk_assets.receiver.credentials import READ_AGAIN_SECONDS, RenewableHelpdesk
+from helpdesk_assets.receiver.credentials import (
+    CREDENTIALS,
+    READ_AGAIN_SECONDS,
+    RenewableHelpdesk,
+)
 from helpdesk_assets.settings import Settings
 
 
@@ -136,3 +141,13 @@ def test_drain_of_a_receiver_takes_a_rotated_token(settings_alone: Settings) -> 
     assert parts.drain() == 0
     assert len(set(map(id, asked))) == 2
     parts.close()
+
+
+def test_every_secret_of_a_login_is_read_again() -> None:
+    """Also what belongs to it: the user of a token, and the id of a client's secret."""
+    fields = Settings.model_fields
+    logins = tuple(f"{name.partition('_')[0]}_" for name in ("helpdesk", *PROVIDERS))
+    secrets = {name for name, field in fields.items() if field.annotation is SecretStr}
+    clients = {name for name in fields if name.endswith("_client_id")}
+    of_logins = {name for name in secrets | clients if name.startswith(logins)}
+    assert set(CREDENTIALS) == of_logins | {"helpdesk_user"}

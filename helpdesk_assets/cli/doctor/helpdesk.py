@@ -31,7 +31,7 @@ def check_helpdesk(settings: Settings) -> Iterator[DiagnosticResult]:
             diagnostic = run_check(
                 name.upper(), adapter_checks.get(name) or _setting_check(settings, name)
             )
-            ready = ready and diagnostic.status is DiagnosticStatus.OK
+            ready = ready and diagnostic.status is not DiagnosticStatus.FAILED
             yield diagnostic
     if not ready:
         yield skipped("helpdesk login", "correct the settings first")

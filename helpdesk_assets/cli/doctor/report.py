@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from helpdesk_assets.errors import HelpdeskAssetsError, MachineError
+from helpdesk_assets.providers.base import SettingWarning
 
 
 class DiagnosticStatus(StrEnum):
@@ -30,7 +31,10 @@ class DiagnosticResult:
 def run_check(what: str, probe: Callable[[], str]) -> DiagnosticResult:
     """Run one check; any exception is its result."""
     try:
-        return DiagnosticResult(what, DiagnosticStatus.OK, probe())
+        found = probe()
+        is_warning = isinstance(found, SettingWarning)
+        status = DiagnosticStatus.WARNING if is_warning else DiagnosticStatus.OK
+        return DiagnosticResult(what, status, found)
     except HelpdeskAssetsError as error:
         return DiagnosticResult(what, DiagnosticStatus.FAILED, " ".join(str(error).split()))
     except OSError as error:

@@ -19,7 +19,7 @@ from helpdesk_assets.defs.resources.bigquery import HelpdeskBigQuery
 from helpdesk_assets.defs.resources.helpdesk import HelpdeskResource
 from helpdesk_assets.defs.table_metadata import COLUMN_SCHEMA, column_schema
 from helpdesk_assets.operations.reconcile import ReconcilePolicy, reconcile
-from helpdesk_assets.settings import Settings
+from helpdesk_assets.settings import Settings, load_settings
 from helpdesk_assets.warehouse import tables
 
 # Not the pool of the sync: a reconciliation would block it for as long as the listing takes.
@@ -82,14 +82,16 @@ def ticket_inventory(
     bigquery: HelpdeskBigQuery,
 ) -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster accepts no parameter with a check
     """Runs one reconciliation and its check."""
-    with as_failure(), helpdesk.open() as source, bigquery.sync_tables() as sync_tables:
-        report = reconcile(
-            source,
-            sync_tables,
-            config.to_policy(bigquery.settings()),
-            run_id=context.run.run_id,
-            attempt=context.retry_number,
-        )
+    with as_failure():
+        settings = load_settings().for_reconciliation
+        with helpdesk.open(settings) as source, bigquery.sync_tables() as sync_tables:
+            report = reconcile(
+                source,
+                sync_tables,
+                config.to_policy(settings),
+                run_id=context.run.run_id,
+                attempt=context.retry_number,
+            )
     return dg.MaterializeResult(
         metadata=metadata.reconciled(report),
         check_results=[to_dagster_result(inventory_matches(report))],

@@ -18,6 +18,7 @@ UNLIMITED = -1
 # Every fault with its parameters and their defaults.
 FAULTS: Mapping[str, Mapping[str, Any]] = {
     "error_500": {"status": 500},
+    "slow_pages": {"rows": 250},
     "rate_limit_429": {"retry_after": 1},
     "rate_limit": {"calls": 10, "window_seconds": 1.0},
     "drop_connection": {},

@@ -14,7 +14,7 @@ from email.utils import format_datetime
 from typing import Any, Protocol
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from helpdesk_assets.local.simulator.fault_registry import RateLimitStatus
@@ -81,7 +81,7 @@ class Dialect(Protocol):
         ...
 
     def api_error(self, api_error: ApiError) -> Any:
-        """Return the body of this vendor's error, or None for an empty one."""
+        """Return the body of this vendor's error: JSON, text as it is, or None for an empty one."""
         ...
 
     def rate_limit_headers(self, rate_limit_status: RateLimitStatus) -> Mapping[str, str]:
@@ -188,4 +188,6 @@ class CallMiddleware:
 def _error_response(body: Any, api_error: ApiError) -> Response:
     if body is None:
         return Response(status_code=api_error.status, headers=api_error.headers)
+    if isinstance(body, str):
+        return PlainTextResponse(body, api_error.status, api_error.headers)
     return JsonResponse(body, api_error.status, api_error.headers)

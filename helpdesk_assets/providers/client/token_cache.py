@@ -20,9 +20,12 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock
 
+from helpdesk_assets.settings import Settings
+
 log = logging.getLogger(__name__)
 
 APP = "helpdesk-assets"
+OFF = "off"
 # Only the owner may use the folder and read the files.
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 
@@ -126,6 +129,19 @@ class TokenCache:
                 self._path,
                 type(error).__name__,
             )
+
+
+def cache_dir(settings: Settings) -> Path | None:
+    """Return the folder that HELPDESK_TOKEN_CACHE names, None if tokens are not cached."""
+    folder = settings.helpdesk_token_cache.strip()
+    if folder.casefold() == OFF:
+        return None
+    return Path(folder).expanduser() if folder else user_cache_dir()
+
+
+def describe_cache(settings: Settings) -> str:
+    """Describe HELPDESK_TOKEN_CACHE for `doctor`."""
+    return str(cache_dir(settings) or "off: a new token for each run")
 
 
 def user_cache_dir() -> Path | None:

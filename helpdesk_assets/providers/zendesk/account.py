@@ -7,13 +7,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.providers.base import SettingWarning
 from helpdesk_assets.providers.client.auth import Auth, BasicAuth, TokenAuth, api_token
-from helpdesk_assets.providers.client.rate_limit import RateLimitState, parse_count
+from helpdesk_assets.providers.client.connection import Runtime
+from helpdesk_assets.providers.client.header_values import parse_count, parse_reset
+from helpdesk_assets.providers.client.rate_limit import RateLimitState
+from helpdesk_assets.providers.client.token_cache import TokenCache, cache_dir, describe_cache
+from helpdesk_assets.providers.client.usage import UsageCounter
+from helpdesk_assets.providers.zendesk.oauth import SCOPE, ZendeskClient, ZendeskOAuth
+from helpdesk_assets.providers.zendesk.page_size import MAX_PAGE_SIZE
 from helpdesk_assets.settings import Settings
 
-MAX_PAGE_SIZE = 1000
+# All API tokens stop working then, and nobody can make one since 2026-10-27
+# (developer.zendesk.com, /documentation/api-basics/authentication/oauth-migration/).
+API_TOKENS_END = "2027-04-30"
+NOT_USED = "not used: ZENDESK_CLIENT_ID is"
+# A large page takes long to make; other clients wait 120 to 300 s.
+EXPORT_TIMEOUT_SECONDS = 120.0
 # The scope of the exports: their rate limit is far below the account's.
 EXPORT_SCOPE = "export"
 EXPORT_LIMIT_HEADER = "zendesk-ratelimit-incremental"
@@ -22,10 +35,19 @@ EXPORT_LIMIT_HEADER = "zendesk-ratelimit-incremental"
 def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
     """Describe for `doctor` the settings that Zendesk reads differently."""
     return {
-        "helpdesk_user": lambda: _email(settings) or "empty: the token is an OAuth access token",
+        "helpdesk_user": lambda: _describe_user(settings),
+        "helpdesk_api_token": lambda: _describe_api_token(settings),
         "helpdesk_page_size": lambda: str(page_size(settings)),
         "helpdesk_concurrency": lambda: "1 (the export has one cursor)",
+        "helpdesk_timeout_seconds": lambda: (
+            f"{settings.helpdesk_timeout_seconds:g}; for the export "
+            f"{export_timeout(settings).total_seconds():g}"
+        ),
+        "helpdesk_token_cache": lambda: describe_cache(settings),
+        "zendesk_client_id": lambda: _describe_client_id(settings),
+        "zendesk_client_secret": lambda: "set (not shown)" if uses_client(settings) else "empty",
         "zendesk_exports_per_minute": lambda: str(settings.zendesk_exports_per_minute),
+        "zendesk_tickets": lambda: settings.zendesk_tickets,
     }
 
 
@@ -38,7 +60,7 @@ def parse_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:
     remaining = headers.get("ratelimit-remaining") or headers.get("X-Rate-Limit-Remaining") or ""
     if (calls_left := parse_count(remaining)) is not None:
         limit = parse_count(headers.get("ratelimit-limit") or headers.get("X-Rate-Limit"))
-        reset = parse_count(headers.get("ratelimit-reset"))
+        reset = parse_reset(headers, "ratelimit-reset")
         states.append(RateLimitState(calls_left, limit, reset))
     for name, value in headers.items():
         if name.lower().startswith(EXPORT_LIMIT_HEADER):
@@ -53,20 +75,93 @@ def parse_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:
     return tuple(states)
 
 
-def make_auth(settings: Settings) -> Auth:
-    """Return the login: an API token as password of `{email}/token`, or an OAuth bearer token.
+def make_auth(settings: Settings, usage_counter: UsageCounter, runtime: Runtime) -> Auth:
+    """Return the login: an OAuth client, an API token, or an access token.
+
+    An API token is the password of `{email}/token`. Without an e-mail address, HELPDESK_API_TOKEN
+    is an access token that is used as it is.
+
+    Args:
+        settings: the client, or address and token.
+        usage_counter: counts the client's token requests.
+        runtime: the clock by which tokens expire.
 
     Raises:
-        SettingsError: HELPDESK_USER is not an e-mail address, or the token is empty.
+        SettingsError: a part of the client is missing, HELPDESK_USER is not an e-mail address, or
+            the token is empty.
     """
-    token, email = api_token(settings), _email(settings)
-    return BasicAuth(f"{email}/token", token) if email else TokenAuth(token)
+    if not uses_client(settings):
+        token, email = api_token(settings), _email(settings)
+        return BasicAuth(f"{email}/token", token) if email else TokenAuth(token)
+    client = ZendeskClient(
+        settings.helpdesk_base_url,
+        _require(settings.zendesk_client_id, "ZENDESK_CLIENT_ID"),
+        _require(settings.zendesk_client_secret.get_secret_value(), "ZENDESK_CLIENT_SECRET"),
+    )
+    return ZendeskOAuth(
+        client,
+        TokenCache(
+            cache_dir(settings), client.base_url, client.client_id, client.client_secret, SCOPE
+        ),
+        usage_counter=usage_counter,
+        timeout=settings.helpdesk_timeout_seconds,
+        now=runtime.now,
+    )
+
+
+def uses_client(settings: Settings) -> bool:
+    """Return whether an OAuth client logs in; it takes precedence over HELPDESK_API_TOKEN."""
+    secret = settings.zendesk_client_secret.get_secret_value()
+    return bool(settings.zendesk_client_id.strip() or secret.strip())
+
+
+def export_timeout(settings: Settings) -> timedelta:
+    """Return how long a page of the export is awaited."""
+    seconds = max(EXPORT_TIMEOUT_SECONDS, settings.helpdesk_timeout_seconds)
+    return timedelta(seconds=seconds)
 
 
 def page_size(settings: Settings) -> int:
     """Return the maximum unless the user sets less: the export allows only 10 calls a minute."""
     is_set = "helpdesk_page_size" in settings.model_fields_set
     return settings.helpdesk_page_size if is_set else MAX_PAGE_SIZE
+
+
+def _describe_user(settings: Settings) -> str:
+    if uses_client(settings):
+        return NOT_USED
+    return _email(settings) or "empty: HELPDESK_API_TOKEN is an OAuth access token"
+
+
+def _describe_api_token(settings: Settings) -> str:
+    if uses_client(settings):
+        return NOT_USED
+    api_token(settings)
+    if not _email(settings):
+        return SettingWarning(
+            "set (not shown). It is not renewed when it expires; ZENDESK_CLIENT_ID and "
+            "ZENDESK_CLIENT_SECRET get tokens that are."
+        )
+    return SettingWarning(
+        f"set (not shown). Zendesk ends all API tokens on {API_TOKENS_END}, and before that each "
+        "one that is unused for 30 days. Set ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET instead."
+    )
+
+
+def _describe_client_id(settings: Settings) -> str:
+    if not uses_client(settings):
+        return "empty: HELPDESK_API_TOKEN is used"
+    _require(settings.zendesk_client_secret.get_secret_value(), "ZENDESK_CLIENT_SECRET")
+    return _require(settings.zendesk_client_id, "ZENDESK_CLIENT_ID")
+
+
+def _require(value: str, name: str) -> str:
+    if not value.strip():
+        raise SettingsError(
+            f"{name} is empty. Get it from Zendesk's Admin Center, Apps and integrations, APIs, "
+            "OAuth clients."
+        )
+    return value.strip()
 
 
 def _email(settings: Settings) -> str:
@@ -79,6 +174,6 @@ def _email(settings: Settings) -> str:
     if user and ("@" not in user or ":" in user or not user.isprintable()):
         raise SettingsError(
             "HELPDESK_USER is not an e-mail address. Set it to the address that the API token is "
-            "used with, or leave it empty if HELPDESK_API_TOKEN is an OAuth access token."
+            "used with, or leave it empty and set ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET."
         )
     return user

@@ -1,7 +1,7 @@
 """The adapter `zendesk`: Zendesk Support through its incremental export.
 
-    GET /api/v2/incremental/tickets/cursor.json?start_time=SECONDS&per_page=1000
-    GET /api/v2/incremental/tickets/cursor.json?cursor=CURSOR&per_page=1000
+    GET /api/v2/incremental/tickets/cursor.json?start_time=SECONDS&per_page=…&support_type_scope=…
+    GET /api/v2/incremental/tickets/cursor.json?cursor=CURSOR&per_page=…&support_type_scope=…
     GET /api/v2/tickets/{id}.json
 
 The export is both the change endpoint and the full listing: only it includes archived and deleted
@@ -9,50 +9,48 @@ tickets. It filters and sorts by `generated_timestamp`, which also moves on syst
 leave `updated_at` (the modified time) as it is. Its cursor is a position in that order, so a ticket
 that changes during paging comes again later and pushes no other across a page boundary. Each run
 starts at the cursor of the previous one: a start time from a clock would skip the changes in
-between.
+between. Without `support_type_scope`, tickets that only AI agents handle are silently left out.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
-from urllib.parse import quote
 
-from helpdesk_assets.errors import EndpointFailed
 from helpdesk_assets.model.tickets import BadTicket, InventoryPage, Page, Ticket, utc
 from helpdesk_assets.providers.adapter import BaseAdapter
 from helpdesk_assets.providers.base import Capabilities
+from helpdesk_assets.providers.client.auth import Auth
 from helpdesk_assets.providers.client.connection import Connection, Runtime, connect
-from helpdesk_assets.providers.client.reply import Reply
+from helpdesk_assets.providers.client.oauth import OAuthLogin
+from helpdesk_assets.providers.client.usage import UsageCounter
 from helpdesk_assets.providers.paging.by_time import EPOCH, floor
-from helpdesk_assets.providers.paging.by_token import ListPage, pages_by_token, rows_and_token
+from helpdesk_assets.providers.paging.by_token import pages_by_token
 from helpdesk_assets.providers.parsing.field_map import FieldMap
 from helpdesk_assets.providers.parsing.stubs import to_inventory_page
 from helpdesk_assets.providers.parsing.tickets import TicketReader
 from helpdesk_assets.providers.zendesk.account import (
     EXPORT_SCOPE,
     describe_settings,
+    export_timeout,
     make_auth,
     page_size,
     parse_rate_limit,
 )
+from helpdesk_assets.providers.zendesk.export import EXPORT_DELAY, TICK, TicketExport
 from helpdesk_assets.providers.zendesk.export_position import ExportPosition, generated_second
+from helpdesk_assets.providers.zendesk.refusals import check_is_about_ticket, error_parser
 from helpdesk_assets.settings import Settings
 
 __all__ = ["ZendeskAdapter", "describe_settings", "from_settings"]
 
 log = logging.getLogger(__name__)
 
-EXPORT_PATH = "/incremental/tickets/cursor.json"
 MAPPING_VERSION = 1  # see `Capabilities.mapping_version`
-TICK = timedelta(seconds=1)
-# An answer leaves out the last minute before the request, and no start time may lie in it.
-EXPORT_DELAY = timedelta(minutes=1)
 OK_OR_NOT_FOUND = frozenset({200, 404})
-OK_OR_REJECTED = frozenset({200, 400, 422})
 
 
 def deleted_at(row: Mapping[str, Any]) -> str | None:
@@ -79,30 +77,37 @@ FIELD_MAP = FieldMap(
 class ZendeskAdapter(BaseAdapter):
     """One Zendesk account."""
 
-    def __init__(self, connection: Connection, *, page_size: int, skip_bad: bool) -> None:
+    def __init__(self, connection: Connection, auth: Auth, settings: Settings) -> None:
         """Set up the adapter.
 
         Args:
             connection: the account's API and policies.
-            page_size: rows requested per page of the export.
-            skip_bad: report unreadable tickets in `Page.bad` instead of raising.
+            auth: the login, closed with the adapter.
+            settings: how much is requested, and which tickets.
         """
         capabilities = Capabilities(
             name="zendesk",
-            page_size=page_size,
+            page_size=page_size(settings),
             time_resolution=TICK,
             result_cap=None,
             settle_delay=EXPORT_DELAY + TICK,
             list_rows_are_complete=True,
             listing_is_stable=True,
             # For runs without a cursor: the minute counts back from the request, but the Date
-            # header is of the answer, and the two may be half a minute apart.
-            minimum_overlap=2 * EXPORT_DELAY,
+            # header is of the answer, which may be awaited for as long as the timeout.
+            minimum_overlap=EXPORT_DELAY + export_timeout(settings),
             listing_is_independent=False,
             mapping_version=MAPPING_VERSION,
         )
+        skip_bad = settings.helpdesk_skip_bad_tickets
         super().__init__(connection, capabilities, FIELD_MAP, skip_bad=skip_bad)
+        self._auth = auth
         self._sleep = connection.sleep
+        self._export = TicketExport(
+            connection,
+            page_size=capabilities.page_size,
+            support_type_scope=settings.zendesk_tickets,
+        )
 
     def changes(
         self,
@@ -146,6 +151,12 @@ class ZendeskAdapter(BaseAdapter):
             to_inventory_page, self._export_pages(self._stub_reader, EPOCH, None, position)
         )
 
+    def close(self) -> None:
+        """See `Helpdesk.close`."""
+        super().close()
+        if isinstance(self._auth, OAuthLogin):
+            self._auth.close()
+
     def _export_pages(
         self,
         reader: TicketReader,
@@ -158,7 +169,7 @@ class ZendeskAdapter(BaseAdapter):
         `position` advances with each page.
         """
         end = None if until is None else utc(until).timestamp()
-        for answer in pages_by_token(partial(self._export_page, start, position)):
+        for answer in pages_by_token(partial(self._export.page, start, position)):
             in_window = [row for row in answer.rows if not _is_past(row, end)]
             parsed = reader.page(in_window)
             covered_until = answer.served_at - self._capabilities.settle_delay
@@ -178,97 +189,42 @@ class ZendeskAdapter(BaseAdapter):
 
     def _fetch_ticket(self, ticket_id: str) -> Ticket | BadTicket | None:
         """See `BaseAdapter._fetch_ticket`; Zendesk answers 404 for a deleted ticket."""
-        path = f"/tickets/{quote(ticket_id, safe='')}.json"
+        if not (ticket_id.isascii() and ticket_id.isdecimal()):
+            # Another path than a ticket's, to which a 404 says nothing about one.
+            return None
+        path = f"/tickets/{ticket_id}.json"
         reply = self._api.get(path, accept=OK_OR_NOT_FOUND)
         if reply.status == 404:
+            check_is_about_ticket(reply)
             return None
         body = reply.json()
         row = body.get("ticket") if isinstance(body, dict) else None
         return self._reader.requested_ticket(ticket_id, row, path)
-
-    def _export_page(
-        self, start: datetime, position: ExportPosition, token: str | None
-    ) -> ListPage[Any]:
-        """Fetch one page of the export and advance `position` past it."""
-        call = partial(self._first_page, start, position)
-        if token is not None:
-            call = partial(self._export, cursor=token)
-        return self._retry(lambda: self._parse_export(call(), position))
-
-    def _parse_export(self, reply: Reply, position: ExportPosition) -> ListPage[Any]:
-        """Read one page of the export and advance `position` past it.
-
-        Raises:
-            EndpointFailed: the page does not say whether it is the last, or where the next begins.
-        """
-        body = reply.json()
-        rows, next_cursor = rows_and_token(body, reply.path, "tickets", "after_cursor")
-        is_last = body.get("end_of_stream")
-        if not isinstance(is_last, bool) or (next_cursor is None and not is_last):
-            raise EndpointFailed(
-                f"The answer to GET {reply.path} does not say where the export continues "
-                '("end_of_stream", "after_cursor"). Check HELPDESK_BASE_URL and HELPDESK_PROVIDER.'
-            )
-        position.cursor = next_cursor or position.cursor
-        for row in rows:
-            position.advance(row)
-        return ListPage(tuple(rows), (), None if is_last else next_cursor, reply.served_at)
-
-    def _first_page(self, start: datetime, position: ExportPosition) -> Reply:
-        """Fetch the first page: from the cursor, or from `start` if no cursor can be used.
-
-        The window begins well before the cursor's position, so nothing is lost without it.
-        """
-        if position.cursor is not None:
-            reply = self._export(OK_OR_REJECTED, cursor=position.cursor)
-            if reply.status == 200:
-                return reply
-            position.cursor = None
-            log.warning(
-                "Zendesk rejects the cursor of the previous run (%d). Reading the export from %s "
-                "instead.",
-                reply.status,
-                start.isoformat(),
-            )
-        reply = self._export(OK_OR_REJECTED, start_time=_seconds(start))
-        if reply.status == 200:
-            return reply
-        # The start is probably too late by Zendesk's clock. If not, the next call raises the error.
-        latest = floor(reply.served_at, TICK) - EXPORT_DELAY - TICK
-        return self._export(start_time=_seconds(min(start, latest)))
-
-    def _export(self, accept: frozenset[int] = frozenset({200}), **start_at: str) -> Reply:
-        params = {**start_at, "per_page": str(self._capabilities.page_size)}
-        return self._api.get(EXPORT_PATH, params, accept, scope=EXPORT_SCOPE)
 
 
 def from_settings(settings: Settings, runtime: Runtime | None = None) -> ZendeskAdapter:
     """Create the adapter for the account that the settings name.
 
     Raises:
-        SettingsError: the address, the e-mail address or the token is invalid.
+        SettingsError: the address, the client, the e-mail address or the token is invalid.
     """
+    runtime, usage_counter = runtime or Runtime(), UsageCounter()
+    auth = make_auth(settings, usage_counter, runtime)
     connection = connect(
         settings,
-        make_auth(settings),
+        auth,
         base_path="/api/v2",
         # The export has one cursor, so its pages cannot be read in parallel.
         concurrency=1,
         per_minute={EXPORT_SCOPE: settings.zendesk_exports_per_minute},
         parse_rate_limit=parse_rate_limit,
+        parse_error=error_parser(auth),
+        usage_counter=usage_counter,
         runtime=runtime,
     )
-    return ZendeskAdapter(
-        connection,
-        page_size=page_size(settings),
-        skip_bad=settings.helpdesk_skip_bad_tickets,
-    )
+    return ZendeskAdapter(connection, auth, settings)
 
 
 def _is_past(row: Any, end: float | None) -> bool:
     second = generated_second(row)
     return end is not None and second is not None and second > end
-
-
-def _seconds(moment: datetime) -> str:
-    return str(int(moment.timestamp()))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,14 +18,11 @@ from helpdesk_assets.errors import (
     SettingsError,
 )
 from helpdesk_assets.providers.client import errors
-from helpdesk_assets.providers.client.rate_limit import (
-    MAX_BLOCK_SECONDS,
-    RateLimitState,
-    parse_count,
-)
+from helpdesk_assets.providers.client.header_values import parse_count, retry_after
+from helpdesk_assets.providers.client.rate_limit import MAX_BLOCK_SECONDS, RateLimitState
 from helpdesk_assets.providers.client.reply import Reply
 from helpdesk_assets.providers.client.retry import MAX_TOTAL_WAIT_SECONDS
-from helpdesk_assets.providers.client.token_cache import user_cache_dir
+from helpdesk_assets.providers.client.token_cache import describe_cache
 from helpdesk_assets.providers.zoho_desk.oauth import ZohoClient
 from helpdesk_assets.settings import Settings
 
@@ -49,7 +45,6 @@ MAX_PAGE_SIZE = 100
 RESULT_CAP = 5_000
 # The Free plan's limit; other plans allow 10 to 25.
 DEFAULT_CONCURRENCY = 5
-OFF = "off"
 RECYCLE_BIN = "/recycleBin"
 # The scope that a token needs for each path; all others need `TICKETS_SCOPE`.
 SCOPES = {RECYCLE_BIN: "Desk.settings.READ", "/tickets/search": "Desk.search.READ"}
@@ -146,14 +141,6 @@ def concurrency(settings: Settings) -> int:
     return settings.helpdesk_concurrency if is_set else DEFAULT_CONCURRENCY
 
 
-def token_cache_dir(settings: Settings) -> Path | None:
-    """Return the folder where access tokens are cached, None if they are not."""
-    folder = settings.zoho_token_cache.strip()
-    if folder.casefold() == OFF:
-        return None
-    return Path(folder).expanduser() if folder else user_cache_dir()
-
-
 def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
     """Describe for `doctor` the settings that only Zoho Desk uses or that it reads differently."""
     return {
@@ -166,9 +153,7 @@ def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
         "zoho_client_id": lambda: _require(settings.zoho_client_id, "ZOHO_CLIENT_ID"),
         "zoho_client_secret": lambda: _masked(settings.zoho_client_secret, "ZOHO_CLIENT_SECRET"),
         "zoho_refresh_token": lambda: _masked(settings.zoho_refresh_token, "ZOHO_REFRESH_TOKEN"),
-        "zoho_token_cache": lambda: str(
-            token_cache_dir(settings) or "off: a new token for each run"
-        ),
+        "helpdesk_token_cache": lambda: describe_cache(settings),
         "zoho_recycle_bin": lambda: (
             "read" if settings.zoho_recycle_bin else "not read: deleted tickets stay as they were"
         ),
@@ -194,7 +179,7 @@ def parse_error(reply: Reply) -> HelpdeskAssetsError | None:
         return errors.AccountLimitReached(
             f"Zoho Desk answered 429 to GET {reply.path}: the portal's limit of calls is used up. "
             "Run again later, or lower HELPDESK_CONCURRENCY.",
-            errors.retry_after(reply.headers.get("Retry-After"), reply.served_at),
+            retry_after(reply.headers, reply.served_at),
         )
     if reply.status not in (401, 403):
         return None
@@ -224,7 +209,7 @@ def parse_error(reply: Reply) -> HelpdeskAssetsError | None:
 
 def _credits_spent(reply: Reply) -> HelpdeskAssetsError:
     """Return the error for spent credits, one to retry if the requested wait is short enough."""
-    requested_wait = errors.retry_after(reply.headers.get("Retry-After"), reply.served_at)
+    requested_wait = retry_after(reply.headers, reply.served_at)
     is_short = requested_wait is not None and requested_wait <= MAX_TOTAL_WAIT_SECONDS
     when = "tomorrow"
     if requested_wait is not None and requested_wait <= MAX_BLOCK_SECONDS * 24:

@@ -22,7 +22,7 @@ from helpdesk_assets.model.tickets import BadTicket, InventoryPage, Page, Ticket
 from helpdesk_assets.providers.adapter import BaseAdapter
 from helpdesk_assets.providers.base import Capabilities
 from helpdesk_assets.providers.client.connection import Connection, Runtime, connect
-from helpdesk_assets.providers.client.token_cache import TokenCache
+from helpdesk_assets.providers.client.token_cache import TokenCache, cache_dir
 from helpdesk_assets.providers.client.usage import UsageCounter
 from helpdesk_assets.providers.paging.by_time import FetchPage, TimePager
 from helpdesk_assets.providers.paging.by_token import ListPage
@@ -36,7 +36,6 @@ from helpdesk_assets.providers.zoho_desk.account import (
     parse_error,
     parse_rate_limit,
     query_limits,
-    token_cache_dir,
 )
 from helpdesk_assets.providers.zoho_desk.oauth import ZohoOAuth
 from helpdesk_assets.providers.zoho_desk.recycle_bin import RecycleBin
@@ -197,7 +196,7 @@ def from_settings(settings: Settings, runtime: Runtime | None = None) -> ZohoDes
     oauth = ZohoOAuth(
         oauth_client,
         org_id(settings),
-        TokenCache(token_cache_dir(settings), *identity),
+        TokenCache(cache_dir(settings), *identity),
         usage_counter=usage_counter,
         timeout=settings.helpdesk_timeout_seconds,
         now=runtime.now,

@@ -64,7 +64,7 @@ def test_every_adapter_names_its_account(provider: str) -> None:
             zoho_client_secret=SecretStr("secret"),
             zoho_refresh_token=SecretStr("token"),
             zoho_accounts_url="https://accounts.zoho.eu",
-            zoho_token_cache="off",
+            helpdesk_token_cache="off",
         )
         helpdesk = make_helpdesk(settings)
         helpdesk.close()

@@ -288,6 +288,18 @@ def test_rejected_cursor_falls_back_to_the_window(
     assert since.isoformat() in line
 
 
+@pytest.mark.parametrize(("friendly", "refused"), [(False, {"422": 1}), (True, {})])
+def test_cursor_of_a_run_long_ago(
+    simulator: SimulatedHelpdesk, connect: Connect, friendly: bool, refused: dict[str, int]
+) -> None:
+    simulator.switch("zendesk.cursor_never_expires", friendly=friendly)
+    cursor, since = caught_up(simulator, connect), now(simulator)
+    changed = simulator.change(5, spread_seconds=50)
+    simulator.advance(3 * 86_400)
+    assert newest(connect().changes(since, cursor=cursor)).keys() == ids(changed)
+    assert simulator.counters().calls["search"] == {**refused, "200": 1}
+
+
 def test_rejected_cursor_is_dropped(connect: Connect) -> None:
     def respond(seen: ReceivedRequest) -> CannedResponse:
         if "cursor=c1" in seen.path:
@@ -313,15 +325,18 @@ def test_other_errors_keep_the_cursor(
     assert slept[1] == 40.5
 
 
+@pytest.mark.parametrize(("friendly", "status"), [(False, "422"), (True, "400")])
 @pytest.mark.parametrize("seconds_ago", [59, 0, -3600])
 def test_start_in_the_last_minute_is_moved_back(
-    simulator: SimulatedHelpdesk, connect: Connect, seconds_ago: int
+    simulator: SimulatedHelpdesk, connect: Connect, seconds_ago: int, friendly: bool, status: str
 ) -> None:
+    """It is refused with 400 and JSON, or with 422 and bare text."""
+    simulator.switch("zendesk.too_recent_start_is_400", friendly=friendly)
     simulator.change(3)
     simulator.advance(60)
     pages = list(connect().changes(now(simulator) - timedelta(seconds=seconds_ago)))
     assert len(newest(pages)) == 3
-    assert simulator.counters().calls["search"] == {"400": 1, "200": 1}
+    assert simulator.counters().calls["search"] == {status: 1, "200": 1}
 
 
 def test_minimum_overlap_exceeds_the_settle_delay(connect: Connect) -> None:
@@ -377,17 +392,6 @@ def test_user_that_is_no_email_address(user: str) -> None:
     with pytest.raises(SettingsError, match="HELPDESK_USER") as caught:
         describe_settings(wrong)["helpdesk_user"]()
     assert "secret" not in str(caught.value)
-
-
-def test_doctor_settings_report() -> None:
-    said = {name: look() for name, look in describe_settings(settings()).items()}
-    assert said == {
-        "helpdesk_user": USER,
-        "helpdesk_page_size": "1000",
-        "helpdesk_concurrency": "1 (the export has one cursor)",
-        "zendesk_exports_per_minute": "10",
-    }
-    assert "OAuth" in describe_settings(settings(helpdesk_user=""))["helpdesk_user"]()
 
 
 def test_one_ticket(simulator: SimulatedHelpdesk, connect: Connect) -> None:
@@ -516,6 +520,7 @@ BASIC = {
     "Accept": "application/json",
     "User-Agent": "helpdesk-assets",
 }
+PAGE = {"per_page": "1000", "support_type_scope": "all"}
 BEARER = {**BASIC, "Authorization": "Bearer t0ken"}
 
 ROW: dict[str, Any] = {
@@ -553,8 +558,8 @@ def test_first_export_request(connect: Connect) -> None:
         helpdesk = connect(helpdesk_base_url=server.url, helpdesk_api_token="t0ken")
         list(helpdesk.changes(datetime(2026, 11, 22, 10, 0, 0, 900, tzinfo=UTC)))
     assert sent_requests(server.seen) == [
-        SentRequest("GET", EXPORT, {"start_time": "1795341600", "per_page": "1000"}, BASIC),
-        SentRequest("GET", EXPORT, {"cursor": "c2", "per_page": "1000"}, BASIC),
+        SentRequest("GET", EXPORT, {"start_time": "1795341600", **PAGE}, BASIC),
+        SentRequest("GET", EXPORT, {"cursor": "c2", **PAGE}, BASIC),
     ]
 
 
@@ -562,7 +567,7 @@ def test_export_request_from_the_beginning(connect: Connect) -> None:
     with loopback(answering(exported([]))) as server:
         list(connect(helpdesk_base_url=server.url, helpdesk_api_token="t0ken").listing())
     assert sent_requests(server.seen) == [
-        SentRequest("GET", EXPORT, {"start_time": "0", "per_page": "1000"}, BASIC)
+        SentRequest("GET", EXPORT, {"start_time": "0", **PAGE}, BASIC)
     ]
 
 
@@ -577,9 +582,9 @@ def test_export_request_of_an_inventory(connect: Connect, slept: list[float]) ->
         helpdesk = connect(helpdesk_base_url=server.url, helpdesk_api_token="t0ken")
         listed = [line for page in helpdesk.inventory() for line in page.entries]
     assert sent_requests(server.seen) == [
-        SentRequest("GET", EXPORT, {"start_time": "0", "per_page": "1000"}, BASIC),
-        SentRequest("GET", EXPORT, {"cursor": "c2", "per_page": "1000"}, BASIC),
-        SentRequest("GET", EXPORT, {"cursor": "c3", "per_page": "1000"}, BASIC),
+        SentRequest("GET", EXPORT, {"start_time": "0", **PAGE}, BASIC),
+        SentRequest("GET", EXPORT, {"cursor": "c2", **PAGE}, BASIC),
+        SentRequest("GET", EXPORT, {"cursor": "c3", **PAGE}, BASIC),
     ]
     assert slept == [61.0]
     assert helpdesk.use.seconds_waited == 61.0
@@ -596,7 +601,7 @@ def test_export_request_of_a_later_run(connect: Connect) -> None:
         )
         list(helpdesk.changes(START, cursor=cursor))
     assert sent_requests(server.seen) == [
-        SentRequest("GET", EXPORT, {"cursor": cursor, "per_page": "1000"}, BEARER)
+        SentRequest("GET", EXPORT, {"cursor": cursor, **PAGE}, BEARER)
     ]
 
 

@@ -58,7 +58,7 @@ def connect() -> Iterator[Connect]:
             "zoho_client_id": "cl1ent",
             "zoho_client_secret": "s3cret",
             "zoho_refresh_token": "r3fresh",
-            "zoho_token_cache": "off",
+            "helpdesk_token_cache": "off",
         }
         made.append(from_settings(Settings.model_validate({**given, **more})))
         return made[-1]

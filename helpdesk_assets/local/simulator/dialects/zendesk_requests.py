@@ -10,10 +10,70 @@ import binascii
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from helpdesk_assets.local.simulator.helpdesk import HelpdeskBackend
 from helpdesk_assets.local.simulator.middleware import ApiError
 
 LARGEST_EXPORT_PAGE = 1000
 LARGEST_LIST_PAGE = 100
+# What the vendor's pages list for each endpoint, less side-loads, which the simulated account has
+# not: incremental_exports/, tickets/#list-tickets, tickets/#show-ticket.
+EXPORT_PARAMETERS = frozenset(
+    {"start_time", "cursor", "per_page", "support_type_scope", "exclude_deleted"}
+)
+LIST_PARAMETERS = frozenset({"page[size]", "page[after]", "page", "per_page"})
+# The default leaves out tickets that only AI agents handle (incremental_exports/).
+SUPPORT_TYPE_SCOPES = ("all", "agent", "ai_agent")
+DEFAULT_SUPPORT_TYPE_SCOPE = "agent"
+
+
+class TextError(ApiError):
+    """An error whose body is bare text, as gateways and some endpoints of Zendesk send."""
+
+
+class ListedError(ApiError):
+    """An error in a list `errors`, one of the vendor's four shapes."""
+
+
+class ScopeError(ApiError):
+    """A 403 because of the token's scope: `error` is a text, and no object as for rights."""
+
+
+def check_parameters(
+    backend: HelpdeskBackend, query: Mapping[str, str], known: frozenset[str]
+) -> None:
+    """Check that the endpoint has each parameter.
+
+    Args:
+        backend: knows whether Zendesk is taken to ignore others.
+        query: the query string.
+        known: the endpoint's parameters.
+
+    Raises:
+        ApiError: a 400, because it lacks one.
+    """
+    unknown = sorted(set(query) - known)
+    if unknown and not backend.is_friendly("zendesk.unknown_parameter_is_ignored"):
+        raise ApiError(400, f"unknown parameters: {', '.join(unknown)}", code="InvalidParameter")
+
+
+def parse_choice(
+    query: Mapping[str, str], name: str, choices: tuple[str, ...], default: str
+) -> str:
+    """Return the value of the parameter `name`.
+
+    Args:
+        query: the query string.
+        name: the parameter's name.
+        choices: the values that the endpoint accepts.
+        default: the value if there is none.
+
+    Raises:
+        ApiError: a 400, because the value is not one of `choices`.
+    """
+    value = query.get(name, default)
+    if value not in choices:
+        raise ApiError(400, f"{name} must be one of {', '.join(choices)}")
+    return value
 
 
 class StreamPosition(NamedTuple):

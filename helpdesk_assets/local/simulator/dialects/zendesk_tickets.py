@@ -18,7 +18,15 @@ STATUSES = {
     "Closed": "closed",
 }
 PRIORITIES = {"Low": "low", "Medium": "normal", "High": "high", "Urgent": "urgent"}
+# One of so many tickets is handled by AI agents only. Nothing in the ticket says so.
+AI_AGENT_EVERY = 7
 AGENT_IDS = {f"{name}@example.com": 7_001 + n for n, name in enumerate(fixture_text.AGENTS)}
+
+
+def is_in_scope(ticket_id: str, support_type_scope: str) -> bool:
+    """Return whether an export of this scope has the ticket."""
+    is_of_ai_agents = int(ticket_id) % AI_AGENT_EVERY == 0
+    return support_type_scope == "all" or is_of_ai_agents == (support_type_scope == "ai_agent")
 
 
 def to_vendor_ticket(body: Json, version: TicketVersion) -> Json:
