@@ -73,6 +73,8 @@ BQEMULATOR = LocalEmulator(
     environment=(
         # It would download another extension at start.
         ("BQEMU_ENABLE_FORMAT_EXTENSIONS", "false"),
+        # The most that it takes; its default is a first load of 250,000 tickets.
+        ("BQEMU_UPLOAD_MAX_BYTES", str(10 << 30)),
     ),
 )  # fmt: skip
 
