@@ -51,6 +51,7 @@ RESULT_CAP = 5_000
 DEFAULT_CONCURRENCY = 5
 OFF = "off"
 RECYCLE_BIN = "/recycleBin"
+MODULES = "/organizationModules"
 # The scope that a token needs for each path; all others need `TICKETS_SCOPE`.
 SCOPES = {RECYCLE_BIN: "Desk.settings.READ", "/tickets/search": "Desk.search.READ"}
 TICKETS_SCOPE = "Desk.tickets.READ"
