@@ -33,6 +33,9 @@ from helpdesk_assets.providers.zoho_desk.tickets import parse_zoho_time
 MAX_PAGE_SIZE = 50
 # Pages that a run reads of a bin that is not sorted, if the whole bin was read not long ago.
 LOOK_PAGES = 3
+# Deletions meanwhile push rows back, and a page then repeats others; this many pages of them are
+# more than a bulk deletion makes in between.
+MAX_REPEATED_PAGES = 50
 SECOND = timedelta(seconds=1)
 TICKETS = "tickets"
 # The vendor's names of the other modules, which the bin of every portal may have.
@@ -131,7 +134,7 @@ class BinWalk:
         Only a page with no row after the last known one shows the end: a short page may have been
         cut.
         """
-        offset, last, number, ending = 0, None, 0, _Ending.ORDERLY
+        offset, last, number, stuck, ending = 0, None, 0, 0, _Ending.ORDERLY
         seen: set[str] = set()
         while True:
             number += 1
@@ -142,10 +145,17 @@ class BinWalk:
             behind = keys[0 if last is None else keys.index(last) + 1 :]
             if not seen.isdisjoint(behind) or len(set(behind)) < len(behind):
                 ending = _Ending.OUT_OF_ORDER
+            stuck = 0 if set(behind) - seen or number == 1 else stuck + 1
+            if stuck > MAX_REPEATED_PAGES:
+                raise EndpointFailed(
+                    f"GET {RECYCLE_BIN} gives the same rows again and again, so its end is not to "
+                    "be found. Try again later."
+                )
             seen.update(keys)
             yield BinPage(self._untold(bin_page.rows, keys), bin_page.served_at)
-            if not behind or self._is_enough(bin_page, number):
-                self.is_complete = not behind or self.can_sort
+            is_end = not keys or keys == [last]
+            if self._is_enough(bin_page, number) or is_end:
+                self.is_complete = is_end or self.can_sort
                 return ending
             offset, last = offset + min(len(keys), MAX_PAGE_SIZE) - 1, keys[-1]
 
