@@ -51,14 +51,7 @@ def create_dialect(backend: HelpdeskBackend, token: str) -> FreshdeskDialect:
 
 
 class FreshdeskDialect:
-    """List and single tickets of one helpdesk.
-
-    Freshdesk does not document two behaviors, so tests can choose: `since_is_inclusive`
-    (`updated_since` includes that second) and `lists_archived` (the list has archived tickets).
-    """
-
-    since_is_inclusive = True
-    lists_archived = False
+    """List and single tickets of one helpdesk."""
 
     def __init__(self, backend: HelpdeskBackend, token: str) -> None:
         self._backend = backend
@@ -167,9 +160,8 @@ class FreshdeskDialect:
         return TicketVersion(FUTURE_ID, now, now, 0, {"updated_at": modified})
 
     def _find(self, page_request: ListRequest, offset: int, limit: int) -> list[TicketVersion]:
-        low = (
-            0 if page_request.since is None else page_request.since + (not self.since_is_inclusive)
-        )
+        is_inclusive = self._backend.is_friendly("freshdesk.since_includes_its_second")
+        low = 0 if page_request.since is None else page_request.since + (not is_inclusive)
         if self._is_simple(page_request):
             return self._backend.store.modified_between(low, END_OF_TIME, offset, limit).versions
         return self._sorted(page_request, low)[offset : offset + limit]
@@ -208,7 +200,9 @@ class FreshdeskDialect:
 
     def _is_listed(self, ticket_id: str, kind: RemovalKind | None) -> bool:
         removal = self._backend.removals.get(ticket_id)
-        if ticket_id in self._backend.archived and not self.lists_archived:
+        if ticket_id in self._backend.archived and not self._backend.is_friendly(
+            "freshdesk.archived_are_listed"
+        ):
             return False
         return (
             None if removal is None or removal.kind is RemovalKind.MERGED else removal.kind

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import requests
 
-from helpdesk_assets.local.simulator.dialects.freshdesk import FreshdeskDialect
 from helpdesk_assets.local.simulator.dialects.rest import TOKEN_WITHOUT_RIGHTS
+from helpdesk_assets.local.simulator.fact_switches import facts_of
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 
 TICKETS = "/api/v2/tickets"
@@ -58,8 +58,11 @@ def _text(moment: Any) -> str:
 
 @pytest.fixture
 def caller() -> Iterator[Caller]:
-    """A caller long after the last change of the initial tickets."""
-    with SimulatedHelpdesk(tickets=130, seed=11, frozen=True, dialect="freshdesk") as simulator:
+    """A caller long after the last change of the initial tickets, of friendly answers."""
+    friendly = [fact.key for fact in facts_of("freshdesk")]
+    with SimulatedHelpdesk(
+        tickets=130, seed=11, frozen=True, dialect="freshdesk", friendly=friendly
+    ) as simulator:
         simulator.advance(1000)
         caller = Caller(simulator)
         with caller.session:
@@ -101,10 +104,9 @@ def test_without_a_start_only_the_last_30_days(caller: Caller) -> None:
 def test_start_inclusivity_is_configurable(
     caller: Caller,
     simulator: SimulatedHelpdesk,
-    monkeypatch: pytest.MonkeyPatch,
     is_inclusive: bool,
 ) -> None:
-    monkeypatch.setattr(FreshdeskDialect, "since_is_inclusive", is_inclusive)
+    simulator.switch("freshdesk.since_includes_its_second", friendly=is_inclusive)
     at, _ = sorted(one.modified_time for one in simulator.change(2, spread_seconds=2))
     rows = caller.rows(**{**ASCENDING, "updated_since": _text(at)})
     assert len(rows) == 1 + is_inclusive
@@ -192,9 +194,9 @@ def test_merged_ticket_is_closed_and_stays(caller: Caller, simulator: SimulatedH
 
 
 @pytest.mark.parametrize("are_listed", [True, False])
-def test_archived_tickets_may_be_listed(monkeypatch: pytest.MonkeyPatch, are_listed: bool) -> None:
-    monkeypatch.setattr(FreshdeskDialect, "lists_archived", are_listed)
+def test_archived_tickets_may_be_listed(are_listed: bool) -> None:
     with SimulatedHelpdesk(tickets=20, dialect="freshdesk") as simulator:
+        simulator.switch("freshdesk.archived_are_listed", friendly=are_listed)
         caller = Caller(simulator)
         with caller.session:
             (archived,) = simulator.archive(1)
