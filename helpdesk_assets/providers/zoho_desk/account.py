@@ -5,6 +5,7 @@ Must not know tickets.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 from helpdesk_assets.errors import (
     CredentialsRefused,
+    EndpointFailed,
     HelpdeskAssetsError,
     RateLimitExhausted,
     RightMissing,
@@ -50,6 +52,7 @@ RESULT_CAP = 5_000
 # The Free plan's limit; other plans allow 10 to 25.
 DEFAULT_CONCURRENCY = 5
 OFF = "off"
+UNPROCESSABLE = 422
 RECYCLE_BIN = "/recycleBin"
 MODULES = "/organizationModules"
 # The scope that a token needs for each path; all others need `TICKETS_SCOPE`.
@@ -197,6 +200,8 @@ def parse_error(reply: Reply) -> HelpdeskAssetsError | None:
             "Run again later, or lower HELPDESK_CONCURRENCY.",
             errors.retry_after(reply.headers.get("Retry-After"), reply.served_at),
         )
+    if reply.status == UNPROCESSABLE:
+        return _refused_parameter(reply)
     if reply.status not in (401, 403):
         return None
     scope = SCOPES.get(reply.path, TICKETS_SCOPE)
@@ -223,6 +228,21 @@ def parse_error(reply: Reply) -> HelpdeskAssetsError | None:
     )
 
 
+def _refused_parameter(reply: Reply) -> HelpdeskAssetsError:
+    """Return the error for a parameter that Zoho Desk does not take; its message names it."""
+    named = re.search(r"(?:parameter|field) '(\w{1,40})'|'(\w{1,40})' parameter", _message(reply))
+    name = "" if named is None else named[1] or named[2]
+    advice = (
+        f"Set HELPDESK_PAGE_SIZE to {MAX_PAGE_SIZE} or less."
+        if name == "limit"
+        else "No setting is to blame: look for a newer version of helpdesk-assets, and report this "
+        "line if there is none."
+    )
+    return EndpointFailed(
+        f"Zoho Desk answered 422: it refuses {name or 'a parameter'} of GET {reply.path}. {advice}"
+    )
+
+
 def _credits_spent(reply: Reply) -> HelpdeskAssetsError:
     """Return the error for spent credits, one to retry if the requested wait is short enough."""
     requested_wait = errors.retry_after(reply.headers.get("Retry-After"), reply.served_at)
@@ -241,11 +261,19 @@ def _credits_spent(reply: Reply) -> HelpdeskAssetsError:
 
 
 def _code(reply: Reply) -> str:
+    return _text_of(reply, "errorCode")
+
+
+def _message(reply: Reply) -> str:
+    return _text_of(reply, "message")
+
+
+def _text_of(reply: Reply, name: str) -> str:
     try:
         body: Any = reply.json()
     except errors.TransientError:
         return ""
-    return str(body.get("errorCode", "")) if isinstance(body, dict) else ""
+    return str(body.get(name, "")) if isinstance(body, dict) else ""
 
 
 def _page_size(settings: Settings) -> int:

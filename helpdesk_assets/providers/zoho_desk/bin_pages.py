@@ -26,7 +26,7 @@ from helpdesk_assets.providers.client.connection import Connection
 from helpdesk_assets.providers.paging.by_time import MAX_PASSES, floor
 from helpdesk_assets.providers.paging.by_token import rows_and_token
 from helpdesk_assets.providers.parsing import exact_json
-from helpdesk_assets.providers.zoho_desk.account import MODULES, RECYCLE_BIN
+from helpdesk_assets.providers.zoho_desk.account import MODULES, RECYCLE_BIN, UNPROCESSABLE
 from helpdesk_assets.providers.zoho_desk.tickets import parse_zoho_time
 
 # By one revision of the vendor's description; another, and the text of both, says 100.
@@ -44,7 +44,6 @@ OTHER_LABELS = frozenset(
     | {"products", "solutions", "tasks", "time entry", "timeentry", "topics"}
 )
 OK_OR_NO_CONTENT = frozenset({200, 204})
-UNPROCESSABLE = 422
 # Without this call the bin is read all the same, so no refusal of it ends a run.
 ANY_ANSWER = frozenset({200, 204, 401, 403, 404, UNPROCESSABLE})
 
@@ -174,11 +173,12 @@ class BinWalk:
         return tuple(new.values())
 
     def _first_page(self) -> BinPage:
+        has_asked = self.can_sort
         bin_page = self._page(0)
         if self._must_be_whole is None:
             self.opened_at = bin_page.served_at
             self._must_be_whole = self._is_due(bin_page.served_at)
-            if self._must_be_whole and not self.can_sort:
+            if self._must_be_whole and not has_asked:
                 # Once a day: another account, or another year, may take it.
                 self.can_sort = True
                 bin_page = self._page(0)

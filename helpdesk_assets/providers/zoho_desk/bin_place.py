@@ -71,7 +71,8 @@ def deletions_since(since: datetime | None, place: BinPlace | None) -> datetime 
         return None
     if place is None:
         return since - WHOLE_EVERY - CLOCK_MARGIN
-    return min(since, place.read_until - CLOCK_MARGIN)
+    # A sorted reading reaches the end of each window, so the next one begins where the window does.
+    return since if place.can_sort else min(since, place.read_until - CLOCK_MARGIN)
 
 
 def _is_digits(text: str) -> bool:

@@ -18,7 +18,7 @@ from helpdesk_assets.providers.client.rate_limit import parse_count
 from helpdesk_assets.providers.paging.by_time import EPOCH
 from helpdesk_assets.providers.paging.by_token import ListPage, rows_and_token
 from helpdesk_assets.providers.parsing.tickets import TicketReader
-from helpdesk_assets.providers.zoho_desk.account import ZohoLimits
+from helpdesk_assets.providers.zoho_desk.account import UNPROCESSABLE, ZohoLimits
 from helpdesk_assets.providers.zoho_desk.tickets import SortKey
 
 SEARCH = "/tickets/search"
@@ -28,7 +28,6 @@ TICK = timedelta(milliseconds=1)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC) - 2 * TICK
 
 OK_OR_NO_CONTENT = frozenset({200, 204})
-CAP_EXCEEDED = 422
 
 
 class TicketSearch:
@@ -65,12 +64,13 @@ class TicketSearch:
         Raises:
             WindowTooDense: the offset is beyond the last one that Zoho Desk accepts.
         """
-        wider = max(start if self._starts_are_inclusive else start - TICK, EPOCH)
+        begin = _in_range(start)
+        wider = begin if self._starts_are_inclusive else max(begin - TICK, EPOCH)
         offset, _, query_start = (token or f"0 {wider.isoformat()}").partition(" ")
         low = datetime.fromisoformat(query_start)
         answer = None
         if int(offset) < self._limits.result_cap:
-            high = max(min(end, LATEST) + TICK, EPOCH)
+            high = _in_range(end) + TICK
             answer = self._retry(
                 partial(self._query_page, sort_key, reader, low, high, int(offset))
             )
@@ -114,9 +114,9 @@ class TicketSearch:
             "from": str(offset),
         }
         # An unknown parameter is a 422 too, on the first page as on every other.
-        accept = OK_OR_NO_CONTENT | ({CAP_EXCEEDED} if offset else set())
+        accept = OK_OR_NO_CONTENT | ({UNPROCESSABLE} if offset else set())
         reply = self._api.get(SEARCH, params, accept)
-        if reply.status == CAP_EXCEEDED:
+        if reply.status == UNPROCESSABLE:
             return None
         if reply.status == 204:
             return ListPage((), (), None, reply.served_at, total=0)
@@ -138,6 +138,10 @@ def _too_dense(sort_key: SortKey, start: datetime, count: int) -> WindowTooDense
         "there (a bulk action on a part of them), which moves these to another time; then run "
         "again."
     )
+
+
+def _in_range(moment: datetime) -> datetime:
+    return min(max(moment, EPOCH), LATEST)
 
 
 def _total(count: Any) -> int | None:

@@ -220,7 +220,7 @@ def test_limits_are_retried_but_never_by_the_listing(answer: Reply, seconds: flo
 @pytest.mark.parametrize(
     "answer",
     [
-        reply(422, "UNPROCESSABLE_ENTITY"),
+        reply(400, "BAD_REQUEST"),
         reply(500, "INTERNAL_SERVER_ERROR"),
         Reply("/tickets/search", 502, {}, b"<html>", SERVED_AT),
     ],

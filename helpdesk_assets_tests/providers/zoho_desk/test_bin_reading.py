@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -44,7 +45,7 @@ class Portal:
     def delete(self, count: int, *, at: datetime | None = None, **fields: Any) -> set[str]:
         first = 1000 + len(self.rows)
         ids = [str(number) for number in range(first, first + count)]
-        text = f"{at or self.now:%Y-%m-%dT%H:%M:%S}.000Z"
+        text = f"{at or self.now - MINUTE:%Y-%m-%dT%H:%M:%S}.000Z"
         self.rows += [{**BINNED, "id": each, "deletedTime": text, **fields} for each in ids]
         return set(ids)
 
@@ -74,8 +75,6 @@ class Portal:
         date = {"Date": f"{self.now:%a, %d %b %Y %H:%M:%S} GMT"}
         if isinstance(answer, CannedResponse):
             return CannedResponse(answer.body, answer.status, {**answer.headers, **date})
-        import json
-
         return CannedResponse(json.dumps(answer).encode(), 200, date)
 
     def run(
