@@ -20,7 +20,7 @@ from helpdesk_assets.providers.paging.by_time import floor
 from helpdesk_assets.providers.paging.details import DetailRequest, fetch_details
 from helpdesk_assets.providers.parsing.field_map import as_flag
 from helpdesk_assets.providers.parsing.stubs import ticket_stub
-from helpdesk_assets.providers.parsing.tickets import TicketReader
+from helpdesk_assets.providers.parsing.tickets import ParsedRows, TicketReader
 from helpdesk_assets.providers.zoho_desk.bin_pages import (
     SECOND,
     TICKETS,
@@ -112,9 +112,9 @@ class RecycleBin:
             is_due=(lambda _: True) if place is None or must_be_whole else place.is_old,
         )
 
-    def window_page(
-        self, bin_page: BinPage, walk: BinWalk, since: datetime | None, until: datetime
-    ) -> Page:
+    def deleted_tickets(
+        self, bin_page: BinPage, walk: BinWalk, since: datetime | None, until: datetime | None
+    ) -> ParsedRows:
         """Return the tickets of a page that were deleted in `[since, until]` and not restored."""
         events, bad = events_of(bin_page, walk)
         # The vendor's samples date rows in whole seconds.
@@ -123,14 +123,14 @@ class RecycleBin:
             ticket_id: event
             for ticket_id, event in events.items()
             if (at := deleted_time_of(event)) is None
-            or ((start is None or at >= start) and at <= until)
+            or ((start is None or at >= start) and (until is None or at <= until))
         }
         detailed = fetch_details(
             map(DetailRequest, wanted),
             partial(self._deleted_ticket, wanted),
             self._connection.concurrency,
         )
-        return Page(detailed.tickets, bin_page.served_at, until, bad=(*bad, *detailed.bad))
+        return ParsedRows(detailed.tickets, (*bad, *detailed.bad))
 
     def covered_until(self, opened_at: datetime, until: datetime | None) -> datetime:
         """Return the end of what a reading covers that was opened at this time."""
@@ -198,7 +198,8 @@ class BinReading:
         until: datetime | None = None
         for bin_page in walk.pages():
             until = until or self._bin.covered_until(bin_page.served_at, self._until)
-            yield self._bin.window_page(bin_page, walk, self._since, until)
+            found = self._bin.deleted_tickets(bin_page, walk, self._since, self._until)
+            yield Page(found.tickets, bin_page.served_at, until, bad=found.bad)
         if until is None:
             return
         if walk.is_complete:

@@ -33,7 +33,7 @@ from helpdesk_assets_tests.providers.zoho_desk.canned import (
     rows,
 )
 
-YEARS = (1, 1899, 1969, 1970, 2026, 2099, 2100, 9999)
+YEARS = (1000, 1899, 1969, 1970, 2026, 2099, 2100, 9999)
 HEADERS = {
     # "Authentication": Zoho-oauthtoken and not Bearer, and the organisation.
     "Authorization": "Zoho-oauthtoken t0ken",
