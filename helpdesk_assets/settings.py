@@ -80,6 +80,7 @@ class Settings(AlertSettings, BackfillSettings):
     zoho_jwks_url: str = ""
     zoho_token_cache: str = ""
     zoho_recycle_bin: bool = True
+    zoho_credits_kept: int = Field(default=0, ge=0)
 
     freshdesk_include: str = ""
     freshdesk_lists_per_minute: int = Field(default=0, ge=0)

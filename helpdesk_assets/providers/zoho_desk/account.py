@@ -173,10 +173,18 @@ def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
         "zoho_token_cache": lambda: str(
             token_cache_dir(settings) or "off: a new token for each run"
         ),
+        "zoho_credits_kept": lambda: (
+            f"{settings.zoho_credits_kept} a day" if settings.zoho_credits_kept else "none"
+        ),
         "zoho_recycle_bin": lambda: (
             "read" if settings.zoho_recycle_bin else "not read: deleted tickets stay as they were"
         ),
     }
+
+
+def remaining_credits(headers: Mapping[str, str]) -> int | None:
+    """Return the credits that the portal has left today; None if the answer does not say."""
+    return parse_count(headers.get("X-Rate-Limit-Remaining-v3"))
 
 
 def parse_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:

@@ -34,10 +34,10 @@ from helpdesk_assets.providers.zoho_desk.account import (
     describe_settings,
     org_id,
     parse_error,
-    parse_rate_limit,
     query_limits,
     token_cache_dir,
 )
+from helpdesk_assets.providers.zoho_desk.credits import CreditKeeper
 from helpdesk_assets.providers.zoho_desk.oauth import ZohoOAuth
 from helpdesk_assets.providers.zoho_desk.recycle_bin import RecycleBin
 from helpdesk_assets.providers.zoho_desk.search import TICK, TicketSearch
@@ -208,13 +208,14 @@ def from_settings(settings: Settings, runtime: Runtime | None = None) -> ZohoDes
         timeout=settings.helpdesk_timeout_seconds,
         now=runtime.now,
     )
+    keeper = CreditKeeper(oauth, settings.zoho_credits_kept, monotonic=runtime.monotonic)
     connection = connect(
         settings,
-        oauth,
+        keeper,
         base_path="/api/v1",
         organisation=org_id(settings),
         concurrency=concurrency(settings),
-        parse_rate_limit=parse_rate_limit,
+        parse_rate_limit=keeper.observe,
         parse_error=parse_error,
         usage_counter=usage_counter,
         runtime=runtime,

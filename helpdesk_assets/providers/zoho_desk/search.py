@@ -14,7 +14,6 @@ from typing import Any
 from helpdesk_assets.errors import WindowTooDense
 from helpdesk_assets.model.tickets import Ticket
 from helpdesk_assets.providers.client.connection import Connection
-from helpdesk_assets.providers.client.rate_limit import parse_count
 from helpdesk_assets.providers.paging.by_time import EPOCH
 from helpdesk_assets.providers.paging.by_token import ListPage, rows_and_token
 from helpdesk_assets.providers.parsing.tickets import TicketReader
@@ -27,6 +26,7 @@ TICK = timedelta(milliseconds=1)
 # for a tick more at both ends.
 LATEST = datetime(2100, 1, 1, tzinfo=UTC) - 2 * TICK
 
+MAX_COUNT_DIGITS = 18
 OK_OR_NO_CONTENT = frozenset({200, 204})
 
 
@@ -146,8 +146,8 @@ def _in_range(moment: datetime) -> datetime:
 
 def _total(count: Any) -> int | None:
     """Read the count of all results, which comes as a number or as text, or is null."""
-    if isinstance(count, str):
-        return parse_count(count)
+    if isinstance(count, str) and count.isdecimal() and len(count) <= MAX_COUNT_DIGITS:
+        return int(count)
     return count if isinstance(count, int) and not isinstance(count, bool) else None
 
 

@@ -117,8 +117,10 @@ def test_doctor_lists_settings_without_secrets() -> None:
         "zoho_client_secret": "set (not shown)",
         "zoho_refresh_token": "set (not shown)",
         "zoho_token_cache": "/var/c",
+        "zoho_credits_kept": "none",
         "zoho_recycle_bin": "read",
     }
+    assert look("zoho_credits_kept", zoho_credits_kept=5000) == "5000 a day"
     assert look("zoho_token_cache", zoho_token_cache="Off").startswith("off")
     assert "stay as they were" in look("zoho_recycle_bin", zoho_recycle_bin=False)
     assert Path(look("zoho_token_cache")).is_absolute()

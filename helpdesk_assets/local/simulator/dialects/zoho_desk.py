@@ -81,6 +81,7 @@ class ZohoDeskDialect:
     def __init__(self, backend: HelpdeskBackend, token: str) -> None:
         self._backend = backend
         self.tokens = TokenServer(token, lambda: backend.clock.now().timestamp())
+        self._touched = 0
 
     def routes(self, middleware: CallMiddleware) -> Sequence[Route]:
         """See `Dialect.routes`."""
@@ -199,10 +200,20 @@ class ZohoDeskDialect:
         rows = [self.raw_ticket(version) for version in [*before, *page_versions]]
         edge = rows.pop(0) if before else None
         rows = with_repeated_rows(backend.faults, endpoint, rows, edge)
+        self._touch(endpoint, rows)
         corrupt_tickets(backend.faults, endpoint, rows)
         if not rows:
             return EndpointResult(None, status=204)
         return EndpointResult({"data": rows, "count": self._count(found)}, tickets=len(rows))
+
+    def _touch(self, endpoint: str, rows: Sequence[Json]) -> None:
+        """Apply the fault `volatile_fields`: they differ from answer to answer."""
+        if self._backend.faults.consume("volatile_fields", endpoint) is None:
+            return
+        self._touched += 1
+        for row in rows:
+            row["isRead"] = row["isOverDue"] = self._touched % 2 == 0
+            row["lastThread"] = {"channel": "EMAIL", "direction": "in", "isRead": self._touched}
 
     def _count(self, found: Sequence[TicketVersion]) -> int | str:
         is_number = self._backend.is_friendly("zoho_desk.count_is_a_number")
@@ -232,6 +243,7 @@ class ZohoDeskDialect:
         if ticket.setdefault("isTrashed", False) is False:
             is_boolean = self._backend.is_friendly("zoho_desk.flags_are_booleans")
             ticket["isDeleted"] = False if is_boolean else "false"
+        self._touch("ticket", [ticket])
         corrupt_tickets(self._backend.faults, "ticket", [ticket])
         return EndpointResult(ticket, tickets=1)
 
