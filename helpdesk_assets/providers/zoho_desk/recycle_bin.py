@@ -204,7 +204,9 @@ class BinReading:
             return
         if walk.is_complete:
             self.covered_until = until
-        read_until = self.covered_until or (self._place and self._place.read_until)
+        read_until = self.covered_until
+        if read_until is None and self._place is not None:
+            read_until = self._place.read_until
         if read_until is not None and not has_end:
             self.cursor = BinPlace(read_until, walk.can_sort, walk.module_id).to_text()
 
