@@ -52,7 +52,7 @@ class BinPlace:
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return None
         is_id = isinstance(module_id, str) and (module_id == "" or _is_digits(module_id))
-        if not isinstance(can_sort, bool) or not is_id:
+        if not isinstance(can_sort, bool) or not is_id or read_until < EPOCH:
             return None
         return cls(read_until, can_sort, module_id)
 

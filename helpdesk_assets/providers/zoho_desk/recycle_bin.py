@@ -35,6 +35,9 @@ from helpdesk_assets.providers.zoho_desk.bin_place import BinPlace, deletions_si
 from helpdesk_assets.providers.zoho_desk.tickets import DELETION_FLAGS
 
 MILLISECOND = timedelta(milliseconds=1)
+# The bin keeps deletions for 60 days (zoho/zohodesk-oas, v1.0/Recyclebin.json), so it has none of
+# a window that ended before.
+KEPT_FOR = timedelta(days=61)
 
 Row = Mapping[str, Any]
 # Fetches one ticket by its id, None if that is not possible.
@@ -197,6 +200,8 @@ class BinReading:
         walk = self._bin.walk(self._since, self._place, must_be_whole=has_end)
         until: datetime | None = None
         for bin_page in walk.pages():
+            if self._until is not None and self._until < bin_page.served_at - KEPT_FOR:
+                return
             until = until or self._bin.covered_until(bin_page.served_at, self._until)
             found = self._bin.deleted_tickets(bin_page, walk, self._since, self._until)
             yield Page(found.tickets, bin_page.served_at, until, bad=found.bad)

@@ -193,6 +193,18 @@ def test_window_with_an_end_leaves_no_cursor(connect: Connect) -> None:
     assert len(newest(pages)) == 3
 
 
+@pytest.mark.parametrize("sorts", [True, False])
+def test_window_older_than_the_bin_reads_one_page(connect: Connect, sorts: bool) -> None:
+    portal = Portal(sorts=sorts)
+    portal.delete(400)
+    long_ago = TEN - timedelta(days=90)
+    server_of = answering(bin=portal.bin, modules=portal.modules, search=portal.search)
+    with loopback(server_of) as server:
+        pages = list(connect(server.url).changes(long_ago - 10 * HOUR, long_ago))
+    assert newest(pages) == {}
+    assert len([each for each in portal.asked if each.path == BIN]) <= 2
+
+
 @pytest.mark.parametrize("label", ["Anfragen", "Tickets", None, ["Tickets"]])
 def test_renamed_module_hides_no_deletion(connect: Connect, label: Any) -> None:
     portal = Portal()
