@@ -11,8 +11,24 @@ from helpdesk_assets.providers.parsing.field_map import FieldMap, as_flag
 from helpdesk_assets.providers.parsing.tickets import TicketReader
 from helpdesk_assets.providers.zoho_desk import tickets as zoho_desk
 
-FALSE = (False, "false", "False", "FALSE", " false ", None, "", "0", 0, 1, "1", "no", [], [1], {})
-TRUE = (True, "true", "True", "TRUE", " true ")
+FALSE: tuple[Any, ...] = (
+    False,
+    "false",
+    "False",
+    "FALSE",
+    " false ",
+    None,
+    "",
+    "0",
+    0,
+    1,
+    "1",
+    "no",
+    [],
+    [1],
+    {},
+)
+TRUE: tuple[Any, ...] = (True, "true", "True", "TRUE", " true ")
 FLAGS = {
     ("zoho_desk", "isSpam"): zoho_desk.deleted_at,
     ("zoho_desk", "isTrashed"): zoho_desk.deleted_at,
