@@ -17,7 +17,7 @@ from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.conformance.vendors import VENDORS, Vendor
 from helpdesk_assets_tests.providers.loopback import CannedResponse, loopback
-from helpdesk_assets_tests.providers.zoho_desk.canned import SEARCH, answering
+from helpdesk_assets_tests.providers.zoho_desk import canned
 
 # Times and the like, which differ from one moment to the next.
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?|\b\d{9,}\b")
@@ -68,21 +68,10 @@ def test_login_fails_where_an_open_window_is_refused() -> None:
         )
         return CannedResponse(body, 422) if is_open else CannedResponse(b"", 204)
 
-    with loopback(answering(search=search)) as server:
-        settings = Settings.model_validate(
-            {
-                "helpdesk_provider": "zoho_desk",
-                "helpdesk_base_url": server.url,
-                "zoho_accounts_url": server.url,
-                "zoho_org_id": "6000",
-                "zoho_client_id": "cl1ent",
-                "zoho_client_secret": "s3cret",
-                "zoho_refresh_token": "r3fresh",
-                "zoho_token_cache": "off",
-            }
-        )
+    with loopback(canned.answering(search=search)) as server:
+        settings = canned.settings_for(server.url)
         verdicts = {each.what: each for each in check_helpdesk(settings)}
-    assert any(each.path.startswith(SEARCH) for each in server.seen)
+    assert any(each.path.startswith(canned.SEARCH) for each in server.seen)
     login = verdicts["helpdesk login"]
     assert login.status is DiagnosticStatus.FAILED
     assert "modifiedTimeRange" in str(login)

@@ -7,26 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 import helpdesk_assets.receiver
 from helpdesk_assets.providers.registry import PROVIDERS, make_webhook_format
 from helpdesk_assets.receiver.wiring import ANSWER_SECONDS, APPEND_SECONDS
 from helpdesk_assets.settings import Settings
+from helpdesk_assets_tests.providers.zoho_desk.canned import settings_for
 from helpdesk_assets_tests.receiver.conftest import MemoryStore, Open
 from helpdesk_assets_tests.receiver.webhook_posts import SECRET, Sender
 
 # desk.zoho.com/support/WebhookDocument.do: it waits so long, and a 410 removes the webhook.
 ZOHO_WAITS = 5.0
 REMOVES = 410
-ZOHO: dict[str, Any] = {
-    "helpdesk_provider": "zoho_desk",
-    "zoho_accounts_url": "http://127.0.0.1:9",
-    "zoho_org_id": "6000",
-    "zoho_client_id": "cl1ent",
-    "zoho_client_secret": SecretStr("s3cret"),
-    "zoho_refresh_token": SecretStr("r3fresh"),
-    "zoho_token_cache": "off",
+ZOHO = {
+    name: value
+    for name, value in settings_for("http://127.0.0.1:9")
+    if name.startswith("zoho_") or name == "helpdesk_provider"
 }
 POSTS = {
     "changed": [{"eventType": "Ticket_Update", "payload": {"id": "7"}, "orgId": "6000"}],

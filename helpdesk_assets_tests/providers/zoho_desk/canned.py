@@ -43,8 +43,9 @@ UNPROCESSABLE = CannedResponse(
 Connect = Callable[..., ZohoDeskAdapter]
 
 
-def connect_to(url: str, **more: Any) -> ZohoDeskAdapter:
+def settings_for(url: str, **more: Any) -> Settings:
     given = {
+        "helpdesk_provider": "zoho_desk",
         "helpdesk_base_url": url,
         "zoho_accounts_url": url,
         "zoho_org_id": "6000",
@@ -53,7 +54,11 @@ def connect_to(url: str, **more: Any) -> ZohoDeskAdapter:
         "zoho_refresh_token": "r3fresh",
         "zoho_token_cache": "off",
     }
-    return from_settings(Settings.model_validate({**given, **more}))
+    return Settings.model_validate({**given, **more})
+
+
+def connect_to(url: str, **more: Any) -> ZohoDeskAdapter:
+    return from_settings(settings_for(url, **more))
 
 
 def answering(**by_name: Any) -> Callable[[ReceivedRequest], CannedResponse]:
