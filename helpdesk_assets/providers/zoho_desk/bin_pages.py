@@ -70,7 +70,6 @@ class BinWalk:
     Attributes:
         can_sort: whether the rows come newest first.
         module_id: narrows the rows to tickets; empty if it does not.
-        opened_at: the helpdesk's clock at the first answer.
         is_complete: whether every row since the beginning of the window has come.
     """
 
@@ -100,7 +99,6 @@ class BinWalk:
         self._must_be_whole: bool | None = None
         self.can_sort = can_sort
         self.module_id = module_id
-        self.opened_at: datetime | None = None
         self.is_complete = False
 
     def pages(self) -> Iterator[BinPage]:
@@ -144,12 +142,8 @@ class BinWalk:
             behind = keys[0 if last is None else keys.index(last) + 1 :]
             if not seen.isdisjoint(behind) or len(set(behind)) < len(behind):
                 ending = _Ending.OUT_OF_ORDER
-            stuck = 0 if set(behind) - seen or number == 1 else stuck + 1
-            if stuck > MAX_REPEATED_PAGES:
-                raise EndpointFailed(
-                    f"GET {RECYCLE_BIN} gives the same rows again and again, so its end is not to "
-                    "be found. Try again later."
-                )
+            stuck = 0 if set(behind) - seen else stuck + 1
+            _expect_progress(stuck)
             seen.update(keys)
             yield BinPage(self._untold(bin_page.rows, keys), bin_page.served_at)
             is_end = not keys or keys == [last]
@@ -176,7 +170,6 @@ class BinWalk:
         has_asked = self.can_sort
         bin_page = self._page(0)
         if self._must_be_whole is None:
-            self.opened_at = bin_page.served_at
             self._must_be_whole = self._is_due(bin_page.served_at)
             if self._must_be_whole and not has_asked:
                 # Once a day: another account, or another year, may take it.
@@ -251,6 +244,14 @@ def deleted_time_of(row: Any) -> datetime | None:
         return parse_zoho_time(row.get("deletedTime") if isinstance(row, Mapping) else None)
     except (ValueError, OverflowError):
         return None
+
+
+def _expect_progress(stuck: int) -> None:
+    if stuck > MAX_REPEATED_PAGES:
+        raise EndpointFailed(
+            f"GET {RECYCLE_BIN} gives the same rows again and again, so its end is not to be "
+            "found. Try again later."
+        )
 
 
 def _key(row: Any) -> str:
