@@ -84,6 +84,7 @@ class Settings(AlertSettings, BackfillSettings):
     zoho_refresh_token: SecretStr = SecretStr("")
     zoho_jwks_url: str = ""
     zoho_recycle_bin: bool = True
+    zoho_credits_kept: int = Field(default=0, ge=0)
 
     freshdesk_include: str = ""
     freshdesk_lists_per_minute: int = Field(default=0, ge=0)

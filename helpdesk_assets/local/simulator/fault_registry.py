@@ -38,6 +38,7 @@ FAULTS: Mapping[str, Mapping[str, Any]] = {
     "bad_ticket": {"kind": "no_id", "rows": 1, "ids": ()},
     "future_row": {"modified": "2099-12-31T23:59:59Z"},
     "thin_rows": {},
+    "volatile_fields": {},
 }
 _SCOPE: Mapping[str, Any] = {"on": "all", "count": UNLIMITED, "after": 0}
 # A wrong clock is wrong on all calls, until the fault is cleared.

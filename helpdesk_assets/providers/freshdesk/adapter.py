@@ -39,7 +39,7 @@ from helpdesk_assets.providers.freshdesk.account import (
 )
 from helpdesk_assets.providers.paging.by_time import floor
 from helpdesk_assets.providers.paging.by_token import ListPage
-from helpdesk_assets.providers.parsing.field_map import FieldMap, as_text
+from helpdesk_assets.providers.parsing.field_map import FieldMap, as_flag, as_text
 from helpdesk_assets.providers.parsing.stubs import to_inventory_page
 from helpdesk_assets.providers.parsing.tickets import TicketReader
 from helpdesk_assets.settings import Settings
@@ -72,7 +72,8 @@ def deleted_at(row: Mapping[str, Any]) -> Any:
     Freshdesk does not report that time. It is the ticket's last change, unless the ticket was
     changed in the trash.
     """
-    return row.get("updated_at") if row.get("deleted") or row.get("spam") else None
+    is_gone = any(as_flag(row.get(name)) for name in ("deleted", "spam"))
+    return row.get("updated_at") if is_gone else None
 
 
 FIELD_MAP = FieldMap(

@@ -27,6 +27,11 @@ def as_name(value: Any) -> str | None:
     return _text(value, NAME_KEYS)
 
 
+def as_flag(value: Any) -> bool:
+    """Read a flag: true only for `true`, also as text. "false" as text is false."""
+    return value is True or (isinstance(value, str) and value.strip().casefold() == "true")
+
+
 def parse_iso_time(value: Any) -> datetime | None:
     """Parse an ISO 8601 text with a zone; None stays None.
 
@@ -50,6 +55,8 @@ class FieldMap:
         parse_time: parses a time; raises ValueError if it is not one.
         deleted_at: takes the whole row and returns the value that `parse_time` reads as the time of
             deletion, None for a live ticket.
+        volatile: fields that differ between two readings of the same version. `raw_json` keeps
+            them, and the content hash leaves them out.
     """
 
     ticket_id: str = "id"
@@ -63,6 +70,7 @@ class FieldMap:
     text_parsers: Mapping[str, Callable[[Any], str | None]] = field(default_factory=dict)
     parse_time: Callable[[Any], datetime | None] = parse_iso_time
     deleted_at: Callable[[Mapping[str, Any]], Any] | None = None
+    volatile: tuple[str, ...] = ()
 
 
 def _text(value: Any, names: tuple[str, ...]) -> str | None:

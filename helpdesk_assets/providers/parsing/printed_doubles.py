@@ -67,7 +67,7 @@ def _is_surely_found(text: str, number: float) -> bool:
     if size & (size - 1) == 0:  # a power of two, of which the edge below is nearer
         return False
     whole, _, decimals = text.partition(".")
-    power = 10 ** len(decimals)
+    power: int = 10 ** len(decimals)
     distance = abs(int(whole + decimals) * denominator - numerator * power)
     # In parts of half a unit of the last of 53 bits.
     shift = _FRACTION_BITS + 2 - size.bit_length()

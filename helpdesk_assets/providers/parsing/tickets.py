@@ -158,6 +158,8 @@ class TicketReader:
         try:
             # One serialisation for the text and the hash: a second one cost a third of the time.
             row, raw_json, content_hash = exact_json.storable(row, self._number_kept_as_text)
+            if any(name in row for name in field_map.volatile):
+                content_hash = _stable_hash(row, field_map.volatile)
         except RecursionError:
             raise _Unreadable(BadTicket(ticket_id, "raw_json", "is nested too deep")) from None
         if len(raw_json) > MAX_TICKET_BYTES // 4 and len(raw_json.encode()) > MAX_TICKET_BYTES:
@@ -226,6 +228,11 @@ def unreadable(bad: BadTicket) -> TicketUnreadable:
         "HELPDESK_SKIP_BAD_TICKETS=true to leave such tickets out.",
         bad.ticket_id,
     )
+
+
+def _stable_hash(row: Mapping[str, Any], volatile: tuple[str, ...]) -> str:
+    """Return the digest of a storable row without the fields that change by themselves."""
+    return exact_json.storable({key: row[key] for key in row if key not in volatile})[2]
 
 
 class _Unreadable(Exception):

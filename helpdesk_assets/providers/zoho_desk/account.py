@@ -5,6 +5,7 @@ Must not know tickets.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 from helpdesk_assets.errors import (
     CredentialsRefused,
+    EndpointFailed,
     HelpdeskAssetsError,
     RateLimitExhausted,
     RightMissing,
@@ -45,7 +47,9 @@ MAX_PAGE_SIZE = 100
 RESULT_CAP = 5_000
 # The Free plan's limit; other plans allow 10 to 25.
 DEFAULT_CONCURRENCY = 5
+UNPROCESSABLE = 422
 RECYCLE_BIN = "/recycleBin"
+MODULES = "/organizationModules"
 # The scope that a token needs for each path; all others need `TICKETS_SCOPE`.
 SCOPES = {RECYCLE_BIN: "Desk.settings.READ", "/tickets/search": "Desk.search.READ"}
 TICKETS_SCOPE = "Desk.tickets.READ"
@@ -154,10 +158,18 @@ def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
         "zoho_client_secret": lambda: _masked(settings.zoho_client_secret, "ZOHO_CLIENT_SECRET"),
         "zoho_refresh_token": lambda: _masked(settings.zoho_refresh_token, "ZOHO_REFRESH_TOKEN"),
         "helpdesk_token_cache": lambda: describe_cache(settings),
+        "zoho_credits_kept": lambda: (
+            f"{settings.zoho_credits_kept} a day" if settings.zoho_credits_kept else "none"
+        ),
         "zoho_recycle_bin": lambda: (
             "read" if settings.zoho_recycle_bin else "not read: deleted tickets stay as they were"
         ),
     }
+
+
+def remaining_credits(headers: Mapping[str, str]) -> int | None:
+    """Return the credits that the portal has left today; None if the answer does not say."""
+    return parse_count(headers.get("X-Rate-Limit-Remaining-v3"))
 
 
 def parse_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:
@@ -181,6 +193,8 @@ def parse_error(reply: Reply) -> HelpdeskAssetsError | None:
             "Run again later, or lower HELPDESK_CONCURRENCY.",
             retry_after(reply.headers, reply.served_at),
         )
+    if reply.status == UNPROCESSABLE:
+        return _refused_parameter(reply)
     if reply.status not in (401, 403):
         return None
     scope = SCOPES.get(reply.path, TICKETS_SCOPE)
@@ -207,6 +221,21 @@ def parse_error(reply: Reply) -> HelpdeskAssetsError | None:
     )
 
 
+def _refused_parameter(reply: Reply) -> HelpdeskAssetsError:
+    """Return the error for a parameter that Zoho Desk does not take; its message names it."""
+    named = re.search(r"(?:parameter|field) '(\w{1,40})'|'(\w{1,40})' parameter", _message(reply))
+    name = "" if named is None else named[1] or named[2]
+    advice = (
+        f"Set HELPDESK_PAGE_SIZE to {MAX_PAGE_SIZE} or less."
+        if name == "limit"
+        else "No setting is to blame: look for a newer version of helpdesk-assets, and report this "
+        "line if there is none."
+    )
+    return EndpointFailed(
+        f"Zoho Desk answered 422: it refuses {name or 'a parameter'} of GET {reply.path}. {advice}"
+    )
+
+
 def _credits_spent(reply: Reply) -> HelpdeskAssetsError:
     """Return the error for spent credits, one to retry if the requested wait is short enough."""
     requested_wait = retry_after(reply.headers, reply.served_at)
@@ -225,11 +254,19 @@ def _credits_spent(reply: Reply) -> HelpdeskAssetsError:
 
 
 def _code(reply: Reply) -> str:
+    return _text_of(reply, "errorCode")
+
+
+def _message(reply: Reply) -> str:
+    return _text_of(reply, "message")
+
+
+def _text_of(reply: Reply, name: str) -> str:
     try:
         body: Any = reply.json()
     except errors.TransientError:
         return ""
-    return str(body.get("errorCode", "")) if isinstance(body, dict) else ""
+    return str(body.get(name, "")) if isinstance(body, dict) else ""
 
 
 def _page_size(settings: Settings) -> int:

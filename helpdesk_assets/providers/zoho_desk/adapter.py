@@ -3,7 +3,7 @@
     GET /api/v1/tickets/search?modifiedTimeRange=FROM,TO&sortBy=modifiedTime&limit=100&from=0
     GET /api/v1/tickets/search?createdTimeRange=FROM,TO&sortBy=createdTime&...   the full listing
     GET /api/v1/tickets/{id}?include=contacts,departments,assignee
-    GET /api/v1/recycleBin                                                      (`recycle_bin`)
+    GET /api/v1/recycleBin?sortBy=-deletedTime&...                      (`recycle_bin`, `bin_pages`)
 
 The list of tickets lacks the modified time, so the listing is a search as well, over the creation
 time, which never changes. Both ascend and are paged by time (`search`). The search reads an index
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -34,9 +34,9 @@ from helpdesk_assets.providers.zoho_desk.account import (
     describe_settings,
     org_id,
     parse_error,
-    parse_rate_limit,
     query_limits,
 )
+from helpdesk_assets.providers.zoho_desk.credits import CreditKeeper
 from helpdesk_assets.providers.zoho_desk.oauth import ZohoOAuth
 from helpdesk_assets.providers.zoho_desk.recycle_bin import RecycleBin
 from helpdesk_assets.providers.zoho_desk.search import TICK, TicketSearch
@@ -95,16 +95,17 @@ class ZohoDeskAdapter(BaseAdapter):
         self,
         since: datetime | None,
         until: datetime | None = None,
-        cursor: str | None = None,  # noqa: ARG002 - this API has no cursor of its own
+        cursor: str | None = None,
         resume: str | None = None,
     ) -> Iterator[Page]:
         """See `Helpdesk.changes`.
 
         Failed calls are retried, since the listing is the same search in another order. The recycle
         bin is read first, also by a resumed call. `until` is the time of that read, so a ticket
-        deleted during the rest belongs to the next window.
+        deleted during the rest belongs to the next window. The cursor says how far the bin has been
+        read (`bin_place`); the search goes by `since`.
         """
-        return self._read(MODIFIED, since, until, resume)
+        return self._read(MODIFIED, since, until, cursor, resume)
 
     def listing(self) -> Iterator[Page]:
         """See `Helpdesk.listing`.
@@ -112,7 +113,7 @@ class ZohoDeskAdapter(BaseAdapter):
         No change moves a ticket in the order of creation, so the listing ends even if one tick of
         the changes keeps changing.
         """
-        for page in self._read(CREATED, None, None, None):
+        for page in self._read(CREATED, None, None, None, None):
             # `changes` cannot resume from a position in another order.
             yield replace(page, resume=None)
 
@@ -144,17 +145,22 @@ class ZohoDeskAdapter(BaseAdapter):
         self._oauth.close()
 
     def _read(
-        self, sort_key: SortKey, since: datetime | None, until: datetime | None, resume: str | None
+        self,
+        sort_key: SortKey,
+        since: datetime | None,
+        until: datetime | None,
+        cursor: str | None,
+        resume: str | None,
     ) -> Iterator[Page]:
-        covered_until = datetime.max.replace(tzinfo=UTC)
-        for page in self._recycle_bin.pages(since, until) if self._has_recycle_bin else ():
-            covered_until = page.until
+        deletions = self._recycle_bin.reading(since, until, cursor)
+        for page in deletions.pages() if self._has_recycle_bin else ():
             # Most pages of the bin have no ticket of the window.
             if page.tickets or page.bad:
                 yield page
         pager = self._pager_by(sort_key, partial(self._search.page, sort_key, self._reader))
         for page in pager.pages(since, until, resume):
-            yield replace(self._with_details(page), until=min(covered_until, page.until))
+            covered_until = min(deletions.covered_until or page.until, page.until)
+            yield replace(self._with_details(page), until=covered_until, cursor=deletions.cursor)
 
     def _pager_by(self, sort_key: SortKey, fetch: FetchPage) -> TimePager:
         return TimePager(
@@ -201,13 +207,14 @@ def from_settings(settings: Settings, runtime: Runtime | None = None) -> ZohoDes
         timeout=settings.helpdesk_timeout_seconds,
         now=runtime.now,
     )
+    keeper = CreditKeeper(oauth, settings.zoho_credits_kept, monotonic=runtime.monotonic)
     connection = connect(
         settings,
-        oauth,
+        keeper,
         base_path="/api/v1",
         organisation=org_id(settings),
         concurrency=concurrency(settings),
-        parse_rate_limit=parse_rate_limit,
+        parse_rate_limit=keeper.observe,
         parse_error=parse_error,
         usage_counter=usage_counter,
         runtime=runtime,

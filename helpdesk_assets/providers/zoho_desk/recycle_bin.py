@@ -1,50 +1,47 @@
 """Finds deleted tickets, which the search no longer contains, in Zoho Desk's recycle bin.
 
-    GET /api/v1/recycleBin?from=0&limit=50
-
-The bin keeps deleted tickets, contacts and calls for 60 days, in an undocumented order, and cannot
-be filtered by time. So each run reads all of it. Its pages are offsets: a row that leaves the bin
-meanwhile shifts the rest across a page boundary. So each page begins with the last row of the page
-before; if that row is missing, rows have shifted, and the bin is read again from its beginning.
+The bin keeps deleted tickets, contacts and calls for 60 days, and cannot be filtered by time. A run
+reads its newest part, down to the beginning of the window. If Zoho Desk does not sort the bin, a
+run reads a few pages, and once a day all of it. How its pages are read is in `bin_pages`, what a
+run leaves to the next one in `bin_place`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from helpdesk_assets.errors import EndpointFailed
 from helpdesk_assets.model.tickets import BadTicket, Page, Ticket
 from helpdesk_assets.providers.client.connection import Connection
-from helpdesk_assets.providers.paging.by_time import MAX_PASSES, floor
-from helpdesk_assets.providers.paging.by_token import rows_and_token
+from helpdesk_assets.providers.paging.by_time import floor
 from helpdesk_assets.providers.paging.details import DetailRequest, fetch_details
+from helpdesk_assets.providers.parsing.field_map import as_flag
 from helpdesk_assets.providers.parsing.stubs import ticket_stub
-from helpdesk_assets.providers.parsing.tickets import TicketReader
-from helpdesk_assets.providers.zoho_desk.account import RECYCLE_BIN
-from helpdesk_assets.providers.zoho_desk.tickets import DELETION_FLAGS, parse_zoho_time
+from helpdesk_assets.providers.parsing.tickets import ParsedRows, TicketReader
+from helpdesk_assets.providers.zoho_desk.bin_pages import (
+    SECOND,
+    TICKETS,
+    BinPage,
+    BinWalk,
+    deleted_time_of,
+    find_module_id,
+    id_of,
+    labels_of,
+)
+from helpdesk_assets.providers.zoho_desk.bin_place import BinPlace, deletions_since
+from helpdesk_assets.providers.zoho_desk.tickets import DELETION_FLAGS
 
-# By the schema of the vendor's API description; its text says 100.
-MAX_PAGE_SIZE = 50
-TICKETS = "tickets"
-SECOND = timedelta(seconds=1)
 MILLISECOND = timedelta(milliseconds=1)
-OK_OR_NO_CONTENT = frozenset({200, 204})
+# The bin keeps deletions for 60 days (zoho/zohodesk-oas, v1.0/Recyclebin.json), so it has none of
+# a window that ended before.
+KEPT_FOR = timedelta(days=61)
 
 Row = Mapping[str, Any]
 # Fetches one ticket by its id, None if that is not possible.
 FetchRow = Callable[[str], Row | None]
-
-
-@dataclass(frozen=True, slots=True)
-class _BinPage:
-    """One page of the bin."""
-
-    rows: tuple[Row, ...]
-    served_at: datetime
 
 
 class RecycleBin:
@@ -66,145 +63,179 @@ class RecycleBin:
             settle_delay: how far `Page.until` stays behind the helpdesk's clock.
             fetch: fetches one ticket by its id.
         """
-        self._api = connection.api
-        self._concurrency = connection.concurrency
-        self._retry = connection.retry
+        self._connection = connection
         self._reader = reader
         self._settle_delay = settle_delay
         self._fetch = fetch
 
-    def pages(self, since: datetime | None, until: datetime | None) -> Iterator[Page]:
-        """Yield every ticket deleted in `[since, until]` and not restored.
-
-        There is at least one page. Its `until` is the time of the first answer, or the given one if
-        that is earlier.
-
-        Raises:
-            EndpointFailed: rows kept shifting through `MAX_PASSES`.
-        """
-        covered_until: datetime | None = None
-        for bin_page in self._stable_pages():
-            now = bin_page.served_at - self._settle_delay
-            covered_until = covered_until or (min(now, until) if until else now)
-            events = dict(self._deleted(bin_page.rows, since, until))
-            fetch_ticket = partial(self._deleted_ticket, events)
-            detailed = fetch_details(map(DetailRequest, events), fetch_ticket, self._concurrency)
-            yield Page(detailed.tickets, bin_page.served_at, covered_until, bad=detailed.bad)
+    def reading(
+        self, since: datetime | None, until: datetime | None, cursor: str | None
+    ) -> BinReading:
+        """Begin to read the deletions of a window; see `BinReading`."""
+        place = BinPlace.from_text(cursor)
+        # A window with an end is no part of the runs that follow each other.
+        start = since if until is not None else deletions_since(since, place)
+        return BinReading(self, place, start, until)
 
     def stubs(self) -> Iterator[Page]:
         """Yield every ticket in the bin as a stub, without a call for each; at least one page.
 
-        Raises the errors of `pages`.
+        Raises the errors of `BinReading.pages`.
         """
-        for bin_page in self._stable_pages():
+        walk = self.walk(None, None, must_be_whole=True)
+        for bin_page in walk.pages():
+            events, bad = events_of(bin_page, walk)
             seen = tuple(
                 ticket_stub(
                     ticket_id,
-                    self._modified_at(deletion_event),
-                    deleted_time=self._deleted_at(deletion_event),
+                    # It was deleted before it was listed, whenever that was.
+                    _modified_at(deleted_time_of(event) or bin_page.served_at),
+                    deleted_time=deleted_time_of(event) or bin_page.served_at,
                 )
-                for ticket_id, deletion_event in self._deleted(bin_page.rows, None, None)
+                for ticket_id, event in events.items()
             )
-            yield Page(seen, bin_page.served_at, bin_page.served_at - self._settle_delay)
+            until = bin_page.served_at - self._settle_delay
+            yield Page(seen, bin_page.served_at, until, bad=bad)
 
-    def _stable_pages(self) -> Iterator[_BinPage]:
-        """Yield the bin's pages until one pass is complete; rows may come more than once."""
-        for _ in range(MAX_PASSES):
-            for bin_page in self._pass():
-                if bin_page.rows is _MOVED:
-                    break
-                yield bin_page
-            else:
-                return
-        raise EndpointFailed(
-            f"The recycle bin lost rows during each of {MAX_PASSES} passes, so none of them is "
-            "known to be complete. Try again later."
+    def walk(
+        self, since: datetime | None, place: BinPlace | None, *, must_be_whole: bool
+    ) -> BinWalk:
+        """Return a walk through the bin, as the place says that it can be read.
+
+        Args:
+            since: older deletions are not needed; None: all are.
+            place: what the run before has left.
+            must_be_whole: whether a few pages are not enough if the bin is not sorted.
+        """
+        return BinWalk(
+            self._connection,
+            since=since,
+            can_sort=place is None or place.can_sort,
+            module_id=find_module_id(self._connection) if place is None else place.module_id,
+            is_due=(lambda _: True) if place is None or must_be_whole else place.is_old,
         )
 
-    def _pass(self) -> Iterator[_BinPage]:
-        """Yield the bin from its beginning; ends with `_MOVED` if rows may have been skipped.
-
-        Only a page with no row after the last known one ends the pass: a short page may have been
-        cut.
-        """
-        offset, last = 0, None
-        while True:
-            bin_page = self._retry(partial(self._bin_page, offset))
-            ids = [row.get("id") for row in bin_page.rows]
-            if last is not None and last not in ids:
-                yield replace(bin_page, rows=_MOVED)
-                return
-            known = 0 if last is None else ids.index(last) + 1
-            yield replace(bin_page, rows=bin_page.rows[known:])
-            if not ids or ids == [last]:
-                return
-            offset, last = offset + min(len(ids), MAX_PAGE_SIZE) - 1, ids[-1]
-
-    def _bin_page(self, offset: int) -> _BinPage:
-        params = {"from": str(offset), "limit": str(MAX_PAGE_SIZE)}
-        reply = self._api.get(RECYCLE_BIN, params, accept=OK_OR_NO_CONTENT)
-        if reply.status == 204:
-            return _BinPage((), reply.served_at)
-        rows, _ = rows_and_token(reply.json(), RECYCLE_BIN, "data", "next")
-        if not all(isinstance(row, dict) and isinstance(row.get("id"), str) for row in rows):
-            raise EndpointFailed(
-                f"A row of GET {RECYCLE_BIN} has no id. Check HELPDESK_BASE_URL and "
-                "HELPDESK_PROVIDER."
-            )
-        return _BinPage(tuple(rows), reply.served_at)
-
-    def _deleted(
-        self, rows: tuple[Row, ...], since: datetime | None, until: datetime | None
-    ) -> Iterator[tuple[str, Row]]:
+    def deleted_tickets(
+        self, bin_page: BinPage, walk: BinWalk, since: datetime | None, until: datetime | None
+    ) -> ParsedRows:
+        """Return the tickets of a page that were deleted in `[since, until]` and not restored."""
+        events, bad = events_of(bin_page, walk)
         # The vendor's samples date rows in whole seconds.
         start = None if since is None else floor(since, SECOND)
-        for row in rows:
-            if str(row.get("type")).casefold() != TICKETS:
-                continue
-            at = self._deleted_at(row)
-            if (start is None or at >= start) and (until is None or at <= until):
-                yield row["id"], row
+        wanted = {
+            ticket_id: event
+            for ticket_id, event in events.items()
+            if (at := deleted_time_of(event)) is None
+            or ((start is None or at >= start) and (until is None or at <= until))
+        }
+        detailed = fetch_details(
+            map(DetailRequest, wanted),
+            partial(self._deleted_ticket, wanted),
+            self._connection.concurrency,
+        )
+        return ParsedRows(detailed.tickets, (*bad, *detailed.bad))
+
+    def covered_until(self, opened_at: datetime, until: datetime | None) -> datetime:
+        """Return the end of what a reading covers that was opened at this time."""
+        covered = opened_at - self._settle_delay
+        return covered if until is None else min(covered, until)
 
     def _deleted_ticket(self, events: Mapping[str, Row], ticket_id: str) -> Ticket | BadTicket:
         """Return the ticket by its id, or a tombstone if that has no deletion flags."""
-        deletion_event = events[ticket_id]
-        body = self._retry(partial(self._fetch, ticket_id))
+        event = events[ticket_id]
+        deleted_at = deleted_time_of(event)
+        body = self._connection.retry(partial(self._fetch, ticket_id))
         flags = [] if body is None else [body[key] for key in DELETION_FLAGS if key in body]
-        if not flags:
-            return self._tombstone(ticket_id, deletion_event)
+        if all(flag is None for flag in flags):
+            return self._tombstone(ticket_id, deleted_at, event)
         ticket = self._reader.requested_ticket(ticket_id, body, f"/tickets/{ticket_id}")
         # If no flag is set, it has been restored since the bin was read.
-        if isinstance(ticket, BadTicket) or not any(flags):
+        if isinstance(ticket, BadTicket) or not any(map(as_flag, flags)) or deleted_at is None:
             return ticket
-        return replace(ticket, deleted_time=self._deleted_at(deletion_event))
+        return replace(ticket, deleted_time=deleted_at)
 
-    def _tombstone(self, ticket_id: str, deletion_event: Row) -> Ticket:
-        tombstone = self._reader.tombstone(
-            ticket_id, self._deleted_at(deletion_event), dict(deletion_event)
-        )
-        return replace(tombstone, modified_time=self._modified_at(deletion_event))
+    def _tombstone(
+        self, ticket_id: str, deleted_at: datetime | None, event: Row
+    ) -> Ticket | BadTicket:
+        if deleted_at is None:
+            shown = ascii(event.get("deletedTime"))[:40]
+            return BadTicket(ticket_id, "deletedTime", f"is {shown} in the recycle bin")
+        tombstone = self._reader.tombstone(ticket_id, deleted_at, dict(event))
+        return replace(tombstone, modified_time=_modified_at(deleted_at))
 
-    def _modified_at(self, deletion_event: Row) -> datetime:
-        """Return the end of the deletion's second, so that no change within it is newer."""
-        return floor(self._deleted_at(deletion_event), SECOND) + (SECOND - MILLISECOND)
 
-    def _deleted_at(self, row: Row) -> datetime:
-        """Return when a row was deleted.
+class BinReading:
+    """The reading of one window.
+
+    Attributes:
+        covered_until: up to when every deletion has been read; None if that is not known, because
+            the bin is not sorted and was only looked into.
+        cursor: what the next run is to be given; None after a window with an end.
+    """
+
+    def __init__(
+        self,
+        recycle_bin: RecycleBin,
+        place: BinPlace | None,
+        since: datetime | None,
+        until: datetime | None,
+    ) -> None:
+        """Set up the reading of `[since, until]`, without a request."""
+        self._bin = recycle_bin
+        self._place = place
+        self._since = since
+        self._until = until
+        self.covered_until: datetime | None = None
+        self.cursor: str | None = None
+
+    def pages(self) -> Iterator[Page]:
+        """Yield every ticket deleted in the window and not restored; at least one page.
+
+        Its `until` is the time of the first answer, or the given one if that is earlier.
 
         Raises:
-            EndpointFailed: the row has no readable time.
+            EndpointFailed: rows kept shifting.
         """
-        try:
-            at = parse_zoho_time(row.get("deletedTime"))
-        except (ValueError, OverflowError):
-            at = None
-        if at is None:
-            raise EndpointFailed(
-                f"Ticket {row['id'][:40]} in the recycle bin has no readable deletedTime: "
-                f"{ascii(row.get('deletedTime'))[:40]}. Check HELPDESK_PROVIDER."
-            )
-        return at
+        has_end = self._until is not None
+        walk = self._bin.walk(self._since, self._place, must_be_whole=has_end)
+        until: datetime | None = None
+        for bin_page in walk.pages():
+            if self._until is not None and self._until < bin_page.served_at - KEPT_FOR:
+                return
+            until = until or self._bin.covered_until(bin_page.served_at, self._until)
+            found = self._bin.deleted_tickets(bin_page, walk, self._since, self._until)
+            yield Page(found.tickets, bin_page.served_at, until, bad=found.bad)
+        if until is None:
+            return
+        if walk.is_complete:
+            self.covered_until = until
+        read_until = self.covered_until
+        if read_until is None and self._place is not None:
+            read_until = self._place.read_until
+        if read_until is not None and not has_end:
+            self.cursor = BinPlace(read_until, walk.can_sort, walk.module_id).to_text()
 
 
-# Compared by identity: no answer has these rows.
-_MOVED: tuple[Row, ...] = ({"id": ""},)
+def events_of(bin_page: BinPage, walk: BinWalk) -> tuple[dict[str, Row], tuple[BadTicket, ...]]:
+    """Return a page's deleted tickets by id, and its rows that name none."""
+    events: dict[str, Row] = {}
+    bad = []
+    for number, row in enumerate(bin_page.rows, 1):
+        if not isinstance(row, Mapping):
+            bad.append(_nameless(number, f"the row is of type {type(row).__name__}"))
+        elif walk.module_id or TICKETS in labels_of(row):
+            ticket_id = id_of(row)
+            if ticket_id is None:
+                bad.append(_nameless(number, f"is {ascii(row.get('id'))[:40]}"))
+            else:
+                events[ticket_id] = row
+    return events, tuple(bad)
+
+
+def _nameless(number: int, problem: str) -> BadTicket:
+    return BadTicket(f"(no id) row {number} of the recycle bin's page", "id", problem)
+
+
+def _modified_at(deleted_at: datetime) -> datetime:
+    """Return the end of the deletion's second, so that no change within it is newer."""
+    return floor(deleted_at, SECOND) + (SECOND - MILLISECOND)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 from helpdesk_assets.errors import WindowTooDense
 from helpdesk_assets.model.tickets import Ticket
@@ -16,16 +17,17 @@ from helpdesk_assets.providers.client.connection import Connection
 from helpdesk_assets.providers.paging.by_time import EPOCH
 from helpdesk_assets.providers.paging.by_token import ListPage, rows_and_token
 from helpdesk_assets.providers.parsing.tickets import TicketReader
-from helpdesk_assets.providers.zoho_desk.account import ZohoLimits
+from helpdesk_assets.providers.zoho_desk.account import UNPROCESSABLE, ZohoLimits
 from helpdesk_assets.providers.zoho_desk.tickets import SortKey
 
 SEARCH = "/tickets/search"
 TICK = timedelta(milliseconds=1)
-# Later than any misdated ticket, and early enough for any date parser.
-LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+# A range may end in the years 1900 to 2099 (zoho/zohodesk-oas, v1.0/Search.json), and it is asked
+# for a tick more at both ends.
+LATEST = datetime(2100, 1, 1, tzinfo=UTC) - 2 * TICK
 
+MAX_COUNT_DIGITS = 18
 OK_OR_NO_CONTENT = frozenset({200, 204})
-CAP_EXCEEDED = 422
 
 
 class TicketSearch:
@@ -62,12 +64,13 @@ class TicketSearch:
         Raises:
             WindowTooDense: the offset is beyond the last one that Zoho Desk accepts.
         """
-        wider = start if self._starts_are_inclusive else max(start - TICK, EPOCH)
+        begin = _in_range(start)
+        wider = begin if self._starts_are_inclusive else max(begin - TICK, EPOCH)
         offset, _, query_start = (token or f"0 {wider.isoformat()}").partition(" ")
         low = datetime.fromisoformat(query_start)
         answer = None
         if int(offset) < self._limits.result_cap:
-            high = min(end, LATEST) + TICK
+            high = _in_range(end) + TICK
             answer = self._retry(
                 partial(self._query_page, sort_key, reader, low, high, int(offset))
             )
@@ -111,17 +114,16 @@ class TicketSearch:
             "from": str(offset),
         }
         # An unknown parameter is a 422 too, on the first page as on every other.
-        accept = OK_OR_NO_CONTENT | ({CAP_EXCEEDED} if offset else set())
+        accept = OK_OR_NO_CONTENT | ({UNPROCESSABLE} if offset else set())
         reply = self._api.get(SEARCH, params, accept)
-        if reply.status == CAP_EXCEEDED:
+        if reply.status == UNPROCESSABLE:
             return None
         if reply.status == 204:
             return ListPage((), (), None, reply.served_at, total=0)
         body = reply.json()
         rows, _ = rows_and_token(body, SEARCH, "data", "next")
         reached = offset + min(len(rows), self._limits.page_size)
-        count = body.get("count")
-        total = count if isinstance(count, int) else None
+        total = _total(body.get("count"))
         is_more = total is not None and total > reached
         has_next = is_more or len(rows) >= self._limits.page_size
         parsed = reader.page(rows)
@@ -136,6 +138,17 @@ def _too_dense(sort_key: SortKey, start: datetime, count: int) -> WindowTooDense
         "there (a bulk action on a part of them), which moves these to another time; then run "
         "again."
     )
+
+
+def _in_range(moment: datetime) -> datetime:
+    return min(max(moment, EPOCH), LATEST)
+
+
+def _total(count: Any) -> int | None:
+    """Read the count of all results, which comes as a number or as text, or is null."""
+    if isinstance(count, str) and count.isdecimal() and len(count) <= MAX_COUNT_DIGITS:
+        return int(count)
+    return count if isinstance(count, int) and not isinstance(count, bool) else None
 
 
 def _text(moment: datetime) -> str:

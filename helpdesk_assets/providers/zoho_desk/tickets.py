@@ -12,12 +12,21 @@ from typing import Any
 
 from helpdesk_assets.model.tickets import BadTicket, Ticket
 from helpdesk_assets.providers.paging.by_time import EPOCH
-from helpdesk_assets.providers.parsing.field_map import FieldMap, as_text, parse_iso_time
+from helpdesk_assets.providers.parsing.field_map import (
+    FieldMap,
+    as_flag,
+    as_text,
+    parse_iso_time,
+)
 from helpdesk_assets.providers.parsing.tickets import unreadable
 
 NO_PRIORITY = "-None-"
-# The fields that mark a ticket in the recycle bin.
+# The fields that mark a ticket in the recycle bin. The vendor's published example of a ticket has
+# isDeleted as text (zoho/zohodesk-oas, v1.0/Ticket.json).
 DELETION_FLAGS = ("isTrashed", "isDeleted")
+# They move when somebody looks at a ticket or when a time passes, and modifiedTime stays. Rows of
+# the search have them (zoho/zohodesk-oas, v1.0/Search.json and v1.0/Ticket.json).
+VOLATILE = ("isOverDue", "isRead", "isResponseOverdue", "lastThread")
 
 
 def parse_zoho_time(value: Any) -> datetime | None:
@@ -38,7 +47,7 @@ def deleted_at(row: Mapping[str, Any]) -> Any:
     The ticket does not report that time. It is the ticket's last change, unless the ticket was
     changed afterwards; the recycle bin has the exact time.
     """
-    is_gone = row.get("isSpam") or any(row.get(flag) for flag in DELETION_FLAGS)
+    is_gone = any(as_flag(row.get(name)) for name in ("isSpam", *DELETION_FLAGS))
     return row.get("modifiedTime") if is_gone else None
 
 
@@ -52,6 +61,7 @@ FIELD_MAP = FieldMap(
     text_parsers={"priority": priority},
     parse_time=parse_zoho_time,
     deleted_at=deleted_at,
+    volatile=VOLATILE,
 )
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LEEWAY = timedelta(seconds=60)
 # For one read, and for the whole answer: a post that waits for the keys holds a place.
 FETCH_SECONDS = 3.0
-FETCH_DEADLINE_SECONDS = 10.0
+FETCH_DEADLINE_SECONDS = 3.0
 MAX_TOKEN_CHARS = 8192
 # Seconds since 1970 stay below this until the year 5138; milliseconds exceed it since 1973.
 MIN_MILLISECONDS = 10**11

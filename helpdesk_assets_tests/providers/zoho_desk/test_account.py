@@ -118,8 +118,10 @@ def test_doctor_lists_settings_without_secrets() -> None:
         "zoho_client_secret": "set (not shown)",
         "zoho_refresh_token": "set (not shown)",
         "helpdesk_token_cache": "/var/c",
+        "zoho_credits_kept": "none",
         "zoho_recycle_bin": "read",
     }
+    assert look("zoho_credits_kept", zoho_credits_kept=5000) == "5000 a day"
     assert look("helpdesk_token_cache", helpdesk_token_cache="Off").startswith("off")
     assert "stay as they were" in look("zoho_recycle_bin", zoho_recycle_bin=False)
     assert Path(look("helpdesk_token_cache")).is_absolute()
@@ -224,7 +226,7 @@ def test_limits_are_retried_but_never_by_the_listing(answer: Reply, seconds: flo
 @pytest.mark.parametrize(
     "answer",
     [
-        reply(422, "UNPROCESSABLE_ENTITY"),
+        reply(400, "BAD_REQUEST"),
         reply(500, "INTERNAL_SERVER_ERROR"),
         Reply("/tickets/search", 502, {}, b"<html>", SERVED_AT),
     ],

@@ -14,9 +14,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from helpdesk_assets.local.simulator.dialects.zoho_desk_recycle_bin import recycle_bin_rows
+from helpdesk_assets.local.simulator.dialects.zoho_desk_recycle_bin import (
+    MODULE_IDS,
+    modules,
+    recycle_bin_rows,
+    sorted_rows,
+)
 from helpdesk_assets.local.simulator.dialects.zoho_desk_requests import (
     INCLUDES,
+    BinRequest,
+    check_no_parameters,
+    check_ticket_id,
     parse_includes,
     parse_recycle_bin,
     parse_search,
@@ -42,10 +50,16 @@ TOKENS = "/oauth/v2/token"
 SEARCH = "/api/v1/tickets/search"
 TICKET = "/api/v1/tickets/{ticket_id}"
 RECYCLE_BIN = "/api/v1/recycleBin"
+MODULES = "/api/v1/organizationModules"
 # A list costs 3 credits, a single ticket 1.
 CREDITS_OF_A_LIST = 3
 # Scope that a path requires; default: Desk.tickets.READ.
-SCOPES = {SEARCH: "Desk.search.READ", RECYCLE_BIN: "Desk.settings.READ"}
+SCOPES = {
+    SEARCH: "Desk.search.READ",
+    RECYCLE_BIN: "Desk.settings.READ",
+    # v1.0/Module.json names three; the token has the other two.
+    MODULES: "Desk.modules.READ",
+}
 CODES = {
     400: "BAD_REQUEST",
     401: "INVALID_OAUTH",
@@ -67,6 +81,7 @@ class ZohoDeskDialect:
     def __init__(self, backend: HelpdeskBackend, token: str) -> None:
         self._backend = backend
         self.tokens = TokenServer(token, lambda: backend.clock.now().timestamp())
+        self._touched = 0
 
     def routes(self, middleware: CallMiddleware) -> Sequence[Route]:
         """See `Dialect.routes`."""
@@ -76,6 +91,7 @@ class ZohoDeskDialect:
             Route(SEARCH, self._search_endpoint(middleware), methods=["GET"]),
             Route(TICKET, middleware.endpoint("ticket", self._ticket), methods=["GET"]),
             Route(RECYCLE_BIN, middleware.endpoint("gone", self._bin), methods=["GET"]),
+            Route(MODULES, middleware.endpoint("modules", self._modules), methods=["GET"]),
         ]
 
     def raw_ticket(self, version: TicketVersion) -> Json:
@@ -95,11 +111,14 @@ class ZohoDeskDialect:
         scopes = self.tokens.scopes_of(token) if scheme == "Zoho-oauthtoken" else None
         if scopes is None:
             raise ApiError(401, "The OAuth Token you provided is invalid.")
-        org = request.headers.get("orgId", request.query_params.get("orgId", ORG_ID))
-        if org != ORG_ID:
+        org = request.headers.get("orgId", request.query_params.get("orgId"))
+        may_be_absent = self._backend.is_friendly("zoho_desk.org_id_may_be_absent")
+        if org != ORG_ID and (org is not None or not may_be_absent):
             message = "The organization of the OAuth token is not the one in the request."
             raise ApiError(403, message, code="OAUTH_ORG_MISMATCH")
-        if SCOPES.get(request.url.path, "Desk.tickets.READ") not in scopes:
+        scope = SCOPES.get(request.url.path, "Desk.tickets.READ")
+        is_readable = self._backend.is_friendly("zoho_desk.modules_are_readable")
+        if scope not in scopes and not (request.url.path == MODULES and is_readable):
             message = "The OAuth Token does not have the scope for this API."
             raise ApiError(403, message, code="SCOPE_MISMATCH")
 
@@ -169,7 +188,7 @@ class ZohoDeskDialect:
             : remaining_rows(backend.faults, endpoint, len(page_versions))
         ]
         if page_versions and backend.faults.consume("empty_page", endpoint) is not None:
-            return EndpointResult({"data": [], "count": len(found)})
+            return EndpointResult({"data": [], "count": self._count(found)})
         is_last = search_request.offset + len(page_versions) == len(found)
         if is_last and (params := backend.faults.consume("future_row", endpoint)):
             page_versions = [*page_versions, self._future_version(params["modified"])]
@@ -181,10 +200,28 @@ class ZohoDeskDialect:
         rows = [self.raw_ticket(version) for version in [*before, *page_versions]]
         edge = rows.pop(0) if before else None
         rows = with_repeated_rows(backend.faults, endpoint, rows, edge)
+        self._touch(endpoint, rows)
         corrupt_tickets(backend.faults, endpoint, rows)
         if not rows:
             return EndpointResult(None, status=204)
-        return EndpointResult({"data": rows, "count": len(found)}, tickets=len(rows))
+        return EndpointResult({"data": rows, "count": self._count(found)}, tickets=len(rows))
+
+    def _touch(self, endpoint: str, rows: Sequence[Json]) -> None:
+        """Apply the fault `volatile_fields`: they differ from answer to answer."""
+        if self._backend.faults.consume("volatile_fields", endpoint) is None:
+            return
+        self._touched += 1
+        for row in rows:
+            row["isRead"] = row["isOverDue"] = self._touched % 2 == 0
+            row["lastThread"] = {"channel": "EMAIL", "direction": "in", "isRead": self._touched}
+
+    def _count(self, found: Sequence[TicketVersion]) -> int | str:
+        is_number = self._backend.is_friendly("zoho_desk.count_is_a_number")
+        return len(found) if is_number else str(len(found))
+
+    def _modules(self, request: Request) -> EndpointResult:
+        check_no_parameters(request.query_params)
+        return EndpointResult({"data": modules()})
 
     def _future_version(self, modified: str) -> TicketVersion:
         """Return the ticket of the fault `future_row`."""
@@ -193,6 +230,7 @@ class ZohoDeskDialect:
 
     def _ticket(self, request: Request) -> EndpointResult:
         ticket_id, includes = request.path_params["ticket_id"], parse_includes(request.query_params)
+        check_ticket_id(ticket_id)
         version = self._backend.find(ticket_id)
         if ticket_id == FUTURE_ID and (params := self._backend.faults.active("future_row")):
             version = self._future_version(params["modified"])
@@ -202,7 +240,10 @@ class ZohoDeskDialect:
         for name in INCLUDES.values():
             if name not in includes:
                 ticket.pop(name, None)
-        ticket.setdefault("isTrashed", False)
+        if ticket.setdefault("isTrashed", False) is False:
+            is_boolean = self._backend.is_friendly("zoho_desk.flags_are_booleans")
+            ticket["isDeleted"] = False if is_boolean else "false"
+        self._touch("ticket", [ticket])
         corrupt_tickets(self._backend.faults, "ticket", [ticket])
         return EndpointResult(ticket, tickets=1)
 
@@ -218,13 +259,12 @@ class ZohoDeskDialect:
         return self._backend.is_friendly("zoho_desk.merged_are_in_the_bin")
 
     def _bin(self, request: Request) -> EndpointResult:
-        backend, (offset, limit) = self._backend, parse_recycle_bin(request.query_params)
+        backend = self._backend
+        can_sort = backend.is_friendly("zoho_desk.bin_is_sorted")
+        bin_request = parse_recycle_bin(request.query_params, can_sort=can_sort)
+        offset, limit = bin_request.offset, bin_request.limit
         backend.shift_while_paging("gone")
-        merged = [RemovalKind.MERGED] if self._merged_are_in_the_bin else []
-        kinds = [RemovalKind.DELETED, *merged]
-        trashed = list(recycle_bin_rows(backend, self.raw_ticket, kinds))
-        if backend.is_friendly("zoho_desk.bin_is_newest_first"):
-            trashed.reverse()
+        trashed = self._trashed(bin_request)
         page_versions = trashed[offset : offset + limit]
         page_versions = page_versions[: remaining_rows(backend.faults, "gone", len(page_versions))]
         rows = with_repeated_rows(
@@ -237,3 +277,19 @@ class ZohoDeskDialect:
         return (
             EndpointResult({"data": rows}, len(rows)) if rows else EndpointResult(None, status=204)
         )
+
+    def _trashed(self, bin_request: BinRequest) -> list[Json]:
+        """Return all rows of the bin in the requested order."""
+        backend = self._backend
+        merged = [RemovalKind.MERGED] if self._merged_are_in_the_bin else []
+        kinds = [RemovalKind.DELETED, *merged]
+        rows = list(recycle_bin_rows(backend, self.raw_ticket, kinds))
+        if backend.is_friendly("zoho_desk.bin_is_newest_first"):
+            rows.reverse()
+        if bin_request.module_id is not None:
+            label = MODULE_IDS.get(bin_request.module_id)
+            rows = [row for row in rows if row["type"] == label]
+        rows = sorted_rows(rows, bin_request.order_by, is_ascending=bin_request.is_ascending)
+        if backend.is_friendly("zoho_desk.bin_ids_are_text"):
+            return rows
+        return [{**row, "id": int(row["id"])} for row in rows]

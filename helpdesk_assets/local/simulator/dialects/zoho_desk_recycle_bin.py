@@ -9,6 +9,32 @@ from helpdesk_assets.local.simulator.helpdesk import HelpdeskBackend, RemovalKin
 from helpdesk_assets.local.simulator.ticket_factory import DAY, Json, TicketVersion
 
 RECYCLE_BIN_DAYS = 60
+# The label of each module by its id.
+MODULE_IDS = {"421370000000006001": "Tickets", "421370000000006003": "Contacts"}
+# The field of a row by the order's name.
+SORTED_BY = {
+    "name": "displayName",
+    "type": "type",
+    "department": "departmentId",
+    "deletedBy": "deletedById",
+    "deletedTime": "deletedTime",
+}
+
+
+def modules() -> list[Json]:
+    """Return the modules (zoho/zohodesk-oas, v1.0/Module.json)."""
+    return [
+        {"id": module_id, "apiName": label.lower(), "displayLabel": label, "hasRecycleBin": True}
+        for module_id, label in MODULE_IDS.items()
+    ]
+
+
+def sorted_rows(rows: list[Json], order_by: str | None, *, is_ascending: bool) -> list[Json]:
+    """Return rows in an order; without one as they are. Equal rows stay as they were."""
+    if order_by is None:
+        return rows
+    field = SORTED_BY[order_by]
+    return sorted(rows, key=lambda row: str(row[field]), reverse=not is_ascending)
 
 
 def recycle_bin_rows(

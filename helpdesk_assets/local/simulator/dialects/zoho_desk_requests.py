@@ -12,15 +12,19 @@ from typing import NamedTuple
 
 from helpdesk_assets.local.simulator.middleware import ApiError
 
+# "Search tickets": zoho/zohodesk-oas, v1.0/Search.json, searchTickets.
 MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 10
 # Number of rows that one query can reach; the highest `from` is one less.
 CAP = 5_000
+# "List deleted resources": v1.0/Recyclebin.json at 83b5c18. At 3f7016e it is 100.
 MAX_BIN_PAGE_SIZE = 50
 
 # Other documented filters of the search are not simulated, and are refused like unknown ones.
 SEARCH_PARAMETERS = ("modifiedTimeRange", "createdTimeRange", "id", "sortBy", "limit", "from")
-BIN_PARAMETERS = ("limit", "from", "departmentId", "moduleId")
+BIN_PARAMETERS = ("limit", "from", "departmentId", "moduleId", "include")
+# At 3f7016e alone.
+SORTED_BIN_PARAMETERS = ("sortBy", "module")
 TICKET_PARAMETERS = ("include",)
 # Accepted in the query instead of the header of the same name.
 ORG = "orgId"
@@ -34,10 +38,18 @@ INCLUDES = {
     "isRead": "isRead",
     "skills": "skills",
 }
-ORDERS = ("relevance", "modifiedTime", "createdTime")
+ORDERS = ("relevance", "modifiedTime", "createdTime", "customerResponseTime")
+BIN_ORDERS = ("name", "type", "department", "deletedBy", "deletedTime")
+BIN_INCLUDES = ("deletedBy", "department")
 
-# Offsets such as +05:30 do not fit.
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
+# The vendor's pattern of one end of a range (v1.0/Search.json): the years 1900 to 2099 alone, and
+# offsets such as +05:30 do not fit.
+_TIME = re.compile(
+    r"((19|20)\d\d)[-/.](0?[1-9]|1[012])[-/.](0?[1-9]|[12][0-9]|3[01])T"
+    r"([01]?[0-9]|2[0-3]):[0-5]?[0-9]:[0-5]?[0-9]([/.]\d{0,3})?Z",
+    re.ASCII,
+)
+_ID = re.compile(r"[0-9]+", re.ASCII)
 
 Range = tuple[int, int]
 
@@ -87,6 +99,9 @@ def parse_search(query: Mapping[str, str], cap: int | None) -> SearchRequest:
         Unprocessable: a parameter is unknown or invalid.
     """
     _refuse_unknown(query, SEARCH_PARAMETERS)
+    ids = query["id"].split(",") if "id" in query else None
+    for each in ids or ():
+        _check_id(each, "id")
     sort_by = query.get("sortBy", "relevance")
     order_by = sort_by.removeprefix("-")
     if order_by not in ORDERS:
@@ -94,7 +109,7 @@ def parse_search(query: Mapping[str, str], cap: int | None) -> SearchRequest:
     return SearchRequest(
         _range(query, "modifiedTimeRange"),
         _range(query, "createdTimeRange"),
-        frozenset(query["id"].split(",")) if "id" in query else None,
+        None if ids is None else frozenset(ids),
         order_by,
         not sort_by.startswith("-"),
         _number(query, "limit", DEFAULT_PAGE_SIZE, 1, MAX_PAGE_SIZE),
@@ -102,15 +117,50 @@ def parse_search(query: Mapping[str, str], cap: int | None) -> SearchRequest:
     )
 
 
-def parse_recycle_bin(query: Mapping[str, str]) -> tuple[int, int]:
-    """Return offset and limit of a page of the recycle bin.
+class BinRequest(NamedTuple):
+    """A requested page of the recycle bin.
+
+    Attributes:
+        offset: position of the page's first row.
+        limit: rows per page.
+        module_id: the module of the rows; None: all.
+        order_by: one of `BIN_ORDERS`; None: the bin's own order.
+        is_ascending: False if `sortBy` starts with a minus.
+    """
+
+    offset: int
+    limit: int
+    module_id: str | None
+    order_by: str | None
+    is_ascending: bool
+
+
+def parse_recycle_bin(query: Mapping[str, str], *, can_sort: bool) -> BinRequest:
+    """Parse the parameters of the recycle bin.
+
+    Args:
+        query: the query string.
+        can_sort: whether the parameters of the one revision are known.
 
     Raises:
         Unprocessable: a parameter is unknown or invalid.
     """
-    _refuse_unknown(query, BIN_PARAMETERS)
-    limit = _number(query, "limit", DEFAULT_PAGE_SIZE, 1, MAX_BIN_PAGE_SIZE)
-    return _number(query, "from", 0, 0, None), limit
+    _refuse_unknown(query, (*BIN_PARAMETERS, *(SORTED_BIN_PARAMETERS if can_sort else ())))
+    for name in ("departmentId", "moduleId"):
+        if name in query:
+            _check_id(query[name], name)
+    order = query.get("sortBy")
+    if order is not None and order.removeprefix("-") not in BIN_ORDERS:
+        raise Unprocessable("The value passed for the 'sortBy' parameter is invalid.")
+    if set(query.get("include", "department").split(",")) - set(BIN_INCLUDES):
+        raise Unprocessable("The value passed for the 'include' parameter is invalid.")
+    return BinRequest(
+        _number(query, "from", 0, 0, None),
+        _number(query, "limit", DEFAULT_PAGE_SIZE, 1, MAX_BIN_PAGE_SIZE),
+        query.get("moduleId"),
+        order and order.removeprefix("-"),
+        not (order or "").startswith("-"),
+    )
 
 
 def parse_includes(query: Mapping[str, str]) -> Collection[str]:
@@ -136,10 +186,36 @@ def _number(
     query: Mapping[str, str], name: str, default: int, minimum: int, maximum: int | None
 ) -> int:
     text = query.get(name, str(default))
-    is_number = text.isascii() and text.isdigit()
-    if not is_number or int(text) < minimum or (maximum is not None and int(text) > maximum):
+    if _ID.fullmatch(text) is None:
         raise Unprocessable(f"The value passed for the '{name}' parameter is invalid.")
+    if int(text) < minimum or (maximum is not None and int(text) > maximum):
+        # As users report it, for example of limit.
+        span = f"{minimum}-{maximum}"
+        raise Unprocessable(f"The value passed for field '{name}' exceeds the range of '{span}'.")
     return int(text)
+
+
+def _check_id(text: str, name: str) -> None:
+    if _ID.fullmatch(text) is None:
+        raise Unprocessable(f"The value passed for the '{name}' parameter is invalid.")
+
+
+def check_no_parameters(query: Mapping[str, str]) -> None:
+    """Refuse every parameter.
+
+    Raises:
+        Unprocessable: there is one.
+    """
+    _refuse_unknown(query, ())
+
+
+def check_ticket_id(ticket_id: str) -> None:
+    """Refuse what is no id (v1.0/Ticket.json, getTicket).
+
+    Raises:
+        Unprocessable: it is not made of digits.
+    """
+    _check_id(ticket_id, "ticketId")
 
 
 def _range(query: Mapping[str, str], name: str) -> Range | None:

@@ -23,6 +23,7 @@ from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 SEARCH = "/api/v1/tickets/search"
 TICKETS = "/api/v1/tickets"
 RECYCLE_BIN = "/api/v1/recycleBin"
+MODULES = "/api/v1/organizationModules"
 TOKENS = "/oauth/v2/token"
 EVER = "2000-01-01T00:00:00.000Z,2098-01-01T00:00:00.000Z"
 ASCENDING: dict[str, Any] = {"modifiedTimeRange": EVER, "sortBy": "modifiedTime"}
@@ -164,6 +165,11 @@ def test_search_by_ids(caller: Caller, simulator: SimulatedHelpdesk) -> None:
         {"modifiedTimeRange": "2026-13-02T10:00:00Z,2026-13-03T10:00:00Z"},
         {"modifiedTimeRange": "2026-11-03T10:00:00Z,2026-11-02T10:00:00Z"},
         {"createdTimeRange": "1793613605123,1793613606123"},
+        # The years that an end may have are 1900 to 2099.
+        {"modifiedTimeRange": "2026-11-02T10:00:00Z,2100-01-01T00:00:00.000Z"},
+        {"modifiedTimeRange": "1899-12-31T10:00:00Z,2026-11-02T10:00:00Z"},
+        {"createdTimeRange": "1970-01-01T00:00:00.000Z,2100-01-01T00:00:00.001Z"},
+        {"departmentIds": "1"},
     ],
 )
 def test_rejected_requests(caller: Caller, query: Mapping[str, Any]) -> None:
@@ -230,9 +236,79 @@ def test_bin_contains_other_objects(caller: Caller, simulator: SimulatedHelpdesk
     assert not {*first, merged} & caller.ids()
 
 
-@pytest.mark.parametrize("query", [{"limit": 51}, {"sortBy": "-deletedTime"}, {"module": "t"}])
-def test_rejected_bin_requests(caller: Caller, query: Mapping[str, Any]) -> None:
+@pytest.mark.parametrize("is_sorted", [True, False])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": 51},
+        {"limit": 0},
+        {"from": -1},
+        {"moduleId": "tickets"},
+        {"departmentId": "all"},
+        {"include": "ticket"},
+        {"sortBy": "-modifiedTime"},
+        {"deletedTimeRange": EVER},
+    ],
+)
+def test_rejected_bin_requests(
+    caller: Caller, simulator: SimulatedHelpdesk, query: Mapping[str, Any], is_sorted: bool
+) -> None:
+    simulator.switch("zoho_desk.bin_is_sorted", friendly=is_sorted)
     assert caller.error(RECYCLE_BIN, **query) == (422, "UNPROCESSABLE_ENTITY")
+
+
+def test_bin_is_sorted_where_that_is_known(caller: Caller, simulator: SimulatedHelpdesk) -> None:
+    for _ in range(3):
+        simulator.delete(2)
+        simulator.advance(10)
+    simulator.switch("zoho_desk.bin_is_newest_first", friendly=False)
+    rows = caller.rows(RECYCLE_BIN, limit=50, sortBy="-deletedTime")
+    times = [row["deletedTime"] for row in rows]
+    assert times == sorted(times, reverse=True)
+    simulator.switch("zoho_desk.bin_is_sorted", friendly=False)
+    assert caller.error(RECYCLE_BIN, sortBy="-deletedTime") == (422, "UNPROCESSABLE_ENTITY")
+    assert caller.error(RECYCLE_BIN, module="tickets") == (422, "UNPROCESSABLE_ENTITY")
+
+
+def test_modules_narrow_the_bin(caller: Caller, simulator: SimulatedHelpdesk) -> None:
+    simulator.delete(4)
+    modules = {each["apiName"]: each["id"] for each in caller.get(MODULES).json()["data"]}
+    rows = caller.rows(RECYCLE_BIN, limit=50, moduleId=modules["tickets"])
+    assert {row["type"] for row in rows} == {"Tickets"}
+    assert caller.error(MODULES, limit=10) == (422, "UNPROCESSABLE_ENTITY")
+    simulator.switch("zoho_desk.modules_are_readable", friendly=False)
+    assert caller.error(MODULES) == (403, "SCOPE_MISMATCH")
+
+
+def test_types_of_values_that_nobody_confirms(caller: Caller, simulator: SimulatedHelpdesk) -> None:
+    simulator.delete(1)
+    living = next(one.ticket_id for one in simulator.truth())
+
+    def seen() -> list[type]:
+        return [
+            type(caller.get(RECYCLE_BIN).json()["data"][0]["id"]),
+            type(caller.get(**ASCENDING).json()["count"]),
+            type(caller.get(f"{TICKETS}/{living}").json()["isDeleted"]),
+        ]
+
+    assert seen() == [str, int, bool]
+    for key in ("bin_ids_are_text", "count_is_a_number", "flags_are_booleans"):
+        simulator.switch(f"zoho_desk.{key}", friendly=False)
+    assert seen() == [int, str, str]
+
+
+@pytest.mark.parametrize("ticket_id", ["abc", "12a", "-1", "1.5"])
+def test_ids_are_digits(caller: Caller, ticket_id: str) -> None:
+    assert caller.error(f"{TICKETS}/{ticket_id}") == (422, "UNPROCESSABLE_ENTITY")
+    assert caller.error(SEARCH, id=ticket_id) == (422, "UNPROCESSABLE_ENTITY")
+
+
+def test_missing_organisation_is_a_mismatch(caller: Caller, simulator: SimulatedHelpdesk) -> None:
+    del caller.session.headers["orgId"]
+    assert caller.get(**ASCENDING).status_code == 200
+    simulator.switch("zoho_desk.org_id_may_be_absent", friendly=False)
+    assert caller.error(**ASCENDING) == (403, "OAUTH_ORG_MISMATCH")
+    assert caller.get(**ASCENDING, orgId=ORG_ID).status_code == 200
 
 
 def test_bin_retains_60_days(caller: Caller, simulator: SimulatedHelpdesk) -> None:
@@ -297,7 +373,7 @@ def test_single_ticket_has_its_requested_includes(
         caller.get(path).json(),
         caller.get(path, include="contacts,departments,assignee").json(),
     )
-    assert rich == {**true.raw_ticket, "isTrashed": False}
+    assert rich == {**true.raw_ticket, "isTrashed": False, "isDeleted": False}
     assert rich.keys() - bare.keys() == {"contact", "department", "assignee"}
     assert caller.error(path, include="contact")[0] == 422
     assert caller.error(f"{TICKETS}/1") == (404, "URL_NOT_FOUND")

@@ -1,0 +1,77 @@
+"""The login check of `doctor` asks what a sync asks first, so that it fails where a sync would."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from helpdesk_assets.cli.doctor.helpdesk import LOGIN_WINDOW, check_helpdesk
+from helpdesk_assets.cli.doctor.report import DiagnosticStatus
+from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
+from helpdesk_assets.providers.client.http import Api
+from helpdesk_assets.providers.registry import make_helpdesk
+from helpdesk_assets.settings import Settings
+from helpdesk_assets_tests.conformance.vendors import VENDORS, Vendor
+from helpdesk_assets_tests.providers.loopback import CannedResponse, loopback
+from helpdesk_assets_tests.providers.zoho_desk import canned
+
+# Times and the like, which differ from one moment to the next.
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?|\b\d{9,}\b")
+
+
+def settings_for(vendor: Vendor, simulator: SimulatedHelpdesk) -> Settings:
+    given = {"helpdesk_provider": vendor.name, "helpdesk_base_url": simulator.base_url}
+    return Settings.model_validate({**given, **vendor.settings(simulator)})
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Mapping[str, Any]]]:
+    """Every path and its parameters, without moments."""
+    calls: list[tuple[str, Mapping[str, Any]]] = []
+    get = Api.get
+
+    def spy(self: Api, path: str, params: Any = None, *more: Any, **named: Any) -> Any:
+        plain = {key: MOMENT.sub("TIME", str(each)) for key, each in (params or {}).items()}
+        calls.append((path, plain))
+        return get(self, path, params, *more, **named)
+
+    monkeypatch.setattr(Api, "get", spy)
+    return calls
+
+
+@pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
+def test_login_asks_what_a_sync_asks(
+    vendor: Vendor, asked: list[tuple[str, Mapping[str, Any]]]
+) -> None:
+    with SimulatedHelpdesk(tickets=3, dialect=vendor.name) as simulator:
+        settings = settings_for(vendor, simulator)
+        verdicts = {each.what: each for each in check_helpdesk(settings)}
+        assert verdicts["helpdesk login"].status is DiagnosticStatus.OK
+        doctor = list(asked)
+        asked.clear()
+        helpdesk = make_helpdesk(settings)
+        next(iter(helpdesk.changes(datetime.now(UTC) - LOGIN_WINDOW - timedelta(seconds=1))))
+        helpdesk.close()
+    assert asked
+    assert doctor[: len(asked)] == asked
+
+
+def test_login_fails_where_an_open_window_is_refused() -> None:
+    def search(request: Any) -> CannedResponse:
+        is_open = request.params["modifiedTimeRange"].rpartition(",")[2] > "2099"
+        body = (
+            b'{"message": "The value passed for the \'modifiedTimeRange\' parameter is invalid."}'
+        )
+        return CannedResponse(body, 422) if is_open else CannedResponse(b"", 204)
+
+    with loopback(canned.answering(search=search)) as server:
+        settings = canned.settings_for(server.url)
+        verdicts = {each.what: each for each in check_helpdesk(settings)}
+    assert any(each.path.startswith(canned.SEARCH) for each in server.seen)
+    login = verdicts["helpdesk login"]
+    assert login.status is DiagnosticStatus.FAILED
+    assert "modifiedTimeRange" in str(login)
