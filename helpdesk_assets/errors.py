@@ -153,6 +153,13 @@ class NullKey(DataRefused):
     """A row has a NULL key: it would never match, and every run would insert it again."""
 
 
+class DeletionUnproven(HelpdeskAssetsError):
+    """The helpdesk finds no ticket by this id, and may keep it where nobody can ask for it.
+
+    Whoever catches one leaves the ticket's row as it is.
+    """
+
+
 class WindowTooDense(DataRefused):
     """One tick of the helpdesk's clock holds more tickets than one query returns."""
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from helpdesk_assets.errors import (
     DataRefused,
+    DeletionUnproven,
     EndpointFailed,
     HelpdeskAssetsError,
     RightMissing,
@@ -126,6 +127,9 @@ class TicketFetch:
             ticket = self._helpdesk.ticket(ticket_id)
         except DataRefused as error:
             return Unreadable(str(error))
+        except DeletionUnproven:
+            # To a hint it is the same: no answer to its id proves a deletion there.
+            return Absent()
         if ticket is None:
             return Absent()
         return ReadTicket(ticket, self._helpdesk.served_at or self._now())

@@ -11,9 +11,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from helpdesk_assets.errors import DeletionUnproven
 from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.tickets import ApiUsage, BadTicket, Page, Ticket
-from helpdesk_assets.providers.base import Capabilities
+from helpdesk_assets.providers.base import Archive, Capabilities
 from helpdesk_assets.providers.client.connection import Connection
 from helpdesk_assets.providers.paging.by_time import FetchPage, TimePager, floor
 from helpdesk_assets.providers.paging.details import DetailRequest, fetch_details
@@ -89,6 +90,15 @@ class BaseAdapter(ABC):
             raise unreadable(found)
         return found
 
+    @property
+    def archive(self) -> Archive | None:
+        """See `Helpdesk.archive`; most helpdesks list every ticket."""
+        return None
+
+    def blind_spot(self) -> str | None:
+        """See `Helpdesk.blind_spot`; most helpdesks do not tell."""
+        return None
+
     def close(self) -> None:
         """See `Helpdesk.close`."""
         self._api.close()
@@ -140,8 +150,11 @@ class BaseAdapter(ABC):
         return replace(page, tickets=detailed.tickets, bad=page.bad + detailed.bad)
 
     def _fetch_details(self, requests: Iterable[DetailRequest]) -> ParsedRows:
-        return fetch_details(
-            requests,
-            lambda ticket_id: self._retry(partial(self._fetch_ticket, ticket_id)),
-            self._concurrency,
-        )
+        return fetch_details(requests, self._fetch_detail, self._concurrency)
+
+    def _fetch_detail(self, ticket_id: str) -> Ticket | BadTicket | None:
+        """Fetch a ticket that was just listed; if it is not found, its deletion comes by a list."""
+        try:
+            return self._retry(partial(self._fetch_ticket, ticket_id))
+        except DeletionUnproven:
+            return None

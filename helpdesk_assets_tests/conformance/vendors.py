@@ -106,7 +106,10 @@ def _rest_columns(ticket: Json) -> dict[str, Any]:
     }
 
 
-FRESHDESK_STATUSES = {2: "Open", 3: "Pending", 4: "Resolved", 5: "Closed"}
+FRESHDESK_STATUSES = {
+    2: "Open", 3: "Pending", 4: "Resolved", 5: "Closed",
+    6: "Waiting on Customer", 7: "Waiting on Third Party",
+}  # fmt: skip
 FRESHDESK_PRIORITIES = {1: "Low", 2: "Medium", 3: "High", 4: "Urgent"}
 
 
@@ -241,8 +244,7 @@ FRESHDESK = Vendor(
     excluded_tests={
         TOKEN_RENEWED: MANUAL_TOKEN,
         SILENT_CHANGES: BY_SHOWN_TIME,
-        ARCHIVED: "Whether the list tells of archived tickets is not documented, and nothing else "
-        "tells of them.",
+        ARCHIVED: "No list tells of archived tickets; a reconciliation asks for them if told to.",
     },
 )
 

@@ -146,6 +146,7 @@ class Api:
         params: Params | None = None,
         accept: Collection[int] = OK,
         scope: str = ACCOUNT,
+        cost: int = 1,
     ) -> Reply:
         """Send one GET, once.
 
@@ -157,6 +158,7 @@ class Api:
             params: query parameters.
             accept: the statuses to return.
             scope: the vendor's rate limit that applies to this call, besides the account's.
+            cost: as how many calls the vendor counts it.
 
         Raises:
             EndpointFailed: no complete answer came, or its status is not in `accept`, or a gateway
@@ -167,7 +169,7 @@ class Api:
         """
         url = self._base_url + path
         for _ in range(MAX_REDIRECTS):
-            reply = self._send(url, path, params, scope)
+            reply = self._send(url, path, params, scope, cost)
             if reply.status not in REDIRECTS:
                 break
             url, params = self._redirect_target(url, reply), None
@@ -189,20 +191,20 @@ class Api:
         """Close the connection pool."""
         self._session.close()
 
-    def _send(self, url: str, path: str, params: Params | None, scope: str) -> Reply:
-        reply, sent_with = self._send_once(url, path, params, scope)
+    def _send(self, url: str, path: str, params: Params | None, scope: str, cost: int) -> Reply:
+        reply, sent_with = self._send_once(url, path, params, scope, cost)
         if reply.status == 401 and self._auth.renew(sent_with):
-            reply, _ = self._send_once(url, path, params, scope)
+            reply, _ = self._send_once(url, path, params, scope, cost)
         if reply.status == errors.TOO_MANY_REQUESTS:
             requested_wait = errors.retry_after(reply.headers.get("Retry-After"), reply.served_at)
             self._rate_limiter.pause(requested_wait or 0.0, scope)
         return reply
 
     def _send_once(
-        self, url: str, path: str, params: Params | None, scope: str
+        self, url: str, path: str, params: Params | None, scope: str, cost: int
     ) -> tuple[Reply, str]:
         """Return the answer and the `Authorization` header that was sent."""
-        with self._rate_limiter.slot(scope):
+        with self._rate_limiter.slot(scope, cost):
             response, body = self._exchange(url, path, params)
         self._rate_limiter.observe(response.headers)
         wire_bytes = response.raw.tell()

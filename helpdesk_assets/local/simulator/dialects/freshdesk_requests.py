@@ -75,9 +75,7 @@ def parse_list_request(query: Mapping[str, str], cap: int | None) -> ListRequest
     Raises:
         InvalidField: a parameter is unknown or invalid.
     """
-    for name in query:
-        if name not in PARAMETERS:
-            raise InvalidField(name, "Unexpected/invalid field in request", "invalid_field")
+    check_names(query, PARAMETERS)
     removed = _choice(query, "filter", tuple(FILTERS), "")
     size = _whole_number(query, "per_page", DEFAULT_PAGE_SIZE)
     if size > MAX_PAGE_SIZE:
@@ -99,6 +97,30 @@ def parse_list_request(query: Mapping[str, str], cap: int | None) -> ListRequest
         page,
         parse_include(query, LIST_INCLUDES),
     )
+
+
+def check_accept(headers: Mapping[str, str]) -> None:
+    """Check that the client takes JSON (developers.freshdesk.com/api/#error, 406).
+
+    Raises:
+        ApiError: it does not.
+    """
+    accepted = {part.partition(";")[0].strip() for part in headers.get("accept", "").split(",")}
+    if not accepted & {"application/json", "*/*"}:
+        raise ApiError(406, "This resource is given as application/json only.")
+
+
+def check_names(query: Mapping[str, str], known: Sequence[str]) -> None:
+    """Check that each parameter is known.
+
+    The refusal was seen on Freshservice; of Freshdesk nobody says whether it ignores them.
+
+    Raises:
+        InvalidField: one is not in `known`.
+    """
+    for name in query:
+        if name not in known:
+            raise InvalidField(name, "Unexpected/invalid field in request", "invalid_field")
 
 
 def _choice(query: Mapping[str, str], name: str, known: Sequence[str], default: str) -> str:

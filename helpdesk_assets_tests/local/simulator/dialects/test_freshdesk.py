@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from helpdesk_assets.local.simulator.dialects.freshdesk import FreshdeskDialect
+from helpdesk_assets.local.simulator.dialects.freshdesk import SUSPENDED_KEY, FreshdeskDialect
 from helpdesk_assets.local.simulator.dialects.rest import TOKEN_WITHOUT_RIGHTS
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 
@@ -191,16 +191,66 @@ def test_merged_ticket_is_closed_and_stays(caller: Caller, simulator: SimulatedH
     assert caller.rows(**ASCENDING, per_page=7) == caller.rows(**ASCENDING)
 
 
-@pytest.mark.parametrize("are_listed", [True, False])
-def test_archived_tickets_may_be_listed(monkeypatch: pytest.MonkeyPatch, are_listed: bool) -> None:
-    monkeypatch.setattr(FreshdeskDialect, "lists_archived", are_listed)
-    with SimulatedHelpdesk(tickets=20, dialect="freshdesk") as simulator:
-        caller = Caller(simulator)
-        with caller.session:
-            (archived,) = simulator.archive(1)
-            listed = {row["id"] for row in caller.rows(**ASCENDING)}
-            assert (int(archived) in listed) is are_listed
-            assert len(listed) == 19 + are_listed
+def archive_one(simulator: SimulatedHelpdesk) -> str:
+    (archived,) = simulator.archive(1)
+    return archived
+
+
+def test_archived_ticket_answers_below_the_archive_alone(
+    caller: Caller, simulator: SimulatedHelpdesk
+) -> None:
+    archived = archive_one(simulator)
+    for query in ({}, {"filter": "deleted"}, {"filter": "spam"}):
+        assert int(archived) not in {row["id"] for row in caller.rows(**ASCENDING, **query)}
+    plain = caller.get(f"{TICKETS}/{archived}")
+    assert (plain.status_code, plain.content) == (404, b"")
+    found = caller.get(f"{TICKETS}/archived/{archived}").json()
+    assert (found["id"], found["archived"], "description" in found) == (int(archived), True, True)
+    assert caller.refused(f"{TICKETS}/archived/{archived}", include="stats")["field"] == "include"
+
+
+def test_only_archived_tickets_are_in_the_archive(
+    caller: Caller, simulator: SimulatedHelpdesk
+) -> None:
+    archived, living = archive_one(simulator), next(simulator.truth()).ticket_id
+    simulator.delete(ids=[archived])
+    for ticket_id in (archived, living, "1"):
+        assert caller.get(f"{TICKETS}/archived/{ticket_id}").status_code == 404
+
+
+def test_plan_without_the_archive(
+    caller: Caller, simulator: SimulatedHelpdesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FreshdeskDialect, "plan_has_archive", False)
+    archived = archive_one(simulator)
+    answer = caller.get(f"{TICKETS}/archived/{archived}")
+    assert (answer.status_code, answer.json()["code"]) == (403, "require_feature")
+    assert caller.get(f"{TICKETS}/{archived}").status_code == 404
+
+
+def test_agent_of_the_key_tells_its_scope(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert caller.get("/api/v2/agents/me").json()["ticket_scope"] == 1
+    monkeypatch.setattr(FreshdeskDialect, "ticket_scope", 2)
+    assert caller.get("/api/v2/agents/me").json()["ticket_scope"] == 2
+
+
+@pytest.mark.parametrize("path", [TICKETS, f"{TICKETS}/1", f"{TICKETS}/archived/1"])
+@pytest.mark.parametrize(("accept", "status"), [("text/html", 406), ("*/*", 0), ("", 406)])
+def test_client_must_take_json(caller: Caller, path: str, accept: str, status: int) -> None:
+    url = caller.simulator.base_url + path
+    answer = caller.session.get(url, headers={"Accept": accept}, timeout=10)
+    assert (answer.status_code == 406) is (status == 406)
+
+
+def test_list_limit_counts_includes(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FreshdeskDialect, "lists_per_minute", 20)
+    rich = {**ASCENDING, "include": "stats,requester"}
+    statuses = [caller.get(**rich).status_code for _ in range(5)]
+    assert statuses == [200, 200, 200, 200, 429]
+    answer = caller.get(**ASCENDING)
+    assert (answer.status_code, int(answer.headers["Retry-After"]) <= 60) == (429, True)
+    caller.simulator.advance(60)
+    assert [caller.get(**ASCENDING).status_code for _ in range(21)] == [200] * 20 + [429]
 
 
 def test_single_ticket_includes_its_description(
@@ -234,6 +284,7 @@ def test_list_includes(caller: Caller) -> None:
         (("wrong", "X"), 401, "invalid_credentials"),
         (("", "X"), 401, "invalid_credentials"),
         ((TOKEN_WITHOUT_RIGHTS, "X"), 403, "access_denied"),
+        ((SUSPENDED_KEY, "X"), 403, "account_suspended"),
     ],
 )
 def test_failed_logins(
@@ -265,9 +316,9 @@ def test_headers_show_remaining_calls_but_no_reset_time(
     simulator.fault("rate_limit", calls=2, window_seconds=60)
     answers = [caller.get(**ASCENDING) for _ in range(3)]
     remaining = [(a.status_code, a.headers.get("X-RateLimit-Remaining")) for a in answers]
-    assert remaining == [(200, "1"), (200, "0"), (429, None)]
-    assert answers[0].headers["X-RateLimit-Total"] == "2"
-    assert answers[0].headers["X-RateLimit-Used-CurrentRequest"] == "1"
+    assert remaining == [(200, "1.0"), (200, "0.0"), (429, None)]
+    assert answers[0].headers["X-RateLimit-Total"] == "2.0"
+    assert answers[0].headers["X-RateLimit-Used-CurrentRequest"] == "1.0"
     assert answers[2].headers["Retry-After"] == "60"
 
 
