@@ -57,6 +57,7 @@ class AdminApi:
             Route("/admin/archive", _json_endpoint(self._archive), methods=["POST"]),
             Route("/admin/token", _json_endpoint(self._token), methods=["POST"]),
             Route("/admin/clock", _json_endpoint(self._clock), methods=["GET", "POST"]),
+            Route("/admin/facts", _json_endpoint(self._facts), methods=["GET", "POST"]),
             Route("/admin/faults", _json_endpoint(self._faults), methods=["GET", "POST", "DELETE"]),
             Route("/admin/deliveries", _json_endpoint(self._deliver), methods=["GET", "POST"]),
             Route("/admin/deliveries/release", _json_endpoint(self._release), methods=["POST"]),
@@ -207,6 +208,15 @@ class AdminApi:
             if moment.tzinfo is None:
                 raise InvalidCommand(f"freeze must be a time with a UTC offset, not {value!r}")
             self._backend.clock.freeze(moment.astimezone(UTC))
+
+    async def _facts(self, request: Request) -> Json:
+        """Switch an unverified fact, or tell which ones have the friendly answer."""
+        if request.method == "POST":
+            command = await _read_command(request, {"key": str, "friendly": bool})
+            if command.keys() != {"key", "friendly"}:
+                raise InvalidCommand("give key and friendly")
+            self._backend.facts.switch(command["key"], friendly=command["friendly"])
+        return {"friendly": self._backend.facts.friendly()}
 
     async def _faults(self, request: Request) -> Json:
         faults = self._backend.faults

@@ -185,6 +185,14 @@ class AdminClient:
         """Deactivate the fault `name`, or all faults."""
         self._call("DELETE", "/admin/faults", query={} if name is None else {"name": name})
 
+    def switch(self, key: str, *, friendly: bool = True) -> None:
+        """Choose the answer to one of `unverified.FACTS`; the unfriendly one is the default."""
+        self._call("POST", "/admin/facts", {"key": key, "friendly": friendly})
+
+    def friendly(self) -> frozenset[str]:
+        """Return the keys of the unverified facts that have the friendly answer."""
+        return frozenset(self._call("GET", "/admin/facts")["friendly"])
+
     def send_webhooks(self, **orders: str | int | bool) -> WebhookStatus:
         """Set some of the webhook options; see `webhook_sender.WebhookOptions`."""
         return parse_webhook_status(self._call("POST", "/admin/deliveries", orders))

@@ -5,7 +5,7 @@ The vendor's API and the admin API share one `HelpdeskBackend`, in one thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ import msgspec
 
 from helpdesk_assets.local.simulator.call_counters import CallCounters
 from helpdesk_assets.local.simulator.clock import SimulatedClock
+from helpdesk_assets.local.simulator.fact_switches import FactSwitches
 from helpdesk_assets.local.simulator.fault_registry import FaultRegistry, RateWindow
 from helpdesk_assets.local.simulator.journal import Journal
 from helpdesk_assets.local.simulator.seeded_random import SeededRandom
@@ -67,6 +68,7 @@ class HelpdeskBackend:
         history_until: datetime | None = None,
         cap: int | None = None,
         journal: Journal | None = None,
+        friendly: Iterable[str] = (),
     ) -> None:
         """Create the helpdesk with its initial tickets.
 
@@ -80,6 +82,7 @@ class HelpdeskBackend:
                 tickets.
             cap: number of rows that one query can reach; default: the vendor's documented limit.
             journal: has the changes of earlier starts, and takes those of this one.
+            friendly: keys of the unverified facts that begin with the friendly answer.
         """
         self.clock = SimulatedClock(start)
         if frozen:
@@ -91,6 +94,8 @@ class HelpdeskBackend:
         self.removals: dict[str, Removal] = {}
         self.archived: set[str] = set()
         self.cap = cap
+        self.facts = FactSwitches(friendly)
+        self.is_friendly = self.facts.is_friendly
         self.faults = FaultRegistry()
         self.counters = CallCounters()
         self.rate_window = RateWindow()

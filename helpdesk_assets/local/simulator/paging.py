@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -38,6 +38,17 @@ def encode_page_token(endpoint: str, offset: int, repeat_count: int = 0) -> str:
         repeat_count: makes a further token for the same offset different.
     """
     return base64.urlsafe_b64encode(f"{endpoint}:{offset}:{repeat_count}".encode()).decode()
+
+
+def refuse_unknown(query: Mapping[str, str], known: Collection[str]) -> None:
+    """Refuse parameters that are not in `known`.
+
+    Raises:
+        InvalidParameter: there is one.
+    """
+    for name in query:
+        if name not in known:
+            raise InvalidParameter(f"unknown parameter {name}")
 
 
 def parse_page_request(endpoint: str, query: Mapping[str, str]) -> PageRequest:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -90,6 +90,7 @@ class SimulatedHelpdesk(AdminClient):
         port: int = 0,
         dialect: str = "rest",
         cap: int | None = None,
+        friendly: Iterable[str] = (),
     ) -> None:
         """Bind the port; `start` runs the server.
 
@@ -102,9 +103,10 @@ class SimulatedHelpdesk(AdminClient):
             port: port to listen on; 0 for a free one.
             dialect: name of the provider whose API it has.
             cap: number of rows that one query can reach; default: the vendor's documented limit.
+            friendly: keys of the unverified facts that begin with the friendly answer.
         """
         self.token = token
-        backend = HelpdeskBackend(tickets, seed, start, frozen, cap=cap)
+        backend = HelpdeskBackend(tickets, seed, start, frozen, cap=cap, friendly=friendly)
         self._server = Server(_config(backend, token, dialect))
         self._listener = listen("127.0.0.1", port)
         super().__init__(_url(self._listener))

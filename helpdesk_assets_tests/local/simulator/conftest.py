@@ -36,7 +36,9 @@ class Caller:
         return self.get(f"/v2/tickets/{ticket_id}")
 
     def all_rows(self, path: str, **query: object) -> list[dict[str, Any]]:
-        """Follow the page tokens to the end."""
+        """Follow the page tokens to the end; only the search takes a range."""
+        if not path.endswith("/search"):
+            query.pop("modifiedTimeRange", None)
         rows: list[dict[str, Any]] = []
         while True:
             page = self.get(path, **query).json()

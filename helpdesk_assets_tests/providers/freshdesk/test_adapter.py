@@ -11,7 +11,6 @@ import pytest
 
 from helpdesk_assets.errors import CredentialsRefused, WindowTooDense
 from helpdesk_assets.local.simulator.admin_answers import TrueTicket
-from helpdesk_assets.local.simulator.dialects.freshdesk import FreshdeskDialect
 from helpdesk_assets.local.simulator.dialects.rest import TOKEN_WITHOUT_RIGHTS
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.providers.client.connection import Runtime
@@ -120,10 +119,9 @@ def test_no_changes_cost_three_calls(simulator: SimulatedHelpdesk, connect: Conn
 def test_first_second_of_a_window_is_included(
     simulator: SimulatedHelpdesk,
     connect: Connect,
-    monkeypatch: pytest.MonkeyPatch,
     is_inclusive: bool,
 ) -> None:
-    monkeypatch.setattr(FreshdeskDialect, "since_is_inclusive", is_inclusive)
+    simulator.switch("freshdesk.since_includes_its_second", friendly=is_inclusive)
     earlier = simulator.change(3, same_second=True)
     simulator.advance(1)
     changed, (deleted,) = simulator.change(25, same_second=True), simulator.delete(1)
@@ -154,11 +152,10 @@ def test_dense_second_is_read_once(simulator: SimulatedHelpdesk, connect: Connec
 def test_changes_while_paging_lose_nothing(
     simulator: SimulatedHelpdesk,
     connect: Connect,
-    monkeypatch: pytest.MonkeyPatch,
     is_inclusive: bool,
     concurrency: int,
 ) -> None:
-    monkeypatch.setattr(FreshdeskDialect, "since_is_inclusive", is_inclusive)
+    simulator.switch("freshdesk.since_includes_its_second", friendly=is_inclusive)
     simulator.fault("changes_while_paging", on="search", changes=5, advance_seconds=10, count=15)
     helpdesk = connect(helpdesk_page_size=10, helpdesk_concurrency=concurrency)
     pages = list(helpdesk.changes(None))
@@ -360,6 +357,7 @@ def test_one_ticket(simulator: SimulatedHelpdesk, connect: Connect) -> None:
     assert living.raw_ticket is not None
     assert living.raw_ticket.items() <= json.loads(ticket.raw_json).items()
     assert "description" in json.loads(ticket.raw_json)
+    simulator.switch("freshdesk.deleted_answer_to_their_id")
     removed = helpdesk.ticket(deleted)
     assert removed is not None
     assert removed.deleted_time

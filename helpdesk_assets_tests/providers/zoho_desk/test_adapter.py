@@ -18,12 +18,12 @@ from helpdesk_assets.errors import (
 )
 from helpdesk_assets.local.simulator.admin_answers import TrueTicket
 from helpdesk_assets.local.simulator.dialects.rest import TOKEN_WITHOUT_RIGHTS
-from helpdesk_assets.local.simulator.dialects.zoho_desk import ZohoDeskDialect
 from helpdesk_assets.local.simulator.dialects.zoho_desk_tokens import (
     CLIENT_ID,
     CLIENT_SECRET,
     ORG_ID,
 )
+from helpdesk_assets.local.simulator.fact_switches import facts_of
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.providers.client.connection import Runtime
 from helpdesk_assets.providers.zoho_desk.adapter import ZohoDeskAdapter, from_settings
@@ -39,7 +39,10 @@ Connect = Callable[..., ZohoDeskAdapter]
 @pytest.fixture
 def simulator() -> Iterator[SimulatedHelpdesk]:
     """Its clock is an hour ahead, so changes by a test are later than all others."""
-    with SimulatedHelpdesk(tickets=130, start=START, frozen=True, dialect="zoho_desk") as simulator:
+    friendly = [fact.key for fact in facts_of("zoho_desk")]
+    with SimulatedHelpdesk(
+        tickets=130, start=START, frozen=True, dialect="zoho_desk", friendly=friendly
+    ) as simulator:
         simulator.advance(3600)
         yield simulator
 
@@ -111,11 +114,10 @@ WAYS: dict[str, Callable[[ZohoDeskAdapter], Any]] = {
 def test_full_read_includes_deleted_tickets(
     simulator: SimulatedHelpdesk,
     connect: Connect,
-    monkeypatch: pytest.MonkeyPatch,
     way: str,
     is_newest_first: bool,
 ) -> None:
-    monkeypatch.setattr(ZohoDeskDialect, "bin_is_newest_first", is_newest_first)
+    simulator.switch("zoho_desk.bin_is_newest_first", friendly=is_newest_first)
     spam, deleted = simulator.mark_spam(2), simulator.delete(3)
     merged = [one.ticket_id for one in simulator.truth()][:2]
     simulator.merge(
@@ -160,10 +162,9 @@ def test_no_changes_cost_few_calls(simulator: SimulatedHelpdesk, connect: Connec
 def test_both_ends_of_a_window_are_included(
     simulator: SimulatedHelpdesk,
     connect: Connect,
-    monkeypatch: pytest.MonkeyPatch,
     are_inclusive: bool,
 ) -> None:
-    monkeypatch.setattr(ZohoDeskDialect, "ends_are_inclusive", are_inclusive)
+    simulator.switch("zoho_desk.range_includes_its_ends", friendly=are_inclusive)
     earlier = simulator.change(3, same_second=True)
     simulator.advance(1)
     first, since = simulator.change(25, same_second=True), now(simulator)
@@ -198,12 +199,11 @@ def test_dense_moment_is_read_once(simulator: SimulatedHelpdesk, connect: Connec
 def test_changes_while_paging_lose_nothing(
     simulator: SimulatedHelpdesk,
     connect: Connect,
-    monkeypatch: pytest.MonkeyPatch,
     are_inclusive: bool,
     concurrency: int,
     way: str,
 ) -> None:
-    monkeypatch.setattr(ZohoDeskDialect, "ends_are_inclusive", are_inclusive)
+    simulator.switch("zoho_desk.range_includes_its_ends", friendly=are_inclusive)
     endpoint = {"changes": "search", "listing": "listing"}[way]
     simulator.fault("changes_while_paging", on=endpoint, changes=5, advance_seconds=10, count=15)
     helpdesk = connect(helpdesk_page_size=10, helpdesk_concurrency=concurrency)
@@ -358,9 +358,9 @@ def test_created_times_beyond_the_cap_fail_only_the_listing(
 
 
 def test_unreadable_ticket_in_the_bin_becomes_a_tombstone(
-    simulator: SimulatedHelpdesk, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    simulator: SimulatedHelpdesk, connect: Connect
 ) -> None:
-    monkeypatch.setattr(ZohoDeskDialect, "shows_trashed", False)
+    simulator.switch("zoho_desk.trashed_are_readable", friendly=False)
     since = now(simulator)
     (deleted,), at = simulator.delete(1), now(simulator)
     simulator.advance(10)
@@ -372,9 +372,9 @@ def test_unreadable_ticket_in_the_bin_becomes_a_tombstone(
 
 
 def test_missing_merged_ticket_is_not_an_error(
-    simulator: SimulatedHelpdesk, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    simulator: SimulatedHelpdesk, connect: Connect
 ) -> None:
-    monkeypatch.setattr(ZohoDeskDialect, "merged_are_in_the_bin", False)
+    simulator.switch("zoho_desk.merged_are_in_the_bin", friendly=False)
     since = now(simulator)
     into, merged = [one.ticket_id for one in simulator.change(2)]
     simulator.merge([merged], into)
@@ -450,11 +450,9 @@ def test_missing_bin_scope_gives_an_error_with_a_fix(
 
 
 @pytest.mark.parametrize("are_found", [True, False])
-def test_archived_tickets_are_not_deleted(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch, are_found: bool
-) -> None:
-    monkeypatch.setattr(ZohoDeskDialect, "finds_archived", are_found)
+def test_archived_tickets_are_not_deleted(connect: Connect, are_found: bool) -> None:
     with SimulatedHelpdesk(tickets=20, start=START, frozen=True, dialect="zoho_desk") as simulator:
+        simulator.switch("zoho_desk.archived_are_found", friendly=are_found)
         archived = simulator.archive(3)
         simulator.advance(10)
         got = newest(connect(simulator).changes(None))

@@ -20,6 +20,7 @@ from starlette.routing import Route
 from helpdesk_assets.local.simulator.dialects.freshdesk_limits import ListLimit, to_headers
 from helpdesk_assets.local.simulator.dialects.freshdesk_requests import (
     FILTERS,
+    LIST_PARAMETERS,
     TICKET_INCLUDES,
     InvalidField,
     ListRequest,
@@ -63,14 +64,12 @@ class FreshdeskDialect:
     """Lists and single tickets of one helpdesk.
 
     Attributes:
-        since_is_inclusive: whether `updated_since` includes that second; it is not documented.
         plan_has_archive: whether the plan has the path of archived tickets.
         ticket_scope: of the key's agent; 1 global, 2 its groups, 3 restricted.
         lists_per_minute: what the plan allows for the ticket list, in calls; None: no limit.
             Growth 20, Pro 100, Enterprise 200 (support.freshdesk.com 225439).
     """
 
-    since_is_inclusive = True
     plan_has_archive = True
     ticket_scope = GLOBAL_SCOPE
     lists_per_minute: int | None = None
@@ -136,6 +135,12 @@ class FreshdeskDialect:
         """See `Dialect.rate_limit_headers`."""
         return to_headers(rate_limit_status)
 
+    def _check_request(self, request: Request, known: Sequence[str]) -> None:
+        """Check what every request must keep to; `known` are its parameters."""
+        check_accept(request.headers)
+        if not self._backend.is_friendly("freshdesk.unknown_parameter_is_ignored"):
+            check_names(request.query_params, known)
+
     def _list_endpoint(
         self, middleware: CallMiddleware
     ) -> Callable[[Request], Awaitable[Response]]:
@@ -151,13 +156,14 @@ class FreshdeskDialect:
         return serve
 
     def _list(self, request: Request) -> EndpointResult:
-        check_accept(request.headers)
+        self._check_request(request, LIST_PARAMETERS)
         backend, page_request = (
             self._backend,
             parse_list_request(request.query_params, self._backend.cap),
         )
-        now = backend.clock.now().timestamp()
-        self._list_limit.charge(now, self.lists_per_minute, len(page_request.include))
+        is_spared = backend.is_friendly("freshdesk.include_spares_the_list_limit")
+        includes = 0 if is_spared else len(page_request.include)
+        self._list_limit.charge(backend.clock.now().timestamp(), self.lists_per_minute, includes)
         backend.shift_while_paging(page_request.endpoint)
         found = self._find(page_request, page_request.offset, page_request.size + 1)
         page_versions = found[
@@ -188,9 +194,8 @@ class FreshdeskDialect:
         return TicketVersion(FUTURE_ID, now, now, 0, {"updated_at": modified})
 
     def _find(self, page_request: ListRequest, offset: int, limit: int) -> list[TicketVersion]:
-        low = (
-            0 if page_request.since is None else page_request.since + (not self.since_is_inclusive)
-        )
+        is_inclusive = self._backend.is_friendly("freshdesk.since_includes_its_second")
+        low = 0 if page_request.since is None else page_request.since + (not is_inclusive)
         if self._is_simple(page_request):
             return self._backend.store.modified_between(low, END_OF_TIME, offset, limit).versions
         return self._sorted(page_request, low)[offset : offset + limit]
@@ -246,12 +251,15 @@ class FreshdeskDialect:
         return ticket
 
     def _ticket(self, request: Request) -> EndpointResult:
-        """Answer with the ticket and its description, also if it is removed."""
-        check_accept(request.headers)
-        ticket_id, query = request.path_params["ticket_id"], request.query_params
-        check_names(query, ("include",))
-        include = parse_include(query, TICKET_INCLUDES)
-        version = None if ticket_id in self._backend.archived else self._backend.find(ticket_id)
+        """Answer with the ticket and its description."""
+        self._check_request(request, ("include",))
+        ticket_id, backend = request.path_params["ticket_id"], self._backend
+        include = parse_include(request.query_params, TICKET_INCLUDES)
+        shows_removed = backend.is_friendly("freshdesk.deleted_answer_to_their_id")
+        is_shown = shows_removed or self._is_listed(ticket_id, None)
+        version = backend.find(ticket_id) if is_shown else None
+        if ticket_id in backend.archived:
+            version = None
         if ticket_id == FUTURE_ID and (params := self._backend.faults.active("future_row")):
             version = self._future_version(params["modified"])
         if version is None:
@@ -260,8 +268,7 @@ class FreshdeskDialect:
 
     def _archived(self, request: Request) -> EndpointResult:
         """Answer with an archived ticket; one that was deleted there is gone for good."""
-        check_accept(request.headers)
-        check_names(request.query_params, ())
+        self._check_request(request, ())
         if not self.plan_has_archive:
             raise ApiError(403, NO_ARCHIVE, code="require_feature")
         ticket_id = request.path_params["ticket_id"]
@@ -277,8 +284,7 @@ class FreshdeskDialect:
 
     def _me(self, request: Request) -> EndpointResult:
         """Answer with the key's agent (developers.freshdesk.com/api/#me)."""
-        check_accept(request.headers)
-        check_names(request.query_params, ())
+        self._check_request(request, ())
         contact = {"name": "Sync", "email": "sync@example.com"}
         return EndpointResult({"id": 1, "ticket_scope": self.ticket_scope, "contact": contact})
 

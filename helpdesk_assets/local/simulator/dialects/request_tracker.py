@@ -7,6 +7,7 @@ an error. Times in a query are in the time zone of the calling user.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
@@ -50,6 +51,9 @@ from helpdesk_assets.local.simulator.response_faults import (
 from helpdesk_assets.local.simulator.ticket_factory import FUTURE_ID, Json, TicketVersion
 
 API = "/REST/2.0"
+# Fields of answers; `fields[Owner]` and the like name sub-fields.
+FIELD_PARAMETER = re.compile(r"fields(\[\w+\])*")
+LIST_PARAMETERS = ("query", "orderby", "order", "page", "per_page")
 MAX_PAGE_SIZE, DEFAULT_PAGE_SIZE = 100, 20
 
 
@@ -71,12 +75,18 @@ class RequestTrackerDialect:
             Route(
                 f"{API}/tickets", middleware.endpoint("search", _bad_request_on_error(self._search))
             ),
-            Route(f"{API}/ticket/{{ticket_id}}", middleware.endpoint("ticket", self._ticket)),
+            Route(
+                f"{API}/ticket/{{ticket_id}}",
+                middleware.endpoint("ticket", self._ticket),
+            ),
             Route(
                 f"{API}/transactions",
                 middleware.endpoint("gone", _bad_request_on_error(self._transactions)),
             ),
-            Route(f"{API}/user/{{name}}", middleware.endpoint("login", self._user)),
+            Route(
+                f"{API}/user/{{name}}",
+                middleware.endpoint("login", self._user),
+            ),
         ]
 
     def raw_ticket(self, version: TicketVersion) -> Json:
@@ -115,6 +125,7 @@ class RequestTrackerDialect:
         return {}
 
     def _search(self, request: Request) -> EndpointResult:
+        self._refuse_unknown(request, *LIST_PARAMETERS)
         query, user = request.query_params, request.state.user
         size, number = _paging(query)
         if not query.get("query"):
@@ -143,6 +154,7 @@ class RequestTrackerDialect:
         return EndpointResult(_page(rows, number, size, total, query), tickets=len(rows))
 
     def _transactions(self, request: Request) -> EndpointResult:
+        self._refuse_unknown(request, *LIST_PARAMETERS)
         query, user = request.query_params, request.state.user
         node, zone = parse_query(query.get("query", "")), ZoneInfo(user.zone or SERVER_ZONE)
         size, number = _paging(query)
@@ -156,6 +168,7 @@ class RequestTrackerDialect:
         return EndpointResult(_page(page, number, size, total, query))
 
     def _ticket(self, request: Request) -> EndpointResult:
+        self._refuse_unknown(request)
         version = self._backend.find(request.path_params["ticket_id"])
         while (
             version
@@ -179,11 +192,19 @@ class RequestTrackerDialect:
         return EndpointResult(single, tickets=1)
 
     def _user(self, request: Request) -> EndpointResult:
+        self._refuse_unknown(request)
         requested = request.path_params["name"]
         for name, user in USERS.items():
             if requested in (name, str(user.number)):
                 return EndpointResult(describe_user(name, request.state.user))
         raise ApiError(404, "Not Found")
+
+    def _refuse_unknown(self, request: Request, *known: str) -> None:
+        if self._backend.is_friendly("request_tracker.unknown_parameter_is_ignored"):
+            return
+        for name in request.query_params:
+            if name not in known and not FIELD_PARAMETER.fullmatch(name):
+                raise ApiError(400, f"Unknown parameter: {name}")
 
     def _removal(self, ticket_id: str) -> Removal | None:
         return self._backend.removals.get(ticket_id)

@@ -21,6 +21,7 @@ from helpdesk_assets.local.simulator.paging import (
     encode_page_token,
     parse_page_request,
     parse_range,
+    refuse_unknown,
 )
 from helpdesk_assets.local.simulator.response_faults import (
     PageResult,
@@ -31,6 +32,7 @@ from helpdesk_assets.local.simulator.response_faults import (
 from helpdesk_assets.local.simulator.ticket_factory import FUTURE_ID, Json, TicketVersion
 from helpdesk_assets.local.simulator.ticket_store import TicketSlice
 
+PAGING = ("pageSize", "pageToken")
 # Known to the helpdesk, but without permissions: 403 where the other token gets 200.
 TOKEN_WITHOUT_RIGHTS = "local-demo-token-without-rights"  # noqa: S105 - gives access to nothing
 
@@ -57,7 +59,10 @@ class RestDialect:
             Route(
                 "/v2/tickets", middleware.endpoint("listing", _bad_request_on_error(self._listing))
             ),
-            Route("/v2/tickets/{ticket_id}", middleware.endpoint("ticket", self._ticket)),
+            Route(
+                "/v2/tickets/{ticket_id}",
+                middleware.endpoint("ticket", _bad_request_on_error(self._ticket)),
+            ),
         ]
 
     def raw_ticket(self, version: TicketVersion) -> Json:
@@ -93,6 +98,7 @@ class RestDialect:
         }
 
     def _search(self, request: Request) -> EndpointResult:
+        self._refuse_unknown(request, "modifiedTimeRange", "sortBy", *PAGING)
         start, end = parse_range(request.query_params)
         page_request = parse_page_request("search", request.query_params)
         lag = self._backend.faults.consume("search_lag", "search")
@@ -104,8 +110,13 @@ class RestDialect:
         return self._page("search", page_request, find)
 
     def _listing(self, request: Request) -> EndpointResult:
+        self._refuse_unknown(request, *PAGING)
         page_request = parse_page_request("listing", request.query_params)
         return self._page("listing", page_request, self._backend.store.newest_first)
+
+    def _refuse_unknown(self, request: Request, *known: str) -> None:
+        if not self._backend.is_friendly("rest.unknown_parameter_is_ignored"):
+            refuse_unknown(request.query_params, known)
 
     def _page(
         self, endpoint: str, page_request: PageRequest, find: Callable[[int, int], TicketSlice]
@@ -142,6 +153,7 @@ class RestDialect:
         return self._backend.raw_ticket(version)
 
     def _ticket(self, request: Request) -> EndpointResult:
+        self._refuse_unknown(request)
         ticket_id = request.path_params["ticket_id"]
         future = self._backend.faults.active("future_row")
         if ticket_id == FUTURE_ID and future is not None:

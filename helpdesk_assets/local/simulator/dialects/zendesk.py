@@ -160,7 +160,8 @@ class ZendeskDialect:
                     before._replace(repeat_count=before.repeat_count + 1),
                 )
         after: str | None = position.cursor()
-        if request_cursor is None and is_end and not page_versions:
+        is_empty = request_cursor is None and is_end and not page_versions
+        if is_empty and not backend.is_friendly("zendesk.empty_export_has_a_cursor"):
             after = None
         elif (
             request_cursor

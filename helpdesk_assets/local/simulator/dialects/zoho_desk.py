@@ -62,25 +62,7 @@ def create_dialect(backend: HelpdeskBackend, token: str) -> ZohoDeskDialect:
 
 
 class ZohoDeskDialect:
-    """One portal over one helpdesk, whose token is the refresh token.
-
-    Zoho does not document these behaviors, so tests can choose.
-
-    Attributes:
-        ends_are_inclusive: whether a range includes its ends.
-        finds_archived: whether the search finds archived tickets.
-        finds_spam: whether the search finds spam.
-        shows_trashed: whether a ticket in the recycle bin can be read by its id.
-        merged_are_in_the_bin: whether merged tickets are in the recycle bin, or nowhere.
-        bin_is_newest_first: the order of the recycle bin.
-    """
-
-    ends_are_inclusive = True
-    finds_archived = True
-    finds_spam = True
-    shows_trashed = True
-    merged_are_in_the_bin = True
-    bin_is_newest_first = True
+    """One portal over one helpdesk, whose token is the refresh token."""
 
     def __init__(self, backend: HelpdeskBackend, token: str) -> None:
         self._backend = backend
@@ -176,7 +158,10 @@ class ZohoDeskDialect:
         endpoint = search_request.endpoint
         backend.shift_while_paging(endpoint)
         search = SimulatedSearch(
-            backend, self.ends_are_inclusive, self.finds_archived, self.finds_spam
+            backend,
+            ends_are_inclusive=backend.is_friendly("zoho_desk.range_includes_its_ends"),
+            finds_archived=backend.is_friendly("zoho_desk.archived_are_found"),
+            finds_spam=backend.is_friendly("zoho_desk.spam_is_found"),
         )
         found = search.find(search_request)
         page_versions = found[search_request.offset : search_request.offset + search_request.limit]
@@ -225,17 +210,20 @@ class ZohoDeskDialect:
         removal = self._backend.removals.get(ticket_id)
         if removal is None or removal.kind is RemovalKind.SPAM:
             return True
-        return self.shows_trashed and (
-            self.merged_are_in_the_bin or removal.kind is not RemovalKind.MERGED
-        )
+        is_trashed = removal.kind is not RemovalKind.MERGED or self._merged_are_in_the_bin
+        return is_trashed and self._backend.is_friendly("zoho_desk.trashed_are_readable")
+
+    @property
+    def _merged_are_in_the_bin(self) -> bool:
+        return self._backend.is_friendly("zoho_desk.merged_are_in_the_bin")
 
     def _bin(self, request: Request) -> EndpointResult:
         backend, (offset, limit) = self._backend, parse_recycle_bin(request.query_params)
         backend.shift_while_paging("gone")
-        merged = [RemovalKind.MERGED] if self.merged_are_in_the_bin else []
+        merged = [RemovalKind.MERGED] if self._merged_are_in_the_bin else []
         kinds = [RemovalKind.DELETED, *merged]
         trashed = list(recycle_bin_rows(backend, self.raw_ticket, kinds))
-        if self.bin_is_newest_first:
+        if backend.is_friendly("zoho_desk.bin_is_newest_first"):
             trashed.reverse()
         page_versions = trashed[offset : offset + limit]
         page_versions = page_versions[: remaining_rows(backend.faults, "gone", len(page_versions))]

@@ -13,7 +13,7 @@ from helpdesk_assets.local.simulator.ticket_factory import TicketVersion
 
 @dataclass(frozen=True, slots=True)
 class SimulatedSearch:
-    """The search over one helpdesk; `ZohoDeskDialect` describes the choices."""
+    """The search over one helpdesk; `unverified.FACTS` describes the choices."""
 
     backend: HelpdeskBackend
     ends_are_inclusive: bool

@@ -59,7 +59,10 @@ def _text(moment: Any) -> str:
 @pytest.fixture
 def caller() -> Iterator[Caller]:
     """A caller long after the last change of the initial tickets."""
-    with SimulatedHelpdesk(tickets=130, seed=11, frozen=True, dialect="freshdesk") as simulator:
+    friendly = ["freshdesk.since_includes_its_second"]
+    with SimulatedHelpdesk(
+        tickets=130, seed=11, frozen=True, dialect="freshdesk", friendly=friendly
+    ) as simulator:
         simulator.advance(1000)
         caller = Caller(simulator)
         with caller.session:
@@ -101,10 +104,9 @@ def test_without_a_start_only_the_last_30_days(caller: Caller) -> None:
 def test_start_inclusivity_is_configurable(
     caller: Caller,
     simulator: SimulatedHelpdesk,
-    monkeypatch: pytest.MonkeyPatch,
     is_inclusive: bool,
 ) -> None:
-    monkeypatch.setattr(FreshdeskDialect, "since_is_inclusive", is_inclusive)
+    simulator.switch("freshdesk.since_includes_its_second", friendly=is_inclusive)
     at, _ = sorted(one.modified_time for one in simulator.change(2, spread_seconds=2))
     rows = caller.rows(**{**ASCENDING, "updated_since": _text(at)})
     assert len(rows) == 1 + is_inclusive
@@ -242,7 +244,7 @@ def test_client_must_take_json(caller: Caller, path: str, accept: str, status: i
     assert (answer.status_code == 406) is (status == 406)
 
 
-def test_list_limit_counts_includes(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_list_limit_may_count_includes(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FreshdeskDialect, "lists_per_minute", 20)
     rich = {**ASCENDING, "include": "stats,requester"}
     statuses = [caller.get(**rich).status_code for _ in range(5)]
@@ -250,19 +252,37 @@ def test_list_limit_counts_includes(caller: Caller, monkeypatch: pytest.MonkeyPa
     answer = caller.get(**ASCENDING)
     assert (answer.status_code, int(answer.headers["Retry-After"]) <= 60) == (429, True)
     caller.simulator.advance(60)
-    assert [caller.get(**ASCENDING).status_code for _ in range(21)] == [200] * 20 + [429]
+    caller.simulator.switch("freshdesk.include_spares_the_list_limit")
+    assert [caller.get(**rich).status_code for _ in range(21)] == [200] * 20 + [429]
 
 
 def test_single_ticket_includes_its_description(
     caller: Caller, simulator: SimulatedHelpdesk
 ) -> None:
-    true, (deleted,) = next(simulator.truth(raw_ticket=True)), simulator.delete(1)
+    true = next(simulator.truth(raw_ticket=True))
     found = caller.get(f"{TICKETS}/{true.ticket_id}").json()
     assert found.keys() - (true.raw_ticket or {}).keys() == {"description", "description_text"}
     include = caller.get(f"{TICKETS}/{true.ticket_id}", include="stats,conversations").json()
     assert include.keys() - found.keys() == {"stats", "conversations"}
-    assert caller.get(f"{TICKETS}/{deleted}").json()["deleted"] is True
     assert caller.refused(f"{TICKETS}/{true.ticket_id}", include="description")
+
+
+def test_removed_ticket_may_answer_to_its_id(caller: Caller, simulator: SimulatedHelpdesk) -> None:
+    (deleted,), (spam,) = simulator.delete(1), simulator.mark_spam(1)
+    paths = [f"{TICKETS}/{each}" for each in (deleted, spam)]
+    assert [caller.get(path).status_code for path in paths] == [404, 404]
+    simulator.switch("freshdesk.deleted_answer_to_their_id")
+    assert [caller.get(path).status_code for path in paths] == [200, 200]
+    assert caller.get(paths[0]).json()["deleted"] is True
+
+
+def test_unknown_parameters_may_be_ignored(caller: Caller, simulator: SimulatedHelpdesk) -> None:
+    archived = archive_one(simulator)
+    paths = (TICKETS, f"{TICKETS}/archived/{archived}", "/api/v2/agents/me")
+    for path in paths:
+        assert caller.refused(path, limit=1)["code"] == "invalid_field"
+    simulator.switch("freshdesk.unknown_parameter_is_ignored")
+    assert [caller.get(path, limit=1).status_code for path in paths] == [200, 200, 200]
 
 
 def test_missing_ticket_is_a_404_without_a_body(caller: Caller) -> None:

@@ -10,7 +10,6 @@ import pytest
 import requests
 
 from helpdesk_assets.local.simulator.dialects.rest import TOKEN_WITHOUT_RIGHTS
-from helpdesk_assets.local.simulator.dialects.zoho_desk import ZohoDeskDialect
 from helpdesk_assets.local.simulator.dialects.zoho_desk_tokens import (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -18,6 +17,7 @@ from helpdesk_assets.local.simulator.dialects.zoho_desk_tokens import (
     TokenServer,
     TooManyRequests,
 )
+from helpdesk_assets.local.simulator.fact_switches import facts_of
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 
 SEARCH = "/api/v1/tickets/search"
@@ -80,8 +80,11 @@ def _text(moment: datetime) -> str:
 
 @pytest.fixture
 def caller() -> Iterator[Caller]:
-    """A caller long after the last change of the initial tickets."""
-    with SimulatedHelpdesk(tickets=130, seed=11, frozen=True, dialect="zoho_desk") as simulator:
+    """A caller long after the last change of the initial tickets, of friendly answers."""
+    friendly = [fact.key for fact in facts_of("zoho_desk")]
+    with SimulatedHelpdesk(
+        tickets=130, seed=11, frozen=True, dialect="zoho_desk", friendly=friendly
+    ) as simulator:
         simulator.advance(1000)
         caller = Caller(simulator)
         with caller.session:
@@ -126,10 +129,9 @@ def test_no_match_has_no_body(caller: Caller) -> None:
 def test_range_bounds(
     caller: Caller,
     simulator: SimulatedHelpdesk,
-    monkeypatch: pytest.MonkeyPatch,
     are_inclusive: bool,
 ) -> None:
-    monkeypatch.setattr(ZohoDeskDialect, "ends_are_inclusive", are_inclusive)
+    simulator.switch("zoho_desk.range_includes_its_ends", friendly=are_inclusive)
     first, inside, last = sorted(
         simulator.change(3, spread_seconds=6), key=lambda one: one.modified_time
     )
@@ -242,43 +244,37 @@ def test_bin_retains_60_days(caller: Caller, simulator: SimulatedHelpdesk) -> No
     assert caller.get(f"{TICKETS}/{deleted}").json()["isTrashed"] is True
 
 
-def test_spam_stays_listed_or_disappears(
-    caller: Caller, simulator: SimulatedHelpdesk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_spam_stays_listed_or_disappears(caller: Caller, simulator: SimulatedHelpdesk) -> None:
     (spam,) = simulator.mark_spam(1)
     (row,) = [row for row in caller.rows(**ASCENDING) if row["id"] == spam]
     assert row["isSpam"] is True
     assert "isTrashed" not in row
     assert spam not in {row["id"] for row in caller.rows(RECYCLE_BIN, limit=50)}
-    monkeypatch.setattr(ZohoDeskDialect, "finds_spam", False)
+    simulator.switch("zoho_desk.spam_is_found", friendly=False)
     assert spam not in caller.ids()
     assert caller.get(f"{TICKETS}/{spam}").json()["isSpam"] is True
 
 
-def test_merged_ticket_may_disappear(
-    caller: Caller, simulator: SimulatedHelpdesk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_merged_ticket_may_disappear(caller: Caller, simulator: SimulatedHelpdesk) -> None:
     into, merged = (one.ticket_id for one, _ in zip(simulator.truth(), range(2), strict=False))
     simulator.merge([merged], into)
     assert caller.get(f"{TICKETS}/{merged}").json()["isTrashed"] is True
-    monkeypatch.setattr(ZohoDeskDialect, "merged_are_in_the_bin", False)
+    simulator.switch("zoho_desk.merged_are_in_the_bin", friendly=False)
     assert merged not in {row["id"] for row in caller.rows(RECYCLE_BIN, limit=50)}
     assert caller.error(f"{TICKETS}/{merged}") == (404, "URL_NOT_FOUND")
 
 
-def test_ticket_in_the_bin_may_be_unreadable(
-    caller: Caller, simulator: SimulatedHelpdesk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ticket_in_the_bin_may_be_unreadable(caller: Caller, simulator: SimulatedHelpdesk) -> None:
     (deleted,) = simulator.delete(1)
     assert caller.get(f"{TICKETS}/{deleted}").json()["isTrashed"] is True
-    monkeypatch.setattr(ZohoDeskDialect, "shows_trashed", False)
+    simulator.switch("zoho_desk.trashed_are_readable", friendly=False)
     assert caller.error(f"{TICKETS}/{deleted}") == (404, "URL_NOT_FOUND")
 
 
 @pytest.mark.parametrize("are_found", [True, False])
-def test_archived_tickets_may_be_found(monkeypatch: pytest.MonkeyPatch, are_found: bool) -> None:
-    monkeypatch.setattr(ZohoDeskDialect, "finds_archived", are_found)
+def test_archived_tickets_may_be_found(are_found: bool) -> None:
     with SimulatedHelpdesk(tickets=20, dialect="zoho_desk") as simulator:
+        simulator.switch("zoho_desk.archived_are_found", friendly=are_found)
         caller = Caller(simulator)
         with caller.session:
             caller.use(caller.log_in())
