@@ -28,6 +28,7 @@ from helpdesk_assets.model.judging import Judging
 from helpdesk_assets.model.reconciliation import DifferenceKind, DifferenceOutcome
 from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.model.webhooks import JudgedBy, MissedUpdate, WebhookCounts, WebhookDay
+from helpdesk_assets.operations.archive import NO_ARCHIVE
 from helpdesk_assets.operations.drain import DrainReport
 from helpdesk_assets.operations.reconcile import ReconcileReport
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport
@@ -248,10 +249,7 @@ def reconciled(report: ReconcileReport) -> Metadata:
         **{outcome.value: report.count(None, outcome) for outcome in DifferenceOutcome},
         "unrepaired": report.unrepaired,
         "unproven": report.repaired.unproven,
-        "ids_not_listed": report.archive.not_listed if report.archive else 0,
-        "archived_added": report.archive.repaired.merged if report.archive else 0,
-        "archive_asked_up_to": (report.archive.asked_up_to or 0) if report.archive else 0,
-        "archive_not_asked": (report.archive.stopped or "") if report.archive else "",
+        **(report.archive or NO_ARCHIVE).facts,
         "refused": report.refused or "",
         "only_looked": report.was_dry_run,
         "differences": differences_table(report.found),

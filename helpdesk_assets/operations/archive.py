@@ -62,6 +62,20 @@ class ArchiveReport:
     repaired: RepairReport = field(default_factory=RepairReport)
     stopped: str | None = None
 
+    @property
+    def facts(self) -> dict[str, int | str]:
+        """The counts, for Dagster's metadata."""
+        return {
+            "ids_not_listed": self.not_listed,
+            "archived_added": self.repaired.merged,
+            "archive_asked_up_to": self.asked_up_to or 0,
+            "archive_not_asked": self.stopped or "",
+        }
+
+
+# Of a helpdesk whose lists have every ticket.
+NO_ARCHIVE = ArchiveReport(0, 0, "")
+
 
 @dataclass(frozen=True, slots=True)
 class _ArchivedTickets:

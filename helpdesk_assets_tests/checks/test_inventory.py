@@ -126,8 +126,8 @@ def test_every_difference_is_reported(
         (
             {"repaired": RepairReport(unproven=1, unproven_named=("It may be archived.",))},
             (
-                "1 ticket is not found, which proves no deletion, so its row stays as it was. It may "
-                "be archived."
+                "1 ticket is not found, which proves no deletion, so its row stays as it was. It "
+                "may be archived."
             ),
         ),
         (
