@@ -290,8 +290,9 @@ class Harness:
 
     def truth(self) -> dict[str, Row]:
         """What the tickets table must hold, by id."""
+        removals = self.vendor.removals_with(self.simulator.friendly())
         rows = {
-            ticket.ticket_id: self._expected_row(ticket)
+            ticket.ticket_id: self._expected_row(ticket, removals)
             for ticket in self.simulator.truth(raw_ticket=True, include_removed=True)
         }
         return {ticket_id: row for ticket_id, row in rows.items() if row is not None}
@@ -338,13 +339,15 @@ class Harness:
             for row in self.rows("missed_updates")
         }
 
-    def _expected_row(self, ticket: TrueTicket) -> Row | None:
+    def _expected_row(
+        self, ticket: TrueTicket, removals: Mapping[str, DeletionVisibility]
+    ) -> Row | None:
         """None for a ticket that nobody could have stored."""
         assert ticket.raw_ticket is not None
         gone = (
             DeletionVisibility.STAYS_LIVE
             if ticket.removal_kind is None
-            else self.vendor.removals[ticket.removal_kind]
+            else removals[ticket.removal_kind]
         )
         before = self._last_verified.get(ticket.ticket_id)
         if gone is DeletionVisibility.INVISIBLE:

@@ -14,6 +14,7 @@ import pytest
 
 from helpdesk_assets_tests.conformance.vendors import VENDORS, Vendor
 from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness, open_harness
+from helpdesk_assets_tests.vendor_requests.recorder import RequestRecorder, expect_none
 
 TICKETS = 300
 PAGE = 20
@@ -35,6 +36,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         test_name = metafunc.function.__name__.removeprefix("test_")
         applicable = [vendor for vendor in VENDORS if test_name not in vendor.excluded_tests]
         metafunc.parametrize("vendor", applicable, ids=lambda vendor: vendor.name)
+
+
+@pytest.fixture(autouse=True)
+def _requests_are_as_published(
+    request_recorder: RequestRecorder, request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """Hold every request of an adapter against the vendor's description."""
+    with request_recorder.holding() as problems:
+        yield
+    expect_none(problems, request.node)
 
 
 class SharedHarnesses:

@@ -39,13 +39,15 @@ class Vendor:
         subject: the vendor's name of the subject field.
         modified: the vendor's name of the modified time.
         columns: returns the normalized columns of a raw ticket, except deletedTime.
-        removals: by kind (`deleted`, `spam`, `merged`), how the vendor reports a removal.
+        removals: by kind (`deleted`, `spam`, `merged`), how the vendor reports a removal while
+            every unverified fact has its unfriendly answer.
         calls_without_changes: calls of a run that finds no changes.
         retries_first_call: whether a failed first call for changes is retried; otherwise, the
             listing is read.
         create_dated: creates a ticket with a given modified time.
         time_formats: formats of times that the vendor uses, or may use in future.
         excluded_tests: tests that do not apply to this vendor, by name, with the reason.
+        friendly_removals: what differs from `removals` with the given facts friendly.
     """
 
     name: str
@@ -59,6 +61,11 @@ class Vendor:
     create_dated: Callable[[SimulatedHelpdesk, datetime], None]
     time_formats: tuple[Callable[[datetime], Any], ...]
     excluded_tests: Mapping[str, str] = field(default_factory=dict)
+    friendly_removals: Callable[[frozenset[str]], Mapping[str, DeletionVisibility]] = lambda _: {}
+
+    def removals_with(self, friendly: frozenset[str]) -> Mapping[str, DeletionVisibility]:
+        """Return how the vendor reports removals with these facts friendly."""
+        return {**self.removals, **self.friendly_removals(friendly)}
 
 
 def east(moment: datetime) -> str:
@@ -147,6 +154,17 @@ def _zoho_columns(ticket: Json) -> dict[str, Any]:
         "createdTime": _at(ticket["createdTime"]),
         "modifiedTime": _at_or_since_1970(ticket["modifiedTime"]),
     }
+
+
+def _zoho_removals(friendly: frozenset[str]) -> dict[str, DeletionVisibility]:
+    is_readable = "zoho_desk.trashed_are_readable" in friendly
+    in_the_bin = DeletionVisibility.FULL_VERSION if is_readable else DeletionVisibility.TOMBSTONE
+    changed = {"deleted": in_the_bin}
+    if "zoho_desk.merged_are_in_the_bin" in friendly:
+        changed["merged"] = in_the_bin
+    if "zoho_desk.spam_is_found" in friendly:
+        changed["spam"] = DeletionVisibility.FULL_VERSION
+    return changed
 
 
 def _at_or_since_1970(value: str | int) -> datetime:
@@ -290,12 +308,13 @@ ZOHO_DESK = Vendor(
     subject="subject",
     modified="modifiedTime",
     columns=_zoho_columns,
-    # Deleted and merged tickets are in the recycle bin; spam stays in the search.
+    # The recycle bin has deleted tickets, and nothing else tells of removals for certain.
     removals={
-        "deleted": DeletionVisibility.FULL_VERSION,
-        "spam": DeletionVisibility.FULL_VERSION,
-        "merged": DeletionVisibility.FULL_VERSION,
+        "deleted": DeletionVisibility.TOMBSTONE,
+        "spam": DeletionVisibility.INVISIBLE,
+        "merged": DeletionVisibility.INVISIBLE,
     },
+    friendly_removals=_zoho_removals,
     # Calls for a token, the search, and the recycle bin up to an empty page.
     calls_without_changes=5,
     retries_first_call=True,
@@ -304,6 +323,7 @@ ZOHO_DESK = Vendor(
     excluded_tests={
         SILENT_CHANGES: BY_SHOWN_TIME,
         TOKEN_EXPIRY_REPORTED: "Another token is fetched.",
+        ARCHIVED: "Whether the search finds them is not documented, and nothing else does.",
         ARCHIVING: "It shows in the ticket, and whether it moves the modified time is not "
         "documented.",
     },

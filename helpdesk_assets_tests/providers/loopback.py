@@ -43,6 +43,10 @@ class Loopback:
     seen: list[ReceivedRequest]
 
 
+def on_request(_: ReceivedRequest) -> None:
+    """Do nothing; fixtures replace this to see every request."""
+
+
 class _Server(ThreadingHTTPServer):
     """A server that ignores clients that disconnect, as they do after a bad certificate."""
 
@@ -66,6 +70,7 @@ def loopback(respond: Respond, *, tls: ssl.SSLContext | None = None) -> Iterator
             credentials = headers["Authorization"], headers["Cookie"]
             asked = ReceivedRequest(self.path, *credentials, self.command, dict(headers), body)
             seen.append(asked)
+            on_request(asked)
             said = respond(asked)
             if said is None:
                 return

@@ -349,6 +349,7 @@ def test_cap_below_the_documented_one_is_an_error(
         list(connect(capped, helpdesk_page_size=10).changes(since))
 
 
+@pytest.mark.asks_wrongly("no such endpoint")
 def test_one_ticket(simulator: SimulatedHelpdesk, connect: Connect) -> None:
     living, (deleted,) = next(simulator.truth(raw_ticket=True)), simulator.delete(1)
     helpdesk = connect()

@@ -350,6 +350,7 @@ def test_bad_tickets_do_not_stop_a_long_read(
     assert {one.ticket_id for page in pages for one in page.bad} == set(bad)
 
 
+@pytest.mark.asks_wrongly("pageSize=500 is more than 100")
 def test_rejected_page_size(simulator: SimulatedHelpdesk, connect: Connect) -> None:
     with pytest.raises(EndpointFailed, match=r"answered 400: .*pageSize must be between"):
         list(connect(helpdesk_page_size=500).changes(None))

@@ -390,6 +390,7 @@ def test_doctor_settings_report() -> None:
     assert "OAuth" in describe_settings(settings(helpdesk_user=""))["helpdesk_user"]()
 
 
+@pytest.mark.asks_wrongly("no such endpoint")
 def test_one_ticket(simulator: SimulatedHelpdesk, connect: Connect) -> None:
     (living,), (deleted,) = simulator.archive(1), simulator.delete(1)
     ticket = connect().ticket(living)
