@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -21,6 +23,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 Monotonic = Callable[[], float]
+# From the seconds that one read may take to those that the whole answer may take.
+Deadline = Callable[[float], float]
 
 
 class _TimedReader(io.RawIOBase):
@@ -44,32 +48,69 @@ class _TimedReader(io.RawIOBase):
         super().close()
 
 
+class _CountingReader(io.BufferedReader):
+    """Counts the bytes that are taken out of it."""
+
+    taken = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return self._count(super().read(size))
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        return self._count(super().readline(size))
+
+    def readinto(self, buffer: Any, /) -> int:
+        size = super().readinto(buffer)
+        self.taken += size
+        return size
+
+    def _count(self, data: bytes) -> bytes:
+        self.taken += len(data)
+        return data
+
+
 class _TimedAnswer(http.client.HTTPResponse):
-    """An answer whose reads share one deadline."""
+    """An answer whose reads share one deadline, and whose body is counted as it arrives."""
 
     def __init__(
-        self, sock: socket.socket, *, seconds: float, monotonic: Monotonic, **options: Any
+        self, sock: socket.socket, *, deadline: Deadline, monotonic: Monotonic, **options: Any
     ) -> None:
         super().__init__(sock, **options)
-        reader = _TimedReader(self.fp.detach(), seconds, monotonic)
-        self.fp = io.BufferedReader(reader)
+        # By now the connection has the timeout of this call's reads.
+        seconds = deadline(sock.gettimeout() or 0.0)
+        self._reader = _CountingReader(_TimedReader(self.fp.detach(), seconds, monotonic))
+        self.fp = self._reader
+
+    @property
+    def body_bytes(self) -> int:
+        """Bytes of the body so far, as they came: compressed, and with the marks of chunks."""
+        return self._reader.taken - self._header_bytes
+
+    def begin(self) -> None:
+        """See `HTTPResponse.begin`."""
+        super().begin()
+        self._header_bytes = self._reader.taken
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """Sends requests without retries and gives each answer a deadline, also behind a proxy."""
+    """Sends requests without retries and gives each answer a deadline, also behind a proxy.
+
+    What is on this machine's loopback is called directly: no proxy of the environment can reach it,
+    and none should see what is sent there.
+    """
 
     def __init__(
-        self, seconds: float, *, connections: int = 1, monotonic: Monotonic = time.monotonic
+        self, deadline: Deadline, *, connections: int = 1, monotonic: Monotonic = time.monotonic
     ) -> None:
         """Set the deadline.
 
         Args:
-            seconds: how long one answer may take, from the sent request to its last byte. The
+            deadline: how long one answer may take, from the sent request to its last byte. The
                 timeout of one read is added at worst.
             connections: connections that are kept open.
             monotonic: seconds of a clock that never jumps.
         """
-        answer = partial(_TimedAnswer, seconds=seconds, monotonic=monotonic)
+        answer = partial(_TimedAnswer, deadline=deadline, monotonic=monotonic)
         # As urllib3's subclasses do; its pools take the class of their connections from themselves.
         plain = type("_Plain", (HTTPConnection,), {"response_class": staticmethod(answer)})
         secure = type("_Secure", (HTTPSConnection,), {"response_class": staticmethod(answer)})
@@ -78,6 +119,12 @@ class DeadlineAdapter(HTTPAdapter):
             "https": type("_SecurePool", (HTTPSConnectionPool,), {"ConnectionCls": secure}),
         }
         super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=0)
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
+        """See `HTTPAdapter.send`."""
+        if is_loopback(urlsplit(request.url or "").hostname):
+            options["proxies"] = None
+        return super().send(request, **options)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """See `HTTPAdapter.init_poolmanager`."""
@@ -89,6 +136,24 @@ class DeadlineAdapter(HTTPAdapter):
         manager = super().proxy_manager_for(proxy, **options)
         manager.pool_classes_by_scheme = self._pools
         return manager
+
+
+def is_loopback(host: str | None) -> bool:
+    """Return whether this name or address, without a port, is of this machine alone."""
+    name = (host or "").strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def received_bytes(response: requests.Response) -> int:
+    """Return the bytes of a body that was read by a `DeadlineAdapter`, before decompression."""
+    # urllib3 counts none of a chunked body, which is how most helpdesks answer.
+    answer = response.raw._original_response  # noqa: SLF001 - requests itself reads it for cookies
+    return answer.body_bytes if isinstance(answer, _TimedAnswer) else 0
 
 
 def mount_deadline(session: requests.Session, adapter: DeadlineAdapter) -> None:
@@ -128,7 +193,7 @@ def get_once(
         OSError: no answer came in time; all errors of requests are such.
     """
     with requests.Session() as session:
-        mount_deadline(session, DeadlineAdapter(deadline, monotonic=monotonic))
+        mount_deadline(session, DeadlineAdapter(lambda _: deadline, monotonic=monotonic))
         session.max_redirects = max_redirects
         with session.get(
             url, timeout=timeout, allow_redirects=max_redirects > 0, stream=True

@@ -6,10 +6,8 @@ or the token, and only a masked excerpt of a body. Must not know tickets or sess
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 
 import requests
 
@@ -19,6 +17,7 @@ from helpdesk_assets.errors import (
     HelpdeskAssetsError,
     RightMissing,
 )
+from helpdesk_assets.providers.client.header_values import retry_after
 
 EXCERPT_CHARS = 200
 TOO_MANY_REQUESTS = 429
@@ -55,30 +54,6 @@ class AnswerTooSlow(TransientError):
             "later; if pages are that slow, lower HELPDESK_PAGE_SIZE or raise "
             "HELPDESK_TIMEOUT_SECONDS."
         )
-
-
-def parse_http_date(text: str | None) -> datetime | None:
-    """Parse the time of an HTTP header; None if it is absent or unreadable."""
-    if not text:
-        return None
-    try:
-        moment = parsedate_to_datetime(text)
-        # "-0000" is parsed as naive; HTTP knows only GMT.
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def retry_after(text: str | None, now: datetime) -> float | None:
-    """Parse `Retry-After` as seconds from `now`, the helpdesk's clock, which its dates refer to."""
-    if not text:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        moment = parse_http_date(text)
-        return None if moment is None else max(0.0, (moment - now).total_seconds())
-    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def excerpt(body: bytes, secrets: Iterable[str]) -> str:
@@ -124,7 +99,7 @@ def error_for_status(
     if status == TOO_MANY_REQUESTS or status >= 500:
         return TransientError(
             f"GET {path} answered {status}{detail}. Try again later.",
-            retry_after(headers.get("Retry-After"), served_at),
+            retry_after(headers, served_at),
         )
     return EndpointFailed(
         f"GET {path} answered {status}{detail}. Check HELPDESK_BASE_URL and HELPDESK_PROVIDER."

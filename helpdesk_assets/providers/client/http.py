@@ -16,12 +16,13 @@ from urllib.parse import urljoin
 
 import requests
 
-from helpdesk_assets.answer_deadline import DeadlineAdapter, mount_deadline
+from helpdesk_assets.answer_deadline import DeadlineAdapter, mount_deadline, received_bytes
 from helpdesk_assets.errors import EndpointFailed, MachineError
 from helpdesk_assets.model.tickets import ApiUsage
 from helpdesk_assets.providers.client import errors
 from helpdesk_assets.providers.client.addresses import may_follow, parse_host
 from helpdesk_assets.providers.client.auth import Auth
+from helpdesk_assets.providers.client.header_values import parse_http_date, retry_after
 from helpdesk_assets.providers.client.rate_limit import ACCOUNT, RateLimiter
 from helpdesk_assets.providers.client.reply import ErrorParser, Reply, default_error
 from helpdesk_assets.providers.client.usage import UsageCounter
@@ -43,6 +44,8 @@ MAX_DEADLINE_SECONDS = 300.0
 
 # A parameter with several values is sent several times.
 Params = Mapping[str, str | Sequence[str]]
+# The scope that limits a call, and as how many calls it counts.
+Charge = tuple[str, int]
 
 
 class _NoRedirects(requests.Session):
@@ -56,18 +59,17 @@ class _NoRedirects(requests.Session):
 
 
 def answer_deadline(timeout: float) -> float:
-    """Return how many seconds one whole answer may take, by HELPDESK_TIMEOUT_SECONDS."""
+    """Return how many seconds one whole answer may take, if each read may take `timeout`."""
     return max(timeout, min(DEADLINE_FACTOR * timeout, MAX_DEADLINE_SECONDS))
 
 
 def open_session(
-    connections: int, timeout: float, monotonic: Callable[[], float] = time.monotonic
+    connections: int, monotonic: Callable[[], float] = time.monotonic
 ) -> requests.Session:
     """Open a connection pool for this many threads, without cookies and without retries.
 
     Args:
         connections: threads that call at once.
-        timeout: seconds that one read may take, by which a whole answer is limited.
         monotonic: seconds of a clock that never jumps.
     """
     session = _NoRedirects()
@@ -76,8 +78,7 @@ def open_session(
     # A session cookie could bind calls to another account than the token's.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     mount_deadline(
-        session,
-        DeadlineAdapter(answer_deadline(timeout), connections=connections, monotonic=monotonic),
+        session, DeadlineAdapter(answer_deadline, connections=connections, monotonic=monotonic)
     )
     return session
 
@@ -129,7 +130,7 @@ class Api:
             self.usage_counter, concurrency=connections
         )
         self._parse_error = parse_error
-        self._session = open_session(connections, timeout, monotonic)
+        self._session = open_session(connections, monotonic)
         self._monotonic = monotonic
 
     def __repr__(self) -> str:
@@ -147,6 +148,7 @@ class Api:
         accept: Collection[int] = OK,
         scope: str = ACCOUNT,
         cost: int = 1,
+        timeout: float | None = None,
     ) -> Reply:
         """Send one GET, once.
 
@@ -159,6 +161,8 @@ class Api:
             accept: the statuses to return.
             scope: the vendor's rate limit that applies to this call, besides the account's.
             cost: as how many calls the vendor counts it.
+            timeout: the least seconds to wait for the next bytes, for an endpoint that is known to
+                be slow; HELPDESK_TIMEOUT_SECONDS counts if it is more.
 
         Raises:
             EndpointFailed: no complete answer came, or its status is not in `accept`, or a gateway
@@ -168,8 +172,9 @@ class Api:
             CredentialsRefused: 401 or 403.
         """
         url = self._base_url + path
+        seconds = max(self._timeout, timeout or 0.0)
         for _ in range(MAX_REDIRECTS):
-            reply = self._send(url, path, params, scope, cost)
+            reply = self._send(url, path, params, (scope, cost), seconds)
             if reply.status not in REDIRECTS:
                 break
             url, params = self._redirect_target(url, reply), None
@@ -191,27 +196,27 @@ class Api:
         """Close the connection pool."""
         self._session.close()
 
-    def _send(self, url: str, path: str, params: Params | None, scope: str, cost: int) -> Reply:
-        reply, sent_with = self._send_once(url, path, params, scope, cost)
+    def _send(
+        self, url: str, path: str, params: Params | None, charge: Charge, timeout: float
+    ) -> Reply:
+        reply, sent_with = self._send_once(url, path, params, charge, timeout)
         if reply.status == 401 and self._auth.renew(sent_with):
-            reply, _ = self._send_once(url, path, params, scope, cost)
+            reply, _ = self._send_once(url, path, params, charge, timeout)
         if reply.status == errors.TOO_MANY_REQUESTS:
-            requested_wait = errors.retry_after(reply.headers.get("Retry-After"), reply.served_at)
-            self._rate_limiter.pause(requested_wait or 0.0, scope)
+            requested_wait = retry_after(reply.headers, reply.served_at)
+            self._rate_limiter.pause(requested_wait or 0.0, charge[0])
         return reply
 
     def _send_once(
-        self, url: str, path: str, params: Params | None, scope: str, cost: int
+        self, url: str, path: str, params: Params | None, charge: Charge, timeout: float
     ) -> tuple[Reply, str]:
         """Return the answer and the `Authorization` header that was sent."""
-        with self._rate_limiter.slot(scope, cost):
-            response, body = self._exchange(url, path, params)
+        with self._rate_limiter.slot(*charge):
+            response, body = self._exchange(url, path, params, timeout)
         self._rate_limiter.observe(response.headers)
-        wire_bytes = response.raw.tell()
+        wire_bytes = received_bytes(response)
         self.usage_counter.record_bytes(wire_bytes)
-        content_length = response.headers.get("Content-Length", "")
-        if content_length.isdecimal() and int(content_length) != wire_bytes:
-            # urllib3 before 2 does not check this, and requests allows such a version.
+        if _is_truncated(response.headers, wire_bytes):
             raise errors.truncated_body_error(f"GET {path}")
         served_at = self._server_time(response.headers.get("Date"))
         self.usage_counter.record_response(served_at, self._now())
@@ -226,7 +231,7 @@ class Api:
         return reply, response.request.headers.get("Authorization", "")
 
     def _exchange(
-        self, url: str, path: str, params: Params | None
+        self, url: str, path: str, params: Params | None, timeout: float
     ) -> tuple[requests.Response, bytes]:
         self.usage_counter.record_call()
         began = self._monotonic()
@@ -236,22 +241,22 @@ class Api:
                 url,
                 params=params,
                 auth=self._auth,
-                timeout=self._timeout,
+                timeout=timeout,
                 allow_redirects=False,
                 stream=True,
             )
             return response, _read_body(response, path)
         except requests.RequestException as error:
             call = f"GET {path}"
-            seconds = answer_deadline(self._timeout)
+            seconds = answer_deadline(timeout)
             if self._monotonic() - began >= seconds:
                 raise errors.AnswerTooSlow(call, self._host, seconds) from None
-            raise errors.connection_error(call, self._host, self._timeout, error) from None
+            raise errors.connection_error(call, self._host, timeout, error) from None
         except OSError as error:
             raise MachineError.of(error, f"GET {path} to {self._host}") from error
 
     def _server_time(self, date: str | None) -> datetime:
-        moment = errors.parse_http_date(date)
+        moment = parse_http_date(date)
         if moment is not None:
             return moment
         if not self._warned_of_missing_date:
@@ -268,6 +273,16 @@ class Api:
                 "follow. If the helpdesk has moved, set HELPDESK_BASE_URL to its new address."
             )
         return target
+
+
+def _is_truncated(headers: Mapping[str, str], wire_bytes: int) -> bool:
+    """Return whether a body is shorter than its header says; urllib3 before 2 does not check."""
+    if "chunked" in headers.get("Transfer-Encoding", "").lower():
+        # Chunks have an end of their own. A length beside them is of no meaning (RFC 9112, 6.3):
+        # some proxies leave there that of the body before they changed it.
+        return False
+    length = headers.get("Content-Length", "")
+    return length.isdecimal() and int(length) != wire_bytes
 
 
 def _read_body(response: requests.Response, path: str) -> bytes:

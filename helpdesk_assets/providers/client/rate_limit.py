@@ -11,7 +11,6 @@ vendors, or what a call is for.
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections import deque
@@ -20,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from helpdesk_assets.errors import EndpointFailed, RateLimitExhausted
+from helpdesk_assets.providers.client.header_values import parse_count, parse_reset
 from helpdesk_assets.providers.client.usage import UsageCounter
 
 MINUTE = 60.0
@@ -30,9 +30,6 @@ MAX_WAIT_SECONDS = 300.0
 # What a helpdesk says of its limit is believed for this long, and then it is asked again: a wrong
 # answer, such as a reset in the year 2099, must not silence a process that runs for months.
 MAX_BLOCK_SECONDS = 3600.0
-# More digits than any count or time has are none; Python refuses to convert thousands of them.
-# Freshdesk sends whole numbers as `50.0`.
-COUNT = re.compile(r"([0-9]{1,18})(?:\.[0-9]{1,18})?")
 # Below this share of the limit, the remaining calls are spread out: the rest of the team needs
 # some too.
 LOW_SHARE = 0.1
@@ -58,36 +55,28 @@ class RateLimitState:
 def parse_rate_limit_headers(
     headers: Mapping[str, str], *, remaining: str, limit: str, reset: str = ""
 ) -> tuple[RateLimitState, ...]:
-    """Read the account's remaining calls from headers that hold plain numbers.
+    """Read the account's remaining calls from headers that hold one number or time each.
 
     Args:
         headers: the answer's headers.
         remaining: name of the header with the remaining calls.
         limit: name of the header with the limit.
-        reset: name of the header with the seconds until the reset.
+        reset: name of the header that says when the limit resets.
 
     Returns:
-        One state, or none if `remaining` is absent or not a plain number.
+        One state, or none if `remaining` is absent or not a count.
     """
     calls_left = parse_count(headers.get(remaining))
     if calls_left is None:
         return ()
     return (
-        RateLimitState(
-            calls_left, parse_count(headers.get(limit)), parse_count(headers.get(reset))
-        ),
+        RateLimitState(calls_left, parse_count(headers.get(limit)), parse_reset(headers, reset)),
     )
 
 
 def no_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:  # noqa: ARG001
     """Report no state: for helpdesks without rate limit headers."""
     return ()
-
-
-def parse_count(text: str | None) -> int | None:
-    """Parse a plain number of a header, rounded down; None if it is absent or not one."""
-    found = COUNT.fullmatch(text.strip()) if text else None
-    return int(found[1]) if found else None
 
 
 class _Scope:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.providers.client.auth import Auth, BasicAuth, TokenAuth, api_token
-from helpdesk_assets.providers.client.rate_limit import RateLimitState, parse_count
+from helpdesk_assets.providers.client.header_values import parse_count, parse_reset
+from helpdesk_assets.providers.client.rate_limit import RateLimitState
 from helpdesk_assets.settings import Settings
 
 MAX_PAGE_SIZE = 1000
@@ -38,7 +39,7 @@ def parse_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:
     remaining = headers.get("ratelimit-remaining") or headers.get("X-Rate-Limit-Remaining") or ""
     if (calls_left := parse_count(remaining)) is not None:
         limit = parse_count(headers.get("ratelimit-limit") or headers.get("X-Rate-Limit"))
-        reset = parse_count(headers.get("ratelimit-reset"))
+        reset = parse_reset(headers, "ratelimit-reset")
         states.append(RateLimitState(calls_left, limit, reset))
     for name, value in headers.items():
         if name.lower().startswith(EXPORT_LIMIT_HEADER):

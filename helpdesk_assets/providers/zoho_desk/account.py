@@ -19,11 +19,8 @@ from helpdesk_assets.errors import (
     SettingsError,
 )
 from helpdesk_assets.providers.client import errors
-from helpdesk_assets.providers.client.rate_limit import (
-    MAX_BLOCK_SECONDS,
-    RateLimitState,
-    parse_count,
-)
+from helpdesk_assets.providers.client.header_values import parse_count, retry_after
+from helpdesk_assets.providers.client.rate_limit import MAX_BLOCK_SECONDS, RateLimitState
 from helpdesk_assets.providers.client.reply import Reply
 from helpdesk_assets.providers.client.retry import MAX_TOTAL_WAIT_SECONDS
 from helpdesk_assets.providers.client.token_cache import user_cache_dir
@@ -194,7 +191,7 @@ def parse_error(reply: Reply) -> HelpdeskAssetsError | None:
         return errors.AccountLimitReached(
             f"Zoho Desk answered 429 to GET {reply.path}: the portal's limit of calls is used up. "
             "Run again later, or lower HELPDESK_CONCURRENCY.",
-            errors.retry_after(reply.headers.get("Retry-After"), reply.served_at),
+            retry_after(reply.headers, reply.served_at),
         )
     if reply.status not in (401, 403):
         return None
@@ -224,7 +221,7 @@ def parse_error(reply: Reply) -> HelpdeskAssetsError | None:
 
 def _credits_spent(reply: Reply) -> HelpdeskAssetsError:
     """Return the error for spent credits, one to retry if the requested wait is short enough."""
-    requested_wait = errors.retry_after(reply.headers.get("Retry-After"), reply.served_at)
+    requested_wait = retry_after(reply.headers, reply.served_at)
     is_short = requested_wait is not None and requested_wait <= MAX_TOTAL_WAIT_SECONDS
     when = "tomorrow"
     if requested_wait is not None and requested_wait <= MAX_BLOCK_SECONDS * 24:

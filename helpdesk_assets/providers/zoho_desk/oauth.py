@@ -109,7 +109,7 @@ class ZohoOAuth:
         self._timeout = timeout
         self._now = now
         self._monotonic = monotonic
-        self._session = open_session(1, timeout, monotonic)
+        self._session = open_session(1, monotonic)
         self._lock = threading.Lock()
         self._cached = CachedToken()
 

@@ -15,8 +15,6 @@ from helpdesk_assets.providers.client.errors import (
     connection_error,
     error_for_status,
     excerpt,
-    parse_http_date,
-    retry_after,
 )
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -59,40 +57,6 @@ def test_excerpt_is_bounded_masked_and_on_one_line() -> None:
     assert len(excerpt(body, (TOKEN,))) == EXCERPT_CHARS
     assert "s3cret" not in excerpt(body, (TOKEN,))
     assert excerpt(b"a\r\n\x1b[31m\tb\xff", ("",)) == "a [31m b\ufffd"
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("120", 120),
-        ("1.5", 1.5),
-        ("-3", 0),
-        ("Mon, 23 Nov 2026 10:00:30 GMT", 30),
-        ("Mon, 23 Nov 2026 09:00:00 GMT", 0),
-        ("soon", None),
-        ("inf", None),
-        ("nan", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_retry_after_accepts_seconds_or_a_date(text: str | None, seconds: float | None) -> None:
-    assert retry_after(text, NOW) == seconds
-
-
-@pytest.mark.parametrize(
-    ("text", "moment"),
-    [
-        ("Mon, 23 Nov 2026 10:00:00 GMT", NOW),
-        ("Mon, 23 Nov 2026 10:00:00 -0000", NOW),
-        ("Mon, 23 Nov 2026 11:00:00 +0100", NOW),
-        ("yesterday", None),
-        ("Mon, 99 Nov 2026 10:00:00 GMT", None),
-        (None, None),
-    ],
-)
-def test_http_dates_are_parsed(text: str | None, moment: datetime | None) -> None:
-    assert parse_http_date(text) == moment
 
 
 def test_bad_certificate_is_not_retried() -> None:

@@ -1,0 +1,158 @@
+"""How an answer arrives: its length, its bytes, its time, and past which proxies."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pytest
+
+from helpdesk_assets.answer_deadline import is_loopback
+from helpdesk_assets.providers.client.auth import TokenAuth
+from helpdesk_assets.providers.client.errors import AnswerTooSlow, TransientError
+from helpdesk_assets.providers.client.http import Api
+from helpdesk_assets.providers.client.rate_limit import (
+    RateLimiter,
+    RateLimitState,
+    parse_rate_limit_headers,
+)
+from helpdesk_assets.providers.client.usage import UsageCounter
+from helpdesk_assets_tests.providers.loopback import CannedResponse, DripClock, dripping, loopback
+
+BODY = b'{"a": "' + b"x" * 5000 + b'"}'
+OK = b"HTTP/1.1 200 OK\r\n"
+PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+
+
+def api_for(url: str, monotonic: Callable[[], float] = time.monotonic) -> Api:
+    return Api(url, TokenAuth("s3cret"), timeout=3, connections=1, monotonic=monotonic)
+
+
+def chunked(body: bytes, size: int = 1000, head: bytes = b"") -> bytes:
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    return OK + head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        chunked(BODY),
+        chunked(BODY, head=b"Content-Length: 10000\r\n"),
+        chunked(BODY, head=b"Content-Length: 3\r\n"),
+        chunked(BODY, head=b"Content-Length: 5009, 5009\r\n"),
+        chunked(gzip.compress(BODY), head=b"Content-Encoding: gzip\r\n"),
+        OK + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY,
+        OK + b"Connection: close\r\n\r\n" + BODY,
+    ],
+    ids=["chunks", "longer", "shorter", "twice", "gzip", "length", "neither"],
+)
+def test_body_is_whole_and_counted_in_every_framing(raw: bytes) -> None:
+    body_on_the_wire = len(raw.partition(b"\r\n\r\n")[2])
+    with (
+        loopback(lambda _: CannedResponse(raw=[raw])) as server,
+        closing(api_for(server.url)) as api,
+    ):
+        assert api.get("/x").body == BODY
+        # Some readers leave the last line end of the chunks unread.
+        assert body_on_the_wire - 4 <= api.use.bytes_received <= body_on_the_wire
+
+
+def test_chunks_that_end_early_are_no_answer() -> None:
+    raw = chunked(BODY, head=b"Content-Length: 5009\r\n")[:-200]
+    with (
+        loopback(lambda _: CannedResponse(raw=[raw])) as server,
+        closing(api_for(server.url)) as api,
+        pytest.raises(TransientError, match="cut short"),
+    ):
+        api.get("/x")
+
+
+@pytest.mark.parametrize(("timeout", "seconds"), [(None, 30), (1.0, 30), (12.0, 120), (400.0, 400)])
+def test_slow_endpoint_gets_a_longer_deadline(timeout: float | None, seconds: int) -> None:
+    respond = dripping(OK + b"\r\n", b" ")
+    with (
+        loopback(respond) as server,
+        closing(api_for(server.url, DripClock(10.0))) as api,
+        pytest.raises(AnswerTooSlow, match=f"within {seconds} s"),
+    ):
+        api.get("/x", timeout=timeout)
+
+
+def test_timeout_of_a_call_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with (
+            closing(Api(url, TokenAuth("s3cret"), timeout=0.01, connections=1)) as api,
+            pytest.raises(TransientError, match=r"within 0\.05 s"),
+        ):
+            api.get("/x", timeout=0.05)
+
+
+@pytest.mark.parametrize("spell", [str.lower, str.upper, str.title])
+def test_rate_limit_headers_count_in_any_case(spell: Callable[[str], str]) -> None:
+    seen: list[RateLimitState] = []
+
+    def parse(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:
+        states = parse_rate_limit_headers(
+            headers, remaining="X-RateLimit-Remaining", limit="X-RateLimit-Limit", reset="X-Reset"
+        )
+        seen.extend(states)
+        return states
+
+    limiter = RateLimiter(UsageCounter(), concurrency=1, parse=parse)
+    at = int(datetime(2026, 11, 23, 10, 0, 20, tzinfo=UTC).timestamp())
+    values = {"x-ratelimit-remaining": "40.0", "x-ratelimit-limit": "50.0", "x-reset": str(at)}
+    headers = {spell(name): value for name, value in values.items()}
+    with loopback(lambda _: CannedResponse(headers=headers)) as server:
+        api = Api(server.url, TokenAuth("s3cret"), timeout=3, connections=1, rate_limiter=limiter)
+        with closing(api):
+            api.get("/x")
+    assert [(each.remaining, each.limit, each.reset_seconds) for each in seen] == [(40, 50, 20.0)]
+
+
+@pytest.mark.parametrize("variable", PROXIES)
+def test_loopback_is_called_past_the_proxy(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    with loopback(lambda _: None) as proxy, loopback(lambda _: CannedResponse()) as server:
+        monkeypatch.setenv(variable, proxy.url)
+        for url in (server.url, server.url.replace("127.0.0.1", "localhost")):
+            with closing(api_for(url)) as api:
+                assert api.get("/x").status == 200
+    assert proxy.seen == []
+
+
+def test_other_hosts_are_called_by_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "")
+    with loopback(lambda _: CannedResponse()) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        with closing(api_for("http://desk.example.com")) as api:
+            api.get("/x")
+    assert [seen.path for seen in proxy.seen] == ["http://desk.example.com/x"]
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("localhost", True),
+        ("LocalHost.", True),
+        ("desk.localhost", True),
+        ("127.0.0.1", True),
+        ("127.8.9.10", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("desk.example.com", False),
+        ("localhost.example.com", False),
+        ("10.0.0.7", False),
+        ("::", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_loopback_is_this_machine_alone(host: str | None, expected: bool) -> None:
+    assert is_loopback(host) is expected
