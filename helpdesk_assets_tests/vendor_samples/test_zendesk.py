@@ -56,6 +56,12 @@ def test_empty_page_is_not_the_end(open_helpdesk: OpenHelpdesk) -> None:
     assert helpdesk.rows().keys() == {"35501", "35502"}
 
 
+def test_page_that_takes_too_long_is_asked_smaller(open_helpdesk: OpenHelpdesk) -> None:
+    helpdesk = open_helpdesk(ZENDESK, "token", "error_gateway", "export")
+    helpdesk.sync()
+    assert helpdesk.rows().keys() == {"35501", "35502"}
+
+
 def test_side_loads_do_not_confuse_the_export(open_helpdesk: OpenHelpdesk) -> None:
     helpdesk = open_helpdesk(ZENDESK, "token", "export_with_side_loads")
     helpdesk.sync()

@@ -8,7 +8,7 @@ from helpdesk_assets.errors import CredentialsRefused, HelpdeskAssetsError
 from helpdesk_assets_tests.conformance.vendors import ZOHO_DESK
 from helpdesk_assets_tests.vendor_samples.conftest import OpenHelpdesk
 from helpdesk_assets_tests.vendor_samples.expected import row
-from helpdesk_assets_tests.vendor_samples.samples import sample
+from helpdesk_assets_tests.vendor_samples.samples import at, sample
 
 FULL, BARE = sample("zoho_desk", "search").body["data"]
 FULL_ROW = row(
@@ -62,8 +62,7 @@ def test_trashed_ticket_that_does_not_answer_keeps_its_row(open_helpdesk: OpenHe
     helpdesk.sync()
     rows = helpdesk.rows()
     assert rows.keys() == {*ROWS, TRASHED}
-    assert rows[TRASHED]["deletedTime"] == row({}, None, None, created="2026-11-03T17:16:16Z",
-        modified="2026-11-03T17:16:16Z", deleted="2026-11-03T17:16:16Z")["deletedTime"]  # fmt: skip
+    assert rows[TRASHED]["deletedTime"] == at("2026-11-03T17:16:16Z")
     assert {key: rows[key] for key in ROWS} == ROWS
 
 
