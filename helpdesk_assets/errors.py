@@ -6,6 +6,7 @@
 | `RetryableError` and below | nothing is half-written; the same run may succeed later |
 | `DataRefused` and below | stop; a row is invalid; the message names it |
 | `ConcurrentUpdate` and below | stop; another run moved the state; the next run starts from there |
+| `DeletionUnproven` | leave this ticket's row as it is, and go on with the others |
 
 The refinements of `EndpointFailed` are beside their only users: `TransientError` and its own in
 providers/client/errors.py, and `PageOutOfRange` in providers/freshdesk/account.py. The receiver's

@@ -129,6 +129,20 @@ def test_deleted_tickets_are_marked_all_the_same(
     assert marked(desk) == set()
 
 
+def test_archived_ticket_marked_by_mistake_lives_again(make_desk: MakeDesk) -> None:
+    """A token saw less for a while, and then Freshdesk archived the ticket."""
+    desk = make_desk()
+    desk.sync()
+    desk.simulator.hide(ids=["1"])
+    assert desk.repair(["1"], mark_deleted=True).deleted == 1
+    desk.simulator.show_hidden()
+    desk.simulator.archive(ids=["1"])
+    desk.simulator.advance(DAY)
+    assert marked(desk) == {"1"}
+    desk.repair(["1"])
+    assert marked(desk) == set()
+
+
 def test_purged_ticket_is_marked_where_the_archive_proves_it(make_desk: MakeDesk) -> None:
     desk = make_desk()
     desk.sync()
@@ -151,7 +165,7 @@ def test_first_load_tells_how_many_ids_are_not_listed(make_desk: MakeDesk) -> No
 
 
 def test_archived_tickets_are_added_and_each_is_asked_for_once(make_desk: MakeDesk) -> None:
-    desk = make_desk(freshdesk_archive=True)
+    desk = make_desk(freshdesk_archive=True, webhooks_enabled=True)
     archive_old(desk)
     desk.sync()
     desk.simulator.reset_counters()
@@ -162,6 +176,7 @@ def test_archived_tickets_are_added_and_each_is_asked_for_once(make_desk: MakeDe
     assert desk.simulator.counters().of("ticket") == 11
     assert inventory_matches(report).passed
     assert "10 archived tickets were added." in inventory_matches(report).description
+    assert desk.missed() == set()
     desk.assert_equal()
     desk.simulator.advance(WEEK)
     desk.simulator.reset_counters()

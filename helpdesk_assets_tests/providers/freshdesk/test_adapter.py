@@ -11,6 +11,7 @@ import pytest
 
 from helpdesk_assets.errors import CredentialsRefused, WindowTooDense
 from helpdesk_assets.local.simulator.admin_answers import TrueTicket
+from helpdesk_assets.local.simulator.dialects.freshdesk import FreshdeskDialect
 from helpdesk_assets.local.simulator.dialects.rest import TOKEN_WITHOUT_RIGHTS
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.providers.client.connection import Runtime
@@ -417,6 +418,20 @@ def test_throttles_before_the_rate_limit(
     assert contents(newest(helpdesk.changes(None))) == truth(simulator)
     assert "429" not in simulator.counters().calls["search"]
     assert helpdesk.use.seconds_waited >= 60
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_first_load_on_a_plan_with_few_lists_is_whole(
+    simulator: SimulatedHelpdesk,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    concurrency: int,
+) -> None:
+    """Growth allows twenty lists a minute, and no header says so: Freshdesk refuses the others."""
+    monkeypatch.setattr(FreshdeskDialect, "lists_per_minute", 20)
+    helpdesk = connect(helpdesk_page_size=5, helpdesk_concurrency=concurrency)
+    assert contents(newest(helpdesk.changes(None))) == truth(simulator)
+    assert helpdesk.use.calls < 60
 
 
 def test_list_limit_is_separate_from_the_account_limit(
