@@ -13,7 +13,7 @@ Dagster.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -32,14 +32,14 @@ from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.naming import batch_id
 from helpdesk_assets.operations.account import check_account
 from helpdesk_assets.operations.archive import ArchivePolicy, ArchiveReport, read_archive
+from helpdesk_assets.operations.difference_repair import DifferenceRepair
 from helpdesk_assets.operations.inventory import (
     PartPolicy,
     cutoffs_of,
     read_inventory,
-    refusal_reason,
 )
 from helpdesk_assets.operations.readiness import expect_ready
-from helpdesk_assets.operations.repair import RepairReport, repair_tickets
+from helpdesk_assets.operations.repair import RepairReport
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.spool import Spool
@@ -202,13 +202,16 @@ def reconcile(
             store.compare(snapshot, cutoffs)
     found = store.difference_counts(snapshot)
     gone = sum(each.count for each in found if each.kind is DifferenceKind.DELETED)
-    refused = refusal_reason(snapshot, row_counts, gone, policy.max_delete_share)
-    if gone and refused is None:
-        refused = helpdesk.blind_spot()
+    repair = DifferenceRepair(
+        helpdesk, warehouse, snapshot, policy.webhooks, policy.concurrency, policy.listing_delay
+    )
+    refused = repair.refusal_reason(
+        row_counts, gone, policy.max_delete_share, may_ask=not policy.dry_run
+    )
     repaired = RepairReport()
     if found and not policy.dry_run:
         kinds = {each.kind for each in found} - ({DifferenceKind.DELETED} if refused else set())
-        repaired = _repair(helpdesk, warehouse, snapshot, policy, kinds)
+        repaired = repair.repair(kinds)
         with warehouse.lease(PURPOSE, run_id=run_id):
             are_verified = refused is None and not repaired.unproven
             store.record_outcomes(snapshot, deletions_verified=are_verified)
@@ -245,28 +248,3 @@ def _watermark(state: SyncState | None) -> datetime:
             "`helpdesk-assets sync` until it has read everything once, then reconcile."
         )
     return state.watermark
-
-
-def _repair(
-    helpdesk: Helpdesk,
-    warehouse: Warehouse,
-    snapshot: InventorySnapshot,
-    policy: ReconcilePolicy,
-    kinds: Collection[DifferenceKind],
-) -> RepairReport:
-    """Repair what the helpdesk lists, then check deleted tickets, the only ones to be marked."""
-    store, report = warehouse.inventories(), RepairReport()
-    for mark_deleted, some in ((False, REPAIRED_BY_FETCH), (True, (DifferenceKind.DELETED,))):
-        requested = tuple(kind for kind in some if kind in kinds)
-        if requested:
-            report += repair_tickets(
-                helpdesk,
-                warehouse,
-                store.found(snapshot, requested),
-                run_id=snapshot.run_id,
-                webhooks=policy.webhooks,
-                concurrency=policy.concurrency,
-                mark_deleted=mark_deleted,
-                listing_delay=policy.listing_delay,
-            )
-    return report

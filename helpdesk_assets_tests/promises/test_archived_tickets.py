@@ -91,6 +91,34 @@ def test_ticket_archived_early_is_asked_for_and_lives(make_desk: MakeDesk) -> No
     assert (marked(desk), report.refused) == (set(), None)
 
 
+@pytest.mark.parametrize("plan_has_archive", [True, False])
+def test_many_tickets_archived_early_are_no_error(
+    make_desk: MakeDesk, monkeypatch: pytest.MonkeyPatch, plan_has_archive: bool
+) -> None:
+    """More than may be marked at once: those that are gone count, not those that are not listed."""
+    monkeypatch.setattr(FreshdeskDialect, "plan_has_archive", plan_has_archive)
+    desk = make_desk()
+    desk.sync()
+    desk.simulator.archive(ids=NUMBERS[30:])
+    desk.simulator.advance(WEEK)
+    for _ in range(2):
+        report = desk.reconcile()
+        assert report.refused is None
+        check = inventory_matches(report)
+        assert check.passed or check.severity is Severity.WARN
+    assert marked(desk) == set()
+
+
+def test_many_purged_tickets_are_still_refused(make_desk: MakeDesk) -> None:
+    desk = make_desk()
+    desk.sync()
+    desk.simulator.hide(ids=NUMBERS[30:])
+    desk.simulator.advance(WEEK)
+    report = desk.reconcile()
+    assert "10 of 40 tickets are not listed, more than the 1" in str(report.refused)
+    assert marked(desk) == set()
+
+
 def test_missing_ticket_is_not_marked_where_nothing_proves_it(
     make_desk: MakeDesk, without_archive: None
 ) -> None:
