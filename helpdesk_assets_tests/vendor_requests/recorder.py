@@ -12,6 +12,7 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from helpdesk_assets.local.simulator import server
+from helpdesk_assets.local.simulator.app import build_app
 from helpdesk_assets_tests.providers.loopback import ReceivedRequest
 from helpdesk_assets_tests.vendor_requests.apis import APIS
 from helpdesk_assets_tests.vendor_requests.description import RecordedRequest
@@ -97,10 +98,10 @@ def expect_none(problems: list[str], node: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def request_recorder() -> Iterator[RequestRecorder]:
     """The recorder of every simulated helpdesk that is started from now on."""
-    recorder, build = RequestRecorder(), server.build_app
+    recorder = RequestRecorder()
 
     def build_recorded(backend: Any, token: str, dialect: str, webhooks: Any) -> ASGIApp:
-        return recorder.wrap(build(backend, token, dialect, webhooks), dialect)
+        return recorder.wrap(build_app(backend, token, dialect, webhooks), dialect)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server, "build_app", build_recorded)

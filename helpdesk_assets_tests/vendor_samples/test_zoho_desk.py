@@ -39,7 +39,7 @@ def test_search_becomes_rows(open_helpdesk: OpenHelpdesk) -> None:
 
 
 def test_trashed_ticket_that_answers_is_dated(open_helpdesk: OpenHelpdesk) -> None:
-    names = ("token", "modules", "search", "bin", "bin_end", "ticket_trashed")
+    names = ("token", "modules", "search", "bin", "bin_end", "bin_empty", "ticket_trashed")
     helpdesk = open_helpdesk(ZOHO_DESK, *names)
     helpdesk.sync()
     expected = row(
@@ -57,7 +57,7 @@ def test_trashed_ticket_that_answers_is_dated(open_helpdesk: OpenHelpdesk) -> No
 
 def test_trashed_ticket_that_does_not_answer_keeps_its_row(open_helpdesk: OpenHelpdesk) -> None:
     """The bin's row says that it is gone, and nothing of the ticket."""
-    names = ("token", "modules", "search", "bin", "bin_end", "ticket_not_found")
+    names = ("token", "modules", "search", "bin", "bin_end", "bin_empty", "ticket_not_found")
     helpdesk = open_helpdesk(ZOHO_DESK, *names)
     helpdesk.sync()
     rows = helpdesk.rows()

@@ -64,6 +64,13 @@ FACTS: tuple[UnverifiedFact, ...] = (
         source="developers.freshdesk.com/api/#error; the refusal was seen on Freshservice",
     ),
     UnverifiedFact(
+        key="request_tracker.ticket_times_are_utc",
+        question="In which zone does a search for transactions read the times of their tickets?",
+        unfriendly="in the user's, like all others",
+        friendly="in UTC, as 5.0.3 does",
+        source="github.com/bestpractical/rt lib/RT/Transactions.pm; seen on 5.0.3 only",
+    ),
+    UnverifiedFact(
         key="request_tracker.unknown_parameter_is_ignored",
         question="Does every release ignore a parameter that it does not know?",
         unfriendly="no, it is a 400",

@@ -157,11 +157,14 @@ class RequestTrackerDialect:
         self._refuse_unknown(request, *LIST_PARAMETERS)
         query, user = request.query_params, request.state.user
         node, zone = parse_query(query.get("query", "")), ZoneInfo(user.zone or SERVER_ZONE)
+        is_utc = self._backend.is_friendly("request_tracker.ticket_times_are_utc")
+        ticket_zone = ZoneInfo("UTC") if is_utc else zone
         size, number = _paging(query)
         rows = [
             row
             for row in removal_transactions(self._backend)
-            if user.can_see_tickets and matches(node, lambda c, row=row: matches_row(c, row, zone))  # type: ignore[misc]
+            if user.can_see_tickets
+            and matches(node, lambda c, row=row: matches_row(c, row, zone, ticket_zone))  # type: ignore[misc]
         ]
         page = [selected_fields(row, query) for row in rows[(number - 1) * size : number * size]]
         total = len(rows) if user.is_superuser else None
@@ -234,7 +237,8 @@ def _paging(query: QueryParams) -> tuple[int, int]:
 
 
 def _page(rows: list[Json], number: int, size: int, total: int | None, query: QueryParams) -> Json:
-    pages = None if total is None else -(-total // size)
+    # Without rows, RT's number of pages is 0.0.
+    pages = None if total is None else -(-total // size) or 0.0
     page: Json = {
         "count": len(rows),
         "total": total,

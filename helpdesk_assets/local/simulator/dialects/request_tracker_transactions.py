@@ -49,15 +49,14 @@ def _removal_transaction(
     }
 
 
-def matches_row(condition: Condition, row: Json, zone: ZoneInfo) -> bool:
+def matches_row(condition: Condition, row: Json, zone: ZoneInfo, ticket_zone: ZoneInfo) -> bool:
     """Return whether a transaction meets the condition.
-
-    Compares `Created` in the user's time zone, and times of the transaction's ticket in UTC.
 
     Args:
         condition: part of the query.
         row: the transaction.
         zone: the user's time zone.
+        ticket_zone: that of the times of the transaction's ticket.
 
     Raises:
         InvalidQuery: transactions do not have the condition's field.
@@ -70,5 +69,5 @@ def matches_row(condition: Condition, row: Json, zone: ZoneInfo) -> bool:
     if condition.field == "Created":
         return condition.matches(actual, to_text(parse_query_time(expected, zone)))
     if condition.field == "TicketLastUpdated":
-        return condition.matches(actual, to_text(parse_query_time(expected, ZoneInfo("UTC"))))
+        return condition.matches(actual, to_text(parse_query_time(expected, ticket_zone)))
     return condition.matches(actual, expected)

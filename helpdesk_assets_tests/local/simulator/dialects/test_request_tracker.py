@@ -114,6 +114,24 @@ def test_invalid_query_is_rejected(get: Get, query: str) -> None:
     assert get("/tickets", query="")["items"] == []
 
 
+@pytest.mark.parametrize("path", ["/tickets", "/transactions", "/ticket/{id}", "/user/sync"])
+def test_unknown_parameters_may_be_refused(
+    simulator: SimulatedHelpdesk, get: Get, path: str
+) -> None:
+    path = path.format(id=next(simulator.truth()).ticket_id)
+    query = {} if path.count("/") == 2 else {"query": "id > 0"}
+    refused = get(path, status=400, moon="1", **query)
+    assert refused == {"message": "Unknown parameter: moon"}
+    get(path, **query, **{"fields[Queue]": "Name", "fields": "Type"})
+    simulator.switch("request_tracker.unknown_parameter_is_ignored")
+    get(path, moon="1", **query)
+
+
+def test_empty_list_has_a_float_of_pages(get: Get) -> None:
+    pages = get("/tickets", query="id = 999999999")["pages"]
+    assert (pages, type(pages)) == (0, float)
+
+
 def test_deleted_tickets(simulator: SimulatedHelpdesk, get: Get) -> None:
     gone = simulator.delete(1)[0]
     page = get("/tickets", query=f"id = {gone}")
@@ -148,11 +166,13 @@ def test_only_superusers_see_the_transaction_total(simulator: SimulatedHelpdesk,
         assert (page["total"] is not None, "next_page" in page) == (counted, counted)
 
 
-def test_transaction_times(simulator: SimulatedHelpdesk, get: Get) -> None:
-    """Times of transactions are in the user's time zone, times of their tickets in UTC."""
+@pytest.mark.parametrize("are_utc", [True, False])
+def test_transaction_times(simulator: SimulatedHelpdesk, get: Get, are_utc: bool) -> None:
+    """Times of transactions are in the user's time zone; those of their tickets may not be."""
+    simulator.switch("request_tracker.ticket_times_are_utc", friendly=are_utc)
     gone = simulator.delete(1)[0]
     now, local = simulator.clock().now, simulator.clock().now - timedelta(hours=5)
-    for field, at in (("Created", local), ("TicketLastUpdated", now)):
+    for field, at in (("Created", local), ("TicketLastUpdated", now if are_utc else local)):
         for seconds, there in ((0, True), (1, False)):
             text = f"{at + timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S}"
             query = f"ObjectId = {gone} AND (Type = 'x' OR {field} >= '{text}')"
