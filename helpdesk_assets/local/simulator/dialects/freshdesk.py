@@ -9,7 +9,6 @@ is another one, it stands beside the fact.)
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,13 +16,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from helpdesk_assets.local.simulator.dialects.freshdesk_limits import ListLimit, to_headers
+from helpdesk_assets.local.simulator.dialects.freshdesk_limits import (
+    LIST_CREDITS,
+    ListLimit,
+    count_credits,
+    to_headers,
+    with_limit_headers,
+)
 from helpdesk_assets.local.simulator.dialects.freshdesk_requests import (
     FILTERS,
     LIST_PARAMETERS,
     TICKET_INCLUDES,
     InvalidField,
     ListRequest,
+    basic_user,
     check_accept,
     check_names,
     parse_include,
@@ -82,12 +88,16 @@ class FreshdeskDialect:
     def routes(self, middleware: CallMiddleware) -> Sequence[Route]:
         """See `Dialect.routes`."""
         return [
-            Route(TICKETS, self._list_endpoint(middleware)),
-            Route(
-                f"{TICKETS}/archived/{{ticket_id}}", middleware.endpoint("ticket", self._archived)
-            ),
-            Route(f"{TICKETS}/{{ticket_id}}", middleware.endpoint("ticket", self._ticket)),
-            Route("/api/v2/agents/me", middleware.endpoint("login", self._me)),
+            Route(path, with_limit_headers(endpoint, LIST_CREDITS if path == TICKETS else 1))
+            for path, endpoint in (
+                (TICKETS, self._list_endpoint(middleware)),
+                (
+                    f"{TICKETS}/archived/{{ticket_id}}",
+                    middleware.endpoint("ticket", self._archived),
+                ),
+                (f"{TICKETS}/{{ticket_id}}", middleware.endpoint("ticket", self._ticket)),
+                ("/api/v2/agents/me", middleware.endpoint("login", self._me)),
+            )
         ]
 
     def raw_ticket(self, version: TicketVersion) -> Json:
@@ -105,7 +115,7 @@ class FreshdeskDialect:
     def authorize(self, request: Request) -> None:
         """See `Dialect.authorize`; the API key is the user name, with any password."""
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
-        key = _user(value) if scheme == "Basic" else None
+        key = basic_user(value) if scheme == "Basic" else None
         if key == SUSPENDED_KEY:
             raise ApiError(403, "Your account has been suspended.", code="account_suspended")
         if key == TOKEN_WITHOUT_RIGHTS:
@@ -156,14 +166,15 @@ class FreshdeskDialect:
         return serve
 
     def _list(self, request: Request) -> EndpointResult:
-        self._check_request(request, LIST_PARAMETERS)
-        backend, page_request = (
-            self._backend,
-            parse_list_request(request.query_params, self._backend.cap),
-        )
+        backend, query = self._backend, request.query_params
         is_spared = backend.is_friendly("freshdesk.include_spares_the_list_limit")
-        includes = 0 if is_spared else len(page_request.include)
-        self._list_limit.charge(backend.clock.now().timestamp(), self.lists_per_minute, includes)
+        credits_used = 1 if is_spared else count_credits(query, LIST_CREDITS)
+        # Before anything else: an invalid request counts too (support.freshdesk.com 225439).
+        self._list_limit.charge(
+            backend.clock.now().timestamp(), self.lists_per_minute, credits_used
+        )
+        self._check_request(request, LIST_PARAMETERS)
+        page_request = parse_list_request(query, backend.cap)
         backend.shift_while_paging(page_request.endpoint)
         found = self._find(page_request, page_request.offset, page_request.size + 1)
         page_versions = found[
@@ -287,11 +298,3 @@ class FreshdeskDialect:
         self._check_request(request, ())
         contact = {"name": "Sync", "email": "sync@example.com"}
         return EndpointResult({"id": 1, "ticket_scope": self.ticket_scope, "contact": contact})
-
-
-def _user(basic: str) -> str | None:
-    try:
-        user, colon, _ = base64.b64decode(basic, validate=True).decode().partition(":")
-    except ValueError:
-        return None
-    return user if colon else None

@@ -5,6 +5,7 @@ Must not import anything about tickets.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -154,3 +155,12 @@ def _second(text: str) -> int:
     except ValueError:
         message = "It should be in the 'combined date and time ISO8601' format"
         raise InvalidField("updated_since", message, "invalid_date") from None
+
+
+def basic_user(basic: str) -> str | None:
+    """Return the user of Basic credentials, None if they are malformed."""
+    try:
+        user, colon, _ = base64.b64decode(basic, validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return user if colon else None

@@ -340,6 +340,14 @@ def test_headers_show_remaining_calls_but_no_reset_time(
     assert answers[0].headers["X-RateLimit-Total"] == "2.0"
     assert answers[0].headers["X-RateLimit-Used-CurrentRequest"] == "1.0"
     assert answers[2].headers["Retry-After"] == "60"
+    simulator.fault("rate_limit", calls=20, window_seconds=60)
+    used = "X-RateLimit-Used-CurrentRequest"
+    assert caller.get(**ASCENDING, include="stats,requester").headers[used] == "5.0"
+    living = next(simulator.truth()).ticket_id
+    assert caller.get(f"{TICKETS}/{living}", include="stats").headers[used] == "2.0"
+    missing = caller.get(f"{TICKETS}/1")
+    assert missing.status_code == 404
+    assert not {"X-RateLimit-Remaining", used} & missing.headers.keys()
 
 
 def test_trash_faults_are_separate_from_list_faults(
