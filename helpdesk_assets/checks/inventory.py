@@ -99,22 +99,28 @@ def _resolved_differences(report: ReconcileReport) -> list[str]:
                 "helpdesk was restored from a backup, the guide says what to do."
             ),
         ),
-        (
-            report.count(None, DifferenceOutcome.STILL_EXISTS),
-            "1 ticket is not in the helpdesk's list, but exists when fetched by its id.",
-            "{} tickets are not in the helpdesk's list, but exist when fetched by id.",
-        ),
+        # Where there is an archive, no list needs to have them.
+        *([] if report.archive else [_existing(report)]),
+    )
+
+
+def _existing(report: ReconcileReport) -> tuple[int, str, str]:
+    return (
+        report.count(None, DifferenceOutcome.STILL_EXISTS),
+        "1 ticket is not in the helpdesk's list, but exists when fetched by its id.",
+        "{} tickets are not in the helpdesk's list, but exist when fetched by id.",
     )
 
 
 def _unlisted(report: ReconcileReport) -> list[str]:
     """Sentences about tickets that no list has, and of which nobody can say more."""
     told = _sentences(
+        *([_existing(report)] if report.archive else []),
         (
             report.repaired.unproven,
             "1 ticket is not found, which proves no deletion, so its row stays as it was.",
             "{} tickets are not found, which proves no deletion, so their rows stay as they were.",
-        )
+        ),
     )
     told += report.repaired.unproven_named[:1]
     archive = report.archive

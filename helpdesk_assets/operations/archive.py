@@ -116,17 +116,19 @@ def read_archive(
         only_look: ask for no ticket.
 
     Returns:
-        None if the helpdesk lists every ticket, or has no consecutive ids.
+        None if the helpdesk lists every ticket. Without consecutive ids nothing is counted.
 
     Raises:
         HelpdeskAssetsError: the errors of `repair_tickets`; what was added before stays.
     """
     archive = helpdesk.archive
-    newest = archive.newest_number() if archive else 0
-    if archive is None or not 0 < newest <= MAX_NUMBER:
+    if archive is None:
         return None
+    newest = archive.newest_number()
+    if newest > MAX_NUMBER:
+        return replace(NO_ARCHIVE, notice=archive.notice)
     report = ArchiveReport(newest, max(0, newest - listed), archive.notice)
-    if not archive.is_read or only_look:
+    if not newest or not archive.is_read or only_look:
         return report
     if stopped := _reason_against(helpdesk, archive):
         return replace(report, stopped=stopped)

@@ -135,6 +135,13 @@ def test_every_difference_is_reported(
             "200 of the 1,200 ids are not listed. Ask.",
         ),
         (
+            {
+                "archive": ArchiveReport(1000, 0, "Ask."),
+                "found": found(DifferenceKind.DELETED, DifferenceOutcome.STILL_EXISTS, "7").found,
+            },
+            "1 ticket is not in the helpdesk's list, but exists when fetched by its id.",
+        ),
+        (
             {"archive": ArchiveReport(1000, 0, "Ask.", stopped="the plan lacks it")},
             "None was asked for: the plan lacks it.",
         ),
