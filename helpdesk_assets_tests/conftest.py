@@ -20,7 +20,7 @@ from hypothesis import settings as hypothesis_settings
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.datasets import fresh_dataset
 from helpdesk_assets_tests.durations import StrictDurations
-from helpdesk_assets_tests.vendor_requests.recorder import request_recorder
+from helpdesk_assets_tests.vendor_requests.recorder import held_requests, request_recorder
 from helpdesk_assets_tests.warehouses import (
     WarehouseKind,
     WarehouseMissing,
@@ -31,7 +31,7 @@ from helpdesk_assets_tests.warehouses import (
 if TYPE_CHECKING:
     from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 
-__all__ = ["request_recorder"]
+__all__ = ["held_requests", "request_recorder"]
 
 # The same examples each time, so that a change is judged by what it changes; `make fuzz` looks for
 # new ones. A deadline, or how slowly examples are made, would judge the machine.

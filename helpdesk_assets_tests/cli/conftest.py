@@ -20,6 +20,11 @@ Run = Callable[..., Result]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+@pytest.fixture(autouse=True)
+def _requests_are_as_published(held_requests: None) -> None:
+    """Hold every request of an adapter against the vendor's description."""
+
+
 @pytest.fixture
 def simulator() -> Iterator[SimulatedHelpdesk]:
     with SimulatedHelpdesk(tickets=TICKETS, seed=5) as simulator:

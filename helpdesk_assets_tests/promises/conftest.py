@@ -24,6 +24,11 @@ class MakeHarness(Protocol):
     ) -> Harness: ...
 
 
+@pytest.fixture(autouse=True)
+def _requests_are_as_published(held_requests: None) -> None:
+    """Hold every request of an adapter against the vendor's description."""
+
+
 @pytest.fixture
 def make_harness(request: pytest.FixtureRequest) -> Iterator[MakeHarness]:
     is_on_bigquery = "warehouse_endpoint" in request.fixturenames

@@ -106,3 +106,13 @@ def request_recorder() -> Iterator[RequestRecorder]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server, "build_app", build_recorded)
         yield recorder
+
+
+@pytest.fixture
+def held_requests(
+    request_recorder: RequestRecorder, request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """Fail a test whose adapters make requests that their vendors do not publish."""
+    with request_recorder.holding() as problems:
+        yield
+    expect_none(problems, request.node)
