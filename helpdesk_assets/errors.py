@@ -52,7 +52,10 @@ class CredentialsRefused(UserError):
 
 
 class RightMissing(CredentialsRefused):
-    """The helpdesk answered 403: a right is missing, perhaps to one ticket alone."""
+    """The helpdesk answered 403: a right is missing.
+
+    For one ticket by its id, `TicketForbidden` takes its place if lists may still be read.
+    """
 
 
 class WarehouseRefused(UserError):
@@ -148,6 +151,10 @@ class TicketUnreadable(DataRefused):
     def __init__(self, message: str, ticket_id: str | None = None) -> None:
         super().__init__(message)
         self.ticket_id = ticket_id
+
+
+class TicketForbidden(TicketUnreadable):
+    """The helpdesk does not show this one ticket to an account that may read others."""
 
 
 class NullKey(DataRefused):

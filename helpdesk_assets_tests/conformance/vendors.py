@@ -193,6 +193,7 @@ TOKEN_EXPIRY_REPORTED = "expired_token_is_reported"
 ARCHIVING = "archiving_changes_no_row"
 ARCHIVED = "tickets_archived_before_the_first_load"
 THROTTLES = "throttles_before_the_rate_limit"
+HIDDEN = "hidden_ticket_does_not_stop_a_reconciliation"
 SILENT_CHANGES = "changes_without_a_new_modified_time"
 BY_SHOWN_TIME = "Changes are found by the modified time, and nothing else tells of them."
 NO_CAP = "One query gives every row that there is."
@@ -292,6 +293,7 @@ REQUEST_TRACKER = Vendor(
         SILENT_CHANGES: BY_SHOWN_TIME,
         DENSE_SECOND: NO_CAP,
         THROTTLES: "There is no limit, and no header tells of one.",
+        HIDDEN: "A ticket by its id is a search, which leaves out what the user may not see.",
     },
 )
 

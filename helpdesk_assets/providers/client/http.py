@@ -188,7 +188,7 @@ class Api:
             if reply.status == errors.TOO_MANY_REQUESTS:
                 self._rate_limiter.check_account()
             raise errors.error_for_status(
-                path, reply.status, reply.body, reply.headers, reply.served_at, self._auth.secrets
+                path, reply.status, reply.said, reply.headers, reply.served_at
             )
         return reply
 
@@ -227,6 +227,7 @@ class Api:
             body,
             served_at,
             self.usage_counter.number_kept_as_text,
+            self._auth.secrets,
         )
         return reply, response.request.headers.get("Authorization", "")
 

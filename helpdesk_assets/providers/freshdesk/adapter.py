@@ -110,6 +110,7 @@ class FreshdeskAdapter(BaseAdapter):
             self._reader,
             is_read=query_limits.archive,
             is_known_deleted=self._known_deleted.__contains__,
+            read_one=self._one,
         )
 
     @property

@@ -17,10 +17,11 @@ from urllib.parse import quote
 
 from helpdesk_assets.errors import DeletionUnproven, EndpointFailed
 from helpdesk_assets.model.tickets import BadTicket, Ticket
+from helpdesk_assets.providers.adapter import FetchTicket
 from helpdesk_assets.providers.client.http import Api
 from helpdesk_assets.providers.client.retry import Retry
 from helpdesk_assets.providers.freshdesk.account import LIST_SCOPE, FeatureMissing
-from helpdesk_assets.providers.parsing.tickets import TicketReader, unreadable
+from helpdesk_assets.providers.parsing.tickets import TicketReader
 
 ARCHIVED = "/tickets/archived"
 OK_OR_NOT_FOUND = frozenset({200, 404})
@@ -48,6 +49,7 @@ class FreshdeskArchive:
         *,
         is_read: bool,
         is_known_deleted: Callable[[str], bool],
+        read_one: Callable[[str, FetchTicket], Ticket | None],
     ) -> None:
         """Set up; nothing is called yet.
 
@@ -57,12 +59,14 @@ class FreshdeskArchive:
             reader: reads the tickets.
             is_read: see `Archive.is_read`.
             is_known_deleted: whether a list of deleted tickets or spam has shown this ticket.
+            read_one: fetches one ticket with retries, and raises what stands against it.
         """
         self._api = api
         self._retry = retry
         self._reader = reader
         self._is_read = is_read
         self._is_known_deleted = is_known_deleted
+        self._read_one = read_one
 
     @property
     def unchanged_for(self) -> timedelta:
@@ -97,10 +101,7 @@ class FreshdeskArchive:
 
     def ticket(self, ticket_id: str) -> Ticket | None:
         """See `Archive.ticket`."""
-        found = self._retry(partial(self.fetch, ticket_id))
-        if isinstance(found, BadTicket):
-            raise unreadable(found)
-        return found
+        return self._read_one(ticket_id, self.fetch)
 
     def fetch(self, ticket_id: str) -> Ticket | BadTicket | None:
         """Fetch an archived ticket without a retry; None if there is none.

@@ -12,7 +12,12 @@ from datetime import datetime
 from typing import Any
 
 from helpdesk_assets.config.redaction import Redaction
-from helpdesk_assets.errors import EndpointFailed, SettingsError, TicketUnreadable
+from helpdesk_assets.errors import (
+    EndpointFailed,
+    SettingsError,
+    TicketForbidden,
+    TicketUnreadable,
+)
 from helpdesk_assets.model.tickets import BadTicket, Ticket
 from helpdesk_assets.providers.parsing import exact_json
 from helpdesk_assets.providers.parsing.field_map import FieldMap, as_name, as_text
@@ -225,6 +230,13 @@ def unreadable(bad: BadTicket) -> TicketUnreadable:
         f"Ticket {bad.ticket_id}: {bad.field} {bad.problem}. Correct it in the helpdesk, or set "
         "HELPDESK_SKIP_BAD_TICKETS=true to leave such tickets out.",
         bad.ticket_id,
+    )
+
+
+def forbidden(bad: BadTicket) -> TicketForbidden:
+    """Return the error for a ticket that the account may not see."""
+    return TicketForbidden(
+        f"Ticket {_shown_id(bad.ticket_id)}: {bad.field} {bad.problem}", bad.ticket_id
     )
 
 
