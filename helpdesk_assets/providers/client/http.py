@@ -44,8 +44,7 @@ MAX_DEADLINE_SECONDS = 300.0
 
 # A parameter with several values is sent several times.
 Params = Mapping[str, str | Sequence[str]]
-# The scope that limits a call, and as how many calls it counts.
-Charge = tuple[str, int]
+Charge = tuple[str, int]  # `scope` and `cost`, see `Api.get`
 
 
 class _NoRedirects(requests.Session):

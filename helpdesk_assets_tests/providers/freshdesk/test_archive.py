@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from helpdesk_assets.errors import CredentialsRefused, DeletionUnproven
+from helpdesk_assets.errors import CredentialsRefused, DeletionUnproven, TicketForbidden
 from helpdesk_assets.local.simulator.dialects.freshdesk import FreshdeskDialect
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.providers.client.connection import Runtime
@@ -138,6 +138,22 @@ def test_other_refusals_of_the_archive_are_the_credentials(
         given = {"helpdesk_base_url": server.url, "helpdesk_api_token": "k3yk3y"}
         helpdesk = from_settings(Settings.model_validate(given))
         with pytest.raises(CredentialsRefused):
+            helpdesk.archive.ticket("7")
+        helpdesk.close()
+
+
+def test_archived_ticket_that_may_not_be_seen_is_its_own() -> None:
+    """The list answers, so the key has its rights: this ticket alone is refused."""
+
+    def respond(seen: ReceivedRequest) -> CannedResponse:
+        if "/archived/" in seen.path:
+            return CannedResponse(b'{"code":"access_denied","message":"m"}', status=403)
+        return CannedResponse(b"[]")
+
+    with loopback(respond) as server:
+        given = {"helpdesk_base_url": server.url, "helpdesk_api_token": "k3yk3y"}
+        helpdesk = from_settings(Settings.model_validate(given))
+        with pytest.raises(TicketForbidden, match="7"):
             helpdesk.archive.ticket("7")
         helpdesk.close()
 
