@@ -9,7 +9,6 @@ senders post as fast as they are answered.
 
 from __future__ import annotations
 
-import hmac
 import http.client
 import json
 import os
@@ -30,6 +29,7 @@ from urllib.parse import urlsplit
 
 from bench.environment import embedded_services
 from helpdesk_assets.local.simulator.admin_client import AdminClient
+from helpdesk_assets.local.simulator.webhook_sender import sign
 
 TICKETS = 2_000
 # Events a second, each for so many seconds.
@@ -169,9 +169,8 @@ def _signed(ticket: Json) -> tuple[bytes, dict[str, str]]:
         "ticketId": ticket["id"],
         "ticket": {**ticket, "modifiedTime": now},
     }
-    body, stamp = json.dumps(event).encode(), str(int(time.time()))
-    signature = hmac.new(SECRET.encode(), stamp.encode() + body, "sha256").hexdigest()
-    return body, {"X-Helpdesk-Timestamp": stamp, "X-Helpdesk-Signature": signature}
+    body = json.dumps(event).encode()
+    return body, sign(event["id"], body, SECRET)
 
 
 if __name__ == "__main__":

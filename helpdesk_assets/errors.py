@@ -6,6 +6,7 @@
 | `RetryableError` and below | nothing is half-written; the same run may succeed later |
 | `DataRefused` and below | stop; a row is invalid; the message names it |
 | `ConcurrentUpdate` and below | stop; another run moved the state; the next run starts from there |
+| `DeletionUnproven` | leave this ticket's row as it is, and go on with the others |
 
 The refinements of `EndpointFailed` are beside their only users: `TransientError` and its own in
 providers/client/errors.py, and `PageOutOfRange` in providers/freshdesk/account.py. The receiver's
@@ -51,7 +52,10 @@ class CredentialsRefused(UserError):
 
 
 class RightMissing(CredentialsRefused):
-    """The helpdesk answered 403: a right is missing, perhaps to one ticket alone."""
+    """The helpdesk answered 403: a right is missing.
+
+    For one ticket by its id, `TicketForbidden` takes its place if lists may still be read.
+    """
 
 
 class WarehouseRefused(UserError):
@@ -149,8 +153,19 @@ class TicketUnreadable(DataRefused):
         self.ticket_id = ticket_id
 
 
+class TicketForbidden(TicketUnreadable):
+    """The helpdesk does not show this one ticket to an account that may read others."""
+
+
 class NullKey(DataRefused):
     """A row has a NULL key: it would never match, and every run would insert it again."""
+
+
+class DeletionUnproven(HelpdeskAssetsError):
+    """The helpdesk finds no ticket by this id, and may keep it where nobody can ask for it.
+
+    Whoever catches one leaves the ticket's row as it is.
+    """
 
 
 class WindowTooDense(DataRefused):

@@ -88,6 +88,7 @@ class Settings(AlertSettings, BackfillSettings):
 
     freshdesk_include: str = ""
     freshdesk_lists_per_minute: int = Field(default=0, ge=0)
+    freshdesk_archive: bool = False
 
     webhooks_enabled: bool | Literal["auto"] = "auto"
     webhook_grace_seconds: int = Field(default=300, ge=0)

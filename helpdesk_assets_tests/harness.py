@@ -210,6 +210,7 @@ class Harness:
         run_id: str | None = None,
         attempt: int = 0,
         save_every: timedelta = CHECKPOINT_EVERY,
+        longest_archive: timedelta | None = None,
         **changed: Any,
     ) -> ReconcileReport:
         """One reconciliation; `changed` overrides settings for it."""
@@ -222,7 +223,9 @@ class Harness:
                 helpdesk,
                 warehouse,
                 replace(
-                    ReconcilePolicy.from_settings(settings, dry_run=dry_run), save_every=save_every
+                    ReconcilePolicy.from_settings(settings, dry_run=dry_run),
+                    save_every=save_every,
+                    longest_archive=longest_archive,
                 ),
                 run_id=run_id or uuid.uuid4().hex,
                 attempt=attempt,

@@ -20,12 +20,13 @@ def inventory_matches(report: ReconcileReport) -> CheckResult:
     """Whether the tickets table equals the helpdesk's inventory.
 
     WARN if rows were repaired or the table is ahead. ERROR if rows are still wrong, or could not be
-    compared.
+    compared. What a helpdesk lists for nobody is told and fails nothing, since it stays so.
     """
     unresolved, resolved = _unresolved_problems(report), _resolved_differences(report)
     text = f"The table equals the {report.row_counts.listed:,} tickets that the helpdesk lists."
     if unresolved or resolved:
-        text = " ".join([*unresolved, *resolved, GUIDE])
+        text = " ".join([*unresolved, *resolved])
+    text = " ".join([text, *_unlisted(report), *([GUIDE] if unresolved or resolved else [])])
     return CheckResult(
         CHECK_NAME,
         passed=not unresolved and not resolved,
@@ -98,12 +99,45 @@ def _resolved_differences(report: ReconcileReport) -> list[str]:
                 "helpdesk was restored from a backup, the guide says what to do."
             ),
         ),
+        # Where there is an archive, no list needs to have them.
+        *([] if report.archive else [_existing(report)]),
+    )
+
+
+def _existing(report: ReconcileReport) -> tuple[int, str, str]:
+    return (
+        report.count(None, DifferenceOutcome.STILL_EXISTS),
+        "1 ticket is not in the helpdesk's list, but exists when fetched by its id.",
+        "{} tickets are not in the helpdesk's list, but exist when fetched by id.",
+    )
+
+
+def _unlisted(report: ReconcileReport) -> list[str]:
+    """Sentences about tickets that no list has, and of which nobody can say more."""
+    told = _sentences(
+        *([_existing(report)] if report.archive else []),
         (
-            report.count(None, DifferenceOutcome.STILL_EXISTS),
-            "1 ticket is not in the helpdesk's list, but exists when fetched by its id.",
-            "{} tickets are not in the helpdesk's list, but exist when fetched by id.",
+            report.repaired.unproven,
+            "1 ticket is not found, which proves no deletion, so its row stays as it was.",
+            "{} tickets are not found, which proves no deletion, so their rows stay as they were.",
         ),
     )
+    told += report.repaired.unproven_named[:1]
+    archive = report.archive
+    if archive is None:
+        return told
+    if archive.not_listed:
+        told.append(
+            f"{archive.not_listed:,} of the {archive.newest:,} ids are not listed. {archive.notice}"
+        )
+    if archive.stopped:
+        told.append(f"None was asked for: {archive.stopped}.")
+    if archive.asked_up_to is not None:
+        told.append(
+            f"{archive.repaired.merged:,} archived tickets were added. The ids up to "
+            f"{archive.asked_up_to:,} have been asked for."
+        )
+    return told
 
 
 def _sentences(*counted: tuple[int, str, str]) -> list[str]:
@@ -123,5 +157,14 @@ def _facts(report: ReconcileReport) -> dict[str, Any]:
         **{kind.value: report.count(kind) for kind in DifferenceKind},
         "listed": report.row_counts.listed,
         "unreadable": report.unreadable,
+        "unproven": report.repaired.unproven,
+        **_archive_facts(report),
         "ticket_ids": [ticket_id for each in worst for ticket_id in each.ticket_ids],
     }
+
+
+def _archive_facts(report: ReconcileReport) -> dict[str, int]:
+    archive = report.archive
+    if archive is None:
+        return {}
+    return {"not_listed": archive.not_listed, "archived_added": archive.repaired.merged}

@@ -13,6 +13,7 @@ from helpdesk_assets.cli.connections import open_connections
 from helpdesk_assets.cli.progress import count_progress
 from helpdesk_assets.formatting import format_time
 from helpdesk_assets.model.reconciliation import DifferenceKind, DifferenceOutcome
+from helpdesk_assets.operations.archive import ArchiveReport
 from helpdesk_assets.operations.reconcile import ReconcilePolicy, ReconcileReport, reconcile
 from helpdesk_assets.settings import load_settings
 
@@ -54,6 +55,8 @@ def to_json_object(report: ReconcileReport) -> dict[str, Any]:
         **{kind.value: report.count(kind) for kind in DifferenceKind},
         **{outcome.value: report.count(None, outcome) for outcome in DifferenceOutcome},
         "unreadable": report.unreadable,
+        "unproven": report.repaired.unproven,
+        "archive": _archive(report.archive),
         "refused": report.refused,
         "differences": [
             {
@@ -64,6 +67,18 @@ def to_json_object(report: ReconcileReport) -> dict[str, Any]:
             }
             for each in report.found
         ],
+    }
+
+
+def _archive(archive: ArchiveReport | None) -> dict[str, Any] | None:
+    if archive is None:
+        return None
+    return {
+        "newest": archive.newest,
+        "not_listed": archive.not_listed,
+        "asked_up_to": archive.asked_up_to,
+        "added": archive.repaired.merged,
+        "stopped": archive.stopped,
     }
 
 

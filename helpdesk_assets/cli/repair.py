@@ -69,6 +69,9 @@ def summary(report: RepairReport) -> Table:
     table.add_row(
         "  unreadable", _count_and_names(report.unreadable, " ".join(report.unreadable_named))
     )
+    table.add_row(
+        "  not found, may exist", _count_and_names(report.unproven, " ".join(report.unproven_named))
+    )
     return table
 
 

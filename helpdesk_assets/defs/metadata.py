@@ -28,6 +28,7 @@ from helpdesk_assets.model.judging import Judging
 from helpdesk_assets.model.reconciliation import DifferenceKind, DifferenceOutcome
 from helpdesk_assets.model.state import RunCounts, SyncState
 from helpdesk_assets.model.webhooks import JudgedBy, MissedUpdate, WebhookCounts, WebhookDay
+from helpdesk_assets.operations.archive import NO_ARCHIVE
 from helpdesk_assets.operations.drain import DrainReport
 from helpdesk_assets.operations.reconcile import ReconcileReport
 from helpdesk_assets.warehouse.table_spec import JobUsage, MergeReport
@@ -247,6 +248,8 @@ def reconciled(report: ReconcileReport) -> Metadata:
         **{kind.value: report.count(kind) for kind in DifferenceKind},
         **{outcome.value: report.count(None, outcome) for outcome in DifferenceOutcome},
         "unrepaired": report.unrepaired,
+        "unproven": report.repaired.unproven,
+        **(report.archive or NO_ARCHIVE).facts,
         "refused": report.refused or "",
         "only_looked": report.was_dry_run,
         "differences": differences_table(report.found),

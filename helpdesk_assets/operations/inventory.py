@@ -161,6 +161,7 @@ def cutoffs_of(
     watermark: datetime,
     capabilities: Capabilities,
     listing_delay: timedelta,
+    listed_for: timedelta | None = None,
 ) -> Cutoffs:
     """Return up to when changes count, by the helpdesk's clock.
 
@@ -169,10 +170,12 @@ def cutoffs_of(
         watermark: the sync's.
         capabilities: the helpdesk's own delays.
         listing_delay: how late the helpdesk may list a change.
+        listed_for: how long an unchanged ticket stays in the lists; None: for ever.
     """
     lookback = max(listing_delay, capabilities.settle_delay + capabilities.minimum_overlap)
     stable_until = snapshot.listed_at - lookback
-    return Cutoffs(stable_until, min(stable_until, watermark))
+    listed_after = None if listed_for is None else snapshot.listed_at - listed_for
+    return Cutoffs(stable_until, min(stable_until, watermark), listed_after)
 
 
 def refusal_reason(

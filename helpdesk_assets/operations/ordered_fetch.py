@@ -6,17 +6,19 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from helpdesk_assets.errors import TicketUnreadable
+from helpdesk_assets.errors import DeletionUnproven, TicketUnreadable
 from helpdesk_assets.model.tickets import Ticket
-from helpdesk_assets.providers.base import Helpdesk
+from helpdesk_assets.providers.base import TicketSource
 
 # Fetched tickets that wait for earlier ones; few, since tickets may be large.
 PENDING_PER_THREAD = 2
 
+Answer = Ticket | TicketUnreadable | DeletionUnproven | None
+
 
 def fetch_in_order(
-    helpdesk: Helpdesk, requested: Iterable[str], concurrency: int
-) -> Iterator[tuple[str, Ticket | TicketUnreadable | None]]:
+    helpdesk: TicketSource, requested: Iterable[str], concurrency: int
+) -> Iterator[tuple[str, Answer]]:
     """Yield each id of `requested` with its ticket, in that order, with few tickets in memory.
 
     Args:
@@ -25,13 +27,14 @@ def fetch_in_order(
         concurrency: concurrent calls; the adapter may allow fewer.
 
     Returns:
-        The ids, each with its ticket, the reason why it is unreadable, or None if it is gone.
+        The ids, each with its ticket, the reason why it is unreadable or may exist though it is not
+        found, or None if it is gone.
 
     Raises:
         EndpointFailed, CredentialsRefused: as `Helpdesk.ticket`.
     """
     ids = iter(requested)
-    waiting: deque[tuple[str, Future[Ticket | TicketUnreadable | None]]] = deque()
+    waiting: deque[tuple[str, Future[Answer]]] = deque()
     pool = ThreadPoolExecutor(concurrency, "repair")
     try:
         for ticket_id in ids:
@@ -44,16 +47,14 @@ def fetch_in_order(
         pool.shutdown(cancel_futures=True)
 
 
-def _next_result(
-    waiting: deque[tuple[str, Future[Ticket | TicketUnreadable | None]]],
-) -> tuple[str, Ticket | TicketUnreadable | None]:
+def _next_result(waiting: deque[tuple[str, Future[Answer]]]) -> tuple[str, Answer]:
     ticket_id, future = waiting.popleft()
     return ticket_id, future.result()
 
 
-def _fetch_one(helpdesk: Helpdesk, ticket_id: str) -> Ticket | TicketUnreadable | None:
-    """Fetch one ticket; return the error if it cannot be read, since it must not stop others."""
+def _fetch_one(helpdesk: TicketSource, ticket_id: str) -> Answer:
+    """Fetch one ticket; return an error of this one alone, which must not stop others."""
     try:
         return helpdesk.ticket(ticket_id)
-    except TicketUnreadable as error:
+    except (TicketUnreadable, DeletionUnproven) as error:
         return error

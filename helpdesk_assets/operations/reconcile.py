@@ -5,13 +5,15 @@ silent: each difference is a row of inventory_differences, and the report says w
 
 A truncated listing must not delete a table. Each unlisted ticket is fetched by id before its row is
 marked as deleted. No row is marked if the listing is known to be incomplete, or if more than a
-share of the table would be. Must not know Dagster; the watermark is read and never moved.
+share of the table would be, or if the login does not see every ticket. A ticket that is not found
+by its id and may be archived keeps its row. The watermark is read and never moved. Must not know
+Dagster.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -29,14 +31,15 @@ from helpdesk_assets.model.state import SyncState
 from helpdesk_assets.model.webhooks import WebhookPolicy
 from helpdesk_assets.naming import batch_id
 from helpdesk_assets.operations.account import check_account
+from helpdesk_assets.operations.archive import ArchivePolicy, ArchiveReport, read_archive
+from helpdesk_assets.operations.difference_repair import DifferenceRepair
 from helpdesk_assets.operations.inventory import (
     PartPolicy,
     cutoffs_of,
     read_inventory,
-    refusal_reason,
 )
 from helpdesk_assets.operations.readiness import expect_ready
-from helpdesk_assets.operations.repair import RepairReport, repair_tickets
+from helpdesk_assets.operations.repair import RepairReport
 from helpdesk_assets.providers.base import Helpdesk
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.spool import Spool
@@ -57,6 +60,7 @@ class ReconcilePolicy:
         max_delete_share: share of live rows that may be marked as deleted at once, 0 to 1.
         dry_run: record differences and repair nothing.
         save_every: how often a long reading stores a part of the inventory.
+        longest_archive: how long archived tickets are asked for; None: to the end.
     """
 
     webhooks: WebhookPolicy
@@ -65,6 +69,7 @@ class ReconcilePolicy:
     max_delete_share: float = 0.01
     dry_run: bool = False
     save_every: timedelta = CHECKPOINT_EVERY
+    longest_archive: timedelta | None = None
 
     @classmethod
     def from_settings(cls, settings: Settings, *, dry_run: bool = False) -> ReconcilePolicy:
@@ -94,6 +99,7 @@ class ReconcileReport:
         query_jobs: query jobs of the warehouse.
         load_jobs: load jobs of the warehouse.
         seconds: wall time.
+        archive: how much the table has of what no list has; None if lists have all.
     """
 
     snapshot: InventorySnapshot
@@ -107,6 +113,7 @@ class ReconcileReport:
     query_jobs: int
     load_jobs: int
     seconds: float
+    archive: ArchiveReport | None = None
 
     def count(
         self, kind: DifferenceKind | None = None, outcome: DifferenceOutcome | None = None
@@ -127,7 +134,8 @@ class ReconcileReport:
     @property
     def unreadable(self) -> int:
         """Tickets that could not be compared because they could not be read."""
-        return self.snapshot.unreadable + self.repaired.unreadable
+        archived = self.archive.repaired.unreadable if self.archive else 0
+        return self.snapshot.unreadable + self.repaired.unreadable + archived
 
     @property
     def is_wrong(self) -> bool:
@@ -180,21 +188,42 @@ def reconcile(
         sweep_id = batch_id(now(), run_id, attempt)
         parts = PartPolicy(store, policy.save_every)
         snapshot = read_inventory(helpdesk, entries, sweep_id, run_id, on_page, parts)
-        cutoffs = cutoffs_of(snapshot, watermark, helpdesk.capabilities, policy.listing_delay)
+        archive = helpdesk.archive
+        cutoffs = cutoffs_of(
+            snapshot,
+            watermark,
+            helpdesk.capabilities,
+            policy.listing_delay,
+            archive.unchanged_for if archive else None,
+        )
         # Nobody writes a batch half while the two are compared.
         with warehouse.lease(PURPOSE, run_id=run_id):
             row_counts = store.store(snapshot, entries)
             store.compare(snapshot, cutoffs)
     found = store.difference_counts(snapshot)
     gone = sum(each.count for each in found if each.kind is DifferenceKind.DELETED)
-    refused = refusal_reason(snapshot, row_counts, gone, policy.max_delete_share)
+    repair = DifferenceRepair(
+        helpdesk, warehouse, snapshot, policy.webhooks, policy.concurrency, policy.listing_delay
+    )
+    refused = repair.refusal_reason(
+        row_counts, gone, policy.max_delete_share, may_ask=not policy.dry_run
+    )
     repaired = RepairReport()
     if found and not policy.dry_run:
         kinds = {each.kind for each in found} - ({DifferenceKind.DELETED} if refused else set())
-        repaired = _repair(helpdesk, warehouse, snapshot, policy, kinds)
+        repaired = repair.repair(kinds)
         with warehouse.lease(PURPOSE, run_id=run_id):
-            store.record_outcomes(snapshot, deletions_verified=refused is None)
+            are_verified = refused is None and not repaired.unproven
+            store.record_outcomes(snapshot, deletions_verified=are_verified)
         found = store.difference_counts(snapshot)
+    archived = read_archive(
+        helpdesk,
+        warehouse,
+        ArchivePolicy(policy.webhooks, policy.concurrency, policy.longest_archive, monotonic),
+        listed=row_counts.listed,
+        run_id=snapshot.run_id,
+        only_look=policy.dry_run,
+    )
     use = warehouse.use.since(used)
     return ReconcileReport(
         snapshot=snapshot,
@@ -208,6 +237,7 @@ def reconcile(
         query_jobs=use.query_jobs,
         load_jobs=use.load_jobs,
         seconds=monotonic() - started,
+        archive=archived,
     )
 
 
@@ -218,28 +248,3 @@ def _watermark(state: SyncState | None) -> datetime:
             "`helpdesk-assets sync` until it has read everything once, then reconcile."
         )
     return state.watermark
-
-
-def _repair(
-    helpdesk: Helpdesk,
-    warehouse: Warehouse,
-    snapshot: InventorySnapshot,
-    policy: ReconcilePolicy,
-    kinds: Collection[DifferenceKind],
-) -> RepairReport:
-    """Repair what the helpdesk lists, then check deleted tickets, the only ones to be marked."""
-    store, report = warehouse.inventories(), RepairReport()
-    for mark_deleted, some in ((False, REPAIRED_BY_FETCH), (True, (DifferenceKind.DELETED,))):
-        requested = tuple(kind for kind in some if kind in kinds)
-        if requested:
-            report += repair_tickets(
-                helpdesk,
-                warehouse,
-                store.found(snapshot, requested),
-                run_id=snapshot.run_id,
-                webhooks=policy.webhooks,
-                concurrency=policy.concurrency,
-                mark_deleted=mark_deleted,
-                listing_delay=policy.listing_delay,
-            )
-    return report

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from helpdesk_assets.errors import TicketUnreadable
+from helpdesk_assets.errors import DeletionUnproven, TicketUnreadable
 from helpdesk_assets.extract.batch_writer import BatchWriter
 from helpdesk_assets.model.batch import Manifest, Mode, batch_staging_name
 from helpdesk_assets.model.state import SyncState
@@ -27,7 +27,7 @@ from helpdesk_assets.operations.ordered_fetch import fetch_in_order
 from helpdesk_assets.operations.readiness import expect_ready
 from helpdesk_assets.operations.repeated_rows import heal_repeated_rows
 from helpdesk_assets.operations.write_batch import write_batch
-from helpdesk_assets.providers.base import Helpdesk
+from helpdesk_assets.providers.base import TicketSource
 from helpdesk_assets.providers.parsing.tombstones import tombstone
 from helpdesk_assets.settings import MIN_LISTING_DELAY
 from helpdesk_assets.spool import Spool
@@ -53,6 +53,8 @@ class RepairReport:
         unreadable: see `TicketUnreadable`.
         not_found_named: some of the ids.
         unreadable_named: some of the messages.
+        unproven: tickets that the helpdesk does not find and that may exist; nothing was written.
+        unproven_named: some of the messages.
     """
 
     asked: int = 0
@@ -64,6 +66,8 @@ class RepairReport:
     unreadable: int = 0
     not_found_named: tuple[str, ...] = ()
     unreadable_named: tuple[str, ...] = ()
+    unproven: int = 0
+    unproven_named: tuple[str, ...] = ()
 
     def __add__(self, other: RepairReport) -> RepairReport:
         return RepairReport(
@@ -76,6 +80,8 @@ class RepairReport:
             self.unreadable + other.unreadable,
             (self.not_found_named + other.not_found_named)[:MAX_NAMED_IDS],
             (self.unreadable_named + other.unreadable_named)[:MAX_NAMED_IDS],
+            self.unproven + other.unproven,
+            (self.unproven_named + other.unproven_named)[:MAX_NAMED_IDS],
         )
 
 
@@ -86,10 +92,11 @@ class _FetchResults:
     asked: int
     missing: list[str]
     unreadable: list[str]
+    unproven: list[str]
 
 
 def repair_tickets(
-    helpdesk: Helpdesk,
+    helpdesk: TicketSource,
     warehouse: Warehouse,
     ids: Iterable[str],
     *,
@@ -139,7 +146,7 @@ class _Chunk:
 
     def __init__(
         self,
-        helpdesk: Helpdesk,
+        helpdesk: TicketSource,
         warehouse: Warehouse,
         run_id: str,
         number: int,
@@ -185,18 +192,22 @@ class _Chunk:
             unreadable=len(results.unreadable),
             not_found_named=tuple(lost[:MAX_NAMED_IDS]),
             unreadable_named=tuple(results.unreadable[:MAX_NAMED_IDS]),
+            unproven=len(results.unproven),
+            unproven_named=tuple(results.unproven[:MAX_NAMED_IDS]),
         )
 
     def _fetch(
         self, writer: BatchWriter, requested: Sequence[str], concurrency: int
     ) -> _FetchResults:
-        results = _FetchResults(len(requested), [], [])
+        results = _FetchResults(len(requested), [], [], [])
         for ticket_id, answer in fetch_in_order(self._helpdesk, requested, concurrency):
             self._read_since = self._read_since or self._helpdesk.served_at
             if answer is None:
                 results.missing.append(ticket_id)
             elif isinstance(answer, TicketUnreadable):
                 results.unreadable.append(str(answer))
+            elif isinstance(answer, DeletionUnproven):
+                results.unproven.append(str(answer))
             else:
                 self._add(writer, answer)
         return results

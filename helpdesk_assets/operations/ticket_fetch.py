@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 
 from helpdesk_assets.errors import (
     DataRefused,
+    DeletionUnproven,
     EndpointFailed,
     HelpdeskAssetsError,
-    RightMissing,
 )
 from helpdesk_assets.model.webhook_events import ReadTicket
 from helpdesk_assets.providers.base import Helpdesk
@@ -32,7 +32,7 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """The helpdesk has the ticket, and it cannot be stored as it is."""
+    """The helpdesk has the ticket, and it cannot be stored as it is, or may not be seen."""
 
     reason: str
 
@@ -126,6 +126,9 @@ class TicketFetch:
             ticket = self._helpdesk.ticket(ticket_id)
         except DataRefused as error:
             return Unreadable(str(error))
+        except DeletionUnproven:
+            # To a hint it is the same: no answer to its id proves a deletion there.
+            return Absent()
         if ticket is None:
             return Absent()
         return ReadTicket(ticket, self._helpdesk.served_at or self._now())
@@ -137,7 +140,7 @@ class TicketFetch:
             self.error = self.error or error
             self._failures += 1
             # Of one ticket, or of the endpoint; anything else is of the account and stays.
-            is_of_one = isinstance(error, EndpointFailed | RightMissing)
+            is_of_one = isinstance(error, EndpointFailed)
             if not is_of_one or self._failures >= OUTAGE_AFTER:
                 self._has_stopped = True
             return

@@ -6,20 +6,34 @@ Must not know any vendor.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from helpdesk_assets.errors import DeletionUnproven, RightMissing
 from helpdesk_assets.model.account import Account
-from helpdesk_assets.model.tickets import ApiUsage, BadTicket, Page, Ticket
-from helpdesk_assets.providers.base import Capabilities
+from helpdesk_assets.model.tickets import ApiUsage, BadTicket, InventoryPage, Page, Ticket
+from helpdesk_assets.providers.base import Archive, Capabilities
 from helpdesk_assets.providers.client.connection import Connection
+from helpdesk_assets.providers.list_right import ListRight
 from helpdesk_assets.providers.paging.by_time import FetchPage, TimePager, floor
 from helpdesk_assets.providers.paging.details import DetailRequest, fetch_details
 from helpdesk_assets.providers.parsing.field_map import FieldMap
 from helpdesk_assets.providers.parsing.stubs import StubReader
-from helpdesk_assets.providers.parsing.tickets import ParsedRows, TicketReader, unreadable
+from helpdesk_assets.providers.parsing.tickets import (
+    ParsedRows,
+    TicketReader,
+    forbidden,
+    unreadable,
+)
+
+# What `BadTicket.field` names if the helpdesk refused the ticket itself.
+ACCESS = "access"
+# Old enough for every helpdesk to have listed it, and so short that a page holds it.
+PROBED = timedelta(minutes=10)
+
+FetchTicket = Callable[[str], Ticket | BadTicket | None]
 
 
 class BaseAdapter(ABC):
@@ -56,6 +70,7 @@ class BaseAdapter(ABC):
             redact=connection.redact,
         )
         self._stub_reader = StubReader(field_map, skip_bad=skip_bad)
+        self._list_right = ListRight(lambda: self._retry(self._read_some_list))
 
     @property
     def capabilities(self) -> Capabilities:
@@ -84,10 +99,23 @@ class BaseAdapter(ABC):
 
     def ticket(self, ticket_id: str) -> Ticket | None:
         """See `Helpdesk.ticket`."""
-        found = self._retry(partial(self._fetch_ticket, ticket_id))
+        return self._one(ticket_id, self._fetch_ticket)
+
+    def _one(self, ticket_id: str, fetch: FetchTicket) -> Ticket | None:
+        """Return one ticket, None if `fetch` finds none; see `Helpdesk.ticket`."""
+        found = self._fetch_shown(ticket_id, fetch)
         if isinstance(found, BadTicket):
-            raise unreadable(found)
+            raise forbidden(found) if found.field == ACCESS else unreadable(found)
         return found
+
+    @property
+    def archive(self) -> Archive | None:
+        """See `Helpdesk.archive`; most helpdesks list every ticket."""
+        return None
+
+    def blind_spot(self) -> str | None:
+        """See `Helpdesk.blind_spot`; most helpdesks do not tell."""
+        return None
 
     def close(self) -> None:
         """See `Helpdesk.close`."""
@@ -140,8 +168,50 @@ class BaseAdapter(ABC):
         return replace(page, tickets=detailed.tickets, bad=page.bad + detailed.bad)
 
     def _fetch_details(self, requests: Iterable[DetailRequest]) -> ParsedRows:
-        return fetch_details(
-            requests,
-            lambda ticket_id: self._retry(partial(self._fetch_ticket, ticket_id)),
-            self._concurrency,
-        )
+        return fetch_details(requests, self._fetch_detail, self._concurrency)
+
+    def _fetch_detail(self, ticket_id: str) -> Ticket | BadTicket | None:
+        """Fetch a ticket that was just listed; if it is not found, its deletion comes by a list."""
+        try:
+            return self._fetch_shown(ticket_id, self._fetch_ticket)
+        except DeletionUnproven:
+            return None
+
+    def _fetch_shown(self, ticket_id: str, fetch: FetchTicket) -> Ticket | BadTicket | None:
+        """Fetch one ticket by its id; a bad one if the account may not see this one alone.
+
+        Args:
+            ticket_id: the ticket.
+            fetch: fetches it without a retry.
+
+        Raises:
+            RightMissing: the account may not read lists either.
+        """
+        try:
+            return self._retry(partial(fetch, ticket_id))
+        except RightMissing as error:
+            self._list_right.check()
+            return BadTicket(ticket_id, ACCESS, f"is not granted: {error}")
+
+    def _read_some_list(self) -> None:
+        """Ask for one page of what every run reads, and fetch no ticket by its id for it."""
+        if self._capabilities.list_rows_are_complete:
+            at = self.served_at or datetime.now(UTC)
+            pages: Iterator[Page | InventoryPage] = self.changes(at - PROBED, at - PROBED)
+        else:
+            pages = self.inventory()
+        next(iter(pages), None)
+
+    @abstractmethod
+    def changes(
+        self,
+        since: datetime | None,
+        until: datetime | None = None,
+        cursor: str | None = None,
+        resume: str | None = None,
+    ) -> Iterator[Page]:
+        """See `Helpdesk.changes`."""
+
+    @abstractmethod
+    def inventory(self, resume: str | None = None) -> Iterator[InventoryPage]:
+        """See `Helpdesk.inventory`."""

@@ -57,6 +57,61 @@ class Capabilities:
     mapping_version: int = 1
 
 
+class TicketSource(Protocol):
+    """The part of a helpdesk that gives single tickets; see `Helpdesk`."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this helpdesk can do."""
+        ...
+
+    @property
+    def served_at(self) -> datetime | None:
+        """The helpdesk's clock at its latest answer."""
+        ...
+
+    def ticket(self, ticket_id: str) -> Ticket | None:
+        """Return one ticket."""
+        ...
+
+
+class Archive(Protocol):
+    """Where a helpdesk keeps tickets that no list has: each answers to its id alone.
+
+    Their ids are consecutive numbers, so those that are missing can be asked for.
+    """
+
+    @property
+    def unchanged_for(self) -> timedelta:
+        """How long a ticket has not changed when it leaves the lists, at least."""
+        ...
+
+    @property
+    def is_read(self) -> bool:
+        """Whether a reconciliation asks for the tickets that the table lacks."""
+        ...
+
+    @property
+    def notice(self) -> str:
+        """One sentence for people: which tickets are in no list, and what to do about it."""
+        ...
+
+    def newest_number(self) -> int:
+        """Return the highest id that a list has, 0 without a ticket; one call."""
+        ...
+
+    def ticket(self, ticket_id: str) -> Ticket | None:
+        """Return one archived ticket, None if the archive has none with this id.
+
+        Any thread may call it.
+
+        Raises:
+            DeletionUnproven: the account has no archive that can be asked.
+            HelpdeskAssetsError: the errors of `Helpdesk.ticket`.
+        """
+        ...
+
+
 class Helpdesk(Protocol):
     """One helpdesk account.
 
@@ -155,7 +210,23 @@ class Helpdesk(Protocol):
         ...
 
     def ticket(self, ticket_id: str) -> Ticket | None:
-        """Return one ticket in its current version, None if the helpdesk has none with this id."""
+        """Return one ticket in its current version, None if the helpdesk has none with this id.
+
+        Raises:
+            DeletionUnproven: it finds none, which proves nothing about this ticket.
+        """
+        ...
+
+    @property
+    def archive(self) -> Archive | None:
+        """Where tickets are that no list has; None if lists have all."""
+        ...
+
+    def blind_spot(self) -> str | None:
+        """Return why this login may not see every ticket, as a clause; None if it sees all.
+
+        Then a ticket that is not shown may exist for others. It may take a call.
+        """
         ...
 
     def close(self) -> None:

@@ -26,12 +26,14 @@ class Cutoffs:
     """Up to when a reconciliation compares, by the helpdesk's clock.
 
     Rows changed after `stable_until` may have changed while the inventory was read. Tickets
-    changed after `synced_until` are left to the next sync. `statements.inventory_diff` says how
-    each is used.
+    changed after `synced_until` are left to the next sync. Tickets that have not changed after
+    `listed_after` may be in no list though they exist; None: all are listed.
+    `statements.inventory_diff` says how each is used.
     """
 
     stable_until: datetime
     synced_until: datetime
+    listed_after: datetime | None = None
 
 
 class InventoryStore(Protocol):
@@ -77,6 +79,14 @@ class InventoryStore(Protocol):
 
     def record_outcomes(self, snapshot: InventorySnapshot, *, deletions_verified: bool) -> None:
         """Record what became of each difference, by what the tickets table holds now."""
+        ...
+
+    def archive_mark(self) -> str | None:
+        """Return what `note_archive` noted last; None: nothing. Costs no query."""
+        ...
+
+    def note_archive(self, mark: str) -> None:
+        """Note how far the archive has been asked; a mark is of digits and hyphens."""
         ...
 
     def difference_counts(self, snapshot: InventorySnapshot) -> tuple[DifferenceCount, ...]:

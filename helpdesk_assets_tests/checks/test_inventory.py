@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from helpdesk_assets.model.reconciliation import (
     InventorySnapshot,
     RowCounts,
 )
+from helpdesk_assets.operations.archive import ArchiveReport
 from helpdesk_assets.operations.inventory import refusal_reason
 from helpdesk_assets.operations.reconcile import ReconcileReport
 from helpdesk_assets.operations.repair import RepairReport
@@ -116,6 +118,61 @@ def test_every_difference_is_reported(
     assert (check_result.passed, check_result.severity) == (False, severity)
     assert said in check_result.description
     assert "docs/reconciliation.md" in check_result.description
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            {"repaired": RepairReport(unproven=1, unproven_named=("It may be archived.",))},
+            (
+                "1 ticket is not found, which proves no deletion, so its row stays as it was. It "
+                "may be archived."
+            ),
+        ),
+        (
+            {"archive": ArchiveReport(1200, 200, "Ask.")},
+            "200 of the 1,200 ids are not listed. Ask.",
+        ),
+        (
+            {
+                "archive": ArchiveReport(1000, 0, "Ask."),
+                "found": found(DifferenceKind.DELETED, DifferenceOutcome.STILL_EXISTS, "7").found,
+            },
+            "1 ticket is not in the helpdesk's list, but exists when fetched by its id.",
+        ),
+        (
+            {"archive": ArchiveReport(1000, 0, "Ask.", stopped="the plan lacks it")},
+            "None was asked for: the plan lacks it.",
+        ),
+        (
+            {"archive": ArchiveReport(1000, 0, "Ask.", 500, RepairReport(merged=7))},
+            "7 archived tickets were added. The ids up to 500 have been asked for.",
+        ),
+    ],
+)
+def test_what_no_list_has_is_told_and_fails_nothing(changed: dict[str, Any], said: str) -> None:
+    """It stays so, and a check that is red for ever tells nothing any more."""
+    check_result = inventory_matches(replace(EQUAL, **changed))
+    assert check_result.passed
+    assert check_result.description == (
+        f"The table equals the 1,000 tickets that the helpdesk lists. {said}"
+    )
+
+
+def test_unreadable_archived_ticket_fails() -> None:
+    archive = ArchiveReport(1000, 0, "Ask.", 1000, RepairReport(unreadable=1))
+    check_result = inventory_matches(replace(EQUAL, archive=archive))
+    assert (check_result.passed, check_result.severity) == (False, Severity.ERROR)
+
+
+def test_archive_is_in_the_metadata() -> None:
+    archive = ArchiveReport(1000, 12, "Ask.", 500, RepairReport(merged=7), "why not")
+    report = replace(EQUAL, archive=archive, repaired=RepairReport(unproven=3))
+    found = reconciled(report)
+    assert found.keys() == reconciled(EQUAL).keys()
+    assert [found[name] for name in ("unproven", "ids_not_listed", "archived_added")] == [3, 12, 7]
+    assert (found["archive_asked_up_to"], found["archive_not_asked"]) == (500, "why not")
 
 
 def test_ticket_deleted_before_its_fetch_is_not_unrepaired() -> None:

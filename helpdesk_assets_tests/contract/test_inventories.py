@@ -60,6 +60,29 @@ def test_each_kind_of_difference_is_found(subject: Subject) -> None:
     assert sorted(store.found(snapshot, (DifferenceKind.DELETED,))) == ["gone", "unlisted"]
 
 
+def test_old_rows_need_not_be_listed_where_tickets_are_archived(subject: Subject) -> None:
+    """Those that are listed count all the same, and so do young ones."""
+    stored = {"old": 90, "young": 60, "old and listed": 90, "old and gone": 90, "back": 90}
+    subject.run(*(ticket(name, minutes) for name, minutes in stored.items()))
+    at = NOON - timedelta(minutes=50)
+    listed = [("old and listed", at, False), ("old and gone", at, True)]
+    snapshot = subject.snapshot([*listed, ("back", NOON - timedelta(minutes=90), False)])
+    store = subject.warehouse.inventories()
+    store.compare(snapshot, replace(CUTOFFS, listed_after=NOON - timedelta(minutes=80)))
+    kinds = {row["ticket_id"]: row["kind"] for row in subject.backend.rows("inventory_differences")}
+    assert kinds == {"young": "gone", "old and listed": "stale", "old and gone": "gone"}
+
+
+def test_how_far_the_archive_was_asked_is_kept(subject: Subject) -> None:
+    store = subject.warehouse.inventories()
+    store.note_archive("1-5")
+    assert store.archive_mark() is None
+    subject.snapshot([])
+    store.note_archive("1-5")
+    store.note_archive("1-10")
+    assert subject.warehouse.inventories().archive_mark() == "1-10"
+
+
 def test_outcomes_are_told_by_what_the_table_holds_then(subject: Subject) -> None:
     subject.run(ticket("1", 90), ticket("2"), ticket("3"), ticket("4", 30))
     at = NOON - timedelta(minutes=60)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from helpdesk_assets.model.tickets import ApiUsage, InventoryPage, Page, Ticket
-from helpdesk_assets.providers.base import Capabilities
+from helpdesk_assets.providers.base import Archive, Capabilities
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -65,6 +65,7 @@ class FakeHelpdesk:
     calls: int = 0
     clock_lead: timedelta = timedelta(0)
     clock_lag: timedelta = timedelta(0)
+    archive: Archive | None = None
     inventory_script: Sequence[InventoryPage | Exception] = ()
 
     @property
@@ -114,6 +115,9 @@ class FakeHelpdesk:
 
     def ticket(self, ticket_id: str) -> Ticket | None:
         raise NotImplementedError(ticket_id)
+
+    def blind_spot(self) -> str | None:
+        return None
 
     def close(self) -> None:
         pass

@@ -88,7 +88,7 @@ header_values = st.binary(max_size=60).map(
 )
 names_of_headers = st.sampled_from(
     (
-        "x-helpdesk-timestamp", "x-helpdesk-signature", "x-webhook-secret", "x-zdesk-jwt",
+        "webhook-id", "webhook-timestamp", "webhook-signature", "x-webhook-secret", "x-zdesk-jwt",
         "x-zendesk-webhook-signature", "x-zendesk-webhook-signature-timestamp",
         "x-zendesk-webhook-invocation-id", "content-length", "content-type",
     )

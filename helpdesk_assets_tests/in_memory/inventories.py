@@ -100,6 +100,15 @@ class InMemoryInventories:
         ]
         self._dataset.merge(tables.INVENTORY_DIFFERENCES, rows)
 
+    def archive_mark(self) -> str | None:
+        """Return what was noted last."""
+        return self._dataset.labels.get(tables.TICKET_INVENTORY.name)
+
+    def note_archive(self, mark: str) -> None:
+        """Note how far the archive has been asked."""
+        if tables.TICKET_INVENTORY.name in self._dataset.tables:
+            self._dataset.labels[tables.TICKET_INVENTORY.name] = mark
+
     def difference_counts(self, snapshot: InventorySnapshot) -> tuple[DifferenceCount, ...]:
         """Count the differences by kind and outcome."""
         rows = sorted(self._differences(snapshot), key=lambda row: row["ticket_id"])
@@ -165,7 +174,9 @@ def _kind(
         is_future = stored > snapshot.ended_at + FUTURE_TOLERANCE
         return DifferenceKind.AHEAD if is_ahead and is_future else None
     if theirs is None:
-        return DifferenceKind.DELETED if is_alive else None
+        since = cutoffs.listed_after
+        is_listed = stored is None or since is None or stored > since
+        return DifferenceKind.DELETED if is_alive and is_listed else None
     if theirs["gone"]:
         return DifferenceKind.DELETED if is_alive and is_due else None
     if not is_alive:

@@ -10,6 +10,7 @@ import pytest
 from helpdesk_assets.errors import (
     AccountMismatch,
     CredentialsRefused,
+    DeletionUnproven,
     EndpointFailed,
     FirstSyncNeeded,
     RateLimitExhausted,
@@ -120,6 +121,18 @@ def test_deletion_and_version_of_one_drain_go_together(desk: Desk) -> None:
     row = desk.row("1")
     assert row is not None
     assert (row["subject"], row["deletedTime"]) == ("Subject 1", version("1", 5).modified_time)
+
+
+def test_ticket_that_may_be_archived_keeps_its_row(desk: Desk) -> None:
+    """However often its hint is asked about, and however late."""
+    desk.appended(event(version("1", 50)))
+    desk.drain()
+    before = desk.row("1")
+    desk.helpdesk.tickets = {"1": DeletionUnproven("It may be archived.")}
+    desk.appended(hint(version("1", 40), event_id="hint"))
+    assert desk.drain(listing_delay=timedelta(hours=2)).left == 1
+    assert desk.drain(listing_delay=timedelta(minutes=15)).unknown == 1
+    assert desk.row("1") == before
 
 
 @pytest.mark.parametrize("kind", [EventKind.DELETION, EventKind.TICKET])

@@ -14,6 +14,7 @@ from helpdesk_assets.errors import (
     EndpointFailed,
     RateLimitExhausted,
     RightMissing,
+    TicketForbidden,
     TicketUnreadable,
 )
 from helpdesk_assets.model.tickets import Ticket
@@ -60,15 +61,26 @@ def test_helpdesk_without_a_clock_is_dated_by_ours() -> None:
     assert fetch.fetch(["1"]) == {"1": ReadTicket(version("1"), later)}
 
 
-@pytest.mark.parametrize("error", [DOWN, RightMissing("403")])
-def test_one_failing_ticket_does_not_stop_the_others(error: Exception) -> None:
+def test_one_failing_ticket_does_not_stop_the_others() -> None:
     helpdesk = PaperDesk()
     helpdesk.holds(*map(version, names(20)))
     for failing in names(20)[::2]:
-        helpdesk.tickets[failing] = error
+        helpdesk.tickets[failing] = DOWN
     fetch = fetch_of(helpdesk)
     assert sorted(fetch.fetch(names(20))) == sorted(names(20)[1::2])
-    assert fetch.error is error
+    assert fetch.error is DOWN
+
+
+def test_tickets_that_may_not_be_seen_are_no_outage() -> None:
+    helpdesk = PaperDesk()
+    helpdesk.holds(*map(version, names(20)))
+    for hidden in names(2 * OUTAGE_AFTER):
+        helpdesk.tickets[hidden] = TicketForbidden("403", hidden)
+    fetch = fetch_of(helpdesk)
+    answers = fetch.fetch(names(20))
+    assert sorted(answers) == sorted(names(20))
+    assert [answers[hidden] for hidden in names(2)] == [Unreadable("403")] * 2
+    assert fetch.error is None
 
 
 def test_outage_ends_the_fetching() -> None:
@@ -81,7 +93,9 @@ def test_outage_ends_the_fetching() -> None:
     assert len(helpdesk.asked) == OUTAGE_AFTER
 
 
-@pytest.mark.parametrize("error", [CredentialsRefused("401"), RateLimitExhausted("429")])
+@pytest.mark.parametrize(
+    "error", [CredentialsRefused("401"), RightMissing("403"), RateLimitExhausted("429")]
+)
 def test_refused_account_is_asked_no_more(error: Exception) -> None:
     helpdesk = PaperDesk()
     helpdesk.holds(*map(version, names(20)))

@@ -102,12 +102,12 @@ def test_two_receivers_append_to_one_table(open_receiver: Open, warehouse: BigQu
     "headers",
     [
         {},
-        {"X-Helpdesk-Timestamp": "1", "X-Helpdesk-Signature": "zz"},
+        {"webhook-id": "1", "webhook-timestamp": "1", "webhook-signature": "v1,zz"},
         rest_headers(b"{}", secret="another-secret-that-is-long"),
         rest_headers(b'{"another": "body"}'),
         rest_headers(b"{}", at=1.0),
     ],
-    ids=["none", "no-hex", "other-secret", "other-body", "old"],
+    ids=["none", "no-base64", "other-secret", "other-body", "old"],
 )
 def test_wrong_signature_is_401_and_writes_nothing(
     sender_alone: Sender, memory: MemoryStore, headers: dict[str, str]

@@ -48,8 +48,12 @@ def text(moment: datetime) -> str:
 
 def rest_headers(body: bytes, secret: str = SECRET, at: float | None = None) -> dict[str, str]:
     stamp = str(int(time.time() if at is None else at))
-    signature = hmac.new(secret.encode(), stamp.encode() + body, "sha256").hexdigest()
-    return {"X-Helpdesk-Timestamp": stamp, "X-Helpdesk-Signature": signature}
+    signature = hmac.digest(secret.encode(), f"msg_1.{stamp}.".encode() + body, "sha256")
+    return {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": stamp,
+        "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
+    }
 
 
 def zendesk_headers(body: bytes, secret: str, at: datetime) -> dict[str, str]:

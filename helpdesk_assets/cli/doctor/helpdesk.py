@@ -1,18 +1,20 @@
-"""The helpdesk checks of `doctor`: each setting, a login, and the clocks."""
+"""The helpdesk checks of `doctor`: each setting, a login, the clocks, and what stays unseen."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from helpdesk_assets.cli.doctor.report import DiagnosticResult, DiagnosticStatus, run_check, skipped
-from helpdesk_assets.errors import SettingsError
+from helpdesk_assets.errors import DeletionUnproven, SettingsError
 from helpdesk_assets.formatting import format_duration
 from helpdesk_assets.model.tickets import Page
+from helpdesk_assets.providers.base import Archive, Helpdesk
 from helpdesk_assets.providers.registry import PROVIDERS, describe_settings, make_helpdesk
 from helpdesk_assets.settings import Settings
 
@@ -23,7 +25,7 @@ CLOCK_TOLERANCE = timedelta(seconds=30)
 
 
 def check_helpdesk(settings: Settings) -> Iterator[DiagnosticResult]:
-    """Check the helpdesk: its settings, then a login, then its clock."""
+    """Check the helpdesk: its settings, a login, its clock, and which tickets no list has."""
     ready = True
     adapter_checks = _adapter_setting_checks(settings)
     for name in type(settings).model_fields:
@@ -41,6 +43,7 @@ def check_helpdesk(settings: Settings) -> Iterator[DiagnosticResult]:
     yield run_check("helpdesk login", lambda: _log_in(settings, pages))
     if pages:
         yield run_check("helpdesk clock", lambda: _clock(pages[0].served_at))
+        yield from _unseen_tickets(settings)
     else:
         yield skipped("helpdesk clock", "needs the login")
 
@@ -105,6 +108,39 @@ def _log_in(settings: Settings, pages: list[Page]) -> str:
         page = next(iter(helpdesk.changes(now - LOGIN_WINDOW)))
     pages.append(page)
     return f"accepted by {settings.helpdesk_base_url}; the change endpoint answers"
+
+
+def _unseen_tickets(settings: Settings) -> Iterator[DiagnosticResult]:
+    """Say which tickets the login does not see, and which are in no list, if the helpdesk tells."""
+    with closing(make_helpdesk(settings)) as helpdesk:
+        told: list[str] = []
+        looked = run_check("helpdesk view", lambda: _view(helpdesk, told))
+        if looked.status is not DiagnosticStatus.OK:
+            yield looked
+        elif told:
+            yield replace(looked, status=DiagnosticStatus.WARNING)
+        if archive := helpdesk.archive:
+            yield run_check("helpdesk archive", lambda: _archive(archive))
+
+
+def _view(helpdesk: Helpdesk, told: list[str]) -> str:
+    """Return what the login does not see, and add it to `told`."""
+    blind_spot = helpdesk.blind_spot()
+    if blind_spot is None:
+        return "nothing is hidden"
+    told.append(blind_spot)
+    return (
+        f"{blind_spot}. Until then tickets are missing, and a reconciliation marks none as deleted"
+    )
+
+
+def _archive(archive: Archive) -> str:
+    newest = f"the newest ticket has the number {archive.newest_number():,}. {archive.notice}"
+    try:
+        archive.ticket("1")
+    except DeletionUnproven as error:
+        return f"{newest} Here nobody can: {error}"
+    return newest
 
 
 def _clock(served_at: datetime) -> str:

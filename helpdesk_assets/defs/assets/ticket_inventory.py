@@ -24,6 +24,8 @@ from helpdesk_assets.warehouse import tables
 
 # Not the pool of the sync: a reconciliation would block it for as long as the listing takes.
 RECONCILE_POOL = "helpdesk_reconcile"
+# A check is told at its run's end; what is left of the archive is asked for by the next run.
+LONGEST_ARCHIVE = timedelta(hours=12)
 
 
 class ReconcileConfig(dg.Config):
@@ -40,7 +42,10 @@ class ReconcileConfig(dg.Config):
 
     def to_policy(self, settings: Settings) -> ReconcilePolicy:
         """Returns the settings' policy with this config applied."""
-        policy = ReconcilePolicy.from_settings(settings, dry_run=self.dry_run)
+        policy = replace(
+            ReconcilePolicy.from_settings(settings, dry_run=self.dry_run),
+            longest_archive=LONGEST_ARCHIVE,
+        )
         share = self.max_delete_share
         return policy if share is None else replace(policy, max_delete_share=share)
 

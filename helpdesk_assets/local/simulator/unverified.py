@@ -36,11 +36,18 @@ class UnverifiedFact:
 # Sorted by key.
 FACTS: tuple[UnverifiedFact, ...] = (
     UnverifiedFact(
-        key="freshdesk.archived_are_listed",
-        question="Does the list have archived tickets?",
-        unfriendly="no, with no filter",
-        friendly="yes, like others",
-        source="developers.freshdesk.com/api/#archive_tickets",
+        key="freshdesk.deleted_answer_to_their_id",
+        question="Does a ticket in the trash or the spam folder answer to its id?",
+        unfriendly="no, it is a 404",
+        friendly="yes, with `deleted` or `spam`",
+        source="developers.freshdesk.com/api/#view_a_ticket",
+    ),
+    UnverifiedFact(
+        key="freshdesk.include_spares_the_list_limit",
+        question="Does what `include` adds to a call's cost count for the account's limit alone?",
+        unfriendly="no, for the list's own limit too",
+        friendly="yes",
+        source="developers.freshdesk.com/api/#ratelimit, support.freshdesk.com 225439",
     ),
     UnverifiedFact(
         key="freshdesk.since_includes_its_second",
@@ -48,6 +55,13 @@ FACTS: tuple[UnverifiedFact, ...] = (
         unfriendly="no, only later ones",
         friendly="yes",
         source="developers.freshdesk.com/api/#list_all_tickets",
+    ),
+    UnverifiedFact(
+        key="freshdesk.unknown_parameter_is_ignored",
+        question="Does Freshdesk ignore a query parameter that it does not know?",
+        unfriendly="no, it is a 400 with the code invalid_field",
+        friendly="yes",
+        source="developers.freshdesk.com/api/#error; the refusal was seen on Freshservice",
     ),
     UnverifiedFact(
         key="request_tracker.ticket_times_are_utc",

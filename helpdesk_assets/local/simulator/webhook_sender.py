@@ -3,14 +3,16 @@
 A real vendor loses some webhooks, sends some twice, late or out of order, and reports nothing. Here
 `WebhookOptions` applies this to the next changes, so that a test knows which.
 
-    X-Helpdesk-Timestamp: seconds since 1970
-    X-Helpdesk-Signature: hex of HMAC-SHA256(secret, timestamp + body)
+    webhook-id: the event's id
+    webhook-timestamp: seconds since 1970
+    webhook-signature: v1,BASE64 of HMAC-SHA256(secret, id.timestamp.body)
 
 The timestamp is real time, not the helpdesk's: receivers compare it with their own clock.
 """
 
 from __future__ import annotations
 
+import base64
 import hmac
 import json
 import queue
@@ -26,6 +28,7 @@ import requests
 
 from helpdesk_assets.local.simulator.clock import to_text
 from helpdesk_assets.local.simulator.ticket_factory import Json, TicketVersion
+from helpdesk_assets.providers.webhooks.verification import standard_key
 
 # As many concurrent calls as a busy vendor may make to one receiver.
 MAX_SENDERS = 8
@@ -58,6 +61,7 @@ class WebhookOptions:
 
 @dataclass(frozen=True, slots=True)
 class _OutgoingWebhook:
+    event_id: str
     ticket_id: str
     modified: str
     body: bytes
@@ -135,7 +139,7 @@ class WebhookSender:
         if not self._options.hint and kind != "deleted":
             payload["ticket"] = self._raw_ticket(version)
         body = json.dumps(payload, ensure_ascii=False).encode()
-        return _OutgoingWebhook(version.ticket_id, modified, body)
+        return _OutgoingWebhook(payload["id"], version.ticket_id, modified, body)
 
     def _post(self, *webhooks: _OutgoingWebhook) -> None:
         with self._lock:
@@ -169,7 +173,10 @@ class WebhookSender:
         for attempt in range(options.tries):
             if attempt:
                 time.sleep(_RETRY_DELAY_SECONDS)
-            headers = {"Content-Type": "application/json", **sign(webhook.body, options.secret)}
+            headers = {
+                "Content-Type": "application/json",
+                **sign(webhook.event_id, webhook.body, options.secret),
+            }
             try:
                 answer = session.post(
                     options.url, data=webhook.body, headers=headers, timeout=_TIMEOUT_SECONDS
@@ -183,11 +190,15 @@ class WebhookSender:
         return outcome
 
 
-def sign(body: bytes, secret: str) -> dict[str, str]:
-    """Return the headers by which a receiver verifies the sender."""
+def sign(event_id: str, body: bytes, secret: str) -> dict[str, str]:
+    """Return the headers of Standard Webhooks, by which a receiver verifies the sender."""
     stamp = str(int(time.time()))
-    signature = hmac.new(secret.encode(), stamp.encode() + body, "sha256").hexdigest()
-    return {"X-Helpdesk-Timestamp": stamp, "X-Helpdesk-Signature": signature}
+    signed = hmac.digest(standard_key(secret), f"{event_id}.{stamp}.".encode() + body, "sha256")
+    return {
+        "webhook-id": event_id,
+        "webhook-timestamp": stamp,
+        "webhook-signature": f"v1,{base64.b64encode(signed).decode()}",
+    }
 
 
 def _webhook_key(webhook: _OutgoingWebhook) -> Json:

@@ -6,7 +6,8 @@ or the token, and only a masked excerpt of a body. Must not know tickets or sess
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from datetime import datetime
 
 import requests
@@ -19,8 +20,11 @@ from helpdesk_assets.errors import (
 )
 from helpdesk_assets.providers.client.header_values import retry_after
 
-EXCERPT_CHARS = 200
 TOO_MANY_REQUESTS = 429
+# Two calls met, or one was too slow to arrive: the same call may succeed.
+PASSING = frozenset({408, 409, 425, TOO_MANY_REQUESTS})
+# A token without a scope may read no ticket at all, not only this one.
+SCOPE_MISSING = re.compile("scope", re.IGNORECASE)
 
 
 class TransientError(EndpointFailed):
@@ -69,54 +73,64 @@ class AnswerTooSlow(CallTimedOut):
         )
 
 
-def excerpt(body: bytes, secrets: Iterable[str]) -> str:
-    """Return the beginning of a body on one line, with secrets masked before the cut."""
-    text = body.decode("utf-8", "replace")
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "***")
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return text if len(text) <= EXCERPT_CHARS else f"{text[: EXCERPT_CHARS - 1]}…"
-
-
 def error_for_status(
     path: str,
     status: int,
-    body: bytes,
+    said: str,
     headers: Mapping[str, str],
     served_at: datetime,
-    secrets: Iterable[str],
 ) -> HelpdeskAssetsError:
     """Return the error for a status that the caller does not accept.
 
     Args:
         path: the path that was requested, for the message.
         status: the answer's HTTP status.
-        body: the answer's body, shown as a masked excerpt.
+        said: what the body says, shortened and masked.
         headers: the answer's headers; `Retry-After` is read.
         served_at: the helpdesk's clock when it answered.
-        secrets: the texts to mask.
     """
     if status == 401:
         return CredentialsRefused(
-            f"The helpdesk answered 401 to GET {path}: it does not accept the credentials; "
-            "set a valid HELPDESK_API_TOKEN."
+            f"The helpdesk answered 401 to GET {path}{_quoted(said)}. It does not accept the "
+            "credentials; set a valid HELPDESK_API_TOKEN."
         )
     if status == 403:
-        return RightMissing(
-            f"The helpdesk answered 403 to GET {path}: the account of HELPDESK_API_TOKEN lacks "
-            "the right to read this; give it that right or set another token."
+        kind = CredentialsRefused if SCOPE_MISSING.search(said) else RightMissing
+        return kind(
+            f"The helpdesk answered 403 to GET {path}{_quoted(said)}. The account of "
+            "HELPDESK_API_TOKEN lacks the right to read this, or this machine's address or the "
+            "whole account is not allowed in."
         )
-    detail = excerpt(body, secrets)
-    detail = f": {detail}" if detail else " with an empty body"
-    if status == TOO_MANY_REQUESTS or status >= 500:
+    answer = f"GET {path} answered {status}{_quoted(said) or ' with an empty body'}"
+    if status in PASSING or status >= 500:
         return TransientError(
-            f"GET {path} answered {status}{detail}. Try again later.",
+            f"{answer}. Try again later{_slow_page_hint(status)}.",
             retry_after(headers, served_at),
         )
-    return EndpointFailed(
-        f"GET {path} answered {status}{detail}. Check HELPDESK_BASE_URL and HELPDESK_PROVIDER."
-    )
+    return EndpointFailed(f"{answer}. {_ADVICE.get(status, _WRONG_PLACE)}")
+
+
+_WRONG_PLACE = "Check HELPDESK_BASE_URL and HELPDESK_PROVIDER."
+_REFUSED_REQUEST = (
+    "The helpdesk refuses what was asked for; if HELPDESK_PROVIDER and HELPDESK_PAGE_SIZE are "
+    "right, report its words to the authors of helpdesk-assets."
+)
+_ADVICE = {
+    400: _REFUSED_REQUEST,
+    402: "The helpdesk's account or its plan does not include this; see its invoices.",
+    407: "The proxy that HTTP_PROXY or HTTPS_PROXY names wants a login; put it into that address.",
+    422: _REFUSED_REQUEST,
+    423: "Unlock the account in the helpdesk.",
+}
+
+
+def _quoted(said: str) -> str:
+    return f": {said.rstrip('.')}" if said else ""
+
+
+def _slow_page_hint(status: int) -> str:
+    is_slow = status in (408, 504)
+    return "; if lists stay that slow, lower HELPDESK_PAGE_SIZE" if is_slow else ""
 
 
 def connection_error(
@@ -138,6 +152,11 @@ def connection_error(
         return EndpointFailed(
             f"The certificate of {host} ({setting}) cannot be trusted, so {call} was not sent. "
             "Correct the address, or name the certificate in REQUESTS_CA_BUNDLE."
+        )
+    if isinstance(error, exceptions.ProxyError | exceptions.InvalidProxyURL):
+        return TransientError(
+            f"The proxy that HTTP_PROXY or HTTPS_PROXY names did not pass {call} on to {host}. "
+            "Check that variable, or name the host in NO_PROXY."
         )
     if isinstance(error, exceptions.Timeout):
         return CallTimedOut(

@@ -44,6 +44,7 @@ MAX_DEADLINE_SECONDS = 300.0
 
 # A parameter with several values is sent several times.
 Params = Mapping[str, str | Sequence[str]]
+Charge = tuple[str, int]  # `scope` and `cost`, see `Api.get`
 
 
 class _NoRedirects(requests.Session):
@@ -145,6 +146,7 @@ class Api:
         params: Params | None = None,
         accept: Collection[int] = OK,
         scope: str = ACCOUNT,
+        cost: int = 1,
         timeout: float | None = None,
     ) -> Reply:
         """Send one GET, once.
@@ -157,6 +159,7 @@ class Api:
             params: query parameters.
             accept: the statuses to return.
             scope: the vendor's rate limit that applies to this call, besides the account's.
+            cost: as how many calls the vendor counts it.
             timeout: the least seconds to wait for the next bytes, for an endpoint that is known to
                 be slow; HELPDESK_TIMEOUT_SECONDS counts if it is more.
 
@@ -170,7 +173,7 @@ class Api:
         url = self._base_url + path
         seconds = max(self._timeout, timeout or 0.0)
         for _ in range(MAX_REDIRECTS):
-            reply = self._send(url, path, params, scope, seconds)
+            reply = self._send(url, path, params, (scope, cost), seconds)
             if reply.status not in REDIRECTS:
                 break
             url, params = self._redirect_target(url, reply), None
@@ -184,7 +187,7 @@ class Api:
             if reply.status == errors.TOO_MANY_REQUESTS:
                 self._rate_limiter.check_account()
             raise errors.error_for_status(
-                path, reply.status, reply.body, reply.headers, reply.served_at, self._auth.secrets
+                path, reply.status, reply.said, reply.headers, reply.served_at
             )
         return reply
 
@@ -193,21 +196,21 @@ class Api:
         self._session.close()
 
     def _send(
-        self, url: str, path: str, params: Params | None, scope: str, timeout: float
+        self, url: str, path: str, params: Params | None, charge: Charge, timeout: float
     ) -> Reply:
-        reply, sent_with = self._send_once(url, path, params, scope, timeout)
+        reply, sent_with = self._send_once(url, path, params, charge, timeout)
         if reply.status == 401 and self._auth.renew(sent_with):
-            reply, _ = self._send_once(url, path, params, scope, timeout)
+            reply, _ = self._send_once(url, path, params, charge, timeout)
         if reply.status == errors.TOO_MANY_REQUESTS:
             requested_wait = retry_after(reply.headers, reply.served_at)
-            self._rate_limiter.pause(requested_wait or 0.0, scope)
+            self._rate_limiter.pause(requested_wait or 0.0, charge[0])
         return reply
 
     def _send_once(
-        self, url: str, path: str, params: Params | None, scope: str, timeout: float
+        self, url: str, path: str, params: Params | None, charge: Charge, timeout: float
     ) -> tuple[Reply, str]:
         """Return the answer and the `Authorization` header that was sent."""
-        with self._rate_limiter.slot(scope):
+        with self._rate_limiter.slot(*charge):
             response, body = self._exchange(url, path, params, timeout)
         self._rate_limiter.observe(response.headers)
         wire_bytes = received_bytes(response)
@@ -223,6 +226,7 @@ class Api:
             body,
             served_at,
             self.usage_counter.number_kept_as_text,
+            self._auth.secrets,
         )
         return reply, response.request.headers.get("Authorization", "")
 

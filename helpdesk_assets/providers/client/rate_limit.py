@@ -93,8 +93,8 @@ class _Scope:
         self._in_flight = 0
         self._blocked_until = float("-inf")
 
-    def next_call_at(self, now: float) -> float:
-        """Return when the next call may be sent."""
+    def next_call_at(self, now: float, cost: int = 1) -> float:
+        """Return when the next call may be sent, which counts as `cost` calls."""
         at = max(now, self._blocked_until)
         if self._remaining is not None:
             # No later than the reset, however few calls remain.
@@ -102,18 +102,26 @@ class _Scope:
                 (self._resets_at - now) / self._remaining if self._remaining > 0 else float("inf")
             )
             at = max(at, min(self._last_call_at + step, self._resets_at))
-        if self._recent_calls is not None and len(self._recent_calls) == self._recent_calls.maxlen:
-            # Any sixty seconds hold at most the limit, wherever the helpdesk's minute begins.
-            at = max(at, self._recent_calls[0] + MINUTE)
+        if self._recent_calls is not None:
+            at = max(at, self._within_the_minute(self._recent_calls, cost))
         return at
 
-    def record_call(self, now: float) -> None:
+    def _within_the_minute(self, recent_calls: deque[float], cost: int) -> float:
+        """Return when any sixty seconds hold at most the limit, wherever the minute begins.
+
+        A call that counts for more than the limit has the whole minute for itself.
+        """
+        limit = recent_calls.maxlen or 0
+        too_many = len(recent_calls) + min(cost, limit) - limit
+        return recent_calls[too_many - 1] + MINUTE if too_many > 0 else float("-inf")
+
+    def record_call(self, now: float, cost: int = 1) -> None:
         self._last_call_at = now
         self._in_flight += 1
         if self._remaining is not None:
-            self._remaining -= 1
+            self._remaining -= cost
         if self._recent_calls is not None:
-            self._recent_calls.append(now)
+            self._recent_calls.extend([now] * cost)
 
     def call_done(self) -> None:
         self._in_flight -= 1
@@ -170,8 +178,12 @@ class RateLimiter:
         self._scopes: dict[str, _Scope] = {}
 
     @contextmanager
-    def slot(self, scope: str = ACCOUNT) -> Iterator[None]:
+    def slot(self, scope: str = ACCOUNT, cost: int = 1) -> Iterator[None]:
         """Wait until a call in this scope may be sent, and hold a slot while it is in flight.
+
+        Args:
+            scope: what limits the call besides the account's limit.
+            cost: as how many calls the helpdesk counts it.
 
         Raises:
             RateLimitExhausted: the wait for the account's limit would exceed `MAX_WAIT_SECONDS`.
@@ -179,7 +191,7 @@ class RateLimiter:
         """
         with self._slots:
             # Recomputed after each wait, since answers that arrive meanwhile change it.
-            while (wait := self._try_call(scope)) > 0:
+            while (wait := self._try_call(scope, cost)) > 0:
                 self._usage_counter.record_wait(wait)
                 self._sleep(wait)
             try:
@@ -213,19 +225,19 @@ class RateLimiter:
             if wait > MAX_WAIT_SECONDS:
                 raise RateLimitExhausted(_used_up(wait))
 
-    def _try_call(self, scope: str) -> float:
+    def _try_call(self, scope: str, cost: int) -> float:
         """Record a call if one may be sent now; else return the seconds to wait."""
         with self._lock:
             scopes = self._scopes_of(scope)
             now = self._monotonic()
-            wait = max(each.next_call_at(now) for each in scopes) - now
+            wait = max(each.next_call_at(now, cost) for each in scopes) - now
             if wait > MAX_WAIT_SECONDS:
-                account_wait = self._scope(ACCOUNT).next_call_at(now) - now
+                account_wait = self._scope(ACCOUNT).next_call_at(now, cost) - now
                 is_account = account_wait > MAX_WAIT_SECONDS
                 raise (RateLimitExhausted if is_account else EndpointFailed)(_used_up(wait))
             if wait <= 0:
                 for each in scopes:
-                    each.record_call(now)
+                    each.record_call(now, cost)
             return wait
 
     def _scopes_of(self, scope: str) -> list[_Scope]:

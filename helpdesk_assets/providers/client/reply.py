@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from helpdesk_assets.errors import EndpointFailed, HelpdeskAssetsError
 from helpdesk_assets.providers.client import errors
+from helpdesk_assets.providers.client.error_text import excerpt
 from helpdesk_assets.providers.parsing import exact_json
 from helpdesk_assets.providers.parsing.turns import COMPUTING
 
@@ -24,6 +25,7 @@ class Reply:
         body: the decompressed body.
         served_at: the helpdesk's clock when it answered.
         number_kept_as_text: called for each number in the body that is kept as text.
+        secrets: the texts that no message may show.
     """
 
     path: str
@@ -32,6 +34,12 @@ class Reply:
     body: bytes = field(repr=False)
     served_at: datetime
     number_kept_as_text: Callable[[], None] = field(repr=False, default=lambda: None)
+    secrets: Collection[str] = field(repr=False, default=())
+
+    @property
+    def said(self) -> str:
+        """What the body of an error says, shortened and masked."""
+        return excerpt(self.body, self.secrets)
 
     @property
     def is_of_the_helpdesk(self) -> bool:

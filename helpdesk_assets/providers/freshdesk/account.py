@@ -5,10 +5,16 @@ Must not know tickets.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from helpdesk_assets.errors import EndpointFailed, SettingsError
+from helpdesk_assets.errors import (
+    EndpointFailed,
+    HelpdeskAssetsError,
+    RightMissing,
+    SettingsError,
+)
 from helpdesk_assets.providers.client.auth import BasicAuth, api_token
 from helpdesk_assets.providers.client.rate_limit import RateLimitState, parse_rate_limit_headers
 from helpdesk_assets.providers.client.reply import Reply
@@ -21,10 +27,16 @@ INCLUDES = ("description", "requester", "stats")
 # The scope of the lists: their rate limit is below the account's, 20 of 200 calls a minute on the
 # Growth plan.
 LIST_SCOPE = "lists"
+GLOBAL_SCOPE = 1
+SCOPES = {2: "the tickets of its groups only", 3: "the tickets assigned to it only"}
 
 
 class PageOutOfRange(EndpointFailed):
     """Freshdesk rejected a page number."""
+
+
+class FeatureMissing(RightMissing):
+    """The account's plan does not have this endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +48,14 @@ class FreshdeskLimits:
         pages: pages per query.
         include: what Freshdesk embeds in each row.
         details: whether each ticket is also fetched by its id.
+        archive: whether a reconciliation asks for archived tickets.
     """
 
     page_size: int
     pages: int
     include: tuple[str, ...]
     details: bool
+    archive: bool
 
     @property
     def rows(self) -> int:
@@ -65,7 +79,13 @@ def query_limits(settings: Settings) -> FreshdeskLimits:
         SettingsError: a setting exceeds what Freshdesk offers.
     """
     size, pages = _page_limits(settings.helpdesk_result_cap, _page_size(settings))
-    return FreshdeskLimits(size, pages, _include(settings), settings.helpdesk_fetch_details)
+    return FreshdeskLimits(
+        size,
+        pages,
+        _include(settings),
+        settings.helpdesk_fetch_details,
+        settings.freshdesk_archive,
+    )
 
 
 def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
@@ -78,6 +98,7 @@ def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
         "freshdesk_lists_per_minute": lambda: str(
             settings.freshdesk_lists_per_minute or "what Freshdesk allows"
         ),
+        "freshdesk_archive": lambda: str(settings.freshdesk_archive),
     }
 
 
@@ -88,11 +109,44 @@ def parse_rate_limit(headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:
     )
 
 
-def parse_error(reply: Reply) -> PageOutOfRange | None:
-    """Return an error for a rejected page number: a 400 with an error for the field `page`."""
-    if reply.status != 400 or b'"page"' not in reply.body:
+def blind_spot(agent: Mapping[str, Any]) -> str | None:
+    """Return why the key's agent may not see every ticket, as a clause; None if it does.
+
+    Args:
+        agent: the answer to GET /agents/me. Its `ticket_scope` is 1 for global access, 2 for the
+            agent's groups and 3 for a restricted one (developers.freshdesk.com/api/#agents).
+    """
+    scope = agent.get("ticket_scope")
+    if scope == GLOBAL_SCOPE:
         return None
-    return PageOutOfRange(f"GET {reply.path} answered 400: Freshdesk gives no further page.")
+    which = SCOPES.get(scope or 0, f"tickets by the scope {scope!r} only")
+    return (
+        f"the agent of HELPDESK_API_TOKEN sees {which}; give it the scope Global access in "
+        "Freshdesk"
+    )
+
+
+def credits_of(include: Collection[str], each: int) -> int:
+    """Return as how many calls Freshdesk counts one.
+
+    Args:
+        include: what is embedded.
+        each: what one of these adds: 2 in a list, 1 in a single ticket
+            (developers.freshdesk.com/api/#ratelimit). Whether it counts for the list's own limit
+            too is not documented, so it does here.
+    """
+    return 1 + each * len(include)
+
+
+def parse_error(reply: Reply) -> HelpdeskAssetsError | None:
+    """Return an error for a rejected page number or a plan that lacks the endpoint."""
+    if reply.status == 400 and b'"page"' in reply.body:
+        return PageOutOfRange(f"GET {reply.path} answered 400: Freshdesk gives no further page.")
+    if reply.status == 403 and b'"require_feature"' in reply.body:
+        return FeatureMissing(
+            f"GET {reply.path} answered 403: the plan of this Freshdesk account does not have it."
+        )
+    return None
 
 
 def _page_limits(cap: int, size: int) -> tuple[int, int]:

@@ -2,7 +2,8 @@
 
     GET /api/v2/tickets?updated_since=TIME&order_by=updated_at&order_type=asc&per_page=100&page=N
     GET /api/v2/tickets?filter=deleted&updated_since=TIME&...      and filter=spam
-    GET /api/v2/tickets/{id}
+    GET /api/v2/tickets/{id}                 and, if that is a 404, /api/v2/tickets/archived/{id}
+    GET /api/v2/agents/me                    whether the key sees every ticket
 
 The list is both the change endpoint and the full listing. Every parameter is required: without
 `updated_since` the list goes back 30 days, without `order_type` it runs backwards. It has no upper
@@ -13,16 +14,15 @@ complete tickets, in the same order and with the same bound.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 from urllib.parse import quote
 
 from requests.utils import parse_header_links
 
-from helpdesk_assets.errors import EndpointFailed, WindowTooDense
+from helpdesk_assets.errors import EndpointFailed, RightMissing, WindowTooDense
 from helpdesk_assets.model.tickets import BadTicket, InventoryPage, Page, Ticket, utc
 from helpdesk_assets.providers.adapter import BaseAdapter
 from helpdesk_assets.providers.base import Capabilities
@@ -31,15 +31,18 @@ from helpdesk_assets.providers.freshdesk.account import (
     LIST_SCOPE,
     FreshdeskLimits,
     PageOutOfRange,
+    blind_spot,
+    credits_of,
     describe_settings,
     make_auth,
     parse_error,
     parse_rate_limit,
     query_limits,
 )
+from helpdesk_assets.providers.freshdesk.archive import OK_OR_NOT_FOUND, FreshdeskArchive
+from helpdesk_assets.providers.freshdesk.fields import FIELD_MAP, MAPPING_VERSION
 from helpdesk_assets.providers.paging.by_time import floor
 from helpdesk_assets.providers.paging.by_token import ListPage
-from helpdesk_assets.providers.parsing.field_map import FieldMap, as_flag, as_text
 from helpdesk_assets.providers.parsing.stubs import to_inventory_page
 from helpdesk_assets.providers.parsing.tickets import TicketReader
 from helpdesk_assets.settings import Settings
@@ -47,42 +50,12 @@ from helpdesk_assets.settings import Settings
 __all__ = ["FreshdeskAdapter", "describe_settings", "from_settings"]
 
 TICKETS = "/tickets"
-MAPPING_VERSION = 1  # see `Capabilities.mapping_version`
+ME = "/agents/me"
 TICK = timedelta(seconds=1)
 # Before any ticket. Without a bound, Freshdesk returns the last 30 days.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 # The filters that show tickets removed from the ordinary list.
 DELETION_FILTERS = ("deleted", "spam")
-OK_OR_NOT_FOUND = frozenset({200, 404})
-
-STATUSES = {2: "Open", 3: "Pending", 4: "Resolved", 5: "Closed"}
-PRIORITIES = {1: "Low", 2: "Medium", 3: "High", 4: "Urgent"}
-
-
-def text_by_number(names: Mapping[int, str]) -> Callable[[Any], str | None]:
-    """Return a parser from numbers to names; custom statuses and other values stay as text."""
-    return lambda value: (
-        names.get(value) if type(value) is int and value in names else as_text(value)
-    )
-
-
-def deleted_at(row: Mapping[str, Any]) -> Any:
-    """Return when a ticket was deleted or marked as spam, None for a live ticket.
-
-    Freshdesk does not report that time. It is the ticket's last change, unless the ticket was
-    changed in the trash.
-    """
-    is_gone = any(as_flag(row.get(name)) for name in ("deleted", "spam"))
-    return row.get("updated_at") if is_gone else None
-
-
-FIELD_MAP = FieldMap(
-    assignee="responder_id",
-    created="created_at",
-    modified="updated_at",
-    text_parsers={"status": text_by_number(STATUSES), "priority": text_by_number(PRIORITIES)},
-    deleted_at=deleted_at,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +102,29 @@ class FreshdeskAdapter(BaseAdapter):
             mapping_version=MAPPING_VERSION,
         )
         super().__init__(connection, capabilities, FIELD_MAP, skip_bad=skip_bad)
+        # Tickets that a list of deleted ones or spam has shown; both are emptied after 30 days.
+        self._known_deleted: set[str] = set()
+        self._archive = FreshdeskArchive(
+            self._api,
+            self._retry,
+            self._reader,
+            is_read=query_limits.archive,
+            is_known_deleted=self._known_deleted.__contains__,
+            read_one=self._one,
+        )
+
+    @property
+    def archive(self) -> FreshdeskArchive:
+        """See `Helpdesk.archive`."""
+        return self._archive
+
+    def blind_spot(self) -> str | None:
+        """See `Helpdesk.blind_spot`; one call, the only one for agents that needs no admin."""
+        try:
+            reply = self._retry(partial(self._api.get, ME))
+        except RightMissing:
+            return f"GET {ME} answered 403, so nobody knows which tickets this API key may see"
+        return blind_spot(reply.json_object())
 
     def changes(
         self,
@@ -142,17 +138,15 @@ class FreshdeskAdapter(BaseAdapter):
         Deleted tickets and spam are read first, also by a resumed call. `until` is the time of that
         first read, so a ticket deleted during the rest belongs to the next window.
         """
-        covered_until: datetime | None = None
+        until_so_far: datetime | None = None
         for list_filter in (*DELETION_FILTERS, None):
             pager = self._pager(partial(self._fetch, self._complete_list(list_filter)))
             for page in pager.pages(since, until, None if list_filter else resume):
-                covered_until = (
-                    page.until if covered_until is None else min(covered_until, page.until)
-                )
+                until_so_far = min(until_so_far or page.until, page.until)
                 if list_filter:
-                    yield replace(page, until=covered_until, resume=None, share=None)
+                    yield replace(page, until=until_so_far, resume=None, share=None)
                 else:
-                    yield replace(self._with_details(page), until=covered_until)
+                    yield replace(self._with_details(page), until=until_so_far)
 
     def listing(self) -> Iterator[Page]:
         """See `Helpdesk.listing`; it reads the same lists from the beginning."""
@@ -233,7 +227,12 @@ class FreshdeskAdapter(BaseAdapter):
 
     def _list_page(self, ticket_list: _TicketList, bound: str, page: int) -> ListPage[Ticket]:
         """Fetch one page; rows of a filtered list count as deleted, whatever their fields say."""
-        reply = self._api.get(TICKETS, self._params(ticket_list, bound, page), scope=LIST_SCOPE)
+        reply = self._api.get(
+            TICKETS,
+            self._params(ticket_list, bound, page),
+            scope=LIST_SCOPE,
+            cost=credits_of(ticket_list.include, each=2),
+        )
         rows = reply.json()
         if not isinstance(rows, list):
             raise EndpointFailed(
@@ -247,6 +246,7 @@ class FreshdeskAdapter(BaseAdapter):
         tickets = parsed.tickets
         if ticket_list.list_filter is not None:
             tickets = tuple(replace(row, deleted_time=row.modified_time) for row in tickets)
+            self._known_deleted.update(row.ticket_id for row in tickets)
         return ListPage(tickets, parsed.bad, str(page + 1) if has_next else None, reply.served_at)
 
     def _params(self, ticket_list: _TicketList, bound: str, page: int) -> Mapping[str, str]:
@@ -263,11 +263,12 @@ class FreshdeskAdapter(BaseAdapter):
     def _fetch_ticket(self, ticket_id: str) -> Ticket | BadTicket | None:
         """See `BaseAdapter._fetch_ticket`; a single ticket always has its description."""
         path = f"{TICKETS}/{quote(ticket_id, safe='')}"
-        include = ",".join(name for name in self._limits.include if name != "description")
-        params = {"include": include} if include else None
-        reply = self._api.get(path, params, accept=OK_OR_NOT_FOUND)
+        include = [name for name in self._limits.include if name != "description"]
+        params = {"include": ",".join(include)} if include else None
+        cost = credits_of(include, each=1)
+        reply = self._api.get(path, params, accept=OK_OR_NOT_FOUND, cost=cost)
         if reply.status == 404:
-            return None
+            return self._archive.fetch(ticket_id)
         return self._reader.requested_ticket(ticket_id, reply.json(), path)
 
     def _too_dense(self, start: datetime, page: int) -> WindowTooDense:

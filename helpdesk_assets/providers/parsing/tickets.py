@@ -12,7 +12,12 @@ from datetime import datetime
 from typing import Any
 
 from helpdesk_assets.config.redaction import Redaction
-from helpdesk_assets.errors import EndpointFailed, SettingsError, TicketUnreadable
+from helpdesk_assets.errors import (
+    EndpointFailed,
+    SettingsError,
+    TicketForbidden,
+    TicketUnreadable,
+)
 from helpdesk_assets.model.tickets import BadTicket, Ticket
 from helpdesk_assets.providers.parsing import exact_json
 from helpdesk_assets.providers.parsing.field_map import FieldMap, as_name, as_text
@@ -233,6 +238,13 @@ def unreadable(bad: BadTicket) -> TicketUnreadable:
 def _stable_hash(row: Mapping[str, Any], volatile: tuple[str, ...]) -> str:
     """Return the digest of a storable row without the fields that change by themselves."""
     return exact_json.storable({key: row[key] for key in row if key not in volatile})[2]
+
+
+def forbidden(bad: BadTicket) -> TicketForbidden:
+    """Return the error for a ticket that the account may not see."""
+    return TicketForbidden(
+        f"Ticket {_shown_id(bad.ticket_id)}: {bad.field} {bad.problem}", bad.ticket_id
+    )
 
 
 class _Unreadable(Exception):

@@ -1,11 +1,12 @@
-"""Webhooks of `rest`: a format of this project for the simulated helpdesk and signing gateways.
+"""Webhooks of `rest`, for the simulated helpdesk and signing gateways, by Standard Webhooks.
 
-    X-Helpdesk-Timestamp: seconds since 1970
-    X-Helpdesk-Signature: hex of HMAC-SHA256(secret, timestamp + body)
+    webhook-id: the event's id, the same each time it is sent
+    webhook-timestamp: seconds since 1970
+    webhook-signature: v1,BASE64 of HMAC-SHA256(secret, id.timestamp.body); several, with spaces
 
     {"id": "…", "type": "ticket.updated", "ticketId": "…", "modifiedTime": "…", "ticket": {…}}
 
-`id` is the same each time an event is sent. `ticket` is the ticket as `GET /v2/tickets/{id}`
+`id` counts if it is there, else `webhook-id`. `ticket` is the ticket as `GET /v2/tickets/{id}`
 returns it; without it the ticket is fetched. `ticket.deleted` has no `ticket`; its `modifiedTime`
 is the time of the deletion.
 """
@@ -27,14 +28,16 @@ from helpdesk_assets.providers.webhooks.payloads import (
     ticket_id_in,
 )
 from helpdesk_assets.providers.webhooks.verification import (
-    decode_hex,
-    has_valid_signature,
+    is_signed_with,
+    standard_key,
+    standard_signatures,
     verify_time,
 )
 from helpdesk_assets.settings import Settings
 
-TIMESTAMP_HEADER = "x-helpdesk-timestamp"
-SIGNATURE_HEADER = "x-helpdesk-signature"
+ID_HEADER = "webhook-id"
+TIMESTAMP_HEADER = "webhook-timestamp"
+SIGNATURE_HEADER = "webhook-signature"
 DELETED = "ticket.deleted"
 TIMEOUT_SECONDS = 30.0
 
@@ -45,10 +48,13 @@ def webhook_format(settings: Settings) -> WebhookFormat:
     reader = TicketReader(FieldMap(), skip_bad=False, redact=settings.redaction)
 
     def verify(post: Post, secrets: tuple[str, ...]) -> Verification:
+        message_id = post.headers.get(ID_HEADER, "")
         timestamp = post.headers.get(TIMESTAMP_HEADER, "")
-        message = timestamp.encode() + post.body
-        signed = has_valid_signature(
-            secrets, message, post.headers.get(SIGNATURE_HEADER), decode_hex
+        # Without an id there would be a message that another id could be read out of.
+        signed = bool(message_id) and is_signed_with(
+            map(standard_key, secrets),
+            f"{message_id}.{timestamp}.".encode() + post.body,
+            standard_signatures(post.headers.get(SIGNATURE_HEADER, "")),
         )
         return verify_time(
             parse_unix_time(timestamp), post.received_at, tolerance, is_signed=signed
@@ -69,7 +75,8 @@ def read(reader: TicketReader, post: Post) -> list[Event]:
     elif payload.get("ticket") is not None:
         ticket = _parse_ticket(reader, payload["ticket"], ticket_id)
         at = ticket.modified_time
-    return [Event(id_in(payload, ("id",)), ticket_id, event_type, at, ticket, deleted, payload)]
+    event_id = id_in(payload, ("id",)) or id_in(post.headers, (ID_HEADER,))
+    return [Event(event_id, ticket_id, event_type, at, ticket, deleted, payload)]
 
 
 def _parse_ticket(reader: TicketReader, row: object, ticket_id: str) -> Ticket:

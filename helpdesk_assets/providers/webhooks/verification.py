@@ -19,6 +19,10 @@ from helpdesk_assets.settings import Settings
 # Shorter secrets can be guessed; secrets that vendors generate are longer.
 MIN_SECRET_CHARS = 16
 URL_PARAMETER = "secret"
+# Standard Webhooks (github.com/standard-webhooks/standard-webhooks, spec/standard-webhooks.md):
+# while a secret is changed, a post has a signature for the old one and for the new one.
+STANDARD_PREFIX = "whsec_"
+MAX_SIGNATURES = 16
 
 
 def load_secrets(settings: Settings) -> tuple[str, ...]:
@@ -35,15 +39,6 @@ def load_secrets(settings: Settings) -> tuple[str, ...]:
             "can be guessed. Make one with `openssl rand -hex 32`; separate several by commas."
         )
     return secrets
-
-
-def decode_hex(provided: str) -> bytes:
-    """Decode a hexadecimal text.
-
-    Raises:
-        ValueError: the text is not hexadecimal.
-    """
-    return bytes.fromhex(provided)
 
 
 def decode_base64(provided: str) -> bytes:
@@ -70,8 +65,43 @@ def has_valid_signature(
         signature = decode(provided or "")
     except (ValueError, binascii.Error):
         signature = b""
-    expected = (hmac.digest(secret.encode(), message, "sha256") for secret in secrets)
-    return _any_equal(expected, signature)
+    return is_signed_with((secret.encode() for secret in secrets), message, (signature,))
+
+
+def is_signed_with(keys: Iterable[bytes], message: bytes, signatures: Iterable[bytes]) -> bool:
+    """Return whether one of the signatures is HMAC-SHA256 of the message under one of the keys."""
+    provided = tuple(signatures)
+    found = False
+    for key in keys:
+        expected = hmac.digest(key, message, "sha256")
+        for signature in provided:
+            found |= hmac.compare_digest(expected, signature)
+    return found
+
+
+def standard_key(secret: str) -> bytes:
+    """Return the key of a secret of Standard Webhooks: `whsec_` and base64, or any other text."""
+    if not secret.startswith(STANDARD_PREFIX):
+        return secret.encode()
+    try:
+        return decode_base64(secret.removeprefix(STANDARD_PREFIX))
+    except ValueError:
+        return secret.encode()
+
+
+def standard_signatures(header: str) -> tuple[bytes, ...]:
+    """Return the symmetric signatures of a header such as `v1,BASE64 v1,BASE64 v1a,BASE64`."""
+    versioned = (each.partition(",") for each in header.split()[:MAX_SIGNATURES])
+    return tuple(
+        _decoded_or_empty(signature) for version, _, signature in versioned if version == "v1"
+    )
+
+
+def _decoded_or_empty(text: str) -> bytes:
+    try:
+        return decode_base64(text)
+    except ValueError:
+        return b""
 
 
 def is_known_secret(secrets: Iterable[str], provided: str | None) -> bool:

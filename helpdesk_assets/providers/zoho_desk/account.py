@@ -213,9 +213,10 @@ def parse_error(reply: Reply) -> HelpdeskAssetsError | None:
         "it does not accept the access token; check that HELPDESK_BASE_URL is of the data centre "
         "that ZOHO_REFRESH_TOKEN was made in"
     )
-    detail = f" ({code})" if code in messages else ""
-    kind = RightMissing if reply.status == 403 else CredentialsRefused
-    return kind(
+    # Any other code that is known speaks of the token or the portal, not of one ticket.
+    is_of_one = reply.status == 403 and (code == "FORBIDDEN" or code not in messages)
+    detail = f" ({reply.said.rstrip('.')})" if reply.said else ""
+    return (RightMissing if is_of_one else CredentialsRefused)(
         f"Zoho Desk answered {reply.status}{detail} to GET {reply.path}: "
         f"{messages.get(code, unknown)}."
     )

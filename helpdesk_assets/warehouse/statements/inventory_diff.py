@@ -6,7 +6,8 @@ of their own, so that they are never all in memory and repairs can be looked up 
 A ticket that changed while the inventory was read is not a difference. By the helpdesk's clock, a
 row counts up to `stable_until`: the start of the inventory less the time by which the helpdesk may
 list a change late. A ticket that the table lacks counts up to `synced_until`: the watermark if that
-is earlier, since later changes are left to the next sync.
+is earlier, since later changes are left to the next sync. A row that has not changed after
+`listed_after` need not be listed: the helpdesk may have archived its ticket.
 """
 
 from __future__ import annotations
@@ -77,7 +78,8 @@ FROM (
         THEN IF(I.modifiedTime < T.modifiedTime AND T.modifiedTime > @future_after,
           '{DifferenceKind.AHEAD}', NULL)
       WHEN I.ticket_id IS NULL
-        THEN IF(T.deletedTime IS NULL, '{DifferenceKind.DELETED}', NULL)
+        THEN IF(T.deletedTime IS NULL AND IFNULL(T.modifiedTime > @listed_after, TRUE),
+          '{DifferenceKind.DELETED}', NULL)
       WHEN I.gone
         THEN IF(T.deletedTime IS NULL AND I.modifiedTime <= @synced_until,
           '{DifferenceKind.DELETED}', NULL)
@@ -107,6 +109,8 @@ WHERE D.kind IS NOT NULL"""
             Parameter("run_id", ColumnType.STRING, snapshot.run_id),
             Parameter("stable_until", ColumnType.TIMESTAMP, cutoffs.stable_until),
             Parameter("synced_until", ColumnType.TIMESTAMP, cutoffs.synced_until),
+            # NULL: every ticket is listed, however old.
+            Parameter("listed_after", ColumnType.TIMESTAMP, cutoffs.listed_after),
             Parameter("future_after", ColumnType.TIMESTAMP, snapshot.ended_at + FUTURE_TOLERANCE),
         ),
     )

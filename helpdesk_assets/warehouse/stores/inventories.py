@@ -22,11 +22,15 @@ from helpdesk_assets.warehouse import tables
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient, QueryResult
 from helpdesk_assets.warehouse.inventory_store import Cutoffs
 from helpdesk_assets.warehouse.merge.partitions import PartitionBounds
+from helpdesk_assets.warehouse.merge.schema import Schema
 from helpdesk_assets.warehouse.merge.staging import Staging, created_at
 from helpdesk_assets.warehouse.merge.statement import table_source
 from helpdesk_assets.warehouse.merge.writer import TableWriter
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements import inventory_diff
+
+# How far the archive has been asked, on the table of inventories.
+ARCHIVE_LABEL = "archive-asked"
 
 
 class InventoryTables:
@@ -36,6 +40,7 @@ class InventoryTables:
         self._client = client
         self._dataset = client.dataset
         self._staging = Staging(client)
+        self._schema = Schema(client)
         self._writer = writer
 
     def unfinished(self) -> InventoryPart | None:
@@ -123,6 +128,16 @@ class InventoryTables:
             self._dataset, snapshot, deletions_verified=deletions_verified
         )
         self._record(snapshot, query)
+
+    def archive_mark(self) -> str | None:
+        """Return what was noted last."""
+        return self._schema.label(tables.TICKET_INVENTORY, ARCHIVE_LABEL)
+
+    def note_archive(self, mark: str) -> None:
+        """Note how far the archive has been asked."""
+        # Fresh, since a load changes the table and an outdated one must not be written.
+        self._client.get_table(tables.TICKET_INVENTORY.name, fresh=True)
+        self._schema.ensure_label(tables.TICKET_INVENTORY, ARCHIVE_LABEL, mark)
 
     def difference_counts(self, snapshot: InventorySnapshot) -> tuple[DifferenceCount, ...]:
         """Count the differences by kind and outcome."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import json
 import threading
@@ -75,11 +76,13 @@ def test_change_webhook_is_signed_with_the_whole_ticket(
     assert simulator.webhook_status().answers == {"200": 1}
 
     ((headers, body),) = mailbox.posts
-    stamp = headers["X-Helpdesk-Timestamp"]
+    stamp = headers["webhook-timestamp"]
     assert abs(int(stamp) - time.time()) < 60
-    wanted = hmac.new(SECRET.encode(), stamp.encode() + body, "sha256").hexdigest()
-    assert headers["X-Helpdesk-Signature"] == wanted
     received = json.loads(body)
+    message = f"{received['id']}.{stamp}.".encode() + body
+    wanted = base64.b64encode(hmac.digest(SECRET.encode(), message, "sha256")).decode()
+    assert headers["webhook-id"] == received["id"]
+    assert headers["webhook-signature"] == f"v1,{wanted}"
     truth = {each.ticket_id: each.raw_ticket for each in simulator.truth(raw_ticket=True)}
     assert received["ticket"] == truth[changed.ticket_id]
     assert (received["type"], received["ticketId"]) == ("ticket.updated", changed.ticket_id)

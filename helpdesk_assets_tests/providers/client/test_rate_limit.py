@@ -99,6 +99,26 @@ def test_scope_does_not_block_other_scopes() -> None:
     assert sent_at(budget, clock, 1, "exports") == [60.0]
 
 
+def test_call_may_count_as_several() -> None:
+    clock = Clock()
+    budget = budget_of(clock, lists=7)
+    times = []
+    for cost in (3, 3, 3, 1, 50, 1):
+        with budget.slot("lists", cost):
+            times.append(clock.now - 1000.0)
+    # Two of three and one of one fill a minute; one above the limit has a minute for itself.
+    assert times == [0.0, 0.0, 60.0, 60.0, 120.0, 180.0]
+
+
+def test_remaining_calls_shrink_by_what_a_call_counts_for() -> None:
+    clock = Clock()
+    budget = budget_of(clock)
+    budget.observe(rate_limit_headers(2, reset=60))
+    with budget.slot("", 2):
+        pass
+    assert sent_at(budget, clock, 1) == [60.0]
+
+
 def test_account_limit_applies_to_every_scope() -> None:
     clock = Clock()
     budget = budget_of(clock, account=4, exports=2)

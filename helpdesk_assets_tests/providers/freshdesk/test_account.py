@@ -51,10 +51,12 @@ def test_doctor_settings_report() -> None:
         "helpdesk_result_cap": "30000 (300 pages of 100)",
         "freshdesk_include": "nothing",
         "freshdesk_lists_per_minute": "what Freshdesk allows",
+        "freshdesk_archive": "False",
     }
     other = settings(
         freshdesk_include="stats, description",
         freshdesk_lists_per_minute=20,
+        freshdesk_archive=True,
         helpdesk_result_cap=900,
         helpdesk_page_size=50,
     )
@@ -64,6 +66,7 @@ def test_doctor_settings_report() -> None:
         "helpdesk_result_cap": "900 (18 pages of 50)",
         "freshdesk_include": "stats, description",
         "freshdesk_lists_per_minute": "20",
+        "freshdesk_archive": "True",
     }
 
 
@@ -73,6 +76,12 @@ def test_doctor_settings_report() -> None:
         ({}, ()),
         ({"X-RateLimit-Total": "200", "X-RateLimit-Remaining": "12"}, (RateLimitState(12, 200),)),
         ({"x-ratelimit-remaining": "12"}, (RateLimitState(12, None),)),
+        # As accounts answered in 2026.
+        (
+            {"x-ratelimit-total": "50.0", "x-ratelimit-remaining": "40.0"},
+            (RateLimitState(40, 50),),
+        ),
+        ({"X-RateLimit-Remaining": "0.0"}, (RateLimitState(0, None),)),
         ({"X-RateLimit-Total": "200", "X-RateLimit-Remaining": "many"}, ()),
     ],
 )

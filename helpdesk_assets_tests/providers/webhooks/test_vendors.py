@@ -93,9 +93,42 @@ def test_rest_signature_covers_time_and_body() -> None:
     assert rest.verify(post(body, good), SECRETS).is_accepted
     assert rest.verify(post(body, good), ("another-one-that-is-new", SECRET)).is_accepted
     assert not rest.verify(post(body + b" ", good), SECRETS).is_accepted
-    assert not rest.verify(post(body, good | {"X-Helpdesk-Timestamp": "1"}), SECRETS).is_accepted
+    for name in good:
+        assert not rest.verify(post(body, good | {name: "1"}), SECRETS).is_accepted
+        assert not rest.verify(post(body, good | {name: ""}), SECRETS).is_accepted
     assert not rest.verify(post(body, good), ("another-one-that-is-new",)).is_accepted
     assert not rest.verify(post(body, {}), SECRETS).is_accepted
+
+
+def test_rest_reads_the_published_example() -> None:
+    """Of the specification: github.com/standard-webhooks/standard-webhooks."""
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    headers = {
+        "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        "webhook-timestamp": "1614265330",
+        "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+    }
+    payload = b'{"test": 2432232314}'
+    verified = vendor("rest").verify(post(payload, headers), (secret,))
+    assert verified.is_signed
+    assert not verified.is_accepted
+    assert not vendor("rest").verify(post(payload, headers), (secret[:-1],)).is_signed
+
+
+def test_rest_accepts_one_good_signature_of_several() -> None:
+    good = rest_headers(b"{}", at=NOW.timestamp())
+    signature = good["webhook-signature"]
+    verify = vendor("rest").verify
+    for several in (
+        f"v1,AAAA {signature}",
+        f"{signature} v1a,AAAA v2,AAAA",
+        f"v1,not-base64 v1 , {signature}",
+    ):
+        headers = good | {"webhook-signature": several}
+        assert verify(post(b"{}", headers), SECRETS).is_accepted
+    for none in ("v1,AAAA", signature.replace("v1,", "v1a,"), signature[3:], "v1,"):
+        headers = good | {"webhook-signature": none}
+        assert not verify(post(b"{}", headers), SECRETS).is_accepted
 
 
 @pytest.mark.parametrize(("late", "good"), [(299, True), (301, False), (-301, False)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ from pydantic import SecretStr
 
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.providers.webhooks.verification import (
-    decode_hex,
+    decode_base64,
     has_valid_signature,
     is_known_secret,
     load_secrets,
@@ -41,17 +42,17 @@ def test_one_short_secret_rejects_the_setting() -> None:
 
 @pytest.mark.parametrize("secret", [OLD, NEW])
 def test_each_secret_is_accepted(secret: str) -> None:
-    given = hmac.new(secret.encode(), b"body", "sha256").hexdigest()
+    given = base64.b64encode(hmac.digest(secret.encode(), b"body", "sha256")).decode()
 
-    assert has_valid_signature((OLD, NEW), b"body", given, decode_hex)
-    assert not has_valid_signature((OLD, NEW), b"body ", given, decode_hex)
+    assert has_valid_signature((OLD, NEW), b"body", given, decode_base64)
+    assert not has_valid_signature((OLD, NEW), b"body ", given, decode_base64)
     assert is_known_secret((OLD, NEW), secret)
 
 
 @pytest.mark.parametrize("given", [None, "", "zz", "00", "é", "00" * 32])
 def test_malformed_signature_is_rejected(given: str | None) -> None:
-    assert not has_valid_signature((OLD,), b"body", given, decode_hex)
-    assert not has_valid_signature((), b"body", given, decode_hex)
+    assert not has_valid_signature((OLD,), b"body", given, decode_base64)
+    assert not has_valid_signature((), b"body", given, decode_base64)
     assert not is_known_secret((OLD,), given)
     assert not is_known_secret((), given)
 

@@ -169,7 +169,7 @@ def test_credits_are_converted_to_calls(
 def reply(status: int, code: str, path: str = "/tickets/search", **headers: str) -> Reply:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     body = json.dumps({"errorCode": code, "message": "s3cret"}).encode()
-    return Reply(path, status, named, body, SERVED_AT)
+    return Reply(path, status, named, body, SERVED_AT, secrets=("s3cret",))
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_authorization_error_messages(answer: Reply, reported: str) -> None:
     error = parse_error(answer)
     assert isinstance(error, CredentialsRefused)
     assert reported in str(error)
-    assert f"answered {answer.status}" in str(error)
+    assert f"answered {answer.status} (" in str(error)
     assert "s3cret" not in str(error)
 
 

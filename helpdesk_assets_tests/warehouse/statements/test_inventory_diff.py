@@ -75,7 +75,8 @@ def test_comparison_statement() -> None:
                 THEN IF(I.modifiedTime < T.modifiedTime AND T.modifiedTime > @future_after,
                   'newer_here', NULL)
               WHEN I.ticket_id IS NULL
-                THEN IF(T.deletedTime IS NULL, 'gone', NULL)
+                THEN IF(T.deletedTime IS NULL AND IFNULL(T.modifiedTime > @listed_after, TRUE),
+                  'gone', NULL)
               WHEN I.gone
                 THEN IF(T.deletedTime IS NULL AND I.modifiedTime <= @synced_until,
                   'gone', NULL)
@@ -105,6 +106,7 @@ def test_comparison_statement() -> None:
         "run_id": "run-1",
         "stable_until": CUTS.stable_until,
         "synced_until": CUTS.synced_until,
+        "listed_after": None,
         "future_after": NOON + timedelta(hours=1, minutes=15),
     }
 

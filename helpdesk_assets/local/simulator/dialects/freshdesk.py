@@ -1,13 +1,14 @@
-"""API of the `freshdesk` adapter: the ticket list of Freshdesk's API v2, and single tickets.
+"""API of the `freshdesk` adapter: lists of Freshdesk's API v2, single tickets, and the key's agent.
 
 The list has surprising defaults: tickets of the last 30 days unless `updated_since` is given,
 newest first, 30 tickets per page. It ends after 300 pages. Deleted tickets and spam need a filter.
-A merged ticket is closed and stays in the list.
+A merged ticket is closed and stays in the list. An archived ticket is in no list and a 404 by its
+id: it has a path of its own, which some plans lack. (developers.freshdesk.com/api; where a source
+is another one, it stands beside the fact.)
 """
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,11 +16,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from helpdesk_assets.local.simulator.dialects.freshdesk_limits import (
+    LIST_CREDITS,
+    ListLimit,
+    count_credits,
+    to_headers,
+    with_limit_headers,
+)
 from helpdesk_assets.local.simulator.dialects.freshdesk_requests import (
     FILTERS,
+    LIST_PARAMETERS,
     TICKET_INCLUDES,
     InvalidField,
     ListRequest,
+    basic_user,
+    check_accept,
+    check_names,
     parse_include,
     parse_list_request,
 )
@@ -40,9 +52,13 @@ from helpdesk_assets.local.simulator.response_faults import (
 from helpdesk_assets.local.simulator.ticket_factory import DAY, FUTURE_ID, Json, TicketVersion
 
 TICKETS = "/api/v2/tickets"
+SUSPENDED_KEY = "local-demo-key-of-a-suspended-account"
 DEFAULT_DAYS = 30
 END_OF_TIME = 2**40
 CODES = {401: "invalid_credentials", 403: "access_denied"}
+# What accounts of a plan without it were answered (seen on trial accounts in August 2026).
+NO_ARCHIVE = "The Archive Tickets feature(s) is/are not supported in your plan."
+GLOBAL_SCOPE = 1
 
 
 def create_dialect(backend: HelpdeskBackend, token: str) -> FreshdeskDialect:
@@ -51,17 +67,37 @@ def create_dialect(backend: HelpdeskBackend, token: str) -> FreshdeskDialect:
 
 
 class FreshdeskDialect:
-    """List and single tickets of one helpdesk."""
+    """Lists and single tickets of one helpdesk.
+
+    Attributes:
+        plan_has_archive: whether the plan has the path of archived tickets.
+        ticket_scope: of the key's agent; 1 global, 2 its groups, 3 restricted.
+        lists_per_minute: what the plan allows for the ticket list, in calls; None: no limit.
+            Growth 20, Pro 100, Enterprise 200 (support.freshdesk.com 225439).
+    """
+
+    plan_has_archive = True
+    ticket_scope = GLOBAL_SCOPE
+    lists_per_minute: int | None = None
 
     def __init__(self, backend: HelpdeskBackend, token: str) -> None:
         self._backend = backend
         self._token: str | None = token
+        self._list_limit = ListLimit()
 
     def routes(self, middleware: CallMiddleware) -> Sequence[Route]:
         """See `Dialect.routes`."""
         return [
-            Route(TICKETS, self._list_endpoint(middleware)),
-            Route(f"{TICKETS}/{{ticket_id}}", middleware.endpoint("ticket", self._ticket)),
+            Route(path, with_limit_headers(endpoint, LIST_CREDITS if path == TICKETS else 1))
+            for path, endpoint in (
+                (TICKETS, self._list_endpoint(middleware)),
+                (
+                    f"{TICKETS}/archived/{{ticket_id}}",
+                    middleware.endpoint("ticket", self._archived),
+                ),
+                (f"{TICKETS}/{{ticket_id}}", middleware.endpoint("ticket", self._ticket)),
+                ("/api/v2/agents/me", middleware.endpoint("login", self._me)),
+            )
         ]
 
     def raw_ticket(self, version: TicketVersion) -> Json:
@@ -79,7 +115,9 @@ class FreshdeskDialect:
     def authorize(self, request: Request) -> None:
         """See `Dialect.authorize`; the API key is the user name, with any password."""
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
-        key = _user(value) if scheme == "Basic" else None
+        key = basic_user(value) if scheme == "Basic" else None
+        if key == SUSPENDED_KEY:
+            raise ApiError(403, "Your account has been suspended.", code="account_suspended")
         if key == TOKEN_WITHOUT_RIGHTS:
             raise ApiError(403, "You are not authorized to perform this action.")
         if key is None or key != self._token:
@@ -100,16 +138,18 @@ class FreshdeskDialect:
             return {"description": "Validation failed", "errors": [error]}
         if api_error.status == 404:
             return None
-        code = CODES.get(api_error.status)
+        code = api_error.code or CODES.get(api_error.status)
         return {"code": code, "message": str(api_error)} if code else {"message": str(api_error)}
 
     def rate_limit_headers(self, rate_limit_status: RateLimitStatus) -> Mapping[str, str]:
         """See `Dialect.rate_limit_headers`."""
-        return {
-            "X-RateLimit-Total": str(rate_limit_status.limit),
-            "X-RateLimit-Remaining": str(rate_limit_status.remaining),
-            "X-RateLimit-Used-CurrentRequest": "1",
-        }
+        return to_headers(rate_limit_status)
+
+    def _check_request(self, request: Request, known: Sequence[str]) -> None:
+        """Check what every request must keep to; `known` are its parameters."""
+        check_accept(request.headers)
+        if not self._backend.is_friendly("freshdesk.unknown_parameter_is_ignored"):
+            check_names(request.query_params, known)
 
     def _list_endpoint(
         self, middleware: CallMiddleware
@@ -126,10 +166,15 @@ class FreshdeskDialect:
         return serve
 
     def _list(self, request: Request) -> EndpointResult:
-        backend, page_request = (
-            self._backend,
-            parse_list_request(request.query_params, self._backend.cap),
+        backend, query = self._backend, request.query_params
+        is_spared = backend.is_friendly("freshdesk.include_spares_the_list_limit")
+        credits_used = 1 if is_spared else count_credits(query, LIST_CREDITS)
+        # Before anything else: an invalid request counts too (support.freshdesk.com 225439).
+        self._list_limit.charge(
+            backend.clock.now().timestamp(), self.lists_per_minute, credits_used
         )
+        self._check_request(request, LIST_PARAMETERS)
+        page_request = parse_list_request(query, backend.cap)
         backend.shift_while_paging(page_request.endpoint)
         found = self._find(page_request, page_request.offset, page_request.size + 1)
         page_versions = found[
@@ -200,9 +245,7 @@ class FreshdeskDialect:
 
     def _is_listed(self, ticket_id: str, kind: RemovalKind | None) -> bool:
         removal = self._backend.removals.get(ticket_id)
-        if ticket_id in self._backend.archived and not self._backend.is_friendly(
-            "freshdesk.archived_are_listed"
-        ):
+        if ticket_id in self._backend.archived:
             return False
         return (
             None if removal is None or removal.kind is RemovalKind.MERGED else removal.kind
@@ -219,22 +262,39 @@ class FreshdeskDialect:
         return ticket
 
     def _ticket(self, request: Request) -> EndpointResult:
-        """Answer with the ticket and its description, also if it is removed."""
-        ticket_id, query = request.path_params["ticket_id"], request.query_params
-        include = parse_include(query, TICKET_INCLUDES)
-        version = self._backend.find(ticket_id)
+        """Answer with the ticket and its description."""
+        self._check_request(request, ("include",))
+        ticket_id, backend = request.path_params["ticket_id"], self._backend
+        include = parse_include(request.query_params, TICKET_INCLUDES)
+        shows_removed = backend.is_friendly("freshdesk.deleted_answer_to_their_id")
+        is_shown = shows_removed or self._is_listed(ticket_id, None)
+        version = backend.find(ticket_id) if is_shown else None
+        if ticket_id in backend.archived:
+            version = None
         if ticket_id == FUTURE_ID and (params := self._backend.faults.active("future_row")):
             version = self._future_version(params["modified"])
         if version is None:
             raise ApiError(404, "")
-        rows = [self._row(version, ("description", *include))]
-        corrupt_tickets(self._backend.faults, "ticket", rows, "updated_at")
-        return EndpointResult(rows[0], tickets=1)
+        return self._one(self._row(version, ("description", *include)))
 
+    def _archived(self, request: Request) -> EndpointResult:
+        """Answer with an archived ticket; one that was deleted there is gone for good."""
+        self._check_request(request, ())
+        if not self.plan_has_archive:
+            raise ApiError(403, NO_ARCHIVE, code="require_feature")
+        ticket_id = request.path_params["ticket_id"]
+        is_archived = ticket_id in self._backend.archived
+        version = self._backend.store.get(ticket_id) if is_archived else None
+        if version is None:
+            raise ApiError(404, "")
+        return self._one({**self._row(version, ("description",)), "archived": True})
 
-def _user(basic: str) -> str | None:
-    try:
-        user, colon, _ = base64.b64decode(basic, validate=True).decode().partition(":")
-    except ValueError:
-        return None
-    return user if colon else None
+    def _one(self, ticket: Json) -> EndpointResult:
+        corrupt_tickets(self._backend.faults, "ticket", [ticket], "updated_at")
+        return EndpointResult(ticket, tickets=1)
+
+    def _me(self, request: Request) -> EndpointResult:
+        """Answer with the key's agent (developers.freshdesk.com/api/#me)."""
+        self._check_request(request, ())
+        contact = {"name": "Sync", "email": "sync@example.com"}
+        return EndpointResult({"id": 1, "ticket_scope": self.ticket_scope, "contact": contact})

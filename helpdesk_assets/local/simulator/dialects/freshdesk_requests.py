@@ -5,6 +5,7 @@ Must not import anything about tickets.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -18,7 +19,7 @@ MAX_PAGES = 300
 
 FILTERS = {"deleted": RemovalKind.DELETED, "spam": RemovalKind.SPAM}
 ORDERS = ("created_at", "due_by", "updated_at", "status")
-PARAMETERS = (
+LIST_PARAMETERS = (
     "updated_since", "order_by", "order_type", "per_page", "page", "filter", "include",
 )  # fmt: skip
 LIST_INCLUDES = ("requester", "stats", "description")
@@ -73,11 +74,8 @@ def parse_list_request(query: Mapping[str, str], cap: int | None) -> ListRequest
         cap: number of rows that one query can reach; None for 300 pages.
 
     Raises:
-        InvalidField: a parameter is unknown or invalid.
+        InvalidField: a parameter is invalid.
     """
-    for name in query:
-        if name not in PARAMETERS:
-            raise InvalidField(name, "Unexpected/invalid field in request", "invalid_field")
     removed = _choice(query, "filter", tuple(FILTERS), "")
     size = _whole_number(query, "per_page", DEFAULT_PAGE_SIZE)
     if size > MAX_PAGE_SIZE:
@@ -99,6 +97,30 @@ def parse_list_request(query: Mapping[str, str], cap: int | None) -> ListRequest
         page,
         parse_include(query, LIST_INCLUDES),
     )
+
+
+def check_accept(headers: Mapping[str, str]) -> None:
+    """Check that the client takes JSON (developers.freshdesk.com/api/#error, 406).
+
+    Raises:
+        ApiError: it does not.
+    """
+    accepted = {part.partition(";")[0].strip() for part in headers.get("accept", "").split(",")}
+    if not accepted & {"application/json", "*/*"}:
+        raise ApiError(406, "This resource is given as application/json only.")
+
+
+def check_names(query: Mapping[str, str], known: Sequence[str]) -> None:
+    """Check that each parameter is known.
+
+    The refusal was seen on Freshservice; of Freshdesk nobody says whether it ignores them.
+
+    Raises:
+        InvalidField: one is not in `known`.
+    """
+    for name in query:
+        if name not in known:
+            raise InvalidField(name, "Unexpected/invalid field in request", "invalid_field")
 
 
 def _choice(query: Mapping[str, str], name: str, known: Sequence[str], default: str) -> str:
@@ -133,3 +155,12 @@ def _second(text: str) -> int:
     except ValueError:
         message = "It should be in the 'combined date and time ISO8601' format"
         raise InvalidField("updated_since", message, "invalid_date") from None
+
+
+def basic_user(basic: str) -> str | None:
+    """Return the user of Basic credentials, None if they are malformed."""
+    try:
+        user, colon, _ = base64.b64decode(basic, validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return user if colon else None

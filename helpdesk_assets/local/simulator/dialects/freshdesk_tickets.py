@@ -9,8 +9,8 @@ from helpdesk_assets.local.simulator import fixture_text
 from helpdesk_assets.local.simulator.clock import to_text
 from helpdesk_assets.local.simulator.ticket_factory import DAY, Json, TicketVersion
 
-# 6 and 7 are custom statuses of an account.
-STATUSES = {"Open": 2, "On Hold": 3, "Escalated": 6, "Waiting on Customer": 7, "Closed": 5}
+# 6 "Waiting on Customer" and 7 "Waiting on Third Party" are every account's, 8 is its own.
+STATUSES = {"Open": 2, "On Hold": 7, "Escalated": 8, "Waiting on Customer": 6, "Closed": 5}
 CLOSED = 5
 PRIORITIES = {"Low": 1, "Medium": 2, "High": 3, "Urgent": 4}
 SOURCES = {"Email": 1, "Web": 2, "Phone": 3, "Chat": 7, "Forum": 9, "API": 10}

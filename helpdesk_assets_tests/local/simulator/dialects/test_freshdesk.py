@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import requests
 
+from helpdesk_assets.local.simulator.dialects.freshdesk import SUSPENDED_KEY, FreshdeskDialect
 from helpdesk_assets.local.simulator.dialects.rest import TOKEN_WITHOUT_RIGHTS
-from helpdesk_assets.local.simulator.fact_switches import facts_of
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 
 TICKETS = "/api/v2/tickets"
@@ -58,8 +58,8 @@ def _text(moment: Any) -> str:
 
 @pytest.fixture
 def caller() -> Iterator[Caller]:
-    """A caller long after the last change of the initial tickets, of friendly answers."""
-    friendly = [fact.key for fact in facts_of("freshdesk")]
+    """A caller long after the last change of the initial tickets."""
+    friendly = ["freshdesk.since_includes_its_second"]
     with SimulatedHelpdesk(
         tickets=130, seed=11, frozen=True, dialect="freshdesk", friendly=friendly
     ) as simulator:
@@ -193,28 +193,96 @@ def test_merged_ticket_is_closed_and_stays(caller: Caller, simulator: SimulatedH
     assert caller.rows(**ASCENDING, per_page=7) == caller.rows(**ASCENDING)
 
 
-@pytest.mark.parametrize("are_listed", [True, False])
-def test_archived_tickets_may_be_listed(are_listed: bool) -> None:
-    with SimulatedHelpdesk(tickets=20, dialect="freshdesk") as simulator:
-        simulator.switch("freshdesk.archived_are_listed", friendly=are_listed)
-        caller = Caller(simulator)
-        with caller.session:
-            (archived,) = simulator.archive(1)
-            listed = {row["id"] for row in caller.rows(**ASCENDING)}
-            assert (int(archived) in listed) is are_listed
-            assert len(listed) == 19 + are_listed
+def archive_one(simulator: SimulatedHelpdesk) -> str:
+    (archived,) = simulator.archive(1)
+    return archived
+
+
+def test_archived_ticket_answers_below_the_archive_alone(
+    caller: Caller, simulator: SimulatedHelpdesk
+) -> None:
+    archived = archive_one(simulator)
+    for query in ({}, {"filter": "deleted"}, {"filter": "spam"}):
+        assert int(archived) not in {row["id"] for row in caller.rows(**ASCENDING, **query)}
+    plain = caller.get(f"{TICKETS}/{archived}")
+    assert (plain.status_code, plain.content) == (404, b"")
+    found = caller.get(f"{TICKETS}/archived/{archived}").json()
+    assert (found["id"], found["archived"], "description" in found) == (int(archived), True, True)
+    assert caller.refused(f"{TICKETS}/archived/{archived}", include="stats")["field"] == "include"
+
+
+def test_only_archived_tickets_are_in_the_archive(
+    caller: Caller, simulator: SimulatedHelpdesk
+) -> None:
+    archived, living = archive_one(simulator), next(simulator.truth()).ticket_id
+    simulator.delete(ids=[archived])
+    for ticket_id in (archived, living, "1"):
+        assert caller.get(f"{TICKETS}/archived/{ticket_id}").status_code == 404
+
+
+def test_plan_without_the_archive(
+    caller: Caller, simulator: SimulatedHelpdesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FreshdeskDialect, "plan_has_archive", False)
+    archived = archive_one(simulator)
+    answer = caller.get(f"{TICKETS}/archived/{archived}")
+    assert (answer.status_code, answer.json()["code"]) == (403, "require_feature")
+    assert caller.get(f"{TICKETS}/{archived}").status_code == 404
+
+
+def test_agent_of_the_key_tells_its_scope(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert caller.get("/api/v2/agents/me").json()["ticket_scope"] == 1
+    monkeypatch.setattr(FreshdeskDialect, "ticket_scope", 2)
+    assert caller.get("/api/v2/agents/me").json()["ticket_scope"] == 2
+
+
+@pytest.mark.parametrize("path", [TICKETS, f"{TICKETS}/1", f"{TICKETS}/archived/1"])
+@pytest.mark.parametrize(("accept", "status"), [("text/html", 406), ("*/*", 0), ("", 406)])
+def test_client_must_take_json(caller: Caller, path: str, accept: str, status: int) -> None:
+    url = caller.simulator.base_url + path
+    answer = caller.session.get(url, headers={"Accept": accept}, timeout=10)
+    assert (answer.status_code == 406) is (status == 406)
+
+
+def test_list_limit_may_count_includes(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FreshdeskDialect, "lists_per_minute", 20)
+    rich = {**ASCENDING, "include": "stats,requester"}
+    statuses = [caller.get(**rich).status_code for _ in range(5)]
+    assert statuses == [200, 200, 200, 200, 429]
+    answer = caller.get(**ASCENDING)
+    assert (answer.status_code, int(answer.headers["Retry-After"]) <= 60) == (429, True)
+    caller.simulator.advance(60)
+    caller.simulator.switch("freshdesk.include_spares_the_list_limit")
+    assert [caller.get(**rich).status_code for _ in range(21)] == [200] * 20 + [429]
 
 
 def test_single_ticket_includes_its_description(
     caller: Caller, simulator: SimulatedHelpdesk
 ) -> None:
-    true, (deleted,) = next(simulator.truth(raw_ticket=True)), simulator.delete(1)
+    true = next(simulator.truth(raw_ticket=True))
     found = caller.get(f"{TICKETS}/{true.ticket_id}").json()
     assert found.keys() - (true.raw_ticket or {}).keys() == {"description", "description_text"}
     include = caller.get(f"{TICKETS}/{true.ticket_id}", include="stats,conversations").json()
     assert include.keys() - found.keys() == {"stats", "conversations"}
-    assert caller.get(f"{TICKETS}/{deleted}").json()["deleted"] is True
     assert caller.refused(f"{TICKETS}/{true.ticket_id}", include="description")
+
+
+def test_removed_ticket_may_answer_to_its_id(caller: Caller, simulator: SimulatedHelpdesk) -> None:
+    (deleted,), (spam,) = simulator.delete(1), simulator.mark_spam(1)
+    paths = [f"{TICKETS}/{each}" for each in (deleted, spam)]
+    assert [caller.get(path).status_code for path in paths] == [404, 404]
+    simulator.switch("freshdesk.deleted_answer_to_their_id")
+    assert [caller.get(path).status_code for path in paths] == [200, 200]
+    assert caller.get(paths[0]).json()["deleted"] is True
+
+
+def test_unknown_parameters_may_be_ignored(caller: Caller, simulator: SimulatedHelpdesk) -> None:
+    archived = archive_one(simulator)
+    paths = (TICKETS, f"{TICKETS}/archived/{archived}", "/api/v2/agents/me")
+    for path in paths:
+        assert caller.refused(path, limit=1)["code"] == "invalid_field"
+    simulator.switch("freshdesk.unknown_parameter_is_ignored")
+    assert [caller.get(path, limit=1).status_code for path in paths] == [200, 200, 200]
 
 
 def test_missing_ticket_is_a_404_without_a_body(caller: Caller) -> None:
@@ -236,6 +304,7 @@ def test_list_includes(caller: Caller) -> None:
         (("wrong", "X"), 401, "invalid_credentials"),
         (("", "X"), 401, "invalid_credentials"),
         ((TOKEN_WITHOUT_RIGHTS, "X"), 403, "access_denied"),
+        ((SUSPENDED_KEY, "X"), 403, "account_suspended"),
     ],
 )
 def test_failed_logins(
@@ -267,10 +336,18 @@ def test_headers_show_remaining_calls_but_no_reset_time(
     simulator.fault("rate_limit", calls=2, window_seconds=60)
     answers = [caller.get(**ASCENDING) for _ in range(3)]
     remaining = [(a.status_code, a.headers.get("X-RateLimit-Remaining")) for a in answers]
-    assert remaining == [(200, "1"), (200, "0"), (429, None)]
-    assert answers[0].headers["X-RateLimit-Total"] == "2"
-    assert answers[0].headers["X-RateLimit-Used-CurrentRequest"] == "1"
+    assert remaining == [(200, "1.0"), (200, "0.0"), (429, None)]
+    assert answers[0].headers["X-RateLimit-Total"] == "2.0"
+    assert answers[0].headers["X-RateLimit-Used-CurrentRequest"] == "1.0"
     assert answers[2].headers["Retry-After"] == "60"
+    simulator.fault("rate_limit", calls=20, window_seconds=60)
+    used = "X-RateLimit-Used-CurrentRequest"
+    assert caller.get(**ASCENDING, include="stats,requester").headers[used] == "5.0"
+    living = next(simulator.truth()).ticket_id
+    assert caller.get(f"{TICKETS}/{living}", include="stats").headers[used] == "2.0"
+    missing = caller.get(f"{TICKETS}/1")
+    assert missing.status_code == 404
+    assert not {"X-RateLimit-Remaining", used} & missing.headers.keys()
 
 
 def test_trash_faults_are_separate_from_list_faults(
