@@ -137,22 +137,21 @@ def test_other_hosts_are_called_by_the_proxy(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    ("host", "expected"),
+    ("url", "expected"),
     [
         ("localhost", True),
-        ("LocalHost.", True),
-        ("desk.localhost", True),
+        ("https://LocalHost:8420/x", True),
         ("127.0.0.1", True),
         ("127.8.9.10", True),
-        ("::1", True),
         ("[::1]", True),
+        ("http://[::1]:8420", True),
         ("desk.example.com", False),
         ("localhost.example.com", False),
         ("10.0.0.7", False),
-        ("::", False),
+        ("http://[::]/", False),
+        ("http://[broken", False),
         ("", False),
-        (None, False),
     ],
 )
-def test_loopback_is_this_machine_alone(host: str | None, expected: bool) -> None:
-    assert is_loopback(host) is expected
+def test_loopback_is_this_machine_alone(url: str, *, expected: bool) -> None:
+    assert is_loopback(url) is expected
