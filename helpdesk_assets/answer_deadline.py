@@ -122,7 +122,7 @@ class DeadlineAdapter(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
         """See `HTTPAdapter.send`."""
-        if is_loopback(urlsplit(request.url or "").hostname):
+        if is_loopback(request.url or ""):
             options["proxies"] = None
         return super().send(request, **options)
 
@@ -138,13 +138,11 @@ class DeadlineAdapter(HTTPAdapter):
         return manager
 
 
-def is_loopback(host: str | None) -> bool:
-    """Return whether this name or address, without a port, is of this machine alone."""
-    name = (host or "").strip("[]").rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
+def is_loopback(url: str) -> bool:
+    """Return whether an address, or the host of a URL, can be reached only from this machine."""
     try:
-        return ip_address(name).is_loopback
+        name = urlsplit(url if "://" in url else f"http://{url}").hostname or ""
+        return name == "localhost" or ip_address(name).is_loopback
     except ValueError:
         return False
 

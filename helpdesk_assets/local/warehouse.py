@@ -16,12 +16,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import NoReturn
 
 import platformdirs
-import requests
 
+from helpdesk_assets.answer_deadline import get_once
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.local.process import LocalProcess
 
@@ -153,8 +154,8 @@ def is_ready(endpoint: str) -> bool:
     """Whether a warehouse listens at that address and answers."""
     try:
         url = f"{endpoint}/bigquery/v2/projects/helpdesk-local/datasets"
-        return requests.get(url, timeout=5).ok
-    except requests.RequestException:
+        return get_once(url, timeout=5, deadline=10).status < HTTPStatus.BAD_REQUEST
+    except OSError:
         return False
 
 

@@ -12,12 +12,12 @@ from collections.abc import Callable
 import uvicorn
 from starlette.applications import Starlette
 
+from helpdesk_assets.answer_deadline import is_loopback
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.http_server import Server, listen
 from helpdesk_assets.receiver.app import create_app
 from helpdesk_assets.receiver.protocol import MAX_HEADER_BYTES
 from helpdesk_assets.settings import Settings, load_settings
-from helpdesk_assets.warehouse.bigquery.access import is_loopback
 
 # Most platforms kill a process thirty seconds after SIGTERM; `app` needs some of them.
 STOP_SECONDS = 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -49,10 +50,14 @@ class _Opened:
     def __init__(self) -> None:
         self._open: list[Callable[[], object]] = []
 
-    def __call__(self, desk: HidingDesk, **settings: object) -> RestAdapter:
+    def __call__(self, desk: HidingDesk, **settings: Any) -> RestAdapter:
         served = loopback(desk)
         server = served.__enter__()
-        values = {"helpdesk_base_url": server.url, "helpdesk_api_token": "s3cret-token", **settings}
+        values: dict[str, Any] = {
+            "helpdesk_base_url": server.url,
+            "helpdesk_api_token": "s3cret-token",
+            **settings,
+        }
         adapter = from_settings(Settings(**values), Runtime(sleep=lambda _: None))
         self._open += [adapter.close, lambda: served.__exit__(None, None, None)]
         return adapter

@@ -148,6 +148,11 @@ def connection_error(
         setting: the setting that names the host.
     """
     exceptions = requests.exceptions
+    if isinstance(error, exceptions.SSLError) and "NO_CERTIFICATE_OR_CRL" in str(error):
+        return EndpointFailed(
+            f"The file that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names holds no certificate, so "
+            f"{call} was not sent to {host}. Name a file in PEM format, or leave both empty."
+        )
     if isinstance(error, exceptions.SSLError) and "CERTIFICATE" in str(error).upper():
         return EndpointFailed(
             f"The certificate of {host} ({setting}) cannot be trusted, so {call} was not sent. "

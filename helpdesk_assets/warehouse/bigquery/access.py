@@ -5,7 +5,6 @@ Must not know statements or tables.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from urllib.parse import urlsplit
 
@@ -14,6 +13,7 @@ from google.api_core.client_options import ClientOptions
 from google.auth import exceptions as auth
 from google.auth.credentials import AnonymousCredentials, Credentials
 
+from helpdesk_assets.answer_deadline import is_loopback
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.settings import Settings
 
@@ -142,15 +142,6 @@ def _encrypted(endpoint: str) -> str:
             "https://bigquery.europe-west3.rep.googleapis.com; http:// only leads to this machine."
         )
     return address.rstrip("/")
-
-
-def is_loopback(url: str) -> bool:
-    """Return whether an address, or the host of a URL, can be reached only from this machine."""
-    try:
-        name = urlsplit(url if "://" in url else f"http://{url}").hostname or ""
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def _named_file() -> str:

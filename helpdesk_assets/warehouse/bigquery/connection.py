@@ -90,7 +90,7 @@ def open_client(settings: Settings) -> Client:
     from google.cloud.bigquery import Client
 
     options = client_options(settings)
-    return Client(
+    client = Client(
         project=settings.paying_project,
         credentials=credentials(settings),
         location=settings.bigquery_location,
@@ -98,3 +98,7 @@ def open_client(settings: Settings) -> Client:
         default_query_job_config=query_defaults(settings),
         default_load_job_config=load_defaults(settings),
     )
+    if settings.bigquery_emulator_host:
+        # An emulator is on this machine's loopback, which no proxy of the environment reaches.
+        client._http.trust_env = False  # noqa: SLF001 - there is no public way to its session
+    return client

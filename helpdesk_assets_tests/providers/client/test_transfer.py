@@ -6,12 +6,16 @@ import gzip
 import socket
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
 from helpdesk_assets.answer_deadline import is_loopback
+from helpdesk_assets.errors import EndpointFailed, MachineError
 from helpdesk_assets.providers.client.auth import TokenAuth
 from helpdesk_assets.providers.client.errors import AnswerTooSlow, TransientError
 from helpdesk_assets.providers.client.http import Api
@@ -137,22 +141,62 @@ def test_other_hosts_are_called_by_the_proxy(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    ("host", "expected"),
+    ("url", "expected"),
     [
         ("localhost", True),
-        ("LocalHost.", True),
-        ("desk.localhost", True),
+        ("https://LocalHost:8420/x", True),
         ("127.0.0.1", True),
         ("127.8.9.10", True),
-        ("::1", True),
         ("[::1]", True),
+        ("http://[::1]:8420", True),
         ("desk.example.com", False),
         ("localhost.example.com", False),
         ("10.0.0.7", False),
-        ("::", False),
+        ("http://[::]/", False),
+        ("http://[broken", False),
         ("", False),
-        (None, False),
     ],
 )
-def test_loopback_is_this_machine_alone(host: str | None, expected: bool) -> None:
-    assert is_loopback(host) is expected
+def test_loopback_is_this_machine_alone(url: str, *, expected: bool) -> None:
+    assert is_loopback(url) is expected
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize("content", [None, "", "no certificate"], ids=["missing", "empty", "text"])
+def test_wrong_ca_bundle_is_told_by_its_variable(
+    variable: str, content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "ca.pem"
+    if content is not None:
+        bundle.write_text(content)
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv(variable, str(bundle))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        api = api_for(f"https://127.0.0.1:{server.getsockname()[1]}")
+        with closing(api), pytest.raises((EndpointFailed, MachineError)) as told:
+            api.get("/x")
+    assert variable in str(told.value)
+    assert "HELPDESK_BASE_URL" not in str(told.value)
+
+
+class _OverIpv6(HTTPServer):
+    address_family = socket.AF_INET6
+
+
+def test_ipv6_address_is_called() -> None:
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.wfile.write(OK + b"Content-Length: 2\r\n\r\n{}")
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    try:
+        server = _OverIpv6(("::1", 0), Answer)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with server, ThreadPoolExecutor(1) as pool:
+        answered = pool.submit(server.handle_request)
+        with closing(api_for(f"http://[::1]:{server.server_port}")) as api:
+            assert api.get("/x").json() == {}
+        answered.result()
