@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 
 from helpdesk_assets.errors import CredentialsRefused, EndpointFailed, HelpdeskAssetsError
 from helpdesk_assets.providers.client import errors
+from helpdesk_assets.providers.client.error_text import excerpt
 from helpdesk_assets.providers.client.header_values import retry_after
 from helpdesk_assets.providers.client.http import REDIRECTS
 from helpdesk_assets.providers.client.oauth import (
@@ -122,7 +123,7 @@ class ZendeskOAuth(OAuthLogin):
                 f"{endpoint} is redirected, and a client's secret must not follow. Set "
                 "HELPDESK_BASE_URL to the account's own address."
             )
-        detail = errors.excerpt(reply.content, self.secrets) or "an empty body"
+        detail = excerpt(reply.content, self.secrets) or "an empty body"
         if status == errors.TOO_MANY_REQUESTS or status >= 500:
             return errors.TransientError(
                 f"{endpoint} answered {status}: {detail}. Try again later.",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from helpdesk_assets.providers.freshdesk import adapter as freshdesk
+from helpdesk_assets.providers.freshdesk import fields as freshdesk
 from helpdesk_assets.providers.parsing.field_map import FieldMap, as_flag
 from helpdesk_assets.providers.parsing.tickets import TicketReader
 from helpdesk_assets.providers.zoho_desk import tickets as zoho_desk
