@@ -92,7 +92,20 @@ class _TimedAnswer(http.client.HTTPResponse):
         self._header_bytes = self._reader.taken
 
 
-class DeadlineAdapter(HTTPAdapter):
+class LoopbackAdapter(HTTPAdapter):
+    """Sends what is meant for this machine past the proxies of the environment.
+
+    A session that trusts no environment would also forget its certificate bundles.
+    """
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
+        """See `HTTPAdapter.send`."""
+        if is_loopback(request.url or ""):
+            options["proxies"] = None
+        return super().send(request, **options)
+
+
+class DeadlineAdapter(LoopbackAdapter):
     """Sends requests without retries and gives each answer a deadline, also behind a proxy.
 
     What is on this machine's loopback is called directly: no proxy of the environment can reach it,
@@ -119,12 +132,6 @@ class DeadlineAdapter(HTTPAdapter):
             "https": type("_SecurePool", (HTTPSConnectionPool,), {"ConnectionCls": secure}),
         }
         super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=0)
-
-    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
-        """See `HTTPAdapter.send`."""
-        if is_loopback(request.url or ""):
-            options["proxies"] = None
-        return super().send(request, **options)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """See `HTTPAdapter.init_poolmanager`."""

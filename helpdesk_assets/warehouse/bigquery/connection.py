@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
+from helpdesk_assets.answer_deadline import LoopbackAdapter
 from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.access import client_options, credentials, storage_address
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
@@ -99,6 +100,7 @@ def open_client(settings: Settings) -> Client:
         default_load_job_config=load_defaults(settings),
     )
     if settings.bigquery_emulator_host:
-        # An emulator is on this machine's loopback, which no proxy of the environment reaches.
-        client._http.trust_env = False  # noqa: SLF001 - there is no public way to its session
+        for scheme in ("http://", "https://"):
+            # There is no public way to its session.
+            client._http.mount(scheme, LoopbackAdapter())  # noqa: SLF001
     return client

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from helpdesk_assets.errors import CredentialsRefused, RightMissing
+from helpdesk_assets.errors import CredentialsRefused, TicketForbidden
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
-from helpdesk_assets_tests.providers.loopback import CannedResponse, loopback
+from helpdesk_assets_tests.providers.loopback import CannedResponse, ReceivedRequest, loopback
 from helpdesk_assets_tests.providers.zendesk.login import ConnectClient
 from helpdesk_assets_tests.providers.zendesk.test_timeouts import BY_TOKEN
 
@@ -61,9 +61,14 @@ def test_endpoint_missing_in_the_plan_deletes_no_ticket(
     connect_oauth: ConnectClient, error: Any
 ) -> None:
     body = json.dumps({"error": error, "description": "Not found"}).encode()
-    with loopback(lambda _: CannedResponse(body, 404)) as server:
+    export = b'{"tickets": [], "after_cursor": null, "end_of_stream": true}'
+
+    def respond(seen: ReceivedRequest) -> CannedResponse:
+        return CannedResponse(body, 404) if "/tickets/7" in seen.path else CannedResponse(export)
+
+    with loopback(respond) as server:
         helpdesk = connect_oauth(**BY_TOKEN, helpdesk_base_url=server.url)
-        with pytest.raises(RightMissing, match=r"InvalidEndpoint.*plan"):
+        with pytest.raises(TicketForbidden, match=r"InvalidEndpoint.*plan"):
             helpdesk.ticket("7")
 
 
