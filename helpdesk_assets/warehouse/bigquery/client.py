@@ -90,7 +90,7 @@ class BigQueryClient(JobApi):
         def start(job_id: str) -> bigquery.QueryJob:
             if is_change:
                 self._before_write()
-                self.changes_sent += 1
+                self._changes_sent += 1
             return self._client.query(
                 query.sql,
                 job_config=config,

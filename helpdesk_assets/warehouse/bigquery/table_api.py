@@ -43,8 +43,9 @@ class TableApi(DatasetApi):
         self._asked_at: dict[str, float] = {}
         self._monotonic = monotonic
         self._absent: set[str] | None = None
+        self._blocks = 0
         # Requests that may have changed rows, whatever came of them.
-        self.changes_sent = 0
+        self._changes_sent = 0
 
     @contextmanager
     def remembering(self) -> Iterator[None]:
@@ -54,15 +55,19 @@ class TableApi(DatasetApi):
         next step.
         """
         before, self._absent = self._absent, set()
+        self._blocks += 1
         try:
             yield
         finally:
             self._absent = before
 
     @property
-    def is_remembering(self) -> bool:
-        """Whether what was read may be taken as it was, until a job of this client changes it."""
-        return self._absent is not None
+    def reading_mark(self) -> object | None:
+        """What stays equal while rows that were read can be taken as they were; None: never.
+
+        Another block, or a request of this client that may have changed rows, makes another mark.
+        """
+        return None if self._absent is None else (self._blocks, self._changes_sent)
 
     def list_rows(
         self,
@@ -157,7 +162,7 @@ class TableApi(DatasetApi):
                 table, exists_ok=True, retry=self._retry(), timeout=self._deadlines.request
             )
         self._tables[table.table_id] = created
-        self.changes_sent += 1
+        self._changes_sent += 1
         if self._absent is not None:
             self._absent.discard(table.table_id)
         return created
@@ -228,7 +233,7 @@ class TableApi(DatasetApi):
     def drop_table(self, table: str) -> None:
         """Drop a table or view if it exists."""
         self._tables.pop(table, None)
-        self.changes_sent += 1
+        self._changes_sent += 1
         with self.translate_errors(f"dropping table {table}"):
             self._client.delete_table(
                 self.dataset.table_id(table),

@@ -131,11 +131,11 @@ class StateTable:
         """Return every row, as read last if only a job of ours can have changed one since."""
         client = self._client
         # Taken before the read: a job that begins or ends meanwhile makes the result too old.
-        jobs = client.changes_sent, client.use
-        if client.is_remembering and self._remembered and self._remembered[0] == jobs:
+        mark = client.reading_mark and (client.reading_mark, client.use)
+        if mark and self._remembered and self._remembered[0] == mark:
             return self._remembered[1]
         states = [_state_from(row) for row in client.list_rows(tables.SYNC_STATE.name)]
-        self._remembered = (jobs, states) if client.is_remembering else None
+        self._remembered = (mark, states) if mark else None
         return states
 
     def commit_run(

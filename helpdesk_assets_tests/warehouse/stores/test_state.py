@@ -169,3 +169,21 @@ def test_lower_watermark_of_two_concurrent_first_runs_counts(
     state = state_table.read()
     assert state is not None
     assert state.watermark == NOON - timedelta(hours=2)
+
+
+def test_row_is_read_anew_in_each_block_and_after_each_job(
+    warehouse: BigQueryClient, state_table: StateTable
+) -> None:
+    """Nobody else writes within a block; between two, anybody may have."""
+    stranger = StateTable(warehouse, "tickets")
+    first = state_table.commit_run(EMPTY)
+    with warehouse.remembering():
+        assert state_table.read() == first
+        second = state_table.commit_run(after(first, "run-2"))
+        assert state_table.read() == second
+    with warehouse.remembering():
+        assert state_table.read() == second
+    third = stranger.commit_run(after(second, "run-3"))
+    with warehouse.remembering():
+        assert state_table.read() == third
+        assert state_table.read() == third
