@@ -12,7 +12,7 @@ from helpdesk_assets_tests.promises.test_missed_updates_by_webhooks import hear_
 
 pytestmark = ON_BIGQUERY
 
-MAX_QUIET_REQUESTS, MAX_INCREMENTAL_REQUESTS = 22, 30
+MAX_QUIET_REQUESTS, MAX_INCREMENTAL_REQUESTS = 22, 32
 
 
 def run(harness: Harness) -> tuple[int, Counter[str]]:

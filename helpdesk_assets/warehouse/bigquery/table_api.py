@@ -42,19 +42,19 @@ class TableApi(DatasetApi):
         self._tables: dict[str, bigquery.Table] = {}
         self._asked_at: dict[str, float] = {}
         self._monotonic = monotonic
-        self._absent: set[str] | None = None
+        self._absent: dict[str, object] | None = None
         self._blocks = 0
         # Requests that may have changed rows, whatever came of them.
         self._changes_sent = 0
 
     @contextmanager
     def remembering(self) -> Iterator[None]:
-        """Inside the block, ask only once for a table that does not exist.
+        """Inside the block, take what was read as it was until a request of ours changes rows.
 
-        For steps that nobody else disturbs. A table that somebody creates meanwhile is seen by the
-        next step.
+        So a table that does not exist is asked for only once until then. For steps that nobody else
+        disturbs: a table that somebody creates meanwhile is seen by the next step.
         """
-        before, self._absent = self._absent, set()
+        before, self._absent = self._absent, {}
         self._blocks += 1
         try:
             yield
@@ -122,7 +122,7 @@ class TableApi(DatasetApi):
         if not fresh and is_recent and table in self._tables:
             return self._tables[table]
         absent = self._absent
-        if not fresh and absent is not None and table in absent:
+        if not fresh and absent is not None and absent.get(table) == self.reading_mark:
             return None
         with self.translate_errors(f"reading the metadata of table {table}"):
             try:
@@ -134,7 +134,7 @@ class TableApi(DatasetApi):
             except google.NotFound:
                 self._tables.pop(table, None)
                 if absent is not None:
-                    absent.add(table)
+                    absent[table] = self.reading_mark
                 return None
         self._tables[table] = found
         self._asked_at[table] = self._monotonic()
@@ -163,8 +163,6 @@ class TableApi(DatasetApi):
             )
         self._tables[table.table_id] = created
         self._changes_sent += 1
-        if self._absent is not None:
-            self._absent.discard(table.table_id)
         return created
 
     def update_schema(self, table: bigquery.Table) -> bool:

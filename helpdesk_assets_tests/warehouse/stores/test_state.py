@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,7 +12,9 @@ from helpdesk_assets.errors import ConcurrentUpdate
 from helpdesk_assets.model.batch import Manifest, Mode
 from helpdesk_assets.model.run_history import MAX_RECENT_RUNS
 from helpdesk_assets.model.state import RunCounts, SyncState
+from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
+from helpdesk_assets.warehouse.bigquery.connection import connect
 from helpdesk_assets.warehouse.query import Query
 from helpdesk_assets.warehouse.statements.sync_state import commit_statement
 from helpdesk_assets.warehouse.stores.state import StateTable
@@ -172,10 +175,9 @@ def test_lower_watermark_of_two_concurrent_first_runs_counts(
 
 
 def test_row_is_read_anew_in_each_block_and_after_each_job(
-    warehouse: BigQueryClient, state_table: StateTable
+    warehouse: BigQueryClient, state_table: StateTable, warehouse_settings: Settings
 ) -> None:
     """Nobody else writes within a block; between two, anybody may have."""
-    stranger = StateTable(warehouse, "tickets")
     first = state_table.commit_run(EMPTY)
     with warehouse.remembering():
         assert state_table.read() == first
@@ -183,7 +185,8 @@ def test_row_is_read_anew_in_each_block_and_after_each_job(
         assert state_table.read() == second
     with warehouse.remembering():
         assert state_table.read() == second
-    third = stranger.commit_run(after(second, "run-3"))
+    with closing(connect(warehouse_settings)) as stranger:
+        third = StateTable(stranger, "tickets").commit_run(after(second, "run-3"))
     with warehouse.remembering():
         assert state_table.read() == third
         assert state_table.read() == third
