@@ -40,6 +40,9 @@ SHARED_LIMITS = (
     "zendesk_exports_per_minute",
     "freshdesk_lists_per_minute",
 )
+# HELPDESK_CONCURRENCY where it is not set and the smallest plan allows fewer calls at once. Zoho
+# Desk: 5 on Free, 10 to 25 on others.
+CONCURRENCY_BY_PROVIDER = {"zoho_desk": 5}
 MIN_HISTORY_DAYS = 7
 # BigQuery bills at least so much for each query, and refuses a lower limit.
 MIN_BYTES_BILLED = 10 * 1024 * 1024
@@ -204,6 +207,13 @@ class Settings(AlertSettings, BackfillSettings):
             self.helpdesk_base_url == LOCAL_HELPDESK_URL
         ):
             fill(self, "helpdesk_api_token", SecretStr(LOCAL_TOKEN))
+        return self
+
+    @model_validator(mode="after")
+    def _fill_concurrency(self) -> Self:
+        default = CONCURRENCY_BY_PROVIDER.get(self.helpdesk_provider)
+        if default is not None and "helpdesk_concurrency" not in self.model_fields_set:
+            object.__setattr__(self, "helpdesk_concurrency", default)
         return self
 
     @property

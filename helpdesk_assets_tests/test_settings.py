@@ -69,6 +69,19 @@ def test_dotenv_is_read_and_the_environment_wins(
     assert (settings.helpdesk_page_size, settings.helpdesk_concurrency) == (50, 4)
 
 
+@pytest.mark.parametrize(("provider", "calls"), [("zoho_desk", 5), ("rest", 8)])
+def test_share_is_taken_from_what_a_sync_uses(
+    monkeypatch: pytest.MonkeyPatch, provider: str, calls: int
+) -> None:
+    monkeypatch.setenv("HELPDESK_PROVIDER", provider)
+    for given, whole in ((None, calls), (20, 20)):
+        if given:
+            monkeypatch.setenv("HELPDESK_CONCURRENCY", str(given))
+        settings = load_settings()
+        parts = (settings, settings.for_reconciliation, settings.for_backfill)
+        assert [each.helpdesk_concurrency for each in parts] == [whole, whole // 2, whole // 4]
+
+
 def test_empty_means_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HELPDESK_PAGE_SIZE", "")
     assert load_settings().helpdesk_page_size == 100

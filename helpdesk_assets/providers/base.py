@@ -40,6 +40,7 @@ class Capabilities:
         account: digest of provider, host and organisation; tables keep it, so that two accounts
             are never mixed. Empty: not known, and nothing is compared.
         account_label: the host, for people.
+        tells_blind_spot: whether `Helpdesk.blind_spot` can tell.
         mapping_version: grows whenever a vendor's fields fill the columns differently.
     """
 
@@ -54,6 +55,7 @@ class Capabilities:
     listing_is_independent: bool = True
     account: str = ""
     account_label: str = ""
+    tells_blind_spot: bool = False
     mapping_version: int = 1
 
 
@@ -225,7 +227,8 @@ class Helpdesk(Protocol):
     def blind_spot(self) -> str | None:
         """Return why this login may not see every ticket, as a clause; None if it sees all.
 
-        Then a ticket that is not shown may exist for others. It may take a call.
+        Also None if the helpdesk does not tell (`Capabilities.tells_blind_spot`). Where it tells of
+        one, a ticket that is not shown may exist for others. It may take a call.
         """
         ...
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from helpdesk_assets.cli.doctor.helpdesk import LOGIN_WINDOW, check_helpdesk
 from helpdesk_assets.cli.doctor.report import DiagnosticStatus
@@ -15,7 +17,7 @@ from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
 from helpdesk_assets.providers.client.http import Api
 from helpdesk_assets.providers.registry import make_helpdesk
 from helpdesk_assets.settings import Settings
-from helpdesk_assets_tests.conformance.vendors import VENDORS, Vendor
+from helpdesk_assets_tests.conformance.vendors import VENDORS, ZENDESK, ZOHO_DESK, Vendor
 from helpdesk_assets_tests.providers.loopback import CannedResponse, loopback
 from helpdesk_assets_tests.providers.zoho_desk import canned
 
@@ -58,6 +60,33 @@ def test_login_asks_what_a_sync_asks(
         helpdesk.close()
     assert asked
     assert doctor[: len(asked)] == asked
+
+
+@pytest.mark.parametrize(
+    ("vendor", "wrong"),
+    [
+        (each, name)
+        for each, names in (
+            (ZENDESK, ("zendesk_client_id", "zendesk_client_secret")),
+            (ZOHO_DESK, ("zoho_client_id", "zoho_client_secret", "zoho_refresh_token")),
+        )
+        for name in names
+    ],
+    ids=lambda each: each if isinstance(each, str) else each.name,
+)
+def test_cached_token_hides_no_wrong_credential(vendor: Vendor, wrong: str, tmp_path: Path) -> None:
+    with SimulatedHelpdesk(tickets=3, dialect=vendor.name) as simulator:
+        right = settings_for(vendor, simulator).model_copy(
+            update={"helpdesk_token_cache": str(tmp_path)}
+        )
+        value = "wrong" if wrong.endswith("_id") else SecretStr("wrong")
+        for settings, verdict in (
+            (right, DiagnosticStatus.OK),
+            (right.model_copy(update={wrong: value}), DiagnosticStatus.FAILED),
+            (right, DiagnosticStatus.OK),
+        ):
+            verdicts = {each.what: each for each in check_helpdesk(settings)}
+            assert verdicts["helpdesk login"].status is verdict
 
 
 def test_login_fails_where_an_open_window_is_refused() -> None:

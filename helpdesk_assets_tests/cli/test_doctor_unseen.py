@@ -40,7 +40,18 @@ def test_doctor_names_the_newest_ticket_and_the_setting(run: Run) -> None:
     assert found.startswith("ok")
     assert "the newest ticket has the number 1,200." in found
     assert "FRESHDESK_ARCHIVE=true" in found
-    assert "helpdesk view" not in result.stdout
+    assert found.endswith("The plan allows that.")
+
+
+@pytest.mark.parametrize("asks", ["true", "false"])
+def test_doctor_says_what_is_in_order_too(
+    run: Run, monkeypatch: pytest.MonkeyPatch, asks: str
+) -> None:
+    monkeypatch.setenv("FRESHDESK_ARCHIVE", asks)
+    told = run("doctor").stdout
+    assert line(told, "helpdesk view") == "ok      helpdesk view: the login sees every ticket"
+    assert line(told, "helpdesk archive").startswith("ok")
+    assert "The plan allows that." in line(told, "helpdesk archive")
 
 
 def test_doctor_says_that_a_plan_has_no_archive(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

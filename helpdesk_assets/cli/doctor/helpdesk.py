@@ -119,6 +119,8 @@ def _unseen_tickets(settings: Settings) -> Iterator[DiagnosticResult]:
             yield looked
         elif told:
             yield replace(looked, status=DiagnosticStatus.WARNING)
+        elif helpdesk.capabilities.tells_blind_spot:
+            yield looked
         if archive := helpdesk.archive:
             yield run_check("helpdesk archive", lambda: _archive(archive))
 
@@ -127,7 +129,7 @@ def _view(helpdesk: Helpdesk, told: list[str]) -> str:
     """Return what the login does not see, and add it to `told`."""
     blind_spot = helpdesk.blind_spot()
     if blind_spot is None:
-        return "nothing is hidden"
+        return "the login sees every ticket"
     told.append(blind_spot)
     return (
         f"{blind_spot}. Until then tickets are missing, and a reconciliation marks none as deleted"
@@ -140,7 +142,7 @@ def _archive(archive: Archive) -> str:
         archive.ticket("1")
     except DeletionUnproven as error:
         return f"{newest} Here nobody can: {error}"
-    return newest
+    return f"{newest} The plan allows that."
 
 
 def _clock(served_at: datetime) -> str:

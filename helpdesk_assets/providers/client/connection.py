@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from helpdesk_assets.config.redaction import Redaction
+from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.providers.client.addresses import account_host
 from helpdesk_assets.providers.client.auth import Auth
 from helpdesk_assets.providers.client.http import Api
@@ -103,8 +104,10 @@ def connect(
         runtime: time, waiting and randomness.
 
     Raises:
-        SettingsError: HELPDESK_BASE_URL is not a valid address.
+        SettingsError: HELPDESK_BASE_URL is not a valid address, or ends with `base_path`.
     """
+    if base_path and settings.helpdesk_base_url.endswith(base_path):
+        raise SettingsError(f"HELPDESK_BASE_URL ends with {base_path}. Remove that part.")
     runtime = runtime or Runtime()
     usage_counter = usage_counter or UsageCounter()
     effective_concurrency = min(

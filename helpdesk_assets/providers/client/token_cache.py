@@ -20,6 +20,7 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock
 
+from helpdesk_assets.providers.base import SettingWarning
 from helpdesk_assets.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -48,15 +49,19 @@ class CachedToken:
 class TokenCache:
     """The cached token of one client."""
 
-    def __init__(self, folder: Path | None, *identity: str) -> None:
+    def __init__(self, folder: Path | None, *identity: str, secret: str = "") -> None:
         """Choose the file.
 
         Args:
             folder: the cache folder; None caches nothing.
-            *identity: everything that a token depends on; the file's name holds only a digest.
+            *identity: whose token requests are counted together; the file's name holds only a
+                digest.
+            secret: what else a token depends on. A token of another secret is not used, but its
+                requests count.
         """
-        digest = sha256("\0".join(identity).encode()).hexdigest()
+        digest = _digest(*identity)
         self._path = None if folder is None else folder / f"token-{digest[:40]}.json"
+        self._secret = _digest(*identity, secret)
         self._warned = False
 
     def read(self) -> CachedToken:
@@ -66,6 +71,8 @@ class TokenCache:
         try:
             stored = json.loads(self._path.read_text("utf-8"))
             requested_at = tuple(float(moment) for moment in stored["requested"])
+            if stored["secret"] != self._secret:
+                return CachedToken(requested_at=requested_at)
             return CachedToken(str(stored["token"]), float(stored["ends_at"]), requested_at)
         except FileNotFoundError:
             return CachedToken()
@@ -79,7 +86,7 @@ class TokenCache:
             return
         try:
             self._path.parent.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
-            self._replace(self._path, _to_json(cached))
+            self._replace(self._path, self._to_json(cached))
         except OSError as error:
             self._log_once(error)
 
@@ -120,6 +127,16 @@ class TokenCache:
             Path(name).unlink(missing_ok=True)
             raise
 
+    def _to_json(self, cached: CachedToken) -> str:
+        return json.dumps(
+            {
+                "token": cached.token,
+                "ends_at": cached.expires_at,
+                "requested": cached.requested_at,
+                "secret": self._secret,
+            }
+        )
+
     def _log_once(self, error: Exception) -> None:
         """Log once, without the text of `error`, which may quote the file."""
         if not self._warned:
@@ -139,9 +156,32 @@ def cache_dir(settings: Settings) -> Path | None:
     return Path(folder).expanduser() if folder else user_cache_dir()
 
 
-def describe_cache(settings: Settings) -> str:
-    """Describe HELPDESK_TOKEN_CACHE for `doctor`."""
-    return str(cache_dir(settings) or "off: a new token for each run")
+def describe_cache(settings: Settings, limit: str = "") -> str:
+    """Describe HELPDESK_TOKEN_CACHE for `doctor`; a warning if nothing can be written there.
+
+    Args:
+        settings: name the folder.
+        limit: how few tokens the vendor issues, as a sentence.
+    """
+    cost = f"each run requests a new token. {limit}".rstrip()
+    folder = cache_dir(settings)
+    if folder is None:
+        return f"off: {cost}"
+    try:
+        _try_writing(folder)
+    except OSError as error:
+        return SettingWarning(
+            f"{folder} cannot be written ({type(error).__name__}): {cost} Name another folder, or "
+            "let this user write there."
+        )
+    return str(folder)
+
+
+def _try_writing(folder: Path) -> None:
+    """Write what leaves nothing behind, into the nearest folder that exists."""
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    with tempfile.TemporaryFile(dir=there):
+        pass
 
 
 def user_cache_dir() -> Path | None:
@@ -152,7 +192,5 @@ def user_cache_dir() -> Path | None:
         return None
 
 
-def _to_json(cached: CachedToken) -> str:
-    return json.dumps(
-        {"token": cached.token, "ends_at": cached.expires_at, "requested": cached.requested_at}
-    )
+def _digest(*parts: str) -> str:
+    return sha256("\0".join(parts).encode()).hexdigest()

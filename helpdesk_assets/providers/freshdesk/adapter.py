@@ -7,9 +7,8 @@
 
 The list is both the change endpoint and the full listing. Every parameter is required: without
 `updated_since` the list goes back 30 days, without `order_type` it runs backwards. It has no upper
-bound, so this adapter drops rows beyond the window's end. One query returns at most 300 pages, and
-paging by time starts a new query at each page. Deleted tickets and spam are in separate lists, as
-complete tickets, in the same order and with the same bound.
+bound, so this adapter drops rows beyond the window's end. One query returns at most 300 pages;
+paging by time starts a new one at each. Deleted tickets and spam are in lists of their own, alike.
 """
 
 from __future__ import annotations
@@ -99,6 +98,7 @@ class FreshdeskAdapter(BaseAdapter):
             listing_is_stable=True,
             minimum_overlap=timedelta(0),
             listing_is_independent=False,
+            tells_blind_spot=True,
             mapping_version=MAPPING_VERSION,
         )
         super().__init__(connection, capabilities, FIELD_MAP, skip_bad=skip_bad)

@@ -15,9 +15,15 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from helpdesk_assets.errors import EndpointFailed, SettingsError
+from helpdesk_assets.errors import (
+    CredentialsRefused,
+    EndpointFailed,
+    HelpdeskAssetsError,
+    SettingsError,
+)
 from helpdesk_assets.providers.client.auth import Auth, BasicAuth, TokenAuth, api_token
 from helpdesk_assets.providers.client.connection import Connection
+from helpdesk_assets.providers.client.reply import ErrorParser, Reply, default_error
 from helpdesk_assets.providers.paging.by_token import rows_and_token
 from helpdesk_assets.providers.parsing.field_map import parse_iso_time
 from helpdesk_assets.providers.request_tracker.local_times import at_or_after, at_or_before, zone
@@ -46,6 +52,21 @@ def make_auth(settings: Settings) -> Auth:
     if settings.helpdesk_user:
         return BasicAuth(settings.helpdesk_user, token)
     return TokenAuth(token, scheme="token")
+
+
+def error_parser(settings: Settings) -> ErrorParser:
+    """Return the parser of error answers, which names HELPDESK_USER if that logs in."""
+    return _parse_error if settings.helpdesk_user else default_error
+
+
+def _parse_error(reply: Reply) -> HelpdeskAssetsError | None:
+    if reply.status != 401:
+        return None
+    detail = f": {reply.said.rstrip('.')}" if reply.said else ""
+    return CredentialsRefused(
+        f"RT answered 401 to GET {reply.path}{detail}. It does not accept the login; check "
+        "HELPDESK_USER and HELPDESK_API_TOKEN."
+    )
 
 
 class RequestTrackerAccount:

@@ -23,7 +23,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from helpdesk_assets.errors import EndpointFailed, SettingsError, WindowTooDense
+from helpdesk_assets.errors import EndpointFailed, WindowTooDense
 from helpdesk_assets.model.tickets import BadTicket, InventoryPage, Page, Ticket
 from helpdesk_assets.providers.adapter import BaseAdapter
 from helpdesk_assets.providers.base import Capabilities
@@ -38,6 +38,7 @@ from helpdesk_assets.providers.request_tracker.account import (
     TICKETS,
     RequestTrackerAccount,
     describe_settings,
+    error_parser,
     make_auth,
     page_size,
 )
@@ -272,9 +273,8 @@ def from_settings(settings: Settings, runtime: Runtime | None = None) -> Request
     Raises:
         SettingsError: the address or the token is invalid.
     """
-    if settings.helpdesk_base_url.endswith(API_PATH):
-        raise SettingsError(f"HELPDESK_BASE_URL ends with {API_PATH}. Remove that part.")
-    connection = connect(settings, make_auth(settings), base_path=API_PATH, runtime=runtime)
+    auth, parser = make_auth(settings), error_parser(settings)
+    connection = connect(settings, auth, base_path=API_PATH, parse_error=parser, runtime=runtime)
     return RequestTrackerAdapter(
         connection,
         RequestTrackerAccount(settings, connection),

@@ -45,7 +45,7 @@ def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
         ),
         "helpdesk_token_cache": lambda: describe_cache(settings),
         "zendesk_client_id": lambda: _describe_client_id(settings),
-        "zendesk_client_secret": lambda: "set (not shown)" if uses_client(settings) else "empty",
+        "zendesk_client_secret": lambda: _describe_client_secret(settings),
         "zendesk_exports_per_minute": lambda: str(settings.zendesk_exports_per_minute),
         "zendesk_tickets": lambda: settings.zendesk_tickets,
     }
@@ -91,7 +91,7 @@ def make_auth(settings: Settings, usage_counter: UsageCounter, runtime: Runtime)
             the token is empty.
     """
     if not uses_client(settings):
-        token, email = api_token(settings), _email(settings)
+        token, email = _api_token(settings), _email(settings)
         return BasicAuth(f"{email}/token", token) if email else TokenAuth(token)
     client = ZendeskClient(
         settings.helpdesk_base_url,
@@ -136,7 +136,7 @@ def _describe_user(settings: Settings) -> str:
 def _describe_api_token(settings: Settings) -> str:
     if uses_client(settings):
         return NOT_USED
-    api_token(settings)
+    _api_token(settings)
     if not _email(settings):
         return SettingWarning(
             "set (not shown). It is not renewed when it expires; ZENDESK_CLIENT_ID and "
@@ -151,8 +151,28 @@ def _describe_api_token(settings: Settings) -> str:
 def _describe_client_id(settings: Settings) -> str:
     if not uses_client(settings):
         return "empty: HELPDESK_API_TOKEN is used"
-    _require(settings.zendesk_client_secret.get_secret_value(), "ZENDESK_CLIENT_SECRET")
     return _require(settings.zendesk_client_id, "ZENDESK_CLIENT_ID")
+
+
+def _describe_client_secret(settings: Settings) -> str:
+    if not uses_client(settings):
+        return "empty"
+    secret = settings.zendesk_client_secret.get_secret_value()
+    return "set (not shown)" if _require(secret, "ZENDESK_CLIENT_SECRET") else ""
+
+
+def _api_token(settings: Settings) -> str:
+    """Return HELPDESK_API_TOKEN, of accounts that still have one.
+
+    Raises:
+        SettingsError: it is empty, so there is no login at all.
+    """
+    if not settings.helpdesk_api_token.get_secret_value().strip():
+        raise SettingsError(
+            "No login is set. Set ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET; "
+            "docs/helpdesks/zendesk.md says how to make them."
+        )
+    return api_token(settings)
 
 
 def _require(value: str, name: str) -> str:

@@ -144,7 +144,8 @@ class ZendeskAdapter(BaseAdapter):
             to_inventory_page, self._export_pages(self._stub_reader, EPOCH, None, position)
         )
         minute = self._capabilities.settle_delay.total_seconds()
-        log.info("Waiting %.0f s, until the export shows the latest changes.", minute)
+        # A warning, as only those are shown without --verbose: a silent minute looks like a hang.
+        log.warning("Waiting %.0f s, until the export shows the latest changes.", minute)
         self._sleep(minute)
         self._api.usage_counter.record_wait(minute)
         yield from map(

@@ -11,7 +11,7 @@ from typing import Any
 
 from helpdesk_assets.errors import CredentialsRefused, HelpdeskAssetsError, RightMissing
 from helpdesk_assets.providers.client import errors
-from helpdesk_assets.providers.client.auth import Auth
+from helpdesk_assets.providers.client.auth import Auth, BasicAuth
 from helpdesk_assets.providers.client.error_text import excerpt
 from helpdesk_assets.providers.client.oauth import OAuthLogin
 from helpdesk_assets.providers.client.reply import ErrorParser, Reply
@@ -52,13 +52,15 @@ def _parse_error(auth: Auth, reply: Reply) -> HelpdeskAssetsError | None:
     detail = excerpt(reply.body, auth.secrets)
     answer = f"Zendesk answered {reply.status} to GET {reply.path}{f': {detail}' if detail else ''}"
     is_client = isinstance(auth, OAuthLogin)
+    given = "HELPDESK_USER and HELPDESK_API_TOKEN"
+    to_check = f"check {given}" if isinstance(auth, BasicAuth) else "set a valid HELPDESK_API_TOKEN"
     if reply.status == 401:
         advice = (
             "It does not accept the access token of ZENDESK_CLIENT_ID; check that the client still "
             "exists."
             if is_client
-            else "It does not accept the credentials; set a valid HELPDESK_API_TOKEN, or "
-            "ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET."
+            else f"It does not accept the credentials; {to_check}, or set ZENDESK_CLIENT_ID and "
+            "ZENDESK_CLIENT_SECRET."
         )
         return CredentialsRefused(f"{answer}. {advice}")
     if reply.status == 403:

@@ -25,7 +25,7 @@ from helpdesk_assets.providers.client.rate_limit import MAX_BLOCK_SECONDS, RateL
 from helpdesk_assets.providers.client.reply import Reply
 from helpdesk_assets.providers.client.retry import MAX_TOTAL_WAIT_SECONDS
 from helpdesk_assets.providers.client.token_cache import describe_cache
-from helpdesk_assets.providers.zoho_desk.oauth import ZohoClient
+from helpdesk_assets.providers.zoho_desk.oauth import MAX_TOKEN_REQUESTS, ZohoClient
 from helpdesk_assets.settings import Settings
 
 # The accounts server of each data centre. A client of one is unknown to the others.
@@ -45,8 +45,6 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MAX_PAGE_SIZE = 100
 # `from` is at most 4999; one revision of the vendor's API description says 999.
 RESULT_CAP = 5_000
-# The Free plan's limit; other plans allow 10 to 25.
-DEFAULT_CONCURRENCY = 5
 UNPROCESSABLE = 422
 RECYCLE_BIN = "/recycleBin"
 MODULES = "/organizationModules"
@@ -139,25 +137,20 @@ def query_limits(settings: Settings) -> ZohoLimits:
     return ZohoLimits(size, result_cap, settings.helpdesk_fetch_details, settings.zoho_recycle_bin)
 
 
-def concurrency(settings: Settings) -> int:
-    """Return HELPDESK_CONCURRENCY if set, else the number of calls that every plan allows."""
-    is_set = "helpdesk_concurrency" in settings.model_fields_set
-    return settings.helpdesk_concurrency if is_set else DEFAULT_CONCURRENCY
-
-
 def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
     """Describe for `doctor` the settings that only Zoho Desk uses or that it reads differently."""
     return {
         "helpdesk_api_token": lambda: "not used: ZOHO_REFRESH_TOKEN is",
         "helpdesk_page_size": lambda: str(_page_size(settings)),
         "helpdesk_result_cap": lambda: str(settings.helpdesk_result_cap or RESULT_CAP),
-        "helpdesk_concurrency": lambda: str(concurrency(settings)),
         "zoho_accounts_url": lambda: accounts_url(settings),
         "zoho_org_id": lambda: org_id(settings),
         "zoho_client_id": lambda: _require(settings.zoho_client_id, "ZOHO_CLIENT_ID"),
         "zoho_client_secret": lambda: _masked(settings.zoho_client_secret, "ZOHO_CLIENT_SECRET"),
         "zoho_refresh_token": lambda: _masked(settings.zoho_refresh_token, "ZOHO_REFRESH_TOKEN"),
-        "helpdesk_token_cache": lambda: describe_cache(settings),
+        "helpdesk_token_cache": lambda: describe_cache(
+            settings, f"Zoho issues {MAX_TOKEN_REQUESTS} in ten minutes."
+        ),
         "zoho_credits_kept": lambda: (
             f"{settings.zoho_credits_kept} a day" if settings.zoho_credits_kept else "none"
         ),
@@ -285,7 +278,12 @@ def _masked(secret: Any, name: str) -> str:
 
 def _require(value: str, name: str) -> str:
     if not value.strip():
-        raise SettingsError(f"{name} is empty. Get it from Zoho's API console, Self Client.")
+        # The console gives a code, and no refresh token.
+        step = 4 if name == "ZOHO_REFRESH_TOKEN" else 2
+        raise SettingsError(
+            f'{name} is empty. Get it as step {step} of "What to click" in '
+            "docs/helpdesks/zoho_desk.md says."
+        )
     return value.strip()
 
 

@@ -30,7 +30,6 @@ from helpdesk_assets.providers.parsing.stubs import to_inventory_page
 from helpdesk_assets.providers.zoho_desk.account import (
     ZohoLimits,
     client,
-    concurrency,
     describe_settings,
     org_id,
     parse_error,
@@ -202,7 +201,7 @@ def from_settings(settings: Settings, runtime: Runtime | None = None) -> ZohoDes
     oauth = ZohoOAuth(
         oauth_client,
         org_id(settings),
-        TokenCache(cache_dir(settings), *identity),
+        TokenCache(cache_dir(settings), *identity, secret=oauth_client.client_secret),
         usage_counter=usage_counter,
         timeout=settings.helpdesk_timeout_seconds,
         now=runtime.now,
@@ -213,7 +212,6 @@ def from_settings(settings: Settings, runtime: Runtime | None = None) -> ZohoDes
         keeper,
         base_path="/api/v1",
         organisation=org_id(settings),
-        concurrency=concurrency(settings),
         parse_rate_limit=keeper.observe,
         parse_error=parse_error,
         usage_counter=usage_counter,

@@ -6,6 +6,7 @@ know what a call is for.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +17,8 @@ from helpdesk_assets.errors import RateLimitExhausted
 from helpdesk_assets.providers.client.auth import Auth
 from helpdesk_assets.providers.client.rate_limit import MAX_BLOCK_SECONDS, RateLimitState
 from helpdesk_assets.providers.zoho_desk.account import parse_rate_limit, remaining_credits
+
+log = logging.getLogger(__name__)
 
 
 class CreditKeeper:
@@ -37,6 +40,7 @@ class CreditKeeper:
         self._lock = threading.Lock()
         self._remaining: int | None = None
         self._told_at = 0.0
+        self._is_warned = False
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -60,9 +64,16 @@ class CreditKeeper:
     def observe(self, headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:
         """Note the credits that an answer says are left, and return them as calls."""
         remaining = remaining_credits(headers)
-        if remaining is not None:
-            with self._lock:
+        with self._lock:
+            if remaining is not None:
                 self._remaining, self._told_at = remaining, self._monotonic()
+            elif self._kept and self._remaining is None and not self._is_warned:
+                self._is_warned = True
+                log.warning(
+                    "Zoho Desk does not say how many API credits are left. Until it does, "
+                    "ZOHO_CREDITS_KEPT=%d has no effect.",
+                    self._kept,
+                )
         return parse_rate_limit(headers)
 
     def _check(self) -> None:
@@ -75,5 +86,7 @@ class CreditKeeper:
                 raise RateLimitExhausted(
                     f"The Zoho Desk portal has {self._remaining:,} API credits left today, and "
                     f"ZOHO_CREDITS_KEPT={self._kept} leaves those to other integrations. Run again "
-                    "tomorrow, or lower ZOHO_CREDITS_KEPT."
+                    "tomorrow, or lower ZOHO_CREDITS_KEPT; if nothing else has used any today, it "
+                    "is higher than the day's credits, which Zoho Desk shows under Setup, "
+                    "Developer Space, API."
                 )

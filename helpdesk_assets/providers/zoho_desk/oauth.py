@@ -146,8 +146,8 @@ class ZohoOAuth(OAuthLogin):
         if error in SETTING_BY_ERROR:
             return CredentialsRefused(
                 f"{endpoint} answered {error}: {SETTING_BY_ERROR[error]} is not valid there. "
-                "Correct it, or make another in Zoho's API console of your data centre, to which "
-                "HELPDESK_BASE_URL and ZOHO_ACCOUNTS_URL must belong."
+                "Correct it, or make another as docs/helpdesks/zoho_desk.md says, in the data "
+                "centre of HELPDESK_BASE_URL and ZOHO_ACCOUNTS_URL."
             )
         if error:
             detail = error if re.fullmatch(r"\w{1,40}", error) else "an error"

@@ -146,3 +146,12 @@ def test_failed_call_is_retried_by_the_same_runtime(
 def test_invalid_base_url_is_a_settings_error(connected: Connect) -> None:
     with pytest.raises(SettingsError, match="HELPDESK_BASE_URL"):
         connected("helpdesk.example.com")
+
+
+@pytest.mark.parametrize("path", ["/api/v1", "/api/v2", "/REST/2.0"])
+@pytest.mark.parametrize("end", ["", "/"])
+def test_address_that_holds_the_api_path_is_refused(
+    connected: Connect, path: str, end: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"BASE_URL ends with {path}. Remove that part"):
+        connected(f"https://desk.example.com{path}{end}", base_path=path)

@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from helpdesk_assets.providers.client.token_cache import CachedToken, TokenCache, user_cache_dir
+from helpdesk_assets.providers.base import SettingWarning
+from helpdesk_assets.providers.client.token_cache import (
+    CachedToken,
+    TokenCache,
+    describe_cache,
+    user_cache_dir,
+)
+from helpdesk_assets.settings import Settings
 
 NOTED = CachedToken("t0ken", 2000.5, (1000.0, 1001.25))
 
@@ -23,6 +30,32 @@ def test_stored_token_is_read_by_the_same_client(tmp_path: Path) -> None:
     assert TokenCache(tmp_path, "accounts", "client", "refresh").read() == NOTED
     assert TokenCache(tmp_path, "accounts", "client", "other").read() == CachedToken()
     assert TokenCache(tmp_path, "accounts", "clientr", "efresh").read() == CachedToken()
+
+
+def test_another_secret_gets_the_count_and_no_token(tmp_path: Path) -> None:
+    TokenCache(tmp_path, "client", secret="right").write(NOTED)
+    assert TokenCache(tmp_path, "client", secret="wrong").read() == CachedToken(
+        requested_at=NOTED.requested_at
+    )
+    assert TokenCache(tmp_path, "client", secret="right").read() == NOTED
+    (file,) = tmp_path.iterdir()
+    assert "right" not in file.name + file.read_text()
+
+
+@pytest.mark.parametrize("folder", ["taken", "taken/folder", "long" * 100])
+def test_folder_that_cannot_be_written_is_a_warning(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "taken").write_text("")
+    named = Settings.model_validate({"helpdesk_token_cache": str(tmp_path / folder)})
+    told = describe_cache(named, "Ten are issued.")
+    assert isinstance(told, SettingWarning)
+    assert "each run requests a new token. Ten are issued. Name another folder" in told
+
+
+def test_folder_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "new" / "folder"):
+        told = describe_cache(Settings.model_validate({"helpdesk_token_cache": str(folder)}))
+        assert (told, isinstance(told, SettingWarning)) == (str(folder), False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_names_and_repr_reveal_neither_client_nor_token(tmp_path: Path) -> None:
@@ -69,6 +102,7 @@ def cache_files(folder: Path) -> list[Path]:
         '{"token": "t0ken"}',
         '{"token": "t0ken", "ends_at": "soon", "requested": []}',
         '{"token": "t0ken", "ends_at": 1, "requested": 5}',
+        '{"token": "t0ken", "ends_at": 1, "requested": []}',
         "\udcff",
     ],
 )

@@ -325,15 +325,22 @@ def test_token_without_a_user(connect: Connect) -> None:
         list(connect(helpdesk_user="", helpdesk_api_token="abc").changes(None))
 
 
-def test_base_url_including_the_api_path(connect: Connect) -> None:
-    with pytest.raises(SettingsError, match=r"ends with /REST/2\.0\. Remove that part"):
-        connect(helpdesk_base_url="https://rt.example.com/REST/2.0/")
-
-
 def test_rejected_credentials(simulator: SimulatedHelpdesk, connect: Connect) -> None:
     with pytest.raises(CredentialsRefused, match=r"401.*HELPDESK_API_TOKEN"):
         list(connect(helpdesk_api_token="wrong").changes(None))
     assert simulator.counters().total == 1
+
+
+@pytest.mark.parametrize(
+    ("user", "advice"),
+    [
+        ("", "set a valid HELPDESK_API_TOKEN"),
+        ("nobody", "check HELPDESK_USER and HELPDESK_API_TOKEN"),
+    ],
+)
+def test_refused_login_names_user_and_token(connect: Connect, user: str, advice: str) -> None:
+    with pytest.raises(CredentialsRefused, match=f"401.*; {advice}"):
+        list(connect(helpdesk_user=user, helpdesk_api_token="1-14-wrong").changes(None))
 
 
 def doctor_report(**settings: Any) -> dict[str, str]:

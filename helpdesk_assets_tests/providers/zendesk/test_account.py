@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,18 +25,18 @@ CLIENT = {"zendesk_client_id": "sync_client", "zendesk_client_secret": "s3cret"}
 
 
 def described(**more: Any) -> dict[str, str]:
-    settings = Settings.model_validate({"helpdesk_token_cache": "/var/c", **more})
+    settings = Settings.model_validate({"helpdesk_token_cache": "off", **more})
     return {name: look() for name, look in describe_settings(settings).items()}
 
 
-def test_doctor_describes_a_client() -> None:
-    assert described(**CLIENT) == {
+def test_doctor_describes_a_client(tmp_path: Path) -> None:
+    assert described(**CLIENT, helpdesk_token_cache=str(tmp_path)) == {
         "helpdesk_user": "not used: ZENDESK_CLIENT_ID is",
         "helpdesk_api_token": "not used: ZENDESK_CLIENT_ID is",
         "helpdesk_page_size": "1000",
         "helpdesk_concurrency": "1 (the export has one cursor)",
         "helpdesk_timeout_seconds": "30; for the export 120",
-        "helpdesk_token_cache": "/var/c",
+        "helpdesk_token_cache": str(tmp_path),
         "zendesk_client_id": "sync_client",
         "zendesk_client_secret": "set (not shown)",
         "zendesk_exports_per_minute": "10",
@@ -59,13 +61,25 @@ def test_doctor_warns_of_a_token_that_is_not_renewed() -> None:
 
 @pytest.mark.parametrize("missing", CLIENT)
 def test_doctor_names_the_missing_half_of_a_client(missing: str) -> None:
+    half = Settings.model_validate({**CLIENT, missing: ""})
+    rows = describe_settings(half)
     with pytest.raises(SettingsError, match=f"{missing.upper()} is empty"):
-        described(**{**CLIENT, missing: ""})
+        rows[missing]()
+    (other,) = set(CLIENT) - {missing}
+    assert rows[other]()
 
 
-def test_doctor_misses_a_login() -> None:
-    with pytest.raises(SettingsError, match="HELPDESK_API_TOKEN is empty"):
-        described(helpdesk_base_url="https://example.zendesk.com")
+@pytest.mark.parametrize("given", [{}, {"helpdesk_user": ADDRESS}, {"helpdesk_api_token": " "}])
+def test_missing_login_names_what_can_still_be_made(given: dict[str, str]) -> None:
+    settings = Settings.model_validate(
+        {"helpdesk_base_url": "https://example.zendesk.com", **given}
+    )
+    for look in (
+        describe_settings(settings)["helpdesk_api_token"],
+        lambda: from_settings(settings),
+    ):
+        with pytest.raises(SettingsError, match="Set ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET"):
+            look()
 
 
 @pytest.mark.parametrize("scope", ["all", "agent", "ai_agent"])
@@ -95,6 +109,14 @@ def test_inventory_leaves_half_of_the_exports_to_others(
     assert sum(len(page.entries) for page in pages) == 120
     # Five in the first minute, five in the second, then the rest; the last minute is waited for.
     assert waits == [60.0, 60.0, 61.0]
+
+
+def test_wait_of_a_reconciliation_is_told_without_verbose(
+    connect_oauth: ConnectClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        list(connect_oauth().inventory())
+    assert "Waiting 61 s, until the export shows the latest changes." in caplog.messages
 
 
 def test_unknown_choice_of_tickets_is_refused() -> None:

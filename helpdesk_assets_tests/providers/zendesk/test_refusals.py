@@ -39,6 +39,22 @@ def test_refusal_tells_what_zendesk_says(
     assert len(server.seen) == 1
 
 
+@pytest.mark.parametrize(
+    ("user", "advice"),
+    [
+        ("", "set a valid HELPDESK_API_TOKEN, or"),
+        ("ann@example.com", "check HELPDESK_USER and HELPDESK_API_TOKEN, or"),
+    ],
+)
+def test_refused_login_names_every_setting_of_it(
+    connect_oauth: ConnectClient, user: str, advice: str
+) -> None:
+    with loopback(lambda _: CannedResponse(b"{}", 401)) as server:
+        given = {**BY_TOKEN, "helpdesk_user": user, "helpdesk_base_url": server.url}
+        with pytest.raises(CredentialsRefused, match=advice):
+            list(connect_oauth(**given).changes(None))
+
+
 def test_conflict_is_tried_again(
     zendesk: SimulatedHelpdesk, connect_oauth: ConnectClient, waits: list[float]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from helpdesk_assets.providers.client.rate_limit import RateLimitState
 from helpdesk_assets.providers.client.reply import Reply
 from helpdesk_assets.providers.zoho_desk.account import (
     client,
-    concurrency,
     describe_settings,
     parse_error,
     parse_rate_limit,
@@ -102,34 +102,46 @@ def test_every_client_setting_is_required(name: str) -> None:
         client(settings(**{name: ""}))
 
 
-def test_doctor_lists_settings_without_secrets() -> None:
+def test_advice_for_a_part_names_the_step_that_gives_it() -> None:
+    page = (Path(__file__).parents[3] / "docs/helpdesks/zoho_desk.md").read_text("utf-8")
+    steps = re.split(r"^(\d)\. ", page.partition("## What to click")[2], flags=re.MULTILINE)
+    text_by_step = dict(zip(steps[1::2], steps[2::2], strict=True))
+    for name, words in (
+        ("zoho_client_id", "**Client ID**"),
+        ("zoho_client_secret", "**Client Secret**"),
+        ("zoho_refresh_token", "Exchange it for a refresh token"),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            look(name, **{name: ""})
+        (step,) = re.findall(r"step (\d)", str(caught.value))
+        assert words in text_by_step[step]
+
+
+def test_doctor_lists_settings_without_secrets(tmp_path: Path) -> None:
+    cache = str(tmp_path)
     reported = {
-        name: say()
-        for name, say in describe_settings(settings(helpdesk_token_cache="/var/c")).items()
+        name: say() for name, say in describe_settings(settings(helpdesk_token_cache=cache)).items()
     }
     assert reported == {
         "helpdesk_api_token": "not used: ZOHO_REFRESH_TOKEN is",
         "helpdesk_page_size": "100",
         "helpdesk_result_cap": "5000",
-        "helpdesk_concurrency": "5",
         "zoho_accounts_url": "https://accounts.zoho.eu",
         "zoho_org_id": "60001280952",
         "zoho_client_id": "1000.ABC",
         "zoho_client_secret": "set (not shown)",
         "zoho_refresh_token": "set (not shown)",
-        "helpdesk_token_cache": "/var/c",
+        "helpdesk_token_cache": cache,
         "zoho_credits_kept": "none",
         "zoho_recycle_bin": "read",
     }
     assert look("zoho_credits_kept", zoho_credits_kept=5000) == "5000 a day"
-    assert look("helpdesk_token_cache", helpdesk_token_cache="Off").startswith("off")
+    off = look("helpdesk_token_cache", helpdesk_token_cache="Off")
+    assert off.startswith("off")
+    assert "Zoho issues 10 in ten minutes" in off
     assert "stay as they were" in look("zoho_recycle_bin", zoho_recycle_bin=False)
     assert Path(look("helpdesk_token_cache")).is_absolute()
     assert look("helpdesk_token_cache", helpdesk_token_cache="~/c") == str(Path.home() / "c")
-
-
-def test_default_concurrency_is_the_lowest_of_all_plans() -> None:
-    assert [concurrency(settings()), concurrency(settings(helpdesk_concurrency=8))] == [5, 8]
 
 
 def test_page_size_and_result_cap() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -63,6 +64,33 @@ def test_old_news_of_credits_is_not_believed() -> None:
     keeper(object())  # type: ignore[arg-type]
     keeper.observe({})
     keeper(object())  # type: ignore[arg-type]
+
+
+def test_message_says_that_a_day_may_have_fewer() -> None:
+    keeper = CreditKeeper(NoLogin(), 90_000)
+    keeper.observe(left("25000"))
+    with pytest.raises(RateLimitExhausted, match=r"25,000 .*higher than the day's credits, which"):
+        keeper(object())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kept", "answers", "warnings"),
+    [
+        (100, [{}, {}], 1),
+        (100, [{"X-Rate-Limit-Remaining-v3": "many"}], 1),
+        (100, [left("500"), {}], 0),
+        (0, [{}, {}], 0),
+    ],
+)
+def test_setting_without_effect_is_warned_of_once(
+    caplog: pytest.LogCaptureFixture, kept: int, answers: list[dict[str, str]], warnings: int
+) -> None:
+    keeper = CreditKeeper(NoLogin(), kept)
+    with caplog.at_level(logging.WARNING):
+        for answer in answers:
+            keeper.observe(answer)
+    told = [each for each in caplog.messages if f"ZOHO_CREDITS_KEPT={kept} has no effect" in each]
+    assert len(told) == len(caplog.messages) == warnings
 
 
 def test_login_behind_it_is_passed_on() -> None:

@@ -103,9 +103,11 @@ def make_login(server: Loopback, clock: Clock, tmp_path: Path) -> Iterator[MakeL
         folder: Path | None = tmp_path,
         usage_counter: UsageCounter | None = None,
         url: str | None = None,
+        client_secret: str = SECRETS[0],
     ) -> ZohoOAuth:
-        client = ZohoClient(url or server.url, "cl1ent", *SECRETS)
-        cache = TokenCache(folder, client.accounts_url, client.client_id, client.refresh_token)
+        client = ZohoClient(url or server.url, "cl1ent", client_secret, SECRETS[1])
+        identity = client.accounts_url, client.client_id, client.refresh_token
+        cache = TokenCache(folder, *identity, secret=client_secret)
         made.append(
             ZohoOAuth(
                 client,
@@ -261,6 +263,14 @@ def test_eleventh_request_within_ten_minutes_is_not_sent(
     clock.advance(600 - 9 * 10 + 1)
     assert login.renew(refused)
     assert len(server.seen) == 11
+
+
+def test_requests_with_another_secret_count_too(server: Loopback, make_login: MakeLogin) -> None:
+    for number in range(10):
+        authorization(make_login(client_secret=f"secret-{number}"))
+    with pytest.raises(RateLimitExhausted, match="Run again in"):
+        authorization(make_login())
+    assert len(server.seen) == 10
 
 
 def test_without_a_cache_each_run_fetches_and_counts_its_own(
