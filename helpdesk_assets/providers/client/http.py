@@ -151,8 +151,8 @@ class Api:
     ) -> Reply:
         """Send one GET, once.
 
-        Redirects on the same host are followed and counted as calls. The request is sent a second
-        time only after a 401 for which `auth` has renewed its token.
+        Redirects on the same host are followed and counted as calls. The request is sent again
+        only after a 401 for which `auth` has renewed its token, at most twice.
 
         Args:
             path: the path below `base_path`.
@@ -199,8 +199,10 @@ class Api:
         self, url: str, path: str, params: Params | None, charge: Charge, timeout: float
     ) -> Reply:
         reply, sent_with = self._send_once(url, path, params, charge, timeout)
-        if reply.status == 401 and self._auth.renew(sent_with):
-            reply, _ = self._send_once(url, path, params, charge, timeout)
+        for again in (False, True):
+            if reply.status != 401 or not self._auth.renew(sent_with, again=again):
+                break
+            reply, sent_with = self._send_once(url, path, params, charge, timeout)
         if reply.status == errors.TOO_MANY_REQUESTS:
             requested_wait = retry_after(reply.headers, reply.served_at)
             self._rate_limiter.pause(requested_wait or 0.0, charge[0])
