@@ -28,11 +28,12 @@ class Auth(Protocol):
         """Put the credentials on a request."""
         ...
 
-    def renew(self, rejected: str) -> bool:
+    def renew(self, rejected: str, *, again: bool = False) -> bool:
         """Renew credentials that the helpdesk has answered with 401.
 
         Args:
             rejected: the `Authorization` header of the rejected request.
+            again: whether the same call has been rejected before, with earlier credentials.
 
         Returns:
             True if new credentials are available, so the request may be sent once more.
@@ -65,7 +66,12 @@ class TokenAuth:
         request.headers["Authorization"] = f"{self.scheme} {self.token}"
         return request
 
-    def renew(self, rejected: str) -> bool:  # noqa: ARG002 - a token from the settings is fixed
+    def renew(
+        self,
+        rejected: str,  # noqa: ARG002 - a token from the settings is fixed
+        *,
+        again: bool = False,  # noqa: ARG002
+    ) -> bool:
         """See `Auth.renew`."""
         return False
 
@@ -88,7 +94,7 @@ class BasicAuth:
         request.headers["Authorization"] = f"Basic {self._encoded}"
         return request
 
-    def renew(self, rejected: str) -> bool:  # noqa: ARG002 - as in TokenAuth
+    def renew(self, rejected: str, *, again: bool = False) -> bool:  # noqa: ARG002 - as in TokenAuth
         """See `Auth.renew`."""
         return False
 

@@ -73,6 +73,21 @@ class AnswerTooSlow(CallTimedOut):
         )
 
 
+class AnswerTooLarge(EndpointFailed):
+    """An answer is larger than is read; the same call would bring it again.
+
+    Attributes:
+        call: method and path, such as `GET /tickets`.
+    """
+
+    def __init__(self, call: str, limit: int) -> None:
+        super().__init__(
+            f"The answer to {call} has more than {limit >> 20} MiB. Lower HELPDESK_PAGE_SIZE, so "
+            "that fewer tickets come at once."
+        )
+        self.call = call
+
+
 def error_for_status(
     path: str,
     status: int,
@@ -163,7 +178,8 @@ def connection_error(
             f"The proxy that HTTP_PROXY or HTTPS_PROXY names did not pass {call} on to {host}. "
             "Check that variable, or name the host in NO_PROXY."
         )
-    if isinstance(error, exceptions.Timeout):
+    is_connected = not isinstance(error, exceptions.ConnectTimeout)
+    if isinstance(error, exceptions.Timeout) and is_connected:
         return CallTimedOut(
             f"{host} ({setting}) did not answer {call} within {timeout:g} s. Try again later; if "
             "pages are that slow, lower HELPDESK_PAGE_SIZE or raise HELPDESK_TIMEOUT_SECONDS.",

@@ -151,8 +151,8 @@ class Api:
     ) -> Reply:
         """Send one GET, once.
 
-        Redirects on the same host are followed and counted as calls. The request is sent a second
-        time only after a 401 for which `auth` has renewed its token.
+        Redirects on the same host are followed and counted as calls. The request is sent again
+        only after a 401 for which `auth` has renewed its token, at most twice.
 
         Args:
             path: the path below `base_path`.
@@ -161,7 +161,7 @@ class Api:
             scope: the vendor's rate limit that applies to this call, besides the account's.
             cost: as how many calls the vendor counts it.
             timeout: the least seconds to wait for the next bytes, for an endpoint that is known to
-                be slow; HELPDESK_TIMEOUT_SECONDS counts if it is more.
+                be slow; HELPDESK_TIMEOUT_SECONDS counts if it is more, and for connecting.
 
         Raises:
             EndpointFailed: no complete answer came, or its status is not in `accept`, or a gateway
@@ -199,8 +199,10 @@ class Api:
         self, url: str, path: str, params: Params | None, charge: Charge, timeout: float
     ) -> Reply:
         reply, sent_with = self._send_once(url, path, params, charge, timeout)
-        if reply.status == 401 and self._auth.renew(sent_with):
-            reply, _ = self._send_once(url, path, params, charge, timeout)
+        for again in (False, True):
+            if reply.status != 401 or not self._auth.renew(sent_with, again=again):
+                break
+            reply, sent_with = self._send_once(url, path, params, charge, timeout)
         if reply.status == errors.TOO_MANY_REQUESTS:
             requested_wait = retry_after(reply.headers, reply.served_at)
             self._rate_limiter.pause(requested_wait or 0.0, charge[0])
@@ -241,17 +243,18 @@ class Api:
                 url,
                 params=params,
                 auth=self._auth,
-                timeout=timeout,
+                timeout=(self._timeout, timeout),
                 allow_redirects=False,
                 stream=True,
             )
             return response, _read_body(response, path)
         except requests.RequestException as error:
-            call = f"GET {path}"
             seconds = answer_deadline(timeout)
-            if self._monotonic() - began >= seconds:
-                raise errors.AnswerTooSlow(call, self._host, seconds) from None
-            raise errors.connection_error(call, self._host, timeout, error) from None
+            is_late = self._monotonic() - began >= seconds
+            # Connecting takes as long at a host with many addresses, and is no answer.
+            if is_late and not isinstance(error, requests.ConnectTimeout):
+                raise errors.AnswerTooSlow(f"GET {path}", self._host, seconds) from None
+            raise errors.connection_error(f"GET {path}", self._host, timeout, error) from None
         except OSError as error:
             raise MachineError.of(error, f"GET {path} to {self._host}") from error
 
@@ -293,8 +296,5 @@ def _read_body(response: requests.Response, path: str) -> bytes:
         size += len(chunk)
         if size > MAX_BODY_BYTES:
             response.close()
-            raise EndpointFailed(
-                f"The answer to GET {path} has more than {MAX_BODY_BYTES >> 20} MiB. Lower "
-                "HELPDESK_PAGE_SIZE, so that fewer tickets come at once."
-            )
+            raise errors.AnswerTooLarge(f"GET {path}", MAX_BODY_BYTES)
     return b"".join(chunks)

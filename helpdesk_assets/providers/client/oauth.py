@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 EXPIRY_MARGIN_SECONDS = 60.0
 # How long the time of a token request is remembered.
 REQUESTS_SECONDS = 600.0
+# A call may be answered when other threads have renewed its token, and even more than once.
+MASKED_TOKENS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ class OAuthLogin(ABC):
         self._session = open_session(1, monotonic)
         self._lock = threading.Lock()
         self._cached = CachedToken()
+        self._requested_token = ""
+        self._used_tokens: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._server.host})"
@@ -154,7 +158,7 @@ class OAuthLogin(ABC):
     @property
     def secrets(self) -> tuple[str, ...]:
         """See `Auth.secrets`."""
-        return tuple(secret for secret in (*self.credentials, self._cached.token) if secret)
+        return tuple(secret for secret in (*self.credentials, *self._used_tokens) if secret)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Put the token on a request, and obtain one first if there is none.
@@ -170,15 +174,19 @@ class OAuthLogin(ABC):
             request.headers["Authorization"] = f"{self.scheme} {self._cached.token}"
         return request
 
-    def renew(self, rejected: str) -> bool:
+    def renew(self, rejected: str, *, again: bool = False) -> bool:
         """See `Auth.renew`.
 
         The first thread whose call was rejected obtains another token; the others then use that
-        one.
+        one. A token from another process may be as old as the first; a new one that is rejected as
+        well shows that no token will do.
         """
+        token = rejected.removeprefix(f"{self.scheme} ")
         with self._lock:
-            if rejected == f"{self.scheme} {self._cached.token}":
-                self._obtain(rejected=self._cached.token)
+            if again and token == self._requested_token:
+                return False
+            if token == self._cached.token:
+                self._obtain(rejected=token)
         return True
 
     def close(self) -> None:
@@ -190,7 +198,7 @@ class OAuthLogin(ABC):
         with self._cache.exclusive(self._timeout):
             stored = self._cache.read()
             if self._is_valid(stored, rejected):
-                self._cached = stored
+                self._use(stored)
                 return
             now = self._epoch_seconds()
             requested_at = self._recent_requests(stored, now)
@@ -200,9 +208,14 @@ class OAuthLogin(ABC):
             self._cache.write(self._cached)
             issued = self._request_token()
             lifetime = max(issued.lifetime - EXPIRY_MARGIN_SECONDS, issued.lifetime / 2)
-            self._cached = replace(self._cached, token=issued.token, expires_at=now + lifetime)
+            self._requested_token = issued.token
+            self._use(replace(self._cached, token=issued.token, expires_at=now + lifetime))
             self._cache.write(self._cached)
         log.info("%s has issued an access token.", self._server.host)
+
+    def _use(self, cached: CachedToken) -> None:
+        self._cached = cached
+        self._used_tokens = (*self._used_tokens, cached.token)[-MASKED_TOKENS:]
 
     def _is_valid(self, cached: CachedToken, rejected: str) -> bool:
         is_other = bool(cached.token) and cached.token != rejected

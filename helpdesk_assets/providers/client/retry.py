@@ -79,6 +79,15 @@ class Retry:
         # A copy, since threads must not share one call's state.
         return self._retrying.copy()(call)
 
+    def pause(self, failures: int) -> None:
+        """Wait as before the attempt after so many failures in a row, at least one.
+
+        It is for a caller that sends another call then, not the same one again.
+        """
+        seconds = self._backoff(failures)
+        self._usage_counter.record_retry(seconds)
+        self._retrying.sleep(seconds)
+
     def with_few_attempts(self) -> Retry:
         """Return the same policy with few attempts, for calls that have a fallback."""
         return Retry(
@@ -96,10 +105,13 @@ class Retry:
         threads receive the same `Retry-After`. The waits grow whatever it says: with a zero in
         each answer, all attempts would be used up at once.
         """
-        ceiling = min(MAX_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** (state.attempt_number - 1))
-        backoff = ceiling * (0.5 + 0.5 * self._rng())
+        backoff = self._backoff(state.attempt_number)
         requested_wait = _failure(state).retry_after
         return backoff if requested_wait is None else max(backoff, requested_wait + self._rng())
+
+    def _backoff(self, failures: int) -> float:
+        ceiling = min(MAX_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** (failures - 1))
+        return ceiling * (0.5 + 0.5 * self._rng())
 
     def _should_stop(self, state: tenacity.RetryCallState) -> bool:
         too_long = state.idle_for + state.upcoming_sleep > self._max_total_wait

@@ -13,7 +13,7 @@ from typing import Any
 
 from helpdesk_assets.errors import EndpointFailed
 from helpdesk_assets.providers.client.connection import Connection
-from helpdesk_assets.providers.client.errors import CallTimedOut
+from helpdesk_assets.providers.client.errors import AnswerTooLarge, CallTimedOut
 from helpdesk_assets.providers.client.reply import Reply
 from helpdesk_assets.providers.paging.by_time import floor
 from helpdesk_assets.providers.paging.by_token import ListPage, rows_and_token
@@ -88,9 +88,11 @@ class TicketExport:
         return self._get(start_time=_seconds(min(start, latest)))
 
     def _get(self, accept: frozenset[int] = frozenset({200}), **start_at: str) -> Reply:
-        """Fetch one page, with fewer tickets after each time-out.
+        """Fetch one page, with fewer tickets after each time-out or too large answer.
 
-        Only the last time-out, of a page of one ticket, is left to the retries.
+        A gateway's time-out may also come from a short trouble that has nothing to do with the
+        page, so it is waited out a little before each smaller page. Only the last time-out, of a
+        page of one ticket, is left to the retries.
         """
         while True:
             params = {
@@ -102,12 +104,12 @@ class TicketExport:
                 reply = self._api.get(
                     EXPORT_PATH, params, accept, scope=EXPORT_SCOPE, timeout=EXPORT_TIMEOUT_SECONDS
                 )
-            except CallTimedOut as error:
+            except (CallTimedOut, AnswerTooLarge) as error:
                 # A token request that times out says nothing about the page.
                 if error.call != f"GET {EXPORT_PATH}" or not self._page_size.shrink():
                     raise
-                self._api.usage_counter.record_retry(0.0)
                 log.warning("%s Asking for %d at once now.", error, self._page_size.current)
+                self._retry.pause(self._page_size.shrinks_in_a_row)
             else:
                 if reply.status == 200:
                     self._page_size.record_page()

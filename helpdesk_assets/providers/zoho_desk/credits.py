@@ -57,9 +57,9 @@ class CreditKeeper:
         self._check()
         return self._auth(request)
 
-    def renew(self, rejected: str) -> bool:
+    def renew(self, rejected: str, *, again: bool = False) -> bool:
         """See `Auth.renew`."""
-        return self._auth.renew(rejected)
+        return self._auth.renew(rejected, again=again)
 
     def observe(self, headers: Mapping[str, str]) -> tuple[RateLimitState, ...]:
         """Note the credits that an answer says are left, and return them as calls."""

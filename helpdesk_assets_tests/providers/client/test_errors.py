@@ -16,6 +16,7 @@ from helpdesk_assets.errors import (
 )
 from helpdesk_assets.providers.client.error_text import excerpt
 from helpdesk_assets.providers.client.errors import (
+    CallTimedOut,
     TransientError,
     connection_error,
     error_for_status,
@@ -96,6 +97,16 @@ def test_trouble_of_a_proxy_names_its_variable(kind: str) -> None:
     failure = connection_error("GET /v2/tickets", "desk.example.com", 30, error)
     assert "HTTPS_PROXY" in str(failure)
     assert "HELPDESK_BASE_URL" not in str(failure)
+
+
+def test_only_a_connected_host_times_out() -> None:
+    """Whoever asks for smaller pages after a time-out must not do so for a dead host."""
+    exceptions = requests.exceptions
+    kinds = {
+        kind: type(connection_error("GET /v2/tickets", "desk.example.com", 30, kind()))
+        for kind in (exceptions.ReadTimeout, exceptions.ConnectTimeout, exceptions.ConnectionError)
+    }
+    assert list(kinds.values()) == [CallTimedOut, TransientError, TransientError]
 
 
 def test_bad_certificate_is_not_retried() -> None:

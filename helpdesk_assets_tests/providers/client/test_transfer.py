@@ -11,8 +11,10 @@ from contextlib import closing
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 
 from helpdesk_assets.answer_deadline import is_loopback
 from helpdesk_assets.errors import EndpointFailed, MachineError
@@ -95,6 +97,21 @@ def test_timeout_of_a_call_is_told() -> None:
             pytest.raises(TransientError, match=r"within 0\.05 s"),
         ):
             api.get("/x", timeout=0.05)
+
+
+def test_connecting_that_takes_minutes_is_no_slow_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host with many addresses is tried at each of them."""
+
+    def get(*_: Any, **__: Any) -> requests.Response:
+        raise requests.ConnectTimeout
+
+    monkeypatch.setattr(requests.Session, "get", get)
+    with (
+        closing(api_for("http://desk.example.com", DripClock(1000.0))) as api,
+        pytest.raises(TransientError, match="cannot be reached") as failure,
+    ):
+        api.get("/x")
+    assert type(failure.value) is TransientError
 
 
 @pytest.mark.parametrize("spell", [str.lower, str.upper, str.title])

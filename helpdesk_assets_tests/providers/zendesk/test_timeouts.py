@@ -12,6 +12,7 @@ import requests
 
 from helpdesk_assets.errors import EndpointFailed
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
+from helpdesk_assets.providers.client import http
 from helpdesk_assets.providers.zendesk.page_size import (
     FIRST_PATIENCE,
     MAX_PAGE_SIZE,
@@ -44,14 +45,13 @@ def slow_above(rows: int, slow: CannedResponse) -> Callable[[ReceivedRequest], C
 
 @pytest.mark.parametrize("rows", [120, 60, 7, 1])
 def test_slow_pages_shrink_until_they_come(
-    zendesk: SimulatedHelpdesk, connect_oauth: ConnectClient, rows: int, waits: list[float]
+    zendesk: SimulatedHelpdesk, connect_oauth: ConnectClient, rows: int
 ) -> None:
     zendesk.fault("slow_pages", on="search", rows=rows)
     pages = list(connect_oauth(**FAST).changes(None))
     read = {ticket.ticket_id for page in pages for ticket in page.tickets}
     assert read == {one.ticket_id for one in zendesk.truth(include_removed=True)}
     assert max(len(page.tickets) for page in pages) <= rows
-    assert waits == []
 
 
 def test_run_remembers_the_size(zendesk: SimulatedHelpdesk, connect_oauth: ConnectClient) -> None:
@@ -91,15 +91,84 @@ def test_time_out_of_our_own_shrinks_the_page(
     helpdesk = connect_oauth(**BY_TOKEN, helpdesk_page_size=4)
     with pytest.raises(EndpointFailed, match=r"within 120 s.*lower HELPDESK_PAGE_SIZE"):
         list(helpdesk.changes(None))
-    assert timeouts[:3] == [("4", 120.0), ("2", 120.0), ("1", 120.0)]
+    assert timeouts[:3] == [(size, (30, 120.0)) for size in "421"]
     assert {size for size, _ in timeouts[2:]} == {"1"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        requests.ConnectTimeout,
+        requests.ConnectionError,
+        requests.exceptions.ProxyError,
+        requests.exceptions.ChunkedEncodingError,
+    ],
+)
+def test_connection_trouble_leaves_the_page_as_large(
+    connect_oauth: ConnectClient, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """No page was asked for, or it was on its way; connecting takes no longer than elsewhere."""
+    calls: list[Any] = []
+
+    def get(_: requests.Session, __: str, **options: Any) -> requests.Response:
+        calls.append((options["params"]["per_page"], options["timeout"][0]))
+        raise error
+
+    monkeypatch.setattr(requests.Session, "get", get)
+    with pytest.raises(EndpointFailed, match="8 attempts"):
+        list(connect_oauth(**BY_TOKEN, helpdesk_timeout_seconds=7).changes(None))
+    assert calls == [("1000", 7)] * 8
+
+
+@pytest.mark.parametrize("rows", [600, 300, 40, 1])
+def test_pages_larger_than_is_read_shrink(
+    connect_oauth: ConnectClient, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr(http, "MAX_BODY_BYTES", 100_000)
+    large = CannedResponse(json.dumps({**EMPTY_PAGE, "more": "x" * 100_000}).encode())
+    with loopback(slow_above(rows, large)) as server:
+        list(connect_oauth(**BY_TOKEN, helpdesk_base_url=server.url).changes(None))
+        sizes = [int(one.params["per_page"]) for one in sent_requests(server.seen)]
+    assert sizes[:2] == [1000, 500]
+    assert sizes[-1] <= rows
+    assert all(size > rows for size in sizes[:-1])
+
+
+def test_one_ticket_larger_than_is_read_ends_the_run(
+    connect_oauth: ConnectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "MAX_BODY_BYTES", 1 << 20)
+    large = CannedResponse(b" " * ((1 << 20) + 1))
+    with loopback(slow_above(0, large)) as server:
+        helpdesk = connect_oauth(**BY_TOKEN, helpdesk_base_url=server.url)
+        with pytest.raises(EndpointFailed, match="has more than 1 MiB"):
+            list(helpdesk.changes(None))
+        sizes = [one.params["per_page"] for one in sent_requests(server.seen)]
+    assert sizes[-2:] == ["3", "1"]
+
+
+@pytest.mark.parametrize("seconds", [1, 5, 20, 60])
+def test_short_gateway_trouble_is_waited_out(
+    connect_oauth: ConnectClient, waits: list[float], seconds: int
+) -> None:
+    """It would use up every page size at once."""
+    slow = slow_above(0, CannedResponse(b"upstream request timeout", 504))
+    good = slow_above(MAX_PAGE_SIZE, CannedResponse())
+    with loopback(lambda seen: (slow if sum(waits) < seconds else good)(seen)) as server:
+        helpdesk = connect_oauth(**BY_TOKEN, helpdesk_base_url=server.url)
+        list(helpdesk.changes(None))
+        sizes = [int(one.params["per_page"]) for one in sent_requests(server.seen)]
+    assert 1 < sizes[-1] < MAX_PAGE_SIZE
+    assert waits == sorted(waits)
+    assert len(waits) == len(sizes) - 1
+    assert helpdesk.use.retries == len(waits)
 
 
 @pytest.mark.parametrize(("given", "used"), [(5, 120.0), (30, 120.0), (300, 300.0)])
 def test_export_waits_two_minutes_and_tickets_do_not(
     connect_oauth: ConnectClient, monkeypatch: pytest.MonkeyPatch, given: int, used: float
 ) -> None:
-    timeouts: list[float] = []
+    timeouts: list[tuple[float, float]] = []
     send = requests.Session.get
 
     def get(session: requests.Session, url: str, **options: Any) -> requests.Response:
@@ -110,7 +179,7 @@ def test_export_waits_two_minutes_and_tickets_do_not(
     helpdesk = connect_oauth(helpdesk_timeout_seconds=given)
     list(helpdesk.changes(None))
     helpdesk.ticket("5")
-    assert timeouts == [used, given]
+    assert timeouts == [(given, used), (given, given)]
 
 
 @pytest.mark.parametrize("seconds", [5, 30, 250])
@@ -137,7 +206,7 @@ def test_time_out_at_one_ticket_names_the_setting(
             list(helpdesk.changes(None))
         sizes = [int(one.params["per_page"]) for one in sent_requests(server.seen)]
     assert sizes == [1000, 500, 250, 125, 62, 31, 15, 7, 3, *[1] * 8]
-    assert len(waits) == 7
+    assert len(waits) == len(sizes) - 1
 
 
 def test_token_endpoint_that_is_slow_shrinks_nothing(
@@ -166,6 +235,36 @@ def test_size_grows_back_more_patiently_after_each_time_out() -> None:
     assert waited == sorted(waited)
     assert waited[0] == 2 * FIRST_PATIENCE
     assert waited[-1] == MAX_PATIENCE
+
+
+@pytest.mark.parametrize("failures", range(1, 10))
+def test_failures_in_a_row_are_made_up_for_soon(failures: int) -> None:
+    """A run sends ten pages a minute, so this takes five."""
+    size = PageSize(1000)
+    for _ in range(failures):
+        assert size.shrink()
+    good = 0
+    while size.current < MAX_PAGE_SIZE:
+        size.record_page()
+        good += 1
+    assert good <= 50
+
+
+def test_growth_that_holds_halves_the_patience() -> None:
+    size = PageSize(4 * MAX_PAGE_SIZE)
+    for _ in range(5):
+        size.shrink()
+        size.record_page()
+    grown_after = []
+    while size.current < 2 * MAX_PAGE_SIZE:
+        before, good = size.current, 0
+        while size.current == before:
+            size.record_page()
+            good += 1
+        grown_after.append(good)
+    # One good page came before the first.
+    assert grown_after == [MAX_PATIENCE - 1, 64, 32, 16][: len(grown_after)]
+    assert len(grown_after) == 4
 
 
 def test_size_shrinks_to_one_and_no_further() -> None:

@@ -20,8 +20,8 @@ class NoLogin:
     def __call__(self, request: Any) -> Any:
         return request
 
-    def renew(self, rejected: str) -> bool:
-        return rejected == "t0ken"
+    def renew(self, rejected: str, *, again: bool = False) -> bool:
+        return rejected == "t0ken" and not again
 
 
 def left(credits_left: str) -> dict[str, str]:
@@ -99,3 +99,4 @@ def test_login_behind_it_is_passed_on() -> None:
     keeper(object())  # type: ignore[arg-type]
     assert keeper.secrets == ("s3cret",)
     assert (keeper.renew("t0ken"), keeper.renew("another")) == (True, False)
+    assert not keeper.renew("t0ken", again=True)
