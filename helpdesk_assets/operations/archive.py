@@ -126,7 +126,10 @@ def read_archive(
         return None
     newest = archive.newest_number()
     if newest > MAX_NUMBER:
-        return replace(NO_ARCHIVE, notice=archive.notice)
+        stopped = f"the newest id, {newest}, is not one of consecutive numbers"
+        return replace(
+            NO_ARCHIVE, notice=archive.notice, stopped=stopped if archive.is_read else None
+        )
     report = ArchiveReport(newest, max(0, newest - listed), archive.notice)
     if not newest or not archive.is_read or only_look:
         return report
