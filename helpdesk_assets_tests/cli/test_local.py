@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from contextlib import closing
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,7 @@ def test_printed_lines_log_in(
     )
     with process:
         assert process.stdout is not None
-        printed = list(iter(process.stdout.readline, "Ctrl-C stops it.\n"))
+        printed = list(takewhile(lambda line: "Ctrl-C" not in line, process.stdout))
         try:
             lines = [line for line in printed if re.match(r"[A-Z_]+=", line)]
             (empty_environment / ".env").write_text("".join(lines))
