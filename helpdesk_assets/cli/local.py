@@ -45,11 +45,15 @@ def serve_helpdesk(
         raise click.UsageError("--journal needs --history-until: changes are kept of its tickets.")
     webhooks = _webhooks(webhooks_to, webhooks_secret)
     with _require_local_extra(), port_errors_explained(HOST, port):
+        from helpdesk_assets.local.simulator.logins import login_settings
         from helpdesk_assets.local.simulator.server import DEFAULT_TOKEN, serve
 
         def announce(url: str) -> None:
             click.echo(f"Simulated helpdesk ({dialect}) with {tickets:,} tickets at {url}")
-            click.echo(f"Its token is {DEFAULT_TOKEN}, which opens nothing else. Ctrl-C stops it.")
+            click.echo("A sync logs in with these lines in .env; they open nothing else:\n")
+            for name, value in login_settings(dialect, url, DEFAULT_TOKEN).items():
+                click.echo(f"{name}={value}")
+            click.echo("\nCtrl-C stops it.")
 
         serve(
             HOST,

@@ -126,7 +126,9 @@ def read_archive(
         return None
     newest = archive.newest_number()
     if newest > MAX_NUMBER:
-        return replace(NO_ARCHIVE, notice=archive.notice)
+        why = f"the newest id, {newest}, is not one of consecutive numbers"
+        stopped_by_it = why if archive.is_read else None
+        return replace(NO_ARCHIVE, notice=archive.notice, stopped=stopped_by_it)
     report = ArchiveReport(newest, max(0, newest - listed), archive.notice)
     if not newest or not archive.is_read or only_look:
         return report

@@ -24,6 +24,19 @@ from helpdesk_assets_tests.providers.zoho_desk import canned
 # Times and the like, which differ from one moment to the next.
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?|\b\d{9,}\b")
 
+_USER, _CACHE, _ZONE, _CAP, _DETAILS = (
+    f"HELPDESK_{name}"
+    for name in ("USER", "TOKEN_CACHE", "TIME_ZONE", "RESULT_CAP", "FETCH_DETAILS")
+)
+# By the tables of the helpdesks' pages.
+WITHOUT_EFFECT = {
+    "rest": {_USER, _CACHE, _ZONE, _CAP},
+    "zendesk": {_ZONE, _CAP, _DETAILS},
+    "zoho_desk": {_USER, _ZONE, "HELPDESK_API_TOKEN"},
+    "freshdesk": {_USER, _CACHE, _ZONE},
+    "request_tracker": {_CACHE, _DETAILS},
+}
+
 
 def settings_for(vendor: Vendor, simulator: SimulatedHelpdesk) -> Settings:
     given = {"helpdesk_provider": vendor.name, "helpdesk_base_url": simulator.base_url}
@@ -87,6 +100,16 @@ def test_cached_token_hides_no_wrong_credential(vendor: Vendor, wrong: str, tmp_
         ):
             verdicts = {each.what: each for each in check_helpdesk(settings)}
             assert verdicts["helpdesk login"].status is verdict
+
+
+@pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
+def test_settings_without_effect_are_not_used(vendor: Vendor) -> None:
+    with SimulatedHelpdesk(tickets=1, dialect=vendor.name) as simulator:
+        settings = settings_for(vendor, simulator)
+        said = {each.what: each for each in check_helpdesk(settings)}
+    unused = {name for name, each in said.items() if each.detail.startswith("not used")}
+    assert unused >= WITHOUT_EFFECT[vendor.name]
+    assert {said[name].status for name in unused} == {DiagnosticStatus.OK}
 
 
 def test_login_fails_where_an_open_window_is_refused() -> None:

@@ -7,11 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import closing
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 import requests
 
+from helpdesk_assets.providers.registry import PROVIDERS, make_helpdesk
+from helpdesk_assets.settings import load_settings
 from helpdesk_assets_tests.cli.conftest import Command, Run
 
 
@@ -55,6 +59,32 @@ def test_serves_until_interrupted(empty_environment: Path, name: str, path: str,
             _, errors = process.communicate(timeout=60)
 
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("dialect", PROVIDERS)
+def test_printed_lines_log_in(
+    empty_environment: Path, monkeypatch: pytest.MonkeyPatch, dialect: str
+) -> None:
+    monkeypatch.setenv("HELPDESK_TOKEN_CACHE", "off")
+    arguments = ("simulate", "--port", "0", "--tickets", "5", "--dialect", dialect)
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "helpdesk_assets.cli", *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        printed = list(takewhile(lambda line: "Ctrl-C" not in line, process.stdout))
+        try:
+            lines = [line for line in printed if re.match(r"[A-Z_]+=", line)]
+            (empty_environment / ".env").write_text("".join(lines))
+            with closing(make_helpdesk(load_settings())) as helpdesk:
+                pages = list(helpdesk.changes(None))
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+
+    assert {ticket.ticket_id for page in pages for ticket in page.tickets}
 
 
 def test_webhooks_need_a_url(run: Run) -> None:

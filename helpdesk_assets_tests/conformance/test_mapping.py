@@ -20,7 +20,7 @@ PINNED = {
     "rest": (1, "6a3d92da5d48d9e2"),
     "zendesk": (1, "36027d8f1704f7bc"),
     "zoho_desk": (1, "baf000242c77090f"),
-    "freshdesk": (2, "eeedf84f1857e43e"),
+    "freshdesk": (2, "41d2bf84aa45ed9b"),
     "request_tracker": (1, "da7eb99bccb3829a"),
 }
 

@@ -19,6 +19,8 @@ from helpdesk_assets.providers.registry import PROVIDERS, describe_settings, mak
 from helpdesk_assets.settings import Settings
 
 COMMON_SETTING_PREFIXES = ("helpdesk_", "webhook", "redact_")
+# An adapter that uses one of these describes it.
+SETTINGS_OF_SOME = ("helpdesk_user", "helpdesk_token_cache", "helpdesk_time_zone")
 LOGIN_WINDOW = timedelta(minutes=1)
 # Synchronised clocks of two machines differ by less than a second.
 CLOCK_TOLERANCE = timedelta(seconds=30)
@@ -64,6 +66,8 @@ def _setting_check(settings: Settings, name: str) -> Callable[[], str]:
     }
     if name in checks:
         return lambda: checks[name](settings)
+    if name in SETTINGS_OF_SOME and settings.helpdesk_provider in PROVIDERS:
+        return lambda: f"not used by {settings.helpdesk_provider}"
     return lambda: str(getattr(settings, name))
 
 

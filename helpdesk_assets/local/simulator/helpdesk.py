@@ -20,6 +20,7 @@ from helpdesk_assets.local.simulator.journal import Journal
 from helpdesk_assets.local.simulator.seeded_random import SeededRandom
 from helpdesk_assets.local.simulator.ticket_factory import (
     Json,
+    MakeId,
     TicketVersion,
     body,
     population,
@@ -69,6 +70,7 @@ class HelpdeskBackend:
         cap: int | None = None,
         journal: Journal | None = None,
         friendly: Iterable[str] = (),
+        make_id: MakeId = ticket_id,
     ) -> None:
         """Create the helpdesk with its initial tickets.
 
@@ -77,18 +79,17 @@ class HelpdeskBackend:
             seed: equal seeds and starts give equal tickets.
             start: initial time of the clock; default: real time.
             frozen: stop the clock at `start`.
-            history_until: end of the two years in which the initial tickets were created and
-                changed; default: the clock's start. A restart with the same value gives the same
-                tickets.
+            history_until: end of the initial tickets' history; equal ends give equal tickets.
             cap: number of rows that one query can reach; default: the vendor's documented limit.
             journal: has the changes of earlier starts, and takes those of this one.
             friendly: keys of the unverified facts that begin with the friendly answer.
+            make_id: makes the ids of tickets.
         """
         self.clock = SimulatedClock(start)
         if frozen:
             self.clock.freeze()
         until = int(history_until.timestamp()) if history_until else self.clock.tick()
-        self.store = TicketStore(population(seed, tickets, until))
+        self.store = TicketStore(population(seed, tickets, until, make_id))
         self.removed = TicketStore(())
         self.hidden = TicketStore(())
         self.removals: dict[str, Removal] = {}
@@ -101,9 +102,8 @@ class HelpdeskBackend:
         self.rate_window = RateWindow()
         # Called with `created`, `updated` or `deleted`, and the new version.
         self.listeners: list[Callable[[str, TicketVersion], None]] = []
-        self._seed = seed
-        self._created_count = tickets
-        self._choice_count = 0
+        self._seed, self._make_id = seed, make_id
+        self._created_count, self._choice_count = tickets, 0
         self._json_cache: dict[tuple[str, int], msgspec.Raw] = {}
         self._journal: Journal | None = None
         if journal is not None:
@@ -231,7 +231,7 @@ class HelpdeskBackend:
 
     def _new_ids(self, count: int) -> list[str]:
         first, self._created_count = self._created_count, self._created_count + count
-        return [ticket_id(self._seed, number) for number in range(first, self._created_count)]
+        return [self._make_id(self._seed, number) for number in range(first, self._created_count)]
 
     def remove(
         self, ids: Sequence[str], kind: RemovalKind = RemovalKind.DELETED, into: str | None = None

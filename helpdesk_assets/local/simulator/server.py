@@ -18,6 +18,7 @@ import uvicorn
 from helpdesk_assets.http_server import Server, listen
 from helpdesk_assets.local.simulator.admin_client import AdminClient
 from helpdesk_assets.local.simulator.app import build_app
+from helpdesk_assets.local.simulator.dialects import id_maker
 from helpdesk_assets.local.simulator.helpdesk import HelpdeskBackend
 from helpdesk_assets.local.simulator.journal import Journal
 
@@ -63,9 +64,21 @@ def serve(
         kept = None
         if journal is not None:
             until = history_until.isoformat() if history_until else None
-            origin = {"tickets": tickets, "seed": seed, "history_until": until}
+            origin = {
+                "dialect": dialect,
+                "tickets": tickets,
+                "seed": seed,
+                "history_until": until,
+            }
             kept = Journal(journal, origin)
-        backend = HelpdeskBackend(tickets, seed, start, history_until=history_until, journal=kept)
+        backend = HelpdeskBackend(
+            tickets,
+            seed,
+            start,
+            history_until=history_until,
+            journal=kept,
+            make_id=id_maker(dialect),
+        )
         config = _config(backend, token, dialect, webhooks)
         url = _url(listener)
         server = Server(config, lambda: announce(url) if announce else None)
@@ -106,7 +119,9 @@ class SimulatedHelpdesk(AdminClient):
             friendly: keys of the unverified facts that begin with the friendly answer.
         """
         self.token = token
-        backend = HelpdeskBackend(tickets, seed, start, frozen, cap=cap, friendly=friendly)
+        backend = HelpdeskBackend(
+            tickets, seed, start, frozen, cap=cap, friendly=friendly, make_id=id_maker(dialect)
+        )
         self._server = Server(_config(backend, token, dialect))
         self._listener = listen("127.0.0.1", port)
         super().__init__(_url(self._listener))

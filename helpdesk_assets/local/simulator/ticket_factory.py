@@ -7,7 +7,7 @@ in any order of calls.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from helpdesk_assets.local.simulator import fixture_text
@@ -15,6 +15,8 @@ from helpdesk_assets.local.simulator.clock import to_text
 from helpdesk_assets.local.simulator.seeded_random import SeededRandom
 
 Json = dict[str, Any]
+# From a seed and the number of a ticket to its id.
+MakeId = Callable[[int, int], str]
 
 DAY = 86_400
 HISTORY_SECONDS = 730 * DAY
@@ -67,13 +69,21 @@ def ticket_id(seed: int, number: int) -> str:
     )
 
 
-def population(seed: int, count: int, start: int) -> Iterator[TicketVersion]:
+def consecutive_id(seed: int, number: int) -> str:  # noqa: ARG001
+    """Return the same as an account that numbers its tickets from 1."""
+    return str(number + 1)
+
+
+def population(
+    seed: int, count: int, start: int, make_id: MakeId = ticket_id
+) -> Iterator[TicketVersion]:
     """Generate the initial tickets.
 
     Args:
         seed: equal seeds and starts give equal tickets.
         count: number of tickets.
         start: end of the two years in which they were created, in seconds since 1970.
+        make_id: makes their ids.
 
     Yields:
         The versions in order of creation.
@@ -90,7 +100,7 @@ def population(seed: int, count: int, start: int) -> Iterator[TicketVersion]:
         if rng.one_in(20) and previous >= created:
             modified = previous
         previous = modified
-        yield TicketVersion(ticket_id(seed, number), created, modified, 0, None)
+        yield TicketVersion(make_id(seed, number), created, modified, 0, None)
 
 
 def raw_ticket(seed: int, version: TicketVersion) -> Json:

@@ -157,6 +157,7 @@ def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
         "helpdesk_user": lambda: settings.helpdesk_user or "empty: the token is an auth token",
         "helpdesk_api_token": lambda: _secret(settings),
         "helpdesk_page_size": lambda: str(page_size(settings)),
+        "helpdesk_fetch_details": lambda: "not used: a search returns whole tickets",
         "helpdesk_time_zone": lambda: _time_zone(settings),
     }
 

@@ -39,6 +39,8 @@ def describe_settings(settings: Settings) -> Mapping[str, Callable[[], str]]:
         "helpdesk_api_token": lambda: _describe_api_token(settings),
         "helpdesk_page_size": lambda: str(page_size(settings)),
         "helpdesk_concurrency": lambda: "1 (the export has one cursor)",
+        "helpdesk_result_cap": lambda: "not used: the export has no cap",
+        "helpdesk_fetch_details": lambda: "not used: the export's rows are whole tickets",
         "helpdesk_timeout_seconds": lambda: (
             f"{settings.helpdesk_timeout_seconds:g}; for the export "
             f"{export_timeout(settings).total_seconds():g}"

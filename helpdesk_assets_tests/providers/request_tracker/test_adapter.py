@@ -354,6 +354,7 @@ def test_doctor_settings_report() -> None:
         "helpdesk_user": "ann",
         "helpdesk_api_token": "set (not shown), the password of HELPDESK_USER",
         "helpdesk_page_size": "100",
+        "helpdesk_fetch_details": "not used: a search returns whole tickets",
         "helpdesk_time_zone": "empty: the API user's in RT",
     }
     token = "1-14-0123456789abcdef0123456789abcdef"

@@ -35,6 +35,8 @@ def test_doctor_describes_a_client(tmp_path: Path) -> None:
         "helpdesk_api_token": "not used: ZENDESK_CLIENT_ID is",
         "helpdesk_page_size": "1000",
         "helpdesk_concurrency": "1 (the export has one cursor)",
+        "helpdesk_result_cap": "not used: the export has no cap",
+        "helpdesk_fetch_details": "not used: the export's rows are whole tickets",
         "helpdesk_timeout_seconds": "30; for the export 120",
         "helpdesk_token_cache": str(tmp_path),
         "zendesk_client_id": "sync_client",

@@ -286,7 +286,7 @@ def test_unknown_parameters_may_be_ignored(caller: Caller, simulator: SimulatedH
 
 
 def test_missing_ticket_is_a_404_without_a_body(caller: Caller) -> None:
-    answer = caller.get(f"{TICKETS}/1")
+    answer = caller.get(f"{TICKETS}/9999")
     assert (answer.status_code, answer.content) == (404, b"")
 
 
@@ -345,7 +345,7 @@ def test_headers_show_remaining_calls_but_no_reset_time(
     assert caller.get(**ASCENDING, include="stats,requester").headers[used] == "5.0"
     living = next(simulator.truth()).ticket_id
     assert caller.get(f"{TICKETS}/{living}", include="stats").headers[used] == "2.0"
-    missing = caller.get(f"{TICKETS}/1")
+    missing = caller.get(f"{TICKETS}/9999")
     assert missing.status_code == 404
     assert not {"X-RateLimit-Remaining", used} & missing.headers.keys()
 
