@@ -95,6 +95,9 @@ class _ArchivedTickets:
     def ticket(self, ticket_id: str) -> Ticket | None:
         return self.source.ticket(ticket_id)
 
+    def blind_spot(self) -> str | None:
+        return self.helpdesk.blind_spot()
+
 
 def read_archive(
     helpdesk: Helpdesk,

@@ -74,6 +74,10 @@ class TicketSource(Protocol):
         """Return one ticket."""
         ...
 
+    def blind_spot(self) -> str | None:
+        """Return why this login may not see every ticket, as a clause."""
+        ...
+
 
 class Archive(Protocol):
     """Where a helpdesk keeps tickets that no list has: each answers to its id alone.
