@@ -101,7 +101,10 @@ class Archive(Protocol):
         ...
 
     def newest_number(self) -> int:
-        """Return the highest id that a list has, 0 without a ticket; one call."""
+        """Return the highest id that a list has, 0 without a ticket; one call.
+
+        Of lists that were read before, all ids count; of others those of the newest tickets.
+        """
         ...
 
     def ticket(self, ticket_id: str) -> Ticket | None:
