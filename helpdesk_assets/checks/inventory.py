@@ -53,6 +53,14 @@ def _unresolved_problems(report: ReconcileReport) -> list[str]:
             "1 ticket cannot be read in the helpdesk, so its row may be wrong.",
             "{} tickets cannot be read in the helpdesk, so their rows may be wrong.",
         ),
+        (
+            report.archive.repaired.unproven if report.archive else 0,
+            "1 ticket may be archived and could not be asked for. The next reconciliation asks.",
+            (
+                "{} tickets may be archived and could not be asked for. The next reconciliation "
+                "asks."
+            ),
+        ),
     )
 
 

@@ -94,10 +94,17 @@ class InventoryPart:
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """Distinct tickets in the snapshot, and rows of the table that are not marked as deleted."""
+    """How many tickets the snapshot and the table have.
+
+    Attributes:
+        listed: distinct tickets in the snapshot.
+        alive: rows of the table that are not marked as deleted.
+        highest: the highest id of the table that is a number; 0 without one.
+    """
 
     listed: int
     alive: int
+    highest: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,8 @@ class ReconcileReport:
     @property
     def is_wrong(self) -> bool:
         """Whether the table may still differ in what a repair would have corrected."""
-        return bool(self.refused or self.unrepaired or self.unreadable)
+        unasked = self.archive.repaired.unproven if self.archive else 0
+        return bool(self.refused or self.unrepaired or self.unreadable or unasked)
 
 
 def reconcile(
@@ -220,7 +221,7 @@ def reconcile(
         helpdesk,
         warehouse,
         ArchivePolicy(policy.webhooks, policy.concurrency, policy.longest_archive, monotonic),
-        listed=row_counts.listed,
+        row_counts=row_counts,
         run_id=snapshot.run_id,
         only_look=policy.dry_run,
     )

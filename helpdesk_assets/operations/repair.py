@@ -117,8 +117,9 @@ def repair_tickets(
         run_id: names the run in every table.
         webhooks: what is expected of webhooks.
         concurrency: concurrent calls; the adapter may allow fewer.
-        mark_deleted: set `deletedTime` of a ticket that has a row and is gone from the helpdesk.
-            Nobody says when it was deleted; it gets the helpdesk's clock at the call.
+        mark_deleted: set `deletedTime` of a ticket that has a row and is gone from the helpdesk,
+            unless the login does not see every ticket. Nobody says when it was deleted; it gets
+            the helpdesk's clock at the call.
         listing_delay: a ticket younger than that is not marked: the helpdesk may not find it yet.
         chunk: tickets merged at a time.
         now: this machine's clock, for batch names, and if the helpdesk has given no time.
@@ -180,7 +181,7 @@ class _Chunk:
                 rng=random.Random(0),  # noqa: S311 - a sample, no secret
             )
             results = self._fetch(writer, requested, concurrency)
-            deleted = self._add_tombstones(writer, results.missing) if mark_deleted else []
+            deleted = self._mark_missing(writer, results) if mark_deleted else []
             manifest = self._manifest(writer, state)
             counts = self._merge(manifest, spool, webhooks)
         lost = [ticket_id for ticket_id in results.missing if ticket_id not in deleted]
@@ -211,6 +212,16 @@ class _Chunk:
             else:
                 self._add(writer, answer)
         return results
+
+    def _mark_missing(self, writer: BatchWriter, results: _FetchResults) -> list[str]:
+        """Add tombstones; none if the login may not see a ticket that exists for others."""
+        if results.missing and (blind_spot := self._helpdesk.blind_spot()):
+            results.unproven += [
+                f"The helpdesk shows no ticket {ticket_id}. It may exist: {blind_spot}."
+                for ticket_id in results.missing
+            ]
+            results.missing.clear()
+        return self._add_tombstones(writer, results.missing)
 
     def _add_tombstones(self, writer: BatchWriter, missing: Sequence[str]) -> list[str]:
         """Add a tombstone for each missing ticket that has a live row; return their ids.

@@ -162,20 +162,24 @@ class BaseAdapter(ABC):
         if self._capabilities.list_rows_are_complete:
             return page
         tick = self._capabilities.time_resolution
-        detailed = self._fetch_details(
+        listed = {row.ticket_id: row for row in page.tickets}
+
+        def fetch(ticket_id: str) -> Ticket | BadTicket | None:
+            try:
+                return self._fetch_shown(ticket_id, self._fetch_ticket)
+            except DeletionUnproven:
+                # Nobody can read its details any more, so the list's row is all there ever will be.
+                return listed[ticket_id]
+
+        requests = (
             DetailRequest(row.ticket_id, floor(row.modified_time, tick)) for row in page.tickets
         )
+        detailed = fetch_details(requests, fetch, self._concurrency)
         return replace(page, tickets=detailed.tickets, bad=page.bad + detailed.bad)
 
     def _fetch_details(self, requests: Iterable[DetailRequest]) -> ParsedRows:
-        return fetch_details(requests, self._fetch_detail, self._concurrency)
-
-    def _fetch_detail(self, ticket_id: str) -> Ticket | BadTicket | None:
-        """Fetch a ticket that was just listed; if it is not found, its deletion comes by a list."""
-        try:
-            return self._fetch_shown(ticket_id, self._fetch_ticket)
-        except DeletionUnproven:
-            return None
+        fetch = partial(self._fetch_shown, fetch=self._fetch_ticket)
+        return fetch_details(requests, fetch, self._concurrency)
 
     def _fetch_shown(self, ticket_id: str, fetch: FetchTicket) -> Ticket | BadTicket | None:
         """Fetch one ticket by its id; a bad one if the account may not see this one alone.

@@ -76,6 +76,10 @@ class TicketSource(Protocol):
         """Return one ticket."""
         ...
 
+    def blind_spot(self) -> str | None:
+        """Return why this login may not see every ticket, as a clause."""
+        ...
+
 
 class Archive(Protocol):
     """Where a helpdesk keeps tickets that no list has: each answers to its id alone.
@@ -99,7 +103,10 @@ class Archive(Protocol):
         ...
 
     def newest_number(self) -> int:
-        """Return the highest id that a list has, 0 without a ticket; one call."""
+        """Return the highest id that a list has, 0 without a ticket; one call.
+
+        Of lists that were read before, all ids count; of others those of the newest tickets.
+        """
         ...
 
     def ticket(self, ticket_id: str) -> Ticket | None:

@@ -160,9 +160,11 @@ def test_what_no_list_has_is_told_and_fails_nothing(changed: dict[str, Any], sai
     )
 
 
-def test_unreadable_archived_ticket_fails() -> None:
-    archive = ArchiveReport(1000, 0, "Ask.", 1000, RepairReport(unreadable=1))
-    check_result = inventory_matches(replace(EQUAL, archive=archive))
+@pytest.mark.parametrize("repaired", [RepairReport(unreadable=1), RepairReport(unproven=1)])
+def test_archived_ticket_that_was_not_read_fails(repaired: RepairReport) -> None:
+    report = replace(EQUAL, archive=ArchiveReport(1000, 0, "Ask.", 1000, repaired))
+    check_result = inventory_matches(report)
+    assert report.is_wrong
     assert (check_result.passed, check_result.severity) == (False, Severity.ERROR)
 
 

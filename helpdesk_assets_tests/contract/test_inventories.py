@@ -14,6 +14,7 @@ from helpdesk_assets.model.reconciliation import (
     DifferenceOutcome,
     InventoryPart,
     InventorySnapshot,
+    RowCounts,
     inventory_staging_name,
 )
 from helpdesk_assets.naming import batch_id
@@ -71,6 +72,16 @@ def test_old_rows_need_not_be_listed_where_tickets_are_archived(subject: Subject
     store.compare(snapshot, replace(CUTOFFS, listed_after=NOON - timedelta(minutes=80)))
     kinds = {row["ticket_id"]: row["kind"] for row in subject.backend.rows("inventory_differences")}
     assert kinds == {"young": "gone", "old and listed": "stale", "old and gone": "gone"}
+
+
+def test_sizes_of_the_snapshot_and_the_table(subject: Subject) -> None:
+    subject.run(ticket("9"), ticket("10"), ticket("x-11"), ticket("12-a"))
+    gone = ticket("30")
+    subject.run(replace(gone, deleted_time=gone.modified_time))
+    snapshot = subject.snapshot([("1", NOON, False), ("31", NOON, False)])
+    with Spool(1_000) as no_more:
+        counts = subject.warehouse.inventories().store(snapshot, no_more)
+    assert counts == RowCounts(listed=2, alive=4, highest=30)
 
 
 def test_how_far_the_archive_was_asked_is_kept(subject: Subject) -> None:

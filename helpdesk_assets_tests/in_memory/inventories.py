@@ -60,8 +60,10 @@ class InMemoryInventories:
         else:
             self._dataset.merge(spec, self._append(staging, entries))
             del self._dataset.stagings[staging]
-        alive = [row for row in self._dataset.rows(tables.TICKETS) if row["deletedTime"] is None]
-        return RowCounts(len(self._listed(snapshot)), len(alive))
+        stored = self._dataset.rows(tables.TICKETS)
+        alive = [row for row in stored if row["deletedTime"] is None]
+        numbers = [int(row["ticket_id"]) for row in stored if row["ticket_id"].isdecimal()]
+        return RowCounts(len(self._listed(snapshot)), len(alive), max(numbers, default=0))
 
     def compare(self, snapshot: InventorySnapshot, cutoffs: Cutoffs) -> None:
         """Record every difference between the snapshot and the tickets table."""

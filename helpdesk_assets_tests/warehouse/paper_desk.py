@@ -147,7 +147,7 @@ class PaperClient:
     def run(self, query: Query, **_: Any) -> QueryResult:
         """Note a statement, which changes a row."""
         self.sent.append(query)
-        row = {"listed": 1, "alive": 1, "absent": 0, "batch_rows": 0, "missed": 0}
+        row = {"listed": 1, "alive": 1, "highest": 1, "absent": 0, "batch_rows": 0, "missed": 0}
         return QueryResult("job", 1, 1, 0, 0, iter([row]))
 
     def list_rows(self, *_: Any, **__: Any) -> Iterator[dict[str, Any]]:

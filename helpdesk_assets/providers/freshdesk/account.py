@@ -28,6 +28,7 @@ INCLUDES = ("description", "requester", "stats")
 # Growth plan.
 LIST_SCOPE = "lists"
 GLOBAL_SCOPE = 1
+MAX_SHOWN_CHARS = 40
 SCOPES = {2: "the tickets of its groups only", 3: "the tickets assigned to it only"}
 
 
@@ -117,9 +118,11 @@ def blind_spot(agent: Mapping[str, Any]) -> str | None:
             agent's groups and 3 for a restricted one (developers.freshdesk.com/api/#agents).
     """
     scope = agent.get("ticket_scope")
-    if scope == GLOBAL_SCOPE:
+    # Nothing but the documented number counts as global: not `true`, which equals 1 in Python.
+    number = scope if type(scope) is int else 0
+    if number == GLOBAL_SCOPE:
         return None
-    which = SCOPES.get(scope or 0, f"tickets by the scope {scope!r} only")
+    which = SCOPES.get(number, f"tickets by the scope {ascii(scope)[:MAX_SHOWN_CHARS]} only")
     return (
         f"the agent of HELPDESK_API_TOKEN sees {which}; give it the scope Global access in "
         "Freshdesk"

@@ -109,7 +109,7 @@ class FreshdeskAdapter(BaseAdapter):
             self._retry,
             self._reader,
             is_read=query_limits.archive,
-            is_known_deleted=self._known_deleted.__contains__,
+            known_deleted=self._known_deleted,
             read_one=self._one,
         )
 
@@ -268,7 +268,7 @@ class FreshdeskAdapter(BaseAdapter):
         cost = credits_of(include, each=1)
         reply = self._api.get(path, params, accept=OK_OR_NOT_FOUND, cost=cost)
         if reply.status == 404:
-            return self._archive.fetch(ticket_id)
+            return self._archive.fetch_missing(ticket_id)
         return self._reader.requested_ticket(ticket_id, reply.json(), path)
 
     def _too_dense(self, start: datetime, page: int) -> WindowTooDense:

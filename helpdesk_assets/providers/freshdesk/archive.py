@@ -10,7 +10,7 @@ plan without this endpoint, nobody can tell the two apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from functools import partial
 from urllib.parse import quote
@@ -48,7 +48,7 @@ class FreshdeskArchive:
         reader: TicketReader,
         *,
         is_read: bool,
-        is_known_deleted: Callable[[str], bool],
+        known_deleted: Collection[str],
         read_one: Callable[[str, FetchTicket], Ticket | None],
     ) -> None:
         """Set up; nothing is called yet.
@@ -58,14 +58,14 @@ class FreshdeskArchive:
             retry: retries failed calls.
             reader: reads the tickets.
             is_read: see `Archive.is_read`.
-            is_known_deleted: whether a list of deleted tickets or spam has shown this ticket.
+            known_deleted: tickets that a list of deleted ones or spam has shown so far.
             read_one: fetches one ticket with retries, and raises what stands against it.
         """
         self._api = api
         self._retry = retry
         self._reader = reader
         self._is_read = is_read
-        self._is_known_deleted = is_known_deleted
+        self._known_deleted = known_deleted
         self._read_one = read_one
 
     @property
@@ -89,10 +89,11 @@ class FreshdeskArchive:
         )
 
     def newest_number(self) -> int:
-        """See `Archive.newest_number`."""
+        """See `Archive.newest_number`; the lists of deleted tickets and spam count too."""
         rows = self._retry(partial(self._api.get, "/tickets", NEWEST, scope=LIST_SCOPE)).json()
         try:
-            return max((int(row["id"]) for row in rows), default=0)
+            listed = [int(row["id"]) for row in rows]
+            return max((*listed, *map(int, self._known_deleted)), default=0)
         except (KeyError, TypeError, ValueError):
             raise EndpointFailed(
                 "GET /tickets did not answer with a list of tickets. Check HELPDESK_BASE_URL and "
@@ -103,19 +104,29 @@ class FreshdeskArchive:
         """See `Archive.ticket`."""
         return self._read_one(ticket_id, self.fetch)
 
+    def fetch_missing(self, ticket_id: str) -> Ticket | BadTicket | None:
+        """Fetch a ticket that is not found elsewhere, without a retry; None if it is deleted.
+
+        Raises:
+            DeletionUnproven: as `fetch`, and no list shows that the ticket was deleted.
+        """
+        try:
+            return self.fetch(ticket_id)
+        except DeletionUnproven:
+            if ticket_id in self._known_deleted:
+                return None
+            raise
+
     def fetch(self, ticket_id: str) -> Ticket | BadTicket | None:
         """Fetch an archived ticket without a retry; None if there is none.
 
         Raises:
-            DeletionUnproven: the plan has no such endpoint, and no list shows that the ticket was
-                deleted.
+            DeletionUnproven: the plan has no such endpoint.
         """
         path = f"{ARCHIVED}/{quote(ticket_id, safe='')}"
         try:
             reply = self._api.get(path, accept=OK_OR_NOT_FOUND)
         except FeatureMissing:
-            if self._is_known_deleted(ticket_id):
-                return None
             raise DeletionUnproven(
                 f"Freshdesk finds no ticket {ticket_id}. It may be archived: {NOT_IN_PLAN}."
             ) from None

@@ -32,7 +32,7 @@ NAMED_TICKETS = 20
 
 
 def row_counts(dataset: Dataset, snapshot: InventorySnapshot) -> Query:
-    """Count one row: `listed` tickets of the snapshot, and `alive` rows of tickets."""
+    """Select `listed` tickets of the snapshot, `alive` rows of tickets, and their `highest` id."""
     sql = f"""\
 SELECT
   (
@@ -44,7 +44,11 @@ SELECT
   (
     SELECT COUNTIF(deletedTime IS NULL)
     FROM {dataset.table(tables.TICKETS.name)}
-  ) AS alive"""
+  ) AS alive,
+  (
+    SELECT IFNULL(MAX(SAFE_CAST(ticket_id AS INT64)), 0)
+    FROM {dataset.table(tables.TICKETS.name)}
+  ) AS highest"""
     return Query(sql, _snapshot_parameters(snapshot))
 
 

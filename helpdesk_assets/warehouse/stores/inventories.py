@@ -108,7 +108,7 @@ class InventoryTables:
         row = next(
             self._query(snapshot, inventory_diff.row_counts(self._dataset, snapshot), "sizes").rows
         )
-        return RowCounts(int(row["listed"]), int(row["alive"]))
+        return RowCounts(int(row["listed"]), int(row["alive"]), int(row["highest"]))
 
     def compare(self, snapshot: InventorySnapshot, cutoffs: Cutoffs) -> None:
         """Record every difference between the snapshot and the tickets table."""

@@ -9,7 +9,7 @@ from requests.structures import CaseInsensitiveDict
 
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.providers.client.rate_limit import RateLimitState
-from helpdesk_assets.providers.freshdesk.account import parse_rate_limit, query_limits
+from helpdesk_assets.providers.freshdesk.account import blind_spot, parse_rate_limit, query_limits
 from helpdesk_assets.providers.freshdesk.adapter import describe_settings, from_settings
 from helpdesk_assets.settings import Settings
 
@@ -104,3 +104,14 @@ def test_cap_is_300_pages_of_any_size(more: dict[str, int], size: int, rows: int
     assert (whole.page_size, whole.rows) == (size, rows)
     capabilities = from_settings(settings(**more)).capabilities
     assert (capabilities.page_size, capabilities.result_cap) == (size, rows)
+
+
+@pytest.mark.parametrize(
+    "scope", [None, 0, 4, True, 1.0, "1", "x" * 5000, [1], {"id": 1}, [], "two\nlines"]
+)
+def test_only_the_documented_number_is_global_access(scope: Any) -> None:
+    told = str(blind_spot({"ticket_scope": scope}))
+    assert "give it the scope Global access" in told
+    assert len(told) < 200
+    assert told.isprintable()
+    assert blind_spot({"ticket_scope": 1}) is None

@@ -12,6 +12,7 @@ import pytest
 from helpdesk_assets.errors import CredentialsRefused, DeletionUnproven, TicketForbidden
 from helpdesk_assets.local.simulator.dialects.freshdesk import FreshdeskDialect
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
+from helpdesk_assets.model.tickets import BadTicket, Ticket
 from helpdesk_assets.providers.client.connection import Runtime
 from helpdesk_assets.providers.freshdesk.adapter import FreshdeskAdapter, from_settings
 from helpdesk_assets.settings import Settings
@@ -121,13 +122,29 @@ def test_lists_of_deleted_tickets_prove_it(connect: Connect, simulator: Simulate
         helpdesk.close()
 
 
-def test_listed_ticket_that_vanishes_does_not_stop_a_run(
-    simulator: SimulatedHelpdesk, connect: Connect, without_archive: None
+@pytest.mark.parametrize("plan_has_archive", [True, False])
+def test_ticket_archived_after_its_row_is_not_dropped(
+    simulator: SimulatedHelpdesk,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    plan_has_archive: bool,
 ) -> None:
-    """It is listed, and archived before its details are fetched."""
+    """Its details are gone where nobody can ask for them, so the list's row has to do."""
+    monkeypatch.setattr(FreshdeskDialect, "plan_has_archive", plan_has_archive)
     helpdesk = connect(simulator, helpdesk_fetch_details=True, helpdesk_concurrency=1)
-    (archived,) = simulator.archive(1)
-    assert helpdesk._fetch_detail(archived) is None
+    ids = [ticket.ticket_id for ticket in simulator.truth()]
+    fetch = helpdesk._fetch_ticket
+
+    def archive_first(ticket_id: str) -> Ticket | BadTicket | None:
+        simulator.archive(ids=ids[5:9])
+        return fetch(ticket_id)
+
+    monkeypatch.setattr(helpdesk, "_fetch_ticket", archive_first)
+    found = newest(helpdesk.changes(None))
+    assert sorted(found) == sorted(ids)
+    archived = [key for key, each in found.items() if "archived" in json.loads(each.raw_json)]
+    assert sorted(archived) == (sorted(ids[5:9]) if plan_has_archive else [])
+    assert not any(each.deleted_time for each in found.values())
 
 
 def test_other_refusals_of_the_archive_are_the_credentials(

@@ -44,7 +44,11 @@ def test_row_counts_statement() -> None:
           (
             SELECT COUNTIF(deletedTime IS NULL)
             FROM `acme.desk.tickets`
-          ) AS alive
+          ) AS alive,
+          (
+            SELECT IFNULL(MAX(SAFE_CAST(ticket_id AS INT64)), 0)
+            FROM `acme.desk.tickets`
+          ) AS highest
         """
     )
     assert values(query) == OF_SWEEP
