@@ -95,6 +95,9 @@ class _ArchivedTickets:
     def ticket(self, ticket_id: str) -> Ticket | None:
         return self.source.ticket(ticket_id)
 
+    def confirm_rights(self) -> None:
+        self.helpdesk.confirm_rights()
+
 
 def read_archive(
     helpdesk: Helpdesk,

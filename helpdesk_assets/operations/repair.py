@@ -210,6 +210,7 @@ class _Chunk:
                 results.unproven.append(str(answer))
             else:
                 self._add(writer, answer)
+        self._helpdesk.confirm_rights()
         return results
 
     def _add_tombstones(self, writer: BatchWriter, missing: Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.tickets import ApiUsage, BadTicket, InventoryPage, Page, Ticket
 from helpdesk_assets.providers.base import Archive, Capabilities
 from helpdesk_assets.providers.client.connection import Connection
+from helpdesk_assets.providers.client.errors import GatewayRefused, TransientError
 from helpdesk_assets.providers.list_right import ListRight
 from helpdesk_assets.providers.paging.by_time import FetchPage, TimePager, floor
 from helpdesk_assets.providers.paging.details import DetailRequest, fetch_details
@@ -108,6 +109,10 @@ class BaseAdapter(ABC):
             raise forbidden(found) if found.field == ACCESS else unreadable(found)
         return found
 
+    def confirm_rights(self) -> None:
+        """See `Helpdesk.confirm_rights`."""
+        self._list_right.confirm()
+
     @property
     def archive(self) -> Archive | None:
         """See `Helpdesk.archive`; most helpdesks list every ticket."""
@@ -168,7 +173,10 @@ class BaseAdapter(ABC):
         return replace(page, tickets=detailed.tickets, bad=page.bad + detailed.bad)
 
     def _fetch_details(self, requests: Iterable[DetailRequest]) -> ParsedRows:
-        return fetch_details(requests, self._fetch_detail, self._concurrency)
+        """Fetch a page's tickets; those that are refused were so while lists could be read."""
+        detailed = fetch_details(requests, self._fetch_detail, self._concurrency)
+        self.confirm_rights()
+        return detailed
 
     def _fetch_detail(self, ticket_id: str) -> Ticket | BadTicket | None:
         """Fetch a ticket that was just listed; if it is not found, its deletion comes by a list."""
@@ -186,9 +194,10 @@ class BaseAdapter(ABC):
 
         Raises:
             RightMissing: the account may not read lists either.
+            EndpointFailed: only a gateway answered.
         """
         try:
-            return self._retry(partial(fetch, ticket_id))
+            return self._retry(partial(_answer_of_helpdesk, fetch, ticket_id))
         except RightMissing as error:
             self._list_right.check()
             return BadTicket(ticket_id, ACCESS, f"is not granted: {error}")
@@ -215,3 +224,15 @@ class BaseAdapter(ABC):
     @abstractmethod
     def inventory(self, resume: str | None = None) -> Iterator[InventoryPage]:
         """See `Helpdesk.inventory`."""
+
+
+def _answer_of_helpdesk(fetch: FetchTicket, ticket_id: str) -> Ticket | BadTicket | None:
+    """Return what `fetch` returns.
+
+    Raises:
+        TransientError: a gateway refused the call: the ticket may be seen all the same.
+    """
+    try:
+        return fetch(ticket_id)
+    except GatewayRefused as error:
+        raise TransientError(str(error)) from None
