@@ -6,7 +6,8 @@ import pytest
 
 from helpdesk_assets.errors import EndpointFailed, RightMissing, TicketForbidden
 from helpdesk_assets.operations.repair import RepairReport, repair_tickets
-from helpdesk_assets_tests.operations.paper_desk import Desk, event, settings, version
+from helpdesk_assets_tests.contract.subject import event
+from helpdesk_assets_tests.operations.paper_desk import Desk, settings, version
 
 
 def repair(desk: Desk, *ids: str) -> RepairReport:

@@ -71,10 +71,22 @@ class BinLabels:
         """Return whether a row that was seen is one of a ticket."""
         return bool(self.module_id or self._own & labels_of(row))
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the rows were told apart by more than a guess that found no ticket."""
+        return bool(self._label) or not self._unknown
+
+    @property
+    def _unknown(self) -> list[str]:
+        """The labels that may be those of tickets, if no row had a label that is known."""
+        if self.module_id or self._own & self._seen:
+            return []
+        return sorted(self._seen - self._own - OTHER_LABELS)
+
     def warn_of_unknown(self) -> None:
         """Log the labels that may be those of tickets, if no row had a label that is known."""
-        unknown = sorted(self._seen - self._own - OTHER_LABELS)
-        if self.module_id or not unknown or self._own & self._seen:
+        unknown = self._unknown
+        if not unknown:
             return
         log.warning(
             "No row of the recycle bin has the label of tickets, but some have %s. If that is what "

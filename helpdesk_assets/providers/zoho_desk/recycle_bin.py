@@ -212,7 +212,8 @@ class BinReading:
         read_until = self.covered_until
         if read_until is None and self._place is not None:
             read_until = self._place.read_until
-        if read_until is not None and not has_end:
+        # Without a cursor, the next run asks for the module again and reads a day more.
+        if read_until is not None and not has_end and walk.labels.is_known:
             self.cursor = BinPlace(read_until, walk.can_sort, walk.labels.module).to_text()
 
 

@@ -161,3 +161,14 @@ def test_labels_that_nobody_knows_are_told(
         portal.run(connect, None)
     assert caplog.text.count("has the label of tickets") == is_told
     assert ("anfragen" in caplog.text) == is_told
+
+
+def test_right_to_modules_finds_what_was_hidden(connect: Connect) -> None:
+    portal = Portal(narrows=False)
+    gone = portal.delete(3, type="Anfragen")
+    pages, _ = portal.run(connect, TEN - HOUR)
+    assert newest(pages) == {}
+    portal.narrows = True
+    portal.now += 2 * HOUR
+    pages, _ = portal.run(connect, portal.now - HOUR, cursor_of(pages))
+    assert newest(pages).keys() == gone
