@@ -91,7 +91,7 @@ class BinLabels:
         log.warning(
             "No row of the recycle bin has the label of tickets, but some have %s. If that is what "
             "this portal calls its tickets, their deletions are not read: make another "
-            "ZOHO_REFRESH_TOKEN that may also read the modules (scope Desk.settings.READ).",
+            "ZOHO_REFRESH_TOKEN that also has the scopes Desk.basic.READ and Desk.modules.READ.",
             ", ".join(ascii(label)[:40] for label in unknown[:MAX_NAMED_LABELS]),
         )
 
