@@ -121,6 +121,9 @@ class _ArchivedTickets:
     def blind_spot(self) -> str | None:
         return self.helpdesk.blind_spot()
 
+    def confirm_rights(self) -> None:
+        self.helpdesk.confirm_rights()
+
 
 def read_archive(
     helpdesk: Helpdesk,

@@ -153,7 +153,7 @@ def _verdict(event: WebhookEvent, answer: Answer | None, clocks: EventClocks) ->
     match answer:
         case None:
             return plain
-        case Unreadable(reason):
+        case Unreadable(reason=reason):
             return plain.refused(Outcome.NOT_STORED, reason)
         case ReadTicket(ticket, read_at):
             dated = not_after(ticket, clocks.latest(event.received_at))

@@ -211,6 +211,7 @@ class _Chunk:
                 results.unproven.append(str(answer))
             else:
                 self._add(writer, answer)
+        self._helpdesk.confirm_rights()
         return results
 
     def _mark_missing(self, writer: BatchWriter, results: _FetchResults) -> list[str]:

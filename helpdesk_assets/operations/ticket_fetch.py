@@ -17,6 +17,7 @@ from helpdesk_assets.errors import (
     DeletionUnproven,
     EndpointFailed,
     HelpdeskAssetsError,
+    TicketForbidden,
 )
 from helpdesk_assets.model.webhook_events import ReadTicket
 from helpdesk_assets.providers.base import Helpdesk
@@ -35,6 +36,7 @@ class Unreadable:
     """The helpdesk has the ticket, and it cannot be stored as it is, or may not be seen."""
 
     reason: str
+    is_forbidden: bool = False
 
 
 Answer = ReadTicket | Absent | Unreadable
@@ -96,6 +98,23 @@ class TicketFetch:
         finally:
             self._seconds -= self._monotonic() - began
             pool.shutdown(wait=False, cancel_futures=True)
+        return self._confirmed(answers)
+
+    def _confirmed(self, answers: dict[str, Answer]) -> dict[str, Answer]:
+        """Return the answers, without the forbidden tickets if the account has lost its rights."""
+        forbidden = {
+            ticket_id
+            for ticket_id, answer in answers.items()
+            if isinstance(answer, Unreadable) and answer.is_forbidden
+        }
+        if not forbidden:
+            return answers
+        try:
+            self._helpdesk.confirm_rights()
+        except HelpdeskAssetsError as error:
+            self.error = self.error or error
+            self._has_stopped = True
+            return {each: answers[each] for each in answers.keys() - forbidden}
         return answers
 
     def _start_more(
@@ -125,7 +144,7 @@ class TicketFetch:
         try:
             ticket = self._helpdesk.ticket(ticket_id)
         except DataRefused as error:
-            return Unreadable(str(error))
+            return Unreadable(str(error), isinstance(error, TicketForbidden))
         except DeletionUnproven:
             # To a hint it is the same: no answer to its id proves a deletion there.
             return Absent()

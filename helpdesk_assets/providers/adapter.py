@@ -16,6 +16,7 @@ from helpdesk_assets.model.account import Account
 from helpdesk_assets.model.tickets import ApiUsage, BadTicket, InventoryPage, Page, Ticket
 from helpdesk_assets.providers.base import Archive, Capabilities
 from helpdesk_assets.providers.client.connection import Connection
+from helpdesk_assets.providers.client.errors import GatewayRefused, TransientError
 from helpdesk_assets.providers.list_right import ListRight
 from helpdesk_assets.providers.paging.by_time import FetchPage, TimePager, floor
 from helpdesk_assets.providers.paging.details import DetailRequest, fetch_details
@@ -108,6 +109,10 @@ class BaseAdapter(ABC):
             raise forbidden(found) if found.field == ACCESS else unreadable(found)
         return found
 
+    def confirm_rights(self) -> None:
+        """See `Helpdesk.confirm_rights`."""
+        self._list_right.confirm()
+
     @property
     def archive(self) -> Archive | None:
         """See `Helpdesk.archive`; most helpdesks list every ticket."""
@@ -174,12 +179,17 @@ class BaseAdapter(ABC):
         requests = (
             DetailRequest(row.ticket_id, floor(row.modified_time, tick)) for row in page.tickets
         )
-        detailed = fetch_details(requests, fetch, self._concurrency)
+        detailed = self._fetch_details(requests, fetch)
         return replace(page, tickets=detailed.tickets, bad=page.bad + detailed.bad)
 
-    def _fetch_details(self, requests: Iterable[DetailRequest]) -> ParsedRows:
-        fetch = partial(self._fetch_shown, fetch=self._fetch_ticket)
-        return fetch_details(requests, fetch, self._concurrency)
+    def _fetch_details(
+        self, requests: Iterable[DetailRequest], fetch: FetchTicket | None = None
+    ) -> ParsedRows:
+        """Fetch a page's tickets; those that are refused were so while lists could be read."""
+        fetch = fetch or partial(self._fetch_shown, fetch=self._fetch_ticket)
+        detailed = fetch_details(requests, fetch, self._concurrency)
+        self.confirm_rights()
+        return detailed
 
     def _fetch_shown(self, ticket_id: str, fetch: FetchTicket) -> Ticket | BadTicket | None:
         """Fetch one ticket by its id; a bad one if the account may not see this one alone.
@@ -190,9 +200,10 @@ class BaseAdapter(ABC):
 
         Raises:
             RightMissing: the account may not read lists either.
+            EndpointFailed: only a gateway answered.
         """
         try:
-            return self._retry(partial(fetch, ticket_id))
+            return self._retry(partial(_answer_of_helpdesk, fetch, ticket_id))
         except RightMissing as error:
             self._list_right.check()
             return BadTicket(ticket_id, ACCESS, f"is not granted: {error}")
@@ -219,3 +230,15 @@ class BaseAdapter(ABC):
     @abstractmethod
     def inventory(self, resume: str | None = None) -> Iterator[InventoryPage]:
         """See `Helpdesk.inventory`."""
+
+
+def _answer_of_helpdesk(fetch: FetchTicket, ticket_id: str) -> Ticket | BadTicket | None:
+    """Return what `fetch` returns.
+
+    Raises:
+        TransientError: a gateway refused the call: the ticket may be seen all the same.
+    """
+    try:
+        return fetch(ticket_id)
+    except GatewayRefused as error:
+        raise TransientError(str(error)) from None

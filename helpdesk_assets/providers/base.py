@@ -80,6 +80,10 @@ class TicketSource(Protocol):
         """Return why this login may not see every ticket, as a clause."""
         ...
 
+    def confirm_rights(self) -> None:
+        """Check that a `TicketForbidden` is of that ticket alone."""
+        ...
+
 
 class Archive(Protocol):
     """Where a helpdesk keeps tickets that no list has: each answers to its id alone.
@@ -223,6 +227,20 @@ class Helpdesk(Protocol):
 
         Raises:
             DeletionUnproven: it finds none, which proves nothing about this ticket.
+            TicketForbidden: this account may not see it; see `confirm_rights`.
+        """
+        ...
+
+    def confirm_rights(self) -> None:
+        """Check that the account could read lists after the latest `TicketForbidden`.
+
+        Rights that are lost meanwhile look like tickets that may not be seen. So whoever goes on
+        without such tickets calls this first, once for all of them. It takes a call only if there
+        was one since the last time.
+
+        Raises:
+            CredentialsRefused: it may not read lists, so nothing is known of those tickets.
+            EndpointFailed: the list did not answer, so neither is anything known.
         """
         ...
 

@@ -116,6 +116,9 @@ class FakeHelpdesk:
     def ticket(self, ticket_id: str) -> Ticket | None:
         raise NotImplementedError(ticket_id)
 
+    def confirm_rights(self) -> None:
+        pass
+
     def blind_spot(self) -> str | None:
         return None
 

@@ -66,6 +66,12 @@ class PaperDesk(FakeHelpdesk):
     clock: datetime | None = NOW
     account: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
+    # What a list says if it is asked whether the account still may read it.
+    lost: Exception | None = None
+
+    def confirm_rights(self) -> None:
+        if self.lost is not None:
+            raise self.lost
 
     @property
     def capabilities(self) -> Capabilities:

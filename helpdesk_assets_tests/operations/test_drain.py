@@ -14,6 +14,7 @@ from helpdesk_assets.errors import (
     EndpointFailed,
     FirstSyncNeeded,
     RateLimitExhausted,
+    TicketForbidden,
     TicketUnreadable,
     WriterBusy,
 )
@@ -257,6 +258,17 @@ def test_outage_keeps_hints_waiting_and_merges_the_rest(desk: Desk, error: Excep
     assert desk.outcomes() == {"whole": "merged"}
     desk.helpdesk.holds(version("1"))
     assert desk.drain().merged == 1
+
+
+def test_event_waits_for_the_rights_to_its_ticket(desk: Desk) -> None:
+    desk.helpdesk.tickets["1"] = TicketForbidden("403", "1")
+    desk.helpdesk.lost = CredentialsRefused("403 to lists")
+    desk.appended(hint(version("1"), event_id="hint"))
+    report = desk.drain()
+    assert (report.not_stored, report.left, report.error) == (0, 1, desk.helpdesk.lost)
+    assert desk.outcomes() == {}
+    desk.helpdesk.lost = None
+    assert desk.drain().not_stored == 1
 
 
 def test_reason_is_stored_whatever_a_ticket_holds(desk: Desk) -> None:

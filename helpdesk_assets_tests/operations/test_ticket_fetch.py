@@ -79,8 +79,20 @@ def test_tickets_that_may_not_be_seen_are_no_outage() -> None:
     fetch = fetch_of(helpdesk)
     answers = fetch.fetch(names(20))
     assert sorted(answers) == sorted(names(20))
-    assert [answers[hidden] for hidden in names(2)] == [Unreadable("403")] * 2
+    assert [answers[hidden] for hidden in names(2)] == [Unreadable("403", is_forbidden=True)] * 2
     assert fetch.error is None
+
+
+@pytest.mark.parametrize("lost", [RightMissing("403"), DOWN], ids=lambda lost: type(lost).__name__)
+def test_forbidden_tickets_wait_if_rights_are_lost(lost: Exception) -> None:
+    helpdesk = PaperDesk(lost=lost)
+    helpdesk.holds(version("shown"))
+    helpdesk.tickets["hidden"] = TicketForbidden("403", "hidden")
+    helpdesk.tickets["bad"] = TicketUnreadable("no time", "bad")
+    fetch = fetch_of(helpdesk)
+    assert fetch.fetch(["shown", "hidden", "bad"]).keys() == {"shown", "bad"}
+    assert fetch.error is lost
+    assert fetch.fetch(["other"]) == {}
 
 
 def test_outage_ends_the_fetching() -> None:

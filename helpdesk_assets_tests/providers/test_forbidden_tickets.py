@@ -25,9 +25,14 @@ class HidingDesk:
     def __init__(self, list_status: int = 200) -> None:
         self.list_status = list_status
         self.lists = 0
+        self.tickets = 0
+        self.lost_after: int | None = None
 
     def __call__(self, request: ReceivedRequest) -> CannedResponse:
         path, _, query = request.path.partition("?")
+        self.tickets += not query
+        if self.lost_after is not None and self.tickets > self.lost_after:
+            return CannedResponse(b'{"message":"no right"}', 403)
         if query:
             self.lists += 1
             # Only a reading from the beginning has them in its window.
@@ -105,6 +110,20 @@ def test_sync_names_hidden_details_and_goes_on(
         assert "not in your groups" in page.bad[0].problem
 
 
+@pytest.mark.parametrize("kind", ["changes", "listing"])
+def test_rights_lost_within_a_page_end_the_run(
+    open_adapter: Callable[..., RestAdapter], kind: str
+) -> None:
+    """One ticket was hidden before, so the list is believed when the rest of them is."""
+    desk = HidingDesk()
+    adapter = open_adapter(desk, helpdesk_fetch_details=True, helpdesk_concurrency=1)
+    with pytest.raises(TicketForbidden):
+        adapter.ticket("2")
+    desk.lost_after = desk.tickets + 1
+    with pytest.raises(RightMissing):
+        list(adapter.changes(None) if kind == "changes" else adapter.listing())
+
+
 def test_rights_are_asked_again_after_a_while() -> None:
     asked: list[float] = []
     now = 0.0
@@ -112,6 +131,17 @@ def test_rights_are_asked_again_after_a_while() -> None:
     for now in (0.0, 1.0, BELIEVED_SECONDS - 1, BELIEVED_SECONDS, BELIEVED_SECONDS + 1):  # noqa: B007
         right.check()
     assert asked == [0.0, BELIEVED_SECONDS]
+
+
+def test_latest_refusal_is_confirmed_by_a_later_list() -> None:
+    asked: list[None] = []
+    right = ListRight(lambda: asked.append(None), lambda: 0.0)
+    calls = (right.confirm, right.check, right.confirm, right.check, right.confirm, right.confirm)
+    counts = []
+    for call in calls:
+        call()
+        counts.append(len(asked))
+    assert counts == [0, 1, 1, 1, 2, 2]
 
 
 def test_refused_list_is_asked_every_time() -> None:

@@ -1,8 +1,9 @@
-"""A gateway's 404 says nothing about a ticket, whatever the vendor."""
+"""A gateway's 404 or 403 says nothing about a ticket, whatever the vendor."""
 
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from pydantic import SecretStr
@@ -21,6 +22,13 @@ OWN = {
     "freshdesk": b"",
     "rest": b'{"error":"no such ticket"}',
 }
+# An empty list of each.
+LISTS: dict[str, object] = {
+    "zendesk": {"tickets": [], "end_of_stream": True, "after_cursor": None},
+    "freshdesk": [],
+    "rest": {"tickets": []},
+    "request_tracker": {"items": [], "total": 0, "count": 0},
+}
 
 
 def settings(provider: str, url: str) -> Settings:
@@ -35,17 +43,20 @@ def settings(provider: str, url: str) -> Settings:
 
 
 @pytest.mark.parametrize("provider", [*OWN, "request_tracker"])
-@pytest.mark.parametrize("body", [HTML, b"  \n" + HTML, b"404 page not found\n"])
-def test_gateway_is_not_taken_for_the_helpdesk(provider: str, body: bytes) -> None:
+@pytest.mark.parametrize("body", [HTML, b"  \n" + HTML, b"page not found\n"])
+@pytest.mark.parametrize("status", [404, 403])
+def test_gateway_is_not_taken_for_the_helpdesk(provider: str, body: bytes, status: int) -> None:
+    """Lists answer, so a helpdesk's own 403 would be of this one ticket."""
+
     def respond(asked: object) -> CannedResponse:
         path = getattr(asked, "path", "")
-        if provider == "request_tracker" and "/ticket/7" not in path:
-            return CannedResponse(json.dumps({"items": [], "total": 0, "count": 0}).encode())
-        return CannedResponse(body, 404)
+        if not re.search(r"/tickets?/7\b", path):
+            return CannedResponse(json.dumps(LISTS[provider]).encode())
+        return CannedResponse(body, status)
 
     with loopback(respond) as server:
         helpdesk = make_helpdesk(settings(provider, server.url), Runtime(sleep=lambda _: None))
-        with pytest.raises(EndpointFailed, match="404"):
+        with pytest.raises(EndpointFailed, match=str(status)):
             helpdesk.ticket("7")
         helpdesk.close()
 

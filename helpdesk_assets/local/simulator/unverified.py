@@ -151,6 +151,13 @@ FACTS: tuple[UnverifiedFact, ...] = (
         source="github.com/zoho/zohodesk-oas v1.0/Recyclebin.json",
     ),
     UnverifiedFact(
+        key="zoho_desk.bin_offset_is_unlimited",
+        question="How far does `from` reach in the recycle bin?",
+        unfriendly="to 4999, as in the search; beyond it is a 422",
+        friendly="to the end, as its description gives no maximum",
+        source="github.com/zoho/zohodesk-oas v1.0/Recyclebin.json and v1.0/Search.json",
+    ),
+    UnverifiedFact(
         key="zoho_desk.count_is_a_number",
         question="Is the count of a search a number?",
         unfriendly="no, it is text",

@@ -39,6 +39,10 @@ class TransientError(EndpointFailed):
         self.retry_after = retry_after
 
 
+class GatewayRefused(CredentialsRefused):
+    """A 403 that is not JSON: a gateway or a firewall sent it, so it says nothing of a ticket."""
+
+
 class AccountLimitReached(TransientError):
     """The account's limit refused the call. If it still does after all retries, the run ends.
 
@@ -207,4 +211,18 @@ def foreign_not_found_error(path: str) -> TransientError:
     return TransientError(
         f"GET {path} answered 404 with something other than JSON, as a gateway does and not a "
         "helpdesk. Try again later; if this persists, check HELPDESK_BASE_URL."
+    )
+
+
+def gateway_refused_error(path: str, said: str) -> GatewayRefused:
+    """Return the error for a 403 that a gateway sent.
+
+    Args:
+        path: the path that was requested.
+        said: what the body says, shortened and masked.
+    """
+    return GatewayRefused(
+        f"GET {path} answered 403 with something other than JSON, as a gateway or a firewall does "
+        f"and not a helpdesk{_quoted(said)}. Try again later; if this persists, have this "
+        "machine's address let in, or check HELPDESK_BASE_URL."
     )

@@ -182,7 +182,7 @@ class Api:
         if reply.status == 404 and 404 in accept and not reply.is_of_the_helpdesk:
             raise errors.foreign_not_found_error(path)
         if reply.status not in accept:
-            if error := self._parse_error(reply):
+            if error := reply.gateway_refusal or self._parse_error(reply):
                 raise error
             if reply.status == errors.TOO_MANY_REQUESTS:
                 self._rate_limiter.check_account()

@@ -52,6 +52,13 @@ class Reply:
             return False
         return True
 
+    @property
+    def gateway_refusal(self) -> HelpdeskAssetsError | None:
+        """The error of a 403 that no helpdesk sent; None for any other answer."""
+        if self.status != 403 or self.is_of_the_helpdesk:
+            return None
+        return errors.gateway_refused_error(self.path, self.said)
+
     def json(self) -> Any:
         """Parse the body as JSON; see `exact_json` for how numbers are read.
 

@@ -14,14 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from helpdesk_assets.model.tickets import BadTicket, InventoryPage, Page, Ticket
-from helpdesk_assets.providers.adapter import BaseAdapter
+from helpdesk_assets.providers.adapter import PROBED, BaseAdapter
 from helpdesk_assets.providers.base import Capabilities
 from helpdesk_assets.providers.client.connection import Connection, Runtime, connect
+from helpdesk_assets.providers.client.errors import TransientError
 from helpdesk_assets.providers.client.token_cache import TokenCache, cache_dir
 from helpdesk_assets.providers.client.usage import UsageCounter
 from helpdesk_assets.providers.paging.by_time import FetchPage, TimePager
@@ -181,11 +182,18 @@ class ZohoDeskAdapter(BaseAdapter):
             return None
         return self._reader.requested_ticket(ticket_id, body, f"{TICKETS}/{ticket_id}")
 
+    def _read_some_list(self) -> None:
+        """Ask the search for one page; the bin may be many, and has rights of its own."""
+        at = self.served_at or datetime.now(UTC)
+        self._search.page(MODIFIED, self._stub_reader, at - PROBED, at, None)
+
     def _binned_ticket(self, ticket_id: str) -> Mapping[str, Any] | None:
         return self._body(ticket_id, OK_FORBIDDEN_OR_NOT_FOUND)
 
     def _body(self, ticket_id: str, accept: frozenset[int]) -> Mapping[str, Any] | None:
         reply = self._api.get(f"{TICKETS}/{ticket_id}", {"include": INCLUDE}, accept)
+        if refusal := reply.gateway_refusal:
+            raise TransientError(str(refusal))
         return reply.json_object() if reply.status == 200 else None
 
 

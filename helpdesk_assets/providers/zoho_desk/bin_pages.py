@@ -1,11 +1,11 @@
 """Reads the pages of Zoho Desk's recycle bin, the newest deletions first where that is possible.
 
     GET /api/v1/recycleBin?from=0&limit=50&sortBy=-deletedTime&moduleId=ID
-    GET /api/v1/organizationModules                                  the id of the module of tickets
 
 One revision of the vendor's description has `sortBy`, another has not (zoho/zohodesk-oas,
 v1.0/Recyclebin.json at 3f7016e and at 83b5c18), and an unknown parameter is a 422. So it is tried,
-and left out once it was refused or was not kept to.
+and left out once it was refused or was not kept to. It is believed only once times have fallen:
+rows of one second are in that order whether they are sorted or not.
 
 Pages are offsets: a row that leaves the bin meanwhile shifts the rest across a page boundary. So
 each page begins with the last row of the page before; if that row is missing, rows have shifted,
@@ -14,6 +14,7 @@ and the bin is read again. Must not know tickets.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,26 +27,22 @@ from helpdesk_assets.providers.client.connection import Connection
 from helpdesk_assets.providers.paging.by_time import MAX_PASSES, floor
 from helpdesk_assets.providers.paging.by_token import rows_and_token
 from helpdesk_assets.providers.parsing import exact_json
-from helpdesk_assets.providers.zoho_desk.account import MODULES, RECYCLE_BIN, UNPROCESSABLE
+from helpdesk_assets.providers.zoho_desk.account import RECYCLE_BIN, UNPROCESSABLE
+from helpdesk_assets.providers.zoho_desk.bin_labels import BinLabels
 from helpdesk_assets.providers.zoho_desk.tickets import parse_zoho_time
+
+log = logging.getLogger(__name__)
 
 # By one revision of the vendor's description; another, and the text of both, says 100.
 MAX_PAGE_SIZE = 50
-# Pages that a run reads of a bin that is not sorted, if the whole bin was read not long ago.
+# Pages that a run reads of a bin that is not known to be sorted, if all of it was read not long
+# ago.
 LOOK_PAGES = 3
 # Deletions meanwhile push rows back, and a page then repeats others; this many pages of them are
 # more than a bulk deletion makes in between.
 MAX_REPEATED_PAGES = 50
 SECOND = timedelta(seconds=1)
-TICKETS = "tickets"
-# The vendor's names of the other modules, which the bin of every portal may have.
-OTHER_LABELS = frozenset(
-    {"accounts", "activities", "attachments", "calls", "contacts", "contracts", "events"}
-    | {"products", "solutions", "tasks", "time entry", "timeentry", "topics"}
-)
 OK_OR_NO_CONTENT = frozenset({200, 204})
-# Without this call the bin is read all the same, so no refusal of it ends a run.
-ANY_ANSWER = frozenset({200, 204, 401, 403, 404, UNPROCESSABLE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +65,10 @@ class BinWalk:
     """One reading of the bin.
 
     Attributes:
-        can_sort: whether the rows come newest first.
-        module_id: narrows the rows to tickets; empty if it does not.
+        can_sort: whether the rows come newest first, as far as they tell.
+        labels: tells the rows of tickets.
         is_complete: whether every row since the beginning of the window has come.
+        is_cut: whether Zoho Desk gave no row beyond some offset.
     """
 
     def __init__(
@@ -79,7 +77,7 @@ class BinWalk:
         *,
         since: datetime | None,
         can_sort: bool,
-        module_id: str,
+        labels: BinLabels,
         is_due: Callable[[datetime], bool],
     ) -> None:
         """Set up the reading, without a request.
@@ -88,8 +86,9 @@ class BinWalk:
             connection: the portal's API and policies.
             since: older deletions are not needed; None: all are.
             can_sort: False if an earlier reading was refused to sort.
-            module_id: see the attribute.
-            is_due: by the helpdesk's clock, whether a bin that is not sorted is to be read whole.
+            labels: see the attribute.
+            is_due: by the helpdesk's clock, whether a bin that is not known to be sorted is to
+                be read whole.
         """
         self._api = connection.api
         self._retry = connection.retry
@@ -98,8 +97,10 @@ class BinWalk:
         self._told: set[str] = set()
         self._must_be_whole: bool | None = None
         self.can_sort = can_sort
-        self.module_id = module_id
+        self._has_fallen = False
+        self.labels = labels
         self.is_complete = False
+        self.is_cut = False
 
     def pages(self) -> Iterator[BinPage]:
         """Yield the bin's pages until one pass is complete.
@@ -129,13 +130,16 @@ class BinWalk:
         """Yield the bin from its beginning.
 
         Only a page with no row after the last known one shows the end: a short page may have been
-        cut.
+        cut. An offset that is refused shows none.
         """
         offset, last, number, stuck, ending = 0, None, 0, 0, _Ending.ORDERLY
         seen: set[str] = set()
         while True:
             number += 1
             bin_page = self._first_page() if offset == 0 else self._page(offset)
+            if bin_page is None:
+                self._note_cut(offset)
+                return ending
             keys = [_key(row) for row in bin_page.rows]
             if last is not None and last not in keys:
                 return _Ending.SHIFTED
@@ -145,10 +149,12 @@ class BinWalk:
             stuck = 0 if set(behind) - seen else stuck + 1
             _expect_progress(stuck)
             seen.update(keys)
+            self.labels.see(bin_page.rows)
             yield BinPage(self._untold(bin_page.rows, keys), bin_page.served_at)
             is_end = not keys or keys == [last]
             if self._is_enough(bin_page, number) or is_end:
-                self.is_complete = is_end or self.can_sort
+                self.is_complete = is_end or self._is_sorted
+                self.labels.warn_of_unknown()
                 return ending
             offset, last = offset + min(len(keys), MAX_PAGE_SIZE) - 1, keys[-1]
 
@@ -157,77 +163,65 @@ class BinWalk:
         if self.can_sort and times != sorted(times, reverse=True):
             # What was read by this order before may have holes.
             self.can_sort, self._must_be_whole = False, True
-        if not self.can_sort:
+        self._has_fallen = self._has_fallen or (bool(times) and times[0] > times[-1])
+        if not self._is_sorted:
             return not self._must_be_whole and number >= LOOK_PAGES
         return self._since is not None and bool(times) and times[-1] < self._since
+
+    @property
+    def _is_sorted(self) -> bool:
+        return self.can_sort and self._has_fallen
+
+    def _note_cut(self, offset: int) -> None:
+        if not self.is_cut:
+            log.warning(
+                "Zoho Desk refuses to give the rows of the recycle bin from number %d on, so the "
+                "deletions there are not read. Run `helpdesk-assets reconcile`, which also finds "
+                "tickets that are gone by themselves.",
+                offset,
+            )
+        self.is_cut = True
 
     def _untold(self, rows: tuple[Any, ...], keys: list[str]) -> tuple[Any, ...]:
         new = {key: row for key, row in zip(keys, rows, strict=True) if key not in self._told}
         self._told.update(new)
         return tuple(new.values())
 
-    def _first_page(self) -> BinPage:
+    def _first_page(self) -> BinPage | None:
         has_asked = self.can_sort
         bin_page = self._page(0)
-        if self._must_be_whole is None:
+        if bin_page is not None and self._must_be_whole is None:
             self._must_be_whole = self._is_due(bin_page.served_at)
             if self._must_be_whole and not has_asked:
                 # Once a day: another account, or another year, may take it.
                 self.can_sort = True
                 bin_page = self._page(0)
-        labels = set().union(*map(labels_of, bin_page.rows))
-        if self.module_id and (len(labels) > 1 or labels & OTHER_LABELS):
-            # The rows are not only those of one module, so the filter was not kept to.
-            self.module_id = ""
         return bin_page
 
-    def _page(self, offset: int) -> BinPage:
+    def _page(self, offset: int) -> BinPage | None:
         return self._retry(partial(self._request, offset))
 
-    def _request(self, offset: int) -> BinPage:
+    def _request(self, offset: int) -> BinPage | None:
+        """Fetch a page; None if the offset is refused."""
         while True:
             optional = {"sortBy": "-deletedTime"} if self.can_sort else {}
-            if self.module_id:
-                optional["moduleId"] = self.module_id
+            if self.labels.module_id:
+                optional["moduleId"] = self.labels.module_id
             params = {"from": str(offset), "limit": str(MAX_PAGE_SIZE), **optional}
-            refusal = {UNPROCESSABLE} if offset == 0 and optional else set()
+            refusal = {UNPROCESSABLE} if offset or optional else set()
             reply = self._api.get(RECYCLE_BIN, params, accept=OK_OR_NO_CONTENT | refusal)
             if reply.status != UNPROCESSABLE:
                 break
+            if offset:
+                return None
             if self.can_sort:
                 self.can_sort = False
             else:
-                self.module_id = ""
+                self.labels.module_id = ""
         if reply.status == 204:
             return BinPage((), reply.served_at)
         rows, _ = rows_and_token(reply.json(), RECYCLE_BIN, "data", "next")
         return BinPage(tuple(rows), reply.served_at)
-
-
-def find_module_id(connection: Connection) -> str:
-    """Return the id of the module of tickets; empty if the token may not read it.
-
-    A module's label, which is the `type` of a row in the bin, can be renamed and is translated.
-    """
-
-    def request() -> Any:
-        reply = connection.api.get(MODULES, None, ANY_ANSWER)
-        return reply.json() if reply.status == 200 else None
-
-    body = connection.retry(request)
-    modules = body.get("data") if isinstance(body, Mapping) else None
-    for module in modules if isinstance(modules, list) else ():
-        if isinstance(module, Mapping) and module.get("apiName") == TICKETS:
-            module_id = str(module.get("id"))
-            return module_id if module_id.isascii() and module_id.isdigit() else ""
-    return ""
-
-
-def labels_of(row: Any) -> set[str]:
-    """Return the label of a row's module; one revision of the vendor's examples has a list."""
-    value = row.get("type") if isinstance(row, Mapping) else None
-    labels = value if isinstance(value, list) else [value]
-    return {label.strip().casefold() for label in labels if isinstance(label, str)}
 
 
 def id_of(row: Any) -> str | None:

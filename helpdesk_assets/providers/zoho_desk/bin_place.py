@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from helpdesk_assets.model.tickets import utc
 from helpdesk_assets.providers.paging.by_time import EPOCH
+from helpdesk_assets.providers.zoho_desk.bin_labels import MAX_LABEL_CHARS, TicketModule
 
 # A bin that cannot be read from its newest end is read whole this often.
 WHOLE_EVERY = timedelta(days=1)
@@ -25,12 +26,12 @@ class BinPlace:
     Attributes:
         read_until: every deletion up to this time has been read.
         can_sort: False if Zoho Desk does not sort the bin.
-        module_id: the id of the module of tickets; empty if it cannot be had, or not be asked for.
+        module: the module of tickets; its id is empty if it cannot be had, or not be asked for.
     """
 
     read_until: datetime
     can_sort: bool
-    module_id: str
+    module: TicketModule
 
     def to_text(self) -> str:
         """Return the cursor."""
@@ -38,7 +39,8 @@ class BinPlace:
             {
                 "read_until": self.read_until.isoformat(),
                 "can_sort": self.can_sort,
-                "module_id": self.module_id,
+                "module_id": self.module.module_id,
+                "label": self.module.label,
             }
         )
 
@@ -48,16 +50,21 @@ class BinPlace:
         try:
             found = json.loads(cursor or "null")
             read_until = utc(datetime.fromisoformat(found["read_until"]))
-            can_sort, module_id = found["can_sort"], found["module_id"]
+            can_sort, module_id, label = found["can_sort"], found["module_id"], found["label"]
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return None
         is_id = isinstance(module_id, str) and (module_id == "" or _is_digits(module_id))
-        if not isinstance(can_sort, bool) or not is_id or read_until < EPOCH:
+        is_label = isinstance(label, str) and len(label) <= MAX_LABEL_CHARS
+        if not (isinstance(can_sort, bool) and is_id and is_label) or read_until < EPOCH:
             return None
-        return cls(read_until, can_sort, module_id)
+        return cls(read_until, can_sort, TicketModule(module_id, label))
 
     def is_old(self, now: datetime) -> bool:
-        """Return whether an unsorted bin is to be read whole; `now` is the helpdesk's clock."""
+        """Return whether a bin that is not known to be sorted is to be read whole.
+
+        Args:
+            now: the helpdesk's clock.
+        """
         return not timedelta(0) <= now - self.read_until < WHOLE_EVERY
 
 
@@ -71,8 +78,10 @@ def deletions_since(since: datetime | None, place: BinPlace | None) -> datetime 
         return None
     if place is None:
         return since - WHOLE_EVERY - CLOCK_MARGIN
-    # A sorted reading reaches the end of each window, so the next one begins where the window does.
-    return since if place.can_sort else min(since, place.read_until - CLOCK_MARGIN)
+    # A reading known to be sorted reaches the end of each window, so the next one begins where the
+    # window does.
+    is_reached = place.can_sort and place.read_until >= since
+    return since if is_reached else min(since, place.read_until - CLOCK_MARGIN)
 
 
 def _is_digits(text: str) -> bool:

@@ -21,15 +21,13 @@ from helpdesk_assets.providers.paging.details import DetailRequest, fetch_detail
 from helpdesk_assets.providers.parsing.field_map import as_flag
 from helpdesk_assets.providers.parsing.stubs import ticket_stub
 from helpdesk_assets.providers.parsing.tickets import ParsedRows, TicketReader
+from helpdesk_assets.providers.zoho_desk.bin_labels import BinLabels, find_ticket_module
 from helpdesk_assets.providers.zoho_desk.bin_pages import (
     SECOND,
-    TICKETS,
     BinPage,
     BinWalk,
     deleted_time_of,
-    find_module_id,
     id_of,
-    labels_of,
 )
 from helpdesk_assets.providers.zoho_desk.bin_place import BinPlace, deletions_since
 from helpdesk_assets.providers.zoho_desk.tickets import DELETION_FLAGS
@@ -107,11 +105,12 @@ class RecycleBin:
             place: what the run before has left.
             must_be_whole: whether a few pages are not enough if the bin is not sorted.
         """
+        module = find_ticket_module(self._connection) if place is None else place.module
         return BinWalk(
             self._connection,
             since=since,
             can_sort=place is None or place.can_sort,
-            module_id=find_module_id(self._connection) if place is None else place.module_id,
+            labels=BinLabels(module),
             is_due=(lambda _: True) if place is None or must_be_whole else place.is_old,
         )
 
@@ -207,13 +206,15 @@ class BinReading:
             yield Page(found.tickets, bin_page.served_at, until, bad=found.bad)
         if until is None:
             return
-        if walk.is_complete:
+        # Of a bin that is cut, more cannot be read: another reading at once would give the same.
+        if walk.is_complete or walk.is_cut:
             self.covered_until = until
         read_until = self.covered_until
         if read_until is None and self._place is not None:
             read_until = self._place.read_until
-        if read_until is not None and not has_end:
-            self.cursor = BinPlace(read_until, walk.can_sort, walk.module_id).to_text()
+        # Without a cursor, the next run asks for the module again and reads a day more.
+        if read_until is not None and not has_end and walk.labels.is_known:
+            self.cursor = BinPlace(read_until, walk.can_sort, walk.labels.module).to_text()
 
 
 def events_of(bin_page: BinPage, walk: BinWalk) -> tuple[dict[str, Row], tuple[BadTicket, ...]]:
@@ -223,7 +224,7 @@ def events_of(bin_page: BinPage, walk: BinWalk) -> tuple[dict[str, Row], tuple[B
     for number, row in enumerate(bin_page.rows, 1):
         if not isinstance(row, Mapping):
             bad.append(_nameless(number, f"the row is of type {type(row).__name__}"))
-        elif walk.module_id or TICKETS in labels_of(row):
+        elif walk.labels.is_ticket(row):
             ticket_id = id_of(row)
             if ticket_id is None:
                 bad.append(_nameless(number, f"is {ascii(row.get('id'))[:40]}"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from helpdesk_assets.errors import EndpointFailed
+from helpdesk_assets.errors import EndpointFailed, TicketForbidden
 from helpdesk_assets.model.tickets import Ticket
 from helpdesk_assets_tests.providers.loopback import CannedResponse, loopback
 from helpdesk_assets_tests.providers.pages import newest
@@ -16,8 +16,10 @@ from helpdesk_assets_tests.providers.request_recorder import SentRequest, sent_r
 from helpdesk_assets_tests.providers.zoho_desk.canned import (
     BIN,
     BINNED,
+    MODULES,
     NOTHING,
     ROW,
+    SEARCH,
     Connect,
     answering,
     cut,
@@ -48,6 +50,26 @@ def test_unreadable_trashed_ticket_becomes_a_tombstone(
     ticket = trashed_ticket(connect, ticket=answer)
     assert ticket.tombstone
     assert json.loads(ticket.raw_json) == BINNED
+
+
+def test_gateway_does_not_say_that_a_ticket_is_deleted(connect: Connect) -> None:
+    """The ticket may have been restored; what the helpdesk says counts."""
+    answers = [CannedResponse(b"<html>blocked</html>", 403), {**ROW, "isTrashed": False}]
+    ticket = trashed_ticket(connect, ticket=lambda _: answers.pop(0))
+    assert (ticket.tombstone, ticket.deleted_time) == (False, None)
+
+
+def test_forbidden_ticket_costs_one_search_and_no_bin(connect: Connect) -> None:
+    refused = CannedResponse(b'{"errorCode": "FORBIDDEN"}', 403)
+    with loopback(answering(bin=found(BINNED), ticket=refused)) as server:
+        helpdesk = connect(server.url)
+        for number in ("7", "8"):
+            with pytest.raises(TicketForbidden, match=f"Ticket {number}:"):
+                helpdesk.ticket(number)
+        helpdesk.confirm_rights()
+    asked = [one.path for one in sent_requests(server.seen)]
+    assert asked.count(SEARCH) == 2
+    assert not {BIN, MODULES} & set(asked)
 
 
 def test_trashed_ticket_without_the_flag_becomes_a_tombstone(connect: Connect) -> None:

@@ -24,7 +24,9 @@ def fill_the_bin(harness: Harness) -> None:
     """Delete tickets of the table, and let the windows go on from there."""
     harness.simulator.advance(60)
     harness.sync_and_verify()
-    harness.simulator.delete(300)
+    harness.simulator.delete(290)
+    harness.simulator.advance(60)
+    harness.simulator.delete(10)
     for _ in range(2):
         harness.simulator.advance(TWO_HOURS)
         harness.sync()

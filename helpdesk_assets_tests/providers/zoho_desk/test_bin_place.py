@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from helpdesk_assets.providers.zoho_desk.bin_labels import TicketModule
 from helpdesk_assets.providers.zoho_desk.bin_place import (
     CLOCK_MARGIN,
     WHOLE_EVERY,
@@ -16,8 +17,8 @@ from helpdesk_assets.providers.zoho_desk.bin_place import (
 )
 
 TEN = datetime(2026, 11, 23, 10, tzinfo=UTC)
-SORTED = BinPlace(TEN, can_sort=True, module_id="7")
-UNSORTED = BinPlace(TEN, can_sort=False, module_id="")
+SORTED = BinPlace(TEN, can_sort=True, module=TicketModule("7", "anfragen"))
+UNSORTED = BinPlace(TEN, can_sort=False, module=TicketModule())
 HOUR = timedelta(hours=1)
 
 
@@ -37,6 +38,8 @@ def test_cursor_is_read_as_it_was_written(place: BinPlace) -> None:
         {"module_id": 7},
         {"module_id": "7&limit=1"},
         {"module_id": "\u0665"},
+        {"label": None},
+        {"label": "a" * 201},
     ],
 )
 def test_cursor_of_another_kind_is_none(changed: dict[str, Any]) -> None:
@@ -59,7 +62,8 @@ def test_whole_bin_is_due_once_a_day() -> None:
 def test_deletions_are_read_from_the_last_complete_reading() -> None:
     since = TEN + 5 * HOUR
     assert deletions_since(None, SORTED) is None
-    assert deletions_since(since, SORTED) == since
+    assert deletions_since(TEN, SORTED) == TEN
+    assert deletions_since(since, SORTED) == TEN - CLOCK_MARGIN
     assert deletions_since(since, UNSORTED) == TEN - CLOCK_MARGIN
     assert deletions_since(TEN - 5 * HOUR, UNSORTED) == TEN - 5 * HOUR
     assert deletions_since(since, None) == since - WHOLE_EVERY - CLOCK_MARGIN

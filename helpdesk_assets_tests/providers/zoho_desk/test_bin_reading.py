@@ -94,7 +94,8 @@ def cursor_of(pages: Iterable[Page]) -> str | None:
 
 def test_quiet_run_asks_once_however_full_the_bin(connect: Connect) -> None:
     portal = Portal()
-    portal.delete(400, at=TEN - 5 * HOUR)
+    portal.delete(380, at=TEN - 6 * HOUR)
+    portal.delete(20, at=TEN - 5 * HOUR)
     pages, calls = portal.run(connect, None)
     assert calls >= 400 / 49
     assert len(newest(pages)) == 400
@@ -176,6 +177,7 @@ def test_lost_cursor_loses_no_deletion(connect: Connect, sorts: bool) -> None:
 def test_sorting_is_tried_again_when_the_whole_is_due(connect: Connect) -> None:
     portal = Portal(sorts=False)
     portal.delete(400, at=TEN - 5 * HOUR)
+    portal.delete(1, at=TEN - 4 * HOUR)
     pages, _ = portal.run(connect, None)
     portal.sorts = True
     portal.now += 25 * HOUR
@@ -219,12 +221,12 @@ def test_renamed_module_hides_no_deletion(connect: Connect, label: Any) -> None:
 
 def test_label_decides_where_modules_are_not_to_be_had(connect: Connect) -> None:
     portal = Portal(narrows=False)
-    gone = portal.delete(3) | portal.delete(1, type=["Tickets"])
+    gone = portal.delete(3, at=TEN - HOUR) | portal.delete(1, type=["Tickets"])
     portal.delete(2, type="Contacts")
     pages, _ = portal.run(connect, None)
     assert newest(pages).keys() == gone
     portal.now += HOUR
-    assert portal.run(connect, TEN, cursor_of(pages))[1] == 1
+    assert portal.run(connect, TEN - 5 * MINUTE, cursor_of(pages))[1] == 1
 
 
 @pytest.mark.parametrize("others", ["Contacts", "Kontakte"])

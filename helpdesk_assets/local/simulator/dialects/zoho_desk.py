@@ -261,7 +261,10 @@ class ZohoDeskDialect:
     def _bin(self, request: Request) -> EndpointResult:
         backend = self._backend
         can_sort = backend.is_friendly("zoho_desk.bin_is_sorted")
-        bin_request = parse_recycle_bin(request.query_params, can_sort=can_sort)
+        is_unlimited = backend.is_friendly("zoho_desk.bin_offset_is_unlimited")
+        bin_request = parse_recycle_bin(
+            request.query_params, can_sort=can_sort, is_unlimited=is_unlimited
+        )
         offset, limit = bin_request.offset, bin_request.limit
         backend.shift_while_paging("gone")
         trashed = self._trashed(bin_request)

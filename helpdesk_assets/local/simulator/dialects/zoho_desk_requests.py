@@ -135,12 +135,15 @@ class BinRequest(NamedTuple):
     is_ascending: bool
 
 
-def parse_recycle_bin(query: Mapping[str, str], *, can_sort: bool) -> BinRequest:
+def parse_recycle_bin(
+    query: Mapping[str, str], *, can_sort: bool, is_unlimited: bool
+) -> BinRequest:
     """Parse the parameters of the recycle bin.
 
     Args:
         query: the query string.
         can_sort: whether the parameters of the one revision are known.
+        is_unlimited: whether any offset is taken; else as many rows can be reached as in a search.
 
     Raises:
         Unprocessable: a parameter is unknown or invalid.
@@ -155,7 +158,7 @@ def parse_recycle_bin(query: Mapping[str, str], *, can_sort: bool) -> BinRequest
     if set(query.get("include", "department").split(",")) - set(BIN_INCLUDES):
         raise Unprocessable("The value passed for the 'include' parameter is invalid.")
     return BinRequest(
-        _number(query, "from", 0, 0, None),
+        _number(query, "from", 0, 0, None if is_unlimited else CAP - 1),
         _number(query, "limit", DEFAULT_PAGE_SIZE, 1, MAX_BIN_PAGE_SIZE),
         query.get("moduleId"),
         order and order.removeprefix("-"),

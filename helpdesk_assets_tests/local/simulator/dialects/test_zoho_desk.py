@@ -270,6 +270,18 @@ def test_bin_is_sorted_where_that_is_known(caller: Caller, simulator: SimulatedH
     assert caller.error(RECYCLE_BIN, module="tickets") == (422, "UNPROCESSABLE_ENTITY")
 
 
+@pytest.mark.parametrize("is_unlimited", [True, False])
+def test_bin_may_end_where_a_search_does(
+    caller: Caller, simulator: SimulatedHelpdesk, is_unlimited: bool
+) -> None:
+    simulator.switch("zoho_desk.bin_offset_is_unlimited", friendly=is_unlimited)
+    assert caller.get(RECYCLE_BIN, **{"from": 4999}).status_code == 204
+    if is_unlimited:
+        assert caller.get(RECYCLE_BIN, **{"from": 5000}).status_code == 204
+    else:
+        assert caller.error(RECYCLE_BIN, **{"from": 5000}) == (422, "UNPROCESSABLE_ENTITY")
+
+
 def test_modules_narrow_the_bin(caller: Caller, simulator: SimulatedHelpdesk) -> None:
     simulator.delete(4)
     modules = {each["apiName"]: each["id"] for each in caller.get(MODULES).json()["data"]}
