@@ -14,6 +14,8 @@ from helpdesk_assets.defs.alerts.run_events import latest_cursors, read_reports
 from helpdesk_assets.defs.alerts.run_reports import AlertScope, Watcher
 from helpdesk_assets_tests.alerts.samples import report
 
+pytestmark = pytest.mark.slow
+
 MONTHS = dg.StaticPartitionsDefinition(["2024-01", "2024-02", "2024-03", "2024-04"])
 BY_HAND = "__ASSET_JOB"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"

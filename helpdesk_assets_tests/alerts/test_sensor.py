@@ -16,6 +16,8 @@ from helpdesk_assets.errors import AlertNotDelivered
 from helpdesk_assets_tests.alerts.alert_env import ERROR, WARN, AlertEnv
 from helpdesk_assets_tests.alerts.alert_server import TOKEN, AlertServer
 
+pytestmark = pytest.mark.slow
+
 GAPS = "helpdesk-assets: stored.gaps"
 JOB = "helpdesk-assets: job sync"
 

@@ -10,6 +10,8 @@ from helpdesk_assets.settings import Settings
 from helpdesk_assets.warehouse.bigquery.client import BigQueryClient
 from helpdesk_assets_tests.cli.conftest import Run
 
+pytestmark = pytest.mark.slow
+
 DAMAGES = {
     "reason": "reason = 'set back by Bob'",
     "no reason": "reason = NULL",

@@ -21,6 +21,8 @@ from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.defs.conftest import DagsterHarness
 from helpdesk_assets_tests.defs.test_reexecution import reexecute_from_failure, refuse, run
 
+pytestmark = pytest.mark.slow
+
 TICKETS = 40
 PAGE = 4
 ENOUGH = 24

@@ -14,6 +14,8 @@ from helpdesk_assets.warehouse.stores.merge_requests import MergeRequests
 from helpdesk_assets.warehouse.stores.sync_tables import SyncTables
 from helpdesk_assets_tests.defs.conftest import DagsterHarness
 
+pytestmark = pytest.mark.slow
+
 Break = Callable[[pytest.MonkeyPatch], None]
 
 

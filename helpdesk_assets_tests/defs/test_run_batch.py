@@ -23,6 +23,8 @@ from helpdesk_assets_tests.defs.test_reexecution import (
     run,
 )
 
+pytestmark = pytest.mark.slow
+
 CHANGED_SETTINGS = {
     "SYNC_NAME": "brand_two",
     "BIGQUERY_DATASET": "elsewhere",

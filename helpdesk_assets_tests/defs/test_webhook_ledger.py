@@ -15,6 +15,8 @@ from helpdesk_assets_tests.defs.conftest import DagsterHarness, checks_of
 from helpdesk_assets_tests.defs.webhook_io_manager import deliver
 from helpdesk_assets_tests.webhook_events import store_events
 
+pytestmark = pytest.mark.slow
+
 LEDGER_CHECKS = ("webhook_gaps", "webhook_silence", "webhook_latency", "overlap_too_small")
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from helpdesk_assets.operations.sync import SyncReport
 from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness
 from helpdesk_assets_tests.promises.conftest import ON_BIGQUERY
 from helpdesk_assets_tests.promises.counting_proxy import CountingProxy
 from helpdesk_assets_tests.promises.test_missed_updates_by_webhooks import hear_an_event
 
-pytestmark = ON_BIGQUERY
+pytestmark = [pytest.mark.slow, ON_BIGQUERY]
 
 MAX_QUIET_REQUESTS, MAX_INCREMENTAL_REQUESTS = 22, 32
 

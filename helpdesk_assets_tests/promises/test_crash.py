@@ -15,6 +15,8 @@ import pytest
 from helpdesk_assets_tests.harness import SECONDS_PAST_GRACE, Harness, as_versions
 from helpdesk_assets_tests.promises.conftest import ON_BIGQUERY
 
+pytestmark = pytest.mark.slow
+
 PHASES = ("fetch", "store", "missed", "merge", "close")
 # The run of the command line, killed for real when the phase named by its argument is done.
 KILLED = """

@@ -1,5 +1,7 @@
 """One story per promise once more, with its tables in the stand-in for BigQuery."""
 
+import pytest
+
 from helpdesk_assets_tests.promises.conftest import ON_BIGQUERY
 from helpdesk_assets_tests.promises.test_manual_watermark import (
     test_next_run_starts_at_the_set_watermark,
@@ -54,7 +56,7 @@ from helpdesk_assets_tests.promises.test_watermark import (
     test_webhooks_do_not_advance_the_watermark,
 )
 
-pytestmark = ON_BIGQUERY
+pytestmark = [pytest.mark.slow, ON_BIGQUERY]
 
 __all__ = [
     "fake_sync",

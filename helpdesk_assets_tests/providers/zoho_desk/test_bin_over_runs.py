@@ -9,6 +9,8 @@ import pytest
 from helpdesk_assets_tests.conformance.vendors import ZOHO_DESK
 from helpdesk_assets_tests.harness import Harness, open_in_memory
 
+pytestmark = pytest.mark.slow
+
 START = datetime(2026, 11, 23, 10, tzinfo=UTC)
 TWO_HOURS = 7200
 SORTED = "zoho_desk.bin_is_sorted"

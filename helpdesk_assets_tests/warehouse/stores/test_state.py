@@ -174,7 +174,7 @@ def test_lower_watermark_of_two_concurrent_first_runs_counts(
     assert state.watermark == NOON - timedelta(hours=2)
 
 
-def test_row_is_read_anew_in_each_block_and_after_each_job(
+def test_row_is_read_anew_in_each_block(
     warehouse: BigQueryClient, state_table: StateTable, warehouse_settings: Settings
 ) -> None:
     """Nobody else writes within a block; between two, anybody may have."""
