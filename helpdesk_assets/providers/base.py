@@ -14,8 +14,8 @@ from typing import Protocol
 from helpdesk_assets.model.tickets import ApiUsage, InventoryPage, Page, Ticket
 
 
-class SettingWarning(str):
-    """What an adapter's `describe_settings` says of a setting that works, but not for ever."""
+class DoctorWarning(str):
+    """What `doctor` shows as a warning: it works, but somebody should act."""
 
     __slots__ = ()
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Each is a folder beside this module. Its `adapter` has
 # `from_settings(settings, runtime=None) -> Helpdesk` and, for `doctor`,
 # `describe_settings(settings)`: by the name of each setting that only this helpdesk uses or that it
-# reads differently, a function that describes its value (a `SettingWarning` if somebody should act
+# reads differently, a function that describes its value (a `DoctorWarning` if somebody should act
 # on it) or raises SettingsError. Its `webhooks` has
 # `webhook_format(settings) -> WebhookFormat`. The simulator has a dialect of the same name.
 PROVIDERS = ("rest", "zendesk", "zoho_desk", "freshdesk", "request_tracker")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -14,7 +13,7 @@ from helpdesk_assets.cli.doctor.report import DiagnosticResult, DiagnosticStatus
 from helpdesk_assets.errors import DeletionUnproven, SettingsError
 from helpdesk_assets.formatting import format_duration
 from helpdesk_assets.model.tickets import Page
-from helpdesk_assets.providers.base import Archive, Helpdesk
+from helpdesk_assets.providers.base import Archive, DoctorWarning, Helpdesk
 from helpdesk_assets.providers.registry import PROVIDERS, describe_settings, make_helpdesk
 from helpdesk_assets.settings import Settings
 
@@ -117,25 +116,18 @@ def _log_in(settings: Settings, pages: list[Page]) -> str:
 def _unseen_tickets(settings: Settings) -> Iterator[DiagnosticResult]:
     """Say which tickets the login does not see, and which are in no list, if the helpdesk tells."""
     with closing(make_helpdesk(settings)) as helpdesk:
-        told: list[str] = []
-        looked = run_check("helpdesk view", lambda: _view(helpdesk, told))
-        if looked.status is not DiagnosticStatus.OK:
-            yield looked
-        elif told:
-            yield replace(looked, status=DiagnosticStatus.WARNING)
-        elif helpdesk.capabilities.tells_blind_spot:
+        looked = run_check("helpdesk view", lambda: _view(helpdesk))
+        if looked.status is not DiagnosticStatus.OK or helpdesk.capabilities.tells_blind_spot:
             yield looked
         if archive := helpdesk.archive:
             yield run_check("helpdesk archive", lambda: _archive(archive))
 
 
-def _view(helpdesk: Helpdesk, told: list[str]) -> str:
-    """Return what the login does not see, and add it to `told`."""
+def _view(helpdesk: Helpdesk) -> str:
     blind_spot = helpdesk.blind_spot()
     if blind_spot is None:
         return "the login sees every ticket"
-    told.append(blind_spot)
-    return (
+    return DoctorWarning(
         f"{blind_spot}. Until then tickets are missing, and a reconciliation marks none as deleted"
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from helpdesk_assets.errors import HelpdeskAssetsError, MachineError
-from helpdesk_assets.providers.base import SettingWarning
+from helpdesk_assets.providers.base import DoctorWarning
 
 
 class DiagnosticStatus(StrEnum):
@@ -32,7 +32,7 @@ def run_check(what: str, probe: Callable[[], str]) -> DiagnosticResult:
     """Run one check; any exception is its result."""
     try:
         found = probe()
-        is_warning = isinstance(found, SettingWarning)
+        is_warning = isinstance(found, DoctorWarning)
         status = DiagnosticStatus.WARNING if is_warning else DiagnosticStatus.OK
         return DiagnosticResult(what, status, found)
     except HelpdeskAssetsError as error:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from json import loads
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NotRequired, TypedDict
 from urllib.parse import urlsplit
 
 import requests
@@ -57,6 +57,11 @@ class TokenEndpoint:
         """Host and port."""
         return urlsplit(self.url).netloc
 
+    @property
+    def call(self) -> str:
+        """The call and its host, for messages."""
+        return f"POST {self.path} at {self.host}"
+
 
 @dataclass(frozen=True, slots=True)
 class TokenReply:
@@ -94,6 +99,22 @@ class IssuedToken:
 
     token: str = field(repr=False)
     lifetime: float
+
+
+class LoginRuntime(TypedDict):
+    """What every login needs besides its client.
+
+    Attributes:
+        usage_counter: counts token requests.
+        timeout: seconds to wait for an answer.
+        now: the current time, aware.
+        monotonic: seconds of a clock that never jumps.
+    """
+
+    usage_counter: UsageCounter
+    timeout: float
+    now: NotRequired[Callable[[], datetime]]
+    monotonic: NotRequired[Callable[[], float]]
 
 
 class OAuthLogin(ABC):

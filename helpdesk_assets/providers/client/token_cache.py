@@ -20,7 +20,7 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock
 
-from helpdesk_assets.providers.base import SettingWarning
+from helpdesk_assets.providers.base import DoctorWarning
 from helpdesk_assets.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -170,7 +170,7 @@ def describe_cache(settings: Settings, limit: str = "") -> str:
     try:
         _try_writing(folder)
     except OSError as error:
-        return SettingWarning(
+        return DoctorWarning(
             f"{folder} cannot be written ({type(error).__name__}): {cost} Name another folder, or "
             "let this user write there."
         )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from helpdesk_assets.errors import SettingsError
-from helpdesk_assets.providers.base import SettingWarning
+from helpdesk_assets.providers.base import DoctorWarning
 from helpdesk_assets.providers.client.auth import Auth, BasicAuth, TokenAuth, api_token
 from helpdesk_assets.providers.client.connection import Runtime
 from helpdesk_assets.providers.client.header_values import parse_count, parse_reset
@@ -140,11 +140,11 @@ def _describe_api_token(settings: Settings) -> str:
         return NOT_USED
     _api_token(settings)
     if not _email(settings):
-        return SettingWarning(
+        return DoctorWarning(
             "set (not shown). It is not renewed when it expires; ZENDESK_CLIENT_ID and "
             "ZENDESK_CLIENT_SECRET get tokens that are."
         )
-    return SettingWarning(
+    return DoctorWarning(
         f"set (not shown). Zendesk ends all API tokens on {API_TOKENS_END}, and before that each "
         "one that is unused for 30 days. Set ZENDESK_CLIENT_ID and ZENDESK_CLIENT_SECRET instead."
     )

@@ -11,10 +11,8 @@ Source: developer.zendesk.com, /api-reference/ticketing/oauth/grant_type_tokens/
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from typing import Unpack
 
 from helpdesk_assets.errors import CredentialsRefused, EndpointFailed, HelpdeskAssetsError
 from helpdesk_assets.providers.client import errors
@@ -23,12 +21,12 @@ from helpdesk_assets.providers.client.header_values import retry_after
 from helpdesk_assets.providers.client.http import REDIRECTS
 from helpdesk_assets.providers.client.oauth import (
     IssuedToken,
+    LoginRuntime,
     OAuthLogin,
     TokenEndpoint,
     TokenReply,
 )
 from helpdesk_assets.providers.client.token_cache import TokenCache
-from helpdesk_assets.providers.client.usage import UsageCounter
 
 OAUTH_PATH = "/oauth/tokens"
 # It covers tickets, users and organisations; `tickets:read` alone is refused elsewhere.
@@ -68,33 +66,17 @@ class ZendeskOAuth(OAuthLogin):
     """Puts an access token of an OAuth client on each request."""
 
     def __init__(
-        self,
-        client: ZendeskClient,
-        cache: TokenCache,
-        *,
-        usage_counter: UsageCounter,
-        timeout: float,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        monotonic: Callable[[], float] = time.monotonic,
+        self, client: ZendeskClient, cache: TokenCache, **runtime: Unpack[LoginRuntime]
     ) -> None:
         """Set up the login, without a request.
 
         Args:
             client: the OAuth client.
-            cache: see `OAuthLogin`, as for the arguments that follow.
-            usage_counter: counts token requests.
-            timeout: seconds to wait for an answer.
-            now: the current time, aware.
-            monotonic: seconds of a clock that never jumps.
+            cache: see `OAuthLogin`.
+            **runtime: see `LoginRuntime`.
         """
-        super().__init__(
-            TokenEndpoint(client.base_url, OAUTH_PATH, "HELPDESK_BASE_URL"),
-            cache,
-            usage_counter=usage_counter,
-            timeout=timeout,
-            now=now,
-            monotonic=monotonic,
-        )
+        server = TokenEndpoint(client.base_url, OAUTH_PATH, "HELPDESK_BASE_URL")
+        super().__init__(server, cache, **runtime)
         self._client = client
 
     @property
@@ -112,12 +94,12 @@ class ZendeskOAuth(OAuthLogin):
         reply = self._post(json=wanted)
         if reply.status not in (200, 201) or reply.token is None:
             raise self._error_for(reply)
-        _check_scope(reply, f"POST {OAUTH_PATH} at {self._server.host}")
+        _check_scope(reply, self._server.call)
         lifetime = reply.lifetime(default=TOKEN_LIFETIME_SECONDS, longest=MAX_LIFETIME_SECONDS)
         return IssuedToken(reply.token, lifetime)
 
     def _error_for(self, reply: TokenReply) -> HelpdeskAssetsError:
-        endpoint, status = f"POST {OAUTH_PATH} at {self._server.host}", reply.status
+        endpoint, status = self._server.call, reply.status
         if status in REDIRECTS:
             return EndpointFailed(
                 f"{endpoint} is redirected, and a client's secret must not follow. Set "

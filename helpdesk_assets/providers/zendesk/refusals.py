@@ -12,7 +12,6 @@ from typing import Any
 from helpdesk_assets.errors import CredentialsRefused, HelpdeskAssetsError, RightMissing
 from helpdesk_assets.providers.client import errors
 from helpdesk_assets.providers.client.auth import Auth, BasicAuth
-from helpdesk_assets.providers.client.error_text import excerpt
 from helpdesk_assets.providers.client.oauth import OAuthLogin
 from helpdesk_assets.providers.client.reply import ErrorParser, Reply
 
@@ -49,7 +48,7 @@ def check_is_about_ticket(reply: Reply) -> None:
 
 def _parse_error(auth: Auth, reply: Reply) -> HelpdeskAssetsError | None:
     """Return the error of an answer, None if its status says everything."""
-    detail = excerpt(reply.body, auth.secrets)
+    detail = reply.said
     answer = f"Zendesk answered {reply.status} to GET {reply.path}{f': {detail}' if detail else ''}"
     is_client = isinstance(auth, OAuthLogin)
     given = "HELPDESK_USER and HELPDESK_API_TOKEN"

@@ -10,10 +10,9 @@ tickets.
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from typing import Unpack
 
 import requests
 
@@ -28,12 +27,12 @@ from helpdesk_assets.providers.client.http import REDIRECTS
 from helpdesk_assets.providers.client.oauth import (
     REQUESTS_SECONDS,
     IssuedToken,
+    LoginRuntime,
     OAuthLogin,
     TokenEndpoint,
     TokenReply,
 )
 from helpdesk_assets.providers.client.token_cache import TokenCache
-from helpdesk_assets.providers.client.usage import UsageCounter
 
 OAUTH_PATH = "/oauth/v2/token"
 MAX_TOKEN_REQUESTS = 10
@@ -72,35 +71,18 @@ class ZohoOAuth(OAuthLogin):
     scheme = "Zoho-oauthtoken"
 
     def __init__(
-        self,
-        client: ZohoClient,
-        org_id: str,
-        cache: TokenCache,
-        *,
-        usage_counter: UsageCounter,
-        timeout: float,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        monotonic: Callable[[], float] = time.monotonic,
+        self, client: ZohoClient, org_id: str, cache: TokenCache, **runtime: Unpack[LoginRuntime]
     ) -> None:
         """Set up the login, without a request.
 
         Args:
             client: the OAuth client.
             org_id: the organisation's number.
-            cache: see `OAuthLogin`, as for the arguments that follow.
-            usage_counter: counts token requests.
-            timeout: seconds to wait for an answer.
-            now: the current time, aware.
-            monotonic: seconds of a clock that never jumps.
+            cache: see `OAuthLogin`.
+            **runtime: see `LoginRuntime`.
         """
-        super().__init__(
-            TokenEndpoint(client.accounts_url, OAUTH_PATH, "ZOHO_ACCOUNTS_URL"),
-            cache,
-            usage_counter=usage_counter,
-            timeout=timeout,
-            now=now,
-            monotonic=monotonic,
-        )
+        server = TokenEndpoint(client.accounts_url, OAUTH_PATH, "ZOHO_ACCOUNTS_URL")
+        super().__init__(server, cache, **runtime)
         self._client = client
         self._org_id = org_id
 
@@ -134,7 +116,7 @@ class ZohoOAuth(OAuthLogin):
 
     def _error_for(self, reply: TokenReply) -> HelpdeskAssetsError:
         """Return the error without the answer's text, which may quote the secrets sent."""
-        endpoint, status = f"POST {OAUTH_PATH} at {self._server.host}", reply.status
+        endpoint, status = self._server.call, reply.status
         if status in REDIRECTS:
             return EndpointFailed(
                 f"{endpoint} is redirected, and a refresh token must not follow. Set "

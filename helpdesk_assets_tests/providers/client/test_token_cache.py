@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from helpdesk_assets.providers.base import SettingWarning
+from helpdesk_assets.providers.base import DoctorWarning
 from helpdesk_assets.providers.client.token_cache import (
     CachedToken,
     TokenCache,
@@ -47,14 +47,14 @@ def test_folder_that_cannot_be_written_is_a_warning(tmp_path: Path, folder: str)
     (tmp_path / "taken").write_text("")
     named = Settings.model_validate({"helpdesk_token_cache": str(tmp_path / folder)})
     told = describe_cache(named, "Ten are issued.")
-    assert isinstance(told, SettingWarning)
+    assert isinstance(told, DoctorWarning)
     assert "each run requests a new token. Ten are issued. Name another folder" in told
 
 
 def test_folder_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "new" / "folder"):
         told = describe_cache(Settings.model_validate({"helpdesk_token_cache": str(folder)}))
-        assert (told, isinstance(told, SettingWarning)) == (str(folder), False)
+        assert (told, isinstance(told, DoctorWarning)) == (str(folder), False)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from helpdesk_assets.errors import SettingsError
 from helpdesk_assets.local.simulator.server import SimulatedHelpdesk
-from helpdesk_assets.providers.base import SettingWarning
+from helpdesk_assets.providers.base import DoctorWarning
 from helpdesk_assets.providers.zendesk.adapter import describe_settings, from_settings
 from helpdesk_assets.settings import Settings
 from helpdesk_assets_tests.providers.zendesk.login import (
@@ -49,7 +49,7 @@ def test_doctor_describes_a_client(tmp_path: Path) -> None:
 def test_doctor_warns_of_the_end_of_api_tokens() -> None:
     said = described(helpdesk_api_token="t0ken", helpdesk_user=ADDRESS)
     assert said["helpdesk_user"] == ADDRESS
-    assert isinstance(said["helpdesk_api_token"], SettingWarning)
+    assert isinstance(said["helpdesk_api_token"], DoctorWarning)
     assert "ends all API tokens on 2027-04-30" in said["helpdesk_api_token"]
     assert "t0ken" not in str(said)
     assert said["zendesk_client_id"] == "empty: HELPDESK_API_TOKEN is used"
@@ -57,7 +57,7 @@ def test_doctor_warns_of_the_end_of_api_tokens() -> None:
 
 def test_doctor_warns_of_a_token_that_is_not_renewed() -> None:
     said = described(helpdesk_api_token="t0ken")["helpdesk_api_token"]
-    assert isinstance(said, SettingWarning)
+    assert isinstance(said, DoctorWarning)
     assert "not renewed" in said
 
 
